@@ -1,0 +1,349 @@
+"""Measures the fan-out: the same frames through a bare C program, Tickwire and a Python peer.
+
+    python benchmarks/fanout.py [--only a,c] [--servers limit,tickwire] [--rounds 3]
+
+Prints a Markdown table. The server runs on one core and the load generator on another.
+Figures depend on the machine and the hour; the ratio to the limit of the same run does not,
+or far less. Needs Linux (epoll) and a C compiler, and nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import IO
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+CFLAGS = ["-O2", "-Wall", "-Wextra", "-std=gnu11"]
+CODES = 100
+START_SECONDS = 30
+ENOUGH = 0.95  # of the rate asked for; below, a server counts as behind
+SPARE_FILES = 200  # descriptors a server may need beside its connections
+
+
+class NotMeasured(Exception):
+    """A server or the load generator failed; the text says how, in one line."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    letter: str
+    title: str
+    connections: int
+    pick: int  # codes each client wants; 0: all of them
+    rate: int  # ticks per second; 0: as fast as it goes
+
+    @property
+    def frames_per_s(self) -> float:
+        """What a server that keeps up delivers; 0 when there is no rate to keep."""
+        return self.connections * self.rate * (self.pick or CODES) / CODES
+
+
+SCENARIOS = [
+    Scenario("a", "1 000 clients, the same 100 codes, 100 000 frames/s", 1000, 0, 100),
+    Scenario("b", "1 000 clients, the same 100 codes, saturated", 1000, 0, 0),
+    Scenario("c", "1 000 clients, each its own 20 of 100 codes, 100 000 frames/s", 1000, 20, 500),
+    Scenario("d", "1 000 clients, each its own 20 of 100 codes, saturated", 1000, 20, 0),
+]
+IDLE = Scenario("e", "idle connections", 10_000, 0, 1)
+SERVERS = ["limit", "tickwire", "websockets.broadcast"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    frames_per_s: float
+    ratio: float | None  # to the limit of the same scenario and round
+    p50_ms: float | None
+    p99_ms: float | None
+    server_cpu: float
+    load_cpu: float
+    closed: float
+
+
+@dataclass(frozen=True)
+class Options:
+    seconds: float
+    warmup: float
+    rounds: int
+    build: Path
+
+
+def compile_tools(build: Path) -> None:
+    cc = shutil.which("cc")
+    if cc is None:
+        sys.exit("fanout: no C compiler (cc) found; on Debian: apt-get install gcc libc6-dev")
+    build.mkdir(parents=True, exist_ok=True)
+    for name in ("load", "limit"):
+        source, program = HERE / f"{name}.c", build / name
+        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        if subprocess.run([cc, *CFLAGS, "-o", program, source], check=False).returncode:
+            sys.exit(f"fanout: {source.name} does not compile")
+
+
+def pin(core: int) -> Callable[[], None] | None:
+    """What a child does before it starts: keep to the n-th core we may use."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) == 1:
+        return None
+    return lambda: os.sched_setaffinity(0, {cores[core]})
+
+
+def command(server: str, rate: int, build: Path) -> list[str]:
+    arguments = ["--codes", str(CODES), "--rate", str(rate)]
+    match server:
+        case "limit":
+            return [str(build / "limit"), *arguments]
+        case "tickwire":
+            program = HERE / "server.py"
+            if not program.exists():
+                raise NotMeasured(f"{program.relative_to(ROOT)} is missing")
+            return [sys.executable, str(program), *arguments]
+        case _:
+            return [sys.executable, str(HERE / "peer_broadcast.py"), *arguments]
+
+
+def last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else "no message"
+
+
+def first_line(process: subprocess.Popen[str], errors: IO[str]) -> str:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        if not selector.select(START_SECONDS):
+            raise NotMeasured(f"the server printed no port within {START_SECONDS} s")
+    line = process.stdout.readline()
+    if not line:
+        process.wait(START_SECONDS)
+        errors.seek(0)
+        raise NotMeasured(f"the server did not start: {last_line(errors.read())}")
+    return line.strip()
+
+
+@contextmanager
+def running(server: str, rate: int, build: Path) -> Iterator[tuple[int, int]]:
+    """A server on its core; gives its port and its process id."""
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command(server, rate, build),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            preexec_fn=pin(0),
+        ) as process,
+    ):
+        try:
+            port = first_line(process, errors)
+            if not port.isdecimal():
+                raise NotMeasured(f"the server's first line is no port: {port}")
+            yield int(port), process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def load(scenario: Scenario, server: str, options: Options, *more: str) -> dict[str, float | None]:
+    with running(server, scenario.rate, options.build) as (port, pid):
+        arguments = {
+            "port": port,
+            "server-pid": pid,
+            "connections": scenario.connections,
+            "codes": CODES,
+            "pick": scenario.pick,
+            "warmup": options.warmup,
+            "seconds": options.seconds,
+        }
+        try:
+            done = subprocess.run(
+                [options.build / "load", *(f"--{name}={value}" for name, value in arguments.items()), *more],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=options.warmup + options.seconds + 180,
+                preexec_fn=pin(1),
+            )
+        except subprocess.TimeoutExpired:
+            raise NotMeasured("the load generator did not end") from None
+    if done.returncode:
+        raise NotMeasured(last_line(done.stderr))
+    result: dict[str, float | None] = json.loads(done.stdout)
+    return result
+
+
+def middle(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def summary(rounds: list[dict[str, float | None]], ratios: list[float]) -> Figures:
+    """The median of each figure by itself."""
+
+    def figure(name: str) -> float:
+        return middle([one[name] for one in rounds]) or 0
+
+    return Figures(
+        frames_per_s=figure("frames_per_s"),
+        ratio=median(ratios) if ratios else None,
+        p50_ms=middle([one["p50_ms"] for one in rounds]),
+        p99_ms=middle([one["p99_ms"] for one in rounds]),
+        server_cpu=figure("server_cpu"),
+        load_cpu=figure("load_cpu"),
+        closed=max(one["closed"] or 0 for one in rounds),
+    )
+
+
+def measure(scenario: Scenario, servers: list[str], options: Options) -> dict[str, Figures | NotMeasured]:
+    """All servers one after the other, and that once per round: so that a noisy minute hits all."""
+    rounds: dict[str, list[dict[str, float | None]]] = {server: [] for server in servers}
+    ratios: dict[str, list[float]] = {server: [] for server in servers}
+    failed: dict[str, NotMeasured] = {}
+    for number in range(options.rounds):
+        limit: float | None = None
+        for server in servers:
+            if server in failed:
+                continue
+            print(f"{scenario.letter} {server}, round {number + 1}", file=sys.stderr)
+            try:
+                result = load(scenario, server, options)
+            except NotMeasured as problem:
+                failed[server] = problem
+                continue
+            rounds[server].append(result)
+            frames = result["frames_per_s"] or 0
+            if server == "limit":
+                limit = frames
+            if limit:
+                ratios[server].append(frames / limit)
+    return {server: failed.get(server) or summary(rounds[server], ratios[server]) for server in servers}
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+        model = next((value.strip() for name, _, value in fields if name.strip() == "model name"), model)
+    return (
+        f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
+
+
+def row(scenario: Scenario, server: str, result: Figures | NotMeasured) -> str:
+    if isinstance(result, NotMeasured):
+        return f"| {server} | not measured: {str(result).replace('|', '/')} | | | | | |"
+    frames = f"{round(result.frames_per_s, -2):,.0f}".replace(",", " ")
+    # A server that is behind makes its ticks late: the age of a frame then tells nothing.
+    behind = result.frames_per_s < ENOUGH * scenario.frames_per_s
+    latencies = [None, None] if behind else [result.p50_ms, result.p99_ms]
+    if behind:
+        frames += " (behind)"
+    if result.closed:
+        frames += f" ({result.closed:.0f} clients lost)"
+    cells = [
+        server,
+        frames,
+        "-" if result.ratio is None else f"{result.ratio:.3f}",
+        *("-" if value is None else f"{value:.1f}" for value in latencies),
+        f"{result.server_cpu:.2f}",
+        f"{result.load_cpu:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def idle(options: Options) -> str:
+    possible = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_FILES
+    wanted = IDLE.connections
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] == resource.RLIM_INFINITY or possible >= wanted:
+        scenario, note = IDLE, ""
+    else:
+        scenario = Scenario(IDLE.letter, IDLE.title, possible, IDLE.pick, IDLE.rate)
+        note = f" (not {wanted}: the hard limit of open files is {possible + SPARE_FILES})"
+    print("e tickwire", file=sys.stderr)
+    start = f"e. Memory of tickwire with {scenario.connections} idle connections{note}: "
+    try:
+        result = load(scenario, "tickwire", options, "--idle")
+    except NotMeasured as problem:
+        return f"{start}not measured: {problem}"
+    names = ("bytes_per_connection", "server_rss_before", "server_rss_after")
+    each, before, after = ((result[name] or 0) / 1024 for name in names)
+    return f"{start}{each:.1f} KiB each ({before / 1024:.0f} MiB before, {after / 1024:.0f} MiB with them)"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--seconds", type=float, default=5, help="how long to measure (5)")
+    parser.add_argument("--warmup", type=float, default=2, help="seconds before that (2)")
+    parser.add_argument("--only", default="a,b,c,d,e", help="scenarios, by letter (a,b,c,d,e)")
+    parser.add_argument("--servers", default=",".join(SERVERS), help=f"which of {','.join(SERVERS)} (all)")
+    parser.add_argument("--rounds", type=int, default=1, help="repeat, alternating the servers; medians (1)")
+    parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="for the C programs")
+    return parser.parse_args()
+
+
+def stop(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    given = arguments()
+    letters, servers = given.only.split(","), given.servers.split(",")
+    unknown = (set(letters) - {s.letter for s in [*SCENARIOS, IDLE]}) | (set(servers) - set(SERVERS))
+    if unknown or given.rounds < 1:
+        sys.exit(f"fanout: not known: {', '.join(sorted(unknown))}" if unknown else "fanout: --rounds from 1")
+    if sys.platform != "linux":
+        sys.exit("fanout: needs Linux: the load generator is built on epoll")
+    options = Options(given.seconds, given.warmup, given.rounds, given.build.resolve())
+    compile_tools(options.build)
+    # Children inherit it: a server has one descriptor per client.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, stop)  # so that a server never outlives us
+
+    print(f"{machine()}\n")
+    for scenario in SCENARIOS:
+        if scenario.letter not in letters:
+            continue
+        results = measure(scenario, [s for s in SERVERS if s in servers], options)
+        print(f"{scenario.letter}. {scenario.title}\n")
+        print("| server | frames/s | of the limit | p50 ms | p99 ms | server CPU | load CPU |")
+        print("|---|--:|--:|--:|--:|--:|--:|")
+        for server, result in results.items():
+            print(row(scenario, server, result))
+        print(flush=True)
+    if IDLE.letter in letters:
+        print(idle(options))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,573 @@
+/* Load generator: opens many WebSocket connections to 127.0.0.1, subscribes, and
+ * measures what the server pushes.
+ *
+ * One thread, one epoll loop. Every read goes into one shared buffer; a connection
+ * keeps only the payload bytes still to skip and the few bytes of a frame whose start
+ * was cut, so that a frame costs a look at its header and nothing else.
+ *
+ * Latency: a push carries the time it was made (CLOCK_MONOTONIC, microseconds) as its
+ * "volume". Every 61st push, counted over all connections, is compared with the clock
+ * (or the next one that lies whole in the buffer). 61 is prime, so the sample does not
+ * fall into step with the number of codes or of connections, and every frame of a batch
+ * is as likely to be taken as any other. max_ms is the maximum of the sample. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    READ_SIZE = 256 * 1024, /* larger falls out of the second-level cache */
+    TAIL = 2048,            /* the answer to the handshake, or the start of a frame */
+    PEEK = 64,              /* bytes of a payload that decide whether it is a push */
+    UNDER_WAY = 200,        /* handshakes at a time, to spare the server's backlog */
+    EVENTS = 256,
+    SAMPLE_EVERY = 61,
+    SETUP_SECONDS = 120,
+    HEARTBEAT_SECONDS = 10,
+};
+
+struct conn {
+    int fd; /* -1 once lost */
+    enum { CONNECTING, UPGRADING, OPEN } phase;
+    uint64_t skip; /* payload bytes of the current frame still to come */
+    size_t tail_len;
+    unsigned char tail[TAIL];
+};
+
+static struct {
+    int port, connections, codes, pick;
+    double warmup, seconds;
+    int server_pid;
+    bool idle;
+    uint64_t seed;
+    const char *path;
+} opt = {.connections = 1000, .codes = 100, .warmup = 2, .seconds = 5, .seed = 1,
+         .path = "/quote-b-ws-api?token=bench"};
+
+static int epoll_fd;
+static struct conn *conns;
+static int started, up, closed;
+static uint64_t frames, bytes, next_sample;
+static char *request;
+static unsigned char *shared_subscription; /* when all connections want the same codes */
+static size_t shared_subscription_len;
+static int *deck; /* the codes, shuffled a little further for every connection */
+
+__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(1);
+}
+
+static void *must(void *memory)
+{
+    if (!memory)
+        die("out of memory");
+    return memory;
+}
+
+static double clock_s(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t next_random(void) /* splitmix64 */
+{
+    uint64_t z = (opt.seed += 0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+}
+
+/* ---- the histogram: 128 steps an octave, so a value is off by less than 1 % ---- */
+
+enum { STEP_BITS = 7, STEPS = 1 << STEP_BITS, BUCKETS = 24 * STEPS };
+static const uint64_t longest_us = 60000000;
+static uint64_t histogram[BUCKETS], samples, slowest_us;
+
+static void record(uint64_t us)
+{
+    if (us > longest_us)
+        us = longest_us;
+    int shift = us < STEPS ? 0 : 63 - __builtin_clzll(us) - STEP_BITS;
+    histogram[(uint64_t)shift * STEPS + (us >> shift)]++;
+    samples++;
+    if (us > slowest_us)
+        slowest_us = us;
+}
+
+static double percentile_ms(double share)
+{
+    uint64_t rank = (uint64_t)(share * (double)samples), seen = 0;
+    for (int i = 0; i < BUCKETS; i++) {
+        seen += histogram[i];
+        if (seen > rank) {
+            int shift = i < 2 * STEPS ? 0 : i / STEPS - 1;
+            return (double)((uint64_t)(i - shift * STEPS) << shift) / 1000;
+        }
+    }
+    return (double)slowest_us / 1000;
+}
+
+/* ---- the server as the kernel sees it ---- */
+
+static void read_proc(const char *name, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", opt.server_pid, name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        die("the server (pid %d) is not running", opt.server_pid);
+    text[fread(text, 1, size - 1, file)] = 0;
+    fclose(file);
+}
+
+static double server_cpu_s(void)
+{
+    char text[1024];
+    read_proc("stat", text, sizeof text);
+    /* The name in brackets may hold spaces; utime and stime are fields 14 and 15. */
+    char *p = strrchr(text, ')');
+    unsigned long user, kernel;
+    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
+        die("/proc/%d/stat: not understood", opt.server_pid);
+    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static uint64_t server_rss(void)
+{
+    char text[4096];
+    uint64_t kib;
+    read_proc("status", text, sizeof text);
+    char *p = strstr(text, "VmRSS:");
+    if (!p || sscanf(p, "VmRSS: %" SCNu64, &kib) != 1)
+        die("the server (pid %d) is not running", opt.server_pid);
+    return kib * 1024;
+}
+
+/* ---- frames out ---- */
+
+/* Writes a masked frame to out (payload + 14 bytes are enough) and returns its length. */
+static size_t mask_frame(unsigned char *out, int opcode, const unsigned char *payload, size_t len)
+{
+    static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
+    size_t n = 0;
+    out[n++] = (unsigned char)(0x80 | opcode);
+    if (len < 126) {
+        out[n++] = (unsigned char)(0x80 | len);
+    } else {
+        int width = len < 65536 ? 2 : 8;
+        out[n++] = 0x80 | (width == 2 ? 126 : 127);
+        for (int i = width - 1; i >= 0; i--)
+            out[n++] = (unsigned char)((uint64_t)len >> (8 * i));
+    }
+    memcpy(out + n, key, 4);
+    n += 4;
+    for (size_t i = 0; i < len; i++)
+        out[n++] = payload[i] ^ key[i % 4];
+    return n;
+}
+
+static unsigned char *subscription(const int *codes, int count, size_t *len)
+{
+    char *text = must(malloc(128 + (size_t)count * 32));
+    int n = sprintf(text, "{\"cmd_id\":22004,\"seq_id\":1,\"trace\":\"b\",\"data\":{\"symbol_list\":[");
+    for (int i = 0; i < count; i++)
+        n += sprintf(text + n, "%s{\"code\":\"C%03d\"}", i ? "," : "", codes[i]);
+    n += sprintf(text + n, "]}}");
+    unsigned char *frame = must(malloc((size_t)n + 14));
+    *len = mask_frame(frame, 1, (unsigned char *)text, (size_t)n);
+    free(text);
+    return frame;
+}
+
+static void lost(struct conn *c, const char *why)
+{
+    if (c->phase != OPEN)
+        die("127.0.0.1:%d: %s during the handshake", opt.port, why);
+    close(c->fd);
+    c->fd = -1;
+    if (++closed == opt.connections)
+        die("the server closed all %d connections (the last: %s)", closed, why);
+}
+
+static void send_all(struct conn *c, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len) {
+        ssize_t n = send(c->fd, p, len, MSG_NOSIGNAL);
+        if (n >= 0) {
+            p += n;
+            len -= (size_t)n;
+        } else if (errno == EAGAIN) {
+            struct pollfd wait = {.fd = c->fd, .events = POLLOUT};
+            if (poll(&wait, 1, 10000) == 0)
+                die("the server does not read");
+        } else if (errno != EINTR) {
+            lost(c, strerror(errno));
+            return;
+        }
+    }
+}
+
+static void subscribe(struct conn *c)
+{
+    if (opt.idle)
+        return;
+    if (shared_subscription) {
+        send_all(c, shared_subscription, shared_subscription_len);
+        return;
+    }
+    for (int i = 0; i < opt.pick; i++) {
+        int j = i + (int)(next_random() % (uint64_t)(opt.codes - i)), code = deck[i];
+        deck[i] = deck[j];
+        deck[j] = code;
+    }
+    size_t len;
+    unsigned char *frame = subscription(deck, opt.pick, &len);
+    send_all(c, frame, len);
+    free(frame);
+}
+
+/* Spreads the heartbeats over the interval, instead of one burst from all connections. */
+static void heartbeats(double elapsed)
+{
+    static const char text[] = "{\"cmd_id\":22000,\"seq_id\":2,\"trace\":\"\",\"data\":{}}";
+    static unsigned char frame[sizeof text + 14];
+    static size_t len;
+    static uint64_t sent;
+    if (!len)
+        len = mask_frame(frame, 1, (const unsigned char *)text, sizeof text - 1);
+    uint64_t due = (uint64_t)(elapsed / HEARTBEAT_SECONDS * opt.connections);
+    for (; sent < due; sent++) {
+        struct conn *c = &conns[sent % (uint64_t)opt.connections];
+        if (c->phase == OPEN && c->fd >= 0)
+            send_all(c, frame, len);
+    }
+}
+
+/* ---- frames in ---- */
+
+static bool is_push(const unsigned char *payload, size_t len)
+{
+    static const char start[] = "{\"cmd_id\":22998";
+    if (len >= sizeof start - 1 && !memcmp(payload, start, sizeof start - 1))
+        return true;
+    return memmem(payload, len < PEEK ? len : PEEK, start + 1, sizeof start - 2) != NULL;
+}
+
+static void sample(const unsigned char *payload, size_t len)
+{
+    static const char name[] = "\"volume\":\"";
+    const unsigned char *p = memmem(payload, len, name, sizeof name - 1), *end = payload + len;
+    if (!p)
+        return;
+    uint64_t stamp = 0, now = now_us();
+    for (p += sizeof name - 1; p < end && *p >= '0' && *p <= '9'; p++)
+        stamp = stamp * 10 + (uint64_t)(*p - '0');
+    if (p < end && *p == '"' && stamp <= now)
+        record(now - stamp);
+    next_sample = frames + SAMPLE_EVERY;
+}
+
+/* Takes what it can from p..end and returns where it stopped; the rest, at most a header
+ * with PEEK bytes or a control frame, is the start of a frame to be looked at again. */
+static const unsigned char *take_frames(struct conn *c, const unsigned char *p, const unsigned char *end)
+{
+    if (c->skip) {
+        size_t n = c->skip < (size_t)(end - p) ? (size_t)c->skip : (size_t)(end - p);
+        c->skip -= n;
+        p += n;
+    }
+    while (end - p >= 2) {
+        uint64_t len = p[1];
+        ptrdiff_t head = len == 126 ? 4 : len == 127 ? 10 : 2;
+        if (p[0] != 0x81 && (p[0] & 0x7f) > 2 && (p[0] < 0x88 || p[0] > 0x8a))
+            die("the server sent no WebSocket frame (first byte 0x%02x)", p[0]);
+        if (len > 127)
+            die("the server sent a masked frame");
+        if (end - p < head)
+            break;
+        if (head > 2) {
+            len = 0;
+            for (int i = 2; i < head; i++)
+                len = len << 8 | p[i];
+        }
+        const unsigned char *payload = p + head;
+        size_t here = (size_t)(end - payload);
+        if ((p[0] & 0x0f) == 1) { /* text, or the first fragment of one */
+            if (here < len && here < PEEK)
+                break;
+            if (is_push(payload, len)) {
+                frames++;
+                if (frames >= next_sample && here >= len)
+                    sample(payload, len);
+            }
+        } else if (p[0] >= 0x88) {
+            if (len > 125)
+                die("the server sent a control frame of %" PRIu64 " bytes", len);
+            if (here < len)
+                break;
+            if (p[0] == 0x89) { /* ping */
+                unsigned char pong[125 + 14];
+                send_all(c, pong, mask_frame(pong, 10, payload, len));
+                if (c->fd < 0)
+                    return end;
+            }
+        }
+        if (here < len) {
+            c->skip = len - here;
+            return end;
+        }
+        p = payload + len;
+    }
+    return p;
+}
+
+/* Returns where the frames begin, or p while the answer is incomplete. */
+static const unsigned char *take_answer(struct conn *c, const unsigned char *p, const unsigned char *end)
+{
+    const unsigned char *line = memmem(p, (size_t)(end - p), "\r\n", 2);
+    if (!line)
+        return p;
+    if (line - p < 12 || memcmp(p, "HTTP/1.", 7) || memcmp(p + 9, "101", 3))
+        die("the handshake was answered with: %.*s", (int)(line - p), (const char *)p);
+    const unsigned char *head = memmem(p, (size_t)(end - p), "\r\n\r\n", 4);
+    if (!head)
+        return p;
+    c->phase = OPEN;
+    up++;
+    return head + 4;
+}
+
+static void readable(struct conn *c)
+{
+    static unsigned char buffer[TAIL + READ_SIZE];
+    /* What was left over goes right before what comes in, so that frames are whole. */
+    unsigned char *fresh = buffer + TAIL;
+    const unsigned char *p = fresh - c->tail_len, *end;
+    ssize_t n = recv(c->fd, fresh, READ_SIZE, 0);
+    if (n <= 0) {
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            lost(c, n ? strerror(errno) : "connection closed by the server");
+        return;
+    }
+    bytes += (uint64_t)n;
+    end = fresh + n;
+    memcpy(fresh - c->tail_len, c->tail, c->tail_len);
+    if (c->phase == UPGRADING)
+        p = take_answer(c, p, end);
+    if (c->phase == OPEN && c->fd >= 0)
+        p = take_frames(c, p, end);
+    c->tail_len = (size_t)(end - p);
+    if (c->tail_len > TAIL)
+        die("the handshake was answered with more than %d bytes", TAIL);
+    memcpy(c->tail, p, c->tail_len);
+}
+
+static void connected(struct conn *c)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error)
+        die("127.0.0.1:%d: %s", opt.port, strerror(error));
+    c->phase = UPGRADING;
+    send_all(c, request, strlen(request));
+    struct epoll_event want = {.events = EPOLLIN, .data.ptr = c};
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &want);
+}
+
+static void connect_more(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (; started < opt.connections && started - up < UNDER_WAY; started++) {
+        struct conn *c = &conns[started];
+        int yes = 1;
+        c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (c->fd < 0)
+            die("connection %d: %s", started + 1, strerror(errno));
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
+            die("127.0.0.1:%d: %s", opt.port, strerror(errno));
+        struct epoll_event want = {.events = EPOLLOUT, .data.ptr = c};
+        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &want))
+            die("epoll: %s", strerror(errno));
+    }
+}
+
+/* ---- the run ---- */
+
+static double origin;
+
+static void turn(void)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(epoll_fd, events, EVENTS, 20);
+    for (int i = 0; i < n; i++) {
+        struct conn *c = events[i].data.ptr;
+        if (c->fd < 0)
+            continue;
+        if (c->phase == CONNECTING)
+            connected(c);
+        else
+            readable(c);
+    }
+    heartbeats(clock_s(CLOCK_MONOTONIC) - origin);
+}
+
+static void run_for(double seconds)
+{
+    double end = clock_s(CLOCK_MONOTONIC) + seconds;
+    while (clock_s(CLOCK_MONOTONIC) < end)
+        turn();
+}
+
+static void set_up(void)
+{
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    epoll_fd = epoll_create1(0);
+    conns = must(calloc((size_t)opt.connections, sizeof *conns));
+    deck = must(calloc((size_t)opt.codes, sizeof *deck));
+    for (int i = 0; i < opt.codes; i++)
+        deck[i] = i;
+    if (opt.pick == 0 || opt.pick == opt.codes)
+        shared_subscription = subscription(deck, opt.codes, &shared_subscription_len);
+    if (asprintf(&request,
+                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                 opt.path, opt.port) < 0)
+        die("out of memory");
+    origin = clock_s(CLOCK_MONOTONIC);
+    while (up < opt.connections) {
+        connect_more();
+        turn();
+        if (clock_s(CLOCK_MONOTONIC) - origin > SETUP_SECONDS)
+            die("only %d of %d connections were up after %d s", up, opt.connections, SETUP_SECONDS);
+    }
+    /* Only now: a saturated server that is busy with its first clients accepts slowly. */
+    for (int i = 0; i < opt.connections; i++)
+        if (conns[i].fd >= 0)
+            subscribe(&conns[i]);
+}
+
+static void hold(void)
+{
+    uint64_t before = server_rss();
+    set_up();
+    run_for(opt.warmup + opt.seconds);
+    uint64_t after = server_rss();
+    if (closed)
+        die("the server closed %d of %d connections", closed, opt.connections);
+    printf("{\"connections\": %d, \"server_rss_before\": %" PRIu64 ", \"server_rss_after\": %" PRIu64
+           ", \"bytes_per_connection\": %.0f}\n",
+           opt.connections, before, after, ((double)after - (double)before) / opt.connections);
+}
+
+static void measure(void)
+{
+    set_up();
+    run_for(opt.warmup);
+    frames = bytes = samples = slowest_us = next_sample = 0;
+    memset(histogram, 0, sizeof histogram);
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? server_cpu_s() : 0;
+    double start = clock_s(CLOCK_MONOTONIC);
+    run_for(opt.seconds);
+    double wall = clock_s(CLOCK_MONOTONIC) - start;
+    cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    if (!frames)
+        die("no push (cmd_id 22998) came in %.1f s", wall);
+    printf("{\"connections\": %d, \"frames\": %" PRIu64 ", \"seconds\": %.3f, \"frames_per_s\": %.0f, "
+           "\"bytes_per_s\": %.0f, ",
+           opt.connections, frames, wall, (double)frames / wall, (double)bytes / wall);
+    if (samples)
+        printf("\"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, ", percentile_ms(.5), percentile_ms(.99),
+               (double)slowest_us / 1000);
+    else
+        printf("\"p50_ms\": null, \"p99_ms\": null, \"max_ms\": null, ");
+    printf("\"load_cpu\": %.3f, ", cpu / wall);
+    if (opt.server_pid)
+        printf("\"server_cpu\": %.3f, ", (server_cpu_s() - server) / wall);
+    else
+        printf("\"server_cpu\": null, ");
+    printf("\"closed\": %d}\n", closed);
+}
+
+static double number(const char *name, const char *text, double least)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= least))
+        die("--%s: a number of at least %g, please", name, least);
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"port", 1, 0, 'p'},       {"connections", 1, 0, 'n'}, {"codes", 1, 0, 'c'},      {"pick", 1, 0, 'k'},
+        {"warmup", 1, 0, 'w'},     {"seconds", 1, 0, 's'},     {"server-pid", 1, 0, 'P'}, {"idle", 0, 0, 'i'},
+        {"seed", 1, 0, 'r'},       {"path", 1, 0, 'u'},        {0},
+    };
+    int which, i;
+    while ((which = getopt_long(argc, argv, "", options, &i)) != -1) {
+        const char *name = which == '?' ? "" : options[i].name;
+        switch (which) {
+        case 'p': opt.port = (int)number(name, optarg, 1); break;
+        case 'n': opt.connections = (int)number(name, optarg, 1); break;
+        case 'c': opt.codes = (int)number(name, optarg, 1); break;
+        case 'k': opt.pick = (int)number(name, optarg, 0); break;
+        case 'w': opt.warmup = number(name, optarg, 0); break;
+        case 's': opt.seconds = number(name, optarg, 0.1); break;
+        case 'P': opt.server_pid = (int)number(name, optarg, 1); break;
+        case 'i': opt.idle = true; break;
+        case 'r': opt.seed = (uint64_t)number(name, optarg, 0); break;
+        case 'u': opt.path = optarg; break;
+        default: return 1; /* getopt has said why */
+        }
+    }
+    if (!opt.port || opt.port > 65535)
+        die("--port is needed");
+    if (opt.pick > opt.codes)
+        die("--pick cannot exceed --codes");
+    if (opt.idle && !opt.server_pid)
+        die("--idle needs --server-pid");
+    if (opt.idle)
+        hold();
+    else
+        measure();
+    return 0;
+}

@@ -1,0 +1,5 @@
+"""`python -m tickwire`."""
+
+from .cli.main import run
+
+run()

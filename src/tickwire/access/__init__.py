@@ -1,0 +1,5 @@
+"""Who may come in."""
+
+from .gate import Gate, OpenGate
+
+__all__ = ["Gate", "OpenGate"]

@@ -1,0 +1,48 @@
+"""Makes flags of settings, so that no setting is listed twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..config import Settings
+
+METAVARS: dict[Any, str] = {list[Path]: "PATH", list[str]: "LIST|all", Path: "DIR", int: "N", float: "N", str: "TEXT"}
+
+
+def with_flags(command: Callable[[dict[str, Any], Path | None], None]) -> Callable[..., None]:
+    """A command with `--config` and a flag for each setting; only flags that were given reach it."""
+
+    def with_all(config: Path | None, **flags: Any) -> None:
+        command({name: value for name, value in flags.items() if value not in (None, [])}, config)
+
+    option = typer.Option("--config", help="TOML file with settings, named as the flags with _ for -.")
+    parameters = [_parameter("config", Annotated[Path | None, option])]
+    parameters += [_parameter(name, _flag(name)) for name in Settings.model_fields]
+    with_all.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_all.__name__ = command.__name__
+    with_all.__doc__ = command.__doc__
+    return with_all
+
+
+def _parameter(name: str, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _flag(name: str) -> Any:
+    """The annotation of a setting's flag: no default, so that what was not given stays unsaid."""
+    setting = Settings.model_fields[name]
+    flag = "--" + name.replace("_", "-")
+    if setting.default is True:
+        flag += "/--no-" + name.replace("_", "-")
+    default = setting.get_default(call_default_factory=True)
+    text = f"{setting.description} [default: {default}]" if default not in (False, []) else setting.description
+    kind: Any = setting.annotation
+    metavar = METAVARS.get(kind)
+    if kind == list[str]:  # one flag with commas
+        kind = str
+    return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]

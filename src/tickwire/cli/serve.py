@@ -1,0 +1,32 @@
+"""`tickwire serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..config import load
+from .flags import with_flags
+
+
+@with_flags
+def serve(flags: dict[str, Any], config: Path | None) -> None:
+    """Serve market data in the AllTick protocol.
+
+    Examples:
+
+    tickwire serve
+
+    tickwire serve --source replay --file trades.csv.gz --speed 60 --hold
+
+    tickwire serve --port 0 --seed 7 --codes BTCUSDT,GOLD,700.HK
+
+    Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
+    """
+    settings = load(flags, config)
+    # Here, because other commands start faster without a server.
+    from ..server import serve as run_server
+    from ..server.logs import configure
+
+    configure(settings.log_level)
+    run_server(settings)

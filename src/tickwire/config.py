@@ -1,0 +1,155 @@
+"""The settings: one typed class, from which flags, environment, TOML file and documents come."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from .errors import SettingsError
+from .sources import QuoteTrades
+
+ENV_PREFIX = "TICKWIRE_"
+
+
+class SourceName(StrEnum):
+    """Where the data comes from."""
+
+    SIMULATOR = "simulator"
+    REPLAY = "replay"
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _listed(value: Any) -> Any:
+    """A list as a person writes it: separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Paths = Annotated[list[Path], BeforeValidator(_listed)]
+Codes = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Settings(BaseModel):
+    """What a server is told. A flag goes before the environment, that before the file, that before the
+    default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    source: SourceName = Field(SourceName.SIMULATOR, description="Where the data comes from.")
+    file: Paths = Field(
+        [], description="CSV or CSV.gz file of trades or quotes to replay; may be given several times."
+    )
+    speed: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="Replay speed: 1 as recorded, 0 as fast as clients take it."
+    )
+    rebase: bool = Field(False, description="Move the times of a replay so that it begins now.")
+    hold: bool = Field(False, description="Begin a replay with the first subscription.")
+    loop: bool = Field(False, description="Begin a replay again when it ends.")
+    quote_trades: QuoteTrades = Field(
+        QuoteTrades.BID, description="Which price of a quote makes the trades of a product that has only quotes."
+    )
+    strict_input: bool = Field(False, description="Stop at a line of a file that cannot be read, not skip it.")
+    seed: int = Field(1, description="Seed of the simulator: the same seed gives the same market.")
+    rate: float = Field(
+        2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
+    )
+    codes: Codes = Field(
+        [],
+        description="Codes to serve, separated by commas, or `all`. Simulator: what runs unasked "
+        "(default: a well-known few of all markets). Replay: what is replayed (default: all).",
+    )
+    instruments: Paths = Field(
+        [], description="TOML or CSV file of instruments to add or replace; may be given several times."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("tickwire", appauthor=False),
+        description="Folder for what is kept between runs.",
+    )
+    no_auth: bool = Field(
+        False, description="Let in any non-empty token on an address that others can reach."
+    )
+    snapshot_on_subscribe: bool = Field(
+        True, description="Send a new subscriber the last trade or book at once."
+    )
+    strict_protocol: bool = Field(
+        False, description="Refuse whatever the AllTick documents do not allow, to find a client's mistakes."
+    )
+    legacy_string_ids: bool = Field(
+        False, description="Push seq and tick_time as strings, as older AllTick documents show them."
+    )
+    client_buffer: int = Field(
+        8 * 2**20, ge=2**16, description="Unread bytes after which a client that is too slow is closed."
+    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="How much is logged, to standard error.")
+
+
+def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
+    """The settings from flags, environment and file. Raises SettingsError with one line per mistake."""
+    origins = {"flag": flags, "environment": _environment(), str(config): _file(config) if config else {}}
+    problems = [
+        _unknown(name, origin) for origin, values in origins.items() for name in values if name not in Settings.model_fields
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    merged: dict[str, Any] = {}
+    for values in reversed(origins.values()):
+        merged |= values
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            origin = next(origin for origin, values in origins.items() if name in values)
+            lines.append(f"{_shown(name, origin)}: {problem['msg']} (got {problem['input']!r}).")
+        raise SettingsError("\n".join(lines)) from None
+    if settings.source is SourceName.REPLAY and not settings.file:
+        raise SettingsError("A replay needs a recording: name it with --file PATH.")
+    if settings.source is not SourceName.REPLAY and settings.file:
+        raise SettingsError("--file is for a replay: add --source replay.")
+    return settings
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name.removeprefix(ENV_PREFIX).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(ENV_PREFIX)
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"Cannot read the configuration {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The configuration {path} is not TOML: {error}.") from None
+
+
+def _shown(name: str, origin: str) -> str:
+    """How a person wrote the setting."""
+    if origin == "flag":
+        return "--" + name.replace("_", "-")
+    return ENV_PREFIX + name.upper() if origin == "environment" else f"{name} in {origin}"
+
+
+def _unknown(name: str, origin: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0)
+    return f"Unknown setting {_shown(name, origin)}; the nearest known one is {_shown(near[0], origin)}."

@@ -1,0 +1,193 @@
+"""The composition root: a source, the hub, and the catalogue that both speak of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+
+import structlog
+
+from .access import Gate, OpenGate
+from .config import Settings, SourceName
+from .errors import InputError, SettingsError
+from .hub import Client, Hub
+from .model import Catalogue, Family, Instrument
+from .sources import DEFAULT_CODES, Mapper, Recording, Replay, Simulator, Source, widened
+from .store import EpochFile, load_catalogue
+from .wire import TOKEN_INVALID, Cancel, Decision, Dialect, Ret, Session, Subscribe
+
+FIRST_EVENT_WAIT = 1.0
+"""Seconds that an HTTP request waits for the first event of a code that begins because of it."""
+RELIEF_WAIT = 10.0
+"""Seconds that a patient source waits for slow clients before it goes on without them."""
+UPKEEP = 30.0
+"""Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """Takes events from the source and carries out what clients ask for.
+
+    `clock` is the monotonic clock, in seconds, that heartbeats run on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        source: Source,
+        epoch_file: EpochFile,
+        *,
+        gate: Gate | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.source = source
+        self.clock = clock
+        self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
+        self.events = 0
+        self.running = False
+        self._gate = gate or OpenGate()
+        self._epoch_file = epoch_file
+        self._epoch = epoch_file.begin(time.time_ns() // 1000)
+        self._began = time.monotonic()
+        self._slow: set[Client] = set()
+        self._relief = asyncio.Event()
+        self._first_events: dict[str, asyncio.Future[None]] = {}
+        self.hub = Hub(
+            lambda flush: asyncio.get_running_loop().call_soon(flush),
+            epoch=self._epoch,
+            text_ids=settings.legacy_string_ids,
+            snapshots=settings.snapshot_on_subscribe,
+        )
+
+    @property
+    def example(self) -> Instrument:
+        """An instrument that is served, to show how a client asks."""
+        codes = self.source.codes
+        return self.catalogue["BTCUSDT" if "BTCUSDT" in codes else next(iter(codes))]
+
+    async def run(self) -> None:
+        """Serves the source until it ends. Raises InputError if it breaks."""
+        self.running = True
+        upkeep = asyncio.create_task(self._keep_up())
+        log.info("source started", source=self.source.name)
+        try:
+            async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    self.hub.publish(self.catalogue[event.code], event)
+                    self.events += 1
+                    if self._first_events and (waiting := self._first_events.pop(event.code, None)):
+                        waiting.set_result(None)
+                    if self._slow and self.source.patient:
+                        await self._wait_for_relief()
+            log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
+            await asyncio.Event().wait()
+        finally:
+            upkeep.cancel()
+            self._note_epoch()
+
+    # What clients do.
+    def refusal(self, token: str) -> Ret | None:
+        """Why the token is not let in, if it is not."""
+        return None if self._gate.admits(token) else TOKEN_INVALID
+
+    def admit(self, family: Family, token: str) -> Session | Ret:
+        """Opens a session, or says why not."""
+        return self.refusal(token) or Session(family, self.catalogue, self.clock(), self.dialect)
+
+    def carry_out(self, client: Client, decision: Decision) -> bytes:
+        """Changes what the client is sent; returns the frames to send it first."""
+        match decision:
+            case Subscribe(kind, wants):
+                self.source.want([want.instrument.code for want in wants], subscribed=True)
+                return self.hub.subscribe(client, kind, wants)
+            case Cancel(kinds):
+                self.hub.cancel(client, kinds)
+                return b""
+
+    def leave(self, client: Client) -> None:
+        """The client is gone."""
+        self.hub.leave(client)
+        self.quick(client)
+
+    def slow(self, client: Client) -> None:
+        """The client does not take what it is sent as fast as it comes."""
+        self._slow.add(client)
+
+    def quick(self, client: Client) -> None:
+        """The client has caught up."""
+        self._slow.discard(client)
+        if not self._slow:
+            self._relief.set()
+
+    async def begin(self, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments which run on request do run, and have a last state to show."""
+        codes = [instrument.code for instrument in instruments]
+        if not self.source.want(codes, subscribed=False):
+            return
+        loop = asyncio.get_running_loop()
+        fresh = [code for code in codes if self.hub.is_silent(self.catalogue[code])]
+        waiting = [self._first_events.setdefault(code, loop.create_future()) for code in fresh]
+        if waiting:
+            await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
+
+    async def _wait_for_relief(self) -> None:
+        self._relief.clear()
+        try:
+            async with asyncio.timeout(RELIEF_WAIT):
+                await self._relief.wait()
+        except TimeoutError:
+            log.warning("slow clients are left behind", clients=len(self._slow))
+            self._slow.clear()
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP)
+            self._note_epoch()
+            self.source.want(self.hub.codes(), subscribed=True)
+
+    def _note_epoch(self) -> None:
+        self._epoch_file.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
+
+
+def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Engine:
+    """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
+    epoch_file = EpochFile(settings.data_dir)
+    catalogue = load_catalogue(settings.instruments)
+    if unknown := [code for code in settings.codes if code not in catalogue and settings.codes != ["all"]]:
+        raise SettingsError(f"Unknown code {unknown[0]!r} in --codes. Add it with --instruments FILE.")
+    if settings.source is SourceName.REPLAY:
+        catalogue, source = _replay(settings, catalogue)
+        return Engine(settings, catalogue, source, epoch_file, clock=clock)
+    codes = [one.code for one in catalogue] if settings.codes == ["all"] else settings.codes or DEFAULT_CODES
+    simulator = Simulator(catalogue, codes, seed=settings.seed, rate=settings.rate)
+    return Engine(settings, catalogue, simulator, epoch_file, clock=clock)
+
+
+def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
+    only = None if settings.codes in ([], ["all"]) else frozenset(settings.codes)
+    recording = Recording(settings.file, catalogue, only=only)
+    scan = recording.scan(strict=settings.strict_input)
+    names = ",".join(path.name for path in settings.file)
+    if not scan.lines:
+        raise InputError(f"Nothing to replay in {names}: no line of it can be read.")
+    log.info("recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals))
+    catalogue = widened(catalogue, scan, settings.quote_trades)
+    replay = Replay(
+        names,
+        recording,
+        Mapper(catalogue, scan.traded, settings.quote_trades),
+        codes=sorted(scan.decimals),
+        first_time=scan.first_time,
+        speed=settings.speed,
+        rebase=settings.rebase,
+        hold=settings.hold,
+        loop=settings.loop,
+    )
+    return catalogue, replay

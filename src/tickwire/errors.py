@@ -1,0 +1,25 @@
+"""What can go wrong, as one tree.
+
+TickwireError
+├── SettingsError   a flag, variable or key of the configuration is wrong
+├── InputError      a file (recording, instruments) cannot be used
+└── StartError      the machine refuses: a taken port, a folder that cannot be written
+
+The text of each is one line that says what is wrong, where, and what to do about it.
+"""
+
+
+class TickwireError(Exception):
+    """Anything that Tickwire reports to a person."""
+
+
+class SettingsError(TickwireError):
+    """A flag, an environment variable or a key of the configuration file is wrong."""
+
+
+class InputError(TickwireError):
+    """A file given as input is missing, unreadable or not what it should be."""
+
+
+class StartError(TickwireError):
+    """The server cannot start on this machine as it is."""

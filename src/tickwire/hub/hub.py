@@ -1,0 +1,154 @@
+"""Who wants what, and the way from an event to the clients that want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ..model import Book, Event, Instrument, Kind, Trade
+from ..wire import Want
+from .lane import Client, Lane
+from .topic import Topic, View
+
+
+class Membership(NamedTuple):
+    """What one client is subscribed to."""
+
+    lane: Lane
+    views: dict[Kind, frozenset[View]]
+
+
+class Hub:
+    """Topics, and the lanes that carry them to clients.
+
+    `publish` only appends to lists; the flush, once per turn of the event loop (`schedule` runs it
+    there), joins the new frames of each view, then those of each lane, and writes the same bytes to all
+    clients of the lane. So a tick costs a view one encoding and a lane at most one append per flush, and
+    batches grow with the load. Order is kept per code and kind.
+    """
+
+    def __init__(
+        self,
+        schedule: Callable[[Callable[[], None]], object],
+        *,
+        epoch: int,
+        text_ids: bool = False,
+        snapshots: bool = True,
+    ) -> None:
+        """`epoch` is the first `seq` of every topic: the server's start in microseconds."""
+        self._schedule = schedule
+        self._epoch = epoch
+        self._text_ids = text_ids
+        self._snapshots = snapshots
+        self._topics: dict[tuple[Kind, str], Topic] = {}
+        self._lanes: dict[frozenset[View], Lane] = {}
+        self._members: dict[Client, Membership] = {}
+        self._dirty: list[View] = []
+
+    def topic(self, kind: Kind, instrument: Instrument) -> Topic:
+        """The topic of that kind and instrument."""
+        key = (kind, instrument.code)
+        found = self._topics.get(key)
+        if found is None:
+            found = self._topics[key] = Topic(kind, instrument, self._epoch)
+        return found
+
+    def publish(self, instrument: Instrument, event: Event) -> None:
+        """Takes the next event of an instrument: it is on its way to all who want it."""
+        kind = Kind.TRADE if type(event) is Trade else Kind.DEPTH
+        topic = self._topics.get((kind, event.code)) or self.topic(kind, instrument)
+        seq = topic.append(event)
+        for view in topic.views.values():
+            if not view.pending:
+                if not self._dirty:
+                    self._schedule(self.flush)
+                self._dirty.append(view)
+            view.pending.append(view.encode(event, seq))
+
+    def flush(self) -> None:
+        """Writes all that was published since the last flush."""
+        views, self._dirty = self._dirty, []
+        lanes: list[Lane] = []
+        for view in views:
+            chunk = b"".join(view.pending)
+            view.pending.clear()
+            for lane in view.lanes:
+                if not lane.pending:
+                    lanes.append(lane)
+                lane.pending.append(chunk)
+        for lane in lanes:
+            data = b"".join(lane.pending)
+            lane.pending.clear()
+            for client in tuple(lane.clients):
+                client.push(data)
+
+    def subscribe(self, client: Client, kind: Kind, wants: Iterable[Want]) -> bytes:
+        """Replaces the client's list of that kind.
+
+        Returns the frames to send first: the last event of each view that was not in the list before.
+        """
+        self.flush()
+        membership = self._members.get(client)
+        before = membership.views.get(kind, frozenset()) if membership else frozenset()
+        asked = [
+            self.topic(kind, want.instrument).view(want.name, want.levels, text_ids=self._text_ids)
+            for want in wants
+        ]
+        self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
+        if not self._snapshots:
+            return b""
+        return b"".join(view.snapshot() for view in asked if view not in before)
+
+    def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
+        """Ends the client's lists of these kinds. What was published before is still sent."""
+        self.flush()
+        if membership := self._members.get(client):
+            gone = set(kinds)
+            self._move(client, {kind: views for kind, views in membership.views.items() if kind not in gone})
+
+    def leave(self, client: Client) -> None:
+        """The client is gone."""
+        self._move(client, {})
+
+    def codes(self) -> set[str]:
+        """The codes that somebody is subscribed to."""
+        return {code for (_, code), topic in self._topics.items() if topic.views}
+
+    def is_silent(self, instrument: Instrument) -> bool:
+        """Whether nothing of the instrument has come yet."""
+        return self.last_trade(instrument) is None and self.last_book(instrument) is None
+
+    def last_trade(self, instrument: Instrument) -> tuple[Trade, int] | None:
+        """The last trade and its `seq`."""
+        topic = self.topic(Kind.TRADE, instrument)
+        return (topic.last, topic.seq) if isinstance(topic.last, Trade) else None
+
+    def last_book(self, instrument: Instrument) -> tuple[Book, int] | None:
+        """The last book and its `seq`."""
+        topic = self.topic(Kind.DEPTH, instrument)
+        return (topic.last, topic.seq) if isinstance(topic.last, Book) else None
+
+    def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
+        """Puts the client on the lane of these views, and drops what nobody wants any more."""
+        if (membership := self._members.pop(client, None)) is not None:
+            lane = membership.lane
+            del lane.clients[client]
+            if not lane.clients:
+                del self._lanes[lane.views]
+                for view in lane.views:
+                    del view.lanes[lane]
+        wanted = frozenset().union(*views.values())
+        if wanted:
+            lane = self._lanes.get(wanted) or self._open(wanted)
+            lane.clients[client] = None
+            self._members[client] = Membership(lane, views)
+        if membership is not None:
+            for view in membership.lane.views:
+                if not view.lanes:
+                    view.topic.views.pop(view.key, None)
+
+    def _open(self, views: frozenset[View]) -> Lane:
+        lane = self._lanes[views] = Lane(views)
+        for view in views:
+            view.lanes[lane] = None
+        return lane

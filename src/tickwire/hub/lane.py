@@ -1,0 +1,25 @@
+"""A lane: the clients that want exactly the same."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .topic import View
+
+
+class Client(Protocol):
+    """Who receives frames."""
+
+    def push(self, data: bytes) -> None:
+        """Takes whole frames, without ever waiting. May leave the hub while it does."""
+
+
+class Lane:
+    """Clients with the same set of views. They get the same bytes, joined once per flush."""
+
+    __slots__ = ("clients", "pending", "views")
+
+    def __init__(self, views: frozenset[View]) -> None:
+        self.views = views
+        self.clients: dict[Client, None] = {}
+        self.pending: list[bytes] = []

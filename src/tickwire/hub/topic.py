@@ -1,0 +1,61 @@
+"""A topic and what is seen of it: one stream, one encoding for each way it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import Book, Event, Instrument, Kind, Trade
+from ..wire import encoder
+
+if TYPE_CHECKING:
+    from .lane import Lane
+
+
+class View:
+    """A topic under one name and with one number of levels: what a group of clients receives of it.
+
+    A frame is made once for a view, however many clients there are.
+    """
+
+    __slots__ = ("encode", "key", "lanes", "pending", "topic")
+
+    def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool) -> None:
+        self.topic = topic
+        self.key = (name, levels)
+        self.encode = encoder(topic.kind, name, topic.instrument, levels, text_ids=text_ids)
+        self.lanes: dict[Lane, None] = {}
+        self.pending: list[bytes] = []
+
+    def snapshot(self) -> bytes:
+        """The frame of the last event, empty if there was none."""
+        topic = self.topic
+        return b"" if topic.last is None else self.encode(topic.last, topic.seq)
+
+
+class Topic:
+    """One kind of event of one instrument: its last event, and a sequence that grows by one.
+
+    The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
+    """
+
+    __slots__ = ("instrument", "kind", "last", "seq", "views")
+
+    def __init__(self, kind: Kind, instrument: Instrument, epoch: int) -> None:
+        self.kind = kind
+        self.instrument = instrument
+        self.seq = epoch - 1
+        self.last: Trade | Book | None = None
+        self.views: dict[tuple[str, int], View] = {}
+
+    def append(self, event: Event) -> int:
+        """Takes the next event and returns its `seq`."""
+        self.last = event
+        self.seq += 1
+        return self.seq
+
+    def view(self, name: str, levels: int, *, text_ids: bool) -> View:
+        """The view of that name and depth, the same one for all who ask alike."""
+        found = self.views.get((name, levels))
+        if found is None:
+            found = self.views[name, levels] = View(self, name, levels, text_ids=text_ids)
+        return found

@@ -1,0 +1,27 @@
+"""Values without I/O: instruments, the catalogue, trades, books."""
+
+from .catalogue import ALIASES, Catalogue
+from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
+from .events import Book, Direction, Event, Kind, Level, Trade
+from .instrument import RULES, Family, Instrument, Market, tick_size
+
+__all__ = [
+    "ALIASES",
+    "EXACT",
+    "MAX_DECIMALS",
+    "QUANTA",
+    "RULES",
+    "Book",
+    "Catalogue",
+    "Direction",
+    "Event",
+    "Family",
+    "Instrument",
+    "Kind",
+    "Level",
+    "Market",
+    "Trade",
+    "decimals_of",
+    "fixed",
+    "tick_size",
+]

@@ -1,0 +1,56 @@
+"""The instruments a server knows, by code, and the other names some of them go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from .instrument import Family, Instrument
+
+ALIASES = {"XAUUSD": "GOLD", "XAGUSD": "Silver"}
+"""Names that many programs ask for, and the codes they mean (protocol, introduction)."""
+
+
+class Catalogue:
+    """Instruments by code. Codes are case-sensitive; an alias is known wherever its code is."""
+
+    def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] = ALIASES) -> None:
+        self._by_code = {instrument.code: instrument for instrument in instruments}
+        self._aliases = {
+            name: self._by_code[code]
+            for name, code in aliases.items()
+            if code in self._by_code and name not in self._by_code
+        }
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_code.values())
+
+    def __len__(self) -> int:
+        return len(self._by_code)
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._by_code
+
+    def __getitem__(self, code: str) -> Instrument:
+        return self._by_code[code]
+
+    def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
+        """What the name stands for on that family's paths, or None if it is unknown there."""
+        found = self._by_code.get(name)
+        if found is None and aliases:
+            found = self._aliases.get(name)
+        return found if found is not None and found.family is family else None
+
+    def widened(self, decimals: Mapping[str, tuple[int, int]]) -> Catalogue:
+        """A catalogue whose instruments have at least so many (price, volume) decimals, by code."""
+        instruments = list(self._by_code.values())
+        for place, one in enumerate(instruments):
+            price, volume = decimals.get(one.code, (0, 0))
+            if price > one.price_decimals or volume > one.volume_decimals:
+                instruments[place] = msgspec.structs.replace(
+                    one,
+                    price_decimals=max(price, one.price_decimals),
+                    volume_decimals=max(volume, one.volume_decimals),
+                )
+        return Catalogue(instruments)

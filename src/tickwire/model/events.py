@@ -1,0 +1,58 @@
+"""What a source yields: trades and books."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+
+class Kind(IntEnum):
+    """The two streams that each instrument has."""
+
+    TRADE = 1
+    DEPTH = 2
+
+
+class Direction(IntEnum):
+    """Who took liquidity in a trade."""
+
+    NEUTRAL = 0
+    BUY = 1
+    SELL = 2
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """One trade.
+
+    `time` is the source's time in milliseconds since the epoch. `volume` is in the instrument's unit
+    (shares; lots for A-shares), `turnover` in money; None means price × volume × the unit's size.
+    """
+
+    code: str
+    time: int
+    price: Decimal
+    volume: Decimal
+    turnover: Decimal | None = None
+    direction: int = Direction.NEUTRAL
+
+
+class Level(NamedTuple):
+    """A price of the book and the volume that waits there."""
+
+    price: Decimal
+    volume: Decimal
+
+
+class Book(msgspec.Struct, frozen=True, gc=False):
+    """The whole order book, best level first on both sides. A side without orders is empty."""
+
+    code: str
+    time: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+Event: TypeAlias = Trade | Book

@@ -1,0 +1,131 @@
+"""An instrument: what a code stands for, and in which numbers it is quoted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from .decimals import MAX_DECIMALS
+
+
+class Family(StrEnum):
+    """The two halves of the protocol, each with paths of its own."""
+
+    STOCK = "stock"
+    OTHER = "other"
+
+
+class Market(StrEnum):
+    """Where an instrument is traded."""
+
+    INDEX = "index"
+    US_STOCK = "us_stock"
+    HK_STOCK = "hk_stock"
+    CN_STOCK = "cn_stock"
+    FOREX = "forex"
+    METALS = "metals"
+    ENERGY = "energy"
+    CFD_INDEX = "cfd_index"
+    CRYPTO = "crypto"
+
+
+class Rules(NamedTuple):
+    """What holds for all instruments of a market unless one says otherwise.
+
+    `levels` is the depth of the book (0: there is none). `price_decimals` and `volume_decimals` are
+    None where the market has no rule. Section 2 of the protocol, "Push: order book".
+    """
+
+    family: Family
+    levels: int
+    price_decimals: int | None = None
+    volume_decimals: int | None = None
+
+
+RULES: dict[Market, Rules] = {
+    Market.INDEX: Rules(Family.STOCK, 0, 6, 0),
+    Market.US_STOCK: Rules(Family.STOCK, 1, 6, 0),
+    Market.HK_STOCK: Rules(Family.STOCK, 10, 6, 0),
+    Market.CN_STOCK: Rules(Family.STOCK, 5, 6, 0),
+    Market.FOREX: Rules(Family.OTHER, 1),
+    Market.METALS: Rules(Family.OTHER, 1),
+    Market.ENERGY: Rules(Family.OTHER, 1),
+    Market.CFD_INDEX: Rules(Family.OTHER, 1),
+    Market.CRYPTO: Rules(Family.OTHER, 5),
+}
+
+Decimals = Annotated[int, Meta(ge=0, le=MAX_DECIMALS)]
+Code = Annotated[str, Meta(pattern=r"^[!-+\--~]{1,32}$")]  # visible ASCII without the comma
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A code of the catalogue.
+
+    `volume_unit` is the number of shares in one unit of volume (100 for A-shares, which are quoted in
+    lots). `reference_price` is where the simulator begins; it is no market data. The fields from
+    `exchange` on are those of /static_info, empty where they are not known.
+    """
+
+    code: Code
+    market: Market
+    price_decimals: Decimals
+    volume_decimals: Decimals
+    turnover_decimals: Decimals
+    levels: Annotated[int, Meta(ge=0, le=1000)]
+    volume_unit: Annotated[int, Meta(ge=1)] = 1
+    reference_price: Decimal = Decimal(100)
+    name_en: str = ""
+    name_cn: str = ""
+    name_hk: str = ""
+    currency: str = ""
+    calendar: str = ""
+    exchange: str = ""
+    board: str = ""
+    lot_size: str = ""
+    total_shares: str = ""
+    circulating_shares: str = ""
+    hk_shares: str = ""
+    eps: str = ""
+    eps_ttm: str = ""
+    bps: str = ""
+    dividend_yield: str = ""
+
+    @property
+    def family(self) -> Family:
+        """The half of the protocol that serves it."""
+        return RULES[self.market].family
+
+
+_HK_TICKS = tuple(
+    (Decimal(limit), Decimal(tick))
+    for limit, tick in (
+        ("0.25", "0.001"),
+        ("0.5", "0.005"),
+        ("20", "0.01"),
+        ("50", "0.02"),
+        ("100", "0.05"),
+        ("200", "0.1"),
+        ("500", "0.2"),
+        ("1000", "0.5"),
+        ("2000", "1"),
+        ("5000", "2"),
+    )
+)
+_CENT = Decimal("0.01")
+
+
+def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
+    """The smallest step of the instrument's price at that price.
+
+    Hong Kong by the exchange's spread table of August 2025; US and A-shares and stock indices a cent;
+    all else one unit of the last decimal.
+    """
+    if instrument.market is Market.HK_STOCK:
+        return next((tick for limit, tick in _HK_TICKS if price < limit), Decimal(5))
+    if instrument.family is Family.STOCK:
+        return _CENT
+    return Decimal(1).scaleb(-instrument.price_decimals)

@@ -1,0 +1,65 @@
+"""uvicorn's HTTP protocol with bounds on what a client may send before it has asked for anything."""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..wire import Ret, failure
+
+MAX_HEAD = 256 * 1024
+"""Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
+HEAD_TIMEOUT = 30.0
+"""Seconds in which the head of a request must be there."""
+TOO_LARGE = Ret(431, "request header fields too large", 431)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Refuses a request whose head is too long or too slow."""
+
+    _head = 0
+    _in_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MAX_HEAD:
+                self._refuse()
+                return
+            if self._deadline is None:
+                self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head = 0
+        self._stop_deadline()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_deadline()
+        super().connection_lost(exc)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        body = failure(TOO_LARGE)
+        head = (
+            f"HTTP/1.1 {TOO_LARGE.status} Request Header Fields Too Large\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

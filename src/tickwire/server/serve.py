@@ -1,0 +1,160 @@
+"""Runs a server: its socket, its signals, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+
+from ..config import Settings
+from ..engine import Engine, build
+from ..errors import SettingsError, StartError
+from .app import make_app
+from .http_protocol import HttpProtocol
+from .websocket import WebSockets
+from .welcome import welcome
+
+GRACE = 3
+"""Seconds that clients and requests have to end when the server stops."""
+BACKLOG = 2048
+
+
+def serve(settings: Settings) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    Prints the URL as the first line when connections are taken, then a few lines for a person. Raises
+    TickwireError if the server cannot start, or if its source breaks.
+    """
+    _check_exposure(settings)
+    _raise_descriptor_limit()
+    with _listen(settings) as listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(build(settings), listener))
+
+
+async def _serve(engine: Engine, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    server = Server(engine, lambda: print(f"{url}\n\n{welcome(engine, url)}\nCtrl-C stops it.", flush=True))
+    await server.run_engine([listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the engine running beside it."""
+
+    def __init__(self, engine: Engine, ready: Callable[[], None] = lambda: None) -> None:
+        """`ready` is called when connections are taken."""
+        self._engine = engine
+        self._ready = ready
+        self._websockets = WebSockets(engine)
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news
+        super().__init__(
+            uvicorn.Config(
+                make_app(engine),
+                http=HttpProtocol,
+                ws=self._websockets.protocol,  # type: ignore[arg-type]  # it is only ever called
+                lifespan="off",
+                log_config=None,
+                access_log=False,  # its lines would hold tokens
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+
+    async def run_engine(self, listeners: list[socket.socket]) -> None:
+        """Serves until told to stop, or until the source breaks: then raises what it raised."""
+        source = asyncio.create_task(self._engine.run())
+        sweep = asyncio.create_task(self._websockets.sweep())
+        source.add_done_callback(lambda _: self.stop())
+        try:
+            await self.serve(listeners)
+        finally:
+            source.cancel()
+            sweep.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await source
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Ends the server; called again, without waiting for clients."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to take connections."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops on a signal. uvicorn's own way raises it again at the end, and the exit is not 0."""
+        before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, action in before.items():
+                signal.signal(number, action)
+
+
+def _check_exposure(settings: Settings) -> None:
+    """Without tokens to check, only this machine is let in unless the user says otherwise."""
+    if not settings.no_auth and not all(map(_is_loopback, _addresses(settings))):
+        raise SettingsError(
+            f"Refusing to listen on {settings.host}: no tokens are configured, so anyone who reaches it would "
+            "be let in. Add --no-auth if that is what you want, or listen on 127.0.0.1."
+        )
+
+
+def _is_loopback(address: tuple[int, str]) -> bool:
+    return ipaddress.ip_address(address[1].partition("%")[0]).is_loopback
+
+
+def _addresses(settings: Settings) -> list[tuple[int, str]]:
+    """Address family and address of everything that the host stands for."""
+    try:
+        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"--host {settings.host!r} is no address of this machine: {error}.") from None
+    return [(family, str(address[0])) for family, _, _, _, address in found]
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family, address = _addresses(settings)[0]
+    try:
+        return socket.create_server((address, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."
+            raise StartError(f"Port {settings.port} on {address} is taken. {remedy}") from None
+        if error.errno == errno.EACCES:
+            raise StartError(f"Port {settings.port} needs privileges. Choose one above 1023.") from None
+        raise StartError(
+            f"Cannot listen on {address}, port {settings.port}: {error.strerror}. Choose another --host."
+        ) from None
+
+
+def _raise_descriptor_limit() -> None:
+    """As many connections as the system allows."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

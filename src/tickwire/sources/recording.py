@@ -1,0 +1,172 @@
+"""Reads recordings: CSV files of trades or quotes, plain or gzipped.
+
+Trades have the columns code, tick_time_ms, price, volume; quotes code, tick_time_ms, bid, bid_volume,
+ask, ask_volume. Times are UTC. Other columns are ignored, and the order of the columns is free.
+"""
+
+from __future__ import annotations
+
+import gzip
+import heapq
+import re
+import zlib
+from collections.abc import Collection, Container, Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import IO, NamedTuple, TypeAlias, cast
+
+import structlog
+
+from ..errors import InputError
+from ..model import decimals_of
+
+NUMBER = r"\d{1,15}(?:\.\d{1,12})?"
+"""Bounded, so that no line can make a number that takes gigabytes to write."""
+LINE_LIMIT = 4096
+"""Bytes of the longest line."""
+LOGGED_LINES = 10
+"""Bad lines of a file that are logged one by one; all are counted."""
+
+log = structlog.get_logger()
+
+
+class TradeLine(NamedTuple):
+    """A line of a trade file."""
+
+    code: str
+    tick_time_ms: int
+    price: str
+    volume: str
+
+
+class QuoteLine(NamedTuple):
+    """A line of a quote file; what is not known is empty."""
+
+    code: str
+    tick_time_ms: int
+    bid: str
+    bid_volume: str
+    ask: str
+    ask_volume: str
+
+
+Line: TypeAlias = TradeLine | QuoteLine
+KEY = {"code": r"[!-+\--~]{1,32}", "tick_time_ms": r"\d{1,14}"}
+PATTERNS: dict[type[Line], dict[str, str]] = {
+    TradeLine: KEY | {"price": NUMBER, "volume": NUMBER},
+    QuoteLine: KEY | dict.fromkeys(QuoteLine._fields[2:], f"(?:{NUMBER})?"),
+}
+
+
+@dataclass
+class Scan:
+    """What a first pass over a recording found."""
+
+    decimals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The most (price, volume) decimals of each code."""
+    traded: set[str] = field(default_factory=set)
+    """Codes that have trades of their own, not only quotes."""
+    first_time: int = 0
+    """The earliest time, in milliseconds since the epoch; 0 if there is no line."""
+    lines: int = 0
+    bad_lines: int = 0
+
+
+class Recording:
+    """One or more files, read as one stream in order of time and never held in memory as a whole."""
+
+    def __init__(
+        self, paths: Collection[Path], known: Container[str], *, only: Container[str] | None = None
+    ) -> None:
+        """`known` are the codes that exist; with `only`, lines of other codes are passed over."""
+        self._paths = paths
+        self._known = known
+        self._only = only
+
+    def scan(self, *, strict: bool = False) -> Scan:
+        """Reads everything once, and logs the lines that cannot be read.
+
+        Raises InputError if a file cannot be read; with `strict`, if a line cannot.
+        """
+        scan = Scan()
+        for path in self._paths:
+            bad = 0
+            for number, line in self._file(path):
+                if isinstance(line, str):
+                    bad += 1
+                    if strict:
+                        raise InputError(f"{path}, line {number}: {line}. Mend it, or leave out --strict-input.")
+                    if bad <= LOGGED_LINES:
+                        log.warning("line skipped", file=str(path), line=number, reason=line)
+                    continue
+                scan.lines += 1
+                prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
+                volumes = (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
+                if isinstance(line, TradeLine):
+                    scan.traded.add(line.code)
+                price, volume = scan.decimals.get(line.code, (0, 0))
+                scan.decimals[line.code] = (
+                    max(price, *map(decimals_of, prices)),
+                    max(volume, *map(decimals_of, volumes)),
+                )
+                scan.first_time = min(scan.first_time or line.tick_time_ms, line.tick_time_ms)
+            if bad > LOGGED_LINES:
+                log.warning("lines skipped", file=str(path), lines=bad)
+            scan.bad_lines += bad
+        return scan
+
+    def lines(self) -> Iterator[Line]:
+        """All lines that can be read, by time; those of one time in the order of the files."""
+        return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
+
+    def _good(self, path: Path) -> Iterator[Line]:
+        return (line for _, line in self._file(path) if not isinstance(line, str))
+
+    def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
+        """Each line with its number, or what is wrong with it."""
+        number = 1
+        try:
+            with _open(path) as file:
+                kind, pattern = _columns(path, file.readline(LINE_LIMIT))
+                while raw := file.readline(LINE_LIMIT):
+                    number += 1
+                    if len(raw) == LINE_LIMIT and not raw.endswith(b"\n"):
+                        while raw and not raw.endswith(b"\n"):
+                            raw = file.readline(LINE_LIMIT)
+                        yield number, f"longer than {LINE_LIMIT} bytes"
+                        continue
+                    found = pattern.match(raw)
+                    if found is None:
+                        if raw.strip():
+                            yield number, f"not {', '.join(kind._fields)} in plain numbers"
+                        continue
+                    fields = [text.decode() for text in found.group(*kind._fields)]
+                    code = fields[0]
+                    if self._only is not None and code not in self._only:
+                        continue
+                    if code not in self._known:
+                        yield number, f"unknown code {code!r} (add it with --instruments)"
+                        continue
+                    yield number, kind(code, int(fields[1]), *fields[2:])
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"Cannot read {path} after line {number - 1}: {reason}.") from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    file = path.open("rb")
+    compressed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    return cast("IO[bytes]", gzip.open(file)) if compressed else file
+
+
+def _columns(path: Path, header: bytes) -> tuple[type[Line], re.Pattern[bytes]]:
+    """What kind of lines a file holds, and the pattern of one, from its first line."""
+    names = header.decode("utf-8-sig", "replace").strip().split(",")
+    for kind, patterns in PATTERNS.items():
+        if set(names) >= patterns.keys():
+            groups = (f"(?P<{name}>{patterns[name]})" if name in patterns else "[^,]*" for name in names)
+            return kind, re.compile(rf"{','.join(groups)}\s*$".encode("ascii"))
+    expected = " or ".join(",".join(kind._fields) for kind in PATTERNS)
+    raise InputError(f"{path}, line 1: the columns are {','.join(names)[:100]!r}, expected {expected}.")

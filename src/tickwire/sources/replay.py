@@ -1,0 +1,153 @@
+"""Replays a recording: as recorded, faster, or as fast as the subscribers take it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from decimal import Decimal
+from enum import StrEnum
+
+import structlog
+
+from ..model import EXACT, Book, Catalogue, Event, Instrument, Level, Trade
+from .recording import Line, QuoteLine, Recording, Scan, TradeLine
+
+HOLD_GRACE = 0.5
+"""Seconds between the first subscription and the first event of a held replay, so that a client that
+sends several requests in a row has them all answered by then."""
+BATCH = 250
+"""Lines after which the event loop gets its turn."""
+
+log = structlog.get_logger()
+
+
+class QuoteTrades(StrEnum):
+    """Where the trades of a product that has only quotes come from."""
+
+    BID = "bid"
+    MID = "mid"
+    NONE = "none"
+
+
+class Mapper:
+    """Makes events of lines. Pure: the same for every speed and for tests."""
+
+    def __init__(self, catalogue: Catalogue, traded: Collection[str], quote_trades: QuoteTrades) -> None:
+        """`traded` are the codes with trades of their own."""
+        self._catalogue = catalogue
+        self._traded = traded
+        self._quote_trades = quote_trades
+
+    def events(self, line: Line, shift: int) -> list[Event]:
+        """The events of one line, their times moved by `shift` milliseconds."""
+        at = line.tick_time_ms + shift
+        if isinstance(line, TradeLine):
+            return [Trade(line.code, at, Decimal(line.price), Decimal(line.volume))]
+        events: list[Event] = []
+        if self._catalogue[line.code].levels:
+            events.append(Book(line.code, at, _side(line.bid, line.bid_volume), _side(line.ask, line.ask_volume)))
+        if line.code not in self._traded and (price := self._price(line)) is not None:
+            events.append(Trade(line.code, at, price, Decimal(0)))
+        return events
+
+    def _price(self, line: QuoteLine) -> Decimal | None:
+        """The price of the trade that stands for a quote. Its volume is zero (section 2, "Push")."""
+        match self._quote_trades:
+            case QuoteTrades.BID if line.bid:
+                return Decimal(line.bid)
+            case QuoteTrades.MID if line.bid and line.ask:
+                return EXACT.divide(EXACT.add(Decimal(line.bid), Decimal(line.ask)), Decimal(2))
+            case _:
+                return None
+
+
+def _side(price: str, volume: str) -> tuple[Level, ...]:
+    return (Level(Decimal(price), Decimal(volume or 0)),) if price else ()
+
+
+def widened(catalogue: Catalogue, scan: Scan, quote_trades: QuoteTrades) -> Catalogue:
+    """A catalogue in whose decimals everything recorded can be written without rounding; logs changes."""
+    decimals = dict(scan.decimals)
+    if quote_trades is QuoteTrades.MID:  # half of a last digit is one digit more
+        for code in decimals.keys() - scan.traded:
+            price, volume = decimals[code]
+            decimals[code] = (price + 1, volume)
+    wide = catalogue.widened(decimals)
+    for code in decimals:
+        now, before = _decimals(wide[code]), _decimals(catalogue[code])
+        if now != before:
+            log.info("decimals widened", code=code, price=now[0], volume=now[1], catalogue=before)
+    return wide
+
+
+def _decimals(instrument: Instrument) -> tuple[int, int]:
+    return instrument.price_decimals, instrument.volume_decimals
+
+
+class Replay:
+    """A recording as a source.
+
+    `speed` 1 is as recorded, 0 as fast as the subscribers take it. `rebase` moves all times by the same
+    amount, so that the first is the moment of the start; at another speed than 1 they then run ahead of
+    the clock or fall behind it. `hold` waits for the first subscription.
+    """
+
+    simulated = False
+
+    def __init__(
+        self,
+        name: str,
+        recording: Recording,
+        mapper: Mapper,
+        *,
+        codes: Collection[str],
+        first_time: int,
+        speed: float,
+        rebase: bool = False,
+        hold: bool = False,
+        loop: bool = False,
+    ) -> None:
+        self.name = f"replay:{name}"
+        self.codes = codes
+        self.patient = speed == 0
+        self._recording = recording
+        self._mapper = mapper
+        self._first_time = first_time
+        self._speed = speed
+        self._rebase = rebase
+        self._loop = loop
+        self._hold = hold
+        self._subscribed = asyncio.Event()
+
+    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+        """Lets go of a held replay; nothing that is asked for comes earlier than recorded."""
+        if subscribed:
+            self._subscribed.set()
+        return False
+
+    async def events(self) -> AsyncIterator[Event]:
+        """The stream; it ends with the recording unless it is looped."""
+        if self._hold:
+            await self._subscribed.wait()
+            await asyncio.sleep(HOLD_GRACE)
+        while True:
+            async for event in self._pass():
+                yield event
+            if not self._loop:
+                return
+            log.info("replay starts again", source=self.name)
+            await asyncio.sleep(0)
+
+    async def _pass(self) -> AsyncIterator[Event]:
+        began = time.monotonic()
+        shift = time.time_ns() // 1_000_000 - self._first_time if self._rebase else 0
+        for count, line in enumerate(self._recording.lines()):
+            if self._speed:
+                due = began + (line.tick_time_ms - self._first_time) / 1000 / self._speed
+                if (ahead := due - time.monotonic()) > 0:
+                    await asyncio.sleep(ahead)
+            if count % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+            for event in self._mapper.events(line, shift):
+                yield event

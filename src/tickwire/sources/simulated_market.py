@@ -1,0 +1,159 @@
+"""One simulated instrument: a price that moves plausibly, a book around it, trades that hit the book.
+
+The dice are floats; prices and volumes are not. A price is a whole number of ticks, a volume a whole
+number of lots, and each becomes an exact decimal by one multiplication.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from random import Random
+from typing import NamedTuple
+
+from ..model import QUANTA, Book, Direction, Event, Instrument, Level, Market, Trade, tick_size
+
+SECONDS_PER_DAY = 86_400
+PULL = math.log(2) / 4
+"""The price drifts half of its way back to the reference price in four days, so that it never runs off."""
+PERSISTENCE, SHOCK = 0.94, 0.05
+"""How long volatility lasts, and how much a move adds to it; together below one, so it stays finite."""
+IMPACT = 0.3
+"""How far a trade drags the price its way, in standard deviations of a step."""
+SHARE_PRICE = Decimal("16.5")
+"""Money per share in the turnover of a stock index, whose own price is not that of a share."""
+
+
+class Character(NamedTuple):
+    """How a market behaves. Sizes are typical ones, in money at the reference price.
+
+    `gap` is the chance that a level of the book lies further than one tick from the one before.
+    """
+
+    daily_volatility: float
+    spread_ticks: int
+    trade_size: float
+    level_size: float
+    gap: float = 0.0
+
+
+CHARACTERS = {
+    Market.INDEX: Character(0.010, 1, 5e6, 0.0),
+    Market.US_STOCK: Character(0.018, 1, 2e4, 8e4),
+    Market.HK_STOCK: Character(0.018, 1, 1e5, 2e6),
+    Market.CN_STOCK: Character(0.016, 1, 1e5, 1e6),
+    Market.FOREX: Character(0.005, 4, 2e5, 3e6),
+    Market.METALS: Character(0.011, 10, 4e4, 1e6),
+    Market.ENERGY: Character(0.020, 20, 2e3, 2e5),
+    Market.CFD_INDEX: Character(0.010, 20, 5e4, 1e6),
+    Market.CRYPTO: Character(0.030, 1, 2e3, 3e4, 0.5),
+}
+
+
+def volume_step(instrument: Instrument) -> Decimal:
+    """What volumes are multiples of: the board lot in Hong Kong, else the smallest unit."""
+    if instrument.market is Market.HK_STOCK:
+        return Decimal(instrument.lot_size or 100)
+    return QUANTA[instrument.volume_decimals]
+
+
+class SimulatedMarket:
+    """The market of one instrument. The same seed gives the same events."""
+
+    def __init__(self, instrument: Instrument, seed: int, steps_per_second: float) -> None:
+        self.instrument = instrument
+        self._dice = Random(f"{seed}:{instrument.code}")
+        character = self._character = CHARACTERS[instrument.market]
+        reference = instrument.reference_price
+        steps_per_day = steps_per_second * SECONDS_PER_DAY
+        self._pull = PULL / steps_per_day
+        self._calm = character.daily_volatility**2 / steps_per_day
+        self._variance = self._calm
+        self._anchor = self._fair = math.log(reference)
+        self._step = volume_step(instrument)
+        money_per_step = float(reference * self._step * instrument.volume_unit)
+        self._trade_steps = character.trade_size / money_per_step
+        self._level_steps = character.level_size / money_per_step
+        self._tick = tick_size(instrument, reference)
+        self._bids: dict[int, int] = {}  # volume steps by price in ticks, best first
+        self._asks: dict[int, int] = {}
+        self._quote()
+
+    def open(self, time: int) -> list[Event]:
+        """The first events, at that time in milliseconds."""
+        return [*self._book(time), *self.advance(time)]
+
+    def advance(self, time: int) -> list[Event]:
+        """A trade that hits the book as it was last shown, and the book that follows from it."""
+        trade = self._trade(time)
+        self._move(trade.direction)
+        self._quote()
+        return [trade, *self._book(time)]
+
+    def _trade(self, time: int) -> Trade:
+        code = self.instrument.code
+        if not self.instrument.levels:
+            volume = self._size(self._trade_steps) * self._step
+            turnover = volume * self.instrument.volume_unit * SHARE_PRICE
+            return Trade(code, time, self._tick * self._fair_ticks(), volume, turnover, Direction.NEUTRAL)
+        buy = self._dice.random() < 0.5
+        side = self._asks if buy else self._bids
+        best = next(iter(side))
+        steps = min(self._size(self._trade_steps), side[best])
+        side[best] -= steps
+        if not side[best]:
+            del side[best]
+        direction = Direction.BUY if buy else Direction.SELL
+        return Trade(code, time, self._tick * best, self._step * steps, None, direction)
+
+    def _move(self, direction: int) -> None:
+        """One step of the fair price: volatility that clusters, drawn back to the reference."""
+        drag = IMPACT * (direction == Direction.BUY) - IMPACT * (direction == Direction.SELL)
+        change = math.sqrt(self._variance) * (self._dice.gauss(0, 1) + drag)
+        self._variance = (
+            (1 - PERSISTENCE - SHOCK) * self._calm + PERSISTENCE * self._variance + SHOCK * change**2
+        )
+        self._fair += change + (self._anchor - self._fair) * self._pull
+
+    def _fair_ticks(self) -> int:
+        return max(1, round(math.exp(self._fair) / float(self._tick)))
+
+    def _quote(self) -> None:
+        """Moves the book to the fair price; what still fits on either side stays."""
+        tick = tick_size(self.instrument, self._tick * self._fair_ticks())
+        if tick != self._tick:
+            self._tick = tick
+            self._bids, self._asks = {}, {}
+        levels, spread = self.instrument.levels, self._character.spread_ticks
+        best_bid = max(levels + 1, self._fair_ticks() - spread // 2)
+        if levels:
+            self._bids = self._side(self._bids, best_bid, -1)
+            self._asks = self._side(self._asks, best_bid + spread, 1)
+
+    def _side(self, before: dict[int, int], best: int, away: int) -> dict[int, int]:
+        """The levels of one side from its best price on, `away` being -1 for bids and 1 for asks."""
+        dice, gap, size = self._dice, self._character.gap, self._level_steps
+        side = {best: before.get(best) or self._size(size)}
+        for price, steps in before.items():
+            if len(side) == self.instrument.levels:
+                return side
+            if (price - best) * away > 0:
+                side[price] = steps if dice.random() < 0.8 else self._size(size)
+        last = next(reversed(side))
+        while len(side) < self.instrument.levels:
+            last += away * (1 if dice.random() >= gap else dice.randrange(2, 30))
+            if last < 1:
+                break
+            side[last] = self._size(size)
+        return side
+
+    def _size(self, typical: float) -> int:
+        return 1 + int(typical * self._dice.lognormvariate(-0.5, 1))
+
+    def _book(self, time: int) -> list[Event]:
+        if not self.instrument.levels:
+            return []
+        tick, step = self._tick, self._step
+        bids = tuple(Level(tick * price, step * steps) for price, steps in self._bids.items())
+        asks = tuple(Level(tick * price, step * steps) for price, steps in self._asks.items())
+        return [Book(self.instrument.code, time, bids, asks)]

@@ -1,0 +1,40 @@
+"""The contract of all sources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from typing import Protocol
+
+from ..model import Event
+
+
+class Source(Protocol):
+    """Where events come from.
+
+    The times of the events are the source's own. Per code and kind the order of the events is the order
+    in which they happened.
+    """
+
+    name: str
+    """Its origin, as people and programs see it: `simulator`, `replay:NAME`."""
+    simulated: bool
+    """Whether the data is made up."""
+    codes: Collection[str]
+    """What it yields without being asked; never empty."""
+    patient: bool
+    """Whether it may be made to wait for slow clients; live data never is."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """The stream, once. Gives way to the event loop at least every few hundred events.
+
+        Raises InputError if the data turns out to be unusable.
+        """
+        ...
+
+    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+        """These codes of the catalogue are asked for, by a subscription or by an HTTP request.
+
+        Called again every minute while a subscription lasts. Returns whether the source will yield an
+        event of each soon that it has not yielded before, so that it is worth waiting for.
+        """
+        ...

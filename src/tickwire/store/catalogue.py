@@ -1,0 +1,101 @@
+"""Loads instruments: those that come with Tickwire, and the user's own from TOML or CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import InputError
+from ..model import RULES, Catalogue, Instrument, Market
+
+A_SHARE_LOT = 100
+REQUIRED = ("code", "market")
+
+
+def load_catalogue(own: Iterable[Path] = ()) -> Catalogue:
+    """The catalogue, with the user's instruments added or put in place of those of the same code.
+
+    Raises InputError that names file, entry and field.
+    """
+    instruments: dict[str, Instrument] = {}
+    built_in = files(__package__).joinpath("catalogue.csv").read_text(encoding="utf-8")
+    for where, row in chain(_csv_rows(built_in, "catalogue.csv"), *map(_rows, own)):
+        one = _instrument(row, instruments.get(row.get("code", "")), where)
+        instruments[one.code] = one
+    return Catalogue(instruments.values())
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """The entries of a user's file as text, each with the place where it stands."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"Cannot read the instruments in {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    if path.suffix.lower() == ".csv":
+        yield from _csv_rows(text, str(path))
+        return
+    if path.suffix.lower() != ".toml":
+        raise InputError(f"{path}: instruments come from a .toml or a .csv file.")
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}.") from error
+    entries = document.get("instrument")
+    if set(document) != {"instrument"} or not isinstance(entries, list):
+        raise InputError(f"{path}: expected nothing but [[instrument]] tables.")
+    for number, entry in enumerate(entries, 1):
+        yield f"{path}, instrument {number}", {key: str(value) for key, value in entry.items()}
+
+
+def _csv_rows(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        for row in rows:
+            where = f"{name}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise InputError(f"{where}: not as many fields as the header has.")
+            yield where, {key: value for key, value in row.items() if value}
+    except csv.Error as error:
+        raise InputError(f"{name}, line {rows.line_num}: {error}.") from error
+
+
+def _instrument(row: dict[str, str], before: Instrument | None, where: str) -> Instrument:
+    """The instrument of an entry. What it leaves out is as before, or as its market's rule says."""
+    fields: dict[str, Any] = dict(row)
+    if before is not None and row.get("market", before.market) == before.market:
+        fields = msgspec.structs.asdict(before) | fields
+    if missing := [name for name in REQUIRED if not fields.get(name)]:
+        raise InputError(f"{where}: {missing[0]} is missing.")
+    try:
+        market = Market(fields["market"])
+    except ValueError:
+        known = ", ".join(Market)
+        raise InputError(f"{where}: market {fields['market']!r} is none of {known}.") from None
+    rules = RULES[market]
+    defaults: dict[str, Any] = {"levels": rules.levels}
+    if rules.price_decimals is not None:
+        defaults |= {"price_decimals": rules.price_decimals, "volume_decimals": rules.volume_decimals}
+    if market is Market.CN_STOCK or (market is Market.INDEX and fields.get("currency") == "CNY"):
+        defaults["volume_unit"] = A_SHARE_LOT
+    fields = defaults | fields
+    fields.setdefault("turnover_decimals", fields.get("price_decimals"))
+    if fields.get("price_decimals") is None or fields.get("volume_decimals") is None:
+        raise InputError(f"{where}: price_decimals and volume_decimals are needed for {market}.")
+    try:
+        instrument = msgspec.convert(fields, Instrument, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: {error}.") from error
+    if not instrument.reference_price.is_finite() or instrument.reference_price <= 0:
+        raise InputError(f"{where}: reference_price must be above zero.")
+    return instrument

@@ -1,0 +1,145 @@
+"""The server's side of one WebSocket, without sockets: bytes and a time in, decisions and bytes out.
+
+Handshake, frames, masks, control frames and limits are `websockets`'; here are the joining of
+fragments, the refusal of text that is not UTF-8 (1007) and the way from a message to its session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeAlias
+
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from ..model import Family
+from .entry import WS_PATHS, base_of, parameters, token_of
+from .messages import HttpError, to_json
+from .ret import PATH_UNKNOWN, QUERY_INVALID, TOKEN_REQUIRED, Ret
+from .session import Decision, Session
+
+MAX_MESSAGE = 2**20
+"""Bytes of the longest message; a longer one closes with 1009 (section 2)."""
+
+Admission: TypeAlias = Session | Ret
+Admit: TypeAlias = Callable[[Family, str], Admission]
+"""Opens a session for a family and a token, or says why not."""
+
+
+class Connection:
+    """One client's WebSocket."""
+
+    def __init__(self, admit: Admit, *, strict: bool = False) -> None:
+        self._admit = admit
+        self._strict = strict
+        self._protocol = _Protocol(max_size=MAX_MESSAGE)
+        self._session: Session | None = None
+        self._message = bytearray()
+        self._opcode = Opcode.TEXT
+
+    @property
+    def open(self) -> bool:
+        """Whether the handshake is done and neither side has begun to close."""
+        return self._protocol.state is State.OPEN
+
+    @property
+    def session(self) -> Session | None:
+        """The session; None before the handshake and where it failed."""
+        return self._session
+
+    def receive(self, data: bytes, now: float) -> list[bytes | Decision]:
+        """Bytes came: what to write and what to carry out, in order.
+
+        Empty bytes mean: close the sending side.
+        """
+        self._protocol.receive_data(data)
+        out: list[bytes | Decision] = []
+        for event in self._protocol.events_received():
+            decision = None
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif isinstance(event, Frame) and self._session is not None:
+                decision = self._frame(event, self._session, now)
+            out += self._protocol.data_to_send()
+            if decision is not None:
+                out.append(decision)
+        out += self._protocol.data_to_send()
+        return out
+
+    def close(self, code: int, reason: str) -> list[bytes]:
+        """Begins to close, if the connection is open: what to write."""
+        if self.open:
+            self._protocol.send_close(code, reason)
+        return self._protocol.data_to_send()
+
+    def _handshake(self, request: Request) -> None:
+        response = self._protocol.accept(request)
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            response = self._enter(request) or response
+        self._protocol.send_response(response)
+
+    def _enter(self, request: Request) -> Response | None:
+        """Opens the session, or makes the response that refuses the connection."""
+        path, _, query = request.path.partition("?")
+        if base_of(path) is None:
+            return _refusal(PATH_UNKNOWN)
+        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+        token = token_of(parameters(query.encode()).token, headers, strict=self._strict)
+        if token is None:
+            return _refusal(TOKEN_REQUIRED)
+        family = WS_PATHS.get(path)
+        if family is None:
+            return _refusal(QUERY_INVALID)
+        admission = self._admit(family, token)
+        if isinstance(admission, Ret):
+            return _refusal(admission)
+        self._session = admission
+        return None
+
+    def _frame(self, frame: Frame, session: Session, now: float) -> Decision | None:
+        if frame.opcode is Opcode.PING:
+            session.ping(now)
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) or not self.open:
+            return None
+        if frame.opcode is not Opcode.CONT:
+            self._opcode = frame.opcode
+        self._message += frame.data
+        if not frame.fin:
+            return None
+        message, self._message = bytes(self._message), bytearray()
+        if self._opcode is Opcode.TEXT:
+            try:
+                message.decode()
+            except UnicodeDecodeError:
+                self._protocol.fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+                return None
+        elif self._strict:
+            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "text frames only")
+            return None
+        answer = session.receive(message, now)
+        self._protocol.send_text(answer.reply)
+        return answer.decision
+
+
+class _Protocol(ServerProtocol):
+    """Answers a failed handshake with a body like that of every other error."""
+
+    def reject(self, status: int, text: str) -> Response:
+        return _refusal(Ret(int(status), text.strip(), int(status)))
+
+
+def _refusal(ret: Ret) -> Response:
+    body = to_json(HttpError(ret.msg, "", ret.code))
+    headers = Headers(
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+            ("Access-Control-Allow-Origin", "*"),
+        ]
+    )
+    return Response(ret.status, HTTPStatus(ret.status).phrase, headers, body)

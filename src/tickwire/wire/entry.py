@@ -1,0 +1,54 @@
+"""How a request comes in: which family a path belongs to, and the token it carries (section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from ..model import Family
+
+WS_PATHS = {"/quote-stock-b-ws-api": Family.STOCK, "/quote-b-ws-api": Family.OTHER}
+HTTP_BASES = {"/quote-stock-b-api": Family.STOCK, "/quote-b-api": Family.OTHER}
+ROOT_API = "/api"
+"""The base of what belongs to no family: suspensions."""
+
+
+class Parameters(NamedTuple):
+    """The parameters that the protocol knows; None if missing, `query` also if it is not UTF-8."""
+
+    token: str | None
+    query: str | None
+
+
+def base_of(path: str) -> str | None:
+    """The base that a path belongs to; None if it is none of the API's."""
+    bases = (*HTTP_BASES, *WS_PATHS, ROOT_API)
+    return next((base for base in bases if path == base or path.startswith(f"{base}/")), None)
+
+
+def parameters(query_string: bytes) -> Parameters:
+    """The first `token` and the first `query` of a URL's query string. `%20` and `+` both mean space."""
+    found: dict[bytes, str | None] = {}
+    for part in query_string.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name in (b"token", b"query") and name not in found:
+            try:
+                found[name] = unquote_to_bytes(value.replace(b"+", b" ")).decode()
+            except UnicodeDecodeError:
+                found[name] = None
+    return Parameters(found.get(b"token"), found.get(b"query"))
+
+
+def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, strict: bool) -> str | None:
+    """The token of a request: `?token=`, else `Authorization: Bearer`, else a `token` header.
+
+    Headers are pairs with names in lower case. The vendor offers no header form, so `strict` has none.
+    """
+    if url_token or strict:
+        return url_token or None
+    by_name = dict(headers)
+    scheme, _, bearer = by_name.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return by_name.get("token") or None

@@ -1,0 +1,67 @@
+"""Requests and answers over HTTP, without HTTP: section 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..model import Book, Instrument, Trade
+from .messages import BookData, HttpError, HttpSuccess, StaticInfo, TradeData, to_json
+from .push import book_data, trade_data
+from .reader import NOT_JSON, Reader, Request
+from .ret import OK, QUERY_INVALID, Ret
+from .session import Refused, Want
+
+T = TypeVar("T")
+
+
+def read_query(text: str | None, reader: Reader) -> Request:
+    """The request in a `query` parameter. Raises Refused if there is none or it is no JSON."""
+    if not text:
+        raise Refused(QUERY_INVALID)
+    try:
+        document = msgspec.json.decode(text)
+    except NOT_JSON:
+        if reader.strict or "'" not in text:
+            raise Refused(QUERY_INVALID) from None
+        document = _single_quoted(text)
+    return reader.query(document)
+
+
+def _single_quoted(text: str) -> Any:
+    """Some programs send a Python dictionary as it prints."""
+    try:
+        return msgspec.json.decode(text.replace("'", '"'))
+    except NOT_JSON:
+        raise Refused(QUERY_INVALID) from None
+
+
+def success(data: msgspec.Struct, trace: str) -> bytes:
+    """The body of a successful answer."""
+    return to_json(HttpSuccess(OK.code, OK.msg, trace, data))
+
+
+def failure(ret: Ret, trace: str = "") -> bytes:
+    """The body of an error: no `data`, a `trace` even if unknown."""
+    return to_json(HttpError(ret.msg, trace, ret.code))
+
+
+def trade_entries(found: Iterable[tuple[Want, Trade, int]]) -> list[TradeData]:
+    """The `tick_list` of /trade-tick: the last trade of each and its `seq`."""
+    return [trade_data(want.name, want.instrument, trade, seq, text_ids=True) for want, trade, seq in found]
+
+
+def book_entries(found: Iterable[tuple[Want, Book, int]]) -> list[BookData]:
+    """The `tick_list` of /depth-tick: the last book of each and its `seq`."""
+    return [
+        book_data(want.name, want.instrument, want.levels, book, seq, text_ids=True)
+        for want, book, seq in found
+    ]
+
+
+def static_entry(instrument: Instrument) -> StaticInfo:
+    """The entry of an instrument in /static_info."""
+    facts = {name: getattr(instrument, name) for name in StaticInfo.__struct_fields__ if name != "symbol"}
+    return StaticInfo(instrument.code, **facts)

@@ -1,0 +1,174 @@
+"""Every message of sections 2 and 3 as a type: what the documents allow, field by field.
+
+Numbers are integers, prices, volumes and turnovers are strings with the instrument's decimals, times
+are milliseconds since the epoch. Over WebSocket `seq` and `tick_time` are integers, over HTTP strings.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ..model import Kind
+
+U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+U64 = Annotated[int, Meta(ge=0, le=2**64 - 1)]
+TraceText = Annotated[str, Meta(max_length=64)]
+
+
+class Command(IntEnum):
+    """`cmd_id` of the requests; the response's is one more."""
+
+    HEARTBEAT = 22000
+    DEPTH = 22002
+    TRADE = 22004
+    CANCEL = 22006
+
+
+PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998}
+"""`cmd_id` of the pushes."""
+
+CANCELS: tuple[tuple[Kind, ...], ...] = ((Kind.DEPTH, Kind.TRADE), (Kind.DEPTH,), (Kind.TRADE,), ())
+"""What each `cancel_type` ends; 3 is for exchange rates, which nobody can subscribe to."""
+
+
+# Requests: the `data` of each, as documented.
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of a heartbeat."""
+
+
+class Symbol(msgspec.Struct, forbid_unknown_fields=True):
+    """An instrument that is asked for."""
+
+    code: str
+
+
+class DepthSymbol(msgspec.Struct, forbid_unknown_fields=True):
+    """An instrument whose book is asked for; `depth_level` 0 means all levels."""
+
+    code: str
+    depth_level: U32 | None = None
+
+
+class SymbolList(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of 22004, /trade-tick, /depth-tick and /static_info."""
+
+    symbol_list: Annotated[list[Symbol], Meta(min_length=1)]
+
+
+class DepthSymbolList(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of 22002."""
+
+    symbol_list: Annotated[list[DepthSymbol], Meta(min_length=1)]
+
+
+class CancelData(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of 22006: 0 all, 1 depth, 2 trades, 3 exchange rates."""
+
+    cancel_type: Annotated[int, Meta(ge=0, le=len(CANCELS) - 1)]
+
+
+# Answers and pushes.
+class TradeData(msgspec.Struct):
+    """A trade: the data of 22998 and an entry of /trade-tick."""
+
+    code: str
+    seq: int | str
+    tick_time: int | str
+    price: str
+    volume: str
+    turnover: str
+    trade_direction: int
+
+
+class LevelData(msgspec.Struct):
+    """A level of a book."""
+
+    price: str
+    volume: str
+
+
+class BookData(msgspec.Struct):
+    """An order book, best levels first: the data of 22999 and an entry of /depth-tick."""
+
+    code: str
+    seq: int | str
+    tick_time: int | str
+    bids: list[LevelData]
+    asks: list[LevelData]
+
+
+class StaticInfo(msgspec.Struct):
+    """An entry of /static_info; what is not known is an empty string."""
+
+    symbol: str
+    name_cn: str
+    name_en: str
+    name_hk: str
+    exchange: str
+    board: str
+    currency: str
+    lot_size: str
+    total_shares: str
+    circulating_shares: str
+    hk_shares: str
+    eps: str
+    eps_ttm: str
+    bps: str
+    dividend_yield: str
+
+
+class TickList(msgspec.Struct):
+    """The data that /trade-tick and /depth-tick answer."""
+
+    tick_list: list[TradeData] | list[BookData]
+
+
+class StaticInfoList(msgspec.Struct):
+    """The data that /static_info answers."""
+
+    static_info_list: list[StaticInfo]
+
+
+Data = TypeVar("Data")
+
+
+class Push(msgspec.Struct, Generic[Data]):
+    """What the server sends unasked."""
+
+    cmd_id: int
+    data: Data
+
+
+class Response(msgspec.Struct):
+    """The answer to a request over WebSocket."""
+
+    ret: int
+    msg: str
+    cmd_id: int
+    seq_id: int
+    trace: str
+    data: dict[str, Any]
+
+
+class HttpSuccess(msgspec.Struct, Generic[Data]):
+    """A successful answer over HTTP."""
+
+    ret: int
+    msg: str
+    trace: str
+    data: Data
+
+
+class HttpError(msgspec.Struct):
+    """An error over HTTP: no `data`, `trace` empty if unknown."""
+
+    msg: str
+    trace: str
+    ret: int
+
+
+to_json = msgspec.json.Encoder().encode

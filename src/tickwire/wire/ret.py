@@ -1,0 +1,28 @@
+"""The answers of the protocol that are not data: `ret`, text and HTTP status (sections 1-3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Ret(NamedTuple):
+    """One row of the error tables. Clients branch on any of the three, so they always agree."""
+
+    code: int
+    msg: str
+    status: int
+    """The HTTP status that carries it."""
+
+
+OK = Ret(200, "ok", 200)
+HEADER_INVALID = Ret(400, "request header param invalid", 400)
+DATA_INVALID = Ret(400, "request data param invalid", 400)
+TOKEN_REQUIRED = Ret(401, "token is required", 401)
+TOKEN_INVALID = Ret(401, "token invalid", 401)
+QUERY_INVALID = Ret(402, "query invalid", 402)
+METHOD_INVALID = Ret(402, "query invalid", 405)
+CODE_INVALID = Ret(600, "code invalid", 200)
+
+# Outside the tables: what plain HTTP calls for.
+PATH_UNKNOWN = Ret(404, "no such path", 404)
+UPGRADE_REQUIRED = Ret(426, "upgrade required: this path speaks WebSocket", 426)
