@@ -122,18 +122,18 @@ static ssize_t offer(struct client *c, const char *p, size_t len)
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : n;
 }
 
-/* At a fixed rate a client may stay behind its next frames; up to a bound. */
+/* What a client has not taken waits here, up to a bound: at a fixed rate it may fall behind. */
 static bool keep(struct client *c, const char *p, size_t len)
 {
     if (c->unsent_to - c->unsent_from + len > MAX_UNSENT)
         return false;
-    if (c->unsent_to + len > c->unsent_size) {
+    if (c->unsent_from && c->unsent_to + len > c->unsent_size) {
         memmove(c->unsent, c->unsent + c->unsent_from, c->unsent_to - c->unsent_from);
         c->unsent_to -= c->unsent_from;
         c->unsent_from = 0;
-        if (c->unsent_to + len > c->unsent_size)
-            c->unsent = grow(c->unsent, c->unsent_size = 2 * (c->unsent_to + len));
     }
+    if (c->unsent_to + len > c->unsent_size)
+        c->unsent = grow(c->unsent, c->unsent_size = 2 * (c->unsent_to + len));
     blocked += c->unsent_to == 0;
     memcpy(c->unsent + c->unsent_to, p, len);
     c->unsent_to += len;

@@ -15,7 +15,7 @@ from msgspec import Meta
 from ..model import Kind
 
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
-U64 = Annotated[int, Meta(ge=0, le=2**64 - 1)]
+U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 TraceText = Annotated[str, Meta(max_length=64)]
 
 

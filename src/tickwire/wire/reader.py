@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .messages import U32, U64, DepthSymbol, DepthSymbolList, Nothing, Symbol, SymbolList, TraceText
+from .messages import U32, U63, DepthSymbol, DepthSymbolList, Nothing, Symbol, SymbolList, TraceText
 from .ret import HEADER_INVALID, Ret
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Reader:
             return Request(refusal=HEADER_INVALID)
         bad: list[str] = []
         cmd_id = self._field(envelope, "cmd_id", U32, -1, bad)
-        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U64, 0, bad)
+        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad)
         trace = self._field(envelope, "trace", TraceText, "", bad)
         refused = bad or cmd_id < 0 or (self.strict and envelope.keys() != HEADER_FIELDS)
         return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
