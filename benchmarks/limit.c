@@ -30,7 +30,7 @@ enum {
     MAX_FRAME = 256,
     MAX_BATCH = 8192,
     STAMP_DIGITS = 13, /* microseconds of 115 days: frames keep their length over a reboot */
-    MAX_UNSENT = 8 << 20,
+    MAX_UNSENT = MAX_BATCH * MAX_FRAME, /* bytes per client */
 };
 
 struct client {

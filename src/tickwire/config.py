@@ -56,15 +56,21 @@ class Settings(BaseModel):
         [], description="CSV or CSV.gz file of trades or quotes to replay; may be given several times."
     )
     speed: float = Field(
-        1.0, ge=0, allow_inf_nan=False, description="Replay speed: 1 as recorded, 0 as fast as clients take it."
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Replay speed: 1 as recorded, 0 as fast as clients take it.",
     )
     rebase: bool = Field(False, description="Move the times of a replay so that it begins now.")
     hold: bool = Field(False, description="Begin a replay with the first subscription.")
     loop: bool = Field(False, description="Begin a replay again when it ends.")
     quote_trades: QuoteTrades = Field(
-        QuoteTrades.BID, description="Which price of a quote makes the trades of a product that has only quotes."
+        QuoteTrades.BID,
+        description="Which price of a quote makes the trades of a product that has only quotes.",
     )
-    strict_input: bool = Field(False, description="Stop at a line of a file that cannot be read, not skip it.")
+    strict_input: bool = Field(
+        False, description="Stop at a line of a file that cannot be read, not skip it."
+    )
     seed: int = Field(1, description="Seed of the simulator: the same seed gives the same market.")
     rate: float = Field(
         2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
@@ -103,7 +109,10 @@ def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
     """The settings from flags, environment and file. Raises SettingsError with one line per mistake."""
     origins = {"flag": flags, "environment": _environment(), str(config): _file(config) if config else {}}
     problems = [
-        _unknown(name, origin) for origin, values in origins.items() for name in values if name not in Settings.model_fields
+        _unknown(name, origin)
+        for origin, values in origins.items()
+        for name in values
+        if name not in Settings.model_fields
     ]
     if problems:
         raise SettingsError("\n".join(problems))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
@@ -177,7 +176,9 @@ def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay
     names = ",".join(path.name for path in settings.file)
     if not scan.lines:
         raise InputError(f"Nothing to replay in {names}: no line of it can be read.")
-    log.info("recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals))
+    log.info(
+        "recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals)
+    )
     catalogue = widened(catalogue, scan, settings.quote_trades)
     replay = Replay(
         names,

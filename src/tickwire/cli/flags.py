@@ -11,7 +11,14 @@ import typer
 
 from ..config import Settings
 
-METAVARS: dict[Any, str] = {list[Path]: "PATH", list[str]: "LIST|all", Path: "DIR", int: "N", float: "N", str: "TEXT"}
+METAVARS: dict[Any, str] = {
+    list[Path]: "PATH",
+    list[str]: "LIST|all",
+    Path: "DIR",
+    int: "N",
+    float: "N",
+    str: "TEXT",
+}
 
 
 def with_flags(command: Callable[[dict[str, Any], Path | None], None]) -> Callable[..., None]:
@@ -40,7 +47,9 @@ def _flag(name: str) -> Any:
     if setting.default is True:
         flag += "/--no-" + name.replace("_", "-")
     default = setting.get_default(call_default_factory=True)
-    text = f"{setting.description} [default: {default}]" if default not in (False, []) else setting.description
+    text = (
+        f"{setting.description} [default: {default}]" if default not in (False, []) else setting.description
+    )
     kind: Any = setting.annotation
     metavar = METAVARS.get(kind)
     if kind == list[str]:  # one flag with commas

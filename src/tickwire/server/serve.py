@@ -108,8 +108,8 @@ def _check_exposure(settings: Settings) -> None:
     """Without tokens to check, only this machine is let in unless the user says otherwise."""
     if not settings.no_auth and not all(map(_is_loopback, _addresses(settings))):
         raise SettingsError(
-            f"Refusing to listen on {settings.host}: no tokens are configured, so anyone who reaches it would "
-            "be let in. Add --no-auth if that is what you want, or listen on 127.0.0.1."
+            f"Refusing to listen on {settings.host}: no tokens are configured, so anyone who reaches it "
+            "would be let in. Add --no-auth if that is what you want, or listen on 127.0.0.1."
         )
 
 

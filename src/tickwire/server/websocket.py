@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from uvicorn.server import ServerState
@@ -66,7 +66,7 @@ class WebSocket(asyncio.Protocol):
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._server_state.connections.add(self)  # type: ignore[arg-type]
         self._all.alive.add(self)
         if DIRECT_WRITES and transport.get_extra_info("sslcontext") is None:
@@ -78,7 +78,7 @@ class WebSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         self._all.alive.discard(self)
         self._engine.leave(self)
         if self._ending is not None:

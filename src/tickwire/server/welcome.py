@@ -11,7 +11,8 @@ from ..wire import WS_PATHS
 
 VENDOR = "wss://quote.alltick.co"
 CLIENT = """\
-import json, websockets.sync.client as c; w = c.connect('{url}'); \
+import json, contextlib, websockets.sync.client as c; \
+w = contextlib.ExitStack().enter_context(c.connect('{url}')); \
 w.send(json.dumps(dict(cmd_id=22004, data=dict(symbol_list=[dict(code='{code}')])))); \
 [print(m) for m in w]"""
 

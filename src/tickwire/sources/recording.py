@@ -96,13 +96,17 @@ class Recording:
                 if isinstance(line, str):
                     bad += 1
                     if strict:
-                        raise InputError(f"{path}, line {number}: {line}. Mend it, or leave out --strict-input.")
+                        raise InputError(
+                            f"{path}, line {number}: {line}. Mend it, or leave out --strict-input."
+                        )
                     if bad <= LOGGED_LINES:
                         log.warning("line skipped", file=str(path), line=number, reason=line)
                     continue
                 scan.lines += 1
                 prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
-                volumes = (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
+                volumes = (
+                    (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
+                )
                 if isinstance(line, TradeLine):
                     scan.traded.add(line.code)
                 price, volume = scan.decimals.get(line.code, (0, 0))

@@ -46,7 +46,9 @@ class Mapper:
             return [Trade(line.code, at, Decimal(line.price), Decimal(line.volume))]
         events: list[Event] = []
         if self._catalogue[line.code].levels:
-            events.append(Book(line.code, at, _side(line.bid, line.bid_volume), _side(line.ask, line.ask_volume)))
+            events.append(
+                Book(line.code, at, _side(line.bid, line.bid_volume), _side(line.ask, line.ask_volume))
+            )
         if line.code not in self._traded and (price := self._price(line)) is not None:
             events.append(Trade(line.code, at, price, Decimal(0)))
         return events

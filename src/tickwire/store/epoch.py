@@ -41,7 +41,9 @@ class EpochFile:
         with contextlib.suppress(OSError, ValueError):
             seen = int(self._path.read_text("ascii"))
         if now <= seen:
-            log.warning("the clock was set back: sequences go on from where they were", seconds=(seen - now) / 1e6)
+            log.warning(
+                "the clock was set back: sequences go on from where they were", seconds=(seen - now) / 1e6
+            )
             now = seen + MARGIN
         self.note(now)
         return now

@@ -8,7 +8,6 @@ from decimal import Decimal
 from ..model import EXACT, Book, Instrument, Kind, Level, Trade, fixed
 from .messages import PUSH_COMMAND, BookData, LevelData, Push, TradeData, to_json
 
-
 ZERO = Decimal(0)
 
 

@@ -107,9 +107,7 @@ def known(
 class Session:
     """One client's conversation. `now` is in seconds of any monotonic clock, always the same one."""
 
-    def __init__(
-        self, family: Family, catalogue: Catalogue, now: float, dialect: Dialect = PLAIN
-    ) -> None:
+    def __init__(self, family: Family, catalogue: Catalogue, now: float, dialect: Dialect = PLAIN) -> None:
         self.family = family
         self.catalogue = catalogue
         self.dialect = dialect

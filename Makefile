@@ -1,0 +1,70 @@
+# make serve: a server on http://127.0.0.1:8600.  make test: all tests.  Both install what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help install serve dev test check format bench fuzz lock clean
+
+help:
+	@echo "make serve    install and serve the simulator on http://127.0.0.1:8600"
+	@echo "make test     install and run all tests"
+	@echo "make check    lint, types, formatting, import rules"
+	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
+	@echo "make fuzz     hostile input for ten minutes"
+	@echo "make install  what serve needs, into $(VENV)"
+	@echo "make lock     pin the dependencies anew"
+
+install: $(VENV)/run.installed
+
+serve: install
+	@exec $(BIN)/tickwire serve $(ARGS)
+
+dev: $(VENV)/dev.installed
+
+test: dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+format: dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: dev
+	$(BIN)/python benchmarks/fanout.py $(ARGS)
+
+fuzz: dev
+	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)
+
+lock: dev
+	$(PIP) install uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/run.in -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/dev.in -c requirements/run.txt \
+		-o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tickwire needs Python 3.11 or newer; name one: make PYTHON=python3.12 serve"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "This Python lacks venv. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.installed: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.installed: requirements/dev.txt $(VENV)/run.installed
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
