@@ -49,60 +49,65 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    source: SourceName = Field(SourceName.SIMULATOR, description="Where the data comes from.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    source: SourceName = Field(default=SourceName.SIMULATOR, description="Where the data comes from.")
     file: Paths = Field(
-        [], description="CSV or CSV.gz file of trades or quotes to replay; may be given several times."
+        default=[],
+        description="CSV or CSV.gz file of trades or quotes to replay; may be given several times.",
     )
     speed: float = Field(
-        1.0,
+        default=1.0,
         ge=0,
         allow_inf_nan=False,
         description="Replay speed: 1 as recorded, 0 as fast as clients take it.",
     )
-    rebase: bool = Field(False, description="Move the times of a replay so that it begins now.")
-    hold: bool = Field(False, description="Begin a replay with the first subscription.")
-    loop: bool = Field(False, description="Begin a replay again when it ends.")
+    rebase: bool = Field(default=False, description="Move the times of a replay so that it begins now.")
+    hold: bool = Field(default=False, description="Begin a replay with the first subscription.")
+    loop: bool = Field(default=False, description="Begin a replay again when it ends.")
     quote_trades: QuoteTrades = Field(
-        QuoteTrades.BID,
+        default=QuoteTrades.BID,
         description="Which price of a quote makes the trades of a product that has only quotes.",
     )
     strict_input: bool = Field(
-        False, description="Stop at a line of a file that cannot be read, not skip it."
+        default=False, description="Stop at a line of a file that cannot be read, not skip it."
     )
-    seed: int = Field(1, description="Seed of the simulator: the same seed gives the same market.")
+    seed: int = Field(default=1, description="Seed of the simulator: the same seed gives the same market.")
     rate: float = Field(
-        2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
+        default=2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
     )
     codes: Codes = Field(
-        [],
+        default=[],
         description="Codes to serve, separated by commas, or `all`. Simulator: what runs unasked "
         "(default: a well-known few of all markets). Replay: what is replayed (default: all).",
     )
     instruments: Paths = Field(
-        [], description="TOML or CSV file of instruments to add or replace; may be given several times."
+        default=[],
+        description="TOML or CSV file of instruments to add or replace; may be given several times.",
     )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("tickwire", appauthor=False),
         description="Folder for what is kept between runs.",
     )
     no_auth: bool = Field(
-        False, description="Let in any non-empty token on an address that others can reach."
+        default=False, description="Let in any non-empty token on an address that others can reach."
     )
     snapshot_on_subscribe: bool = Field(
-        True, description="Send a new subscriber the last trade or book at once."
+        default=True, description="Send a new subscriber the last trade or book at once."
     )
     strict_protocol: bool = Field(
-        False, description="Refuse whatever the AllTick documents do not allow, to find a client's mistakes."
+        default=False,
+        description="Refuse whatever the AllTick documents do not allow, to find a client's mistakes.",
     )
     legacy_string_ids: bool = Field(
-        False, description="Push seq and tick_time as strings, as older AllTick documents show them."
+        default=False, description="Push seq and tick_time as strings, as older AllTick documents show them."
     )
     client_buffer: int = Field(
-        8 * 2**20, ge=2**16, description="Unread bytes after which a client that is too slow is closed."
+        default=8 * 2**20,
+        ge=2**16,
+        description="Unread bytes after which a client that is too slow is closed.",
     )
-    log_level: LogLevel = Field(LogLevel.INFO, description="How much is logged, to standard error.")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged, to standard error.")
 
 
 def load(flags: dict[str, Any], config: Path | None = None) -> Settings:

@@ -159,10 +159,9 @@ class Recording:
 
 
 def _open(path: Path) -> IO[bytes]:
-    file = path.open("rb")
-    compressed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return cast("IO[bytes]", gzip.open(file)) if compressed else file
+    with path.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return cast("IO[bytes]", gzip.open(path)) if compressed else path.open("rb")
 
 
 def _columns(path: Path, header: bytes) -> tuple[type[Line], re.Pattern[bytes]]:

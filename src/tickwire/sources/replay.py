@@ -16,7 +16,7 @@ from .recording import Line, QuoteLine, Recording, Scan, TradeLine
 HOLD_GRACE = 0.5
 """Seconds between the first subscription and the first event of a held replay, so that a client that
 sends several requests in a row has them all answered by then."""
-BATCH = 250
+BATCH = 1000
 """Lines after which the event loop gets its turn."""
 
 log = structlog.get_logger()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from random import Random
 
 from ..model import Catalogue, Event
@@ -36,11 +37,75 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Simulator:
-    """Trades and books of simulated markets.
+class SimulatedMarkets:
+    """All simulated markets, in step with a time that is handed in (milliseconds since the epoch).
 
-    `rate` is in steps per second and code; a step is a trade and the book after it. The same seed, and a
-    clock that shows the same times, give the same events.
+    Pure: the same seed and the same calls give the same events.
+    """
+
+    def __init__(self, catalogue: Catalogue, codes: Collection[str], *, seed: int, rate: float) -> None:
+        self._catalogue = catalogue
+        self._codes = codes
+        self._seed = seed
+        self._rate = rate
+        self._pauses = Random(f"{seed}:pauses")
+        self._markets: dict[str, SimulatedMarket] = {}
+        self._queue: list[tuple[int, str]] = []  # a heap: when each running market steps next
+        self._last_wanted: dict[str, int] = {}  # of the codes that run on request
+        self._opening: list[Event] = []
+
+    def open(self, now: int) -> None:
+        """Starts what runs without being asked for."""
+        for code in sorted(self._codes):
+            self._start(code, now)
+
+    def want(self, codes: Iterable[str], now: int) -> bool:
+        """Starts those that do not run, and keeps them running. Returns whether there is any such."""
+        fresh = False
+        for code in codes:
+            if code in self._codes:
+                continue
+            if code not in self._last_wanted:
+                self._start(code, now)
+                fresh = True
+            self._last_wanted[code] = now
+        return fresh
+
+    def next_time(self) -> int | None:
+        """When the next market steps."""
+        return self._queue[0][0] if self._queue else None
+
+    def due(self, now: int) -> Iterator[Event]:
+        """All events up to now."""
+        opening, self._opening = self._opening, []
+        yield from opening
+        while self._queue and self._queue[0][0] <= now:
+            at, code = self._queue[0]
+            if now - self._last_wanted.get(code, now) > FORGET_AFTER:
+                heapq.heappop(self._queue)
+                del self._last_wanted[code]
+                continue
+            if now - at > LAG_LIMIT:
+                at = now
+            heapq.heapreplace(self._queue, (at + self._pause(), code))
+            yield from self._markets[code].advance(at)
+
+    def _start(self, code: str, now: int) -> None:
+        market = self._markets.get(code)
+        if market is None:
+            market = self._markets[code] = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
+            self._opening += market.open(now)
+        heapq.heappush(self._queue, (now + self._pause(), code))
+
+    def _pause(self) -> int:
+        """Milliseconds to a market's next step: even enough that no market seems dead."""
+        return max(1, round(1000 / self._rate * self._pauses.uniform(0.4, 1.6)))
+
+
+class Simulator:
+    """Trades and books of simulated markets, round the clock.
+
+    `rate` is in steps per second and code; a step is a trade and the book after it.
     """
 
     name = "simulator"
@@ -56,73 +121,29 @@ class Simulator:
         rate: float,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
-        self._catalogue = catalogue
         self.codes: Collection[str] = frozenset(codes)
-        self._seed = seed
-        self._rate = rate
+        self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate)
         self._clock = clock
-        self._pauses = Random(f"{seed}:pauses")
-        self._markets: dict[str, SimulatedMarket] = {}
-        self._due: list[tuple[int, str]] = []  # a heap: when each running market steps next
-        self._running: set[str] = set()
-        self._wanted: dict[str, int] = {}  # codes that run on request, and when they were last asked for
-        self._opening: list[Event] = []
         self._wake = asyncio.Event()
 
     async def events(self) -> AsyncIterator[Event]:
         """The stream; it never ends."""
-        for code in sorted(self.codes):
-            self._start(code)
+        self._markets.open(self._clock())
         while True:
-            for count, event in enumerate(self._now(), 1):
+            self._wake.clear()
+            for count, event in enumerate(self._markets.due(self._clock()), 1):
                 yield event
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
-            self._wake.clear()
-            ahead = (self._due[0][0] - self._clock()) / 1000 if self._due else 60.0
-            try:
-                async with asyncio.timeout(max(0.0, ahead)):
+            next_time = self._markets.next_time()
+            ahead = None if next_time is None else max(0.0, (next_time - self._clock()) / 1000)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ahead):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         """Starts those that do not run yet."""
-        fresh = [code for code in codes if code not in self._running]
-        now = self._clock()
-        self._wanted.update((code, now) for code in codes if code not in self.codes)
-        for code in fresh:
-            self._start(code)
+        fresh = self._markets.want(codes, self._clock())
         if fresh:
             self._wake.set()
-        return bool(fresh)
-
-    def _start(self, code: str) -> None:
-        now = self._clock()
-        market = self._markets.get(code)
-        if market is None:
-            market = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
-            self._markets[code] = market
-            self._opening += market.open(now)
-        self._running.add(code)
-        heapq.heappush(self._due, (now + self._pause(), code))
-
-    def _pause(self) -> int:
-        """Milliseconds to a market's next step: even enough that no market seems dead."""
-        return max(1, round(1000 / self._rate * self._pauses.uniform(0.4, 1.6)))
-
-    def _now(self) -> Iterable[Event]:
-        """All events that are due."""
-        opening, self._opening = self._opening, []
-        yield from opening
-        now = self._clock()
-        while self._due and self._due[0][0] <= now:
-            at, code = self._due[0]
-            if code not in self.codes and now - self._wanted[code] > FORGET_AFTER:
-                heapq.heappop(self._due)
-                self._running.discard(code)
-                continue
-            if now - at > LAG_LIMIT:
-                at = now
-            heapq.heapreplace(self._due, (at + self._pause(), code))
-            yield from self._markets[code].advance(at)
+        return fresh

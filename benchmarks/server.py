@@ -1,0 +1,99 @@
+"""Tickwire for the benchmarks: its whole server, on a source that makes ticks of C000, C001, …
+
+Prints its port first, ends on SIGTERM. `--rate 0` is a patient source: as fast as the clients take it.
+Each trade's volume is the moment it was made, in microseconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Collection
+from decimal import Decimal
+from pathlib import Path
+
+import uvloop
+
+from tickwire.config import LogLevel, Settings
+from tickwire.engine import Engine
+from tickwire.model import Catalogue, Instrument, Market, Trade
+from tickwire.server import Server
+from tickwire.server.logs import configure
+from tickwire.store import EpochFile
+
+PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
+BATCH = 1000
+"""Ticks of a saturated source between two turns of the event loop, as in a replay."""
+
+
+class Ticks:
+    """Trades, round-robin over the codes."""
+
+    name = "benchmark"
+    simulated = True
+
+    def __init__(self, codes: list[str], rate: float) -> None:
+        self.codes: Collection[str] = codes
+        self.patient = rate == 0
+        self._rate = rate
+
+    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+        return False
+
+    async def events(self) -> AsyncIterator[Trade]:
+        began = time.monotonic()
+        for count, code in enumerate(itertools.cycle(self.codes)):
+            if self._rate:
+                if (ahead := began + count / self._rate - time.monotonic()) > 0:
+                    await asyncio.sleep(ahead)
+            elif count % BATCH == 0:
+                await asyncio.sleep(0)
+            stamp = Decimal(time.monotonic_ns() // 1000)
+            yield Trade(code, time.time_ns() // 1_000_000, PRICE, stamp, TURNOVER, 1)
+
+
+def instrument(code: str) -> Instrument:
+    return Instrument(
+        code=code,
+        market=Market.CRYPTO,
+        price_decimals=6,
+        volume_decimals=0,
+        turnover_decimals=6,
+        levels=5,
+    )
+
+
+async def run(codes: list[str], rate: float, data_dir: Path) -> None:
+    engine = Engine(
+        Settings(data_dir=data_dir),
+        Catalogue(map(instrument, codes)),
+        Ticks(codes, rate),
+        EpochFile(data_dir),
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port = listener.getsockname()[1]
+        await Server(engine, lambda: print(port, flush=True)).run_engine([listener])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--codes", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=0, help="ticks per second; 0: as fast as it goes")
+    given = parser.parse_args()
+    configure(LogLevel.WARNING)
+    codes = [f"C{number:03}" for number in range(given.codes)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(run(codes, given.rate, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""A real server for tests: real sockets, in this process, on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+
+from tickwire.config import Settings
+from tickwire.engine import Engine, build
+from tickwire.model import Book, Event, Level, Trade
+from tickwire.server import Server
+from tickwire.sources import Source
+from tickwire.store import EpochFile, load_catalogue
+
+STOCK_WS, OTHER_WS = "/quote-stock-b-ws-api", "/quote-b-ws-api"
+STOCK_HTTP, OTHER_HTTP = "/quote-stock-b-api", "/quote-b-api"
+HEARTBEAT, DEPTH, TRADE, CANCEL = 22000, 22002, 22004, 22006
+DEPTH_PUSH, TRADE_PUSH = 22999, 22998
+
+
+class Script:
+    """A source that yields what a test tells it to."""
+
+    name = "script"
+    simulated = True
+    codes: Collection[str] = ("BTCUSDT",)
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self.patient = patient
+        self.wanted: list[str] = []
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+
+    def emit(self, *events: Event) -> None:
+        """Yields these next."""
+        for event in events:
+            self._queue.put_nowait(event)
+
+    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+        self.wanted += codes
+        return False
+
+    async def events(self) -> AsyncIterator[Event]:
+        for count in itertools.count(1):
+            yield await self._queue.get()
+            if count % 100 == 0:
+                await asyncio.sleep(0)
+
+
+def trade(
+    code: str = "BTCUSDT", price: str = "79317.70", volume: str = "0.5", at: int = 1788529064027
+) -> Trade:
+    return Trade(code, at, Decimal(price), Decimal(volume))
+
+
+def book(code: str = "BTCUSDT", levels: int = 5, at: int = 1788529064027) -> Book:
+    bids = tuple(Level(Decimal(100 - n), Decimal(n + 1)) for n in range(levels))
+    asks = tuple(Level(Decimal(101 + n), Decimal(n + 1)) for n in range(levels))
+    return Book(code, at, bids, asks)
+
+
+class Link:
+    """A WebSocket client that speaks JSON and keeps answers and pushes apart."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.pushes: list[dict[str, Any]] = []
+
+    async def send(self, message: object) -> None:
+        await self.socket.send(
+            message if isinstance(message, (str, bytes)) else msgspec.json.encode(message).decode()
+        )
+
+    async def recv(self) -> dict[str, Any]:
+        """The next message, whatever it is."""
+        async with asyncio.timeout(5):
+            message: dict[str, Any] = msgspec.json.decode(await self.socket.recv())
+        if "ret" not in message:
+            self.pushes.append(message)
+        return message
+
+    async def answer(self) -> dict[str, Any]:
+        """The next answer; pushes before it are kept."""
+        while "ret" not in (message := await self.recv()):
+            pass
+        return message
+
+    async def push(self) -> dict[str, Any]:
+        """The next push."""
+        while "ret" in (message := await self.recv()):
+            pass
+        return message
+
+    async def ask(self, cmd_id: int, data: object = None, **header: object) -> dict[str, Any]:
+        """Sends a request and returns its answer."""
+        await self.send(
+            {"cmd_id": cmd_id, "seq_id": 1, "trace": "t", "data": {} if data is None else data} | header
+        )
+        return await self.answer()
+
+    async def subscribe(self, cmd_id: int, *codes: str) -> dict[str, Any]:
+        return await self.ask(cmd_id, {"symbol_list": [{"code": code} for code in codes]})
+
+    async def nothing(self) -> None:
+        """Asserts that nothing is under way: the answer to a heartbeat is the next message."""
+        await self.send({"cmd_id": HEARTBEAT, "seq_id": 424242})
+        assert (await self.recv()).get("seq_id") == 424242
+
+
+class Raw:
+    """A bare socket, for what no client library would send."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        """Sends the bytes; a server that has hung up is no error."""
+        with contextlib.suppress(ConnectionError):
+            self.writer.write(data)
+            await self.writer.drain()
+
+    async def head(self) -> bytes:
+        """The head of an answer, in lower case; empty if the server hung up without one."""
+        try:
+            async with asyncio.timeout(5):
+                return (await self.reader.readuntil(b"\r\n\r\n")).lower()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+
+    async def rest(self) -> bytes:
+        """All that comes until the server hangs up, which must be within 5 seconds."""
+        found = b""
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                while data := await self.reader.read(2**16):
+                    found += data
+        return found
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame; opcode -1 if there is none any more."""
+        try:
+            async with asyncio.timeout(5):
+                first, size = await self.reader.readexactly(2)
+                if size > 125:
+                    size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8), "big")
+                return first & 15, await self.reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return -1, b""
+
+    async def closing(self) -> tuple[int, str]:
+        """Code and reason of the close frame, other frames passed over; code 0 if there is none."""
+        while (frame := await self.frame())[0] not in (-1, 8):
+            pass
+        return int.from_bytes(frame[1][:2], "big"), frame[1][2:].decode()
+
+
+def masked(opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0) -> bytes:
+    """A frame of a client."""
+    size, key = len(payload), os.urandom(4)
+    lead = size if size < 126 else 126 if size < 65536 else 127
+    length = b"" if size < 126 else size.to_bytes(2 if size < 65536 else 8, "big")
+    mixed = int.from_bytes(payload, "big") ^ int.from_bytes((key * (size // 4 + 1))[:size], "big")
+    return bytes((fin << 7 | rsv << 4 | opcode, 0x80 | lead)) + length + key + mixed.to_bytes(size, "big")
+
+
+def upgrade(path: str = OTHER_WS, query: str = "?token=t", more: str = "") -> bytes:
+    """The head of a WebSocket's handshake."""
+    return (
+        f"GET {path}{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
+    ).encode("latin-1")
+
+
+class Served:
+    """A running server and ways to talk to it."""
+
+    def __init__(self, url: str, engine: Engine, server: Server) -> None:
+        self.url = url
+        self.engine = engine
+        self.server = server
+
+    @contextlib.asynccontextmanager
+    async def link(
+        self,
+        path: str = OTHER_WS,
+        token: str | None = "t",  # noqa: S107
+        **options: Any,
+    ) -> AsyncIterator[Link]:
+        query = "" if token is None else f"?token={token}"
+        url = self.url.replace("http", "ws", 1) + path + query
+        async with connect(url, ping_interval=None, compression=None, **options) as socket:
+            yield Link(socket)
+
+    @contextlib.asynccontextmanager
+    async def raw(self, hello: bytes = b"", *, receive_buffer: int = 0) -> AsyncIterator[Raw]:
+        """A bare socket on which those bytes are sent; a small `receive_buffer` reads only when told."""
+        plain = socket.socket()
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.setblocking(False)
+        address = httpx.URL(self.url)
+        await asyncio.get_running_loop().sock_connect(plain, (address.host, address.port))
+        reader, writer = await asyncio.open_connection(sock=plain, limit=receive_buffer or 2**16)
+        link = Raw(reader, writer)
+        try:
+            await link.send(hello)
+            yield link
+        finally:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def get(
+        self,
+        path: str,
+        query: object = None,
+        *,
+        token: str | None = "t",  # noqa: S107
+        **options: Any,
+    ) -> httpx.Response:
+        """GET with the query as JSON (a string goes as it is)."""
+        parameters = {} if token is None else {"token": token}
+        if query is not None:
+            parameters["query"] = query if isinstance(query, str) else msgspec.json.encode(query).decode()
+        return await self.request("GET", path, params=parameters, **options)
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url, timeout=5) as client:
+            return await client.request(method, path, **options)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    data_dir: Path,
+    feed: Source | None = None,
+    /,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **settings: Any,
+) -> AsyncIterator[Served]:
+    """A server on that feed, or on the source that the settings name."""
+    made = Settings(data_dir=data_dir, **settings)
+    if feed is None:
+        engine = build(made, clock)
+    else:
+        catalogue = load_catalogue(made.instruments)
+        engine = Engine(made, catalogue, feed, EpochFile(data_dir), clock=clock)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    started = asyncio.Event()
+    server = Server(engine, started.set)
+    running = asyncio.create_task(server.run_engine([listener]))
+    waiting = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        host, port = listener.getsockname()
+        yield Served(f"http://{host}:{port}", engine, server)
+    finally:
+        waiting.cancel()
+        server.stop()
+        await running
+        listener.close()

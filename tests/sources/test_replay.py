@@ -1,0 +1,158 @@
+"""Replaying a recording, from the mapper to a client of a real server."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tickwire.model import Book, Level, Trade
+from tickwire.sources import Mapper, QuoteTrades, Recording, Replay, Scan, widened
+from tickwire.sources.recording import QuoteLine, TradeLine
+from tickwire.store import load_catalogue
+
+from ..serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, TRADE, TRADE_PUSH, serving
+
+CATALOGUE = load_catalogue()
+TRADES = "code,tick_time_ms,price,volume\n"
+QUOTES = "code,tick_time_ms,bid,bid_volume,ask,ask_volume\n"
+START = 1_398_988_800_000
+
+
+def mapper(quote_trades: QuoteTrades = QuoteTrades.BID, traded: tuple[str, ...] = ()) -> Mapper:
+    return Mapper(CATALOGUE, traded, quote_trades)
+
+
+QUOTE = QuoteLine("GOLD", 7, "1284.06", "", "1284.41", "2.50")
+ONE_SIDED = QuoteLine("GOLD", 7, "", "", "1284.41", "")
+
+
+def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
+    book, trade = mapper().events(QUOTE, 0)
+    assert book == Book(
+        "GOLD", 7, (Level(Decimal("1284.06"), Decimal(0)),), (Level(Decimal("1284.41"), Decimal("2.50")),)
+    )
+    assert trade == Trade("GOLD", 7, Decimal("1284.06"), Decimal(0))
+
+
+def test_trades_of_quotes_may_come_from_the_mid_or_not_at_all() -> None:
+    _, trade = mapper(QuoteTrades.MID).events(QUOTE, 0)
+    assert isinstance(trade, Trade)
+    assert trade.price == Decimal("1284.235")
+    assert [type(event) for event in mapper(QuoteTrades.NONE).events(QUOTE, 0)] == [Book]
+    assert [type(event) for event in mapper(traded=("GOLD",)).events(QUOTE, 0)] == [Book]
+
+
+@pytest.mark.parametrize("quote_trades", list(QuoteTrades))
+def test_a_quote_without_a_bid_makes_no_trade(quote_trades: QuoteTrades) -> None:
+    assert mapper(quote_trades).events(ONE_SIDED, 0) == [
+        Book("GOLD", 7, (), (Level(Decimal("1284.41"), Decimal(0)),))
+    ]
+
+
+def test_quotes_of_an_index_make_no_book() -> None:
+    events = mapper().events(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""), 0)
+    assert [type(event) for event in events] == [Trade]
+
+
+def test_times_are_shifted_as_a_whole() -> None:
+    (trade,) = mapper().events(TradeLine("IBM.US", 1000, "181.52", "283"), 500)
+    assert trade.time == 1500
+
+
+def test_more_decimals_than_the_catalogues_widen_the_instrument_and_are_logged() -> None:
+    with capture_logs() as logged:
+        wide = widened(CATALOGUE, Scan(decimals={"GOLD": (3, 0), "EURUSD": (5, 2)}), QuoteTrades.BID)
+    assert (wide["GOLD"].price_decimals, wide["GOLD"].volume_decimals) == (3, 2)
+    assert wide["EURUSD"] == CATALOGUE["EURUSD"]
+    assert [entry["code"] for entry in logged] == ["GOLD"]
+    assert widened(CATALOGUE, Scan(decimals={"GOLD": (3, 0)}), QuoteTrades.MID)["GOLD"].price_decimals == 4
+
+
+async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 4500},3,1\n")
+    replay = Replay("t", Recording([path], CATALOGUE), mapper(), codes=["GOLD"], first_time=START, speed=10)
+    began = time.monotonic()
+    came = [(event.time, time.monotonic() - began) async for event in replay.events()]
+    assert [at for at, _ in came] == [START, START + 3000, START + 4500]
+    assert came[0][1] < 0.3 <= came[1][1] < 0.45 <= came[2][1]
+
+
+async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\n")
+    replay = Replay(
+        "t", Recording([path], CATALOGUE), mapper(), codes=["GOLD"], first_time=START, speed=0, rebase=True
+    )
+    before = time.time_ns() // 1_000_000
+    first, second = [event.time async for event in replay.events()]
+    assert before <= first <= time.time_ns() // 1_000_000
+    assert second - first == 3000
+
+
+def quotes_file(folder: Path, count: int) -> Path:
+    """Quotes of gold in three decimals, every one different."""
+    path = folder / "gold.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write(QUOTES)
+        for n in range(count):
+            file.write(f"GOLD,{START + n * 40},{1284 + n / 1000:.3f},,{1285 + n / 1000:.3f},\n")
+    return path
+
+
+async def test_flat_out_a_client_gets_every_quote_once_in_order(tmp_path: Path) -> None:
+    path = quotes_file(tmp_path, 30_000)
+    async with (
+        serving(tmp_path, source="replay", file=[path], speed=0, hold=True) as served,
+        served.link(max_queue=8) as link,
+    ):
+        assert (await served.request("GET", "/readyz")).json()["ready"] is True
+        await link.subscribe(TRADE, "GOLD")
+        await link.subscribe(DEPTH, "GOLD")
+        while len(link.pushes) < 60_000:
+            await link.recv()
+        await link.nothing()
+        with gzip.open(path, "rt") as file:
+            recorded = [(int(row["tick_time_ms"]), row["bid"], row["ask"]) for row in csv.DictReader(file)]
+        books = [push["data"] for push in link.pushes if push["cmd_id"] == DEPTH_PUSH]
+        trades = [push["data"] for push in link.pushes if push["cmd_id"] == TRADE_PUSH]
+        assert [(b["tick_time"], b["bids"][0]["price"], b["asks"][0]["price"]) for b in books] == recorded
+        assert [(t["tick_time"], t["price"], t["volume"]) for t in trades] == [
+            (r[0], r[1], "0.00") for r in recorded
+        ]
+        for pushed in (books, trades):
+            assert [one["seq"] - pushed[0]["seq"] for one in pushed] == list(range(30_000))
+        reply = await served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": ["GOLD"]}})
+        assert reply.json()["data"]["tick_list"][0]["seq"] == str(trades[-1]["seq"])
+
+
+async def test_a_held_replay_waits_for_a_subscription_not_for_a_request(tmp_path: Path) -> None:
+    path = quotes_file(tmp_path, 3)
+    async with serving(tmp_path, source="replay", file=[path], speed=0, hold=True) as served:
+        reply = await served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": ["GOLD"]}})
+        assert reply.json()["data"] == {"tick_list": []}
+        assert served.engine.events == 0
+        async with served.link() as link:
+            await link.subscribe(DEPTH, "GOLD")
+            assert (await link.push())["data"]["bids"][0]["price"] == "1284.000"
+
+
+async def test_a_loop_begins_again_and_seq_goes_on(tmp_path: Path) -> None:
+    path = quotes_file(tmp_path, 3)
+    async with (
+        serving(tmp_path, source="replay", file=[path], speed=100, hold=True, loop=True) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(DEPTH, "GOLD")
+        pushed = [(await link.push())["data"] for _ in range(8)]
+        assert [one["bids"][0]["price"] for one in pushed] == ["1284.000", "1284.001", "1284.002"] * 2 + [
+            "1284.000",
+            "1284.001",
+        ]
+        assert [one["seq"] - pushed[0]["seq"] for one in pushed] == list(range(8))

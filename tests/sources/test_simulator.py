@@ -1,0 +1,197 @@
+"""The simulator: plausible, complete, and the same again with the same seed and clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from tickwire.model import Book, Direction, Event, Instrument, Kind, Trade, fixed, tick_size
+from tickwire.sources import DEFAULT_CODES, Simulator
+from tickwire.sources.simulated_market import SimulatedMarket, volume_step
+from tickwire.sources.simulator import FORGET_AFTER, LAG_LIMIT, SimulatedMarkets
+from tickwire.store import load_catalogue
+from tickwire.wire import encoder
+
+CATALOGUE = load_catalogue()
+START = 1_788_530_573_000
+EXAMPLES = [
+    "BTCUSDT",
+    "SHIBUSDT",
+    "GOLD",
+    "NGAS",
+    "EURUSD",
+    "US500",
+    "AAPL.US",
+    "700.HK",
+    "9988.HK",
+    "600519.SH",
+]
+
+
+def market(code: str, seed: int = 1) -> SimulatedMarket:
+    return SimulatedMarket(CATALOGUE[code], seed, steps_per_second=2)
+
+
+def steps(one: SimulatedMarket, count: int) -> list[tuple[Trade, Book]]:
+    """The trade and the book of each step, after the opening."""
+    pairs = []
+    for number in range(count):
+        trade, book = one.advance(number)
+        assert isinstance(trade, Trade)
+        assert isinstance(book, Book)
+        pairs.append((trade, book))
+    return pairs
+
+
+def markets(codes: Collection[str], seed: int = 7, rate: float = 2.0) -> SimulatedMarkets:
+    return SimulatedMarkets(CATALOGUE, codes, seed=seed, rate=rate)
+
+
+def run_for(some: SimulatedMarkets, milliseconds: int) -> list[Event]:
+    """All events of a stretch of market time after START."""
+    some.open(START)
+    return [event for now in range(START, START + milliseconds, 50) for event in some.due(now)]
+
+
+def frames(events: list[Event]) -> bytes:
+    """The stream as it goes over the wire, seq included."""
+    encoders = {}
+    for code in {event.code for event in events}:
+        for kind in Kind:
+            encoders[kind, code] = encoder(
+                kind, code, CATALOGUE[code], CATALOGUE[code].levels, text_ids=False
+            )
+    return b"".join(
+        encoders[Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code](event, number)
+        for number, event in enumerate(events)
+    )
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_a_book_has_the_markets_levels_and_is_not_crossed(code: str) -> None:
+    for _, book in steps(market(code), 3000):
+        bids, asks = [one.price for one in book.bids], [one.price for one in book.asks]
+        assert len(bids) == len(asks) == CATALOGUE[code].levels
+        assert all(a > b for a, b in pairwise(bids))
+        assert all(a < b for a, b in pairwise(asks))
+        assert 0 < bids[-1] <= bids[0] < asks[0]
+        assert all(one.volume > 0 for one in book.bids + book.asks)
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_a_trade_hits_the_book_that_was_shown(code: str) -> None:
+    pairs = steps(market(code), 3000)
+    directions = set()
+    for (_, shown), (trade, _) in pairwise(pairs):
+        best = (shown.asks if trade.direction == Direction.BUY else shown.bids)[0]
+        assert trade.price == best.price
+        assert 0 < trade.volume <= best.volume
+        directions.add(trade.direction)
+    assert directions == {Direction.BUY, Direction.SELL}
+
+
+@pytest.mark.parametrize("instrument", list(CATALOGUE), ids=lambda one: one.code)
+def test_every_code_is_simulated_on_ticks_and_lots(instrument: Instrument) -> None:
+    one = SimulatedMarket(instrument, 1, steps_per_second=2)
+    step = volume_step(instrument)
+    for event in [*one.open(0), *(event for number in range(50) for event in one.advance(number))]:
+        if isinstance(event, Trade):
+            assert event.price > 0
+            assert event.price % tick_size(instrument, event.price) == 0
+            assert event.volume > 0
+            assert event.volume % step == 0
+            assert Decimal(fixed(event.price, instrument.price_decimals)) == event.price
+            assert Decimal(fixed(event.volume, instrument.volume_decimals)) == event.volume
+        else:
+            assert instrument.levels
+
+
+def test_an_index_has_trades_and_no_book() -> None:
+    events = market("000001.SH").open(0)
+    assert [type(event) for event in events] == [Trade]
+    assert isinstance(events[0], Trade)
+    assert events[0].turnover is not None
+    assert events[0].direction == Direction.NEUTRAL
+
+
+def test_prices_stay_near_their_reference_for_a_month() -> None:
+    instrument = CATALOGUE["DOGEUSDT"]
+    one = SimulatedMarket(instrument, 3, steps_per_second=1 / 600)  # a step is ten minutes
+    prices = [trade.price for trade, _ in steps(one, 6 * 24 * 30)]
+    assert instrument.reference_price / 2 < min(prices) < max(prices) < instrument.reference_price * 2
+    assert max(prices) > min(prices) * Decimal("1.02")
+
+
+def test_volatility_clusters() -> None:
+    prices = [(book.bids[0].price + book.asks[0].price) / 2 for _, book in steps(market("BTCUSDT"), 20_000)]
+    moves = [abs(float(b / a) - 1) for a, b in pairwise(prices)]
+    blocks = [sum(moves[start : start + 50]) for start in range(0, len(moves) - 50, 50)]
+    mean = sum(blocks) / len(blocks)
+    variance = sum((b - mean) ** 2 for b in blocks) / len(blocks)
+    together = sum((a - mean) * (b - mean) for a, b in pairwise(blocks)) / len(blocks)
+    assert together / variance > 0.1  # independent moves would give 0 ± 0.05
+
+
+def test_the_same_seed_and_clock_give_the_same_bytes() -> None:
+    streams = [frames(run_for(markets(["BTCUSDT", "700.HK", "GOLD"], seed), 20_000)) for seed in (7, 7, 8)]
+    assert len(streams[0]) > 20_000
+    assert streams[0] == streams[1]
+    assert streams[0] != streams[2]
+
+
+def test_how_often_the_clock_is_looked_at_changes_nothing() -> None:
+    some, same = markets(DEFAULT_CODES), markets(DEFAULT_CODES)
+    some.open(START)
+    same.open(START)
+    often = [event for now in range(START, START + 4000) for event in some.due(now)]
+    assert frames(often) == frames(list(same.due(START + 3999)))
+
+
+def test_the_default_set_begins_at_once_and_goes_on_at_its_rate() -> None:
+    events = run_for(markets(DEFAULT_CODES), 10_000)
+    assert {event.code for event in events if event.time == START} == set(DEFAULT_CODES)
+    for code in DEFAULT_CODES:
+        times = [event.time for event in events if event.code == code and isinstance(event, Trade)]
+        assert times == sorted(times)
+        assert 17 <= len(times) <= 24  # the opening, and two a second
+        assert all(b - a <= 800 for a, b in pairwise(times))
+
+
+def test_a_code_runs_on_request_until_nobody_asks_for_it() -> None:
+    some = markets(["BTCUSDT"])
+    some.open(START)
+    assert some.want({"SHIBUSDT"}, START)
+    assert not some.want({"SHIBUSDT", "BTCUSDT"}, START)
+    assert {event.code for event in some.due(START)} == {"BTCUSDT", "SHIBUSDT"}
+    later = START + FORGET_AFTER
+    assert not some.want({"SHIBUSDT"}, later - 1000)
+    assert {event.code for event in some.due(later)} == {"BTCUSDT", "SHIBUSDT"}
+    late = later + FORGET_AFTER
+    assert {event.code for event in some.due(late)} == {"BTCUSDT"}
+    assert some.want({"SHIBUSDT"}, late)
+    assert {event.code for event in some.due(late + 1000)} == {"BTCUSDT", "SHIBUSDT"}
+
+
+def test_time_that_the_machine_slept_is_skipped() -> None:
+    some = markets(DEFAULT_CODES)
+    some.open(START)
+    assert list(some.due(START))
+    late = START + 8 * 3600 * 1000
+    events = list(some.due(late))
+    assert events
+    assert all(late - event.time <= LAG_LIMIT for event in events)
+
+
+async def test_a_request_wakes_a_simulator_that_waits() -> None:
+    source = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=0.001)
+    events = source.events()
+    async with asyncio.timeout(5):
+        assert [(await anext(events)).code for _ in range(3)] == ["BTCUSDT"] * 3
+        coming = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        assert source.want({"SHIBUSDT"}, subscribed=False)
+        assert (await coming).code == "SHIBUSDT"
