@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ SCENARIOS = [
     Scenario("c", "1 000 clients, each its own 20 of 100 codes, 100 000 frames/s", 1000, 20, 500),
     Scenario("d", "1 000 clients, each its own 20 of 100 codes, saturated", 1000, 20, 0),
 ]
+SIMULATOR = "f"
 IDLE = Scenario("e", "idle connections", 10_000, 0, 1)
 SERVERS = ["limit", "tickwire", "websockets.broadcast"]
 
@@ -312,13 +314,37 @@ def idle(options: Options) -> str:
     return f"{start}{each:.1f} KiB each ({before / 1024:.0f} MiB before, {after / 1024:.0f} MiB with them)"
 
 
+def cpu_seconds(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def simulator(options: Options) -> str:
+    """What the simulator costs with nobody listening."""
+    start = "f. CPU of `tickwire serve` on its default set of simulated codes, no clients: "
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors, on_core(0):
+        serve = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--data-dir", folder]
+        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            try:
+                first_line(process, errors)
+                time.sleep(options.warmup)
+                spent, began = cpu_seconds(process.pid), time.monotonic()
+                time.sleep(max(options.seconds, 10))
+                cores = (cpu_seconds(process.pid) - spent) / (time.monotonic() - began)
+                return f"{start}{cores:.3f} cores"
+            except NotMeasured as problem:
+                return f"{start}not measured: {problem}"
+            finally:
+                process.terminate()
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--seconds", type=float, default=5, help="how long to measure (5)")
     parser.add_argument("--warmup", type=float, default=2, help="seconds before that (2)")
-    parser.add_argument("--only", default="a,b,c,d,e", help="scenarios, by letter (a,b,c,d,e)")
+    parser.add_argument("--only", default="a,b,c,d,e,f", help="scenarios, by letter (a,b,c,d,e,f)")
     parser.add_argument("--servers", default=",".join(SERVERS), help=f"which of {','.join(SERVERS)} (all)")
     parser.add_argument("--rounds", type=int, default=1, help="repeat, alternating the servers; medians (1)")
     parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="for the C programs")
@@ -332,7 +358,8 @@ def stop(number: int, _frame: object) -> None:
 def main() -> None:
     given = arguments()
     letters, servers = given.only.split(","), given.servers.split(",")
-    unknown = (set(letters) - {s.letter for s in [*SCENARIOS, IDLE]}) | (set(servers) - set(SERVERS))
+    known = {SIMULATOR, *(scenario.letter for scenario in [*SCENARIOS, IDLE])}
+    unknown = (set(letters) - known) | (set(servers) - set(SERVERS))
     if unknown or given.rounds < 1:
         sys.exit(f"fanout: not known: {', '.join(sorted(unknown))}" if unknown else "fanout: --rounds from 1")
     if sys.platform != "linux":
@@ -356,7 +383,9 @@ def main() -> None:
             print(row(scenario, server, result))
         print(flush=True)
     if IDLE.letter in letters:
-        print(idle(options))
+        print(f"{idle(options)}\n", flush=True)
+    if SIMULATOR in letters:
+        print(simulator(options))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,10 @@ from pathlib import Path
 import uvloop
 
 from tickwire.config import LogLevel, Settings
-from tickwire.engine import Engine
-from tickwire.model import Catalogue, Instrument, Market, Trade
+from tickwire.engine import assemble
+from tickwire.model import Catalogue, Instrument, Kline, KlineType, Market, Trade
 from tickwire.server import Server
 from tickwire.server.logs import configure
-from tickwire.store import EpochFile
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
 BATCH = 1000
@@ -43,6 +42,12 @@ class Ticks:
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         return False
+
+    def market_time(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        return {}
 
     async def events(self) -> AsyncIterator[Trade]:
         began = time.monotonic()
@@ -68,12 +73,7 @@ def instrument(code: str) -> Instrument:
 
 
 async def run(codes: list[str], rate: float, data_dir: Path) -> None:
-    engine = Engine(
-        Settings(data_dir=data_dir),
-        Catalogue(map(instrument, codes)),
-        Ticks(codes, rate),
-        EpochFile(data_dir),
-    )
+    engine = assemble(Settings(data_dir=data_dir), Catalogue(map(instrument, codes)), Ticks(codes, rate))
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         await Server(engine, lambda: print(port, flush=True)).run_engine([listener])

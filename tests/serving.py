@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from decimal import Decimal
@@ -18,11 +20,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.config import Settings
-from tickwire.engine import Engine, build
-from tickwire.model import Book, Event, Level, Trade
+from tickwire.engine import Engine, assemble, build
+from tickwire.model import Book, Event, Instrument, Kline, KlineType, Level, Trade
 from tickwire.server import Server
 from tickwire.sources import Source
-from tickwire.store import EpochFile, load_catalogue
+from tickwire.store import load_catalogue
 
 STOCK_WS, OTHER_WS = "/quote-stock-b-ws-api", "/quote-b-ws-api"
 STOCK_HTTP, OTHER_HTTP = "/quote-stock-b-api", "/quote-b-api"
@@ -40,12 +42,19 @@ class Script:
     def __init__(self, *, patient: bool = False) -> None:
         self.patient = patient
         self.wanted: list[str] = []
+        self.now = 0
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
 
     def emit(self, *events: Event) -> None:
         """Yields these next."""
         for event in events:
             self._queue.put_nowait(event)
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        return {}
+
+    def market_time(self) -> int:
+        return self.now
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         self.wanted += codes
@@ -256,7 +265,7 @@ async def serving(
         engine = build(made, clock)
     else:
         catalogue = load_catalogue(made.instruments)
-        engine = Engine(made, catalogue, feed, EpochFile(data_dir), clock=clock)
+        engine = assemble(made, catalogue, feed, clock)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     started = asyncio.Event()
     server = Server(engine, started.set)
@@ -273,3 +282,62 @@ async def serving(
         server.stop()
         await running
         listener.close()
+
+
+class Program:
+    """The real program as a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.process = process
+        self.url = ""
+        self.welcome = ""
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it has written to standard error."""
+        return self._log.read_text("utf-8")
+
+    async def started(self) -> None:
+        """Waits for the URL, which is the first line, and for the end of the welcome."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(20):
+            self.url = (await self.process.stdout.readline()).decode().rstrip("\n")
+            self.welcome = (await self.process.stdout.readuntil(b"Ctrl-C stops it.\n")).decode()
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Sends the signal; returns the exit status and the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        async with asyncio.timeout(10):
+            status = await self.process.wait()
+        return status, time.monotonic() - began
+
+
+def program_environment(**more: str) -> dict[str, str]:
+    """The environment without settings of Tickwire's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TICKWIRE_")}
+    return clean | more
+
+
+@contextlib.asynccontextmanager
+async def program(folder: Path, *arguments: str, **environment: str) -> AsyncIterator[Program]:
+    """`tickwire serve` on a free port, its data and log in that folder; ended at the end."""
+    command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--data-dir", str(folder / "data")]
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            env=program_environment(**environment),
+        )
+    running = Program(process, log)
+    try:
+        await running.started()
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -107,31 +108,58 @@ class Settings(BaseModel):
         ge=2**16,
         description="Unread bytes after which a client that is too slow is closed.",
     )
+    close_delay: float = Field(
+        default=2.0,
+        ge=0,
+        le=60,
+        description="Seconds of the market's clock after which a bar closes for which no next trade came.",
+    )
+    late_window: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="Seconds by which a trade may be late and still be counted in a closed bar.",
+    )
+    kline_push_interval: float = Field(
+        default=0.25, gt=0, le=60, description="Seconds between pushes of a bar that is forming."
+    )
+    keep_bars: bool = Field(
+        default=False, description="Keep the bars of a replay between runs, as those of other sources are."
+    )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged, to standard error.")
+
+
+class Origin(NamedTuple):
+    """Where some settings come from, and how a person writes one there."""
+
+    values: Mapping[str, Any]
+    shown: Callable[[str], str]
 
 
 def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
     """The settings from flags, environment and file. Raises SettingsError with one line per mistake."""
-    origins = {"flag": flags, "environment": _environment(), str(config): _file(config) if config else {}}
+    origins = [
+        Origin(flags, lambda name: "--" + name.replace("_", "-")),
+        Origin(_environment(), lambda name: ENV_PREFIX + name.upper()),
+        Origin(_file(config) if config else {}, lambda name: f"{name} in {config}"),
+    ]
     problems = [
         _unknown(name, origin)
-        for origin, values in origins.items()
-        for name in values
+        for origin in origins
+        for name in origin.values
         if name not in Settings.model_fields
     ]
     if problems:
         raise SettingsError("\n".join(problems))
-    merged: dict[str, Any] = {}
-    for values in reversed(origins.values()):
-        merged |= values
+    merged = {**origins[2].values, **origins[1].values, **origins[0].values}
     try:
         settings = Settings(**merged)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
             name = str(problem["loc"][0])
-            origin = next(origin for origin, values in origins.items() if name in values)
-            lines.append(f"{_shown(name, origin)}: {problem['msg']} (got {problem['input']!r}).")
+            origin = next(origin for origin in origins if name in origin.values)
+            lines.append(f"{origin.shown(name)}: {problem['msg']} (got {problem['input']!r}).")
         raise SettingsError("\n".join(lines)) from None
     if settings.source is SourceName.REPLAY and not settings.file:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
@@ -153,17 +181,10 @@ def _file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"The configuration {path} is not TOML: {error}.") from None
 
 
-def _shown(name: str, origin: str) -> str:
-    """How a person wrote the setting."""
-    if origin == "flag":
-        return "--" + name.replace("_", "-")
-    return ENV_PREFIX + name.upper() if origin == "environment" else f"{name} in {origin}"
-
-
-def _unknown(name: str, origin: str) -> str:
+def _unknown(name: str, origin: Origin) -> str:
     near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0)
-    return f"Unknown setting {_shown(name, origin)}; the nearest known one is {_shown(near[0], origin)}."
+    return f"Unknown setting {origin.shown(name)}; the nearest known one is {origin.shown(near[0])}."

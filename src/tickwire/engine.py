@@ -7,16 +7,31 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
+import msgspec
 import structlog
 
 from .access import Gate, OpenGate
+from .bars import Bars
 from .config import Settings, SourceName
 from .errors import InputError, SettingsError
 from .hub import Client, Hub
-from .model import Catalogue, Family, Instrument
+from .klines import Closed, Rules
+from .model import (
+    Catalogue,
+    Event,
+    Family,
+    Instrument,
+    Kind,
+    Kline,
+    KlineState,
+    KlineType,
+    KlineUpdate,
+    Trade,
+    turnover,
+)
 from .sources import DEFAULT_CODES, Mapper, Recording, Replay, Simulator, Source, widened
-from .store import EpochFile, load_catalogue
-from .wire import TOKEN_INVALID, Cancel, Decision, Dialect, Ret, Session, Subscribe
+from .store import EpochFile, SqliteKlineStore, load_catalogue
+from .wire import TOKEN_INVALID, Cancel, Decision, Dialect, Ret, Session, Subscribe, Want
 
 FIRST_EVENT_WAIT = 1.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -24,6 +39,9 @@ RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
 UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
+
+DATABASE = "tickwire.db"
+"""The file of the data directory that bars are kept in."""
 
 log = structlog.get_logger()
 
@@ -40,6 +58,7 @@ class Engine:
         catalogue: Catalogue,
         source: Source,
         epoch_file: EpochFile,
+        bars: Bars,
         *,
         gate: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -50,11 +69,13 @@ class Engine:
         self.clock = clock
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
         self.events = 0
+        self.bars = bars
         self.running = False
         self._gate = gate or OpenGate()
         self._epoch_file = epoch_file
         self._epoch = epoch_file.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._slow: set[Client] = set()
         self._relief = asyncio.Event()
         self._first_events: dict[str, asyncio.Future[None]] = {}
@@ -74,13 +95,14 @@ class Engine:
     async def run(self) -> None:
         """Serves the source until it ends. Raises InputError if it breaks."""
         self.running = True
-        upkeep = asyncio.create_task(self._keep_up())
+        beside = [
+            asyncio.create_task(work) for work in (self._keep_up(), self._close_bars(), self.bars.keep())
+        ]
         log.info("source started", source=self.source.name)
         try:
             async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
                 async for event in events:
-                    self.hub.publish(self.catalogue[event.code], event)
-                    self.events += 1
+                    self._take(event)
                     if self._first_events and (waiting := self._first_events.pop(event.code, None)):
                         waiting.set_result(None)
                     if self._slow and self.source.patient:
@@ -88,8 +110,26 @@ class Engine:
             log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
             await asyncio.Event().wait()
         finally:
-            upkeep.cancel()
+            for work in beside:
+                work.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await self.bars.write()
             self._note_epoch()
+
+    def _take(self, event: Event) -> None:
+        """The way of an event: into the bars, to the clients."""
+        instrument = self.catalogue[event.code]
+        self.events += 1
+        if type(event) is not Trade:
+            self.hub.publish(instrument, event)
+            return
+        money = turnover(instrument, event)
+        if event.turnover is None:
+            event = msgspec.structs.replace(event, turnover=money)
+        closed = self.bars.add(instrument, event, money)
+        self.hub.publish(instrument, event)
+        if closed:
+            self._push_closed(closed)
 
     # What clients do.
     def refusal(self, token: str) -> Ret | None:
@@ -105,6 +145,10 @@ class Engine:
         match decision:
             case Subscribe(kind, wants):
                 self.source.want([want.instrument.code for want in wants], subscribed=True)
+                if kind is Kind.KLINE:
+                    task = asyncio.create_task(self._show_bars(wants))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
@@ -136,6 +180,43 @@ class Engine:
         if waiting:
             await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
 
+    async def klines(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> list[Kline]:
+        """The latest `count` bars up to and including `end` (in seconds), ascending."""
+        await self.begin([instrument])
+        await self.bars.make_past(instrument, self.source.past)
+        return self.bars.read(instrument, kline_type, count=count, end=end)
+
+    async def _show_bars(self, wants: Iterable[Want]) -> None:
+        """Publishes the bars that are forming, for those who have just subscribed to them."""
+        for want in wants:
+            await self.begin([want.instrument])
+            await self.bars.make_past(want.instrument, self.source.past)
+            self._push_forming(want.instrument, KlineType(want.kline_type))
+
+    def _push_forming(self, instrument: Instrument, kline_type: KlineType) -> None:
+        """Publishes a bar that is forming, if it is another one than at the last time."""
+        bar = self.bars.forming(instrument, kline_type)
+        last = self.hub.topic(Kind.KLINE, instrument, kline_type).last
+        if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
+            self.hub.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
+
+    def _push_closed(self, closed: Iterable[Closed]) -> None:
+        for bar, revised in closed:
+            instrument = self.catalogue[bar.code]
+            if self.hub.wants_klines(instrument, bar.kline_type):
+                state = KlineState.REVISED if revised else KlineState.CLOSED
+                self.hub.publish(instrument, KlineUpdate(bar, state))
+
+    async def _close_bars(self) -> None:
+        """Closes bars by the market's clock, and pushes those that form."""
+        while True:
+            await asyncio.sleep(self.settings.kline_push_interval)
+            self._push_closed(self.bars.advance(self.source.market_time()))
+            for topic in self.hub.wanted_klines():
+                self._push_forming(topic.instrument, KlineType(topic.kline_type))
+
     async def _wait_for_relief(self) -> None:
         self._relief.clear()
         try:
@@ -146,8 +227,12 @@ class Engine:
             self._slow.clear()
 
     async def _keep_up(self) -> None:
+        late = 0
         while True:
             await asyncio.sleep(UPKEEP)
+            if self.bars.late > late:
+                log.warning("trades came too late for their bars", trades=self.bars.late - late)
+                late = self.bars.late
             self._note_epoch()
             self.source.want(self.hub.codes(), subscribed=True)
 
@@ -157,16 +242,33 @@ class Engine:
 
 def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
-    epoch_file = EpochFile(settings.data_dir)
     catalogue = load_catalogue(settings.instruments)
     if unknown := [code for code in settings.codes if code not in catalogue and settings.codes != ["all"]]:
         raise SettingsError(f"Unknown code {unknown[0]!r} in --codes. Add it with --instruments FILE.")
+    source: Source
     if settings.source is SourceName.REPLAY:
         catalogue, source = _replay(settings, catalogue)
-        return Engine(settings, catalogue, source, epoch_file, clock=clock)
-    codes = [one.code for one in catalogue] if settings.codes == ["all"] else settings.codes or DEFAULT_CODES
-    simulator = Simulator(catalogue, codes, seed=settings.seed, rate=settings.rate)
-    return Engine(settings, catalogue, simulator, epoch_file, clock=clock)
+    else:
+        codes = (
+            [one.code for one in catalogue] if settings.codes == ["all"] else settings.codes or DEFAULT_CODES
+        )
+        source = Simulator(catalogue, codes, seed=settings.seed, rate=settings.rate)
+    return assemble(settings, catalogue, source, clock)
+
+
+def assemble(
+    settings: Settings,
+    catalogue: Catalogue,
+    source: Source,
+    clock: Callable[[], float] = time.monotonic,
+) -> Engine:
+    """An engine on a source. Raises StartError if the data directory is unusable."""
+    epoch_file = EpochFile(settings.data_dir)
+    replay = isinstance(source, Replay)
+    store = SqliteKlineStore(None if replay and not settings.keep_bars else settings.data_dir / DATABASE)
+    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    bars = Bars(source.name, store, rules, repeats=replay)
+    return Engine(settings, catalogue, source, epoch_file, bars, clock=clock)
 
 
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:

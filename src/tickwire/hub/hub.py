@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ..model import Book, Event, Instrument, Kind, Trade
+from ..model import Book, Instrument, Kind, KlineUpdate, Trade
 from ..wire import Want
 from .lane import Client, Lane
-from .topic import Topic, View
+from .topic import Published, Topic, View
 
 
 class Membership(NamedTuple):
@@ -40,23 +40,28 @@ class Hub:
         self._epoch = epoch
         self._text_ids = text_ids
         self._snapshots = snapshots
-        self._topics: dict[tuple[Kind, str], Topic] = {}
+        self._topics: dict[tuple[Kind, str, int], Topic] = {}
         self._lanes: dict[frozenset[View], Lane] = {}
         self._members: dict[Client, Membership] = {}
         self._dirty: list[View] = []
 
-    def topic(self, kind: Kind, instrument: Instrument) -> Topic:
-        """The topic of that kind and instrument."""
-        key = (kind, instrument.code)
+    def topic(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
+        """The topic of that kind and instrument; of bars, one for each type."""
+        key = (kind, instrument.code, kline_type)
         found = self._topics.get(key)
         if found is None:
-            found = self._topics[key] = Topic(kind, instrument, self._epoch)
+            found = self._topics[key] = Topic(kind, instrument, kline_type, self._epoch)
         return found
 
-    def publish(self, instrument: Instrument, event: Event) -> None:
+    def publish(self, instrument: Instrument, event: Published) -> None:
         """Takes the next event of an instrument: it is on its way to all who want it."""
-        kind = Kind.TRADE if type(event) is Trade else Kind.DEPTH
-        topic = self._topics.get((kind, event.code)) or self.topic(kind, instrument)
+        match event:
+            case Trade():
+                topic = self.topic(Kind.TRADE, instrument)
+            case Book():
+                topic = self.topic(Kind.DEPTH, instrument)
+            case KlineUpdate(kline):
+                topic = self.topic(Kind.KLINE, instrument, kline.kline_type)
         seq = topic.append(event)
         for view in topic.views.values():
             if not view.pending:
@@ -85,19 +90,23 @@ class Hub:
     def subscribe(self, client: Client, kind: Kind, wants: Iterable[Want]) -> bytes:
         """Replaces the client's list of that kind.
 
-        Returns the frames to send first: the last event of each view that was not in the list before.
+        Returns the frames to send first: the last event of what was not in the list before, under
+        whatever depth.
         """
         self.flush()
         membership = self._members.get(client)
-        before = membership.views.get(kind, frozenset()) if membership else frozenset()
+        earlier = membership.views.get(kind, frozenset()) if membership else frozenset()
+        before = {(view.name, view.topic.kline_type) for view in earlier}
         asked = [
-            self.topic(kind, want.instrument).view(want.name, want.levels, text_ids=self._text_ids)
+            self.topic(kind, want.instrument, want.kline_type).view(
+                want.name, want.levels, text_ids=self._text_ids
+            )
             for want in wants
         ]
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
         if not self._snapshots:
             return b""
-        return b"".join(view.snapshot() for view in asked if view not in before)
+        return b"".join(view.snapshot() for view in asked if (view.name, view.topic.kline_type) not in before)
 
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""
@@ -112,7 +121,16 @@ class Hub:
 
     def codes(self) -> set[str]:
         """The codes that somebody is subscribed to."""
-        return {code for (_, code), topic in self._topics.items() if topic.views}
+        return {code for (_, code, _), topic in self._topics.items() if topic.views}
+
+    def wants_klines(self, instrument: Instrument, kline_type: int) -> bool:
+        """Whether somebody is subscribed to these bars."""
+        topic = self._topics.get((Kind.KLINE, instrument.code, kline_type))
+        return topic is not None and bool(topic.views)
+
+    def wanted_klines(self) -> list[Topic]:
+        """The topics of bars that somebody is subscribed to."""
+        return [topic for (kind, _, _), topic in self._topics.items() if kind is Kind.KLINE and topic.views]
 
     def is_silent(self, instrument: Instrument) -> bool:
         """Whether nothing of the instrument has come yet."""
@@ -145,7 +163,7 @@ class Hub:
         if membership is not None:
             for view in membership.lane.views:
                 if not view.lanes:
-                    view.topic.views.pop(view.key, None)
+                    view.topic.drop(view)
 
     def _open(self, views: frozenset[View]) -> Lane:
         lane = self._lanes[views] = Lane(views)

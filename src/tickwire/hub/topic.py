@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from ..model import Book, Event, Instrument, Kind, Trade
+from ..model import Book, Instrument, Kind, KlineUpdate, Trade
 from ..wire import encoder
 
 if TYPE_CHECKING:
     from .lane import Lane
+
+
+Published: TypeAlias = Trade | Book | KlineUpdate
 
 
 class View:
@@ -17,11 +20,12 @@ class View:
     A frame is made once for a view, however many clients there are.
     """
 
-    __slots__ = ("encode", "key", "lanes", "pending", "topic")
+    __slots__ = ("encode", "lanes", "levels", "name", "pending", "topic")
 
     def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool) -> None:
         self.topic = topic
-        self.key = (name, levels)
+        self.name = name
+        self.levels = levels
         self.encode = encoder(topic.kind, name, topic.instrument, levels, text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
         self.pending: list[bytes] = []
@@ -33,21 +37,23 @@ class View:
 
 
 class Topic:
-    """One kind of event of one instrument: its last event, and a sequence that grows by one.
+    """One kind of event of one instrument, of bars also of one type: its last event, and a sequence that
+    grows by one.
 
     The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
     """
 
-    __slots__ = ("instrument", "kind", "last", "seq", "views")
+    __slots__ = ("instrument", "kind", "kline_type", "last", "seq", "views")
 
-    def __init__(self, kind: Kind, instrument: Instrument, epoch: int) -> None:
+    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, epoch: int) -> None:
         self.kind = kind
+        self.kline_type = kline_type
         self.instrument = instrument
         self.seq = epoch - 1
-        self.last: Trade | Book | None = None
+        self.last: Published | None = None
         self.views: dict[tuple[str, int], View] = {}
 
-    def append(self, event: Event) -> int:
+    def append(self, event: Published) -> int:
         """Takes the next event and returns its `seq`."""
         self.last = event
         self.seq += 1
@@ -59,3 +65,7 @@ class Topic:
         if found is None:
             found = self.views[name, levels] = View(self, name, levels, text_ids=text_ids)
         return found
+
+    def drop(self, view: View) -> None:
+        """Nobody wants the view any more."""
+        self.views.pop((view.name, view.levels), None)

@@ -4,6 +4,8 @@ from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .events import Book, Direction, Event, Kind, Level, Trade
 from .instrument import RULES, Family, Instrument, Market, tick_size
+from .kline import Kline, KlineState, KlineType, KlineUpdate
+from .turnover import turnover
 
 __all__ = [
     "ALIASES",
@@ -18,10 +20,15 @@ __all__ = [
     "Family",
     "Instrument",
     "Kind",
+    "Kline",
+    "KlineState",
+    "KlineType",
+    "KlineUpdate",
     "Level",
     "Market",
     "Trade",
     "decimals_of",
     "fixed",
     "tick_size",
+    "turnover",
 ]

@@ -10,10 +10,11 @@ import msgspec
 
 
 class Kind(IntEnum):
-    """The two streams that each instrument has."""
+    """The streams that an instrument has: trades, books, and bars of each type."""
 
     TRADE = 1
     DEPTH = 2
+    KLINE = 3
 
 
 class Direction(IntEnum):
@@ -29,6 +30,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
     `time` is the source's time in milliseconds since the epoch. `volume` is in the instrument's unit
     (shares; lots for A-shares), `turnover` in money; None means price × volume × the unit's size.
+    `source_seq` is the source's own number, 0 if it has none.
     """
 
     code: str
@@ -37,6 +39,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     volume: Decimal
     turnover: Decimal | None = None
     direction: int = Direction.NEUTRAL
+    source_seq: int = 0
 
 
 class Level(NamedTuple):

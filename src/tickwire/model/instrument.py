@@ -59,7 +59,7 @@ RULES: dict[Market, Rules] = {
 }
 
 Decimals = Annotated[int, Meta(ge=0, le=MAX_DECIMALS)]
-Code = Annotated[str, Meta(pattern=r"^[!-+\--~]{1,32}$")]  # visible ASCII without the comma
+Code = Annotated[str, Meta(pattern=r"\A[!-+\--~]{1,32}\Z")]  # visible ASCII without the comma
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +76,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     volume_decimals: Decimals
     turnover_decimals: Decimals
     levels: Annotated[int, Meta(ge=0, le=1000)]
-    volume_unit: Annotated[int, Meta(ge=1)] = 1
+    volume_unit: Annotated[int, Meta(ge=1, le=10**9)] = 1
     reference_price: Decimal = Decimal(100)
     name_en: str = ""
     name_cn: str = ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
@@ -11,15 +11,24 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..engine import Engine
-from ..model import Family
+from ..model import Family, KlineType
 from ..wire import (
+    BODY_TOO_LARGE,
     DATA_INVALID,
     HTTP_BASES,
+    MAX_MESSAGE,
     METHOD_INVALID,
     QUERY_INVALID,
     TOKEN_REQUIRED,
     UPGRADE_REQUIRED,
     WS_PATHS,
+    Asked,
+    BatchKlineList,
+    BatchKlineQuery,
+    KlineBar,
+    KlineGroup,
+    KlineList,
+    KlineQuery,
     Reader,
     Refused,
     StaticInfoList,
@@ -28,9 +37,12 @@ from ..wire import (
     Want,
     base_of,
     book_entries,
+    end_seconds,
     failure,
+    kline_bar,
     known,
     parameters,
+    read_body,
     read_query,
     static_entry,
     success,
@@ -38,15 +50,22 @@ from ..wire import (
     trade_entries,
 )
 
-METHODS = ("GET", "HEAD")
 CORS = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "authorization, content-type, token",
     "Access-Control-Max-Age": "86400",
 }
+MAX_BARS, MAX_BATCH_BARS = 500, 2
+"""Bars of one answer of /kline, and of one group of /batch-kline."""
 
-Endpoint: TypeAlias = Callable[[tuple[Want, ...]], Awaitable[msgspec.Struct]]
+
+class Endpoint(NamedTuple):
+    """What a path below a family's base takes and answers."""
+
+    methods: tuple[str, ...]
+    shape: type
+    answer: Callable[[Family, Any], Awaitable[msgspec.Struct]]
 
 
 class Api:
@@ -55,15 +74,21 @@ class Api:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = Reader(engine.dialect.strict_protocol)
-        both = {"/trade-tick": self._trade_tick, "/depth-tick": self._depth_tick}
-        self._endpoints: dict[Family, dict[str, Endpoint]] = {
-            Family.STOCK: {**both, "/static_info": self._static_info},
-            Family.OTHER: {**both},
+        get, post = ("GET", "HEAD"), ("POST",)
+        both = {
+            "/trade-tick": Endpoint(get, SymbolList, self._trade_tick),
+            "/depth-tick": Endpoint(get, SymbolList, self._depth_tick),
+            "/kline": Endpoint(get, KlineQuery, self._kline),
+            "/batch-kline": Endpoint(post, BatchKlineQuery, self._batch_kline),
+        }
+        self._endpoints = {
+            Family.STOCK: {**both, "/static_info": Endpoint(get, SymbolList, self._static_info)},
+            Family.OTHER: both,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        request = Request(scope)
+        request = Request(scope, receive)
         if request.method == "OPTIONS":
             response = Response(status_code=204, headers=PREFLIGHT)
         else:
@@ -77,16 +102,18 @@ class Api:
             asked = parameters(request.scope["query_string"])
             self._check_token(asked.token, request)
             family, endpoint = self._endpoint(request.scope["path"])
-            if request.method not in METHODS:
-                allow = {"Allow": ", ".join(METHODS)}
+            if request.method not in endpoint.methods:
+                allow = {"Allow": ", ".join(endpoint.methods)}
                 raise Refused(METHOD_INVALID)
-            query = read_query(asked.query, self._reader)
+            if request.method == "POST":
+                query = read_body(await _body(request), self._reader)
+            else:
+                query = read_query(asked.query, self._reader)
             trace = query.trace
             if query.refusal is not None:
                 raise Refused(query.refusal)
-            symbols = self._reader.data(query.data, SymbolList).symbol_list
-            wants = known(self._engine.catalogue, family, symbols, strict=self._reader.strict)
-            body, status = success(await endpoint(wants), trace), 200
+            data: Any = self._reader.data(query.data, endpoint.shape)
+            body, status = success(await endpoint.answer(family, data), trace), 200
         except Refused as refused:
             body, status = failure(refused.ret, trace), refused.ret.status
         except msgspec.ValidationError:
@@ -110,16 +137,53 @@ class Api:
             raise Refused(QUERY_INVALID)
         return family, endpoint
 
+    def _known(self, family: Family, asked: Sequence[Asked]) -> tuple[Want, ...]:
+        return known(self._engine.catalogue, family, asked, strict=self._reader.strict)
+
     # The endpoints.
-    async def _trade_tick(self, wants: tuple[Want, ...]) -> TickList:
+    async def _trade_tick(self, family: Family, data: SymbolList) -> TickList:
+        wants = self._known(family, data.symbol_list)
         await self._engine.begin(want.instrument for want in wants)
         found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
         return TickList(trade_entries((want, *last) for want, last in found if last))
 
-    async def _depth_tick(self, wants: tuple[Want, ...]) -> TickList:
+    async def _depth_tick(self, family: Family, data: SymbolList) -> TickList:
+        wants = self._known(family, data.symbol_list)
         await self._engine.begin(want.instrument for want in wants)
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
-    async def _static_info(self, wants: tuple[Want, ...]) -> StaticInfoList:
+    async def _kline(self, family: Family, data: KlineQuery) -> KlineList:
+        (want,) = self._known(family, [data])
+        return KlineList(want.name, data.kline_type, await self._bars(want, data, MAX_BARS))
+
+    async def _batch_kline(self, family: Family, data: BatchKlineQuery) -> BatchKlineList:
+        queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
+        groups = []
+        for want in self._known(family, data.data_list):
+            bars = await self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS)
+            groups.append(KlineGroup(want.name, want.kline_type, bars))
+        return BatchKlineList(groups)
+
+    async def _bars(self, want: Want, query: KlineQuery, most: int) -> list[KlineBar]:
+        bars = await self._engine.klines(
+            want.instrument,
+            KlineType(query.kline_type),
+            count=min(query.query_kline_num, most),
+            end=end_seconds(query.kline_timestamp_end),
+        )
+        return [kline_bar(want.instrument, bar) for bar in bars]
+
+    async def _static_info(self, family: Family, data: SymbolList) -> StaticInfoList:
+        wants = self._known(family, data.symbol_list)
         return StaticInfoList([static_entry(want.instrument) for want in wants])
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises Refused if it is too large, without reading on."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_MESSAGE:
+            raise Refused(BODY_TOO_LARGE)
+    return bytes(body)

@@ -18,7 +18,7 @@ TOO_LARGE = Ret(431, "request header fields too large", 431)
 class HttpProtocol(HttpToolsProtocol):
     """Refuses a request whose head is too long or too slow."""
 
-    _head = 0
+    _head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
     _in_head = True
     _deadline: asyncio.TimerHandle | None = None
 
@@ -27,13 +27,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(HEAD_TIMEOUT, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD:
-                self._refuse()
-                return
-            if self._deadline is None:
-                self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+        self._head += len(data)
+        if self._head > MAX_HEAD:
+            self._refuse()
+            return
+        if self._in_head and self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
@@ -42,8 +41,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_deadline()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._head = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_head = True
+        self._head = 0
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -73,7 +73,10 @@ class WebSocket(asyncio.Protocol):
             self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came from the client."""
+        """Bytes came from the client. What would be answered to them waits while we close and it reads
+        nothing, or answers would pile up behind the close."""
+        if self._ending is not None and self.transport.get_write_buffer_size() > self._bound:
+            return
         self._carry(self._connection.receive(data, self._engine.clock()))
 
     def connection_lost(self, exc: Exception | None) -> None:

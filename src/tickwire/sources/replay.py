@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from decimal import Decimal
 from enum import StrEnum
 
 import structlog
 
-from ..model import EXACT, Book, Catalogue, Event, Instrument, Level, Trade
+from ..model import EXACT, Book, Catalogue, Event, Instrument, Kline, KlineType, Level, Trade
 from .recording import Line, QuoteLine, Recording, Scan, TradeLine
 
 HOLD_GRACE = 0.5
@@ -121,6 +121,15 @@ class Replay:
         self._loop = loop
         self._hold = hold
         self._subscribed = asyncio.Event()
+        self._market_time: Callable[[], int] = lambda: 0
+
+    def market_time(self) -> int:
+        """The time of the recording that has been reached; between two lines it goes on at the speed."""
+        return self._market_time()
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        """None: a recording begins where it begins."""
+        return {}
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         """Lets go of a held replay; nothing that is asked for comes earlier than recorded."""
@@ -144,11 +153,20 @@ class Replay:
     async def _pass(self) -> AsyncIterator[Event]:
         began = time.monotonic()
         shift = time.time_ns() // 1_000_000 - self._first_time if self._rebase else 0
+        reached = upcoming = self._first_time
+
+        def market_time() -> int:
+            paced = self._first_time + int((time.monotonic() - began) * 1000 * self._speed)
+            return shift + (max(reached, min(paced, upcoming)) if self._speed else reached)
+
+        self._market_time = market_time
         for count, line in enumerate(self._recording.lines()):
+            upcoming = max(reached, line.tick_time_ms)
             if self._speed:
                 due = began + (line.tick_time_ms - self._first_time) / 1000 / self._speed
                 if (ahead := due - time.monotonic()) > 0:
                     await asyncio.sleep(ahead)
+            reached = upcoming
             if count % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
             for event in self._mapper.events(line, shift):

@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from random import Random
 
-from ..model import Catalogue, Event
+from ..model import Catalogue, Event, Instrument, Kline, KlineType
 from .simulated_market import SimulatedMarket
+from .simulated_past import simulated_past
 
 DEFAULT_CODES = (
     "BTCUSDT ETHUSDT BNBUSDT SOLUSDT XRPUSDT DOGEUSDT ADAUSDT LTCUSDT TRXUSDT "
@@ -123,6 +124,8 @@ class Simulator:
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
         self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate)
+        self._seed = seed
+        self._rate = rate
         self._clock = clock
         self._wake = asyncio.Event()
 
@@ -140,6 +143,14 @@ class Simulator:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ahead):
                     await self._wake.wait()
+
+    def market_time(self) -> int:
+        """The wall clock."""
+        return self._clock()
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        """A plausible one, that leads up to the first bar without a jump."""
+        return simulated_past(instrument, first, seed=self._seed, rate=self._rate)
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         """Starts those that do not run yet."""

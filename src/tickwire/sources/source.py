@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from typing import Protocol
 
-from ..model import Event
+from ..model import Event, Instrument, Kline, KlineType
 
 
 class Source(Protocol):
@@ -28,6 +28,21 @@ class Source(Protocol):
         """The stream, once. Gives way to the event loop at least every few hundred events.
 
         Raises InputError if the data turns out to be unusable.
+        """
+        ...
+
+    def market_time(self) -> int:
+        """The market's clock, in milliseconds since the epoch: the wall clock, or a recording's.
+
+        What has ended by it has ended, whether or not an event said so; 0 before the stream begins.
+        """
+        ...
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        """Bars before the first minute bar that there is of an instrument, by type and ascending.
+
+        Empty if the source has no past. The last bar of a type may end in the middle: then it is the part
+        before `first` of a bar that goes on. May take a tenth of a second; safe to call in a thread.
         """
         ...
 

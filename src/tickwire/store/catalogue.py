@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from ..errors import InputError
-from ..model import RULES, Catalogue, Instrument, Market
+from ..model import QUANTA, RULES, Catalogue, Instrument, Market
 
 A_SHARE_LOT = 100
+MAX_PRICE = 10**15
 REQUIRED = ("code", "market")
 
 
@@ -49,13 +50,21 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         raise InputError(f"{path}: instruments come from a .toml or a .csv file.")
     try:
         document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        entries = document.get("instrument")
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, endless nesting
         raise InputError(f"{path} is not TOML: {error}.") from error
-    entries = document.get("instrument")
-    if set(document) != {"instrument"} or not isinstance(entries, list):
+    if (
+        set(document) != {"instrument"}
+        or not isinstance(entries, list)
+        or not all(isinstance(entry, dict) for entry in entries)
+    ):
         raise InputError(f"{path}: expected nothing but [[instrument]] tables.")
     for number, entry in enumerate(entries, 1):
-        yield f"{path}, instrument {number}", {key: str(value) for key, value in entry.items()}
+        where = f"{path}, instrument {number}"
+        try:
+            yield where, {key: str(value) for key, value in entry.items()}
+        except ValueError as error:
+            raise InputError(f"{where}: {error}.") from error
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -96,6 +105,7 @@ def _instrument(row: dict[str, str], before: Instrument | None, where: str) -> I
         instrument = msgspec.convert(fields, Instrument, strict=False)
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: {error}.") from error
-    if not instrument.reference_price.is_finite() or instrument.reference_price <= 0:
-        raise InputError(f"{where}: reference_price must be above zero.")
+    price = instrument.reference_price
+    if not (price.is_finite() and QUANTA[-1] <= price < MAX_PRICE):
+        raise InputError(f"{where}: reference_price must be from {QUANTA[-1]:f} to below {MAX_PRICE}.")
     return instrument

@@ -2,13 +2,31 @@
 
 from .connection import MAX_MESSAGE, Admit, Connection
 from .entry import HTTP_BASES, WS_PATHS, base_of, parameters, token_of
-from .http import book_entries, failure, read_query, static_entry, success, trade_entries
+from .http import (
+    book_entries,
+    end_seconds,
+    failure,
+    read_body,
+    read_query,
+    static_entry,
+    success,
+    trade_entries,
+)
 from .messages import (
     PUSH_COMMAND,
+    BatchKlineList,
+    BatchKlineQuery,
     BookData,
     Command,
     HttpError,
     HttpSuccess,
+    KlineBar,
+    KlineData,
+    KlineGroup,
+    KlineList,
+    KlineQuery,
+    KlineSymbol,
+    KlineSymbolList,
     LevelData,
     Push,
     Response,
@@ -19,9 +37,11 @@ from .messages import (
     TradeData,
     to_json,
 )
-from .push import book_data, encoder, text_frame, trade_data, turnover
+from .push import book_data, encoder, kline_bar, kline_data, text_frame, trade_data
 from .reader import Reader, Request
 from .ret import (
+    BODY_EMPTY,
+    BODY_TOO_LARGE,
     CODE_INVALID,
     DATA_INVALID,
     HEADER_INVALID,
@@ -37,6 +57,7 @@ from .ret import (
 from .session import (
     HEARTBEAT_TIMEOUT,
     PLAIN,
+    Asked,
     Cancel,
     Decision,
     Dialect,
@@ -48,6 +69,8 @@ from .session import (
 )
 
 __all__ = [
+    "BODY_EMPTY",
+    "BODY_TOO_LARGE",
     "CODE_INVALID",
     "DATA_INVALID",
     "HEADER_INVALID",
@@ -65,6 +88,9 @@ __all__ = [
     "UPGRADE_REQUIRED",
     "WS_PATHS",
     "Admit",
+    "Asked",
+    "BatchKlineList",
+    "BatchKlineQuery",
     "BookData",
     "Cancel",
     "Command",
@@ -73,6 +99,13 @@ __all__ = [
     "Dialect",
     "HttpError",
     "HttpSuccess",
+    "KlineBar",
+    "KlineData",
+    "KlineGroup",
+    "KlineList",
+    "KlineQuery",
+    "KlineSymbol",
+    "KlineSymbolList",
     "LevelData",
     "Push",
     "Reader",
@@ -92,9 +125,13 @@ __all__ = [
     "book_data",
     "book_entries",
     "encoder",
+    "end_seconds",
     "failure",
+    "kline_bar",
+    "kline_data",
     "known",
     "parameters",
+    "read_body",
     "read_query",
     "static_entry",
     "success",
@@ -103,5 +140,4 @@ __all__ = [
     "token_of",
     "trade_data",
     "trade_entries",
-    "turnover",
 ]

@@ -11,7 +11,7 @@ from ..model import Book, Instrument, Trade
 from .messages import BookData, HttpError, HttpSuccess, StaticInfo, TradeData, to_json
 from .push import book_data, trade_data
 from .reader import NOT_JSON, Reader, Request
-from .ret import OK, QUERY_INVALID, Ret
+from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, Ret
 from .session import Refused, Want
 
 T = TypeVar("T")
@@ -38,6 +38,16 @@ def _single_quoted(text: str) -> Any:
         raise Refused(QUERY_INVALID) from None
 
 
+def read_body(body: bytes, reader: Reader) -> Request:
+    """The request in the body of a POST. Raises Refused if there is none or it is no JSON (400)."""
+    if not body:
+        raise Refused(BODY_EMPTY)
+    try:
+        return reader.query(msgspec.json.decode(body))
+    except NOT_JSON:
+        raise Refused(HEADER_INVALID) from None
+
+
 def success(data: msgspec.Struct, trace: str) -> bytes:
     """The body of a successful answer."""
     return to_json(HttpSuccess(OK.code, OK.msg, trace, data))
@@ -59,6 +69,12 @@ def book_entries(found: Iterable[tuple[Want, Book, int]]) -> list[BookData]:
         book_data(want.name, want.instrument, want.levels, book, seq, text_ids=True)
         for want, book, seq in found
     ]
+
+
+def end_seconds(kline_timestamp_end: int) -> int | None:
+    """The end that was asked for, in seconds; None for the latest. Values above 10^11 are milliseconds."""
+    end = kline_timestamp_end
+    return (end // 1000 if end > 10**11 else end) or None
 
 
 def static_entry(instrument: Instrument) -> StaticInfo:

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ..model import Kind
+from ..model import Kind, KlineType
 
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+KlineNumber = Annotated[int, Meta(ge=1, le=len(KlineType))]
 TraceText = Annotated[str, Meta(max_length=64)]
 
 
@@ -26,12 +27,14 @@ class Command(IntEnum):
     DEPTH = 22002
     TRADE = 22004
     CANCEL = 22006
+    KLINE = 28004  # an extension, like all from 28000 on (section 6)
+    KLINE_CANCEL = 28006
 
 
-PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998}
+PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998, Kind.KLINE: 28998}
 """`cmd_id` of the pushes."""
 
-CANCELS: tuple[tuple[Kind, ...], ...] = ((Kind.DEPTH, Kind.TRADE), (Kind.DEPTH,), (Kind.TRADE,), ())
+CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
 """What each `cancel_type` ends; 3 is for exchange rates, which nobody can subscribe to."""
 
 
@@ -63,6 +66,39 @@ class DepthSymbolList(msgspec.Struct, forbid_unknown_fields=True):
     """The data of 22002."""
 
     symbol_list: Annotated[list[DepthSymbol], Meta(min_length=1)]
+
+
+class KlineSymbol(msgspec.Struct, forbid_unknown_fields=True):
+    """A code and a type of bars to be pushed."""
+
+    code: str
+    kline_type: KlineNumber
+
+
+class KlineSymbolList(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of 28004."""
+
+    symbol_list: Annotated[list[KlineSymbol], Meta(min_length=1)]
+
+
+class KlineQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of /kline, and an entry of /batch-kline.
+
+    `kline_timestamp_end` is in seconds or milliseconds, 0 for the latest bars; `adjust_type` is read and
+    answered unadjusted.
+    """
+
+    code: str
+    kline_type: KlineNumber
+    kline_timestamp_end: U63 = 0
+    query_kline_num: Annotated[int, Meta(ge=1)] = 1
+    adjust_type: int = 0
+
+
+class BatchKlineQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of /batch-kline."""
+
+    data_list: Annotated[list[KlineQuery], Meta(min_length=1)]
 
 
 class CancelData(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,6 +135,61 @@ class BookData(msgspec.Struct):
     tick_time: int | str
     bids: list[LevelData]
     asks: list[LevelData]
+
+
+class KlineBar(msgspec.Struct):
+    """A bar; `timestamp` is its open time in seconds."""
+
+    timestamp: str
+    open_price: str
+    close_price: str
+    high_price: str
+    low_price: str
+    volume: str
+    turnover: str
+
+
+class KlineData(msgspec.Struct):
+    """A bar that is pushed: the data of 28998.
+
+    `state` is `forming`, `closed` or `revised`; `incomplete` is 1 if the source was down during a part of
+    the bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
+    """
+
+    code: str
+    kline_type: int
+    seq: int | str
+    state: str
+    incomplete: int
+    timestamp: str
+    open_price: str
+    close_price: str
+    high_price: str
+    low_price: str
+    volume: str
+    turnover: str
+
+
+class KlineList(msgspec.Struct):
+    """The data that /kline answers: bars by time, the last one still forming."""
+
+    code: str
+    kline_type: int
+    kline_list: list[KlineBar]
+
+
+class KlineGroup(msgspec.Struct):
+    """One code and type of a /batch-kline answer."""
+
+    code: str
+    kline_type: int
+    kline_data: list[KlineBar]
+
+
+class BatchKlineList(msgspec.Struct):
+    """The data that /batch-kline answers."""
+
+    kline_list: list[KlineGroup]
 
 
 class StaticInfo(msgspec.Struct):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, TypeAlias
 
-from ..model import EXACT, Book, Instrument, Kind, Level, Trade, fixed
-from .messages import PUSH_COMMAND, BookData, LevelData, Push, TradeData, to_json
+import msgspec
+
+from ..model import Book, Instrument, Kind, Kline, KlineUpdate, Level, Trade, fixed, turnover
+from .messages import PUSH_COMMAND, BookData, KlineBar, KlineData, LevelData, Push, TradeData, to_json
 
 ZERO = Decimal(0)
-
-
-def turnover(instrument: Instrument, trade: Trade) -> Decimal:
-    """Money that changed hands: the source's figure, or price × volume × shares in a unit of volume."""
-    if trade.turnover is not None:
-        return trade.turnover
-    return EXACT.multiply(EXACT.multiply(trade.price, trade.volume), Decimal(instrument.volume_unit))
 
 
 def trade_data(name: str, instrument: Instrument, trade: Trade, seq: int, *, text_ids: bool) -> TradeData:
@@ -51,24 +47,59 @@ def _side(side: tuple[Level, ...], instrument: Instrument, levels: int) -> list[
     return [LevelData(fixed(one.price, price), fixed(one.volume, volume)) for one in side[:levels]]
 
 
-Encoder = Callable[[Trade | Book, int], bytes]
-"""Makes the frame of an event with that `seq`."""
+def kline_bar(instrument: Instrument, kline: Kline) -> KlineBar:
+    """A bar with the instrument's decimals."""
+    price = instrument.price_decimals
+    return KlineBar(
+        str(kline.time),
+        fixed(kline.open, price),
+        fixed(kline.close, price),
+        fixed(kline.high, price),
+        fixed(kline.low, price),
+        fixed(kline.volume, instrument.volume_decimals),
+        fixed(kline.turnover, instrument.turnover_decimals),
+    )
+
+
+def kline_data(
+    name: str, instrument: Instrument, update: KlineUpdate, seq: int, *, text_ids: bool
+) -> KlineData:
+    """The bar under that name, as it is pushed."""
+    bar = kline_bar(instrument, update.kline)
+    return KlineData(
+        name,
+        int(update.kline.kline_type),
+        str(seq) if text_ids else seq,
+        update.state,
+        int(update.kline.incomplete),
+        *msgspec.structs.astuple(bar),
+    )
+
+
+Encoder: TypeAlias = Callable[[Any, int], bytes]
+"""Makes the frame of an event of its kind, with that `seq`."""
 
 
 def encoder(kind: Kind, name: str, instrument: Instrument, levels: int, *, text_ids: bool) -> Encoder:
     """The encoder of one stream under one name, with one number of levels."""
     cmd_id = PUSH_COMMAND[kind]
 
-    def encode_trade(event: Trade | Book, seq: int) -> bytes:
-        assert isinstance(event, Trade)  # noqa: S101  (a topic holds events of one kind)
-        return text_frame(to_json(Push(cmd_id, trade_data(name, instrument, event, seq, text_ids=text_ids))))
+    def encode_trade(trade: Trade, seq: int) -> bytes:
+        return text_frame(to_json(Push(cmd_id, trade_data(name, instrument, trade, seq, text_ids=text_ids))))
 
-    def encode_book(event: Trade | Book, seq: int) -> bytes:
-        assert isinstance(event, Book)  # noqa: S101
-        data = book_data(name, instrument, levels, event, seq, text_ids=text_ids)
+    def encode_book(book: Book, seq: int) -> bytes:
+        data = book_data(name, instrument, levels, book, seq, text_ids=text_ids)
         return text_frame(to_json(Push(cmd_id, data)))
 
-    return encode_trade if kind is Kind.TRADE else encode_book
+    def encode_kline(update: KlineUpdate, seq: int) -> bytes:
+        return text_frame(to_json(Push(cmd_id, kline_data(name, instrument, update, seq, text_ids=text_ids))))
+
+    encoders: dict[Kind, Encoder] = {
+        Kind.TRADE: encode_trade,
+        Kind.DEPTH: encode_book,
+        Kind.KLINE: encode_kline,
+    }
+    return encoders[kind]
 
 
 def text_frame(payload: bytes) -> bytes:

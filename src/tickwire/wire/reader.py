@@ -10,7 +10,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .messages import U32, U63, DepthSymbol, DepthSymbolList, Nothing, Symbol, SymbolList, TraceText
+from .messages import (
+    U32,
+    U63,
+    BatchKlineQuery,
+    DepthSymbol,
+    DepthSymbolList,
+    KlineQuery,
+    KlineSymbol,
+    KlineSymbolList,
+    Nothing,
+    Symbol,
+    SymbolList,
+    TraceText,
+)
 from .ret import HEADER_INVALID, Ret
 
 T = TypeVar("T")
@@ -20,10 +33,13 @@ NOT_JSON = (ValueError, RecursionError)
 
 HEADER_FIELDS = {"cmd_id", "seq_id", "trace", "data"}
 QUERY_FIELDS = {"trace", "data"}
-ENTRY_FIELDS: dict[type, tuple[str, ...]] = {
-    SymbolList: Symbol.__struct_fields__,
-    DepthSymbolList: DepthSymbol.__struct_fields__,
+ENTRIES: dict[type, type] = {
+    SymbolList: Symbol,
+    DepthSymbolList: DepthSymbol,
+    KlineSymbolList: KlineSymbol,
+    BatchKlineQuery: KlineQuery,
 }
+"""What stands in the list of a request that has one."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -93,20 +109,20 @@ def _documented(data: Any, shape: type) -> Any:
     """What of the data the documents know, in their form; whatever has no such form stays as it is."""
     if shape is Nothing and data in (None, []):
         return {}
+    if isinstance(data, str) and shape in ENTRIES.values():
+        return {"code": data}
     if not isinstance(data, dict):
         return data
-    known = {name: data[name] for name in shape.__struct_fields__ if name in data}  # type: ignore[attr-defined]
-    if shape in ENTRY_FIELDS and isinstance(entries := known.get("symbol_list"), list):
-        known["symbol_list"] = [_documented_entry(entry, ENTRY_FIELDS[shape]) for entry in entries]
+    known = {name: data[name] for name in _fields(shape) if data.get(name) is not None}
+    if "symbol" in data and "code" in _fields(shape):
+        known.setdefault("code", data["symbol"])
+    if shape in ENTRIES:
+        (name,) = _fields(shape)
+        if isinstance(entries := known.get(name), list):
+            known[name] = [_documented(entry, ENTRIES[shape]) for entry in entries]
     return known
 
 
-def _documented_entry(entry: Any, fields: tuple[str, ...]) -> Any:
-    if isinstance(entry, str):
-        return {"code": entry}
-    if not isinstance(entry, dict):
-        return entry
-    known = {name: entry[name] for name in fields if name in entry}
-    if "symbol" in entry:
-        known.setdefault("code", entry["symbol"])
-    return known
+def _fields(shape: type) -> tuple[str, ...]:
+    fields: tuple[str, ...] = shape.__struct_fields__  # type: ignore[attr-defined]
+    return fields

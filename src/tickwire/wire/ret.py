@@ -21,8 +21,10 @@ TOKEN_REQUIRED = Ret(401, "token is required", 401)
 TOKEN_INVALID = Ret(401, "token invalid", 401)
 QUERY_INVALID = Ret(402, "query invalid", 402)
 METHOD_INVALID = Ret(402, "query invalid", 405)
+BODY_EMPTY = Ret(601, "body empty", 400)
 CODE_INVALID = Ret(600, "code invalid", 200)
 
 # Outside the tables: what plain HTTP calls for.
 PATH_UNKNOWN = Ret(404, "no such path", 404)
 UPGRADE_REQUIRED = Ret(426, "upgrade required: this path speaks WebSocket", 426)
+BODY_TOO_LARGE = Ret(413, "body too large", 413)

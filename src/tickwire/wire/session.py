@@ -18,6 +18,9 @@ from .messages import (
     Command,
     DepthSymbol,
     DepthSymbolList,
+    KlineQuery,
+    KlineSymbol,
+    KlineSymbolList,
     Nothing,
     Response,
     Symbol,
@@ -34,16 +37,18 @@ HEARTBEAT_TIMEOUT = 30.0
 class Want(NamedTuple):
     """An instrument that a client asked for, under the name it used.
 
-    `levels` is how many levels of the book it gets at the most.
+    `levels` is how many levels of the book it gets at the most, `kline_type` which bars; 0 where there is
+    neither.
     """
 
     name: str
     instrument: Instrument
-    levels: int
+    levels: int = 0
+    kline_type: int = 0
 
 
 class Subscribe(NamedTuple):
-    """The client's list of that kind is replaced by these, each named once."""
+    """The client's list of that kind is replaced by these, each of which stands in it once."""
 
     kind: Kind
     wants: tuple[Want, ...]
@@ -56,6 +61,7 @@ class Cancel(NamedTuple):
 
 
 Decision: TypeAlias = Subscribe | Cancel
+Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
 class Answer(NamedTuple):
@@ -83,22 +89,24 @@ PLAIN = Dialect()
 
 
 def known(
-    catalogue: Catalogue, family: Family, symbols: Sequence[Symbol | DepthSymbol], *, strict: bool
+    catalogue: Catalogue, family: Family, symbols: Sequence[Asked], *, strict: bool
 ) -> tuple[Want, ...]:
-    """The instruments among those asked for, each name once, in order. Raises Refused if there is none.
+    """The instruments among those asked for, each once, in order. Raises Refused if there is none.
 
     Sections 2 and 3: unknown codes are dropped; 600 if none is left. `strict` knows no aliases and
-    refuses a name that stands twice.
+    refuses what stands twice.
     """
-    if strict and len({symbol.code for symbol in symbols}) < len(symbols):
-        raise Refused(DATA_INVALID)
-    wants: dict[str, Want] = {}
+    wants: dict[tuple[str, int], Want] = {}
     for symbol in symbols:
         name = symbol.code
+        kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
+        depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
-        if instrument is not None and name not in wants:
-            asked = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
-            wants[name] = Want(name, instrument, min(asked or instrument.levels, instrument.levels))
+        if strict and (name, kline_type) in wants:
+            raise Refused(DATA_INVALID)
+        if instrument is not None and (name, kline_type) not in wants:
+            levels = min(depth or instrument.levels, instrument.levels)
+            wants[name, kline_type] = Want(name, instrument, levels, kline_type)
     if not wants:
         raise Refused(CODE_INVALID)
     return tuple(wants.values())
@@ -149,11 +157,16 @@ class Session:
                 return self._subscribe(Kind.TRADE, self._reader.data(data, SymbolList).symbol_list)
             case Command.DEPTH:
                 return self._subscribe(Kind.DEPTH, self._reader.data(data, DepthSymbolList).symbol_list)
+            case Command.KLINE:
+                return self._subscribe(Kind.KLINE, self._reader.data(data, KlineSymbolList).symbol_list)
+            case Command.KLINE_CANCEL:
+                self._reader.data(data, Nothing)
+                return Cancel((Kind.KLINE,))
             case Command.CANCEL:
                 return Cancel(CANCELS[self._reader.data(data, CancelData).cancel_type])
             case _:
                 raise Refused(HEADER_INVALID)
 
-    def _subscribe(self, kind: Kind, symbols: Sequence[Symbol | DepthSymbol]) -> Subscribe:
+    def _subscribe(self, kind: Kind, symbols: Sequence[Asked]) -> Subscribe:
         strict = self.dialect.strict_protocol
         return Subscribe(kind, known(self.catalogue, self.family, symbols, strict=strict))

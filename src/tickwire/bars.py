@@ -1,0 +1,196 @@
+"""The bars of a source: computed from its trades, kept in a store, read as one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import TypeAlias
+
+import structlog
+
+from .errors import TickwireError
+from .klines import Closed, Rules, Series, roll_up
+from .model import Instrument, Kline, KlineType, Trade
+from .store import KlineStore
+
+WRITE_EVERY = 0.5
+"""Seconds between batches to the store; with the time that a batch takes, less than a second is at risk."""
+RESTORED = 40
+"""Bars of each type that a series is restored from: enough for the days of a month."""
+ALIVE = "alive"
+"""The note that says until when bars were kept, in seconds since the epoch."""
+
+Past: TypeAlias = Callable[[Instrument, Kline], dict[KlineType, list[Kline]]]
+"""Makes the bars before the first minute bar of an instrument; see `Source.past`."""
+
+log = structlog.get_logger()
+
+
+class Bars:
+    """All bars of one source.
+
+    A bar is forming in its series, waits to be written, or stands in the store. A read asks all three, the
+    newest last, so that the join has neither hole nor double.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        store: KlineStore,
+        rules: Rules,
+        *,
+        repeats: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`repeats` says that the source begins anew at every run, as a replay does: what was counted in
+        an earlier run is then not counted again."""
+        self._source = source
+        self._store = store
+        self._rules = rules
+        self._repeats = repeats
+        self._clock = clock
+        self._series: dict[str, Series] = {}
+        self._with_past: set[str] = set()  # codes whose past is made, or being made
+        self._changed: set[Series] = set()  # those whose forming minute is newer than the store's
+        self._waiting = Waiting()
+        self._writing = Waiting()
+        alive, now = store.get(source, ALIVE), int(clock())
+        self._down = (int(alive), now) if alive and not repeats else (0, 0)
+        if alive:
+            log.info("bars recovered", source=source, kept_until=int(alive), down_seconds=now - int(alive))
+
+    @property
+    def late(self) -> int:
+        """Trades that came too late to be counted in any bar."""
+        return sum(series.late for series in self._series.values())
+
+    def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
+        """Takes a trade; returns the bars that it closed or revised."""
+        series = self._series.get(instrument.code) or self._open(instrument)
+        self._changed.add(series)
+        closed = series.add(trade, turnover)
+        if closed:
+            self._waiting.put(one.kline for one in closed)
+        return closed
+
+    def advance(self, now: int) -> list[Closed]:
+        """Closes what has ended by the market's clock, in milliseconds."""
+        closed = [one for series in self._series.values() for one in series.advance(now)]
+        self._waiting.put(one.kline for one in closed)
+        return closed
+
+    def forming(self, instrument: Instrument, kline_type: KlineType) -> Kline | None:
+        """The bar of that type that has not closed yet, if there is one."""
+        return (self._series.get(instrument.code) or self._open(instrument)).forming(kline_type)
+
+    def read(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
+    ) -> list[Kline]:
+        """The latest `count` bars up to and including `end` (in seconds), ascending."""
+        code = instrument.code
+        stored = self._store.read(self._source, code, kline_type, count=count, end=end)
+        found = {bar.time: bar for bar in stored}
+        found |= self._writing.of(code, kline_type)
+        found |= self._waiting.of(code, kline_type)
+        if (forming := self.forming(instrument, kline_type)) is not None:
+            found[forming.time] = forming
+        if len(found) == len(stored):
+            return list(found.values())
+        times = sorted(at for at in found if end is None or at <= end)
+        return [found[at] for at in times[-count:]]
+
+    async def make_past(self, instrument: Instrument, past: Past) -> None:
+        """Puts the bars that `past` makes before the first one, unless that was done before."""
+        note = f"past:{instrument.code}"
+        if instrument.code in self._with_past or self._store.get(self._source, note):
+            self._with_past.add(instrument.code)
+            return
+        first = self._first_minute(instrument)
+        if first is None:
+            return
+        self._with_past.add(instrument.code)
+        made = await asyncio.to_thread(past, instrument, first)
+        series = self._series.get(instrument.code) or self._open(instrument)
+        for kline_type, bars in made.items():
+            (last,) = bars[-1:]
+            if kline_type is KlineType.MINUTE or not series.contains(last, first.time):
+                self._waiting.put(bars)
+                continue
+            self._waiting.put(bars[:-1])
+            if not series.precede(last):
+                (later,) = self.read(instrument, kline_type, count=1, end=last.time)
+                self._waiting.put(roll_up(instrument, kline_type, [last, later]))
+        await self.write()
+        self._store.put(self._source, note, "made")
+
+    def _first_minute(self, instrument: Instrument) -> Kline | None:
+        span = self._store.span(self._source, instrument.code, KlineType.MINUTE)
+        if span is None:
+            found = self.read(instrument, KlineType.MINUTE, count=1_000_000)
+        else:
+            found = self._store.read(self._source, instrument.code, KlineType.MINUTE, count=1, end=span[0])
+        return found[0] if found else None
+
+    async def keep(self) -> None:
+        """Writes what has changed, again and again. Never ends."""
+        while True:
+            await asyncio.sleep(WRITE_EVERY)
+            await self.write()
+
+    async def write(self) -> None:
+        """Writes what has changed since the last time; what cannot be written is tried again."""
+        changed, self._changed = self._changed, set()
+        forming = [bar for series in changed if (bar := series.forming(KlineType.MINUTE)) is not None]
+        self._writing.put(self._waiting.take())
+        batch = [*self._writing.all(), *forming]
+        try:
+            await asyncio.to_thread(self._write, batch)
+        except TickwireError as error:
+            self._changed |= changed
+            log.error("bars cannot be written, they are kept in memory", reason=str(error), bars=len(batch))
+        else:
+            self._writing = Waiting()
+
+    def _write(self, batch: list[Kline]) -> None:
+        self._store.write(self._source, batch)
+        self._store.put(self._source, ALIVE, str(int(self._clock())))
+
+    def _open(self, instrument: Instrument) -> Series:
+        """The series of an instrument, restored from the store."""
+        series = self._series[instrument.code] = Series(instrument, self._rules, self._down)
+        stored = {
+            kline_type: bars
+            for kline_type in KlineType
+            if (bars := self._store.read(self._source, instrument.code, kline_type, count=RESTORED))
+        }
+        series.restore(stored, again=self._repeats)
+        return series
+
+
+class Waiting:
+    """Bars that are not in the store yet."""
+
+    def __init__(self) -> None:
+        self._bars: defaultdict[tuple[str, KlineType], dict[int, Kline]] = defaultdict(dict)
+
+    def put(self, bars: Iterable[Kline]) -> None:
+        """Adds these, each in place of an older one of its time."""
+        for bar in bars:
+            self._bars[bar.code, bar.kline_type][bar.time] = bar
+
+    def of(self, code: str, kline_type: KlineType) -> dict[int, Kline]:
+        """Those of a code and type, by time."""
+        return self._bars.get((code, kline_type), {})
+
+    def all(self) -> list[Kline]:
+        """All of them."""
+        return [bar for bars in self._bars.values() for bar in bars.values()]
+
+    def take(self) -> list[Kline]:
+        """All of them, which then wait no more."""
+        bars = self.all()
+        self._bars.clear()
+        return bars

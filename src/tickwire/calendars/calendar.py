@@ -1,0 +1,174 @@
+"""When a market trades, and what it does at a moment."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from datetime import date
+from functools import cached_property
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from .session import Day, Session, SessionKind, State, Timetable
+
+DAY_MS = 86_400_000
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+CACHED_DAYS = 4096
+SEARCHED_DAYS = 40
+"""No market is closed, or open, for longer than that and changes after all."""
+
+
+class Changes(NamedTuple):
+    """What a market does from when on during a day of UTC; the first moment is that day's begin."""
+
+    moments: tuple[int, ...]
+    states: tuple[State, ...]
+
+
+class Calendar:
+    """The sessions and holidays of a market.
+
+    Moments are milliseconds since the epoch. Dates are trading dates: those of the exchange's zone; for the
+    other family those of UTC, with Sunday's trading counted to Monday as in the daily bars (protocol,
+    section 3, "K-lines"), where sessions that go on over midnight are two that touch.
+    """
+
+    def __init__(self, key: str, timetable: Timetable) -> None:
+        self.key = key
+        self._timetable = timetable
+        self._days: dict[date, Day] = {}
+        self._changes: dict[int, Changes] = {}
+
+    def __repr__(self) -> str:
+        return f"Calendar({self.key!r})"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose dates are the trading dates."""
+        return self._timetable.zone
+
+    @property
+    def horizon(self) -> date:
+        """The last date whose holidays are known. Beyond it all weekdays count as open."""
+        return self._timetable.horizon
+
+    @cached_property
+    def regular(self) -> Calendar:
+        """The same without pre- and post-market: pre-open during the first, closed during the second."""
+        return Calendar(self.key, RegularOnly(self._timetable))
+
+    def known(self, day: date) -> bool:
+        """Whether the tables reach as far as that day. Where they do not, weekdays count as open."""
+        return self._timetable.first <= day <= self._timetable.horizon
+
+    def sessions(self, day: date) -> tuple[Session, ...]:
+        """The sessions of a trading date in order; none if it has no trading."""
+        return self._day(day).sessions
+
+    def session(self, ms: int) -> Session | None:
+        """The session that the moment lies in."""
+        today = ms // DAY_MS + EPOCH_ORDINAL
+        for number in (today, today + 1, today - 1):
+            for one in self._day(date.fromordinal(number)).sessions:
+                if one.open <= ms < one.close:
+                    return one
+        return None
+
+    def state(self, ms: int) -> State:
+        """What the market does at the moment: open during sessions of any kind."""
+        number = ms // DAY_MS
+        moments, states = self._changes.get(number) or self._changes_of(number)
+        return states[bisect_right(moments, ms) - 1]
+
+    def is_open(self, ms: int) -> bool:
+        """Whether the moment lies in a session of any kind."""
+        return self.state(ms) is State.OPEN
+
+    def next_open(self, ms: int) -> int | None:
+        """The first moment after this one at which the market opens; None if it does so no more.
+
+        From one session into another that it touches nothing opens.
+        """
+        return self._next(ms, opening=True)
+
+    def next_close(self, ms: int) -> int | None:
+        """The first moment after this one at which the market closes or a break begins.
+
+        None if it does so no more. From one session into another that it touches nothing closes.
+        """
+        return self._next(ms, opening=False)
+
+    def is_holiday(self, day: date) -> bool:
+        """Whether it is a weekday that is known to have no trading."""
+        return bool(self.holidays(day, day))
+
+    def holidays(self, first: date, last: date) -> tuple[date, ...]:
+        """The weekdays known to have no trading, from the first day to the last, both included."""
+        known = self._timetable.holidays
+        return tuple(known[bisect_left(known, first) : bisect_right(known, last)])
+
+    def _next(self, ms: int, *, opening: bool) -> int | None:
+        was_open = self.is_open(ms)
+        today = ms // DAY_MS
+        for number in range(today, today + SEARCHED_DAYS):
+            for moment, state in zip(*(self._changes.get(number) or self._changes_of(number)), strict=True):
+                if moment > ms and (is_open := state is State.OPEN) is not was_open:
+                    if is_open is opening:
+                        return moment
+                    was_open = is_open
+        return None
+
+    def _day(self, day: date) -> Day:
+        found = self._days.get(day)
+        if found is None:
+            if len(self._days) >= CACHED_DAYS:
+                self._days.clear()
+            found = self._days[day] = self._timetable.day(day)
+        return found
+
+    def _changes_of(self, number: int) -> Changes:
+        """The changes of the day of UTC that begins so many days after the epoch."""
+        begin, end = number * DAY_MS, (number + 1) * DAY_MS
+        within = {begin: State.CLOSED}
+        for ordinal in range(number + EPOCH_ORDINAL - 1, number + EPOCH_ORDINAL + 2):
+            for moment, state in _phases(self._day(date.fromordinal(ordinal))):
+                if moment < end:
+                    within[max(moment, begin)] = state
+        if len(self._changes) >= CACHED_DAYS:
+            self._changes.clear()
+        found = self._changes[number] = Changes(tuple(within), tuple(within.values()))
+        return found
+
+
+class RegularOnly:
+    """A timetable with the regular sessions of another."""
+
+    def __init__(self, timetable: Timetable) -> None:
+        self.zone = timetable.zone
+        self.first = timetable.first
+        self.horizon = timetable.horizon
+        self.holidays = timetable.holidays
+        self._timetable = timetable
+
+    def day(self, day: date) -> Day:
+        """The day; what was pre-market is pre-open."""
+        full = self._timetable.day(day)
+        sessions = tuple(one for one in full.sessions if one.kind is SessionKind.REGULAR)
+        if sessions == full.sessions:
+            return full
+        return Day(sessions, full.sessions[0].open if full.pre_open is None else full.pre_open)
+
+
+def _phases(day: Day) -> list[tuple[int, State]]:
+    """From when on the market is in which state. Of several at the same moment the last one holds."""
+    found: list[tuple[int, State]] = []
+    if not day.sessions:
+        return found
+    if day.pre_open is not None:
+        found.append((day.pre_open, State.PRE_OPEN))
+    for one in day.sessions:
+        found += [(one.open, State.OPEN), (one.close, State.BREAK)]
+    if day.break_until is not None:
+        found.append((day.break_until, State.CLOSED))
+    else:
+        found[-1] = (day.sessions[-1].close, State.CLOSED)
+    return found

@@ -1,0 +1,285 @@
+"""All bars of one instrument: trades and time in, bars out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..model import Instrument, Kline, KlineType, Trade
+from .bar import OpenBar
+from .grid import Grid
+
+MINUTE = KlineType.MINUTE
+ROLLED_FROM = {
+    KlineType.MINUTES_5: KlineType.MINUTE,
+    KlineType.MINUTES_15: KlineType.MINUTES_5,
+    KlineType.MINUTES_30: KlineType.MINUTES_15,
+    KlineType.HOUR: KlineType.MINUTES_30,
+    KlineType.HOURS_2: KlineType.HOUR,
+    KlineType.HOURS_4: KlineType.HOURS_2,
+    KlineType.DAY: KlineType.HOURS_4,
+    KlineType.WEEK: KlineType.DAY,
+    KlineType.MONTH: KlineType.DAY,
+}
+"""The smaller type whose bars make up a larger one."""
+
+
+class Closed(NamedTuple):
+    """A bar that has ended. `revised` says that it had ended before, and a late trade changed it."""
+
+    kline: Kline
+    revised: bool = False
+
+
+class Rules(NamedTuple):
+    """Named decisions; times in milliseconds.
+
+    A bar closes when a trade of a later minute comes, or `close_delay` after its end by the market's
+    clock. A trade that is late by up to `late_window` revises closed bars; a later one is only counted.
+    """
+
+    close_delay: int = 2_000
+    late_window: int = 60_000
+
+
+DEFAULTS = Rules()
+NOTHING: list[Closed] = []
+
+
+class Series:
+    """The bars of one instrument.
+
+    A trade touches the minute that is open, nothing else. When a minute closes it is merged into the
+    larger bars; a larger bar as seen now is its closed minutes and the open one. Not for two threads.
+    """
+
+    __slots__ = (
+        "_code",
+        "_down",
+        "_ended",
+        "_grid",
+        "_larger",
+        "_larger_end",
+        "_latest",
+        "_minute",
+        "_newest",
+        "_passed_over",
+        "_rules",
+        "late",
+    )
+
+    def __init__(
+        self, instrument: Instrument, rules: Rules = DEFAULTS, down: tuple[int, int] = (0, 0)
+    ) -> None:
+        """`down` is when the source was down, from and to, in seconds: bars that overlap are incomplete."""
+        self._code = instrument.code
+        self._grid = Grid(instrument)
+        self._rules = rules
+        self._down = down
+        self._minute: OpenBar | None = None
+        self._newest = -1  # open time of the last minute that began
+        self._larger: dict[KlineType, OpenBar] = {}
+        self._larger_end = 0  # the earliest end of them
+        self._ended: dict[tuple[KlineType, int], OpenBar] = {}  # what a late trade may still revise
+        self._latest = 0  # the latest time known, in milliseconds
+        self._passed_over = 0  # trades before it were counted in an earlier run
+        self.late = 0
+        """Trades that came too late to be counted in any bar."""
+
+    def add(self, trade: Trade, turnover: Decimal) -> list[Closed]:
+        """Takes a trade; returns the bars that it closed or revised."""
+        minute = self._minute
+        if minute is not None and minute.time <= trade.time // 1000 < minute.end:
+            minute.add(trade, turnover)
+            return NOTHING
+        opened = self._grid.open_time(MINUTE, trade.time // 1000)
+        if opened <= self._newest:
+            return NOTHING if trade.time < self._passed_over else self._revise(trade, turnover)
+        out: list[Closed] = []
+        if minute is not None:
+            self._close_minute(minute, out)
+        self._close_larger(opened, out)
+        self._minute = self._bar(MINUTE, opened, trade, turnover)
+        self._newest = opened
+        return out
+
+    def advance(self, now: int) -> list[Closed]:
+        """Closes what has ended by the market's clock, in milliseconds."""
+        self._latest = max(self._latest, now)
+        out: list[Closed] = []
+        seconds = (now - self._rules.close_delay) // 1000
+        if self._minute is not None and self._minute.end <= seconds:
+            self._close_minute(self._minute, out)
+        if self._minute is None:
+            self._close_larger(seconds, out)
+        return out
+
+    def forming(self, kline_type: KlineType) -> Kline | None:
+        """The bar of that type that has not closed yet, if there is one."""
+        minute, larger = self._minute, self._larger.get(kline_type)
+        if larger is not None and minute is not None:
+            larger = larger.copy(larger.time, larger.end)
+            larger.merge(minute)
+        bar = larger or minute
+        if bar is None or (kline_type is not MINUTE and kline_type not in self._grid.types):
+            return None
+        opened = bar.time if larger else self._grid.open_time(kline_type, bar.time)
+        return bar.kline(self._code, kline_type, opened)
+
+    def restore(self, stored: Mapping[KlineType, Sequence[Kline]], *, again: bool = False) -> None:
+        """Goes on from the last bars of an earlier run, by type and ascending.
+
+        The last minute is taken up as if it had not closed; the larger bars around it are rolled up from
+        the closed smaller ones. With `again` the stream begins from its start once more: what lies before
+        the last minute is passed over, and that minute is made anew.
+        """
+        if not (minutes := stored.get(MINUTE)):
+            return
+        self._newest = minutes[-1].time
+        if again:
+            self._passed_over = self._newest * 1000
+        else:
+            self._minute = self._reopened(minutes[-1], MINUTE)
+            self._latest = minutes[-1].last
+        for kline_type in self._grid.types[1:]:
+            opened = self._grid.open_time(kline_type, self._newest)
+            smaller_type = smaller(kline_type, self._grid.types)
+            parts = [
+                self._reopened(bar, smaller_type)
+                for bar in stored.get(smaller_type, ())
+                if bar.time < self._grid.open_time(smaller_type, self._newest)
+                and self._grid.open_time(kline_type, bar.time) == opened
+            ]
+            if (open_part := self._larger.get(smaller_type)) is not None:
+                parts.append(open_part)
+            if parts:
+                whole = parts[0].copy(opened, self._grid.end(kline_type, opened))
+                for part in parts[1:]:
+                    whole.merge(part)
+                self._larger[kline_type] = whole
+        self._larger_end = min((bar.end for bar in self._larger.values()), default=0)
+        for kline_type, bars in stored.items():
+            before = self._grid.open_time(kline_type, self._newest)
+            ended = (self._reopened(bar, kline_type) for bar in bars if bar.time < before)
+            self._ended |= {(kline_type, bar.time): bar for bar in ended}
+        if again:
+            self._newest -= 1
+        self._forget()
+
+    def contains(self, bar: Kline, at: int) -> bool:
+        """Whether a moment, in seconds, belongs to the bar."""
+        return self._grid.open_time(bar.kline_type, at) == bar.time
+
+    def precede(self, part: Kline) -> bool:
+        """Puts a part before the first trade of a larger bar. Returns whether that bar has not closed yet;
+        if it has, the bar in the store lacks the part."""
+        key = part.kline_type, part.time
+        before = OpenBar.of(part, part.time, self._grid.end(*key))
+        if (ended := self._ended.get(key)) is not None:
+            ended.merge(before)
+        if before.end <= self._newest or ended is not None:
+            return False
+        if (larger := self._larger.get(part.kline_type)) is not None:
+            before.merge(larger)
+        self._put_larger(part.kline_type, before)
+        return True
+
+    def _revise(self, trade: Trade, turnover: Decimal) -> list[Closed]:
+        """Takes a trade of a minute that has closed, or that none was opened for."""
+        if self._latest_time() - trade.time > self._rules.late_window:
+            self.late += 1
+            return NOTHING
+        out: list[Closed] = []
+        for kline_type in self._grid.types:
+            opened = self._grid.open_time(kline_type, trade.time // 1000)
+            larger = self._larger.get(kline_type)
+            ended = self._ended.get((kline_type, opened))
+            if larger is not None and larger.time == opened:
+                larger.add(trade, turnover)
+            elif ended is not None:
+                ended.add(trade, turnover)
+                out.append(Closed(ended.kline(self._code, kline_type, opened), revised=True))
+            else:
+                bar = self._bar(kline_type, opened, trade, turnover)
+                if kline_type is not MINUTE and bar.end > self._newest:
+                    self._put_larger(kline_type, bar)
+                else:
+                    self._ended[kline_type, opened] = bar
+                    out.append(Closed(bar.kline(self._code, kline_type, opened)))
+        return out
+
+    def _close_minute(self, minute: OpenBar, out: list[Closed]) -> None:
+        self._minute = None
+        self._end(MINUTE, minute, out)
+        self._latest = max(self._latest, minute.last[0])
+        for kline_type in self._grid.types[1:]:
+            larger = self._larger.get(kline_type)
+            if larger is not None:
+                larger.merge(minute)
+            else:
+                opened = self._grid.open_time(kline_type, minute.time)
+                self._put_larger(kline_type, minute.copy(opened, self._grid.end(kline_type, opened)))
+        self._forget()
+
+    def _close_larger(self, seconds: int, out: list[Closed]) -> None:
+        """Closes the larger bars that end by then."""
+        if seconds < self._larger_end or not self._larger:
+            return
+        for kline_type in self._grid.types[1:]:
+            larger = self._larger.get(kline_type)
+            if larger is not None and larger.end <= seconds:
+                del self._larger[kline_type]
+                self._end(kline_type, larger, out)
+        self._larger_end = min((bar.end for bar in self._larger.values()), default=0)
+
+    def _end(self, kline_type: KlineType, bar: OpenBar, out: list[Closed]) -> None:
+        self._ended[kline_type, bar.time] = bar
+        out.append(Closed(bar.kline(self._code, kline_type, bar.time)))
+
+    def _put_larger(self, kline_type: KlineType, bar: OpenBar) -> None:
+        self._larger[kline_type] = bar
+        self._larger_end = min(self._larger_end or bar.end, bar.end)
+
+    def _forget(self) -> None:
+        """Lets go of bars that no trade can revise any more."""
+        bound = self._latest - self._rules.late_window
+        gone = [key for key, bar in self._ended.items() if bar.end * 1000 <= bound]
+        for key in gone:
+            del self._ended[key]
+
+    def _latest_time(self) -> int:
+        return max(self._latest, self._minute.last[0]) if self._minute else self._latest
+
+    def _bar(self, kline_type: KlineType, opened: int, trade: Trade, turnover: Decimal) -> OpenBar:
+        bar = OpenBar(opened, self._grid.end(kline_type, opened), trade, turnover)
+        bar.incomplete = opened < self._down[1] and bar.end > self._down[0]
+        return bar
+
+    def _reopened(self, kline: Kline, kline_type: KlineType) -> OpenBar:
+        bar = OpenBar.of(kline, kline.time, self._grid.end(kline_type, kline.time))
+        if kline_type is MINUTE and bar.end > self._down[0]:
+            bar.incomplete = True
+        return bar
+
+
+def smaller(kline_type: KlineType, types: Sequence[KlineType]) -> KlineType:
+    """The type among these whose bars make up a larger one."""
+    found = ROLLED_FROM[kline_type]
+    return found if found in types else smaller(found, types)
+
+
+def roll_up(instrument: Instrument, kline_type: KlineType, bars: Iterable[Kline]) -> Iterator[Kline]:
+    """Bars of a larger type from ascending bars of a smaller one, whose periods it contains."""
+    grid = Grid(instrument)
+    whole: OpenBar | None = None
+    for bar in bars:
+        opened = grid.open_time(kline_type, bar.time)
+        if whole is not None and whole.time == opened:
+            whole.merge(OpenBar.of(bar, opened, whole.end))
+            continue
+        if whole is not None:
+            yield whole.kline(instrument.code, kline_type, whole.time)
+        whole = OpenBar.of(bar, opened, grid.end(kline_type, opened))
+    if whole is not None:
+        yield whole.kline(instrument.code, kline_type, whole.time)

@@ -1,0 +1,157 @@
+"""The catalogue: codes, aliases, widening, and the instruments that ship."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from tickwire.model import RULES, Catalogue, Family, Instrument, Market, decimals_of, fixed, tick_size
+from tickwire.sources import DEFAULT_CODES
+from tickwire.store import load_catalogue
+
+SHIPPED = load_catalogue()
+
+
+def gold(code: str = "GOLD", **fields: int) -> Instrument:
+    one = Instrument(
+        code=code, market=Market.METALS, price_decimals=2, volume_decimals=2, turnover_decimals=2, levels=1
+    )
+    return msgspec.structs.replace(one, **fields)
+
+
+# Aliases.
+@pytest.mark.parametrize(("alias", "code"), [("XAUUSD", "GOLD"), ("XAGUSD", "Silver")])
+def test_an_alias_stands_for_its_code_in_its_family_only(alias: str, code: str) -> None:
+    found = SHIPPED.find(Family.OTHER, alias)
+    assert found is SHIPPED[code]
+    assert SHIPPED.find(Family.STOCK, alias) is None
+    assert SHIPPED.find(Family.OTHER, alias, aliases=False) is None
+    assert alias not in SHIPPED
+
+
+def test_without_aliases_codes_are_still_known() -> None:
+    assert SHIPPED.find(Family.OTHER, "GOLD", aliases=False) is SHIPPED["GOLD"]
+
+
+def test_an_alias_gives_way_to_an_instrument_of_that_code() -> None:
+    catalogue = Catalogue([gold(), gold("XAUUSD")])
+    found = catalogue.find(Family.OTHER, "XAUUSD")
+    assert found is not None
+    assert found.code == "XAUUSD"
+
+
+def test_an_alias_of_a_code_that_is_not_there_is_unknown() -> None:
+    assert Catalogue([gold()]).find(Family.OTHER, "XAGUSD") is None
+
+
+@pytest.mark.parametrize("name", ["gold", "SILVER", "Gold", "xauusd", "0700.HK", "", "GOLD "])
+def test_codes_are_case_sensitive_and_taken_literally(name: str) -> None:
+    assert SHIPPED.find(Family.OTHER, name) is None
+    assert SHIPPED.find(Family.STOCK, name) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "family"),
+    [
+        ("700.HK", Family.STOCK),
+        ("000001.SH", Family.STOCK),
+        ("BTCUSDT", Family.OTHER),
+        ("US500", Family.OTHER),
+    ],
+)
+def test_a_code_is_unknown_in_the_other_family(code: str, family: Family) -> None:
+    other = Family.OTHER if family is Family.STOCK else Family.STOCK
+    assert SHIPPED.find(family, code) is SHIPPED[code]
+    assert SHIPPED.find(other, code) is None
+
+
+# Widening.
+def test_widening_takes_the_larger_of_both() -> None:
+    before = Catalogue([gold(), gold("Silver", price_decimals=3, volume_decimals=3)])
+    after = before.widened({"GOLD": (4, 1), "Silver": (3, 5), "NOSUCH": (9, 9)})
+    assert (after["GOLD"].price_decimals, after["GOLD"].volume_decimals) == (4, 2)
+    assert (after["Silver"].price_decimals, after["Silver"].volume_decimals) == (3, 5)
+    assert len(after) == 2
+
+
+def test_widening_leaves_the_rest_and_the_catalogue_before_as_they_were() -> None:
+    before = Catalogue([gold(), gold("Silver")])
+    after = before.widened({"GOLD": (6, 0)})
+    assert before["GOLD"].price_decimals == 2
+    assert after["Silver"] is before["Silver"]
+    assert [one.code for one in after] == ["GOLD", "Silver"]
+    assert after["GOLD"].turnover_decimals == 2
+    assert after.find(Family.OTHER, "XAUUSD") is after["GOLD"]
+
+
+# What ships.
+def test_605_codes_ship_each_once() -> None:
+    codes = [one.code for one in SHIPPED]
+    assert len(codes) == len(set(codes)) == len(SHIPPED) == 605
+
+
+@pytest.mark.parametrize("one", SHIPPED, ids=lambda one: one.code)
+def test_a_shipped_instrument_is_sane(one: Instrument) -> None:
+    price = one.reference_price
+    assert price > 0
+    assert price % tick_size(one, price) == 0, "the reference price is on its tick"
+    assert Decimal(fixed(price, one.price_decimals)) == price, "the reference price has no more decimals"
+    assert decimals_of(f"{tick_size(one, price):f}") <= one.price_decimals, "the tick can be written"
+    rules = RULES[one.market]
+    assert one.levels == rules.levels
+    assert one.family is rules.family
+    if rules.price_decimals is not None:
+        assert (one.price_decimals, one.volume_decimals, one.turnover_decimals) == (6, 0, 6)
+    assert one.turnover_decimals == one.price_decimals
+    lots = one.market is Market.CN_STOCK or (one.market is Market.INDEX and one.currency == "CNY")
+    assert one.volume_unit == (100 if lots else 1)
+    assert one.name_en or one.name_cn
+    assert one.currency
+    assert one.calendar
+
+
+LEVELS = {
+    Market.INDEX: 0,
+    Market.US_STOCK: 1,
+    Market.HK_STOCK: 10,
+    Market.CN_STOCK: 5,
+    Market.FOREX: 1,
+    Market.METALS: 1,
+    Market.ENERGY: 1,
+    Market.CFD_INDEX: 1,
+    Market.CRYPTO: 5,
+}
+
+
+def test_books_are_as_deep_as_the_protocol_says() -> None:
+    assert {one.market: one.levels for one in SHIPPED} == LEVELS
+
+
+@pytest.mark.parametrize(
+    ("code", "decimals"),
+    [("GOLD", (2, 2, 2)), ("USOIL", (3, 3, 3)), ("BTCUSDT", (2, 5, 2)), ("700.HK", (6, 0, 6))],
+)
+def test_decimals_are_those_that_the_protocol_names(code: str, decimals: tuple[int, int, int]) -> None:
+    one = SHIPPED[code]
+    assert (one.price_decimals, one.volume_decimals, one.turnover_decimals) == decimals
+
+
+@pytest.mark.parametrize("suffix", ["US", "HK", "SH", "SZ"])
+def test_codes_with_the_suffix_of_an_exchange_are_stocks_or_indices(suffix: str) -> None:
+    found = [one for one in SHIPPED if one.code.endswith(f".{suffix}")]
+    assert found
+    assert {one.family for one in found} == {Family.STOCK}
+
+
+def test_hong_kong_codes_have_no_leading_zeros() -> None:
+    codes = [one.code for one in SHIPPED if one.market is Market.HK_STOCK]
+    assert codes
+    assert not [code for code in codes if code.startswith("0")]
+
+
+def test_the_simulator_runs_nothing_that_does_not_exist() -> None:
+    assert len(DEFAULT_CODES) == len(set(DEFAULT_CODES))
+    assert [code for code in DEFAULT_CODES if code not in SHIPPED] == []
+    assert {SHIPPED[code].market for code in DEFAULT_CODES} == set(Market)
