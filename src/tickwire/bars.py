@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
 import structlog
 
-from .errors import TickwireError
-from .klines import Closed, Rules, Series, roll_up
+from .errors import StoreError
+from .klines import SECONDS, Closed, Rules, Series, filled, roll_up
 from .model import Instrument, Kline, KlineType, Trade
 from .store import KlineStore
 
@@ -43,20 +43,24 @@ class Bars:
         rules: Rules,
         *,
         repeats: bool = False,
+        flat: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`repeats` says that the source begins anew at every run, as a replay does: what was counted in
-        an earlier run is then not counted again."""
+        an earlier run is then not counted again. `flat` answers bars without volume for open minutes
+        without a trade."""
         self._source = source
         self._store = store
         self._rules = rules
         self._repeats = repeats
+        self._flat = flat
         self._clock = clock
         self._series: dict[str, Series] = {}
-        self._with_past: set[str] = set()  # codes whose past is made, or being made
+        self._pasts: dict[str, asyncio.Task[None]] = {}
         self._changed: set[Series] = set()  # those whose forming minute is newer than the store's
         self._waiting = Waiting()
         self._writing = Waiting()
+        self._write_lock = asyncio.Lock()
         alive, now = store.get(source, ALIVE), int(clock())
         self._down = (int(alive), now) if alive and not repeats else (0, 0)
         if alive:
@@ -90,6 +94,20 @@ class Bars:
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> list[Kline]:
         """The latest `count` bars up to and including `end` (in seconds), ascending."""
+        bars = self._joined(instrument, kline_type, count=count, end=end)
+        if not self._flat or kline_type not in SECONDS:
+            return bars
+        later = (
+            end is not None
+            and bool(latest := self._joined(instrument, kline_type, count=1))
+            and latest[0].time > end
+        )
+        return filled(instrument, kline_type, bars, end if later else None)[-count:]
+
+    def _joined(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
+    ) -> list[Kline]:
+        """The bars that there are, from all three places."""
         code = instrument.code
         stored = self._store.read(self._source, code, kline_type, count=count, end=end)
         found = {bar.time: bar for bar in stored}
@@ -104,32 +122,37 @@ class Bars:
 
     async def make_past(self, instrument: Instrument, past: Past) -> None:
         """Puts the bars that `past` makes before the first one, unless that was done before."""
+        making = self._pasts.get(instrument.code)
+        if making is None:
+            if (first := self._first_minute(instrument)) is None:
+                return
+            making = asyncio.create_task(self._make_past(instrument, past, first))
+            self._pasts[instrument.code] = making
+        if not making.done():
+            await asyncio.shield(making)
+
+    async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
         note = f"past:{instrument.code}"
-        if instrument.code in self._with_past or self._store.get(self._source, note):
-            self._with_past.add(instrument.code)
+        if self._store.get(self._source, note):
             return
-        first = self._first_minute(instrument)
-        if first is None:
-            return
-        self._with_past.add(instrument.code)
         made = await asyncio.to_thread(past, instrument, first)
         series = self._series.get(instrument.code) or self._open(instrument)
         for kline_type, bars in made.items():
-            (last,) = bars[-1:]
+            last = bars[-1]
             if kline_type is KlineType.MINUTE or not series.contains(last, first.time):
                 self._waiting.put(bars)
                 continue
             self._waiting.put(bars[:-1])
             if not series.precede(last):
-                (later,) = self.read(instrument, kline_type, count=1, end=last.time)
-                self._waiting.put(roll_up(instrument, kline_type, [last, later]))
-        await self.write()
-        self._store.put(self._source, note, "made")
+                later = self._joined(instrument, kline_type, count=1, end=last.time)
+                self._waiting.put(roll_up(instrument, kline_type, [last, *later]))
+        if await self.write():
+            self._store.put(self._source, note, "made")
 
     def _first_minute(self, instrument: Instrument) -> Kline | None:
         span = self._store.span(self._source, instrument.code, KlineType.MINUTE)
         if span is None:
-            found = self.read(instrument, KlineType.MINUTE, count=1_000_000)
+            found = self._joined(instrument, KlineType.MINUTE, count=1_000_000)
         else:
             found = self._store.read(self._source, instrument.code, KlineType.MINUTE, count=1, end=span[0])
         return found[0] if found else None
@@ -140,19 +163,38 @@ class Bars:
             await asyncio.sleep(WRITE_EVERY)
             await self.write()
 
-    async def write(self) -> None:
-        """Writes what has changed since the last time; what cannot be written is tried again."""
+    async def write(self) -> bool:
+        """Writes what has changed since the last time, and returns whether it could: if not, it is kept in
+        memory and tried again."""
+        async with self._write_lock:
+            return await self._write_changes()
+
+    async def _write_changes(self) -> bool:
         changed, self._changed = self._changed, set()
         forming = [bar for series in changed if (bar := series.forming(KlineType.MINUTE)) is not None]
         self._writing.put(self._waiting.take())
         batch = [*self._writing.all(), *forming]
         try:
             await asyncio.to_thread(self._write, batch)
-        except TickwireError as error:
+        except StoreError as error:
             self._changed |= changed
             log.error("bars cannot be written, they are kept in memory", reason=str(error), bars=len(batch))
-        else:
-            self._writing = Waiting()
+            return False
+        self._writing = Waiting()
+        return True
+
+    async def close(self) -> None:
+        """Writes what is left, and lets go of the store."""
+        await self.write()
+        self._store.close()
+
+    async def prune(self, retention: Mapping[int, int]) -> None:
+        """Lets go of bars that are older than so many days, by type."""
+        for kline_type, days in retention.items():
+            before = int(self._clock()) - days * 86400
+            gone = await asyncio.to_thread(self._store.prune, self._source, KlineType(kline_type), before)
+            if gone:
+                log.info("old bars removed", kline_type=kline_type, bars=gone)
 
     def _write(self, batch: list[Kline]) -> None:
         self._store.write(self._source, batch)

@@ -14,6 +14,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError
+from .model import KlineType
 from .sources import QuoteTrades
 
 ENV_PREFIX = "TICKWIRE_"
@@ -42,6 +43,20 @@ def _listed(value: Any) -> Any:
 
 Paths = Annotated[list[Path], BeforeValidator(_listed)]
 Codes = Annotated[list[str], BeforeValidator(_listed)]
+
+
+def _days_by_type(value: Any) -> Any:
+    """What `1=90,2=365` says."""
+    if not isinstance(value, str):
+        return value
+    pairs = (part.partition("=") for part in _listed(value))
+    return {name.strip(): days for name, _, days in pairs}
+
+
+Retention = Annotated[
+    dict[Annotated[int, Field(ge=1, le=len(KlineType))], Annotated[int, Field(ge=1)]],
+    BeforeValidator(_days_by_type),
+]
 
 
 class Settings(BaseModel):
@@ -76,6 +91,9 @@ class Settings(BaseModel):
     seed: int = Field(default=1, description="Seed of the simulator: the same seed gives the same market.")
     rate: float = Field(
         default=2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
+    )
+    market_hours: bool = Field(
+        default=False, description="Let simulated markets keep their sessions and holidays."
     )
     codes: Codes = Field(
         default=[],
@@ -125,6 +143,14 @@ class Settings(BaseModel):
     )
     keep_bars: bool = Field(
         default=False, description="Keep the bars of a replay between runs, as those of other sources are."
+    )
+    flat_bars: bool = Field(
+        default=False,
+        description="Answer a bar without volume for open minutes without a trade; else there is none.",
+    )
+    retention: Retention = Field(
+        default={},
+        description="Days for which bars are kept, by type, such as 1=90,2=365; others are kept for ever.",
     )
     log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged, to standard error.")
 

@@ -113,7 +113,7 @@ class Engine:
             for work in beside:
                 work.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await self.bars.write()
+            await self.bars.close()
             self._note_epoch()
 
     def _take(self, event: Event) -> None:
@@ -234,6 +234,7 @@ class Engine:
                 log.warning("trades came too late for their bars", trades=self.bars.late - late)
                 late = self.bars.late
             self._note_epoch()
+            await self.bars.prune(self.settings.retention)
             self.source.want(self.hub.codes(), subscribed=True)
 
     def _note_epoch(self) -> None:
@@ -252,7 +253,9 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> En
         codes = (
             [one.code for one in catalogue] if settings.codes == ["all"] else settings.codes or DEFAULT_CODES
         )
-        source = Simulator(catalogue, codes, seed=settings.seed, rate=settings.rate)
+        source = Simulator(
+            catalogue, codes, seed=settings.seed, rate=settings.rate, hours=settings.market_hours
+        )
     return assemble(settings, catalogue, source, clock)
 
 
@@ -267,7 +270,7 @@ def assemble(
     replay = isinstance(source, Replay)
     store = SqliteKlineStore(None if replay and not settings.keep_bars else settings.data_dir / DATABASE)
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
-    bars = Bars(source.name, store, rules, repeats=replay)
+    bars = Bars(source.name, store, rules, repeats=replay, flat=settings.flat_bars)
     return Engine(settings, catalogue, source, epoch_file, bars, clock=clock)
 
 

@@ -3,7 +3,8 @@
 TickwireError
 ├── SettingsError   a flag, variable or key of the configuration is wrong
 ├── InputError      a file (recording, instruments) cannot be used
-└── StartError      the machine refuses: a taken port, a folder that cannot be written
+├── StartError      the machine refuses: a taken port, a folder that cannot be written
+└── StoreError      the store refuses while the server runs: a full disk, a locked or damaged file
 
 The text of each is one line that says what is wrong, where, and what to do about it.
 """
@@ -23,3 +24,7 @@ class InputError(TickwireError):
 
 class StartError(TickwireError):
     """The server cannot start on this machine as it is."""
+
+
+class StoreError(TickwireError):
+    """The store cannot be read or written now."""

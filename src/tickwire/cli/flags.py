@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 import typer
 
@@ -48,10 +48,12 @@ def _flag(name: str) -> Any:
         flag += "/--no-" + name.replace("_", "-")
     default = setting.get_default(call_default_factory=True)
     text = (
-        f"{setting.description} [default: {default}]" if default not in (False, []) else setting.description
+        f"{setting.description} [default: {default}]"
+        if default not in (False, [], {})
+        else setting.description
     )
     kind: Any = setting.annotation
-    metavar = METAVARS.get(kind)
-    if kind == list[str]:  # one flag with commas
+    metavar = "TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind)
+    if kind == list[str] or get_origin(kind) is dict:  # one flag with commas
         kind = str
     return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]

@@ -1,6 +1,7 @@
 """Bars from ticks: pure, exact, and the same in any order within the late window."""
 
+from .flat import filled
 from .grid import SECONDS, Grid
 from .series import DEFAULTS, Closed, Rules, Series, roll_up, smaller
 
-__all__ = ["DEFAULTS", "SECONDS", "Closed", "Grid", "Rules", "Series", "roll_up", "smaller"]
+__all__ = ["DEFAULTS", "SECONDS", "Closed", "Grid", "Rules", "Series", "filled", "roll_up", "smaller"]

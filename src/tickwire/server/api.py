@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..engine import Engine
+from ..errors import StoreError
 from ..model import Family, KlineType
 from ..wire import (
     BODY_TOO_LARGE,
@@ -19,6 +21,7 @@ from ..wire import (
     MAX_MESSAGE,
     METHOD_INVALID,
     QUERY_INVALID,
+    SERVER_ERROR,
     TOKEN_REQUIRED,
     UPGRADE_REQUIRED,
     WS_PATHS,
@@ -49,6 +52,8 @@ from ..wire import (
     token_of,
     trade_entries,
 )
+
+log = structlog.get_logger()
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 PREFLIGHT = {
@@ -118,6 +123,9 @@ class Api:
             body, status = failure(refused.ret, trace), refused.ret.status
         except msgspec.ValidationError:
             body, status = failure(DATA_INVALID, trace), DATA_INVALID.status
+        except StoreError as error:
+            log.error("a request cannot be answered", path=request.url.path, reason=str(error))
+            body, status = failure(SERVER_ERROR, trace), SERVER_ERROR.status
         return Response(body, status, allow, "application/json")
 
     def _check_token(self, url_token: str | None, request: Request) -> None:

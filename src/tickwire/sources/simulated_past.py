@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
+from ..calendars import Calendar
 from ..klines import Grid, roll_up, smaller
 from ..model import EXACT, QUANTA, Instrument, Kline, KlineType, tick_size
 from .simulated_market import CHARACTERS, PULL, SECONDS_PER_DAY, SHARE_PRICE, volume_step
 
 INTRADAY_BARS = 520
 """Bars of each type of less than a day, some more than a page."""
+STRETCHES = (1, 2, 4, 8, 12)
+"""How much longer it may take for so many bars, in a market that is closed most of the time."""
 MONTHS = 36
 """Whole months before the first; they are more than 104 weeks and 365 days."""
 WICK = 0.4
@@ -25,19 +28,19 @@ WICK = 0.4
 
 
 def simulated_past(
-    instrument: Instrument, first: Kline, *, seed: int, rate: float
+    instrument: Instrument, first: Kline, calendar: Calendar | None, *, seed: int, rate: float
 ) -> dict[KlineType, list[Kline]]:
     """The bars before a market's first minute, by type and ascending.
 
-    The last bar of a larger type ends in the middle: it is the part of the bar that goes on with `first`.
+    Without a calendar the market never closed; with one, no bar lies where it was closed. The last bar of
+    a larger type ends in the middle: it is the part of the bar that goes on with `first`.
     """
     grid = Grid(instrument)
     walk = Walk(instrument, first.open, seed=seed, rate=rate)
     made: dict[KlineType, list[Kline]] = {}
     end = first.time
     for kline_type in [one for one in grid.types if one <= KlineType.DAY]:
-        begin = _begin(grid, kline_type, first.time)
-        steps = list(_steps(grid, kline_type, begin, end))
+        begin, steps = _steps(grid, kline_type, calendar, first.time, end)
         made[kline_type] = [walk.before(kline_type, opened, ends) for opened, ends in reversed(steps)][::-1]
         end = begin
     for kline_type in grid.types[1:]:
@@ -46,8 +49,22 @@ def simulated_past(
     return made
 
 
-def _begin(grid: Grid, kline_type: KlineType, until: int) -> int:
-    """Where the bars of a type begin: so early that there are enough, and where a larger bar begins."""
+def _steps(
+    grid: Grid, kline_type: KlineType, calendar: Calendar | None, until: int, end: int
+) -> tuple[int, list[tuple[int, int]]]:
+    """Where the bars of a type begin, so early that there are enough until `until`, and the open time and
+    end of each bar that is made of its own, up to `end`."""
+    for stretch in STRETCHES:
+        begin = _begin(grid, kline_type, until, stretch)
+        if kline_type is KlineType.DAY or calendar is None:
+            break
+        if len(list(_bars(grid, kline_type, calendar, begin, until))) >= INTRADAY_BARS:
+            break
+    return begin, list(_bars(grid, kline_type, calendar, begin, end))
+
+
+def _begin(grid: Grid, kline_type: KlineType, until: int, stretch: int) -> int:
+    """A moment far enough back, at which a larger bar begins."""
     if kline_type is KlineType.DAY:
         first = datetime.fromtimestamp(until, UTC)
         month = first.year * 12 + first.month - 1 - MONTHS
@@ -55,16 +72,24 @@ def _begin(grid: Grid, kline_type: KlineType, until: int) -> int:
         return grid.begin(KlineType.MONTH, grid.open_time(KlineType.MONTH, int(second.timestamp())))
     span = grid.end(kline_type, 0)
     larger = grid.types[grid.types.index(kline_type) + 1]
-    return grid.begin(larger, grid.open_time(larger, until - INTRADAY_BARS * span))
+    return grid.begin(larger, grid.open_time(larger, until - INTRADAY_BARS * span * stretch))
 
 
-def _steps(grid: Grid, kline_type: KlineType, begin: int, end: int) -> Iterator[tuple[int, int]]:
+def _bars(
+    grid: Grid, kline_type: KlineType, calendar: Calendar | None, begin: int, end: int
+) -> Iterator[tuple[int, int]]:
     """The bars of a type between two moments: open time and end of each."""
     at = begin
     while at < end:
         opened = grid.open_time(kline_type, at)
-        at = max(grid.end(kline_type, opened), at + 1)
-        yield opened, min(at, end)
+        ends = min(grid.end(kline_type, opened), end)
+        if calendar is not None and not calendar.is_open(at * 1000):
+            opens = calendar.next_open(at * 1000)
+            if opens is None or opens >= ends * 1000:
+                at = ends
+                continue
+        yield opened, ends
+        at = ends
 
 
 class Walk:

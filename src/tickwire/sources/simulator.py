@@ -7,8 +7,10 @@ import contextlib
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 from random import Random
 
+from ..calendars import KEYS, Calendar, load
 from ..model import Catalogue, Event, Instrument, Kline, KlineType
 from .simulated_market import SimulatedMarket
 from .simulated_past import simulated_past
@@ -29,6 +31,8 @@ FORGET_AFTER = 300_000
 """Milliseconds after which a code that runs on request, and that nobody asks for any more, stops."""
 LAG_LIMIT = 5_000
 """Milliseconds behind the clock (a sleeping machine) after which the time that was missed is skipped."""
+LONGEST_HOLIDAYS = 20
+"""Days within which every market has been open."""
 BATCH = 200
 """Steps after which the event loop gets its turn."""
 
@@ -38,13 +42,27 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def last_open(calendar: Calendar, now: int) -> int:
+    """The last moment up to now at which the market was open, in milliseconds."""
+    today = datetime.fromtimestamp(now / 1000, calendar.zone).date()
+    for days in range(-1, LONGEST_HOLIDAYS):
+        for session in reversed(calendar.sessions(today - timedelta(days=days))):
+            if session.open <= now:
+                return min(now, session.close - 1)
+    return now
+
+
 class SimulatedMarkets:
     """All simulated markets, in step with a time that is handed in (milliseconds since the epoch).
 
     Pure: the same seed and the same calls give the same events.
     """
 
-    def __init__(self, catalogue: Catalogue, codes: Collection[str], *, seed: int, rate: float) -> None:
+    def __init__(
+        self, catalogue: Catalogue, codes: Collection[str], *, seed: int, rate: float, hours: bool = False
+    ) -> None:
+        """`hours` keeps the sessions and holidays of each market's calendar."""
+        self._hours = hours
         self._catalogue = catalogue
         self._codes = codes
         self._seed = seed
@@ -88,6 +106,9 @@ class SimulatedMarkets:
                 continue
             if now - at > LAG_LIMIT:
                 at = now
+            if (opens := self._opens(code, at)) > at:
+                heapq.heapreplace(self._queue, (opens, code))
+                continue
             heapq.heapreplace(self._queue, (at + self._pause(), code))
             yield from self._markets[code].advance(at)
 
@@ -95,8 +116,21 @@ class SimulatedMarkets:
         market = self._markets.get(code)
         if market is None:
             market = self._markets[code] = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
-            self._opening += market.open(now)
+            calendar = self._calendar(code)
+            self._opening += market.open(now if calendar is None else last_open(calendar, now))
         heapq.heappush(self._queue, (now + self._pause(), code))
+
+    def _calendar(self, code: str) -> Calendar | None:
+        """The calendar that a code keeps, if it keeps one."""
+        key = self._catalogue[code].calendar
+        return load(key) if self._hours and key in KEYS else None
+
+    def _opens(self, code: str, at: int) -> int:
+        """When the market is open next, which may be at once."""
+        calendar = self._calendar(code)
+        if calendar is None or calendar.is_open(at):
+            return at
+        return calendar.next_open(at) or at
 
     def _pause(self) -> int:
         """Milliseconds to a market's next step: even enough that no market seems dead."""
@@ -120,10 +154,12 @@ class Simulator:
         *,
         seed: int,
         rate: float,
+        hours: bool = False,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
-        self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate)
+        self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
+        self._hours = hours
         self._seed = seed
         self._rate = rate
         self._clock = clock
@@ -150,7 +186,8 @@ class Simulator:
 
     def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
         """A plausible one, that leads up to the first bar without a jump."""
-        return simulated_past(instrument, first, seed=self._seed, rate=self._rate)
+        calendar = load(instrument.calendar) if self._hours and instrument.calendar in KEYS else None
+        return simulated_past(instrument, first, calendar, seed=self._seed, rate=self._rate)
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
         """Starts those that do not run yet."""

@@ -2,6 +2,6 @@
 
 from .catalogue import load_catalogue
 from .epoch import EpochFile
-from .klines import KlineStore, SqliteKlineStore, StoreError
+from .klines import KlineStore, SqliteKlineStore
 
-__all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "StoreError", "load_catalogue"]
+__all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "load_catalogue"]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import TickwireError
+from ..errors import StoreError
 from ..model import Kline, KlineType
 from .database import open_database
 
@@ -20,10 +20,6 @@ SELECT = """
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
     ORDER BY time DESC LIMIT ?
 """
-
-
-class StoreError(TickwireError):
-    """The store cannot be read or written now: a full disk, a locked or damaged file."""
 
 
 class KlineStore(Protocol):

@@ -27,4 +27,5 @@ CODE_INVALID = Ret(600, "code invalid", 200)
 # Outside the tables: what plain HTTP calls for.
 PATH_UNKNOWN = Ret(404, "no such path", 404)
 UPGRADE_REQUIRED = Ret(426, "upgrade required: this path speaks WebSocket", 426)
+SERVER_ERROR = Ret(500, "server error", 500)
 BODY_TOO_LARGE = Ret(413, "body too large", 413)
