@@ -24,12 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"model"},
     "hub": {"wire", "model"},
     "client": {"wire", "model"},
-    "sources": {"client", "wire", "klines", "calendars", "model"},
+    "sources": {"client", "wire", "klines", "calendars", "model", "tables"},
     "config": {"sources", "model"},
     "bars": {"klines", "calendars", "store", "model"},
     "engine": {"bars", "config", "sources", "store", "hub", "klines", "access", "sandbox", "wire", "model"},
     "server": {"engine", "config", "wire", "model"},
-    "cli": {"server", "client", "config"},
+    "tables": set(),
+    "importer": {"klines", "store", "model", "tables"},
+    "cli": {"server", "client", "config", "importer", "store"},
     "__main__": {"cli"},
 }
 PURE = {"model", "wire", "klines", "access", "calendars"}

@@ -14,7 +14,7 @@ import structlog
 from .errors import StoreError
 from .klines import SECONDS, Closed, Rules, Series, filled, roll_up
 from .model import Instrument, Kline, KlineType, Trade
-from .store import KlineStore
+from .store import KlineStore, past_note
 
 WRITE_EVERY = 0.5
 """Seconds between batches to the store; with the time that a batch takes, less than a second is at risk."""
@@ -132,7 +132,7 @@ class Bars:
             await asyncio.shield(making)
 
     async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
-        note = f"past:{instrument.code}"
+        note = past_note(instrument)
         if self._store.get(self._source, note):
             return
         made = await asyncio.to_thread(past, instrument, first)

@@ -18,6 +18,8 @@ from .model import KlineType
 from .sources import QuoteTrades
 
 ENV_PREFIX = "TICKWIRE_"
+DATABASE = "tickwire.db"
+"""The file of the data directory that bars are kept in."""
 
 
 class SourceName(StrEnum):

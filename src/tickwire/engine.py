@@ -12,7 +12,7 @@ import structlog
 
 from .access import Gate, OpenGate
 from .bars import Bars
-from .config import Settings, SourceName
+from .config import DATABASE, Settings, SourceName
 from .errors import InputError, SettingsError
 from .hub import Client, Hub
 from .klines import Closed, Rules
@@ -39,9 +39,6 @@ RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
 UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
-
-DATABASE = "tickwire.db"
-"""The file of the data directory that bars are kept in."""
 
 log = structlog.get_logger()
 

@@ -72,7 +72,7 @@ def test_every_field_comes_back_as_it_was(store: KlineStore) -> None:
         Decimal("601.0"),
         Decimal("0.000000095"),
         Decimal("1E+3"),
-        Decimal("0"),
+        Decimal(0),
         Decimal("123456789012345678901234567890123456789.123456789012"),
         first=1788488970123,
         last=1788510000999,

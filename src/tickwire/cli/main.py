@@ -9,6 +9,7 @@ import typer
 
 from .. import __version__
 from ..errors import SettingsError, TickwireError
+from .import_bars import import_bars
 from .serve import serve
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(serve)
+app.command("import")(import_bars)
 
 
 def _print_version(wanted: bool) -> None:

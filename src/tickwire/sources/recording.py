@@ -6,25 +6,19 @@ ask, ask_volume. Times are UTC. Other columns are ignored, and the order of the 
 
 from __future__ import annotations
 
-import gzip
 import heapq
-import re
-import zlib
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
 from ..errors import InputError
 from ..model import decimals_of
+from ..tables import CODE, NUMBER, read_table
 
-NUMBER = r"\d{1,15}(?:\.\d{1,12})?"
-"""Bounded, so that no line can make a number that takes gigabytes to write."""
-LINE_LIMIT = 4096
-"""Bytes of the longest line."""
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""
 
@@ -52,7 +46,7 @@ class QuoteLine(NamedTuple):
 
 
 Line: TypeAlias = TradeLine | QuoteLine
-KEY = {"code": r"[!-+\--~]{1,32}", "tick_time_ms": r"\d{1,14}"}
+KEY = {"code": CODE, "tick_time_ms": r"\d{1,14}"}
 PATTERNS: dict[type[Line], dict[str, str]] = {
     TradeLine: KEY | {"price": NUMBER, "volume": NUMBER},
     QuoteLine: KEY | dict.fromkeys(QuoteLine._fields[2:], f"(?:{NUMBER})?"),
@@ -129,47 +123,14 @@ class Recording:
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
-        number = 1
-        try:
-            with _open(path) as file:
-                kind, pattern = _columns(path, file.readline(LINE_LIMIT))
-                while raw := file.readline(LINE_LIMIT):
-                    number += 1
-                    if len(raw) == LINE_LIMIT and not raw.endswith(b"\n"):
-                        while raw and not raw.endswith(b"\n"):
-                            raw = file.readline(LINE_LIMIT)
-                        yield number, f"longer than {LINE_LIMIT} bytes"
-                        continue
-                    found = pattern.match(raw)
-                    if found is None:
-                        if raw.strip():
-                            yield number, f"not {', '.join(kind._fields)} in plain numbers"
-                        continue
-                    fields = [text.decode() for text in found.group(*kind._fields)]
-                    code = fields[0]
-                    if self._only is not None and code not in self._only:
-                        continue
-                    if code not in self._known:
-                        yield number, f"unknown code {code!r} (add it with --instruments)"
-                        continue
-                    yield number, kind(code, int(fields[1]), *fields[2:])
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"Cannot read {path} after line {number - 1}: {reason}.") from error
-
-
-def _open(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if compressed else path.open("rb")
-
-
-def _columns(path: Path, header: bytes) -> tuple[type[Line], re.Pattern[bytes]]:
-    """What kind of lines a file holds, and the pattern of one, from its first line."""
-    names = header.decode("utf-8-sig", "replace").strip().split(",")
-    for kind, patterns in PATTERNS.items():
-        if set(names) >= patterns.keys():
-            groups = (f"(?P<{name}>{patterns[name]})" if name in patterns else "[^,]*" for name in names)
-            return kind, re.compile(rf"{','.join(groups)}\s*$".encode("ascii"))
-    expected = " or ".join(",".join(kind._fields) for kind in PATTERNS)
-    raise InputError(f"{path}, line 1: the columns are {','.join(names)[:100]!r}, expected {expected}.")
+        for number, line in read_table(path, PATTERNS):
+            if isinstance(line, str):
+                yield number, line
+                continue
+            kind, (code, at, *rest) = line
+            if self._only is not None and code not in self._only:
+                continue
+            if code not in self._known:
+                yield number, f"unknown code {code!r} (add it with --instruments)"
+                continue
+            yield number, kind(code, int(at), *rest)

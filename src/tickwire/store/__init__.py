@@ -2,6 +2,6 @@
 
 from .catalogue import load_catalogue
 from .epoch import EpochFile
-from .klines import KlineStore, SqliteKlineStore
+from .klines import KlineStore, SqliteKlineStore, past_note
 
-__all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "load_catalogue"]
+__all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "load_catalogue", "past_note"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import StoreError
-from ..model import Kline, KlineType
+from ..model import Instrument, Kline, KlineType
 from .database import open_database
 
 INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -20,6 +20,11 @@ SELECT = """
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
     ORDER BY time DESC LIMIT ?
 """
+
+
+def past_note(instrument: Instrument) -> str:
+    """The note that says that the past of an instrument is there, made or imported."""
+    return f"past:{instrument.code}"
 
 
 class KlineStore(Protocol):
