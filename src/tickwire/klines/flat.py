@@ -25,11 +25,14 @@ def filled(
     grid = Grid(instrument)
     calendar = load(instrument.calendar) if instrument.calendar in KEYS else None
     out: list[Kline] = []
-    for bar, following in zip(bars, [*(bar.time for bar in bars[1:]), until], strict=True):
+    for place, bar in enumerate(bars):
         out.append(bar)
-        end = bar.time if following is None or bar.incomplete else following
+        if bar.incomplete:
+            continue
+        last = place == len(bars) - 1
+        before = bars[place + 1].time if not last else until + 1 if until is not None else 0
         at = grid.end(kline_type, bar.time)
-        while at < end or (at == end == until):
+        while at < before:
             if calendar is None or calendar.is_open(at * 1000):
                 out.append(_flat(bar, at))
             at = grid.end(kline_type, at)
