@@ -12,11 +12,13 @@ MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
 HEAD_TIMEOUT = 30.0
 """Seconds in which the head of a request must be there."""
+STALL_TIMEOUT = 30.0
+"""Seconds in which a client must take what it is answered."""
 TOO_LARGE = Ret(431, "request header fields too large", 431)
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Refuses a request whose head is too long or too slow."""
+    """Refuses a request whose head is too long or too slow, and drops a client that reads no answer."""
 
     _head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
     _in_head = True
@@ -49,6 +51,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head = 0
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stop_deadline()
+        self._deadline = self.loop.call_later(STALL_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_deadline()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
