@@ -11,36 +11,34 @@ with more rounds. Needs Linux (epoll) and a C compiler, and nothing but the stan
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import resource
-import selectors
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-CFLAGS = ["-O2", "-Wall", "-Wextra", "-std=gnu11"]
+from bench import (
+    HERE,
+    ROOT,
+    NotMeasured,
+    check,
+    compile_tools,
+    cpu_seconds,
+    machine,
+    middle,
+    new_parser,
+    prepare,
+    run_load,
+    running,
+    spaced,
+)
+
 CODES = 100
-START_SECONDS = 30
 SETUP_SECONDS = 150  # the load generator itself gives up after 120
 ENOUGH = 0.95  # of the rate asked for; below, a server counts as behind
 SPARE_FILES = 200  # descriptors a server may need beside its connections
-
-
-class NotMeasured(Exception):
-    """A server or the load generator failed; the text says how, in one line."""
 
 
 @dataclass(frozen=True)
@@ -87,32 +85,6 @@ class Options:
     build: Path
 
 
-def compile_tools(build: Path) -> None:
-    cc = shutil.which("cc")
-    if cc is None:
-        sys.exit("fanout: no C compiler (cc) found; on Debian: apt-get install gcc libc6-dev")
-    build.mkdir(parents=True, exist_ok=True)
-    for name in ("load", "limit"):
-        source, program = HERE / f"{name}.c", build / name
-        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
-            continue
-        if subprocess.run([cc, *CFLAGS, "-o", program, source], check=False).returncode:
-            sys.exit(f"fanout: {source.name} does not compile")
-
-
-@contextmanager
-def on_core(number: int) -> Iterator[None]:
-    """Children started in here keep to the n-th core that we may use."""
-    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {sorted(cores)[number]})
-    try:
-        yield
-    finally:
-        if len(cores) > 1:
-            os.sched_setaffinity(0, cores)
-
-
 def command(server: str, rate: int, build: Path) -> list[str]:
     arguments = ["--codes", str(CODES), "--rate", str(rate)]
     match server:
@@ -127,63 +99,8 @@ def command(server: str, rate: int, build: Path) -> list[str]:
             return [sys.executable, str(HERE / "peer_broadcast.py"), *arguments]
 
 
-def last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].strip() if lines else "no message"
-
-
-def first_line(process: subprocess.Popen[str], errors: IO[str]) -> str:
-    assert process.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        if not selector.select(START_SECONDS):
-            raise NotMeasured(f"the server printed no port within {START_SECONDS} s")
-    line = process.stdout.readline()
-    if not line:
-        process.wait(START_SECONDS)
-        errors.seek(0)
-        raise NotMeasured(f"the server did not start: {last_line(errors.read())}")
-    return line.strip()
-
-
-@contextmanager
-def running(server: str, rate: int, build: Path) -> Iterator[tuple[int, int]]:
-    """A server on its core; gives its port and its process id."""
-    with tempfile.TemporaryFile("w+") as errors, ExitStack() as stack:
-        with on_core(0):
-            process = stack.enter_context(
-                subprocess.Popen(
-                    command(server, rate, build),
-                    cwd=ROOT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    text=True,
-                )
-            )
-        try:
-            port = first_line(process, errors)
-            if not port.isdecimal():
-                raise NotMeasured(f"the server's first line is no port: {port}")
-            try:
-                yield int(port), process.pid
-            except NotMeasured as problem:
-                with suppress(subprocess.TimeoutExpired):  # it runs: the fault is as the load generator says
-                    status = process.wait(1)
-                    errors.seek(0)
-                    said = last_line(errors.read())
-                    raise NotMeasured(f"the server ended with status {status}: {said}") from problem
-                raise
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
 def load(scenario: Scenario, server: str, options: Options, *more: str) -> dict[str, float | None]:
-    with running(server, scenario.rate, options.build) as (port, pid):
+    with running(command(server, scenario.rate, options.build)) as (port, pid):
         arguments = {
             "port": port,
             "server-pid": pid,
@@ -193,30 +110,8 @@ def load(scenario: Scenario, server: str, options: Options, *more: str) -> dict[
             "warmup": options.warmup,
             "seconds": options.seconds,
         }
-        try:
-            with on_core(1):
-                done = subprocess.run(
-                    [
-                        options.build / "load",
-                        *(f"--{name}={value}" for name, value in arguments.items()),
-                        *more,
-                    ],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=options.warmup + options.seconds + SETUP_SECONDS,
-                )
-        except subprocess.TimeoutExpired:
-            raise NotMeasured("the load generator did not end") from None
-        if done.returncode:
-            raise NotMeasured(last_line(done.stderr))
-    result: dict[str, float | None] = json.loads(done.stdout)
-    return result
-
-
-def middle(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+        timeout = options.warmup + options.seconds + SETUP_SECONDS
+        return run_load(options.build / "load", arguments, *more, timeout=timeout)
 
 
 def summary(rounds: list[dict[str, float | None]], ratios: list[float]) -> Figures:
@@ -261,22 +156,10 @@ def measure(scenario: Scenario, servers: list[str], options: Options) -> dict[st
     return {server: failed.get(server) or summary(rounds[server], ratios[server]) for server in servers}
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        fields = (line.partition(":") for line in cpuinfo.read_text().splitlines())
-        model = next((value.strip() for name, _, value in fields if name.strip() == "model name"), model)
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"{platform.python_implementation()} {platform.python_version()}"
-    )
-
-
 def row(scenario: Scenario, server: str, result: Figures | NotMeasured) -> str:
     if isinstance(result, NotMeasured):
         return f"| {server} | not measured: {str(result).replace('|', '/')} | | | | | |"
-    frames = f"{round(result.frames_per_s, -2):,.0f}".replace(",", " ")
+    frames = spaced(round(result.frames_per_s, -2))
     # A server that is behind makes its ticks late: the age of a frame then tells nothing.
     behind = result.frames_per_s < ENOUGH * scenario.frames_per_s
     latencies = [None, None] if behind else [result.p50_ms, result.p99_ms]
@@ -314,62 +197,36 @@ def idle(options: Options) -> str:
     return f"{start}{each:.1f} KiB each ({before / 1024:.0f} MiB before, {after / 1024:.0f} MiB with them)"
 
 
-def cpu_seconds(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
 def simulator(options: Options) -> str:
     """What the simulator costs with nobody listening."""
     start = "f. CPU of `tickwire serve` on its default set of simulated codes, no clients: "
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as errors, on_core(0):
+    with tempfile.TemporaryDirectory() as folder:
         serve = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--data-dir", folder]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
-            try:
-                first_line(process, errors)
+        try:
+            with running(serve) as (_, pid):
                 time.sleep(options.warmup)
-                spent, began = cpu_seconds(process.pid), time.monotonic()
+                spent, began = cpu_seconds(pid), time.monotonic()
                 time.sleep(max(options.seconds, 10))
-                cores = (cpu_seconds(process.pid) - spent) / (time.monotonic() - began)
-                return f"{start}{cores:.3f} cores"
-            except NotMeasured as problem:
-                return f"{start}not measured: {problem}"
-            finally:
-                process.terminate()
+                cores = (cpu_seconds(pid) - spent) / (time.monotonic() - began)
+        except NotMeasured as problem:
+            return f"{start}not measured: {problem}"
+    return f"{start}{cores:.3f} cores"
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--seconds", type=float, default=5, help="how long to measure (5)")
-    parser.add_argument("--warmup", type=float, default=2, help="seconds before that (2)")
-    parser.add_argument("--only", default="a,b,c,d,e,f", help="scenarios, by letter (a,b,c,d,e,f)")
+    parser = new_parser(__doc__, "a,b,c,d,e,f")
     parser.add_argument("--servers", default=",".join(SERVERS), help=f"which of {','.join(SERVERS)} (all)")
-    parser.add_argument("--rounds", type=int, default=1, help="repeat, alternating the servers; medians (1)")
-    parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="for the C programs")
     return parser.parse_args()
-
-
-def stop(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def main() -> None:
     given = arguments()
     letters, servers = given.only.split(","), given.servers.split(",")
-    known = {SIMULATOR, *(scenario.letter for scenario in [*SCENARIOS, IDLE])}
-    unknown = (set(letters) - known) | (set(servers) - set(SERVERS))
-    if unknown or given.rounds < 1:
-        sys.exit(f"fanout: not known: {', '.join(sorted(unknown))}" if unknown else "fanout: --rounds from 1")
-    if sys.platform != "linux":
-        sys.exit("fanout: needs Linux: the load generator is built on epoll")
+    check([*(scenario.letter for scenario in SCENARIOS), IDLE.letter, SIMULATOR], letters)
+    check(SERVERS, servers)
+    prepare(given.rounds)
     options = Options(given.seconds, given.warmup, given.rounds, given.build.resolve())
-    compile_tools(options.build)
-    # Children inherit it: a server has one descriptor per client.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGTERM, stop)  # so that a server never outlives us
+    compile_tools(options.build, "load", "limit")
 
     print(f"{machine()}\n")
     for scenario in SCENARIOS:

@@ -60,6 +60,7 @@ class Bars:
         self._changed: set[Series] = set()  # those whose forming minute is newer than the store's
         self._waiting = Waiting()
         self._writing = Waiting()
+        self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
         self._write_lock = asyncio.Lock()
         alive, now = store.get(source, ALIVE), int(clock())
         self._down = (int(alive), now) if alive and not repeats else (0, 0)
@@ -128,8 +129,11 @@ class Bars:
                 return
             making = asyncio.create_task(self._make_past(instrument, past, first))
             self._pasts[instrument.code] = making
-        if not making.done():
+        try:
             await asyncio.shield(making)
+        except StoreError:
+            self._pasts.pop(instrument.code, None)  # so that it is tried again
+            raise
 
     async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
         note = past_note(instrument)
@@ -146,8 +150,8 @@ class Bars:
             if not series.precede(last):
                 later = self._joined(instrument, kline_type, count=1, end=last.time)
                 self._waiting.put(roll_up(instrument, kline_type, [last, *later]))
-        if await self.write():
-            self._store.put(self._source, note, "made")
+        self._notes[note] = "made"
+        await self.write()
 
     def _first_minute(self, instrument: Instrument) -> Kline | None:
         span = self._store.span(self._source, instrument.code, KlineType.MINUTE)
@@ -173,14 +177,16 @@ class Bars:
         changed, self._changed = self._changed, set()
         forming = [bar for series in changed if (bar := series.forming(KlineType.MINUTE)) is not None]
         self._writing.put(self._waiting.take())
-        batch = [*self._writing.all(), *forming]
+        batch, notes = [*self._writing.all(), *forming], self._notes.copy()
+        notes[ALIVE] = str(int(self._clock()))
         try:
-            await asyncio.to_thread(self._write, batch)
+            await asyncio.to_thread(self._store.write, self._source, batch, notes)
         except StoreError as error:
             self._changed |= changed
             log.error("bars cannot be written, they are kept in memory", reason=str(error), bars=len(batch))
             return False
         self._writing = Waiting()
+        self._notes = {name: value for name, value in self._notes.items() if name not in notes}
         return True
 
     async def close(self) -> None:
@@ -195,10 +201,6 @@ class Bars:
             gone = await asyncio.to_thread(self._store.prune, self._source, KlineType(kline_type), before)
             if gone:
                 log.info("old bars removed", kline_type=kline_type, bars=gone)
-
-    def _write(self, batch: list[Kline]) -> None:
-        self._store.write(self._source, batch)
-        self._store.put(self._source, ALIVE, str(int(self._clock())))
 
     def _open(self, instrument: Instrument) -> Series:
         """The series of an instrument, restored from the store."""

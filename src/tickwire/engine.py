@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -90,28 +90,29 @@ class Engine:
         return self.catalogue["BTCUSDT" if "BTCUSDT" in codes else next(iter(codes))]
 
     async def run(self) -> None:
-        """Serves the source until it ends. Raises InputError if it breaks."""
+        """Serves the source, and its last state when it has ended. Raises InputError if it breaks."""
         self.running = True
-        beside = [
-            asyncio.create_task(work) for work in (self._keep_up(), self._close_bars(), self.bars.keep())
-        ]
         log.info("source started", source=self.source.name)
         try:
-            async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
-                async for event in events:
-                    self._take(event)
-                    if self._first_events and (waiting := self._first_events.pop(event.code, None)):
-                        waiting.set_result(None)
-                    if self._slow and self.source.patient:
-                        await self._wait_for_relief()
-            log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
-            await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as beside:
+                for work in (self._keep_up(), self._close_bars(), self.bars.keep()):
+                    beside.create_task(work)
+                await self._consume()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
         finally:
-            for work in beside:
-                work.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
             await self.bars.close()
             self._note_epoch()
+
+    async def _consume(self) -> None:
+        async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
+            async for event in events:
+                self._take(event)
+                if self._first_events and (waiting := self._first_events.pop(event.code, None)):
+                    waiting.set_result(None)
+                if self._slow and self.source.patient:
+                    await self._wait_for_relief()
+        log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
 
     def _take(self, event: Event) -> None:
         """The way of an event: into the bars, to the clients."""
@@ -143,7 +144,7 @@ class Engine:
             case Subscribe(kind, wants):
                 self.source.want([want.instrument.code for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
-                    task = asyncio.create_task(self._show_bars(wants))
+                    task = asyncio.create_task(self._show_bars(client, wants))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                 return self.hub.subscribe(client, kind, wants)
@@ -185,12 +186,17 @@ class Engine:
         await self.bars.make_past(instrument, self.source.past)
         return self.bars.read(instrument, kline_type, count=count, end=end)
 
-    async def _show_bars(self, wants: Iterable[Want]) -> None:
-        """Publishes the bars that are forming, for those who have just subscribed to them."""
-        for want in wants:
+    async def _show_bars(self, client: Client, wants: Sequence[Want]) -> None:
+        """Sends the bars that are forming to a client that has just subscribed to them."""
+        topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
+        before = [topic.seq for topic in topics]
+        for want, topic, seq in zip(wants, topics, before, strict=True):
             await self.begin([want.instrument])
             await self.bars.make_past(want.instrument, self.source.past)
             self._push_forming(want.instrument, KlineType(want.kline_type))
+            is_forming = self.bars.forming(want.instrument, KlineType(want.kline_type)) is not None
+            if topic.seq == seq and is_forming:  # nothing new: others have it already
+                self.hub.repeat(client, Kind.KLINE, want)
 
     def _push_forming(self, instrument: Instrument, kline_type: KlineType) -> None:
         """Publishes a bar that is forming, if it is another one than at the last time."""

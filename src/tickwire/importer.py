@@ -79,8 +79,7 @@ def _import(
     base = KlineType.DAY if all(_is_midnight(grid, int(row[1])) for row in rows) else KlineType.MINUTE
     # Rolled up to its own type, a bar of Sunday becomes part of Monday's.
     bars = list(roll_up(instrument, base, (_kline(row, base, grid) for row in rows)))
-    store.write(source, bars)
-    store.put(source, past_note(instrument), "imported")
+    store.write(source, bars, {past_note(instrument): "imported"})
     report.bars += len(bars)
     report.codes.add(instrument.code)
     for kline_type in [one for one in grid.types if one > base]:

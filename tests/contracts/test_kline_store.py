@@ -1,22 +1,29 @@
-"""What every store of bars promises; see tickwire.store.KlineStore."""
+"""What every store of bars promises; see tickwire.store.kline_store.KlineStore."""
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tickwire.errors import StoreError
 from tickwire.model import Kline, KlineType
-from tickwire.store import KlineStore, SqliteKlineStore
+from tickwire.store import sqlite_klines
+from tickwire.store.kline_store import KlineStore
+from tickwire.store.sqlite_klines import SqliteKlineStore
 
-MINUTE, HOUR = KlineType.MINUTE, KlineType.HOUR
-Make = Callable[[Path], KlineStore]
+MINUTE, DAY = KlineType.MINUTE, KlineType.DAY
+SOURCE = "simulator"
+Open: TypeAlias = Callable[[Path], KlineStore]
 
 
 def in_a_file(folder: Path) -> KlineStore:
@@ -27,283 +34,313 @@ def in_memory(_: Path) -> KlineStore:
     return SqliteKlineStore(None)
 
 
-MAKERS = [in_a_file, in_memory]
-every_store = pytest.mark.parametrize("make", MAKERS)
+@pytest.fixture(params=[in_a_file, in_memory])
+def make(request: pytest.FixtureRequest) -> Open:
+    made: Open = request.param
+    return made
 
 
-@pytest.fixture(params=MAKERS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KlineStore]:
-    made: KlineStore = request.param(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture
+def store(make: Open, tmp_path: Path) -> Iterator[KlineStore]:
+    with closing(make(tmp_path)) as store:
+        yield store
 
 
-def bar(
-    time: int, price: str = "79317.70", *, code: str = "BTCUSDT", kline_type: KlineType = MINUTE
-) -> Kline:
-    value = Decimal(price)
-    return Kline(code, kline_type, time, value, value, value, value, Decimal("0.50000"), Decimal("39658.85"))
+def a_bar(time: int, code: str = "GOLD", kline_type: KlineType = MINUTE, price: str = "1.50") -> Kline:
+    one = Decimal(price)
+    return Kline(code, kline_type, time, one, one, one, one, Decimal(3), Decimal("4.5"), time * 1000, 7)
 
 
-def times(bars: Iterable[Kline]) -> list[int]:
-    return [one.time for one in bars]
+def times(bars: list[Kline]) -> list[int]:
+    return [bar.time for bar in bars]
 
 
-def written(one: Kline) -> tuple[str, ...]:
-    """All of it as text, so that 1.5 and 1.50 differ."""
-    return tuple(str(getattr(one, name)) for name in one.__struct_fields__)
-
-
-# Writing and reading.
 def test_an_empty_store_has_nothing(store: KlineStore) -> None:
-    assert store.read("s", "BTCUSDT", MINUTE, count=10) == []
-    assert store.read("s", "BTCUSDT", MINUTE, count=10, end=10**12) == []
-    assert store.span("s", "BTCUSDT", MINUTE) is None
-    assert store.prune("s", MINUTE, 10**12) == 0
-    assert store.get("s", "note") is None
+    assert store.read(SOURCE, "GOLD", MINUTE, count=500) == []
+    assert store.span(SOURCE, "GOLD", MINUTE) is None
+    assert list(store.bars_since(SOURCE, MINUTE, 0)) == []
+    assert store.prune(SOURCE, MINUTE, 10**9) == 0
+    assert store.get(SOURCE, "alive") is None
 
 
-def test_every_field_comes_back_as_it_was(store: KlineStore) -> None:
-    one = Kline(
-        "700.HK",
-        KlineType.DAY,
-        1788451200,
-        Decimal("600.500000"),
-        Decimal("601.0"),
-        Decimal("0.000000095"),
-        Decimal("1E+3"),
-        Decimal(0),
-        Decimal("123456789012345678901234567890123456789.123456789012"),
-        first=1788488970123,
-        last=1788510000999,
-        incomplete=True,
-    )
-    store.write("s", [one])
-    (found,) = store.read("s", "700.HK", KlineType.DAY, count=1)
-    assert found == one
-    assert written(found) == written(one)
-    assert type(found.incomplete) is bool
-    assert type(found.kline_type) is KlineType
+def test_the_latest_come_ascending_whatever_order_they_were_written_in(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(time) for time in (180, 60, 240, 120)])
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=3)) == [120, 180, 240]
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=500)) == [60, 120, 180, 240]
 
 
-def test_bars_are_ascending_however_they_were_written(store: KlineStore) -> None:
-    store.write("s", [bar(180), bar(60)])
-    store.write("s", [bar(120), bar(0)])
-    assert times(store.read("s", "BTCUSDT", MINUTE, count=10)) == [0, 60, 120, 180]
-    assert store.span("s", "BTCUSDT", MINUTE) == (0, 180)
+def test_the_end_is_included(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(time) for time in (60, 120, 180)])
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=2, end=120)) == [60, 120]
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=2, end=119)) == [60]
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=2, end=59)) == []
 
 
-@pytest.mark.parametrize(
-    ("count", "end", "expected"),
-    [
-        (10, None, [0, 60, 120, 240]),
-        (4, None, [0, 60, 120, 240]),
-        (3, None, [60, 120, 240]),
-        (1, None, [240]),
-        (0, None, []),
-        (10, 240, [0, 60, 120, 240]),
-        (10, 239, [0, 60, 120]),
-        (2, 120, [60, 120]),  # the end is among them
-        (2, 119, [0, 60]),
-        (10, 0, [0]),
-        (10, -1, []),
-        (10, 2**53, [0, 60, 120, 240]),
-    ],
-)
-def test_count_and_end(store: KlineStore, count: int, end: int | None, expected: list[int]) -> None:
-    store.write("s", [bar(at) for at in (0, 60, 120, 240)])
-    assert times(store.read("s", "BTCUSDT", MINUTE, count=count, end=end)) == expected
+def test_a_pager_that_asks_for_oldest_minus_one_meets_every_bar_once(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60 * n) for n in range(1257)])
+    pages: list[int] = []
+    end = None
+    while page := store.read(SOURCE, "GOLD", MINUTE, count=500, end=end):
+        pages = times(page) + pages
+        end = page[0].time - 1
+    assert pages == [60 * n for n in range(1257)]
 
 
-def test_a_later_bar_takes_the_place_of_an_earlier_one_of_its_time(store: KlineStore) -> None:
-    store.write("s", [bar(0, "1"), bar(60, "2")])
-    store.write("s", [bar(60, "3.0"), bar(120, "4"), bar(120, "5")])
-    found = store.read("s", "BTCUSDT", MINUTE, count=10)
-    assert [(one.time, str(one.close)) for one in found] == [(0, "1"), (60, "3.0"), (120, "5")]
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_below_one_gives_none(store: KlineStore, count: int) -> None:
+    store.write(SOURCE, [a_bar(60)])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=count) == []
 
 
-def test_written_twice_is_written_once(store: KlineStore) -> None:
-    bars = [bar(at, str(at + 1)) for at in range(0, 600, 60)]
-    store.write("s", bars)
-    store.write("s", bars)
-    assert store.read("s", "BTCUSDT", MINUTE, count=100) == bars
+@pytest.mark.parametrize("end", [10**30, -(10**30)])
+def test_no_number_is_too_large(store: KlineStore, end: int) -> None:
+    store.write(SOURCE, [a_bar(60)])
+    assert len(store.read(SOURCE, "GOLD", MINUTE, count=10**30, end=end)) == (end > 0)
+    assert len(list(store.bars_since(SOURCE, MINUTE, end))) == (end < 0)
+    assert store.prune(SOURCE, MINUTE, end) == (end > 0)
 
 
 def test_sources_codes_and_types_never_mix(store: KlineStore) -> None:
-    kept = {
-        (source, code, kline_type): bar(n * 60, str(n + 1), code=code, kline_type=kline_type)
-        for n, (source, code, kline_type) in enumerate(
-            (source, code, kline_type)
-            for source in ("a", "b")
-            for code in ("BTCUSDT", "btcusdt", "BTC")
-            for kline_type in (MINUTE, HOUR)
-        )
-    }
-    for (source, _, _), one in kept.items():
-        store.write(source, [one])
-    for (source, code, kline_type), one in kept.items():
-        assert store.read(source, code, kline_type, count=100) == [one]
-        assert store.span(source, code, kline_type) == (one.time, one.time)
-
-
-def test_a_batch_may_be_empty_or_come_from_a_generator(store: KlineStore) -> None:
-    store.write("s", [])
-    store.write("s", (bar(at) for at in (0, 60)))
-    assert times(store.read("s", "BTCUSDT", MINUTE, count=9)) == [0, 60]
-
-
-def test_of_a_batch_that_breaks_nothing_is_kept_and_the_store_works_on(store: KlineStore) -> None:
-    def broken() -> Iterator[Kline]:
-        yield bar(0, code="NEW")
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        store.write("s", broken())
-    assert store.read("s", "NEW", MINUTE, count=9) == []
-    store.write("s", [bar(60, code="NEW")])
-    assert times(store.read("s", "NEW", MINUTE, count=9)) == [60]
-
-
-# Letting go.
-def test_prune_lets_go_of_older_bars_of_one_source_and_type(store: KlineStore) -> None:
-    for source in ("a", "b"):
-        store.write(source, [bar(at, code=code) for at in (0, 60, 120) for code in ("BTCUSDT", "GOLD")])
-        store.write(source, [bar(0, kline_type=HOUR)])
-    assert store.prune("a", MINUTE, 120) == 4
-    assert store.prune("a", MINUTE, 120) == 0
-    for code in ("BTCUSDT", "GOLD"):
-        assert times(store.read("a", code, MINUTE, count=9)) == [120]
-        assert store.span("a", code, MINUTE) == (120, 120)
-        assert times(store.read("b", code, MINUTE, count=9)) == [0, 60, 120]
-    assert times(store.read("a", "BTCUSDT", HOUR, count=9)) == [0]
-    store.write("a", [bar(0)])  # what was let go may come again
-    assert times(store.read("a", "BTCUSDT", MINUTE, count=9)) == [0, 120]
-
-
-# Notes.
-def test_a_note_is_kept_by_source_and_name_and_replaced(store: KlineStore) -> None:
+    store.write("a", [a_bar(60, price="1"), a_bar(60, "SILVER", price="2"), a_bar(0, kline_type=DAY)])
+    store.write("b", [a_bar(60, price="3"), a_bar(120, price="3")])
     store.put("a", "alive", "1")
-    store.put("a", "past:GOLD", "")
-    store.put("b", "alive", "2")
-    store.put("a", "alive", "3")
-    found = {(source, name): store.get(source, name) for source in "ab" for name in ("alive", "past:GOLD")}
-    assert found == {
-        ("a", "alive"): "3",
-        ("a", "past:GOLD"): "",
-        ("b", "alive"): "2",
-        ("b", "past:GOLD"): None,
-    }
+    assert store.read("a", "GOLD", MINUTE, count=9) == [a_bar(60, price="1")]
+    assert store.read("a", "SILVER", MINUTE, count=9) == [a_bar(60, "SILVER", price="2")]
+    assert store.read("a", "GOLD", DAY, count=9) == [a_bar(0, kline_type=DAY)]
+    assert store.read("A", "GOLD", MINUTE, count=9) == []
+    assert store.span("a", "GOLD", MINUTE) == (60, 60)
+    assert store.span("b", "GOLD", MINUTE) == (60, 120)
+    assert [*store.bars_since("b", MINUTE, 0)] == [a_bar(60, price="3"), a_bar(120, price="3")]
+    assert store.get("b", "alive") is None
+    assert store.prune("a", MINUTE, 1000) == 2
+    assert store.span("a", "GOLD", DAY) == (0, 0)
+    assert store.span("b", "GOLD", MINUTE) == (60, 120)
 
 
-# Against a model.
-decimals = st.builds(
-    lambda digits, places: Decimal(digits).scaleb(-places), st.integers(0, 10**20), st.integers(0, 12)
-)
-bars = st.builds(
-    Kline,
-    st.sampled_from(["BTCUSDT", "GOLD"]),
-    st.sampled_from([MINUTE, HOUR]),
-    st.integers(0, 8).map(lambda n: n * 60),
-    *[decimals] * 6,
-    first=st.integers(0, 2**53),
-    last=st.integers(0, 2**53),
-    incomplete=st.booleans(),
-)
-sources = st.sampled_from(["a", "b"])
-writes = st.tuples(st.just("write"), sources, st.lists(bars, max_size=6))
-prunes = st.tuples(st.just("prune"), sources, st.tuples(st.sampled_from([MINUTE, HOUR]), st.integers(0, 500)))
-reads = st.tuples(
-    st.just("read"),
-    sources,
-    st.tuples(
-        st.sampled_from(["BTCUSDT", "GOLD"]),
-        st.sampled_from([MINUTE, HOUR]),
-        st.integers(0, 10),
-        st.none() | st.integers(-60, 600),
-    ),
-)
+def test_a_bar_takes_the_place_of_the_one_of_its_key(store: KlineStore) -> None:
+    incomplete = msgspec.structs.replace(a_bar(60, price="9"), incomplete=True)
+    store.write(SOURCE, [incomplete])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [incomplete]
+    store.write(SOURCE, [a_bar(60)])
+    store.write(SOURCE, [a_bar(60)])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
 
 
-@every_store
-@settings(max_examples=60, deadline=None)
-@given(st.lists(writes | prunes | reads, max_size=12))
-def test_it_is_a_dictionary(
-    tmp_path_factory: pytest.TempPathFactory, make: Make, steps: list[tuple[str, str, object]]
+def test_of_two_in_a_batch_the_later_stays(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60, price="1"), a_bar(0), a_bar(60, price="2")])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=1) == [a_bar(60, price="2")]
+
+
+def test_all_of_a_batch_or_none(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60)])
+    with pytest.raises(OverflowError):
+        store.write(SOURCE, [a_bar(60, price="2"), a_bar(0, "NEW"), a_bar(2**63)])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
+    store.write(SOURCE, [a_bar(0, "NEW")])
+    assert store.read(SOURCE, "NEW", MINUTE, count=9) == [a_bar(0, "NEW")]
+
+
+def test_a_generator_that_fails_leaves_the_store_usable(store: KlineStore) -> None:
+    def bars() -> Iterator[Kline]:
+        yield a_bar(60)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.write(SOURCE, bars())
+    assert store.span(SOURCE, "GOLD", MINUTE) is None
+    store.write(SOURCE, [a_bar(120)])
+    assert store.span(SOURCE, "GOLD", MINUTE) == (120, 120)
+
+
+def test_a_generator_may_read_the_store(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60)])
+    store.write("copy", (bar for bar in store.bars_since(SOURCE, MINUTE, 0)))
+    store.write("copy", iter(()))
+    assert store.read("copy", "GOLD", MINUTE, count=9) == [a_bar(60)]
+
+
+def test_bars_since_walks_through_all_codes(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60 * n, code) for n in range(4) for code in ("GOLD", "SILVER", "BTCUSDT")])
+    assert [(bar.code, bar.time) for bar in store.bars_since(SOURCE, MINUTE, 120)] == [
+        (code, time) for code in ("BTCUSDT", "GOLD", "SILVER") for time in (120, 180)
+    ]
+
+
+def test_one_may_write_while_walking(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60, code) for code in ("A", "B")])
+    for bar in store.bars_since(SOURCE, MINUTE, 0):
+        store.write(SOURCE, [a_bar(0, bar.code)])
+    assert store.span(SOURCE, "B", MINUTE) == (0, 60)
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 100])
+def test_pruning_takes_all_that_is_older_and_nothing_else(
+    store: KlineStore, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    model: dict[tuple[str, str, KlineType, int], Kline] = {}
-    store = make(tmp_path_factory.mktemp("model"))
-    try:
-        for step in steps:
-            match step:
-                case ("write", source, list(batch)):
-                    store.write(source, batch)
-                    model |= {(source, one.code, one.kline_type, one.time): one for one in batch}
-                case ("prune", source, (KlineType() as kline_type, int(before))):
-                    gone = [key for key in model if key[::2] == (source, kline_type) and key[3] < before]
-                    assert store.prune(source, kline_type, before) == len(gone)
-                    for key in gone:
-                        del model[key]
-                case ("read", source, (str(code), KlineType() as kline_type, int(count), end)):
-                    assert end is None or isinstance(end, int)
-                    held = sorted(key[3] for key in model if key[:3] == (source, code, kline_type))
-                    latest = [at for at in held if end is None or at <= end]
-                    chosen = latest[max(0, len(latest) - count) :]
-                    expected = [model[source, code, kline_type, at] for at in chosen]
-                    found = store.read(source, code, kline_type, count=count, end=end)
-                    assert list(map(written, found)) == list(map(written, expected))
-                    span = (held[0], held[-1]) if held else None
-                    assert store.span(source, code, kline_type) == span
-                case _:
-                    raise AssertionError(step)
-    finally:
-        store.close()
+    monkeypatch.setattr(sqlite_klines, "PRUNE_STEP", step)
+    store.write(SOURCE, [a_bar(60 * n, code) for n in range(10) for code in ("GOLD", "SILVER")])
+    assert store.prune(SOURCE, MINUTE, 300) == 10
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=99)) == [300, 360, 420, 480, 540]
+    assert store.prune(SOURCE, MINUTE, 300) == 0
+    assert store.prune(SOURCE, MINUTE, 10**9) == 10
+    assert store.span(SOURCE, "SILVER", MINUTE) is None
 
 
-# From several threads.
-def test_two_threads_see_whole_batches_only(store: KlineStore) -> None:
-    batches, size = 60, 40
+def test_notes_are_kept_by_source_and_name(store: KlineStore) -> None:
+    store.put(SOURCE, "alive", "1")
+    store.put(SOURCE, "alive", "2")
+    store.put(SOURCE, "past:黄金", "made\n'\"")
+    assert store.get(SOURCE, "alive") == "2"
+    assert store.get(SOURCE, "past:黄金") == "made\n'\""
+
+
+@pytest.mark.parametrize("code", ["", "700.HK", "黄金", "'; DROP TABLE kline; --", "a\0b", "%", "gold"])
+def test_any_code_is_only_text(store: KlineStore, code: str) -> None:
+    store.write(SOURCE, [a_bar(60, code), a_bar(0, "GOLD")])
+    assert store.read(SOURCE, code, MINUTE, count=9) == [a_bar(60, code)]
+
+
+def test_after_closing_it_says_so(make: Open, tmp_path: Path) -> None:
+    store = make(tmp_path)
+    store.close()
+    store.close()
+    for use in (
+        lambda: store.write(SOURCE, [a_bar(60)]),
+        lambda: store.read(SOURCE, "GOLD", MINUTE, count=1),
+        lambda: store.span(SOURCE, "GOLD", MINUTE),
+        lambda: store.prune(SOURCE, MINUTE, 1),
+        lambda: store.put(SOURCE, "a", "b"),
+        lambda: store.get(SOURCE, "a"),
+        lambda: list(store.bars_since(SOURCE, MINUTE, 0)),
+    ):
+        with pytest.raises(StoreError, match="closed"):
+            use()
+
+
+def test_readers_in_other_threads_see_whole_batches(store: KlineStore) -> None:
+    """One thread replaces all bars of a code at once, again and again; no read shows two batches."""
     done = threading.Event()
+    wrong: list[object] = []
 
     def write() -> None:
         try:
-            for number in range(1, batches + 1):
-                store.write("s", [bar(at * 60, str(number)) for at in range(size)])
-                store.put("s", "number", str(number))
+            for n in range(150):
+                store.write(SOURCE, [a_bar(60 * k, price=str(n)) for k in range(20)])
         finally:
             done.set()
 
-    def read() -> int:
-        looks = last = 0
-        while True:
-            ended = done.is_set()
-            known = int(store.get("s", "number") or 0)
-            found = store.read("s", "BTCUSDT", MINUTE, count=100)
-            prices = {one.close for one in found}
-            assert len(found) in (0, size)
-            assert len(prices) <= 1, "a batch is half there"
-            number = int(prices.pop()) if prices else 0
-            assert number >= max(last, known)
-            last = number
-            looks += 1
-            if ended:
-                assert last == batches
-                return looks
+    def read() -> None:
+        latest = Decimal(-1)
+        while not done.is_set():
+            bars = store.read(SOURCE, "GOLD", MINUTE, count=20)
+            prices = {bar.close for bar in bars}
+            if len(prices) > 1 or len(bars) not in (0, 20) or (prices and min(prices) < latest):
+                wrong.append(prices)
+            latest = max(prices, default=latest)
+            store.put(SOURCE, "seen", str(latest))
 
-    with ThreadPoolExecutor(3) as pool:
-        readers = [pool.submit(read) for _ in range(2)]
-        pool.submit(write).result(60)
-        assert all(reader.result(60) > 1 for reader in readers)
+    threads = [threading.Thread(target=run) for run in (write, read, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert done.is_set()
+    assert wrong == []
+    assert store.read(SOURCE, "GOLD", MINUTE, count=1) == [a_bar(60 * 19, price="149")]
 
 
-def test_two_threads_write_at_once(store: KlineStore) -> None:
-    def write(code: str) -> None:
-        for at in range(50):
-            store.write("s", [bar(at * 60, code=code), bar(at * 60, code=f"{code}{at}")])
+def test_what_a_write_has_left_the_next_read_sees(store: KlineStore) -> None:
+    for n in range(50):
+        store.write(SOURCE, [a_bar(60 * n)])
+        assert times(store.read(SOURCE, "GOLD", MINUTE, count=1)) == [60 * n]
 
-    with ThreadPoolExecutor(4) as pool:
-        for writing in [pool.submit(write, code) for code in ("A", "B", "C", "D")]:
-            writing.result(60)
-    for code in ("A", "B", "C", "D"):
-        assert times(store.read("s", code, MINUTE, count=100)) == [at * 60 for at in range(50)]
-        for at in range(50):
-            assert times(store.read("s", f"{code}{at}", MINUTE, count=9)) == [at * 60]
+
+decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [
+        Decimal(text)
+        for text in ("0", "-0", "0.00", "0E+3", "1E+9", "9.5E-7", "100", "1.50", "1E-12", "9" * 80)
+    ]
+)
+whole = st.integers(-(2**63), 2**63 - 1)
+any_bar = st.builds(
+    Kline,
+    code=st.text(st.characters(exclude_categories=["Cs"])),
+    kline_type=st.sampled_from(KlineType),
+    time=whole,
+    open=decimals,
+    high=decimals,
+    low=decimals,
+    close=decimals,
+    volume=decimals,
+    turnover=decimals,
+    first=whole,
+    last=whole,
+    incomplete=st.booleans(),
+)
+
+
+def exactly(bar: Kline) -> tuple[object, ...]:
+    """A bar so that 1.5 differs from 1.50."""
+    return tuple(
+        value.as_tuple() if isinstance(value, Decimal) else value for value in msgspec.structs.astuple(bar)
+    )
+
+
+@given(st.lists(any_bar, max_size=5))
+def test_any_bar_comes_back_with_its_decimals_as_they_were(bars: list[Kline]) -> None:
+    with closing(in_memory(Path())) as store:
+        store.write(SOURCE, bars)
+        for bar in {(bar.code, bar.kline_type, bar.time): bar for bar in bars}.values():
+            (found,) = store.read(SOURCE, bar.code, bar.kline_type, count=1, end=bar.time)
+            assert exactly(found) == exactly(bar)
+            assert type(found.kline_type) is KlineType
+
+
+sources = st.sampled_from(["a", "b"])
+types = st.sampled_from([MINUTE, DAY])
+moments = st.integers(0, 12)
+few_bars = st.lists(
+    st.builds(a_bar, moments, st.sampled_from(["GOLD", "SILVER"]), types, st.integers(1, 99).map(str))
+)
+steps = st.one_of(
+    st.tuples(st.just("write"), sources, few_bars),
+    st.tuples(st.just("prune"), sources, types, moments),
+    st.tuples(st.just("read"), sources, types, moments, st.integers(0, 8)),
+    st.tuples(st.just("since"), sources, types, moments),
+)
+
+
+@given(st.lists(steps, max_size=12), st.integers(1, 4))
+def test_it_behaves_as_a_dict_would(todo: list[tuple[object, ...]], prune_step: int) -> None:
+    model: dict[tuple[str, KlineType, str, int], Kline] = {}
+
+    def kept(source: str, kline_type: KlineType) -> list[Kline]:
+        return [bar for (*key, _, _), bar in sorted(model.items()) if key == [source, kline_type]]
+
+    with pytest.MonkeyPatch.context() as patch, closing(in_memory(Path())) as store:
+        patch.setattr(sqlite_klines, "PRUNE_STEP", prune_step)
+        patch.setattr(sqlite_klines, "PAUSE", 0)
+        for step in todo:
+            match step:
+                case ("write", str(source), list(bars)):
+                    store.write(source, bars)
+                    model |= {(source, bar.kline_type, bar.code, bar.time): bar for bar in bars}
+                case ("prune", str(source), KlineType() as kline_type, int(before)):
+                    old = [bar for bar in kept(source, kline_type) if bar.time < before]
+                    assert store.prune(source, kline_type, before) == len(old)
+                    for bar in old:
+                        del model[source, kline_type, bar.code, bar.time]
+                case ("read", str(source), KlineType() as kline_type, int(end), int(count)):
+                    for code in ("GOLD", "SILVER"):
+                        of_code = [bar for bar in kept(source, kline_type) if bar.code == code]
+                        until = [bar for bar in of_code if bar.time <= end]
+                        latest = until[max(0, len(until) - count) :]
+                        assert store.read(source, code, kline_type, count=count, end=end) == latest
+                        assert store.read(source, code, kline_type, count=sys.maxsize) == of_code
+                        span = (of_code[0].time, of_code[-1].time) if of_code else None
+                        assert store.span(source, code, kline_type) == span
+                case ("since", str(source), KlineType() as kline_type, int(since)):
+                    after = [bar for bar in kept(source, kline_type) if bar.time >= since]
+                    assert list(store.bars_since(source, kline_type, since)) == after
+                case _:
+                    raise AssertionError(step)

@@ -91,7 +91,7 @@ class Hub:
         """Replaces the client's list of that kind.
 
         Returns the frames to send first: the last event of what was not in the list before, under
-        whatever depth.
+        whatever depth; of bars there is none, see `repeat`.
         """
         self.flush()
         membership = self._members.get(client)
@@ -104,9 +104,17 @@ class Hub:
             for want in wants
         ]
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
-        if not self._snapshots:
+        if not self._snapshots or kind is Kind.KLINE:  # the last push of a bar may be long out of date
             return b""
         return b"".join(view.snapshot() for view in asked if (view.name, view.topic.kline_type) not in before)
+
+    def repeat(self, client: Client, kind: Kind, want: Want) -> None:
+        """Sends a client the last event of what it is subscribed to once more."""
+        view = self.topic(kind, want.instrument, want.kline_type).views.get((want.name, want.levels))
+        membership = self._members.get(client)
+        if view is not None and membership is not None and view in membership.lane.views:
+            self.flush()
+            client.push(view.snapshot())
 
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""

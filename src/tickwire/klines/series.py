@@ -157,8 +157,7 @@ class Series:
                 whole = parts[0].copy(opened, self._grid.end(kline_type, opened))
                 for part in parts[1:]:
                     whole.merge(part)
-                self._larger[kline_type] = whole
-        self._larger_end = min((bar.end for bar in self._larger.values()), default=0)
+                self._put_larger(kline_type, whole)
         for kline_type, bars in stored.items():
             before = self._grid.open_time(kline_type, self._newest)
             ended = (self._reopened(bar, kline_type) for bar in bars if bar.time < before)
@@ -238,6 +237,7 @@ class Series:
         out.append(Closed(bar.kline(self._code, kline_type, bar.time)))
 
     def _put_larger(self, kline_type: KlineType, bar: OpenBar) -> None:
+        bar.incomplete = bar.incomplete or self._was_down(bar)
         self._larger[kline_type] = bar
         self._larger_end = min(self._larger_end or bar.end, bar.end)
 
@@ -253,13 +253,16 @@ class Series:
 
     def _bar(self, kline_type: KlineType, opened: int, trade: Trade, turnover: Decimal) -> OpenBar:
         bar = OpenBar(opened, self._grid.end(kline_type, opened), trade, turnover)
-        bar.incomplete = opened < self._down[1] and bar.end > self._down[0]
+        bar.incomplete = self._was_down(bar)
         return bar
+
+    def _was_down(self, bar: OpenBar) -> bool:
+        """Whether the source was down during a part of the bar."""
+        return bar.time < self._down[1] and bar.end > self._down[0]
 
     def _reopened(self, kline: Kline, kline_type: KlineType) -> OpenBar:
         bar = OpenBar.of(kline, kline.time, self._grid.end(kline_type, kline.time))
-        if kline_type is MINUTE and bar.end > self._down[0]:
-            bar.incomplete = True
+        bar.incomplete = bar.incomplete or self._was_down(bar)
         return bar
 
 

@@ -2,6 +2,7 @@
 
 from .catalogue import load_catalogue
 from .epoch import EpochFile
-from .klines import KlineStore, SqliteKlineStore, past_note
+from .kline_store import KlineStore, past_note
+from .sqlite_klines import SqliteKlineStore
 
 __all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "load_catalogue", "past_note"]

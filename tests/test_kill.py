@@ -1,0 +1,184 @@
+"""kill -9 at random moments, and what is left: the real program as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from websockets.asyncio.client import connect
+
+from .serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Program, program
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+
+KILLS = 20
+START = 1756679400  # 2025-08-31, a Sunday, 22:30 UTC: a day, a week and a month end on the way
+HOURS = 5
+LINES = 20_000
+SPEED = 12_000
+"""Five hours in a second and a half."""
+CODES = {"BTCUSDT": 2, "GOLD": 2, "EURUSD": 5, "AAPL.US": 2, "700.HK": 1, "000001.SH": 2}
+"""Codes and the decimals of their prices."""
+
+
+def write_recording(path: Path, dice: random.Random) -> None:
+    """Trades in bursts and with gaps; many share a millisecond."""
+    moments = sorted(dice.choices(range(START * 1000, (START + HOURS * 3600) * 1000, 100), k=LINES))
+    price = {code: 10_000 + n for n, code in enumerate(CODES)}
+    lines = ["code,tick_time_ms,price,volume\n"]
+    for moment in moments:
+        code = dice.choice([*CODES, "BTCUSDT", "BTCUSDT"])
+        if code in ("EURUSD", "700.HK") and moment // 60_000 % 7 < 5:
+            continue  # they rest for minutes
+        price[code] += dice.randrange(-9, 10)
+        shown = Decimal(price[code]).scaleb(-CODES[code])
+        volume = f"0.{dice.randrange(1, 99999):05}" if code == "BTCUSDT" else dice.randrange(0, 500)
+        lines.append(f"{code},{moment},{shown},{volume}\n")
+    path.write_text("".join(lines))
+
+
+def replay(folder: Path, recording: Path) -> contextlib.AbstractAsyncContextManager[Program]:
+    return program(
+        folder, "--source", "replay", "--file", str(recording), "--speed", str(SPEED), "--keep-bars"
+    )
+
+
+async def bars(client: httpx.AsyncClient, url: str, code: str, kline_type: int) -> list[dict[str, str]]:
+    """All bars of a type, page by page."""
+    base = STOCK_HTTP if "." in code else OTHER_HTTP
+    found: list[dict[str, str]] = []
+    end = 0
+    while True:
+        data = {
+            "code": code,
+            "kline_type": kline_type,
+            "query_kline_num": 500,
+            "kline_timestamp_end": end,
+        }
+        query = msgspec.json.encode({"data": data}).decode()
+        response = await client.get(f"{url}{base}/kline", params={"token": "t", "query": query})
+        page: list[dict[str, str]] = response.json()["data"]["kline_list"]
+        found = page + found
+        if len(page) < 500:
+            return found
+        end = int(page[0]["timestamp"]) - 1
+
+
+async def ended(running: Program) -> dict[tuple[str, int], list[dict[str, str]]]:
+    """All bars of all codes and types once the recording has ended."""
+    async with asyncio.timeout(30), httpx.AsyncClient(timeout=10) as client:
+        while "source ended" not in running.log:
+            await client.get(f"{running.url}/readyz")
+        return {
+            (code, kline_type): await bars(client, running.url, code, kline_type)
+            for code in CODES
+            for kline_type in range(1, 11)
+        }
+
+
+async def test_a_replay_killed_twenty_times_gives_the_bars_of_one_run(tmp_path: Path) -> None:
+    dice = random.Random(20)
+    recording, killed, whole = tmp_path / "recording.csv", tmp_path / "killed", tmp_path / "whole"
+    write_recording(recording, dice)
+    killed.mkdir()
+    whole.mkdir()
+    length = HOURS * 3600 / SPEED
+    midway = recovered = 0
+    for _ in range(KILLS):
+        async with replay(killed, recording) as running:
+            await asyncio.sleep(dice.uniform(0.1, 0.9 * length))  # the moment of the kill
+            status, _ = await running.end(signal.SIGKILL)
+            assert status == -signal.SIGKILL
+            midway += "source ended" not in running.log
+            recovered += "bars recovered" in running.log
+            assert "Traceback" not in running.log
+    assert min(midway, recovered) > KILLS / 2, "most kills must come after a write and before the end"
+    async with replay(killed, recording) as running:
+        found = await ended(running)
+        assert "bars recovered" in running.log
+    async with replay(whole, recording) as running:
+        expected = await ended(running)
+        assert "bars recovered" not in running.log
+    assert len(expected["BTCUSDT", 1]) > 250
+    assert [len(expected["BTCUSDT", kline_type]) for kline_type in (8, 9, 10)] == [2, 2, 2]
+    for key, one in expected.items():
+        assert found[key] == one, key
+
+
+class Trades:
+    """What a client sees of trades until its connection is gone."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, Decimal]] = []
+        """Arrival and volume of each."""
+
+    async def watch(self, link: Link) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                data = (await link.push())["data"]
+                self.seen.append((time.time(), Decimal(data["volume"])))
+
+    def volume(self, until: float) -> Decimal:
+        return sum((volume for at, volume in self.seen if at <= until), Decimal(0))
+
+
+async def minutes_since(url: str, since: int) -> Decimal:
+    """The volume of all minute bars from that second on."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        found = await bars(client, url, "BTCUSDT", 1)
+    return sum((Decimal(bar["volume"]) for bar in found if int(bar["timestamp"]) >= since), Decimal(0))
+
+
+async def test_a_killed_simulator_lacks_the_last_second_at_most(tmp_path: Path) -> None:
+    began = int(time.time()) // 60 * 60
+    trades, later = Trades(), Trades()
+    options: dict[str, Any] = {"ping_interval": None, "compression": None}
+    async with program(tmp_path, "--codes", "BTCUSDT", "--rate", "50") as running:
+        async with connect(running.url.replace("http", "ws", 1) + OTHER_WS + "?token=t", **options) as ws:
+            link = Link(ws)
+            await link.subscribe(TRADE, "BTCUSDT")
+            watching = asyncio.create_task(trades.watch(link))
+            before = await minutes_since(running.url, began)
+            async with asyncio.timeout(20):
+                while len(trades.seen) < 150:
+                    await minutes_since(running.url, began)
+            killed_at = time.time()
+            await running.end(signal.SIGKILL)
+            await watching  # what was under way when it was killed has come
+        assert "bars recovered" not in running.log
+    least, most = trades.volume(killed_at - 1), before + trades.volume(killed_at + 60)
+    assert 0 < least < trades.volume(killed_at)
+    # It goes on with a step in a thousand seconds: what comes with the start is all that comes.
+    async with program(tmp_path, "--codes", "BTCUSDT", "--rate", "0.001") as running:
+        assert "bars recovered" in running.log
+        async with connect(running.url.replace("http", "ws", 1) + OTHER_WS + "?token=t", **options) as ws:
+            link = Link(ws)
+            await link.subscribe(TRADE, "BTCUSDT")
+            first = (await link.push())["data"]
+            later.seen.append((0, Decimal(first["volume"])))
+            kept = await minutes_since(running.url, began) - later.volume(1)
+            assert least <= kept <= most
+            await link.ask(22006, {"cancel_type": 0})
+            both = [{"code": "BTCUSDT", "kline_type": kline_type} for kline_type in (1, 8)]
+            await link.ask(28004, {"symbol_list": both})
+            pushed: dict[int, dict[str, Any]] = {}
+            while pushed.keys() != {1, 8}:
+                data = (await link.push())["data"]
+                pushed[data["kline_type"]] = data
+            assert pushed[8]["incomplete"] == 1
+            if int(pushed[1]["timestamp"]) <= killed_at:
+                assert pushed[1]["incomplete"] == 1
+        line = next(line for line in running.log.splitlines() if "bars recovered" in line)
+        assert "source=simulator" in line
+        kept_until = int(line.partition("kept_until=")[2].split()[0])
+        assert killed_at - 2 <= kept_until <= killed_at
