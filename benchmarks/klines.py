@@ -2,8 +2,9 @@
 
     python benchmarks/klines.py [--only a,b] [--rounds 3]
 
-Prints Markdown tables. The server, or the state, runs on one core and the load generator on another. Judge
-by the ratios of one run. Needs Linux and a C compiler.
+Prints Markdown tables. The server, or the state, runs on one core and the load generator on another.
+Judge by the ratios of one run, and where a CPU is well below 1 by those per CPU: other work took the
+core. Needs Linux and a C compiler.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -58,6 +60,9 @@ TURN = 1000
 """Ticks between two turns of the event loop, as in a replay."""
 CONNECTIONS = 64
 MIB = 2**20
+
+Result: TypeAlias = dict[str, float | None]
+"""What a load generator measures."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +141,19 @@ class Sum:
 
 def bare(ticks: Ticks) -> float:
     sums = {one.code: Sum() for one in ticks.instruments}
-    began = time.perf_counter()
+    began = time.process_time()
     for trade in ticks.trades:
         held = sums[trade.code]
         held.volume = EXACT.add(held.volume, trade.volume)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def through_series(ticks: Ticks) -> float:
     series = {one.code: Series(one) for one in ticks.instruments}
-    began = time.perf_counter()
+    began = time.process_time()
     for trade, turnover in zip(ticks.trades, ticks.turnovers, strict=True):
         series[trade.code].add(trade, turnover)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def through_bars(ticks: Ticks) -> float:
@@ -165,8 +170,7 @@ async def _through_bars(ticks: Ticks, bars: Bars) -> float:
         bars.add(catalogue[trade.code], trade, turnover)  # which looks for what the store has of it
     keeping = asyncio.create_task(bars.keep())
     await asyncio.sleep(0)
-    began = time.perf_counter()
-    advance = began + ADVANCE_EVERY
+    began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
     for start in range(CODES, len(ticks.trades), TURN):
         part = slice(start, start + TURN)
         for trade, turnover in zip(ticks.trades[part], ticks.turnovers[part], strict=True):
@@ -175,7 +179,7 @@ async def _through_bars(ticks: Ticks, bars: Bars) -> float:
         if time.perf_counter() >= advance:
             bars.advance(trade.time)
             advance += ADVANCE_EVERY
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     keeping.cancel()
     await bars.close()
     return spent
@@ -189,8 +193,8 @@ WAYS: list[tuple[str, Callable[[Ticks], float]]] = [
 
 
 def state(options: Options) -> None:
-    print(f"{STATE}. Ticks/s through the bars of all types, {CODES} codes; the target is {spaced(RATE)}\n")
-    print("| ticks per code and minute | way | ticks/s | of the bare loop |")
+    print(f"{STATE}. Ticks through the bars of all types, {CODES} codes; the target is {spaced(RATE)}\n")
+    print("| ticks per code and minute | way | ticks per second of CPU | of the bare loop |")
     print("|--:|---|--:|--:|")
     codes, count = instruments(), max(10 * CODES, int(options.seconds * RATE))
     for per_minute in (RATE * 60 // CODES, 100):
@@ -227,7 +231,7 @@ def size_of_answer(port: int, question: Question) -> int:
     raise NotMeasured(f"{question.title}: the server has not so many")
 
 
-def ask(port: int, pid: int, path: str, options: Options) -> dict[str, float | None]:
+def ask(port: int, pid: int, path: str, options: Options) -> Result:
     arguments = {
         "port": port,
         "server-pid": pid,
@@ -243,53 +247,56 @@ def ask(port: int, pid: int, path: str, options: Options) -> dict[str, float | N
     return result
 
 
-def http_round(options: Options) -> dict[str, dict[str, float | None]]:
-    """What each question gives of us, and of bare uvicorn with bodies of the same sizes."""
-    found: dict[str, dict[str, float | None]] = {}
-    sizes: dict[str, int] = {}
+def http_round(question: Question, options: Options) -> tuple[Result, Result]:
+    """What the question gives of us, and of bare uvicorn with a body of the same size right after it."""
     with tempfile.TemporaryDirectory() as folder, running(serve(folder)) as (port, pid):
-        for question in QUESTIONS:
-            sizes[question.title] = size_of_answer(port, question)
-            found[question.title] = ask(port, pid, question.query, options)
-    for question in QUESTIONS:
-        size = sizes[question.title]
-        bare_asgi = [sys.executable, str(HERE / "bare_asgi.py"), f"--bytes={size}"]
-        with running(bare_asgi) as (port, pid):
-            limit = ask(port, pid, question.query, options)
-        ours = found[question.title]
-        ours["ratio"] = (ours["requests_per_s"] or 0) / (limit["requests_per_s"] or 1)
-        found[f"bare uvicorn, {spaced(size)} bytes"] = limit
-    return found
+        size = size_of_answer(port, question)
+        ours = ask(port, pid, question.query, options)
+    with running([sys.executable, str(HERE / "bare_asgi.py"), f"--bytes={size}"]) as (port, pid):
+        limit = ask(port, pid, question.query, options)
+    ours["ratio"] = (ours["requests_per_s"] or 0) / (limit["requests_per_s"] or 1)
+    ours["cpu_ratio"] = per_cpu(ours) / per_cpu(limit)
+    limit["bytes"] = size
+    return ours, limit
+
+
+def per_cpu(result: Result) -> float:
+    """Requests in a second of the server's CPU: what others take of the core does not count."""
+    return (result["requests_per_s"] or 0) / (result["server_cpu"] or 1)
 
 
 def http(options: Options) -> None:
     print(f"{HTTP}. Requests over HTTP, {CONNECTIONS} connections\n")
-    rounds = []
-    for number in range(options.rounds):
-        print(f"{HTTP} round {number + 1}", file=sys.stderr)
+    heads = (
+        "requests/s | of bare uvicorn | the same per CPU | target | p50 ms | p99 ms | server CPU | load CPU"
+    )
+    print(f"| | {heads} |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for question in QUESTIONS:
+        rounds = []
         try:
-            rounds.append(http_round(options))
+            for number in range(options.rounds):
+                print(f"{HTTP} {question.title}, round {number + 1}", file=sys.stderr)
+                rounds.append(http_round(question, options))
         except (NotMeasured, OSError) as problem:
-            print(f"not measured: {problem}\n", flush=True)
-            return
-    print("| question | requests/s | of bare uvicorn | target | p50 ms | p99 ms | server CPU | load CPU |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    ours = {question.title: question for question in QUESTIONS}
-    limits = [title for title in rounds[0] if title not in ours]
-    for title, limit in zip(ours, limits, strict=True):
-        for name in (title, limit):
-            print(row(name, [one[name] for one in rounds if name in one], ours.get(name)))
+            print(f"| {question.title} | not measured: {str(problem).replace('|', '/')} | | | | | | | |")
+            continue
+        target = f"≥ {question.target}" if question.target else "-"
+        size = spaced(rounds[0][1]["bytes"] or 0)
+        print(row(question.title, [ours for ours, _ in rounds], target))
+        print(row(f"bare uvicorn, {size} bytes", [limit for _, limit in rounds], "-"))
     print(flush=True)
 
 
-def row(name: str, results: Sequence[dict[str, float | None]], question: Question | None) -> str:
-    def figure(key: str) -> float:
-        return middle(one[key] for one in results) or 0
+def row(name: str, results: Sequence[Result], target: str) -> str:
+    def figure(key: str, digits: int = 2) -> str:
+        value = middle(one.get(key) for one in results)
+        return "-" if value is None else f"{value:.{digits}f}"
 
-    target = f"≥ {question.target}" if question and question.target else "-"
-    cells = [name, spaced(figure("requests_per_s")), f"{figure('ratio'):.2f}" if question else "-", target]
-    cells += [f"{figure(key):.2f}" for key in ("p50_ms", "p99_ms", "server_cpu", "load_cpu")]
-    return f"| {' | '.join(cells)} |"
+    rate = spaced(middle(one["requests_per_s"] for one in results) or 0)
+    times = [figure(key, 1) for key in ("p50_ms", "p99_ms")]
+    cells = [name, rate, figure("ratio"), figure("cpu_ratio"), target, *times]
+    return f"| {' | '.join([*cells, figure('server_cpu'), figure('load_cpu')])} |"
 
 
 # c. Memory.
@@ -310,7 +317,7 @@ def memory(options: Options) -> None:
         print(f"`tickwire serve --codes all`: not measured: {problem}")
     print(f"{MEMORY} series", file=sys.stderr)
     minutes = min(1440, int(288 * options.seconds))
-    hour, day = bytes_per_code(instruments(), min(60, minutes), minutes)
+    hour, day = bytes_per_code(instruments(), [min(60, minutes), minutes])
     print(
         f"`Series`, {CODES} codes with a trade a minute: {hour:,.0f} bytes per code after an hour, "
         f"{day:,.0f} after {minutes / 60:.1f} hours",
@@ -318,22 +325,23 @@ def memory(options: Options) -> None:
     )
 
 
-def bytes_per_code(codes: list[Instrument], *minutes: int) -> list[float]:
-    """What the state of a code takes after so many minutes of trades, each a new one."""
-    price, found = 440_000, []
+def bytes_per_code(codes: list[Instrument], minutes: list[int]) -> list[float]:
+    """What the state of a code takes after so many minutes, ascending, with a trade in each."""
+    price, done, found = 440_000, 0, []
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     series = [(Series(one), one.code) for one in codes]
-    for minute in range(1, max(minutes) + 1):
-        at = (MIDNIGHT + 60 * minute) * 1000
-        for one, code in series:
-            price += 1
-            one.add(Trade(code, at, Decimal(price), Decimal(minute)), Decimal(price * minute))
-        if minute in minutes:
-            gc.collect()
-            found.append((tracemalloc.get_traced_memory()[0] - before) / len(codes))
+    for until in minutes:
+        for minute in range(done + 1, until + 1):
+            at = (MIDNIGHT + 60 * minute) * 1000
+            for one, code in series:
+                price += 1
+                one.add(Trade(code, at, Decimal(price), Decimal(minute)), Decimal(price * minute))
+        done = until
+        gc.collect()
+        found.append((tracemalloc.get_traced_memory()[0] - before) / len(codes))
     tracemalloc.stop()
-    return [found[sorted(set(minutes)).index(one)] for one in minutes]
+    return found
 
 
 def main() -> None:

@@ -267,6 +267,7 @@ async def serving(
         catalogue = load_catalogue(made.instruments)
         engine = assemble(made, catalogue, feed, clock)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()
     server = Server(engine, started.set)
     running = asyncio.create_task(server.run_engine([listener]))

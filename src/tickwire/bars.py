@@ -19,7 +19,8 @@ from .store import KlineStore, past_note
 WRITE_EVERY = 0.5
 """Seconds between batches to the store; with the time that a batch takes, less than a second is at risk."""
 RESTORED = 40
-"""Bars of each type that a series is restored from: enough for the days of a month."""
+"""Bars of each type that a series is restored from, beside those that a late trade may revise: enough for the
+days of a month."""
 ALIVE = "alive"
 """The note that says until when bars were kept, in seconds since the epoch."""
 
@@ -205,10 +206,11 @@ class Bars:
     def _open(self, instrument: Instrument) -> Series:
         """The series of an instrument, restored from the store."""
         series = self._series[instrument.code] = Series(instrument, self._rules, self._down)
+        count = RESTORED + self._rules.late_window // 60_000  # and the minutes that may be revised
         stored = {
             kline_type: bars
             for kline_type in KlineType
-            if (bars := self._store.read(self._source, instrument.code, kline_type, count=RESTORED))
+            if (bars := self._store.read(self._source, instrument.code, kline_type, count=count))
         }
         series.restore(stored, again=self._repeats)
         return series

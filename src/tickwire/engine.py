@@ -144,7 +144,8 @@ class Engine:
             case Subscribe(kind, wants):
                 self.source.want([want.instrument.code for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
-                    task = asyncio.create_task(self._show_bars(client, wants))
+                    fresh = [want for want in wants if self.hub.view(client, kind, want) is None]
+                    task = asyncio.create_task(self._show_bars(client, fresh))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                 return self.hub.subscribe(client, kind, wants)

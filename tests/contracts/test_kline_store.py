@@ -127,8 +127,8 @@ def test_a_bar_takes_the_place_of_the_one_of_its_key(store: KlineStore) -> None:
 
 
 def test_of_two_in_a_batch_the_later_stays(store: KlineStore) -> None:
-    store.write(SOURCE, [a_bar(60, price="1"), a_bar(0), a_bar(60, price="2")])
-    assert store.read(SOURCE, "GOLD", MINUTE, count=1) == [a_bar(60, price="2")]
+    store.write(SOURCE, [a_bar(60, price="2"), a_bar(0), a_bar(60, price="1")])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=1) == [a_bar(60, price="1")]
 
 
 def test_all_of_a_batch_or_none(store: KlineStore) -> None:
@@ -192,6 +192,15 @@ def test_notes_are_kept_by_source_and_name(store: KlineStore) -> None:
     store.put(SOURCE, "past:黄金", "made\n'\"")
     assert store.get(SOURCE, "alive") == "2"
     assert store.get(SOURCE, "past:黄金") == "made\n'\""
+
+
+def test_notes_come_with_their_batch_or_not_at_all(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60)], {"alive": "61", "past:GOLD": "made"})
+    with pytest.raises(OverflowError):
+        store.write(SOURCE, [a_bar(2**63)], {"alive": "99"})
+    store.write(SOURCE, [], {"past:GOLD": "imported"})
+    assert store.get(SOURCE, "alive") == "61"
+    assert store.get(SOURCE, "past:GOLD") == "imported"
 
 
 @pytest.mark.parametrize("code", ["", "700.HK", "黄金", "'; DROP TABLE kline; --", "a\0b", "%", "gold"])

@@ -244,12 +244,6 @@ def few(*trades: tuple[int, int, int]) -> Stream:
     return Stream(CATALOGUE["BTCUSDT"], [Arrival(one.time, one) for one in made])
 
 
-def test_trades_of_one_millisecond_keep_the_order_of_their_numbers_over_a_restart() -> None:
-    stream = few((0, 5, 10), (90_000, 7, 20), (90_000, 6, 30))
-    assert bars_of(stream) == oracle(stream)
-    assert unmarked(with_restarts(stream, [2], clock=False)) == oracle(stream)
-
-
 def test_a_late_trade_of_a_recording_that_begins_anew_finds_its_minute() -> None:
     stream = few((1_000, 0, 7), (70_000, 0, 6), (50_000, 0, 5))
     assert bars_of(stream) == oracle(stream)

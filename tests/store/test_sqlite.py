@@ -324,10 +324,19 @@ def test_a_series_without_a_name_is_refused(path: Path) -> None:
 def test_a_read_does_not_wait_for_a_write(path: Path) -> None:
     with closing(SqliteKlineStore(path)) as store:
         store.write(SOURCE, [a_bar(60)])
+        seen: list[object] = []
+
+        def read() -> None:
+            seen.extend(store.read(SOURCE, "GOLD", MINUTE, count=9))
+            seen.append(store.get(SOURCE, "alive"))
+
+        reading = threading.Thread(target=read)
         with store._writing, transaction(store._writer):
             store._writer.execute("DELETE FROM kline")
-            assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
-            assert store.get(SOURCE, "alive") is None
+            reading.start()
+            reading.join(10)
+            assert seen == [a_bar(60), None]
+        reading.join(10)
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == []
 
 

@@ -108,11 +108,15 @@ class Hub:
             return b""
         return b"".join(view.snapshot() for view in asked if (view.name, view.topic.kline_type) not in before)
 
-    def repeat(self, client: Client, kind: Kind, want: Want) -> None:
-        """Sends a client the last event of what it is subscribed to once more."""
+    def view(self, client: Client, kind: Kind, want: Want) -> View | None:
+        """What the client receives of that, if it is subscribed to it."""
         view = self.topic(kind, want.instrument, want.kline_type).views.get((want.name, want.levels))
         membership = self._members.get(client)
-        if view is not None and membership is not None and view in membership.lane.views:
+        return view if view is not None and membership and view in membership.lane.views else None
+
+    def repeat(self, client: Client, kind: Kind, want: Want) -> None:
+        """Sends a client the last event of what it is subscribed to once more."""
+        if (view := self.view(client, kind, want)) is not None:
             self.flush()
             client.push(view.snapshot())
 

@@ -43,7 +43,11 @@ class OpenBar:
 
     @classmethod
     def of(cls, kline: Kline, time: int, end: int) -> Self:
-        """A bar that holds what another one holds."""
+        """A bar that holds what another one holds.
+
+        A bar at rest does not know the numbers of its first and last trade: among trades of the same
+        millisecond, those that come now count as later.
+        """
         bar = cls.__new__(cls)
         bar.time, bar.end = time, end
         bar.open, bar.high, bar.low, bar.close = kline.open, kline.high, kline.low, kline.close

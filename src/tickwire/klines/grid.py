@@ -27,14 +27,6 @@ DAYS_BEYOND = {
     KlineType.MONTH: timedelta(days=31),
 }
 """From the open time of a bar this far, and it is another one."""
-STOCKS_LACK = (KlineType.HOURS_2, KlineType.HOURS_4)
-"""Types that the vendor has not for stocks."""
-DAYS_BEYOND = {
-    KlineType.DAY: timedelta(days=1),
-    KlineType.WEEK: timedelta(days=7),
-    KlineType.MONTH: timedelta(days=31),
-}
-"""From the open time of a bar this far, and it is another one."""
 EXCHANGES = {Market.US_STOCK: "XNYS", Market.HK_STOCK: "XHKG", Market.CN_STOCK: "XSHG"}
 """Calendars of stocks whose instrument names none."""
 HONG_KONG, HK_OFFSET = "XHKG", 8 * 3600

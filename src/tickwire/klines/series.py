@@ -55,6 +55,7 @@ class Series:
     """
 
     __slots__ = (
+        "_closed_until",
         "_code",
         "_down",
         "_ended",
@@ -82,6 +83,7 @@ class Series:
         self._larger: dict[KlineType, OpenBar] = {}
         self._larger_end = 0  # the earliest end of them
         self._ended: dict[tuple[KlineType, int], OpenBar] = {}  # what a late trade may still revise
+        self._closed_until = 0  # what ended by then, in seconds, the clock has closed
         self._latest = 0  # the latest time known, in milliseconds
         self._passed_over = 0  # trades before it were counted in an earlier run
         self.late = 0
@@ -94,7 +96,7 @@ class Series:
             minute.add(trade, turnover)
             return NOTHING
         opened = self._grid.open_time(MINUTE, trade.time // 1000)
-        if opened <= self._newest:
+        if opened <= self._newest or self._grid.end(MINUTE, opened) <= self._closed_until:
             return NOTHING if trade.time < self._passed_over else self._revise(trade, turnover)
         out: list[Closed] = []
         if minute is not None:
@@ -109,6 +111,7 @@ class Series:
         self._latest = max(self._latest, now)
         out: list[Closed] = []
         seconds = (now - self._rules.close_delay) // 1000
+        self._closed_until = max(self._closed_until, seconds)
         if self._minute is not None and self._minute.end <= seconds:
             self._close_minute(self._minute, out)
         if self._minute is None:
@@ -124,20 +127,23 @@ class Series:
         bar = larger or minute
         if bar is None or (kline_type is not MINUTE and kline_type not in self._grid.types):
             return None
-        opened = bar.time if larger else self._grid.open_time(kline_type, bar.time)
-        return bar.kline(self._code, kline_type, opened)
+        if larger is None and kline_type is not MINUTE:
+            bar = self._begun(kline_type, bar)
+        return bar.kline(self._code, kline_type, bar.time)
 
     def restore(self, stored: Mapping[KlineType, Sequence[Kline]], *, again: bool = False) -> None:
         """Goes on from the last bars of an earlier run, by type and ascending.
 
         The last minute is taken up as if it had not closed; the larger bars around it are rolled up from
         the closed smaller ones. With `again` the stream begins from its start once more: what lies before
-        the last minute is passed over, and that minute is made anew.
+        what no late trade can change any more is passed over, and the minutes after it are made anew.
         """
         if not (minutes := stored.get(MINUTE)):
             return
         self._newest = minutes[-1].time
-        if again:
+        if again:  # a trade that comes later than the last one that was stored may be a late one
+            latest = (minutes[-1].last - self._rules.late_window) // 1000
+            self._newest = min(self._newest, self._grid.open_time(MINUTE, latest))
             self._passed_over = self._newest * 1000
         else:
             self._minute = self._reopened(minutes[-1], MINUTE)
@@ -154,7 +160,7 @@ class Series:
             if (open_part := self._larger.get(smaller_type)) is not None:
                 parts.append(open_part)
             if parts:
-                whole = parts[0].copy(opened, self._grid.end(kline_type, opened))
+                whole = self._begun(kline_type, parts[0])
                 for part in parts[1:]:
                     whole.merge(part)
                 self._put_larger(kline_type, whole)
@@ -201,7 +207,7 @@ class Series:
                 out.append(Closed(ended.kline(self._code, kline_type, opened), revised=True))
             else:
                 bar = self._bar(kline_type, opened, trade, turnover)
-                if kline_type is not MINUTE and bar.end > self._newest:
+                if kline_type is not MINUTE and bar.end > max(self._newest, self._closed_until):
                     self._put_larger(kline_type, bar)
                 else:
                     self._ended[kline_type, opened] = bar
@@ -217,8 +223,7 @@ class Series:
             if larger is not None:
                 larger.merge(minute)
             else:
-                opened = self._grid.open_time(kline_type, minute.time)
-                self._put_larger(kline_type, minute.copy(opened, self._grid.end(kline_type, opened)))
+                self._put_larger(kline_type, self._begun(kline_type, minute))
         self._forget()
 
     def _close_larger(self, seconds: int, out: list[Closed]) -> None:
@@ -237,7 +242,6 @@ class Series:
         out.append(Closed(bar.kline(self._code, kline_type, bar.time)))
 
     def _put_larger(self, kline_type: KlineType, bar: OpenBar) -> None:
-        bar.incomplete = bar.incomplete or self._was_down(bar)
         self._larger[kline_type] = bar
         self._larger_end = min(self._larger_end or bar.end, bar.end)
 
@@ -253,16 +257,23 @@ class Series:
 
     def _bar(self, kline_type: KlineType, opened: int, trade: Trade, turnover: Decimal) -> OpenBar:
         bar = OpenBar(opened, self._grid.end(kline_type, opened), trade, turnover)
-        bar.incomplete = self._was_down(bar)
+        bar.incomplete = self._was_down(kline_type, bar)
         return bar
 
-    def _was_down(self, bar: OpenBar) -> bool:
+    def _begun(self, kline_type: KlineType, part: OpenBar) -> OpenBar:
+        """A larger bar that begins with a smaller one."""
+        opened = self._grid.open_time(kline_type, part.time)
+        bar = part.copy(opened, self._grid.end(kline_type, opened))
+        bar.incomplete = bar.incomplete or self._was_down(kline_type, bar)
+        return bar
+
+    def _was_down(self, kline_type: KlineType, bar: OpenBar) -> bool:
         """Whether the source was down during a part of the bar."""
-        return bar.time < self._down[1] and bar.end > self._down[0]
+        return self._grid.begin(kline_type, bar.time) < self._down[1] and bar.end > self._down[0]
 
     def _reopened(self, kline: Kline, kline_type: KlineType) -> OpenBar:
         bar = OpenBar.of(kline, kline.time, self._grid.end(kline_type, kline.time))
-        bar.incomplete = bar.incomplete or self._was_down(bar)
+        bar.incomplete = bar.incomplete or self._was_down(kline_type, bar)
         return bar
 
 

@@ -129,7 +129,7 @@ def _addresses(settings: Settings) -> list[tuple[int, str]]:
 def _listen(settings: Settings) -> socket.socket:
     family, address = _addresses(settings)[0]
     try:
-        return socket.create_server((address, settings.port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((address, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."
@@ -139,6 +139,8 @@ def _listen(settings: Settings) -> socket.socket:
         raise StartError(
             f"Cannot listen on {address}, port {settings.port}: {error.strerror}. Choose another --host."
         ) from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio's own loop may not set it
+    return listener
 
 
 def _raise_descriptor_limit() -> None:
