@@ -267,9 +267,7 @@ def per_cpu(result: Result) -> float:
 
 def http(options: Options) -> None:
     print(f"{HTTP}. Requests over HTTP, {CONNECTIONS} connections\n")
-    heads = (
-        "requests/s | of bare uvicorn | the same per CPU | target | p50 ms | p99 ms | server CPU | load CPU"
-    )
+    heads = "requests/s | of bare uvicorn | per CPU | target | p50 ms | p99 ms | server CPU | load CPU"
     print(f"| | {heads} |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     for question in QUESTIONS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TypeAlias
@@ -87,6 +87,10 @@ class Bars:
         closed = [one for series in self._series.values() for one in series.advance(now)]
         self._waiting.put(one.kline for one in closed)
         return closed
+
+    def version(self, instrument: Instrument, kline_type: KlineType) -> int:
+        """A number that changes whenever a bar of that type closes, is revised, or is put before others."""
+        return self._waiting.changes[instrument.code, kline_type]
 
     def forming(self, instrument: Instrument, kline_type: KlineType) -> Kline | None:
         """The bar of that type that has not closed yet, if there is one."""
@@ -221,11 +225,14 @@ class Waiting:
 
     def __init__(self) -> None:
         self._bars: defaultdict[tuple[str, KlineType], dict[int, Kline]] = defaultdict(dict)
+        self.changes: Counter[tuple[str, KlineType]] = Counter()
+        """How many bars of a code and type have been put so far."""
 
     def put(self, bars: Iterable[Kline]) -> None:
         """Adds these, each in place of an older one of its time."""
         for bar in bars:
             self._bars[bar.code, bar.kline_type][bar.time] = bar
+            self.changes[bar.code, bar.kline_type] += 1
 
     def of(self, code: str, kline_type: KlineType) -> dict[int, Kline]:
         """Those of a code and type, by time."""

@@ -22,7 +22,6 @@ from .model import (
     Family,
     Instrument,
     Kind,
-    Kline,
     KlineState,
     KlineType,
     KlineUpdate,
@@ -179,21 +178,17 @@ class Engine:
         if waiting:
             await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
 
-    async def klines(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> list[Kline]:
-        """The latest `count` bars up to and including `end` (in seconds), ascending."""
+    async def prepare_bars(self, instrument: Instrument) -> None:
+        """Makes sure that an instrument has the bars that it can have: its first, and its past."""
         await self.begin([instrument])
         await self.bars.make_past(instrument, self.source.past)
-        return self.bars.read(instrument, kline_type, count=count, end=end)
 
     async def _show_bars(self, client: Client, wants: Sequence[Want]) -> None:
         """Sends the bars that are forming to a client that has just subscribed to them."""
         topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
         before = [topic.seq for topic in topics]
         for want, topic, seq in zip(wants, topics, before, strict=True):
-            await self.begin([want.instrument])
-            await self.bars.make_past(want.instrument, self.source.past)
+            await self.prepare_bars(want.instrument)
             self._push_forming(want.instrument, KlineType(want.kline_type))
             is_forming = self.bars.forming(want.instrument, KlineType(want.kline_type)) is not None
             if topic.seq == seq and is_forming:  # nothing new: others have it already

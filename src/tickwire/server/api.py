@@ -28,7 +28,6 @@ from ..wire import (
     Asked,
     BatchKlineList,
     BatchKlineQuery,
-    KlineBar,
     KlineGroup,
     KlineList,
     KlineQuery,
@@ -42,7 +41,6 @@ from ..wire import (
     book_entries,
     end_seconds,
     failure,
-    kline_bar,
     known,
     parameters,
     read_body,
@@ -52,6 +50,7 @@ from ..wire import (
     token_of,
     trade_entries,
 )
+from .pages import Pages
 
 log = structlog.get_logger()
 
@@ -79,6 +78,7 @@ class Api:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = Reader(engine.dialect.strict_protocol)
+        self._pages = Pages(engine)
         get, post = ("GET", "HEAD"), ("POST",)
         both = {
             "/trade-tick": Endpoint(get, SymbolList, self._trade_tick),
@@ -173,14 +173,13 @@ class Api:
             groups.append(KlineGroup(want.name, want.kline_type, bars))
         return BatchKlineList(groups)
 
-    async def _bars(self, want: Want, query: KlineQuery, most: int) -> list[KlineBar]:
-        bars = await self._engine.klines(
+    async def _bars(self, want: Want, query: KlineQuery, most: int) -> msgspec.Raw:
+        return await self._pages.answer(
             want.instrument,
             KlineType(query.kline_type),
             count=min(query.query_kline_num, most),
             end=end_seconds(query.kline_timestamp_end),
         )
-        return [kline_bar(want.instrument, bar) for bar in bars]
 
     async def _static_info(self, family: Family, data: SymbolList) -> StaticInfoList:
         wants = self._known(family, data.symbol_list)

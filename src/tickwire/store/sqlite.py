@@ -164,8 +164,10 @@ def _make_sure_of(path: Path) -> None:
 
 def _version(connection: sqlite3.Connection, name: str, migrations: Migrations) -> int:
     """The version of the schema. Raises StartError if it is newer than ours, or somebody else's."""
+    connection.execute("SAVEPOINT look")  # both in one view: another process may be making the tables
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.execute("RELEASE look")
     if (tables or version) and ("kline" not in tables or not version):
         raise StartError(f"{name} is another program's database. Move it away, or choose another --data-dir.")
     if version > len(migrations):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +30,10 @@ def base_of(path: str) -> str | None:
 
 def parameters(query_string: bytes) -> Parameters:
     """The first `token` and the first `query` of a URL's query string. `%20` and `+` both mean space."""
+    return _remembered(query_string) if len(query_string) <= 1024 else _parameters(query_string)
+
+
+def _parameters(query_string: bytes) -> Parameters:
     found: dict[bytes, str | None] = {}
     for part in query_string.split(b"&"):
         name, _, value = part.partition(b"=")
@@ -38,6 +43,9 @@ def parameters(query_string: bytes) -> Parameters:
             except UnicodeDecodeError:
                 found[name] = None
     return Parameters(found.get(b"token"), found.get(b"query"))
+
+
+_remembered = lru_cache(maxsize=1024)(_parameters)  # programs ask the same again and again
 
 
 def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, strict: bool) -> str | None:

@@ -175,7 +175,7 @@ class KlineList(msgspec.Struct):
 
     code: str
     kline_type: int
-    kline_list: list[KlineBar]
+    kline_list: list[KlineBar] | msgspec.Raw
 
 
 class KlineGroup(msgspec.Struct):
@@ -183,7 +183,7 @@ class KlineGroup(msgspec.Struct):
 
     code: str
     kline_type: int
-    kline_data: list[KlineBar]
+    kline_data: list[KlineBar] | msgspec.Raw
 
 
 class BatchKlineList(msgspec.Struct):
