@@ -250,3 +250,14 @@ def test_a_replay_without_a_file_is_refused() -> None:
 @pytest.mark.parametrize("source", [{}, {"source": "simulator"}])
 def test_a_file_without_a_replay_is_refused(source: dict[str, str]) -> None:
     assert "--source replay" in problem({"file": "a.csv"} | source)
+
+
+def test_retention_is_days_by_type() -> None:
+    assert load({"retention": "1=90, 8=3650"}).retention == {1: 90, 8: 3650}
+    assert load({}).retention == {}
+
+
+@pytest.mark.parametrize("text", ["1", "1=", "11=5", "0=5", "1=0", "1=-5", "x=5", "1=1.5"])
+def test_a_bad_retention_is_named(text: str) -> None:
+    with pytest.raises(SettingsError, match="--retention: "):
+        load({"retention": text})
