@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import structlog
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..engine import Engine
@@ -54,12 +52,14 @@ from .pages import Pages
 
 log = structlog.get_logger()
 
-CORS = {"Access-Control-Allow-Origin": "*"}
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-    "Access-Control-Allow-Headers": "authorization, content-type, token",
-    "Access-Control-Max-Age": "86400",
-}
+Header: TypeAlias = tuple[bytes, bytes]
+CORS: Header = (b"access-control-allow-origin", b"*")
+JSON: Header = (b"content-type", b"application/json")
+PREFLIGHT: list[Header] = [
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, content-type, token"),
+    (b"access-control-max-age", b"86400"),
+]
 MAX_BARS, MAX_BATCH_BARS = 500, 2
 """Bars of one answer of /kline, and of one group of /batch-kline."""
 
@@ -93,43 +93,45 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        request = Request(scope, receive)
-        if request.method == "OPTIONS":
-            response = Response(status_code=204, headers=PREFLIGHT)
+        if scope["method"] == "OPTIONS":
+            status, body, headers = 204, b"", PREFLIGHT
         else:
-            response = await self._answer(request)
-        response.headers.update(CORS)
-        await response(scope, receive, send)
+            status, body, headers = await self._answer(scope, receive)
+            headers = [*headers, JSON, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": [CORS, *headers]})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, request: Request) -> Response:
-        trace, allow = "", {}
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[Header]]:
+        trace = ""
+        headers: list[Header] = []
         try:
-            asked = parameters(request.scope["query_string"])
-            self._check_token(asked.token, request)
-            family, endpoint = self._endpoint(request.scope["path"])
-            if request.method not in endpoint.methods:
-                allow = {"Allow": ", ".join(endpoint.methods)}
+            asked = parameters(scope["query_string"])
+            self._check_token(asked.token, scope)
+            family, endpoint = self._endpoint(scope["path"])
+            if scope["method"] not in endpoint.methods:
+                headers = [(b"allow", ", ".join(endpoint.methods).encode())]
                 raise Refused(METHOD_INVALID)
-            if request.method == "POST":
-                query = read_body(await _body(request), self._reader)
+            if scope["method"] == "POST":
+                query = read_body(await _body(receive), self._reader)
             else:
                 query = read_query(asked.query, self._reader)
             trace = query.trace
             if query.refusal is not None:
                 raise Refused(query.refusal)
             data: Any = self._reader.data(query.data, endpoint.shape)
-            body, status = success(await endpoint.answer(family, data), trace), 200
+            return 200, success(await endpoint.answer(family, data), trace), headers
         except Refused as refused:
-            body, status = failure(refused.ret, trace), refused.ret.status
+            ret = refused.ret
         except msgspec.ValidationError:
-            body, status = failure(DATA_INVALID, trace), DATA_INVALID.status
+            ret = DATA_INVALID
         except StoreError as error:
-            log.error("a request cannot be answered", path=request.url.path, reason=str(error))
-            body, status = failure(SERVER_ERROR, trace), SERVER_ERROR.status
-        return Response(body, status, allow, "application/json")
+            log.error("a request cannot be answered", path=scope["path"], reason=str(error))
+            ret = SERVER_ERROR
+        return ret.status, failure(ret, trace), headers
 
-    def _check_token(self, url_token: str | None, request: Request) -> None:
-        token = token_of(url_token, request.headers.items(), strict=self._reader.strict)
+    def _check_token(self, url_token: str | None, scope: Scope) -> None:
+        headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        token = token_of(url_token, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
         if refusal := self._engine.refusal(token):
@@ -186,11 +188,14 @@ class Api:
         return StaticInfoList([static_entry(want.instrument) for want in wants])
 
 
-async def _body(request: Request) -> bytes:
+async def _body(receive: Receive) -> bytes:
     """The whole body. Raises Refused if it is too large, without reading on."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)  # a client that has gone sends no more
         if len(body) > MAX_MESSAGE:
             raise Refused(BODY_TOO_LARGE)
     return bytes(body)

@@ -33,9 +33,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head > MAX_HEAD:
             self._refuse()
             return
-        if self._in_head and self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
         super().data_received(data)
+        if self._in_head and self._head and self._deadline is None:  # it goes on
+            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
 
     def on_headers_complete(self) -> None:
         self._in_head = False

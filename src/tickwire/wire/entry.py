@@ -13,6 +13,7 @@ WS_PATHS = {"/quote-stock-b-ws-api": Family.STOCK, "/quote-b-ws-api": Family.OTH
 HTTP_BASES = {"/quote-stock-b-api": Family.STOCK, "/quote-b-api": Family.OTHER}
 ROOT_API = "/api"
 """The base of what belongs to no family: suspensions."""
+BASES = {*HTTP_BASES, *WS_PATHS, ROOT_API}
 
 
 class Parameters(NamedTuple):
@@ -24,8 +25,9 @@ class Parameters(NamedTuple):
 
 def base_of(path: str) -> str | None:
     """The base that a path belongs to; None if it is none of the API's."""
-    bases = (*HTTP_BASES, *WS_PATHS, ROOT_API)
-    return next((base for base in bases if path == base or path.startswith(f"{base}/")), None)
+    cut = path.find("/", 1)
+    base = path if cut < 0 else path[:cut]
+    return base if base in BASES else None
 
 
 def parameters(query_string: bytes) -> Parameters:
