@@ -2,9 +2,9 @@
 
 It brings pandas, so it lives in an environment of its own:
 
-    python -m venv /tmp/calendars && /tmp/calendars/bin/pip install exchange_calendars
-    /tmp/calendars/bin/python scripts/make_calendars.py
-    /tmp/calendars/bin/python scripts/make_calendars.py --compare
+    python -m venv build/calendars && build/calendars/bin/pip install exchange_calendars
+    build/calendars/bin/python scripts/make_calendars.py
+    build/calendars/bin/python scripts/make_calendars.py --compare
 """
 
 from __future__ import annotations
