@@ -18,23 +18,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "calendars": {"model"},
     "klines": {"calendars", "model"},
-    "access": {"calendars", "model"},
+    "access": {"model"},
     "sandbox": {"calendars", "model"},
     "wire": {"model"},
-    "store": {"model"},
+    "store": {"access", "model"},
     "hub": {"wire", "model"},
     "client": {"wire", "model"},
     "sources": {"client", "wire", "klines", "calendars", "model", "tables"},
-    "config": {"sources", "model"},
+    "config": {"access", "sources", "model"},
     "bars": {"klines", "calendars", "store", "model"},
-    "engine": {"bars", "config", "sources", "store", "hub", "klines", "access", "sandbox", "wire", "model"},
-    "server": {"engine", "config", "wire", "model"},
+    "admission": {"access", "sandbox", "store", "wire", "model"},
+    "scenarios": {"admission", "sandbox", "sources", "store", "calendars", "hub", "bars", "model"},
+    "engine": set(
+        "admission scenarios bars config sources store hub klines calendars access sandbox wire model".split()
+    ),
+    "server": {"engine", "admission", "config", "sandbox", "access", "calendars", "wire", "model"},
     "tables": set(),
     "importer": {"klines", "store", "model", "tables"},
-    "cli": {"server", "client", "config", "importer", "store"},
+    "cli": {"server", "client", "config", "importer", "store", "access", "sandbox", "model"},
     "__main__": {"cli"},
 }
-PURE = {"model", "wire", "klines", "access", "calendars"}
+PURE = {"model", "wire", "klines", "access", "calendars", "sandbox"}
 """Rooms where time is an argument and bytes are values."""
 IMPURE = set(
     "asyncio socket socketserver selectors select ssl threading multiprocessing concurrent signal subprocess "
@@ -151,7 +155,7 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.wire.session", "from websockets import asyncio"),
         ("tickwire.wire.session", "from websockets.sync.client import connect"),
         ("tickwire.wire.session", "from datetime import datetime\nat = datetime.now"),
-        ("tickwire.access.gate", "import datetime\nday = datetime.date.today()"),
+        ("tickwire.access.token", "import datetime\nday = datetime.date.today()"),
         ("tickwire.klines.grid", "import threading"),
         ("tickwire.hub.hub", "from ..sources import Source"),
         ("tickwire.store.epoch", "from ..hub import Hub"),

@@ -63,6 +63,7 @@ class Bars:
         self._writing = Waiting()
         self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
         self._write_lock = asyncio.Lock()
+        self._detached = False
         alive, now = store.get(source, ALIVE), int(clock())
         self._down = (int(alive), now) if alive and not repeats else (0, 0)
         if alive:
@@ -72,6 +73,13 @@ class Bars:
     def late(self) -> int:
         """Trades that came too late to be counted in any bar."""
         return sum(series.late for series in self._series.values())
+
+    def detach(self) -> None:
+        """Writes nothing more: what comes from now on is not of the time that it says, and is kept in
+        memory for this run."""
+        if not self._detached:
+            log.info("bars of this run are kept in memory from now on", source=self._source)
+        self._detached = True
 
     def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
         """Takes a trade; returns the bars that it closed or revised."""
@@ -175,6 +183,8 @@ class Bars:
     async def write(self) -> bool:
         """Writes what has changed since the last time, and returns whether it could: if not, it is kept in
         memory and tried again."""
+        if self._detached:
+            return True
         async with self._write_lock:
             return await self._write_changes()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
+from .access import BUILT_IN, UNLIMITED, Plan, read_plan
 from .errors import SettingsError
 from .model import KlineType
 from .sources import QuoteTrades
@@ -55,6 +57,25 @@ def _days_by_type(value: Any) -> Any:
     return {name.strip(): days for name, _, days in pairs}
 
 
+def _plans(value: Any) -> Any:
+    """Plans by name, as tables of TOML or as the text of such tables."""
+    if isinstance(value, str):
+        value = tomllib.loads(value)
+    if not isinstance(value, dict) or not all(isinstance(fields, dict) for fields in value.values()):
+        raise ValueError("expected a table for each plan, such as [plans.desk]")
+    return {name: read_plan(name, fields) for name, fields in value.items()}
+
+
+def _minutes_of_day(value: Any) -> Any:
+    """What `06:30` says."""
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("expected a time such as 06:30")
+    return value
+
+
+Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
+TimeOfDay = Annotated[str, BeforeValidator(_minutes_of_day)]
 Retention = Annotated[
     dict[Annotated[int, Field(ge=1, le=len(KlineType))], Annotated[int, Field(ge=1)]],
     BeforeValidator(_days_by_type),
@@ -111,7 +132,31 @@ class Settings(BaseModel):
         description="Folder for what is kept between runs.",
     )
     no_auth: bool = Field(
-        default=False, description="Let in any non-empty token on an address that others can reach."
+        default=False,
+        description="While no token exists, let in any on an address that others can reach.",
+    )
+    plan: str = Field(
+        default=UNLIMITED.name,
+        description=f"Plan of every client while no token exists: {', '.join(BUILT_IN)}, or one of your own.",
+    )
+    plans: Plans = Field(
+        default={},
+        description="Plans of your own, in the file: a table for each, such as [plans.desk].",
+    )
+    takeover_after: float = Field(
+        default=15.0,
+        ge=0,
+        le=3600,
+        description="Seconds of silence after which a connection gives way to a new one of its token, where "
+        "the plan allows no more.",
+    )
+    day_reset: TimeOfDay = Field(
+        default="00:00", description="Time of day (UTC) at which the requests of a day are counted anew."
+    )
+    scenario: Codes = Field(
+        default=[],
+        description="What goes wrong from the start: names that `tickwire scenario list` shows, or TOML "
+        "files; separated by commas.",
     )
     snapshot_on_subscribe: bool = Field(
         default=True, description="Send a new subscriber the last trade or book at once."
@@ -193,6 +238,10 @@ def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
     if settings.source is not SourceName.REPLAY and settings.file:
         raise SettingsError("--file is for a replay: add --source replay.")
+    if settings.plan not in BUILT_IN and settings.plan not in settings.plans:
+        raise SettingsError(
+            f"The plan {settings.plan!r} is none of {', '.join([*BUILT_IN, *settings.plans])}."
+        )
     return settings
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from .access import Gate, OpenGate
+from .access import BUILT_IN, Verdict
+from .admission import Admission, Caller, Peer
+from .admission import Rules as AdmissionRules
 from .bars import Bars
 from .config import DATABASE, Settings, SourceName
 from .errors import InputError, SettingsError
-from .hub import Client, Hub
+from .hub import Hub
 from .klines import Closed, Rules
 from .model import (
     Catalogue,
@@ -28,9 +32,11 @@ from .model import (
     Trade,
     turnover,
 )
+from .sandbox import Sandbox, Way, load_scenario
+from .scenarios import Scenarios
 from .sources import DEFAULT_CODES, Mapper, Recording, Replay, Simulator, Source, widened
-from .store import EpochFile, SqliteKlineStore, load_catalogue
-from .wire import TOKEN_INVALID, Cancel, Decision, Dialect, Ret, Session, Subscribe, Want
+from .store import EpochFile, SqliteKlineStore, SuspensionStore, TokenStore, load_catalogue
+from .wire import Cancel, Decision, Dialect, Session, Subscribe, Want
 
 FIRST_EVENT_WAIT = 1.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -38,8 +44,24 @@ RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
 UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
+TOKEN_WATCH = 0.25
+"""Seconds between looks whether tokens have changed or expired."""
+TOKEN_REPORT = 10.0
+"""Seconds between lines of the log about unknown tokens."""
+POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 log = structlog.get_logger()
+
+
+class Heard(NamedTuple):
+    """What a client sent: a message of a connection, or a request over HTTP (`connection` 0).
+
+    `path` is that of the request, and of the connection's upgrade; `text` the message, the query or body.
+    """
+
+    connection: int
+    path: str
+    text: str
 
 
 class Engine:
@@ -55,8 +77,9 @@ class Engine:
         source: Source,
         epoch_file: EpochFile,
         bars: Bars,
+        tokens: TokenStore,
+        suspensions: SuspensionStore,
         *,
-        gate: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -67,12 +90,15 @@ class Engine:
         self.events = 0
         self.bars = bars
         self.running = False
-        self._gate = gate or OpenGate()
+        self.suspensions = suspensions
+        self.heard: Callable[[Heard], None] | None = None
+        self.callers: dict[Peer, Caller] = {}
+        self._numbers = itertools.count(1)
         self._epoch_file = epoch_file
         self._epoch = epoch_file.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slow: set[Client] = set()
+        self._slow: set[Peer] = set()
         self._relief = asyncio.Event()
         self._first_events: dict[str, asyncio.Future[None]] = {}
         self.hub = Hub(
@@ -80,6 +106,26 @@ class Engine:
             epoch=self._epoch,
             text_ids=settings.legacy_string_ids,
             snapshots=settings.snapshot_on_subscribe,
+        )
+        sandbox = Sandbox(settings.seed)
+        hours, minutes = settings.day_reset.split(":")
+        rules = AdmissionRules(
+            BUILT_IN | settings.plans,
+            settings.plan,
+            settings.takeover_after,
+            int(hours) * 3600 + int(minutes) * 60,
+        )
+        self.admission = Admission(tokens, sandbox, rules, clock=clock)
+        self.scenarios = Scenarios(
+            sandbox,
+            catalogue,
+            source,
+            self.hub,
+            bars,
+            suspensions,
+            callers=self.callers,
+            publish=self._publish,
+            clock=clock,
         )
 
     @property
@@ -94,13 +140,18 @@ class Engine:
         log.info("source started", source=self.source.name)
         try:
             async with asyncio.TaskGroup() as beside:
-                for work in (self._keep_up(), self._close_bars(), self.bars.keep()):
-                    beside.create_task(work)
+                beside.create_task(self._keep_up())
+                beside.create_task(self._close_bars())
+                beside.create_task(self._watch_tokens())
+                beside.create_task(self.bars.keep())
+                beside.create_task(self.scenarios.carry_out())
                 await self._consume()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
             await self.bars.close()
+            self.admission.close()
+            self.suspensions.close()
             self._note_epoch()
 
     async def _consume(self) -> None:
@@ -114,30 +165,47 @@ class Engine:
         log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
 
     def _take(self, event: Event) -> None:
-        """The way of an event: into the bars, to the clients."""
+        """The way of an event: into the bars, to the clients, unless a scenario makes another of it."""
         instrument = self.catalogue[event.code]
+        if self.scenarios.idle:
+            self._publish(instrument, event)
+        else:
+            for shaped in self.scenarios.shape(event, instrument):
+                self._publish(instrument, shaped.event, shaped.way)
+
+    def _publish(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> None:
         self.events += 1
-        if type(event) is not Trade:
+        closed: list[Closed] = []
+        if type(event) is Trade:
+            money = turnover(instrument, event)
+            if event.turnover is None:
+                event = msgspec.structs.replace(event, turnover=money)
+            closed = self.bars.add(instrument, event, money)
+        if self.scenarios.idle:
             self.hub.publish(instrument, event)
-            return
-        money = turnover(instrument, event)
-        if event.turnover is None:
-            event = msgspec.structs.replace(event, turnover=money)
-        closed = self.bars.add(instrument, event, money)
-        self.hub.publish(instrument, event)
+        else:
+            self.scenarios.push(instrument, event, way)
         if closed:
             self._push_closed(closed)
 
     # What clients do.
-    def refusal(self, token: str) -> Ret | None:
-        """Why the token is not let in, if it is not."""
-        return None if self._gate.admits(token) else TOKEN_INVALID
+    def caller(self, secret: str, family: Family | None) -> Caller:
+        """Who sends a request over HTTP with that token. Raises Refused."""
+        return self.admission.caller(secret, family)
 
-    def admit(self, family: Family, token: str) -> Session | Ret:
-        """Opens a session, or says why not."""
-        return self.refusal(token) or Session(family, self.catalogue, self.clock(), self.dialect)
+    def count(self, caller: Caller, endpoint: str | None) -> Verdict:
+        """Counts a request over HTTP: whether it passes, and the limits that concern it."""
+        return self.admission.request(caller, endpoint)
 
-    def carry_out(self, client: Client, decision: Decision) -> bytes:
+    def admit(self, peer: Peer, family: Family, secret: str) -> Session:
+        """Opens a session. Raises Refused."""
+        caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
+        self.callers[peer] = caller
+        if dead is not None:
+            dead.close(POLICY_VIOLATION, "another connection of this token took its place")
+        return Session(family, self.catalogue, self.clock(), self.dialect, caller)
+
+    def carry_out(self, client: Peer, decision: Decision) -> bytes:
         """Changes what the client is sent; returns the frames to send it first."""
         match decision:
             case Subscribe(kind, wants):
@@ -150,18 +218,25 @@ class Engine:
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
-                return b""
+        return b""
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Peer) -> None:
         """The client is gone."""
         self.hub.leave(client)
         self.quick(client)
+        if (caller := self.callers.pop(client, None)) is not None:
+            caller.leave(client)
 
-    def slow(self, client: Client) -> None:
+    def delay(self, client: Peer) -> float:
+        """Seconds by which scenarios let a connection's answers come late."""
+        caller = self.callers.get(client)
+        return 0.0 if caller is None else caller.delay()
+
+    def slow(self, client: Peer) -> None:
         """The client does not take what it is sent as fast as it comes."""
         self._slow.add(client)
 
-    def quick(self, client: Client) -> None:
+    def quick(self, client: Peer) -> None:
         """The client has caught up."""
         self._slow.discard(client)
         if not self._slow:
@@ -183,7 +258,7 @@ class Engine:
         await self.begin([instrument])
         await self.bars.make_past(instrument, self.source.past)
 
-    async def _show_bars(self, client: Client, wants: Sequence[Want]) -> None:
+    async def _show_bars(self, client: Peer, wants: Sequence[Want]) -> None:
         """Sends the bars that are forming to a client that has just subscribed to them."""
         topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
         before = [topic.seq for topic in topics]
@@ -216,6 +291,19 @@ class Engine:
             for topic in self.hub.wanted_klines():
                 self._push_forming(topic.instrument, KlineType(topic.kline_type))
 
+    async def _watch_tokens(self) -> None:
+        """Ends the connections of tokens that count no more, and tells of unknown ones."""
+        reported = self.clock()
+        while True:
+            await asyncio.sleep(TOKEN_WATCH)
+            if self.admission.refresh():
+                for peer, caller in [*self.callers.items()]:
+                    if (objection := self.admission.objection(caller)) is not None:
+                        peer.close(POLICY_VIOLATION, objection)
+            if self.clock() - reported >= TOKEN_REPORT:
+                self.admission.report()
+                reported = self.clock()
+
     async def _wait_for_relief(self) -> None:
         self._relief.clear()
         try:
@@ -245,6 +333,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> En
     catalogue = load_catalogue(settings.instruments)
     if unknown := [code for code in settings.codes if code not in catalogue and settings.codes != ["all"]]:
         raise SettingsError(f"Unknown code {unknown[0]!r} in --codes. Add it with --instruments FILE.")
+    scenarios = [load_scenario(name) for name in settings.scenario]
     source: Source
     if settings.source is SourceName.REPLAY:
         catalogue, source = _replay(settings, catalogue)
@@ -255,7 +344,10 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> En
         source = Simulator(
             catalogue, codes, seed=settings.seed, rate=settings.rate, hours=settings.market_hours
         )
-    return assemble(settings, catalogue, source, clock)
+    engine = assemble(settings, catalogue, source, clock)
+    for scenario in scenarios:
+        engine.scenarios.begin(scenario)
+    return engine
 
 
 def assemble(
@@ -270,7 +362,27 @@ def assemble(
     store = SqliteKlineStore(None if replay and not settings.keep_bars else settings.data_dir / DATABASE)
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     bars = Bars(source.name, store, rules, repeats=replay, flat=settings.flat_bars)
-    return Engine(settings, catalogue, source, epoch_file, bars, clock=clock)
+    database = settings.data_dir / DATABASE
+    return Engine(
+        settings,
+        catalogue,
+        source,
+        epoch_file,
+        bars,
+        TokenStore(database),
+        SuspensionStore(database),
+        clock=clock,
+    )
+
+
+def is_guarded(settings: Settings) -> bool:
+    """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
+    EpochFile(settings.data_dir)
+    tokens = TokenStore(settings.data_dir / DATABASE)
+    try:
+        return bool(tokens.tokens())
+    finally:
+        tokens.close()
 
 
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:

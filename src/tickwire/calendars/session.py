@@ -13,7 +13,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 class State(StrEnum):
-    """What a market does at a moment.
+    """What a market does at a moment, and from HALTED on an instrument of it, which no calendar knows.
 
     PRE_OPEN is the time before the first session in which orders are taken and an opening auction may
     print, without continuous trading. BREAK is a gap between two sessions of a trading date, or one that
@@ -24,6 +24,10 @@ class State(StrEnum):
     OPEN = "open"
     BREAK = "break"
     CLOSED = "closed"
+    HALTED = "halted"
+    LIMIT_UP = "limit-up"
+    LIMIT_DOWN = "limit-down"
+    DELISTED = "delisted"
 
 
 class SessionKind(StrEnum):

@@ -11,6 +11,7 @@ import typer
 
 from ..config import Settings
 
+BY_NAME = {"scenario": "NAME|FILE", "plans": "TOML", "day_reset": "HH:MM"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",
@@ -53,7 +54,7 @@ def _flag(name: str) -> Any:
         else setting.description
     )
     kind: Any = setting.annotation
-    metavar = "TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind)
+    metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
     if kind == list[str] or get_origin(kind) is dict:  # one flag with commas
         kind = str
     return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]

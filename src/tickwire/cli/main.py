@@ -10,7 +10,10 @@ import typer
 from .. import __version__
 from ..errors import SettingsError, TickwireError
 from .import_bars import import_bars
+from .scenario import scenario_app
 from .serve import serve
+from .suspend import suspend_app
+from .token import token_app
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -22,6 +25,9 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command("import")(import_bars)
+app.add_typer(scenario_app, name="scenario")
+app.add_typer(suspend_app, name="suspend")
+app.add_typer(token_app, name="token")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,6 +1,7 @@
 """Fan-out: topics, views, lanes."""
 
-from .hub import Hub
+from .hub import Hub, Numbered
 from .lane import Client
+from .topic import Topic
 
-__all__ = ["Client", "Hub"]
+__all__ = ["Client", "Hub", "Numbered", "Topic"]

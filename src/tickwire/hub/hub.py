@@ -18,6 +18,14 @@ class Membership(NamedTuple):
     views: dict[Kind, frozenset[View]]
 
 
+class Numbered(NamedTuple):
+    """An event that has its `seq`."""
+
+    topic: Topic
+    event: Published
+    seq: int
+
+
 class Hub:
     """Topics, and the lanes that carry them to clients.
 
@@ -55,20 +63,31 @@ class Hub:
 
     def publish(self, instrument: Instrument, event: Published) -> None:
         """Takes the next event of an instrument: it is on its way to all who want it."""
-        match event:
-            case Trade():
-                topic = self.topic(Kind.TRADE, instrument)
-            case Book():
-                topic = self.topic(Kind.DEPTH, instrument)
-            case KlineUpdate(kline):
-                topic = self.topic(Kind.KLINE, instrument, kline.kline_type)
-        seq = topic.append(event)
+        topic = self._topic_of(instrument, event)
+        self.send(topic, event, topic.append(event))
+
+    def number(self, instrument: Instrument, event: Published) -> Numbered:
+        """Takes the next event of an instrument, which is yet to be sent."""
+        topic = self._topic_of(instrument, event)
+        return Numbered(topic, event, topic.append(event))
+
+    def send(self, topic: Topic, event: Published, seq: int) -> None:
+        """Sends an event that has its `seq` to all who want it."""
         for view in topic.views.values():
             if not view.pending:
                 if not self._dirty:
                     self._schedule(self.flush)
                 self._dirty.append(view)
             view.pending.append(view.encode(event, seq))
+
+    def _topic_of(self, instrument: Instrument, event: Published) -> Topic:
+        match event:
+            case Trade():
+                return self.topic(Kind.TRADE, instrument)
+            case Book():
+                return self.topic(Kind.DEPTH, instrument)
+            case KlineUpdate(kline):
+                return self.topic(Kind.KLINE, instrument, kline.kline_type)
 
     def flush(self) -> None:
         """Writes all that was published since the last flush."""

@@ -5,6 +5,7 @@ from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .events import Book, Direction, Event, Kind, Level, Trade
 from .instrument import RULES, Family, Instrument, Market, tick_size
 from .kline import Kline, KlineState, KlineType, KlineUpdate
+from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "EXACT",
     "MAX_DECIMALS",
     "QUANTA",
+    "REASON_SEPARATOR",
     "RULES",
+    "UNSAID",
     "Book",
     "Catalogue",
     "Direction",
@@ -26,6 +29,8 @@ __all__ = [
     "KlineUpdate",
     "Level",
     "Market",
+    "Suspension",
+    "SuspensionList",
     "Trade",
     "decimals_of",
     "fixed",

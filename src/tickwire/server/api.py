@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -9,7 +11,9 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from ..engine import Engine
+from ..access import Verdict
+from ..admission import Caller
+from ..engine import Engine, Heard
 from ..errors import StoreError
 from ..model import Family, KlineType
 from ..wire import (
@@ -21,6 +25,7 @@ from ..wire import (
     QUERY_INVALID,
     SERVER_ERROR,
     TOKEN_REQUIRED,
+    TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
     WS_PATHS,
     Asked,
@@ -41,6 +46,7 @@ from ..wire import (
     failure,
     known,
     parameters,
+    rate_limit_headers,
     read_body,
     read_query,
     static_entry,
@@ -48,12 +54,14 @@ from ..wire import (
     token_of,
     trade_entries,
 )
+from .lists import Listing, Lists, plain_parameters
 from .pages import Pages
 
 log = structlog.get_logger()
 
 Header: TypeAlias = tuple[bytes, bytes]
 CORS: Header = (b"access-control-allow-origin", b"*")
+EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -67,9 +75,10 @@ MAX_BARS, MAX_BATCH_BARS = 500, 2
 class Endpoint(NamedTuple):
     """What a path below a family's base takes and answers."""
 
+    name: str
     methods: tuple[str, ...]
     shape: type
-    answer: Callable[[Family, Any], Awaitable[msgspec.Struct]]
+    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct]]
 
 
 class Api:
@@ -79,16 +88,19 @@ class Api:
         self._engine = engine
         self._reader = Reader(engine.dialect.strict_protocol)
         self._pages = Pages(engine)
+        self._lists = Lists(engine)
         get, post = ("GET", "HEAD"), ("POST",)
-        both = {
-            "/trade-tick": Endpoint(get, SymbolList, self._trade_tick),
-            "/depth-tick": Endpoint(get, SymbolList, self._depth_tick),
-            "/kline": Endpoint(get, KlineQuery, self._kline),
-            "/batch-kline": Endpoint(post, BatchKlineQuery, self._batch_kline),
-        }
-        self._endpoints = {
-            Family.STOCK: {**both, "/static_info": Endpoint(get, SymbolList, self._static_info)},
-            Family.OTHER: both,
+        both = (
+            Endpoint("trade-tick", get, SymbolList, self._trade_tick),
+            Endpoint("depth-tick", get, SymbolList, self._depth_tick),
+            Endpoint("kline", get, KlineQuery, self._kline),
+            Endpoint("batch-kline", post, BatchKlineQuery, self._batch_kline),
+        )
+        stock = (*both, Endpoint("static_info", get, SymbolList, self._static_info))
+        self._endpoints: dict[str, tuple[Family, Endpoint]] = {
+            f"{base}/{one.name}": (family, one)
+            for base, family in HTTP_BASES.items()
+            for one in (stock if family is Family.STOCK else both)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,73 +116,96 @@ class Api:
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[Header]]:
         trace = ""
         headers: list[Header] = []
+        path: str = scope["path"]
         try:
             asked = parameters(scope["query_string"])
-            self._check_token(asked.token, scope)
-            family, endpoint = self._endpoint(scope["path"])
-            if scope["method"] not in endpoint.methods:
-                headers = [(b"allow", ", ".join(endpoint.methods).encode())]
-                raise Refused(METHOD_INVALID)
+            caller = self._caller(asked.token, path, scope)
+            family, endpoint = self._endpoints.get(path, (None, None))
+            listing = self._lists.find(path)
+            if delay := caller.delay():
+                await asyncio.sleep(delay)
+            known_as = endpoint.name if endpoint else listing.name if listing else None
+            if (answer := caller.answer("/" + (known_as or path[1:]))) is not None:
+                raise Refused(answer)
+            verdict = self._engine.count(caller, known_as)
+            headers = _limit_headers(verdict)
+            if verdict.wait:
+                raise Refused(TOO_MANY_REQUESTS, verdict.wait)
+            if path in WS_PATHS:
+                raise Refused(UPGRADE_REQUIRED)
+            if listing is not None:
+                return await self._list(listing, caller, scope, headers)
+            if family is None or endpoint is None:
+                raise Refused(QUERY_INVALID)
+            _check_method(scope, endpoint.methods, headers)
             if scope["method"] == "POST":
-                query = read_body(await _body(receive), self._reader)
+                body = await _body(receive)
+                self._hear(path, body.decode(errors="replace"))
+                query = read_body(body, self._reader)
             else:
+                self._hear(path, asked.query or "")
                 query = read_query(asked.query, self._reader)
             trace = query.trace
             if query.refusal is not None:
                 raise Refused(query.refusal)
             data: Any = self._reader.data(query.data, endpoint.shape)
-            return 200, success(await endpoint.answer(family, data), trace), headers
+            return 200, success(await endpoint.answer(caller, family, data), trace), headers
         except Refused as refused:
             ret = refused.ret
+            if refused.retry_after is not None:
+                headers.append((b"retry-after", b"%d" % math.ceil(refused.retry_after)))
         except msgspec.ValidationError:
             ret = DATA_INVALID
         except StoreError as error:
-            log.error("a request cannot be answered", path=scope["path"], reason=str(error))
+            log.error("a request cannot be answered", path=path, reason=str(error))
             ret = SERVER_ERROR
         return ret.status, failure(ret, trace), headers
 
-    def _check_token(self, url_token: str | None, scope: Scope) -> None:
+    async def _list(
+        self, listing: Listing, caller: Caller, scope: Scope, headers: list[Header]
+    ) -> tuple[int, bytes, list[Header]]:
+        _check_method(scope, listing.methods, headers)
+        self._hear(scope["path"], "")
+        status, body = await listing.answer(caller, plain_parameters(scope["query_string"]))
+        return status, body, headers
+
+    def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         token = token_of(url_token, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
-        if refusal := self._engine.refusal(token):
-            raise Refused(refusal)
+        return self._engine.caller(token, HTTP_BASES.get(base_of(path) or ""))
 
-    def _endpoint(self, path: str) -> tuple[Family, Endpoint]:
-        if path in WS_PATHS:
-            raise Refused(UPGRADE_REQUIRED)
-        base = base_of(path)
-        family = HTTP_BASES.get(base or "")
-        endpoint = self._endpoints[family].get(path.removeprefix(base or "")) if family else None
-        if family is None or endpoint is None:
-            raise Refused(QUERY_INVALID)
-        return family, endpoint
+    def _hear(self, path: str, text: str) -> None:
+        if self._engine.heard is not None:
+            self._engine.heard(Heard(0, path, text))
 
-    def _known(self, family: Family, asked: Sequence[Asked]) -> tuple[Want, ...]:
-        return known(self._engine.catalogue, family, asked, strict=self._reader.strict)
+    def _wants(
+        self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
+    ) -> tuple[Want, ...]:
+        return caller.take(known(self._engine.catalogue, family, asked, strict=self._reader.strict), most)
 
     # The endpoints.
-    async def _trade_tick(self, family: Family, data: SymbolList) -> TickList:
-        wants = self._known(family, data.symbol_list)
+    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
+        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         await self._engine.begin(want.instrument for want in wants)
         found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
         return TickList(trade_entries((want, *last) for want, last in found if last))
 
-    async def _depth_tick(self, family: Family, data: SymbolList) -> TickList:
-        wants = self._known(family, data.symbol_list)
+    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
+        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         await self._engine.begin(want.instrument for want in wants)
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
-    async def _kline(self, family: Family, data: KlineQuery) -> KlineList:
-        (want,) = self._known(family, [data])
+    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList:
+        (want,) = self._wants(caller, family, [data], None)
         return KlineList(want.name, data.kline_type, await self._bars(want, data, MAX_BARS))
 
-    async def _batch_kline(self, family: Family, data: BatchKlineQuery) -> BatchKlineList:
+    async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> BatchKlineList:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
         groups = []
-        for want in self._known(family, data.data_list):
+        for want in self._wants(caller, family, data.data_list, caller.plan.batch_groups):
             bars = await self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS)
             groups.append(KlineGroup(want.name, want.kline_type, bars))
         return BatchKlineList(groups)
@@ -183,9 +218,23 @@ class Api:
             end=end_seconds(query.kline_timestamp_end),
         )
 
-    async def _static_info(self, family: Family, data: SymbolList) -> StaticInfoList:
-        wants = self._known(family, data.symbol_list)
+    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
+        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         return StaticInfoList([static_entry(want.instrument) for want in wants])
+
+
+def _check_method(scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:
+    if scope["method"] not in methods:
+        headers.append((b"allow", ", ".join(methods).encode()))
+        raise Refused(METHOD_INVALID)
+
+
+def _limit_headers(verdict: Verdict) -> list[Header]:
+    """How the limits stand that concern a request (draft-ietf-httpapi-ratelimit-headers)."""
+    if not verdict.limits:
+        return []
+    policy, standing = rate_limit_headers([(*policy, *standing) for policy, standing in verdict.limits])
+    return [EXPOSED, (b"ratelimit-policy", policy.encode()), (b"ratelimit", standing.encode())]
 
 
 async def _body(receive: Receive) -> bytes:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..engine import Engine
 from ..wire import base_of
+from .admin import Admin
 from .api import Api
 from .welcome import welcome
 
@@ -33,7 +34,8 @@ def make_app(engine: Engine) -> ASGIApp:
         }
         return JSONResponse(state, 200 if engine.running else 503)
 
-    pages = Starlette(routes=[Route("/", index), Route("/healthz", healthz), Route("/readyz", readyz)])
+    probes = [Route("/", index), Route("/healthz", healthz), Route("/readyz", readyz)]
+    pages = Starlette(routes=[*probes, *Admin(engine).routes()])
     api = Api(engine)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

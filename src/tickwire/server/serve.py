@@ -16,7 +16,7 @@ from types import FrameType
 import uvicorn
 
 from ..config import Settings
-from ..engine import Engine, build
+from ..engine import Engine, build, is_guarded
 from ..errors import SettingsError, StartError
 from .app import make_app
 from .http_protocol import HttpProtocol
@@ -106,10 +106,12 @@ class Server(uvicorn.Server):
 
 def _check_exposure(settings: Settings) -> None:
     """Without tokens to check, only this machine is let in unless the user says otherwise."""
-    if not settings.no_auth and not all(map(_is_loopback, _addresses(settings))):
+    local = all(map(_is_loopback, _addresses(settings)))
+    if not settings.no_auth and not local and not is_guarded(settings):
         raise SettingsError(
-            f"Refusing to listen on {settings.host}: no tokens are configured, so anyone who reaches it "
-            "would be let in. Add --no-auth if that is what you want, or listen on 127.0.0.1."
+            f"Refusing to listen on {settings.host}: there is no token in {settings.data_dir}, so anyone who "
+            "reaches it would be let in. Create one with `tickwire token create`, add --no-auth if that is "
+            "what you want, or listen on 127.0.0.1."
         )
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 import sys
+from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 import structlog
 from uvicorn.server import ServerState
 
-from ..engine import Engine
-from ..wire import Connection, Decision
+from ..engine import Engine, Heard
+from ..wire import Close, Connection, Decision
 
 LINGER = 2.0
 """Seconds that a client has to close its side after we began to close ours."""
@@ -21,6 +25,8 @@ SWEEP = 0.25
 DIRECT_WRITES = sys.platform != "win32"
 """Whether os.write takes a socket's descriptor."""
 GOING_AWAY, POLICY_VIOLATION = 1001, 1008  # RFC 6455, 7.4.1
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER: closed at once, with a reset."""
 
 log = structlog.get_logger()
 
@@ -58,10 +64,15 @@ class WebSocket(asyncio.Protocol):
         self._all = websockets
         self._engine = websockets.engine
         self._server_state = server_state
-        self._connection = Connection(self._engine.admit, strict=self._engine.dialect.strict_protocol)
+        self.last_heard = self._engine.clock()
+        self._connection = Connection(
+            partial(self._engine.admit, self), strict=self._engine.dialect.strict_protocol, heard=self._hear
+        )
         self._bound = self._engine.settings.client_buffer
         self._descriptor: int | None = None
         self._ending: asyncio.TimerHandle | None = None
+        self._delayed: deque[bytes] = deque()  # what came and is looked at later
+        self._delayed_until = 0.0
 
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,7 +88,11 @@ class WebSocket(asyncio.Protocol):
         nothing, or answers would pile up behind the close."""
         if self._ending is not None and self.transport.get_write_buffer_size() > self._bound:
             return
-        self._carry(self._connection.receive(data, self._engine.clock()))
+        self.last_heard = self._engine.clock()
+        if self._delayed or self._engine.delay(self):
+            self._delay(data)
+        else:
+            self._carry(self._connection.receive(data, self.last_heard))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
@@ -98,7 +113,7 @@ class WebSocket(asyncio.Protocol):
     # What uvicorn calls.
     def shutdown(self) -> None:
         """The server stops."""
-        self._close(GOING_AWAY, "server shutdown")
+        self.close(GOING_AWAY, "server shutdown")
 
     # What the hub calls.
     def push(self, data: bytes) -> None:
@@ -110,14 +125,50 @@ class WebSocket(asyncio.Protocol):
         """Closes the connection if its heartbeat is overdue."""
         session = self._connection.session
         if session is not None and session.overdue(now):
-            self._close(POLICY_VIOLATION, "heartbeat timeout")
+            self.close(POLICY_VIOLATION, "heartbeat timeout")
+
+    # What the engine calls.
+    def close(self, code: int, reason: str) -> None:
+        """Begins to close; pushes end here."""
+        if self._ending is None:
+            self._end()
+            self._carry(self._connection.close(code, reason))
+
+    def reset(self) -> None:
+        """Ends the connection at once, with a reset of TCP."""
+        plain = self.transport.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._engine.leave(self)
+        self.transport.abort()
+
+    def _hear(self, path: str, text: str) -> None:
+        if self._engine.heard is not None and (caller := self._engine.callers.get(self)) is not None:
+            self._engine.heard(Heard(caller.client.connection, path, text))
+
+    def _delay(self, data: bytes) -> None:
+        """Looks at what came when a scenario says, in order; reads nothing more while much of it waits."""
+        loop = asyncio.get_running_loop()
+        self._delayed.append(data)
+        self._delayed_until = max(self._delayed_until, loop.time() + self._engine.delay(self))
+        loop.call_at(self._delayed_until, self._look)
+        if sum(map(len, self._delayed)) > self._bound:
+            self.transport.pause_reading()
+
+    def _look(self) -> None:
+        data = self._delayed.popleft()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._carry(self._connection.receive(data, self._engine.clock()))
 
     def _carry(self, out: Iterable[bytes | Decision]) -> None:
         """Writes and carries out, in order."""
         replies: list[bytes] = []
         over = False
+        close: Close | None = None
         for item in out:
-            if not isinstance(item, bytes):
+            if isinstance(item, Close):
+                close = item
+            elif not isinstance(item, bytes):
                 replies.append(self._engine.carry_out(self, item))
             elif item:
                 replies.append(item)
@@ -125,16 +176,12 @@ class WebSocket(asyncio.Protocol):
                 over = True
         if data := b"".join(replies):
             self._write(data)
+        if close is not None:
+            self.close(*close)
         if over:
             self._end()
             if self.transport.can_write_eof():
                 self.transport.write_eof()
-
-    def _close(self, code: int, reason: str) -> None:
-        """Begins to close; pushes end here."""
-        if self._ending is None:
-            self._end()
-            self._carry(self._connection.close(code, reason))
 
     def _end(self) -> None:
         """Leaves the client `LINGER` to close its side. Closing at once would reset the connection while
@@ -162,4 +209,4 @@ class WebSocket(asyncio.Protocol):
         transport.write(rest)
         if transport.get_write_buffer_size() > self._bound and self._ending is None:
             log.warning("client closed: too slow", unread_bytes=transport.get_write_buffer_size())
-            self._close(POLICY_VIOLATION, f"too slow: over {self._bound} bytes unread")
+            self.close(POLICY_VIOLATION, f"too slow: over {self._bound} bytes unread")

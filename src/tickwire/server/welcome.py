@@ -23,12 +23,14 @@ def welcome(engine: Engine, url: str) -> str:
     stock, other = (next(path for path, of in WS_PATHS.items() if of is family) for family in Family)
     path = stock if engine.example.family is Family.STOCK else other
     client = CLIENT.format(url=f"{sockets}{path}?token=test", code=engine.example.code)
+    guarded = engine.admission.guarded
+    token = "one of `tickwire token list`" if guarded else "any text that is not empty"
     return f"""\
 Tickwire serves {source.name}{" (simulated data)" if source.simulated else ""}: {len(source.codes)} codes.
 
   stocks      {sockets}{stock}   {url}/quote-stock-b-api
   all others  {sockets}{other}         {url}/quote-b-api
-  token       any text that is not empty
+  token       {token}
   probes      {url}/healthz   {url}/readyz
 
 In a program written for AllTick change the host, nothing else:

@@ -96,6 +96,7 @@ class Replay:
     """
 
     simulated = False
+    round_the_clock = False
 
     def __init__(
         self,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from random import Random
 
 from ..calendars import KEYS, Calendar, load
 from ..model import Catalogue, Event, Instrument, Kline, KlineType
+from .clock import MarketClock, wall_clock
 from .simulated_market import SimulatedMarket
 from .simulated_past import simulated_past
 
@@ -37,11 +37,6 @@ BATCH = 200
 """Steps after which the event loop gets its turn."""
 
 
-def wall_clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 def last_open(calendar: Calendar, now: int) -> int:
     """The last moment up to now at which the market was open, in milliseconds."""
     today = datetime.fromtimestamp(now / 1000, calendar.zone).date()
@@ -62,7 +57,7 @@ class SimulatedMarkets:
         self, catalogue: Catalogue, codes: Collection[str], *, seed: int, rate: float, hours: bool = False
     ) -> None:
         """`hours` keeps the sessions and holidays of each market's calendar."""
-        self._hours = hours
+        self.hours = hours
         self._catalogue = catalogue
         self._codes = codes
         self._seed = seed
@@ -123,7 +118,7 @@ class SimulatedMarkets:
     def _calendar(self, code: str) -> Calendar | None:
         """The calendar that a code keeps, if it keeps one."""
         key = self._catalogue[code].calendar
-        return load(key) if self._hours and key in KEYS else None
+        return load(key) if self.hours and key in KEYS else None
 
     def _opens(self, code: str, at: int) -> int:
         """When the market is open next, which may be at once."""
@@ -159,10 +154,9 @@ class Simulator:
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
         self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
-        self._hours = hours
         self._seed = seed
         self._rate = rate
-        self._clock = clock
+        self._clock = MarketClock(clock)
         self._wake = asyncio.Event()
 
     async def events(self) -> AsyncIterator[Event]:
@@ -174,19 +168,34 @@ class Simulator:
                 yield event
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
-            next_time = self._markets.next_time()
-            ahead = None if next_time is None else max(0.0, (next_time - self._clock()) / 1000)
+            next_time, speed = self._markets.next_time(), self._clock.speed
+            ahead = None
+            if next_time is not None and speed:
+                ahead = max(0.0, (next_time - self._clock()) / 1000 / speed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ahead):
                     await self._wake.wait()
 
     def market_time(self) -> int:
-        """The wall clock."""
+        """The wall clock, unless it was moved."""
         return self._clock()
+
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether markets keep no hours."""
+        return not self._markets.hours
+
+    def move_clock(self, to: int | None, speed: float | None, hours: bool | None) -> None:
+        """Sets the market's time, in milliseconds since the epoch, its speed, and whether markets keep their
+        hours; None leaves it as it is. What would have been traded in between is skipped."""
+        self._clock.move(to, speed)
+        if hours is not None:
+            self._markets.hours = hours
+        self._wake.set()
 
     def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
         """A plausible one, that leads up to the first bar without a jump."""
-        calendar = load(instrument.calendar) if self._hours and instrument.calendar in KEYS else None
+        calendar = load(instrument.calendar) if self._markets.hours and instrument.calendar in KEYS else None
         return simulated_past(instrument, first, calendar, seed=self._seed, rate=self._rate)
 
     def want(self, codes: Collection[str], *, subscribed: bool) -> bool:

@@ -24,6 +24,11 @@ class Source(Protocol):
     patient: bool
     """Whether it may be made to wait for slow clients; live data never is."""
 
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether its markets are always open, whatever their calendars say."""
+        ...
+
     def events(self) -> AsyncIterator[Event]:
         """The stream, once. Gives way to the event loop at least every few hundred events.
 

@@ -1,8 +1,21 @@
-"""Data at rest: the catalogue of instruments, bars, and where sequences begin."""
+"""Data at rest: the catalogue of instruments, bars, tokens, suspensions, and where sequences begin."""
 
 from .catalogue import load_catalogue
 from .epoch import EpochFile
 from .kline_store import KlineStore, past_note
 from .sqlite_klines import SqliteKlineStore
+from .suspension_file import read_suspensions, suspension_of
+from .suspensions import SuspensionStore
+from .tokens import TokenStore
 
-__all__ = ["EpochFile", "KlineStore", "SqliteKlineStore", "load_catalogue", "past_note"]
+__all__ = [
+    "EpochFile",
+    "KlineStore",
+    "SqliteKlineStore",
+    "SuspensionStore",
+    "TokenStore",
+    "load_catalogue",
+    "past_note",
+    "read_suspensions",
+    "suspension_of",
+]

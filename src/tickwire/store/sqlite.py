@@ -50,6 +50,42 @@ MIGRATIONS: Migrations = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE token (
+            id TEXT PRIMARY KEY,
+            digest BLOB NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            plan TEXT NOT NULL,
+            markets TEXT NOT NULL,
+            codes TEXT NOT NULL,
+            admin INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            expires INTEGER,
+            revoked INTEGER
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE suspension (
+            id INTEGER PRIMARY KEY,
+            source TEXT NOT NULL,
+            exchange TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            publish_date TEXT NOT NULL,
+            symbol_name TEXT,
+            halt_reason TEXT NOT NULL,
+            halt_date TEXT,
+            halt_time TEXT,
+            halt_period TEXT,
+            resume_date TEXT,
+            resume_time TEXT,
+            source_exchange TEXT,
+            pause_threshold_price TEXT,
+            UNIQUE (source, exchange, symbol, publish_date)
+        ) STRICT
+        """,
+        "CREATE INDEX suspension_by_time ON suspension (exchange, publish_date DESC, id DESC)",
+    ),
 )
 """The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts."""
 

@@ -6,6 +6,7 @@ fragments, the refusal of text that is not UTF-8 (1007) and the way from a messa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
@@ -20,22 +21,26 @@ from ..model import Family
 from .entry import WS_PATHS, base_of, parameters, token_of
 from .messages import HttpError, to_json
 from .ret import PATH_UNKNOWN, QUERY_INVALID, TOKEN_REQUIRED, Ret
-from .session import Decision, Session
+from .session import Decision, Refused, Session
 
 MAX_MESSAGE = 2**20
 """Bytes of the longest message; a longer one closes with 1009 (section 2)."""
 
-Admission: TypeAlias = Session | Ret
-Admit: TypeAlias = Callable[[Family, str], Admission]
-"""Opens a session for a family and a token, or says why not."""
+Admit: TypeAlias = Callable[[Family, str], Session]
+"""Opens a session for a family and a token. Raises Refused."""
 
 
 class Connection:
     """One client's WebSocket."""
 
-    def __init__(self, admit: Admit, *, strict: bool = False) -> None:
+    def __init__(
+        self, admit: Admit, *, strict: bool = False, heard: Callable[[str, str], None] | None = None
+    ) -> None:
+        """`heard` is told of every message: the path of the upgrade, and the text."""
         self._admit = admit
         self._strict = strict
+        self._heard = heard
+        self._path = ""
         self._protocol = _Protocol(max_size=MAX_MESSAGE)
         self._session: Session | None = None
         self._message = bytearray()
@@ -85,6 +90,7 @@ class Connection:
     def _enter(self, request: Request) -> Response | None:
         """Opens the session, or makes the response that refuses the connection."""
         path, _, query = request.path.partition("?")
+        self._path = path
         if base_of(path) is None:
             return _refusal(PATH_UNKNOWN)
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
@@ -94,10 +100,10 @@ class Connection:
         family = WS_PATHS.get(path)
         if family is None:
             return _refusal(QUERY_INVALID)
-        admission = self._admit(family, token)
-        if isinstance(admission, Ret):
-            return _refusal(admission)
-        self._session = admission
+        try:
+            self._session = self._admit(family, token)
+        except Refused as refused:
+            return _refusal(refused.ret, refused.retry_after)
         return None
 
     def _frame(self, frame: Frame, session: Session, now: float) -> Decision | None:
@@ -120,6 +126,8 @@ class Connection:
         elif self._strict:
             self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "text frames only")
             return None
+        if self._heard is not None:
+            self._heard(self._path, message.decode(errors="replace"))
         answer = session.receive(message, now)
         self._protocol.send_text(answer.reply)
         return answer.decision
@@ -132,7 +140,7 @@ class _Protocol(ServerProtocol):
         return _refusal(Ret(int(status), text.strip(), int(status)))
 
 
-def _refusal(ret: Ret) -> Response:
+def _refusal(ret: Ret, retry_after: float | None = None) -> Response:
     body = to_json(HttpError(ret.msg, "", ret.code))
     headers = Headers(
         [
@@ -142,4 +150,6 @@ def _refusal(ret: Ret) -> Response:
             ("Access-Control-Allow-Origin", "*"),
         ]
     )
+    if retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(retry_after))
     return Response(ret.status, HTTPStatus(ret.status).phrase, headers, body)

@@ -13,7 +13,9 @@ WS_PATHS = {"/quote-stock-b-ws-api": Family.STOCK, "/quote-b-ws-api": Family.OTH
 HTTP_BASES = {"/quote-stock-b-api": Family.STOCK, "/quote-b-api": Family.OTHER}
 ROOT_API = "/api"
 """The base of what belongs to no family: suspensions."""
-BASES = {*HTTP_BASES, *WS_PATHS, ROOT_API}
+EXTENSIONS = "/v1"
+"""The base of what the vendor does not have."""
+BASES = {*HTTP_BASES, *WS_PATHS, ROOT_API, EXTENSIONS}
 
 
 class Parameters(NamedTuple):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..model import Book, Instrument, Trade
-from .messages import BookData, HttpError, HttpSuccess, StaticInfo, TradeData, to_json
+from .messages import BookData, HttpError, HttpSuccess, HttpTooMany, StaticInfo, TradeData, to_json
 from .push import book_data, trade_data
 from .reader import NOT_JSON, Reader, Request
-from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, Ret
+from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, TOO_MANY_REQUESTS, Ret
 from .session import Refused, Want
 
 T = TypeVar("T")
@@ -54,7 +55,9 @@ def success(data: msgspec.Struct, trace: str) -> bytes:
 
 
 def failure(ret: Ret, trace: str = "") -> bytes:
-    """The body of an error: no `data`, a `trace` even if unknown."""
+    """The body of an error: no `data`, a `trace` even if unknown. That of a rate limit says more."""
+    if ret == TOO_MANY_REQUESTS:
+        return to_json(HttpTooMany(ret.code, ret.msg, ret.msg.capitalize(), trace))
     return to_json(HttpError(ret.msg, trace, ret.code))
 
 
@@ -81,3 +84,16 @@ def static_entry(instrument: Instrument) -> StaticInfo:
     """The entry of an instrument in /static_info."""
     facts = {name: getattr(instrument, name) for name in StaticInfo.__struct_fields__ if name != "symbol"}
     return StaticInfo(instrument.code, **facts)
+
+
+def rate_limit_headers(limits: Iterable[tuple[str, int, int, int, float]]) -> tuple[str, str]:
+    """The values of RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers).
+
+    Of each limit: its name, how many requests pass in how many seconds, how many are left, and in how many
+    seconds the next one comes free.
+    """
+    policies, standings = [], []
+    for name, requests, seconds, left, reset in limits:
+        policies.append(f'"{name}";q={requests};w={seconds}')
+        standings.append(f'"{name}";r={left};t={math.ceil(reset)}')
+    return ", ".join(policies), ", ".join(standings)

@@ -262,4 +262,13 @@ class HttpError(msgspec.Struct):
     ret: int
 
 
+class HttpTooMany(msgspec.Struct):
+    """429 over HTTP. The live service sends `error_msg` alone, and clients look for its text."""
+
+    ret: int
+    msg: str
+    error_msg: str
+    trace: str
+
+
 to_json = msgspec.json.Encoder().encode

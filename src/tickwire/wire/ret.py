@@ -23,9 +23,39 @@ QUERY_INVALID = Ret(402, "query invalid", 402)
 METHOD_INVALID = Ret(402, "query invalid", 405)
 BODY_EMPTY = Ret(601, "body empty", 400)
 CODE_INVALID = Ret(600, "code invalid", 200)
+LEVEL_TOO_LOW = Ret(603, "token level not enough", 200)
+CODE_UNAUTHORIZED = Ret(604, "code unauthorized", 200)
+TOO_FAST = Ret(605, "too many requests", 429)
+TOO_FAST_CLOSED = Ret(606, "too many requests and connection will be closed", 429)
+TOO_MANY_CONNECTIONS = Ret(429, "too many connections", 429)
+TOO_MANY_REQUESTS = Ret(429, "too many requests", 429)
 
 # Outside the tables: what plain HTTP calls for.
 PATH_UNKNOWN = Ret(404, "no such path", 404)
 UPGRADE_REQUIRED = Ret(426, "upgrade required: this path speaks WebSocket", 426)
 SERVER_ERROR = Ret(500, "server error", 500)
 BODY_TOO_LARGE = Ret(413, "body too large", 413)
+
+_BY_CODE = {
+    ret.code: ret
+    for ret in (
+        OK,
+        DATA_INVALID,
+        TOKEN_INVALID,
+        QUERY_INVALID,
+        TOO_MANY_REQUESTS,
+        SERVER_ERROR,
+        CODE_INVALID,
+        BODY_EMPTY,
+        LEVEL_TOO_LOW,
+        CODE_UNAUTHORIZED,
+        TOO_FAST,
+        TOO_FAST_CLOSED,
+    )
+}
+
+
+def ret_of(code: int, msg: str | None = None, status: int | None = None) -> Ret:
+    """The row of a `ret`, or one of that code with another text or status."""
+    row = _BY_CODE.get(code, Ret(code, "error", 200))
+    return row if msg is None and status is None else Ret(code, msg or row.msg, status or row.status)

@@ -6,8 +6,9 @@ asks for (to push or to stop pushing) is its owner's work.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,10 +29,19 @@ from .messages import (
     to_json,
 )
 from .reader import Reader
-from .ret import CODE_INVALID, DATA_INVALID, HEADER_INVALID, OK, Ret
+from .ret import CODE_INVALID, DATA_INVALID, HEADER_INVALID, OK, TOO_FAST, TOO_FAST_CLOSED, Ret
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds after which a connection is closed from which nothing came that counts as a heartbeat."""
+MOST_TOO_FAST, TOO_FAST_WINDOW = 3, 10.0
+"""So many subscriptions that came too fast, in so many seconds, end a connection (606)."""
+POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+SUBSCRIPTIONS: dict[int, tuple[Kind, type[SymbolList | DepthSymbolList | KlineSymbolList]]] = {
+    Command.TRADE: (Kind.TRADE, SymbolList),
+    Command.DEPTH: (Kind.DEPTH, DepthSymbolList),
+    Command.KLINE: (Kind.KLINE, KlineSymbolList),
+}
+"""What is subscribed to by which request, and the shape of its data."""
 
 
 class Want(NamedTuple):
@@ -60,7 +70,14 @@ class Cancel(NamedTuple):
     kinds: tuple[Kind, ...]
 
 
-Decision: TypeAlias = Subscribe | Cancel
+class Close(NamedTuple):
+    """The connection is closed."""
+
+    code: int
+    reason: str
+
+
+Decision: TypeAlias = Subscribe | Cancel | Close
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
@@ -72,10 +89,43 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """A request that is answered with an error."""
+    """A request that is answered with an error; after `retry_after` seconds it may be tried again."""
 
-    def __init__(self, ret: Ret) -> None:
+    def __init__(self, ret: Ret, retry_after: float | None = None) -> None:
         self.ret = ret
+        self.retry_after = retry_after
+
+
+class Permit(Protocol):
+    """What a client's token allows it."""
+
+    def answer(self, cmd_id: int) -> Ret | None:
+        """What a request is answered with before anything else is looked at; None to look at it."""
+        ...
+
+    def subscribe(self, cmd_id: int, now: float) -> bool:
+        """Whether a subscription may pass; False if the one before was too short ago."""
+        ...
+
+    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        """Those of a subscription that the client gets. Raises Refused if that is none (603, 604)."""
+        ...
+
+
+class Everything:
+    """A permit for everything."""
+
+    def answer(self, cmd_id: int) -> Ret | None:
+        """Nothing but the truth."""
+        return None
+
+    def subscribe(self, cmd_id: int, now: float) -> bool:
+        """Always."""
+        return True
+
+    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        """All."""
+        return wants
 
 
 class Dialect(NamedTuple):
@@ -115,10 +165,20 @@ def known(
 class Session:
     """One client's conversation. `now` is in seconds of any monotonic clock, always the same one."""
 
-    def __init__(self, family: Family, catalogue: Catalogue, now: float, dialect: Dialect = PLAIN) -> None:
+    def __init__(
+        self,
+        family: Family,
+        catalogue: Catalogue,
+        now: float,
+        dialect: Dialect = PLAIN,
+        permit: Permit | None = None,
+    ) -> None:
+        """Without a `permit` everything is allowed."""
         self.family = family
         self.catalogue = catalogue
         self.dialect = dialect
+        self._permit = permit or Everything()
+        self._too_fast: deque[float] = deque(maxlen=MOST_TOO_FAST)
         self._reader = Reader(dialect.strict_protocol)
         self._last_heartbeat = now
 
@@ -138,9 +198,13 @@ class Session:
         try:
             if request.refusal is not None:
                 raise Refused(request.refusal)
-            decision = self._decide(request.cmd_id, request.data)
+            if (answer := self._permit.answer(request.cmd_id)) is not None:
+                raise Refused(answer)
+            decision = self._decide(request.cmd_id, request.data, now)
         except Refused as refused:
             ret = refused.ret
+            if ret == TOO_FAST_CLOSED:
+                decision = Close(POLICY_VIOLATION, TOO_FAST.msg)
         except msgspec.ValidationError:
             ret = DATA_INVALID
         if ret not in (HEADER_INVALID, DATA_INVALID):
@@ -148,17 +212,14 @@ class Session:
         response = Response(ret.code, ret.msg, request.cmd_id + 1, request.seq_id, request.trace, {})
         return Answer(to_json(response), decision)
 
-    def _decide(self, cmd_id: int, data: object) -> Decision | None:
+    def _decide(self, cmd_id: int, data: object, now: float) -> Decision | None:
+        if (subscription := SUBSCRIPTIONS.get(cmd_id)) is not None:
+            kind, shape = subscription
+            return self._subscribe(cmd_id, kind, self._reader.data(data, shape).symbol_list, now)
         match cmd_id:
             case Command.HEARTBEAT:
                 self._reader.data(data, Nothing)
                 return None
-            case Command.TRADE:
-                return self._subscribe(Kind.TRADE, self._reader.data(data, SymbolList).symbol_list)
-            case Command.DEPTH:
-                return self._subscribe(Kind.DEPTH, self._reader.data(data, DepthSymbolList).symbol_list)
-            case Command.KLINE:
-                return self._subscribe(Kind.KLINE, self._reader.data(data, KlineSymbolList).symbol_list)
             case Command.KLINE_CANCEL:
                 self._reader.data(data, Nothing)
                 return Cancel((Kind.KLINE,))
@@ -167,6 +228,10 @@ class Session:
             case _:
                 raise Refused(HEADER_INVALID)
 
-    def _subscribe(self, kind: Kind, symbols: Sequence[Asked]) -> Subscribe:
-        strict = self.dialect.strict_protocol
-        return Subscribe(kind, known(self.catalogue, self.family, symbols, strict=strict))
+    def _subscribe(self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float) -> Subscribe:
+        if not self._permit.subscribe(cmd_id, now):
+            self._too_fast.append(now)
+            again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
+            raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
+        wants = known(self.catalogue, self.family, symbols, strict=self.dialect.strict_protocol)
+        return Subscribe(kind, self._permit.select(wants))

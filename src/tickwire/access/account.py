@@ -1,0 +1,130 @@
+"""What one token has used of its plan. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from typing import NamedTuple, Protocol
+
+from ..model import Family
+from .plan import Plan, Rate
+from .window import DayQuota, Standing, Window
+
+
+class Policy(NamedTuple):
+    """A limit as the RateLimit headers tell of it: so many requests in so many seconds."""
+
+    name: str
+    requests: int
+    seconds: int
+
+
+class Verdict(NamedTuple):
+    """Whether a request over HTTP passes: `wait` is 0, or the seconds until it would.
+
+    `limits` are those that concern it, in the order of the headers; none if the plan has none.
+    """
+
+    wait: float
+    limits: tuple[tuple[Policy, Standing], ...] = ()
+
+
+PASSED = Verdict(0.0)
+
+
+class Seated(Protocol):
+    """A connection, as far as limits know it."""
+
+    last_heard: float
+    """When something last came from it, in seconds of the monotonic clock."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Begins to close it with a close frame (RFC 6455)."""
+
+
+class Full(Exception):
+    """No more connections; after `wait` seconds there may be room, None if that is not known."""
+
+    def __init__(self, wait: float | None = None) -> None:
+        self.wait = wait
+
+
+class Account:
+    """The use of one token. `now` is in seconds of a monotonic clock, `wall` in seconds since the epoch."""
+
+    def __init__(self, plan: Plan, day_reset: int = 0) -> None:
+        """`day_reset` is when the day begins, in seconds after midnight UTC."""
+        self.plan = plan
+        self._endpoints: dict[str, Window] = {}
+        self._http = Window(plan.http) if plan.http else None
+        self._day = DayQuota(plan.per_day, day_reset) if plan.per_day else None
+        self._interfaces: dict[Hashable, Window] = {}
+        self._seats: defaultdict[Family, dict[Seated, None]] = defaultdict(dict)
+        self._connected: dict[Family, float] = {}
+
+    @property
+    def in_use(self) -> bool:
+        """Whether it has open connections."""
+        return any(self._seats.values())
+
+    def request(self, endpoint: str | None, now: float, wall: float) -> Verdict:
+        """A request over HTTP; it counts only if it passes. None is a path that there is not."""
+        plan = self.plan
+        if not plan.meters_http:
+            return PASSED
+        windows: list[tuple[str, Rate, Window]] = []
+        if endpoint is not None and (rate := plan.rate_of(endpoint)) is not None:
+            window = self._endpoints.get(endpoint)
+            if window is None:
+                window = self._endpoints[endpoint] = Window(rate)
+            windows.append(("endpoint", rate, window))
+        if plan.http and self._http:
+            windows.append(("http", plan.http, self._http))
+        wait = max([window.wait(now) for _, _, window in windows], default=0.0)
+        if self._day:
+            wait = max(wait, self._day.wait(wall))
+        if not wait:
+            for _, _, window in windows:
+                window.take(now)
+            if self._day:
+                self._day.take(wall)
+        limits = [(Policy(name, *rate), window.standing(now)) for name, rate, window in windows]
+        if plan.per_day and self._day:
+            limits.append((Policy("day", plan.per_day, 86_400), self._day.standing(wall)))
+        return Verdict(wait, tuple(limits))
+
+    def subscribe(self, interface: Hashable, now: float) -> bool:
+        """A subscription on one interface (a family's 22002, its 22004 …): whether it passes."""
+        rate = self.plan.subscriptions
+        if rate is None:
+            return True
+        window = self._interfaces.setdefault(interface, Window(rate))
+        if window.wait(now):
+            return False
+        window.take(now)
+        return True
+
+    def seat(self, newcomer: Seated, family: Family, now: float, patience: float) -> Seated | None:
+        """Lets a new connection in. Raises Full if there is no room.
+
+        Where there is none, the connection from which nothing came for the longest time gives way, if that
+        is at least `patience` seconds: it is returned, to be closed.
+        """
+        seats, spacing = self._seats[family], self.plan.connection_spacing
+        since = now - self._connected.get(family, now - spacing)
+        if since < spacing:
+            raise Full(spacing - since)
+        dead = None
+        if self.plan.connections is not None and len(seats) >= self.plan.connections:
+            dead = min(seats, key=lambda one: one.last_heard)
+            if (quiet := now - dead.last_heard) < patience:
+                raise Full(patience - quiet)
+            del seats[dead]
+        seats[newcomer] = None
+        if spacing:
+            self._connected[family] = now
+        return dead
+
+    def leave(self, connection: Seated, family: Family) -> None:
+        """A connection is gone."""
+        self._seats[family].pop(connection, None)

@@ -1,0 +1,260 @@
+"""Who is let in, and what for: stored tokens, their plans and limits, what scenarios make of them."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from .access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
+from .errors import StoreError
+from .model import Family, Instrument
+from .sandbox import Client, Sandbox
+from .store import TokenStore
+from .wire import (
+    CODE_UNAUTHORIZED,
+    LEVEL_TOO_LOW,
+    TOKEN_INVALID,
+    TOO_MANY_CONNECTIONS,
+    Refused,
+    Ret,
+    Want,
+    ret_of,
+)
+
+MOST_ACCOUNTS = 10_000
+"""Clients whose use is remembered while any token is let in and the plan of all has limits."""
+
+log = structlog.get_logger()
+
+
+class Peer(Seated, Protocol):
+    """A connection, as those see it who may have to end it."""
+
+    def push(self, data: bytes) -> None:
+        """Takes whole frames, without ever waiting."""
+
+    def reset(self) -> None:
+        """Ends it at once, with a reset of TCP."""
+
+
+class Caller:
+    """Who is behind a connection or a request over HTTP, and what that one may do.
+
+    `token` is None while any is let in. A permit for a session of the wire, see `wire.Permit`.
+    """
+
+    __slots__ = ("_sandbox", "account", "client", "token")
+
+    def __init__(self, token: Token | None, account: Account, client: Client, sandbox: Sandbox) -> None:
+        self.token = token
+        self.account = account
+        self.client = client
+        self._sandbox = sandbox
+
+    @property
+    def plan(self) -> Plan:
+        """What the token may do."""
+        return self.account.plan
+
+    def leave(self, peer: Seated) -> None:
+        """Its connection is gone."""
+        if self.client.family is not None:
+            self.account.leave(peer, self.client.family)
+        self._sandbox.forget(self.client.connection)
+
+    def reads(self, instrument: Instrument) -> bool:
+        """Whether the token may read that instrument."""
+        return self.token is None or self.token.reads(instrument)
+
+    def take(self, wants: tuple[Want, ...], most: int | None) -> tuple[Want, ...]:
+        """Those that the token may read, at most so many. Raises Refused if that is none (604), or if
+        there are more and the plan refuses (603)."""
+        if self.token is not None:
+            wants = tuple(want for want in wants if self.token.reads(want.instrument))
+            if not wants:
+                raise Refused(CODE_UNAUTHORIZED)
+        if most is not None and len(wants) > most:
+            if self.plan.refuse:
+                raise Refused(LEVEL_TOO_LOW)
+            wants = wants[:most]
+        return wants
+
+    def delay(self) -> float:
+        """Seconds by which scenarios let answers come late."""
+        return self._sandbox.delay(self.client) if self._sandbox.runs else 0.0
+
+    # A permit of the wire.
+    def answer(self, request: int | str) -> Ret | None:
+        """What scenarios answer a request with; it is named by `cmd_id` or path."""
+        if not self._sandbox.runs or (answer := self._sandbox.answer(self.client, request)) is None:
+            return None
+        return ret_of(answer.ret, answer.msg, answer.status)
+
+    def subscribe(self, cmd_id: int, now: float) -> bool:
+        """Whether a subscription keeps the spacing of the plan."""
+        return self.account.subscribe((self.client.family, cmd_id), now)
+
+    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        """Those of a subscription that the client gets."""
+        return self.take(wants, self.plan.codes)
+
+
+class Rules(NamedTuple):
+    """Settings of the same names. `day_reset` is in seconds after midnight UTC."""
+
+    plans: Mapping[str, Plan]
+    plan: str
+    takeover_after: float
+    day_reset: int
+
+
+class Admission:
+    """Lets clients in.
+
+    While the store holds no token, any is let in. `clock` is the monotonic clock and `wall` the time since
+    the epoch, both in seconds.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        sandbox: Sandbox,
+        rules: Rules,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._sandbox = sandbox
+        self._rules = rules
+        self._clock = clock
+        self._wall = wall
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._changes = -1
+        self._register = Register((), b"")
+        self._guarded = False
+        self._next_expiry = float("inf")
+        self._refused = 0
+        self.refresh()
+
+    @property
+    def guarded(self) -> bool:
+        """Whether tokens are checked: some exist, be they revoked."""
+        return self._guarded
+
+    def caller(self, secret: str, family: Family | None, connection: int = 0) -> Caller:
+        """Who sends that token, which is not empty. Raises Refused."""
+        token = None
+        label = name = secret
+        if self._guarded:
+            token = self._register.find(secret, self._wall())
+            if token is None:
+                self._refused += 1
+                raise Refused(TOKEN_INVALID)
+            label, name = token.id, token.name
+        client = Client(label, frozenset((label, name)), family, connection, self._clock())
+        if self._sandbox.runs and self._sandbox.expired(client):
+            raise Refused(TOKEN_INVALID)
+        return Caller(token, self._account(label, token), client, self._sandbox)
+
+    def enter(
+        self, peer: Seated, secret: str, family: Family, connection: int
+    ) -> tuple[Caller, Seated | None]:
+        """Lets a connection in under that number; also returns the one that gives way to it, if any.
+
+        Raises Refused.
+        """
+        caller = self.caller(secret, family, connection)
+        if self._sandbox.runs and (refuse := self._sandbox.refusal(caller.client)) is not None:
+            raise Refused(ret_of(refuse.status, "refused", refuse.status))
+        try:
+            dead = caller.account.seat(peer, family, self._clock(), self._rules.takeover_after)
+        except Full as full:
+            raise Refused(TOO_MANY_CONNECTIONS, full.wait) from None
+        return caller, dead
+
+    def request(self, caller: Caller, endpoint: str | None) -> Verdict:
+        """Counts a request over HTTP."""
+        return caller.account.request(endpoint, self._clock(), self._wall())
+
+    def is_admin(self, secret: str) -> bool:
+        """Whether that is the token of an administrator."""
+        token = self._register.find(secret, self._wall()) if self._guarded else None
+        if token is None:
+            self._refused += 1
+        return token is not None and token.admin
+
+    def objection(self, caller: Caller) -> str | None:
+        """Why a connection that was let in must end, if it must."""
+        if caller.token is None:
+            return "token invalid" if self._guarded else None
+        wall = self._wall()
+        if self._register.holds(caller.token, wall):
+            return None
+        return "token revoked" if caller.token.valid(wall) else "token expired"
+
+    def refresh(self) -> bool:
+        """Looks whether tokens have changed or expired; returns whether connections must be looked at."""
+        try:
+            changes = self._store.changes()
+            if changes != self._changes:
+                self._load(self._store.tokens())
+                self._changes = changes
+                return True
+        except StoreError as error:  # those that are known still hold
+            log.error("tokens cannot be read", reason=str(error))
+        if self._wall() < self._next_expiry:
+            return False
+        self._next_expiry = self._expiry(self._register)
+        return True
+
+    def report(self) -> None:
+        """Logs how many unknown tokens came since the last time: one line, however many there were."""
+        if self._refused:
+            log.warning("tokens refused", requests=self._refused)
+            self._refused = 0
+
+    def close(self) -> None:
+        """Lets go of the store."""
+        self._store.close()
+
+    def _load(self, tokens: list[Token]) -> None:
+        self._guarded = bool(tokens)
+        if not tokens:
+            return
+        for token in tokens:
+            if token.plan not in self._rules.plans:
+                log.error("a token is not let in: its plan is unknown", token=token.id, plan=token.plan)
+        known = [token for token in tokens if token.plan in self._rules.plans]
+        self._register = Register(known, self._store.key())
+        self._next_expiry = self._expiry(known)
+
+    def _expiry(self, tokens: Iterable[Token]) -> float:
+        """When the next token expires."""
+        wall = self._wall()
+        return min(
+            (one.expires / 1000 for one in tokens if one.expires and one.valid(wall)), default=float("inf")
+        )
+
+    def _account(self, label: str, token: Token | None) -> Account:
+        plan = self._rules.plans[self._rules.plan if token is None else token.plan]
+        if token is None and plan is UNLIMITED:
+            label = ""  # one for all: there is nothing to count
+        account = self._accounts.get(label)
+        if account is None:
+            account = self._accounts[label] = Account(plan, self._rules.day_reset)
+            if len(self._accounts) > MOST_ACCOUNTS and token is None:
+                self._drop_oldest()
+        elif token is None:
+            self._accounts.move_to_end(label)
+        return account
+
+    def _drop_oldest(self) -> None:
+        for label, account in self._accounts.items():
+            if not account.in_use:
+                del self._accounts[label]
+                return

@@ -1,0 +1,195 @@
+"""`tickwire suspend`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..config import DATABASE, load
+from ..errors import InputError
+
+ENTERED = ""
+"""The source of what a person enters."""
+SHOWN_LINES = 10
+ROW = "{:<8}  {:<8}  {:<19}  {:<19}  {:<19}  {}"
+
+suspend_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Suspensions of stocks, which /api/suspension answers; a server that is running sees them at once.
+
+    Example: tickwire suspend add nasdaq AAPL --reason "T1 Halt - News Pending"
+    """,
+)
+
+
+class Exchange(StrEnum):
+    """The exchanges that have a list."""
+
+    SSE = "sse"
+    NYSE = "nyse"
+    NASDAQ = "nasdaq"
+
+
+def _moment(text: str | None) -> str | None:
+    """A date, or a date and a time."""
+    if text is None:
+        return None
+    shape = re.fullmatch(r"[0-9-]{10}( [0-9:]{8})?", text)
+    try:
+        datetime.fromisoformat(text if shape else "")
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time such as '2026-09-03 19:50:00' or '2026-09-03'."
+        ) from None
+    return text
+
+
+def _time(text: str) -> Any:
+    return typer.Option(help=text, metavar="TIME", callback=_moment)
+
+
+def _text(text: str) -> Any:
+    return typer.Option(help=text, metavar="TEXT")
+
+
+DataDir = Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR")]
+
+
+def _database(data_dir: Path | None) -> Path:
+    return load({"data_dir": data_dir} if data_dir else {}).data_dir / DATABASE
+
+
+# In the commands, not here: the stores, because other commands start faster without.
+@suspend_app.command()
+def add(
+    exchange: Annotated[Exchange, typer.Argument(help="Whose list it is in.", case_sensitive=False)],
+    symbol: Annotated[str, typer.Argument(help="As the exchange writes it: AAPL, not AAPL.US.")],
+    reason: Annotated[list[str], _text("Why; may be given several times.")],
+    name: Annotated[str | None, _text("Name of the stock.")] = None,
+    halt: Annotated[str | None, _time("When trading stops.")] = None,
+    resume: Annotated[str | None, _time("When it resumes.")] = None,
+    published: Annotated[str | None, _time("When it is announced. [default: now]")] = None,
+    period: Annotated[str | None, _text("For how long, in words (sse).")] = None,
+    source_exchange: Annotated[str | None, _text("Where it is listed (nyse, nasdaq).")] = None,
+    threshold_price: Annotated[str | None, _text("The price that it was paused at (nasdaq).")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add a suspension.
+
+    It takes the place of one of the same symbol and announcement. TIME is "YYYY-MM-DD HH:MM:SS" or
+    YYYY-MM-DD, local to the exchange.
+
+    Example: tickwire suspend add nyse IBM --reason "News Pending" --halt "2026-09-03 19:50:00"
+    """
+    path = _database(data_dir)
+    from ..store import SuspensionStore, suspension_of
+
+    fields = {
+        "symbol": symbol,
+        "symbolName": name,
+        "haltReason": reason,
+        "haltDateTime": halt,
+        "haltPeriod": period,
+        "resumeDateTime": resume,
+        "sourceExchange": source_exchange,
+        "pauseThresholdPrice": threshold_price,
+        "publishDate": published,
+    }
+    suspension = suspension_of(fields, exchange, now=datetime.now(UTC))
+    with closing(SuspensionStore(path)) as store:
+        new = store.add(ENTERED, [suspension])
+    typer.echo(
+        f"{suspension.symbol} {'added to' if new else 'replaced in'} the suspensions of {exchange}, "
+        f"published {suspension.publish_date}."
+    )
+
+
+@suspend_app.command("list")
+def list_suspensions(
+    exchange: Annotated[Exchange | None, typer.Argument(help="Only this list.", case_sensitive=False)] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON, which import reads.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List what was added or imported.
+
+    By exchange, the newest announcement first.
+
+    Example: tickwire suspend list nasdaq
+    """
+    path = _database(data_dir)
+    import msgspec
+
+    from ..store import SuspensionStore
+
+    found = []
+    if path.exists():  # to look at a folder does not make it
+        with closing(SuspensionStore(path)) as store:
+            for one in Exchange if exchange is None else [exchange]:
+                found += store.page(one, [ENTERED])[1]
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)))
+        return
+    if not found:
+        typer.echo("No suspensions.")
+        return
+    typer.echo(ROW.format("EXCHANGE", "SYMBOL", "PUBLISHED", "HALTED", "RESUMES", "NAME: REASON"))
+    for suspension in found:
+        halted = suspension.halt_date_time or suspension.halt_date or "-"
+        resumes = suspension.resume_date_time or suspension.resume_date or "-"
+        told = [suspension.symbol_name, suspension.reason]
+        typer.echo(
+            ROW.format(
+                suspension.exchange,
+                suspension.symbol,
+                suspension.publish_date,
+                halted,
+                resumes,
+                ": ".join(part for part in told if part),
+            )
+        )
+
+
+@suspend_app.command("import")
+def import_suspensions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, or an answer of the API as JSON.")],
+    exchange: Annotated[
+        Exchange | None, typer.Option(help="The list that they are of.", case_sensitive=False)
+    ] = None,
+    strict_input: Annotated[
+        bool, typer.Option("--strict-input", help="Stop at a bad line, importing nothing.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Import suspensions from a file.
+
+    Each takes the place of one of the same symbol and announcement; importing again changes nothing.
+
+    Columns are named as in the API, with exchange unless --exchange says it; symbol and publishDate must be
+    there. Several reasons are separated by "; ".
+
+    Example: tickwire suspend import nyse.json --exchange nyse
+    """
+    path = _database(data_dir)
+    from ..store import SuspensionStore, read_suspensions
+
+    found, bad = [], 0
+    for where, one in read_suspensions(file, exchange):
+        if not isinstance(one, str):
+            found.append(one)
+            continue
+        if strict_input:
+            raise InputError(f"{where}: {one} Mend it, or leave out --strict-input.")
+        bad += 1
+        if bad <= SHOWN_LINES:
+            typer.echo(f"tickwire: {where}: {one} Skipped.", err=True)
+    with closing(SuspensionStore(path)) as store:
+        # The newest stands first in a file, as in the API, and is added last.
+        new = store.add(ENTERED, reversed(found))
+    typer.echo(f"{len(found)} suspensions imported, {new} of them new, {bad} lines skipped.")

@@ -1,0 +1,108 @@
+"""Scenarios that run: which of their steps are at work. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ..model import Family, Instrument
+from .dice import Dice
+from .steps import Halt, OnClient, OnMarket, Resume, Scenario, Step
+
+
+class Client:
+    """A client as scenarios know it. `names` are what its token goes by; `connection` is 0 over HTTP.
+
+    `opened` is when the connection did, in seconds of the monotonic clock. Its text shows no token.
+    """
+
+    __slots__ = ("connection", "family", "label", "names", "opened")
+
+    def __init__(
+        self, label: str, names: frozenset[str], family: Family | None, connection: int, opened: float
+    ) -> None:
+        self.label = label
+        self.names = names
+        self.family = family
+        self.connection = connection
+        self.opened = opened
+
+
+class Active:
+    """A step that is at work since `began`."""
+
+    def __init__(self, run: Run, place: int, step: Step, began: float) -> None:
+        self.run = run
+        self.step = step
+        self.began = began
+        self.dice = Dice(run.seed, place)
+        self.ticks = Random(f"{run.seed}:{place}")
+        self.resumed: list[Resume] = []
+        """What ended a halt for some of the instruments that it concerns."""
+
+    def concerns(self, instrument: Instrument) -> bool:
+        """Whether the step is about that instrument."""
+        step = self.step
+        if not isinstance(step, OnMarket) or not named(step, instrument):
+            return False
+        return not any(named(resume, instrument) for resume in self.resumed)
+
+    def meets(self, client: Client) -> bool:
+        """Whether the step is about that client."""
+        step = self.step
+        return (
+            isinstance(step, OnClient)
+            and (not step.tokens or not client.names.isdisjoint(step.tokens))
+            and (not step.connections or client.connection in step.connections)
+            and (step.family is None or client.family == step.family)
+        )
+
+
+def named(step: OnMarket, instrument: Instrument) -> bool:
+    """Whether a step names that instrument."""
+    everything = not step.codes and not step.markets
+    return everything or instrument.code in step.codes or instrument.market in step.markets
+
+
+class Run:
+    """A scenario that runs under a number, since `began`."""
+
+    def __init__(self, number: int, scenario: Scenario, began: float, seed: int) -> None:
+        self.number = number
+        self.scenario = scenario
+        self.began = began
+        self.seed = seed if scenario.seed is None else scenario.seed
+        self._ahead = sorted(enumerate(scenario.steps), key=lambda one: one[1].at)
+        self.active: list[Active] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is at work or to come."""
+        return not self._ahead and not self.active
+
+    def advance(self, now: float) -> list[Active]:
+        """Ends and begins what is due; returns what has begun, in order."""
+        begun = []
+        while self._ahead and self.began + self._ahead[0][1].at <= now:
+            place, step = self._ahead.pop(0)
+            begun.append(Active(self, place, step, self.began + step.at))
+        self.active = [one for one in (*self.active, *begun) if self._lasts(one, now)]
+        return begun
+
+    def _lasts(self, active: Active, now: float) -> bool:
+        step = active.step
+        if not step.continues:
+            return False
+        return step.lasts is None or now < active.began + step.lasts
+
+    def changes_at(self) -> float | None:
+        """When the next step begins or ends."""
+        times = [self.began + step.at for _, step in self._ahead[:1]]
+        times += [one.began + one.step.lasts for one in self.active if one.step.lasts is not None]
+        return min(times, default=None)
+
+
+def end_halts(active: list[Active], resume: Resume) -> None:
+    """Ends what a resume names of the halts at work."""
+    for one in active:
+        if isinstance(one.step, Halt):
+            one.resumed.append(resume)

@@ -1,0 +1,255 @@
+"""The sandbox: scenarios at work on a stream of ticks and on clients. Pure: time is an argument.
+
+Times are in seconds of a monotonic clock, those of ticks in milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Generic, NamedTuple, TypeVar
+
+from ..calendars import State
+from ..errors import InputError
+from ..model import Catalogue, Event, Instrument
+from .dice import within
+from .running import Active, Client, Run, end_halts
+from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
+from .steps import (
+    Answer,
+    Burst,
+    Delay,
+    Disconnect,
+    Duplicate,
+    ExpireToken,
+    Halt,
+    Jump,
+    Late,
+    LimitDown,
+    LimitUp,
+    OnClient,
+    OnMarket,
+    OutOfOrder,
+    Refuse,
+    Resume,
+    Scenario,
+    Step,
+)
+
+MOST_RUNS = 100
+MOST_LATE = 100_000
+"""Ticks that wait to be late at the most; beyond it they come on time."""
+
+ClientT = TypeVar("ClientT", bound=OnClient)
+
+
+class Condition(NamedTuple):
+    """What scenarios make of an instrument, and why."""
+
+    state: State
+    reason: str = ""
+
+
+class Meeting(NamedTuple, Generic[ClientT]):
+    """A step at work that is about a client."""
+
+    active: Active
+    step: ClientT
+
+
+class Sandbox:
+    """The scenarios that run, and what they do."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._numbers = itertools.count(1)
+        self._runs: dict[int, Run] = {}
+        self._active: list[Active] = []
+        self._effects: dict[str, tuple[Active, ...]] = {}  # by code, while nothing changes
+        self._limits: dict[tuple[Active, str], Decimal] = {}
+        self._late: list[tuple[float, int, Event]] = []  # a heap
+        self._late_numbers = itertools.count()
+        self._cuts: defaultdict[int, dict[Active, float | None]] = defaultdict(dict)  # by connection
+        self._delays: defaultdict[int, dict[Active, float]] = defaultdict(dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The scenarios that run, oldest first."""
+        return tuple(self._runs.values())
+
+    @property
+    def shapes_ticks(self) -> bool:
+        """Whether ticks must be given to `shape` at all."""
+        return any(isinstance(one.step, OnMarket) for one in self._active)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether connections must be shown to `cut`."""
+        return any(isinstance(one.step, Disconnect) for one in self._active)
+
+    def begin(self, scenario: Scenario, now: float, catalogue: Catalogue) -> Run:
+        """Starts a scenario; its steps are at work after the next `advance`.
+
+        Raises InputError if it names an unknown code, or if too many run already.
+        """
+        codes = (code for step in scenario.steps if isinstance(step, OnMarket) for code in step.codes)
+        if unknown := [code for code in codes if code not in catalogue]:
+            raise InputError(f"Scenario {scenario.name}: the code {unknown[0]!r} is unknown to this server.")
+        if len(self._runs) >= MOST_RUNS:
+            raise InputError(f"{MOST_RUNS} scenarios run already. Stop one first.")
+        run = Run(next(self._numbers), scenario, now, self._seed)
+        self._runs[run.number] = run
+        return run
+
+    def stop(self, number: int) -> Run | None:
+        """Ends a scenario; what it did is undone after the next `advance`. None if there is no such."""
+        return self._runs.pop(number, None)
+
+    def advance(self, now: float) -> list[Step] | None:
+        """Begins and ends steps; returns those that have begun, None if nothing has changed."""
+        begun = [active for run in self._runs.values() for active in run.advance(now)]
+        for number in [number for number, run in self._runs.items() if run.over]:
+            del self._runs[number]
+        before, self._active = self._active, [one for run in self._runs.values() for one in run.active]
+        for one in begun:
+            if isinstance(one.step, Resume):
+                end_halts([halt for halt in self._active if halt.began <= one.began], one.step)
+        if not begun and before == self._active:
+            return None
+        self._effects.clear()
+        alive = set(self._active)
+        self._limits = {key: limit for key, limit in self._limits.items() if key[0] in alive}
+        for cuts in self._cuts.values():
+            for gone in cuts.keys() - alive:
+                del cuts[gone]
+        for delays in self._delays.values():
+            for gone in delays.keys() - alive:
+                del delays[gone]
+        return [one.step for one in begun]
+
+    # What becomes of ticks.
+    def conditions(self, instruments: Iterable[Instrument]) -> dict[str, Condition]:
+        """What scenarios make of instruments, by code; none of those that are left alone."""
+        found = ((one.code, self.condition(one)) for one in instruments) if self.shapes_ticks else ()
+        return {code: condition for code, condition in found if condition is not None}
+
+    def condition(self, instrument: Instrument) -> Condition | None:
+        """What scenarios make of an instrument, if anything."""
+        effects = self._effects_on(instrument)
+        for kind, state in STATES:
+            for active in effects:
+                if isinstance(step := active.step, kind):
+                    return Condition(state, step.reason if isinstance(step, Halt) else "")
+        return None
+
+    def shape(self, event: Event, instrument: Instrument, now: float) -> list[Shaped]:
+        """What a tick becomes: nothing, itself or another, once or many times; some of it comes late."""
+        effects = self._effects_on(instrument)
+        if not effects:
+            return [Shaped(event)]
+        if any(isinstance(active.step, SILENT) for active in effects):
+            return []
+        jumps = [factor(active.step.percent) for active in effects if isinstance(active.step, Jump)]
+        for by in jumps:
+            event = with_prices_moved(event, by, instrument)
+        way, times = Way.ONCE, 1
+        for active in effects:
+            match active.step:
+                case LimitUp() | LimitDown() as step:
+                    event = self._at_limit(active, step, event, instrument)
+                case Burst() as step:
+                    times *= step.times
+                case Duplicate(chance=chance) if active.ticks.random() < chance:
+                    way = Way.TWICE
+                case OutOfOrder(chance=chance) if active.ticks.random() < chance:
+                    way = Way.BEHIND_THE_NEXT
+                case Late(chance=chance) as step if active.ticks.random() < chance:
+                    if len(self._late) < MOST_LATE:
+                        due = now + within(step.by, active.ticks)
+                        heapq.heappush(self._late, (due, next(self._late_numbers), event))
+                        return []
+        return [Shaped(event, way)] * min(times, 1000)
+
+    def late(self, now: float) -> Iterator[Event]:
+        """The late ticks whose time has come."""
+        while self._late and self._late[0][0] <= now:
+            yield heapq.heappop(self._late)[2]
+
+    def _effects_on(self, instrument: Instrument) -> tuple[Active, ...]:
+        found = self._effects.get(instrument.code)
+        if found is None:
+            found = tuple(active for active in self._active if active.concerns(instrument))
+            self._effects[instrument.code] = found
+        return found
+
+    def _at_limit(
+        self, active: Active, step: LimitUp | LimitDown, event: Event, instrument: Instrument
+    ) -> Event:
+        up = isinstance(step, LimitUp)
+        limit = self._limits.get((active, instrument.code))
+        if limit is None:
+            if not (price := price_of(event)):
+                return event
+            limit = moved(price, factor(step.percent if up else -step.percent), instrument)
+            self._limits[active, instrument.code] = limit
+        return at_limit(event, limit, instrument, up=up)
+
+    # What becomes of clients.
+    def refusal(self, client: Client) -> Refuse | None:
+        """Why the upgrade of a new connection is refused, if it is."""
+        return next((one.step for one in self._meeting(Refuse, client) if self._happens(one, client)), None)
+
+    def answer(self, client: Client, request: int | str) -> Answer | None:
+        """What a request is answered with in place of the truth; it is named by `cmd_id` or path."""
+        for one in self._meeting(Answer, client):
+            wanted = one.step.requests
+            if (not wanted or request in wanted) and self._happens(one, client):
+                return one.step
+        return None
+
+    def delay(self, client: Client) -> float:
+        """Seconds by which an answer comes late: of a connection always the same, over HTTP thrown anew."""
+        total = 0.0
+        for one in self._meeting(Delay, client):
+            delay = self._delays[client.connection].get(one.active) if client.connection else None
+            if delay is None:
+                dice = one.active.dice.throw(client.label)
+                delay = within(one.step.by, dice) if dice.random() < one.step.chance else 0.0
+                if client.connection:
+                    self._delays[client.connection][one.active] = delay
+            total += delay
+        return total
+
+    def expired(self, client: Client) -> bool:
+        """Whether the client's token counts as expired."""
+        return any(True for _ in self._meeting(ExpireToken, client))
+
+    def cut(self, client: Client, now: float) -> Disconnect | None:
+        """How a connection ends now, if it does."""
+        for one in self._meeting(Disconnect, client):
+            cuts = self._cuts[client.connection]
+            if one.active not in cuts:
+                dice = one.active.dice.throw(client.label)
+                after = within(one.step.after, dice)
+                begin = max(client.opened, one.active.began)
+                cuts[one.active] = begin + after if dice.random() < one.step.chance else None
+            if (due := cuts[one.active]) is not None and due <= now:
+                return one.step
+        return None
+
+    def forget(self, connection: int) -> None:
+        """A connection is gone."""
+        self._cuts.pop(connection, None)
+        self._delays.pop(connection, None)
+
+    def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[Meeting[ClientT]]:
+        for active in self._active:
+            if isinstance(active.step, kind) and active.meets(client):
+                yield Meeting(active, active.step)
+
+    @staticmethod
+    def _happens(meeting: Meeting[Refuse] | Meeting[Answer], client: Client) -> bool:
+        return meeting.active.dice.throw(client.label).random() < meeting.step.chance

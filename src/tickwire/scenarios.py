@@ -1,0 +1,263 @@
+"""Carries out scenarios: on the ticks of a source, on its clock, on the clients of a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from .admission import Caller, Peer
+from .bars import Bars
+from .calendars import KEYS, State, load
+from .errors import InputError, StoreError
+from .hub import Hub, Numbered, Topic
+from .model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
+from .sandbox import (
+    Clock,
+    Condition,
+    Disconnect,
+    ExpireToken,
+    Run,
+    Sandbox,
+    Scenario,
+    Shaped,
+    Way,
+    clock_target,
+    without_orders,
+)
+from .sources import Simulator, Source
+from .store import SuspensionStore
+
+BEAT = 0.05
+"""Seconds between looks at what is due, while a scenario runs."""
+POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+
+Publish: TypeAlias = Callable[[Instrument, Event, Way], None]
+log = structlog.get_logger()
+
+
+class Scenarios:
+    """The scenarios of a server."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        catalogue: Catalogue,
+        source: Source,
+        hub: Hub,
+        bars: Bars,
+        suspensions: SuspensionStore,
+        *,
+        callers: Mapping[Peer, Caller],
+        publish: Publish,
+        clock: Callable[[], float],
+    ) -> None:
+        """`callers` are the open connections; `publish` takes what scenarios themselves let happen."""
+        self._sandbox = sandbox
+        self._catalogue = catalogue
+        self._source = source
+        self._hub = hub
+        self._bars = bars
+        self._suspensions = suspensions
+        self._callers = callers
+        self._publish = publish
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._conditions: dict[str, Condition] = {}
+        self._behind: dict[Topic, Numbered] = {}
+        suspensions.clear(source.name)  # those of an earlier run ended with it
+
+    @property
+    def running(self) -> tuple[Run, ...]:
+        """The scenarios that run."""
+        return self._sandbox.runs
+
+    @property
+    def idle(self) -> bool:
+        """Whether ticks may go past."""
+        return not self._sandbox.shapes_ticks and not self._behind
+
+    def begin(self, scenario: Scenario) -> Run:
+        """Starts a scenario. Raises InputError if this server cannot carry it out."""
+        for step in scenario.steps:
+            if isinstance(step, Clock):
+                self._check_clock(scenario, step)
+        run = self._sandbox.begin(scenario, self._clock(), self._catalogue)
+        log.info("scenario started", scenario=scenario.name, number=run.number)
+        self._advance()
+        self._wake.set()
+        return run
+
+    def stop(self, number: int) -> bool:
+        """Ends a scenario and undoes what it did; a clock that was moved stays. Returns whether it ran."""
+        run = self._sandbox.stop(number)
+        if run is not None:
+            log.info("scenario stopped", scenario=run.scenario.name, number=number)
+            self._advance()
+        return run is not None
+
+    async def carry_out(self) -> None:
+        """Begins and ends steps when they are due. Never ends."""
+        while True:
+            self._wake.clear()
+            if self._sandbox.runs:
+                await asyncio.sleep(BEAT)
+            else:
+                await self._wake.wait()
+            self._advance()
+
+    def state(self, instrument: Instrument) -> State:
+        """What an instrument does now, by scenario and by calendar."""
+        condition = self._sandbox.condition(instrument)
+        if condition is not None:
+            return condition.state
+        if self._source.round_the_clock or instrument.calendar not in KEYS:
+            return State.OPEN
+        return load(instrument.calendar).state(self._source.market_time())
+
+    def shape(self, event: Event, instrument: Instrument) -> list[Shaped]:
+        """What becomes of a tick."""
+        return self._sandbox.shape(event, instrument, self._clock())
+
+    def push(self, instrument: Instrument, event: Event, way: Way) -> None:
+        """Sends a tick to those who want it: once, twice, or behind the next one."""
+        numbered = self._hub.number(instrument, event)
+        before = self._behind.pop(numbered.topic, None)
+        if way is Way.BEHIND_THE_NEXT and before is None:
+            self._behind[numbered.topic] = numbered
+            return
+        self._hub.send(*numbered)
+        if way is Way.TWICE:
+            self._hub.send(*numbered)
+        if before is not None:
+            self._hub.send(*before)
+
+    def _advance(self) -> None:
+        now = self._clock()
+        begun = self._sandbox.advance(now)
+        if begun is not None:
+            for step in begun:
+                log.info("scenario step", **msgspec.to_builtins(step))
+                if isinstance(step, Clock):
+                    self._move_clock(step)
+            self._change_conditions()
+            if any(isinstance(step, ExpireToken) for step in begun):
+                for peer, caller in [*self._callers.items()]:
+                    if self._sandbox.expired(caller.client):
+                        peer.close(POLICY_VIOLATION, "token expired")
+        for event in self._sandbox.late(now):
+            self._publish(self._catalogue[event.code], event, Way.ONCE)
+        if self._sandbox.cuts:
+            for peer, caller in [*self._callers.items()]:
+                if (cut := self._sandbox.cut(caller.client, now)) is not None:
+                    _end(peer, cut)
+
+    def _check_clock(self, scenario: Scenario, step: Clock) -> None:
+        if not isinstance(self._source, Simulator):
+            raise InputError(
+                f"Scenario {scenario.name} moves the clock, which only a simulator's may; "
+                f"this server's source is {self._source.name}."
+            )
+        now = self._source.market_time()
+        if step.to is not None and clock_target(step.to, now) < now:
+            raise InputError(f"Scenario {scenario.name}: the clock goes forward only, {step.to} is past.")
+
+    def _move_clock(self, step: Clock) -> None:
+        if not isinstance(self._source, Simulator):
+            return
+        now = self._source.market_time()
+        to = None if step.to is None else max(now, clock_target(step.to, now))
+        if to is not None or step.speed is not None:
+            self._bars.detach()
+        self._source.move_clock(to, step.speed, step.hours)
+
+    def _change_conditions(self) -> None:
+        """Lets happen what follows from the beginning and the end of steps."""
+        before, after = self._conditions, self._sandbox.conditions(self._catalogue)
+        self._conditions = after
+        for code, condition in after.items():
+            if condition != before.get(code):
+                self._show(self._catalogue[code], condition.state)
+        halted, resumed = _halted(after) - _halted(before), _halted(before) - _halted(after)
+        if halted or resumed:
+            self._tell(halted, resumed)
+        if not self._sandbox.shapes_ticks:
+            for numbered in self._behind.values():
+                self._hub.send(*numbered)
+            self._behind.clear()
+
+    def _show(self, instrument: Instrument, state: State) -> None:
+        """Shows a state that a book shows, without waiting for the next one."""
+        now = self._source.market_time()
+        if state is State.DELISTED and instrument.levels:
+            self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
+        elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
+            if (trade := self._hub.last_trade(instrument)) is not None:
+                self.shape(trade[0], instrument)  # the limit is that of the last trade
+            if (book := self._hub.last_book(instrument)) is not None:
+                for shaped in self.shape(msgspec.structs.replace(book[0], time=now), instrument)[:1]:
+                    self._publish(instrument, shaped.event, Way.ONCE)
+
+    def _tell(self, halted: Collection[str], resumed: Collection[str]) -> None:
+        """Enters halts and resumes into the lists of suspensions."""
+        try:
+            self._suspensions.add(
+                self._source.name,
+                [one for code in sorted(halted) if (one := self._suspension(self._catalogue[code]))],
+            )
+            for code in resumed:
+                instrument = self._catalogue[code]
+                if (where := suspension_list(instrument)) is not None:
+                    day, time = self._local(where)
+                    self._suspensions.resume(self._source.name, where, _symbol(instrument), day, time)
+        except StoreError as error:
+            log.error("suspensions cannot be written", reason=str(error))
+
+    def _suspension(self, instrument: Instrument) -> Suspension | None:
+        where = suspension_list(instrument)
+        if where is None:
+            return None
+        day, time = self._local(where)
+        return Suspension(
+            exchange=where,
+            symbol=_symbol(instrument),
+            symbol_name=instrument.name_cn if where is SuspensionList.SSE else instrument.name_en,
+            halt_reason=(self._conditions[instrument.code].reason,),
+            halt_date=day,
+            halt_time=time,
+            source_exchange=where.name,
+            publish_date=f"{day} {time}",
+        )
+
+    def _local(self, where: SuspensionList) -> tuple[str, str]:
+        """The market's date and time at an exchange."""
+        local = datetime.fromtimestamp(self._source.market_time() / 1000, ZoneInfo(where.time_zone))
+        return local.strftime("%Y-%m-%d"), local.strftime("%H:%M:%S")
+
+
+def suspension_list(instrument: Instrument) -> SuspensionList | None:
+    """The list that tells of an instrument's halts: there are some for US and Shanghai stocks only."""
+    if instrument.market is Market.US_STOCK:
+        return SuspensionList.NASDAQ if instrument.exchange == "NASD" else SuspensionList.NYSE
+    return SuspensionList.SSE if instrument.exchange == "SSE" else None
+
+
+def _symbol(instrument: Instrument) -> str:
+    """What the exchange calls it: the code without the suffix of its market."""
+    return instrument.code.rpartition(".")[0] or instrument.code
+
+
+def _halted(conditions: Mapping[str, Condition]) -> set[str]:
+    return {code for code, condition in conditions.items() if condition.state is State.HALTED}
+
+
+def _end(peer: Peer, step: Disconnect) -> None:
+    if step.reset:
+        peer.reset()
+    else:
+        peer.close(step.code, step.reason)

@@ -1,0 +1,166 @@
+"""The admin API: scenarios and connections, for loopback or an admin token, never for a web page.
+
+A browser sends a page's requests from the user's own machine, so loopback alone proves nothing. Whoever has
+no admin token must therefore also name the server as itself in `Host` (a page that rebinds its own name
+cannot), come without a foreign `Origin`, without a proxy in between, and send JSON, which a page may not
+without a preflight that is never granted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..engine import Engine
+from ..errors import InputError
+from ..sandbox import Run, library, load_scenario, scenario_of
+from ..wire import MAX_MESSAGE, token_of
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers of a proxy: what comes through one is not from this machine."""
+Answer = Callable[[Request], Awaitable[Any]]
+
+
+class Denied(Exception):
+    """A request that is not answered: status and reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+
+
+class Admin:
+    """The routes below /admin."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        """What Starlette is given."""
+        return [
+            Route("/admin/scenario", self._guarded(self._list), methods=["GET"]),
+            Route("/admin/scenario", self._guarded(self._begin), methods=["POST"]),
+            Route("/admin/scenario", self._guarded(self._stop_all), methods=["DELETE"]),
+            Route("/admin/scenario/{number}", self._guarded(self._stop), methods=["DELETE"]),
+            Route("/admin/connections", self._guarded(self._connections), methods=["GET"]),
+        ]
+
+    def _guarded(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            try:
+                self._check(request)
+                return _json(await answer(request))
+            except Denied as denied:
+                return _json({"error": denied.reason}, denied.status)
+            except InputError as error:
+                return _json({"error": str(error)}, 400)
+
+        return guarded
+
+    def _check(self, request: Request) -> None:
+        """Raises Denied."""
+        headers = request.headers
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            raise Denied(403, "A page of another origin may not use the admin API.")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Denied(403, "A page of another site may not use the admin API.")
+        token = token_of(None, headers.items(), strict=False)
+        if token is not None:
+            if not self._engine.admission.is_admin(token):
+                raise Denied(401, "That is no admin token. Create one: tickwire token create --admin.")
+        elif not _is_local(request):
+            raise Denied(403, "Use 127.0.0.1 on the server's own machine, or send an admin token as Bearer.")
+        content_type = headers.get("content-type", "").partition(";")[0].strip()
+        if request.method == "POST" and content_type != "application/json":
+            raise Denied(415, "Send application/json.")
+
+    async def _list(self, _: Request) -> Any:
+        return {
+            "running": [_shown(run) for run in self._engine.scenarios.running],
+            "library": {name: one.description for name, one in library().items()},
+        }
+
+    async def _begin(self, request: Request) -> Any:
+        """The body is `{"name": …}` for a scenario of the library, or a scenario itself."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_MESSAGE:
+                raise Denied(413, f"A scenario has at most {MAX_MESSAGE} bytes.")
+        try:
+            document = msgspec.json.decode(body)
+        except (ValueError, RecursionError):
+            raise Denied(400, 'Send JSON: {"name": "halt-and-resume"}, or a whole scenario.') from None
+        if isinstance(document, dict) and document.keys() == {"name"}:
+            name = document["name"]
+            if not isinstance(name, str) or name not in library():
+                raise Denied(400, f"name is none of {', '.join(library())}.")
+            scenario = load_scenario(name)
+        else:
+            scenario = scenario_of(document, "the scenario")
+        return _shown(self._engine.scenarios.begin(scenario))
+
+    async def _stop(self, request: Request) -> Any:
+        number = request.path_params["number"]
+        known = re.fullmatch(r"[0-9]{1,9}", number)
+        if not known or not self._engine.scenarios.stop(int(number)):
+            raise Denied(404, f"No scenario runs under the number {number[:20]!r}.")
+        return {"stopped": [int(number)]}
+
+    async def _stop_all(self, _: Request) -> Any:
+        numbers = [run.number for run in self._engine.scenarios.running]
+        return {"stopped": [number for number in numbers if self._engine.scenarios.stop(number)]}
+
+    async def _connections(self, _: Request) -> Any:
+        now = self._engine.clock()
+        return {
+            "connections": [
+                {
+                    "number": caller.client.connection,
+                    "token": None if caller.token is None else caller.token.name,
+                    "plan": caller.plan.name,
+                    "family": caller.client.family,
+                    "seconds": round(now - caller.client.opened, 3),
+                    "silent_seconds": round(now - peer.last_heard, 3),
+                }
+                for peer, caller in self._engine.callers.items()
+            ]
+        }
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a request comes from this machine, straight, to a name of this machine."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    client = request.client.host if request.client else ""
+    proxied = any(name in request.headers for name in FORWARDED)
+    return not proxied and _is_loopback(client) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(run: Run) -> dict[str, Any]:
+    return {
+        "number": run.number,
+        "name": run.scenario.name,
+        "description": run.scenario.description,
+        "active": [msgspec.to_builtins(active.step) for active in run.active],
+    }
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(document), status, media_type="application/json")

@@ -1,0 +1,129 @@
+"""Markets and instruments as /v1 tells of them (an extension)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+
+import msgspec
+
+from ..admission import Caller
+from ..calendars import KEYS, State, load
+from ..engine import Engine
+from ..model import ALIASES, Family, Instrument, Market
+
+
+class MarketInfo(msgspec.Struct):
+    """A calendar and what it says now.
+
+    `next_open` and `next_close` are in milliseconds since the epoch, null if there is none to come;
+    `holidays` are the weekdays of the next year without trading, as far as `known_until`: beyond it all
+    weekdays count as open. `round_the_clock` says that this server's markets keep no hours.
+    """
+
+    calendar: str
+    markets: list[Market]
+    instruments: int
+    timezone: str
+    state: State
+    round_the_clock: bool
+    time: int
+    next_open: int | None
+    next_close: int | None
+    holidays: list[date]
+    known_until: date
+
+
+class MarketList(msgspec.Struct):
+    """The data that /v1/markets answers."""
+
+    market_list: list[MarketInfo]
+
+
+class InstrumentInfo(msgspec.Struct):
+    """An instrument, with what it does now: `depth_levels` 0 means that it has no book."""
+
+    code: str
+    aliases: list[str]
+    family: Family
+    market: Market
+    calendar: str
+    state: State
+    name_en: str
+    name_cn: str
+    name_hk: str
+    exchange: str
+    currency: str
+    lot_size: str
+    depth_levels: int
+    price_decimals: int
+    volume_decimals: int
+    turnover_decimals: int
+
+
+class InstrumentList(msgspec.Struct):
+    """The data that /v1/instruments answers."""
+
+    instrument_list: list[InstrumentInfo]
+
+
+NAMES = {code: [name for name, of in ALIASES.items() if of == code] for code in ALIASES.values()}
+
+
+def market_list(engine: Engine, first: date, last: date) -> MarketList:
+    """The calendars that instruments of this server keep, with the holidays between two dates."""
+    by_calendar: defaultdict[str, list[Instrument]] = defaultdict(list)
+    for one in engine.catalogue:
+        if one.calendar in KEYS:
+            by_calendar[one.calendar].append(one)
+    now, always = engine.source.market_time(), engine.source.round_the_clock
+    found = []
+    for key in sorted(by_calendar):
+        calendar, instruments = load(key), by_calendar[key]
+        found.append(
+            MarketInfo(
+                key,
+                sorted({one.market for one in instruments}),
+                len(instruments),
+                str(calendar.zone),
+                State.OPEN if always else calendar.state(now),
+                always,
+                now,
+                calendar.next_open(now),
+                calendar.next_close(now),
+                list(calendar.holidays(first, last)),
+                calendar.horizon,
+            )
+        )
+    return MarketList(found)
+
+
+def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentList:
+    """The instruments that the caller may read and in whose code, alias or name the text stands."""
+    text = search.strip().casefold()
+    found = []
+    for one in engine.catalogue:
+        aliases = NAMES.get(one.code, [])
+        names = (one.code, one.name_en, one.name_cn, one.name_hk, *aliases)
+        if caller.reads(one) and (not text or any(text in name.casefold() for name in names)):
+            found.append(
+                InstrumentInfo(
+                    one.code,
+                    aliases,
+                    one.family,
+                    one.market,
+                    one.calendar,
+                    engine.scenarios.state(one),
+                    one.name_en,
+                    one.name_cn,
+                    one.name_hk,
+                    one.exchange,
+                    one.currency,
+                    one.lot_size,
+                    one.levels,
+                    one.price_decimals,
+                    one.volume_decimals,
+                    one.turnover_decimals,
+                )
+            )
+    return InstrumentList(found)
