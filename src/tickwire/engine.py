@@ -157,15 +157,16 @@ class Engine:
     async def _consume(self) -> None:
         async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                self._take(event)
+                self.take(event)
                 if self._first_events and (waiting := self._first_events.pop(event.code, None)):
                     waiting.set_result(None)
                 if self._slow and self.source.patient:
                     await self._wait_for_relief()
         log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
 
-    def _take(self, event: Event) -> None:
-        """The way of an event: into the bars, to the clients, unless a scenario makes another of it."""
+    def take(self, event: Event) -> None:
+        """The way of an event of the source: into the bars, to the clients, unless a scenario makes another
+        of it."""
         instrument = self.catalogue[event.code]
         if self.scenarios.idle:
             self._publish(instrument, event)

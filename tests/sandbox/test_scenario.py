@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.errors import InputError
@@ -348,6 +348,7 @@ def steps(draw: st.DrawFn) -> dict[str, object]:
     return {"do": action, **draw(st.dictionaries(st.sampled_from([*FIELDS[action]]), VALUES, max_size=3))}
 
 
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_any_text_is_read_or_refused_in_one_way(text: str) -> None:
     try:
@@ -359,6 +360,7 @@ def test_any_text_is_read_or_refused_in_one_way(text: str) -> None:
     assert "\n" not in said
 
 
+@settings(deadline=None)
 @given(
     document=VALUES
     | st.fixed_dictionaries({"step": VALUES})
@@ -460,6 +462,7 @@ def test_the_clock_goes_to_that_moment(to: str, now: str, target: str) -> None:
     assert clock_target(to, ms(now)) == ms(target)
 
 
+@settings(deadline=None)
 @given(
     now=st.integers(0, ms("2199-12-31")),
     weekday=st.integers(0, 6),
@@ -474,6 +477,7 @@ def test_a_weekday_is_the_next_one(now: int, weekday: int, hour: int, minute: in
     assert (moment.weekday(), moment.hour, moment.minute, target % 60_000) == (weekday, hour, minute, 0)
 
 
+@settings(deadline=None)
 @given(to=st.text())
 @pytest.mark.parametrize(
     "prefix",

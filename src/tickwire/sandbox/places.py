@@ -19,7 +19,7 @@ SPACE = re.compile(r"(?:[\s,]|#[^\n]*+)*+")
 HEADER = re.compile(rf"\[(\[?)((?:{STRING}|[^\"'\]])++)\]\]?", re.DOTALL)
 KEY = re.compile(rf"((?:{STRING}|[^\"'=])++)=[ \t]*+", re.DOTALL)
 SCALAR = re.compile(rf"(?:{STRING}|[^\"'\n,#\]}}]++)", re.DOTALL)
-DEPTH = 8
+DEPTH = 10
 """Values further down stand where the one that holds them does."""
 
 

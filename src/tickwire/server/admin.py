@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
