@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test check format bench fuzz lock clean
+.PHONY: help install serve dev test browser check format bench fuzz lock clean
 
 help:
 	@echo "make serve    install and serve the simulator on http://127.0.0.1:8600"
@@ -23,8 +23,16 @@ serve: install
 
 dev: $(VENV)/dev.installed
 
-test: dev
+test: dev browser
 	$(BIN)/python -m pytest $(ARGS)
+
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
+		else \
+			echo "NO CHROMIUM: tests in a browser are skipped. On Debian: sudo apt install chromium"; \
+		fi
 
 check: dev
 	$(BIN)/ruff check .

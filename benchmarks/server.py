@@ -33,6 +33,7 @@ class Ticks:
     """Trades, round-robin over the codes."""
 
     name = "benchmark"
+    round_the_clock = True
     simulated = True
 
     def __init__(self, codes: list[str], rate: float) -> None:

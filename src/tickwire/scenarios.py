@@ -28,6 +28,7 @@ from .sandbox import (
     Shaped,
     Way,
     clock_target,
+    shown,
     without_orders,
 )
 from .sources import Simulator, Source
@@ -142,7 +143,7 @@ class Scenarios:
         begun = self._sandbox.advance(now)
         if begun is not None:
             for step in begun:
-                log.info("scenario step", **msgspec.to_builtins(step))
+                log.info("scenario step", **shown(step))
                 if isinstance(step, Clock):
                     self._move_clock(step)
             self._change_conditions()

@@ -221,6 +221,8 @@ WRONG: dict[str, tuple[str, int, list[str]]] = {
     "twice": (step('do = "halt"', 'do = "resume"'), 5, ["TOML"]),
     "half a header": ('\n\n[[step]\ndo = "halt"\n', 3, ["TOML"]),
     "endless number": (f'[[step]]\ndo = "halt"\nat = {"9" * 5000}\n', 3, ["digits"]),
+    "endless key": (f"[[step]]\n\n{'a.' * 400_000}b = 1\n", 3, ["parts"]),
+    "endless header": (f"[[step]]\n[{' a . ' * 100_000}b]\n", 2, ["parts"]),
     # Where the wrong step stands among others, however they are written.
     "third of four": (
         '[[step]]\ndo = "gap"\n[[step]]\ndo = "gap"\n[[step]]\nat = "x"\ndo = "gap"\n[[step]]\ndo = "gap"\n',

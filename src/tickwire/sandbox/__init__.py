@@ -30,6 +30,7 @@ from .steps import (
     Resume,
     Scenario,
     Step,
+    shown,
 )
 
 __all__ = [
@@ -70,5 +71,6 @@ __all__ = [
     "load_scenario",
     "read_scenario",
     "scenario_of",
+    "shown",
     "without_orders",
 ]

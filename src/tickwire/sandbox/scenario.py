@@ -22,6 +22,8 @@ SUFFIX = ".toml"
 UNNAMED = "unnamed"
 LINE = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 """The place at the end of what `tomllib` says, which before Python 3.14 tells it in no other way."""
+DEEP_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){30}""")
+"""A dotted key for which `tomllib` needs memory by the square of its parts: 40 GB for 200 KB."""
 DIGITS = re.compile(r"[0-9][0-9_]{600}")
 PLAIN = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -60,6 +62,8 @@ def read_scenario(text: str, where: str) -> Scenario:
 
     Raises InputError that names the line, what is wrong there, and what would be right.
     """
+    if deep := DEEP_KEY.search(text):
+        raise InputError(f"{where}, line {_line(text, deep.start())}: a key of too many parts.")
     try:
         document = tomllib.loads(text)
     except RecursionError as error:
@@ -116,12 +120,16 @@ def _not_toml(text: str, where: str, words: str) -> str:
         words = words[: at.start()]
     else:  # of too many digits Python says no place
         digits = DIGITS.search(text)
-        line = text.count("\n", 0, digits.start()) + 1 if digits else 1
+        line = _line(text, digits.start() if digits else 0)
         words = "A number has too many digits"
     return (
         f"{where}, line {line}: this is not TOML ({words}). Texts stand in quotes, lists in brackets; "
         "`tickwire scenario show halt-and-resume` shows an example."
     )
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
 
 
 def _subject(path: places.Path) -> str:

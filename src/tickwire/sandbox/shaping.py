@@ -23,6 +23,8 @@ STATES: tuple[tuple[type[Step], State], ...] = (
 )
 """What an instrument is said to be under a step; of several the first here."""
 HUNDRED = Decimal(100)
+HIGHEST = Decimal(10**15)
+"""The highest price that steps can lead to, however many there are."""
 
 
 class Way(Enum):
@@ -46,10 +48,10 @@ def factor(percent: Decimal) -> Decimal:
 
 
 def moved(price: Decimal, by: Decimal, instrument: Instrument) -> Decimal:
-    """The price times a factor, in whole ticks; at least one. A price of zero stays."""
+    """The price times a factor, in whole ticks, at least one and at most `HIGHEST`. A price of zero stays."""
     if not price:
         return price
-    target = EXACT.multiply(price, by)
+    target = min(EXACT.multiply(price, by), HIGHEST)
     tick = tick_size(instrument, target)
     ticks = EXACT.divide(target, tick).to_integral_value(ROUND_HALF_UP)
     return EXACT.multiply(max(ticks, Decimal(1)), tick)
@@ -58,10 +60,17 @@ def moved(price: Decimal, by: Decimal, instrument: Instrument) -> Decimal:
 def with_prices_moved(event: Event, by: Decimal, instrument: Instrument) -> Event:
     """The tick with all its prices times a factor."""
     if isinstance(event, Trade):
-        return msgspec.structs.replace(event, price=moved(event.price, by, instrument))
+        return _priced(event, moved(event.price, by, instrument), instrument)
     return msgspec.structs.replace(
         event, bids=_side(event.bids, by, instrument), asks=_side(event.asks, by, instrument)
     )
+
+
+def _priced(trade: Trade, price: Decimal, instrument: Instrument) -> Trade:
+    """The trade at another price. Its turnover follows, but for an index, whose turnover is that of its
+    shares."""
+    turnover = None if instrument.levels else trade.turnover
+    return msgspec.structs.replace(trade, price=price, turnover=turnover)
 
 
 def _side(side: tuple[Level, ...], by: Decimal, instrument: Instrument) -> tuple[Level, ...]:
@@ -84,7 +93,7 @@ def price_of(event: Event) -> Decimal | None:
 def at_limit(event: Event, limit: Decimal, instrument: Instrument, *, up: bool) -> Event:
     """The tick at a price where only buyers are left (`up`), or only sellers: the other side is empty."""
     if isinstance(event, Trade):
-        return msgspec.structs.replace(event, price=limit)
+        return _priced(event, limit, instrument)
     tick = tick_size(instrument, limit)
     volumes = [level.volume for level in ((event.bids or event.asks) if up else (event.asks or event.bids))]
     prices = (

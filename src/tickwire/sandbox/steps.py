@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -20,7 +20,14 @@ Status = Annotated[int, Meta(ge=400, le=599)]
 Ret = Annotated[int, Meta(ge=0, le=99_999)]
 
 
-class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"lasts": "for"}):
+class Timed(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"lasts": "for"},
+):
     """`at` is when the step begins, in seconds after the scenario did; `for` how long it lasts, in seconds:
     without it, until the scenario is stopped."""
 
@@ -111,7 +118,7 @@ class OutOfOrder(OnMarket, frozen=True, kw_only=True, tag="out-of-order", tag_fi
 
 
 class Jump(OnMarket, frozen=True, kw_only=True, tag="jump", tag_field="do"):
-    """All prices move by `percent` at once."""
+    """All prices move by `percent` at once, and back when the step ends."""
 
     percent: Percent
 
@@ -193,3 +200,11 @@ class Scenario(
     name: str = "unnamed"
     description: str = ""
     seed: int | None = None
+
+
+def shown(step: Step) -> dict[str, Any]:
+    """A step for logs and lists: what was said of it, without tokens."""
+    fields: dict[str, Any] = msgspec.to_builtins(step)
+    if fields.pop("tokens", None):
+        fields["tokens"] = "given"
+    return fields

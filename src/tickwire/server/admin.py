@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from ..engine import Engine
 from ..errors import InputError
-from ..sandbox import Run, library, load_scenario, scenario_of
+from ..sandbox import Run, library, load_scenario, scenario_of, shown
 from ..wire import MAX_MESSAGE, token_of
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -157,7 +157,7 @@ def _shown(run: Run) -> dict[str, Any]:
         "number": run.number,
         "name": run.scenario.name,
         "description": run.scenario.description,
-        "active": [msgspec.to_builtins(active.step) for active in run.active],
+        "active": [shown(active.step) for active in run.active],
     }
 
 

@@ -19,12 +19,13 @@ w.send(json.dumps(dict(cmd_id=22004, data=dict(symbol_list=[dict(code='{code}')]
 
 def welcome(engine: Engine, url: str) -> str:
     """A few lines for a person, below the server's URL."""
+    guarded = engine.admission.guarded
+    token = "one that `tickwire token create` printed" if guarded else "any text that is not empty"
     source, sockets = engine.source, url.replace("http", "ws", 1)
     stock, other = (next(path for path, of in WS_PATHS.items() if of is family) for family in Family)
     path = stock if engine.example.family is Family.STOCK else other
-    client = CLIENT.format(url=f"{sockets}{path}?token=test", code=engine.example.code)
-    guarded = engine.admission.guarded
-    token = "one of `tickwire token list`" if guarded else "any text that is not empty"
+    shown = "TOKEN" if guarded else "test"
+    client = CLIENT.format(url=f"{sockets}{path}?token={shown}", code=engine.example.code)
     return f"""\
 Tickwire serves {source.name}{" (simulated data)" if source.simulated else ""}: {len(source.codes)} codes.
 
