@@ -47,6 +47,7 @@ format: dev
 bench: dev
 	$(BIN)/python benchmarks/fanout.py $(ARGS)
 	$(BIN)/python benchmarks/klines.py $(ARGS)
+	$(BIN)/python benchmarks/tokens.py $(ARGS)
 
 fuzz: dev
 	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import uvloop
 
-from tickwire.config import LogLevel, Settings
+from tickwire.access import Token, digest_of
+from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.engine import assemble
 from tickwire.model import Catalogue, Instrument, Kline, KlineType, Market, Trade
 from tickwire.server import Server
 from tickwire.server.logs import configure
+from tickwire.store import TokenStore
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
 BATCH = 1000
@@ -73,6 +75,13 @@ def instrument(code: str) -> Instrument:
     )
 
 
+def keep_token(secret: str, data_dir: Path) -> None:
+    """From now on only that token is let in."""
+    store = TokenStore(data_dir / DATABASE)
+    store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
+    store.close()
+
+
 async def run(codes: list[str], rate: float, data_dir: Path) -> None:
     engine = assemble(Settings(data_dir=data_dir), Catalogue(map(instrument, codes)), Ticks(codes, rate))
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
@@ -86,6 +95,7 @@ def main() -> None:
     )
     parser.add_argument("--codes", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0, help="ticks per second; 0: as fast as it goes")
+    parser.add_argument("--token", help="let in this token only")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
     codes = [f"C{number:03}" for number in range(given.codes)]
@@ -93,6 +103,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        if given.token:
+            keep_token(given.token, Path(folder))
         runner.run(run(codes, given.rate, Path(folder)))
 
 

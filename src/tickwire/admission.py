@@ -146,6 +146,13 @@ class Admission:
         """Whether tokens are checked: some exist, be they revoked."""
         return self._guarded
 
+    def turns_away(self, secret: str) -> bool:
+        """Whether whoever sends that token is not let in, whatever he wants."""
+        if not self._guarded or self._register.find(secret, self._wall()) is not None:
+            return False
+        self._refused += 1
+        return True
+
     def caller(self, secret: str, family: Family | None, connection: int = 0) -> Caller:
         """Who sends that token, which is not empty. Raises Refused."""
         token = None

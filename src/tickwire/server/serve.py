@@ -19,7 +19,7 @@ from ..config import Settings
 from ..engine import Engine, build, is_guarded
 from ..errors import SettingsError, StartError
 from .app import make_app
-from .http_protocol import HttpProtocol
+from .door import doors
 from .websocket import WebSockets
 from .welcome import welcome
 
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 make_app(engine),
-                http=HttpProtocol,
+                http=doors(engine.admission),  # type: ignore[arg-type]  # it is only ever called
                 ws=self._websockets.protocol,  # type: ignore[arg-type]  # it is only ever called
                 lifespan="off",
                 log_config=None,

@@ -1,7 +1,7 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
 from .connection import MAX_MESSAGE, Admit, Connection
-from .entry import HTTP_BASES, WS_PATHS, base_of, parameters, token_of
+from .entry import HTTP_BASES, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
     book_entries,
     end_seconds,
@@ -158,6 +158,7 @@ __all__ = [
     "rate_limit_headers",
     "read_body",
     "read_query",
+    "request_token",
     "ret_of",
     "static_entry",
     "success",

@@ -52,6 +52,17 @@ def _parameters(query_string: bytes) -> Parameters:
 _remembered = lru_cache(maxsize=1024)(_parameters)  # programs ask the same again and again
 
 
+def request_token(data: bytes) -> str | None:
+    """The token in the URL of a request to the API whose head these bytes are, and nothing else."""
+    if not data.endswith(b"\r\n\r\n") or data.startswith(b"OPTIONS "):
+        return None
+    target = data[: data.find(b"\r\n")].split(b" ")[1:2]
+    path, _, query = target[0].partition(b"?") if target else (b"", b"", b"")
+    if base_of(path.decode("latin-1")) is None:
+        return None
+    return _parameters(query).token
+
+
 def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, strict: bool) -> str | None:
     """The token of a request: `?token=`, else `Authorization: Bearer`, else a `token` header.
 

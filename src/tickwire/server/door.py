@@ -1,0 +1,76 @@
+"""The door: who comes with an unknown token is turned away before anything is made for him.
+
+The whole way to a 401, through uvicorn and, for an upgrade, `websockets`, costs several times what taking
+and closing the connection does; at a thousand tries a second those who are connected would feel it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.server import ServerState
+
+from ..admission import Admission
+from ..wire import TOKEN_INVALID, failure, request_token
+from .http_protocol import HEAD_TIMEOUT, HttpProtocol
+
+_BODY = failure(TOKEN_INVALID)
+REFUSAL = (
+    b"HTTP/1.1 401 Unauthorized\r\naccess-control-allow-origin: *\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%s"
+) % (len(_BODY), _BODY)
+
+
+def doors(admission: Admission) -> Callable[..., Door]:
+    """What makes the protocol of each new connection."""
+
+    def door(**arguments: Any) -> Door:
+        return Door(admission, arguments)
+
+    return door
+
+
+class Door(asyncio.Protocol):
+    """A connection up to its first bytes. Whatever is not plainly an unknown token is let through: there
+    the whole check follows."""
+
+    transport: asyncio.Transport
+    _deadline: asyncio.TimerHandle
+
+    def __init__(self, admission: Admission, arguments: dict[str, Any]) -> None:
+        self._admission = admission
+        self._arguments = arguments
+        self._state: ServerState = arguments["server_state"]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody is there."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """His first bytes."""
+        self._gone()
+        secret = request_token(data)
+        if secret and self._admission.turns_away(secret):
+            self.transport.write(REFUSAL)
+            self.transport.close()
+            return
+        protocol = HttpProtocol(**self._arguments)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """He left without a word."""
+        self._gone()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        self.transport.close()
+
+    def _gone(self) -> None:
+        self._deadline.cancel()
+        self._state.connections.discard(self)  # type: ignore[arg-type]
