@@ -35,11 +35,16 @@ from bench import (
     spaced,
 )
 
-CODES, CLIENTS = 100, 1000
+CODES = 100
 RATE = 1000
 """Wrong tokens a second."""
-SCENARIOS = {"a": ("100 000 frames/s", 100), "b": ("saturated", 0)}
-CHECK = "c"
+SCENARIOS = {
+    "a": ("10 000 frames/s", 100, 100),
+    "b": ("100 000 frames/s", 1000, 100),
+    "c": ("saturated", 1000, 0),
+}
+"""What is measured, the number of clients, and the ticks per second; 0: as many as they take."""
+CHECK = "d"
 CHECKS = 200_000
 SETUP_SECONDS = 150
 
@@ -62,10 +67,12 @@ def wrong_tokens(port: int) -> Iterator[dict[str, float]]:
     found |= json.loads(out)
 
 
-def measure(rate: int, build: Path, seconds: float, warmup: float, *, attacked: bool) -> dict[str, float]:
+def measure(
+    clients: int, rate: int, build: Path, seconds: float, warmup: float, *, attacked: bool
+) -> dict[str, float]:
     command = [sys.executable, str(HERE / "server.py"), "--codes", str(CODES), "--rate", str(rate)]
     arguments = {
-        "connections": CLIENTS,
+        "connections": clients,
         "codes": CODES,
         "pick": 0,
         "warmup": warmup,
@@ -106,7 +113,7 @@ def checks_per_second() -> float:
 
 
 def main() -> None:
-    given = new_parser(__doc__, "a,b,c").parse_args()
+    given = new_parser(__doc__, "a,b,c,d").parse_args()
     letters = given.only.split(",")
     check([*SCENARIOS, CHECK], letters)
     prepare(given.rounds)
@@ -114,15 +121,17 @@ def main() -> None:
     compile_tools(build, "load")
     print(f"{machine()}\n")
     for letter in [one for one in letters if one in SCENARIOS]:
-        title, rate = SCENARIOS[letter]
-        print(f"{letter}. {CLIENTS} clients, the same {CODES} codes, {title}\n")
+        title, clients, rate = SCENARIOS[letter]
+        print(f"{letter}. {clients} clients, the same {CODES} codes, {title}\n")
         print("| wrong tokens/s | frames/s | of it alone | p50 ms | p99 ms | server CPU | memory grown by |")
         print("|--:|--:|--:|--:|--:|--:|--:|")
         rounds: defaultdict[bool, list[dict[str, float]]] = defaultdict(list)
         for number in range(given.rounds):
             for attacked in (False, True):
                 print(f"{letter} attacked: {attacked}, round {number + 1}", file=sys.stderr)
-                rounds[attacked].append(measure(rate, build, given.seconds, given.warmup, attacked=attacked))
+                rounds[attacked].append(
+                    measure(clients, rate, build, given.seconds, given.warmup, attacked=attacked)
+                )
         for results in rounds.values():
 
             def figure(name: str, results: list[dict[str, float]] = results) -> float:
@@ -132,12 +141,12 @@ def main() -> None:
             ratio = median(one["frames_per_s"] / alone["frames_per_s"] for one, alone in pairs)
             print(
                 f"| {figure('per_s'):.0f} | {spaced(round(figure('frames_per_s'), -2))} | {ratio:.2f} | "
-                f"{figure('p50_ms'):.1f} | {figure('p99_ms'):.1f} | {figure('server_cpu'):.2f} | "
+                f"{figure('p50_ms'):.2f} | {figure('p99_ms'):.2f} | {figure('server_cpu'):.2f} | "
                 f"{figure('grown') / 2**20:.1f} MiB |"
             )
         print(flush=True)
     if CHECK in letters:
-        print(f"c. A token among 1 000 is found {spaced(checks_per_second())} times a second")
+        print(f"d. A token among 1 000 is found {spaced(checks_per_second())} times a second")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-AT_ONCE = 200
+AT_ONCE = 1000
 HTTP = b"GET /quote-b-api/trade-tick?token=wrong%d HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 UPGRADE = (
     b"GET /quote-b-ws-api?token=wrong%d HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
@@ -43,7 +43,8 @@ async def attack(port: int, rate: float) -> None:
     async def one(number: int) -> None:
         nonlocal refused
         async with gate:
-            refused += await attempt(port, (HTTP if number % 2 else UPGRADE) % number)
+            was_refused = await attempt(port, (HTTP if number % 2 else UPGRADE) % number)
+            refused += was_refused
 
     for number in itertools.count():
         if stop.is_set():

@@ -285,7 +285,7 @@ def test_the_bound_holds_while_a_connection_closes(tmp_path: Path, run: Callable
         ):
             await slow.head()
             (socket,) = served.server._websockets.alive
-            socket._close(1008, "heartbeat timeout")  # as the sweep does
+            socket.close(1008, "heartbeat timeout")  # as the sweep does
             pings, peak = masked(9, b"p" * 125) * 500, 0
             for _ in range(200):  # 13 MB
                 slow.writer.write(pings)

@@ -110,8 +110,8 @@ def test_the_one_that_reads_cannot_write(path: Path) -> None:
 # ---- the schema
 
 
-NEXT = ("CREATE TABLE token (id INTEGER PRIMARY KEY) STRICT", "ALTER TABLE note ADD COLUMN at INTEGER")
-BROKEN = ("CREATE TABLE plan (id INTEGER PRIMARY KEY) STRICT", "CREATE TABLE kline (x)")
+NEXT = ("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT", "ALTER TABLE note ADD COLUMN at INTEGER")
+BROKEN = ("CREATE TABLE last (id INTEGER PRIMARY KEY) STRICT", "CREATE TABLE kline (x)")
 
 
 def version(path: Path) -> object:
@@ -130,8 +130,20 @@ def test_an_old_file_is_brought_up_to_date_with_what_is_in_it(path: Path) -> Non
     open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
     assert version(path) == len(MIGRATIONS) + 1
     assert ask(path, "SELECT count(*) FROM kline") == [(1,)]
-    assert ask(path, "SELECT count(*) FROM token") == [(0,)]
+    assert ask(path, "SELECT count(*) FROM later") == [(0,)]
     open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
+
+
+@pytest.mark.parametrize("old", range(1, len(MIGRATIONS)))
+def test_a_file_of_each_earlier_version_becomes_what_a_new_one_is(path: Path, old: int) -> None:
+    with closing(open_database(path, migrations=MIGRATIONS[:old])) as connection:
+        connection.execute("INSERT INTO series VALUES (1, ?, 'GOLD')", (SOURCE,))
+        connection.execute(f"INSERT INTO kline VALUES (1, {MINUTE}, 60, {', '.join(['1'] * 6)}, 0, 0, 0)")
+    with closing(SqliteKlineStore(path)) as store:
+        assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
+    open_database(fresh := path.with_name("new.db")).close()
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    assert (version(path), ask(path, schema)) == (version(fresh), ask(fresh, schema))
 
 
 @pytest.mark.parametrize("empty", [True, False])
@@ -148,7 +160,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, empty: boo
 def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
     open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
     before = path.read_bytes()
-    with pytest.raises(StartError, match=r"newer Tickwire \(schema 2, this one knows 1\)\. Update"):
+    known = len(MIGRATIONS)
+    text = rf"newer Tickwire \(schema {known + 1}, this one knows {known}\)\. Update"
+    with pytest.raises(StartError, match=text):
         SqliteKlineStore(path)
     assert path.read_bytes() == before
 

@@ -18,12 +18,13 @@ from tickwire.wire import (
     MAX_MESSAGE,
     PLAIN,
     TOKEN_INVALID,
+    TOO_MANY_CONNECTIONS,
     Admit,
     Cancel,
     Connection,
     Decision,
     Dialect,
-    Ret,
+    Refused,
     Session,
     Subscribe,
 )
@@ -50,9 +51,11 @@ class Admissions:
         self.dialect = dialect
         self.seen: list[tuple[Family, str]] = []
 
-    def __call__(self, family: Family, token: str) -> Session | Ret:
+    def __call__(self, family: Family, token: str) -> Session:
         self.seen.append((family, token))
-        return TOKEN_INVALID if token == "bad" else Session(family, CATALOGUE, 0.0, self.dialect)
+        if token == "bad":
+            raise Refused(TOKEN_INVALID)
+        return Session(family, CATALOGUE, 0.0, self.dialect)
 
 
 class Peer:
@@ -150,6 +153,7 @@ def test_a_token_in_a_header_is_taken_unless_strict(headers: dict[str, str]) -> 
 
 REQUIRED = b'{"msg":"token is required","trace":"","ret":401}'
 INVALID = b'{"msg":"token invalid","trace":"","ret":401}'
+FULL = b'{"msg":"too many connections","trace":"","ret":429}'
 UNKNOWN = b'{"msg":"query invalid","trace":"","ret":402}'
 
 
@@ -211,6 +215,16 @@ def test_what_is_no_request_ends_the_connection(request_: bytes) -> None:
     assert out[-1] == b""
     assert connection.session is None
     assert connection.receive(b"more", 0.0) == []
+
+
+@pytest.mark.parametrize(("wait", "shown"), [(None, None), (0.001, "1"), (2.0, "2"), (2.001, "3")])
+def test_a_refusal_says_when_to_try_again_if_that_is_known(wait: float | None, shown: str | None) -> None:
+    def full(_: Family, __: str) -> Session:
+        raise Refused(TOO_MANY_CONNECTIONS, wait)
+
+    response = handshake(f"{OTHER}?token=t", full)
+    assert (response.status_code, response.body) == (429, FULL)
+    assert response.headers.get("Retry-After") == shown
 
 
 def test_after_a_refusal_nothing_more_is_heard() -> None:

@@ -26,13 +26,15 @@ token_app = typer.Typer(no_args_is_help=True, help="Tokens: who may use the serv
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
-Config = Annotated[Path | None, typer.Option("--config", help="As for serve: for plans of your own.")]
+Config = Annotated[Path | None, typer.Option("--config", help="As for serve: for plans of your own.", metavar="PATH")]
 
 
 @token_app.command()
 def create(
-    name: Annotated[str, typer.Option("--name", help="What to call it in lists and logs.")],
-    plan: Annotated[str, typer.Option("--plan", help=f"{', '.join(BUILT_IN)}, or your own.")] = "unlimited",
+    name: Annotated[str, typer.Option("--name", help="What to call it in lists and logs.", metavar="TEXT")],
+    plan: Annotated[
+        str, typer.Option("--plan", help=f"{', '.join(BUILT_IN)}, or your own.", metavar="PLAN")
+    ] = "unlimited",
     markets: Annotated[
         str, typer.Option(help="Only these markets, such as hk_stock,crypto.", metavar="LIST")
     ] = "",

@@ -73,4 +73,4 @@ class Door(asyncio.Protocol):
 
     def _gone(self) -> None:
         self._deadline.cancel()
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
