@@ -182,6 +182,8 @@ class Admission:
             dead = caller.account.seat(peer, family, self._clock(), self._rules.takeover_after)
         except Full as full:
             raise Refused(TOO_MANY_CONNECTIONS, full.wait) from None
+        if self._sandbox.runs:
+            self._sandbox.meet(caller.client, self._clock())
         return caller, dead
 
     def request(self, caller: Caller, endpoint: str | None) -> Verdict:

@@ -77,9 +77,14 @@ class Bars:
     def detach(self) -> None:
         """Writes nothing more: what comes from now on is not of the time that it says, and is kept in
         memory for this run."""
-        if not self._detached:
-            log.info("bars of this run are kept in memory from now on", source=self._source)
+        if self._detached:
+            return
         self._detached = True
+        log.info("bars of this run are kept in memory from now on", source=self._source)
+        try:
+            self._store.write(self._source, [*self._waiting.all(), *self._forming_minutes()], self._alive())
+        except StoreError as error:
+            log.error("bars cannot be written, they are kept in memory", reason=str(error))
 
     def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
         """Takes a trade; returns the bars that it closed or revised."""
@@ -189,11 +194,10 @@ class Bars:
             return await self._write_changes()
 
     async def _write_changes(self) -> bool:
+        forming = self._forming_minutes()
         changed, self._changed = self._changed, set()
-        forming = [bar for series in changed if (bar := series.forming(KlineType.MINUTE)) is not None]
         self._writing.put(self._waiting.take())
-        batch, notes = [*self._writing.all(), *forming], self._notes.copy()
-        notes[ALIVE] = str(int(self._clock()))
+        batch, notes = [*self._writing.all(), *forming], self._notes | self._alive()
         try:
             await asyncio.to_thread(self._store.write, self._source, batch, notes)
         except StoreError as error:
@@ -203,6 +207,14 @@ class Bars:
         self._writing = Waiting()
         self._notes = {name: value for name, value in self._notes.items() if name not in notes}
         return True
+
+    def _forming_minutes(self) -> list[Kline]:
+        """The forming minutes that are newer than the store's."""
+        found = (series.forming(KlineType.MINUTE) for series in self._changed)
+        return [bar for bar in found if bar is not None]
+
+    def _alive(self) -> dict[str, str]:
+        return {ALIVE: str(int(self._clock()))}
 
     async def close(self) -> None:
         """Writes what is left, and lets go of the store."""

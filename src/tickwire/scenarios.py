@@ -106,7 +106,7 @@ class Scenarios:
         """Begins and ends steps when they are due. Never ends."""
         while True:
             self._wake.clear()
-            if self._sandbox.runs:
+            if self._sandbox.busy:
                 await asyncio.sleep(BEAT)
             else:
                 await self._wake.wait()
@@ -198,11 +198,12 @@ class Scenarios:
         if state is State.DELISTED and instrument.levels:
             self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
-            if (trade := self._hub.last_trade(instrument)) is not None:
-                self.shape(trade[0], instrument)  # the limit is that of the last trade
-            if (book := self._hub.last_book(instrument)) is not None:
-                for shaped in self.shape(msgspec.structs.replace(book[0], time=now), instrument)[:1]:
-                    self._publish(instrument, shaped.event, Way.ONCE)
+            trade, book = self._hub.last_trade(instrument), self._hub.last_book(instrument)
+            if trade is not None:
+                self._sandbox.limit_from(trade[0].price, instrument)
+            if book is not None:
+                limited = self._sandbox.limit_book(book[0], instrument)
+                self._publish(instrument, msgspec.structs.replace(limited, time=now), Way.ONCE)
 
     def _tell(self, halted: Collection[str], resumed: Collection[str]) -> None:
         """Enters halts and resumes into the lists of suspensions."""

@@ -111,8 +111,8 @@ class Account:
         is at least `patience` seconds: it is returned, to be closed.
         """
         seats, spacing = self._seats[family], self.plan.connection_spacing
-        since = now - self._connected.get(family, now - spacing)
-        if since < spacing:
+        last = self._connected.get(family)
+        if last is not None and (since := now - last) < spacing:
             raise Full(spacing - since)
         dead = None
         if self.plan.connections is not None and len(seats) >= self.plan.connections:

@@ -135,7 +135,7 @@ def read_plan(name: str, fields: Mapping[str, Any]) -> Plan:
     said otherwise. Raises ValueError that names the field.
     """
     base = fields.get(BASE, UNLIMITED.name)
-    if base not in BUILT_IN:
+    if not isinstance(base, str) or base not in BUILT_IN:
         raise ValueError(f"plan {name}: base {base!r} is none of {', '.join(BUILT_IN)}")
     values: dict[str, Any] = {}
     for field, value in fields.items():

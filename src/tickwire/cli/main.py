@@ -14,6 +14,7 @@ from .scenario import scenario_app
 from .serve import serve
 from .suspend import suspend_app
 from .token import token_app
+from .wait import wait
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command("import")(import_bars)
+app.command()(wait)
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(suspend_app, name="suspend")
 app.add_typer(token_app, name="token")

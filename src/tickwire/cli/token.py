@@ -20,13 +20,17 @@ from ..model import Family, Market
 from ..store import EpochFile, TokenStore, load_catalogue
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+YEAR_10000 = 253_402_300_800
+"""Its first second since the epoch."""
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
 token_app = typer.Typer(no_args_is_help=True, help="Tokens: who may use the server, and how much.")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
-Config = Annotated[Path | None, typer.Option("--config", help="As for serve: for plans of your own.", metavar="PATH")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="As for serve: for plans of your own.", metavar="PATH")
+]
 
 
 @token_app.command()
@@ -197,6 +201,8 @@ def _moment(text: str, now: float) -> float:
         moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     if moment <= now:
         raise SettingsError(f"--expires {text} is past.")
+    if moment >= YEAR_10000:
+        raise SettingsError(f"--expires {text} is later than any date. Leave it out for a token for ever.")
     return moment
 
 

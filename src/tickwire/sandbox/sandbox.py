@@ -10,11 +10,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from ..calendars import State
 from ..errors import InputError
-from ..model import Catalogue, Event, Instrument
+from ..model import Book, Catalogue, Event, Instrument
 from .dice import within
 from .running import Active, Client, Run, end_halts
 from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
@@ -40,6 +40,8 @@ from .steps import (
 )
 
 MOST_RUNS = 100
+MOST_TIMES = 1_000
+"""How often a tick comes at the most, however many bursts there are."""
 MOST_LATE = 100_000
 """Ticks that wait to be late at the most; beyond it they come on time."""
 
@@ -79,6 +81,11 @@ class Sandbox:
     def runs(self) -> tuple[Run, ...]:
         """The scenarios that run, oldest first."""
         return tuple(self._runs.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is to be done sooner or later."""
+        return bool(self._runs or self._late or self._active)
 
     @property
     def shapes_ticks(self) -> bool:
@@ -155,7 +162,7 @@ class Sandbox:
         jumps = [factor(active.step.percent) for active in effects if isinstance(active.step, Jump)]
         for by in jumps:
             event = with_prices_moved(event, by, instrument)
-        way, times = Way.ONCE, 1
+        way, times, late = Way.ONCE, 1, None
         for active in effects:
             match active.step:
                 case LimitUp() | LimitDown() as step:
@@ -167,11 +174,27 @@ class Sandbox:
                 case OutOfOrder(chance=chance) if active.ticks.random() < chance:
                     way = Way.BEHIND_THE_NEXT
                 case Late(chance=chance) as step if active.ticks.random() < chance:
-                    if len(self._late) < MOST_LATE:
-                        due = now + within(step.by, active.ticks)
-                        heapq.heappush(self._late, (due, next(self._late_numbers), event))
-                        return []
-        return [Shaped(event, way)] * min(times, 1000)
+                    late = within(step.by, active.ticks)
+        times = min(times, MOST_TIMES)
+        if late is None or len(self._late) + times > MOST_LATE:
+            return [Shaped(event, way)] * times
+        for _ in range(times):
+            heapq.heappush(self._late, (now + late, next(self._late_numbers), event))
+        return []
+
+    def limit_from(self, price: Decimal, instrument: Instrument) -> None:
+        """Limits that have just begun count from that price, not from that of the next tick."""
+        for active in self._effects_on(instrument):
+            if isinstance(step := active.step, LimitUp | LimitDown):
+                self._limit(active, step, price, instrument)
+
+    def limit_book(self, book: Book, instrument: Instrument) -> Book:
+        """A book as it is at the limit, where there is one."""
+        event: Event = book
+        for active in self._effects_on(instrument):
+            if isinstance(step := active.step, LimitUp | LimitDown):
+                event = self._at_limit(active, step, event, instrument)
+        return cast(Book, event)
 
     def late(self, now: float) -> Iterator[Event]:
         """The late ticks whose time has come."""
@@ -188,14 +211,20 @@ class Sandbox:
     def _at_limit(
         self, active: Active, step: LimitUp | LimitDown, event: Event, instrument: Instrument
     ) -> Event:
-        up = isinstance(step, LimitUp)
-        limit = self._limits.get((active, instrument.code))
+        limit = self._limit(active, step, price_of(event), instrument)
         if limit is None:
-            if not (price := price_of(event)):
-                return event
-            limit = moved(price, factor(step.percent if up else -step.percent), instrument)
-            self._limits[active, instrument.code] = limit
-        return at_limit(event, limit, instrument, up=up)
+            return event
+        return at_limit(event, limit, instrument, up=isinstance(step, LimitUp))
+
+    def _limit(
+        self, active: Active, step: LimitUp | LimitDown, price: Decimal | None, instrument: Instrument
+    ) -> Decimal | None:
+        """The limit of an instrument, which counts from the first price there is."""
+        key = (active, instrument.code)
+        if key not in self._limits and price:
+            percent = step.percent if isinstance(step, LimitUp) else -step.percent
+            self._limits[key] = moved(price, factor(percent), instrument)
+        return self._limits.get(key)
 
     # What becomes of clients.
     def refusal(self, client: Client) -> Refuse | None:
@@ -226,6 +255,12 @@ class Sandbox:
     def expired(self, client: Client) -> bool:
         """Whether the client's token counts as expired."""
         return any(True for _ in self._meeting(ExpireToken, client))
+
+    def meet(self, client: Client, now: float) -> None:
+        """A new connection: what will become of it is thrown now, so that its number counts however short
+        it is."""
+        self.cut(client, now)
+        self.delay(client)
 
     def cut(self, client: Client, now: float) -> Disconnect | None:
         """How a connection ends now, if it does."""

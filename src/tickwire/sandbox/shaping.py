@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..calendars import State
-from ..model import EXACT, Book, Event, Instrument, Level, Trade, tick_size
+from ..model import EXACT, QUANTA, Book, Event, Instrument, Level, Trade, tick_size
 from .steps import CloseMarket, Delist, Gap, Halt, LimitDown, LimitUp, Step
 
 SILENT = (Halt, Delist, CloseMarket, Gap)
@@ -22,7 +22,7 @@ STATES: tuple[tuple[type[Step], State], ...] = (
     (LimitDown, State.LIMIT_DOWN),
 )
 """What an instrument is said to be under a step; of several the first here."""
-HUNDRED = Decimal(100)
+ZERO, HUNDRED = Decimal(0), Decimal(100)
 HIGHEST = Decimal(10**15)
 """The highest price that steps can lead to, however many there are."""
 
@@ -61,9 +61,9 @@ def with_prices_moved(event: Event, by: Decimal, instrument: Instrument) -> Even
     """The tick with all its prices times a factor."""
     if isinstance(event, Trade):
         return _priced(event, moved(event.price, by, instrument), instrument)
-    return msgspec.structs.replace(
-        event, bids=_side(event.bids, by, instrument), asks=_side(event.asks, by, instrument)
-    )
+    bids = _side(event.bids, by, instrument)
+    above = _beside(bids[0].price, instrument, up=True) if bids else ZERO  # rounded alike they could meet
+    return msgspec.structs.replace(event, bids=bids, asks=_side(event.asks, by, instrument, above))
 
 
 def _priced(trade: Trade, price: Decimal, instrument: Instrument) -> Trade:
@@ -73,13 +73,22 @@ def _priced(trade: Trade, price: Decimal, instrument: Instrument) -> Trade:
     return msgspec.structs.replace(trade, price=price, turnover=turnover)
 
 
-def _side(side: tuple[Level, ...], by: Decimal, instrument: Instrument) -> tuple[Level, ...]:
-    """The levels, moved; those that fall on one price become one."""
+def _side(
+    side: tuple[Level, ...], by: Decimal, instrument: Instrument, lowest: Decimal = ZERO
+) -> tuple[Level, ...]:
+    """The levels, moved but not below `lowest`; those that fall on one price become one."""
     found: dict[Decimal, Decimal] = {}
     for price, volume in side:
-        at = moved(price, by, instrument)
+        at = max(moved(price, by, instrument), lowest)
         found[at] = EXACT.add(found[at], volume) if at in found else volume
     return tuple(Level(price, volume) for price, volume in found.items())
+
+
+def _beside(price: Decimal, instrument: Instrument, *, up: bool) -> Decimal:
+    """The next price of the instrument's grid, above or below."""
+    if up:
+        return EXACT.add(price, tick_size(instrument, price))
+    return EXACT.subtract(price, tick_size(instrument, EXACT.subtract(price, QUANTA[-1])))
 
 
 def price_of(event: Event) -> Decimal | None:
@@ -94,13 +103,12 @@ def at_limit(event: Event, limit: Decimal, instrument: Instrument, *, up: bool) 
     """The tick at a price where only buyers are left (`up`), or only sellers: the other side is empty."""
     if isinstance(event, Trade):
         return _priced(event, limit, instrument)
-    tick = tick_size(instrument, limit)
-    volumes = [level.volume for level in ((event.bids or event.asks) if up else (event.asks or event.bids))]
-    prices = (
-        EXACT.subtract(limit, tick * n) if up else EXACT.add(limit, tick * n) for n in range(len(volumes))
-    )
-    side = tuple(Level(price, volume) for price, volume in zip(prices, volumes, strict=True) if price > 0)
-    return msgspec.structs.replace(event, bids=side if up else (), asks=() if up else side)
+    side, price = [], limit
+    for level in (event.bids or event.asks) if up else (event.asks or event.bids):
+        if price > 0:
+            side.append(Level(price, level.volume))
+            price = _beside(price, instrument, up=not up)
+    return msgspec.structs.replace(event, bids=tuple(side) if up else (), asks=() if up else tuple(side))
 
 
 def without_orders(code: str, time: int) -> Book:

@@ -24,7 +24,7 @@ from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
 from ..wire import MAX_MESSAGE, token_of
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers of a proxy: what comes through one is not from this machine."""
 Answer = Callable[[Request], Awaitable[Any]]
 
@@ -69,7 +69,7 @@ class Admin:
         """Raises Denied."""
         headers = request.headers
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
             raise Denied(403, "A page of another origin may not use the admin API.")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise Denied(403, "A page of another site may not use the admin API.")
@@ -79,7 +79,7 @@ class Admin:
                 raise Denied(401, "That is no admin token. Create one: tickwire token create --admin.")
         elif not _is_local(request):
             raise Denied(403, "Use 127.0.0.1 on the server's own machine, or send an admin token as Bearer.")
-        content_type = headers.get("content-type", "").partition(";")[0].strip()
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and content_type != "application/json":
             raise Denied(415, "Send application/json.")
 
@@ -139,10 +139,18 @@ class Admin:
 
 def _is_local(request: Request) -> bool:
     """Whether a request comes from this machine, straight, to a name of this machine."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    host = _host_of(request.headers.get("host", ""))
     client = request.client.host if request.client else ""
     proxied = any(name in request.headers for name in FORWARDED)
     return not proxied and _is_loopback(client) and (host == "localhost" or _is_loopback(host))
+
+
+def _host_of(header: str) -> str:
+    """The name or address in a Host header, without port and brackets; empty if it is none."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(address: str) -> bool:

@@ -125,7 +125,7 @@ class Api:
             if delay := caller.delay():
                 await asyncio.sleep(delay)
             known_as = endpoint.name if endpoint else listing.name if listing else None
-            if (answer := caller.answer("/" + (known_as or path[1:]))) is not None:
+            if (answer := caller.answer(f"/{endpoint.name}" if endpoint else path)) is not None:
                 raise Refused(answer)
             verdict = self._engine.count(caller, known_as)
             headers = _limit_headers(verdict)

@@ -58,6 +58,7 @@ class SimulatedMarkets:
     ) -> None:
         """`hours` keeps the sessions and holidays of each market's calendar."""
         self.hours = hours
+        self.forget_after: float = FORGET_AFTER
         self._catalogue = catalogue
         self._codes = codes
         self._seed = seed
@@ -85,6 +86,10 @@ class SimulatedMarkets:
             self._last_wanted[code] = now
         return fresh
 
+    def skip(self, time: int) -> None:
+        """So many milliseconds were skipped: nobody had the time to ask for anything again."""
+        self._last_wanted = {code: wanted + time for code, wanted in self._last_wanted.items()}
+
     def next_time(self) -> int | None:
         """When the next market steps."""
         return self._queue[0][0] if self._queue else None
@@ -95,7 +100,7 @@ class SimulatedMarkets:
         yield from opening
         while self._queue and self._queue[0][0] <= now:
             at, code = self._queue[0]
-            if now - self._last_wanted.get(code, now) > FORGET_AFTER:
+            if now - self._last_wanted.get(code, now) > self.forget_after:
                 heapq.heappop(self._queue)
                 del self._last_wanted[code]
                 continue
@@ -188,7 +193,12 @@ class Simulator:
     def move_clock(self, to: int | None, speed: float | None, hours: bool | None) -> None:
         """Sets the market's time, in milliseconds since the epoch, its speed, and whether markets keep their
         hours; None leaves it as it is. What would have been traded in between is skipped."""
+        before = self._clock()
         self._clock.move(to, speed)
+        self._markets.skip(self._clock() - before)
+        self._markets.forget_after = FORGET_AFTER * max(
+            1.0, self._clock.speed
+        )  # those who ask do so in real time
         if hours is not None:
             self._markets.hours = hours
         self._wake.set()

@@ -49,7 +49,7 @@ class TokenStore:
         path = self._key_path
         try:
             if not path.exists():
-                fresh = path.with_name(f"{KEY_FILE}.{os.getpid()}")
+                fresh = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
                 fresh.touch(mode=0o600)
                 fresh.write_bytes(secrets.token_bytes(KEY_SIZE))
                 try:

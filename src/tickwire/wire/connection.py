@@ -152,4 +152,5 @@ def _refusal(ret: Ret, retry_after: float | None = None) -> Response:
     )
     if retry_after is not None:
         headers["Retry-After"] = str(math.ceil(retry_after))
-    return Response(ret.status, HTTPStatus(ret.status).phrase, headers, body)
+    phrase = next((one.phrase for one in HTTPStatus if one == ret.status), "Refused")
+    return Response(ret.status, phrase, headers, body)

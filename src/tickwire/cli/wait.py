@@ -1,0 +1,87 @@
+"""`tickwire wait`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+import typer
+
+from ..errors import SettingsError, StartError
+
+PATH = "/readyz"
+PAUSE = 0.1
+"""Seconds between two looks."""
+LONGEST_LOOK = 5.0
+SHOWN = 120
+"""Characters that are told at the most of what was seen."""
+
+
+def wait(
+    url: Annotated[str, typer.Argument(help="Such as http://127.0.0.1:8600.", metavar="URL")],
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 30.0,
+) -> None:
+    """Wait until a server is ready: until its /readyz says so.
+
+    Prints nothing. Exit status 0 when it is ready, 1 if it is not in time.
+
+    Example: tickwire serve --port 8600 & tickwire wait http://127.0.0.1:8600
+    """
+    server = _server(url)
+    end = time.monotonic() + timeout
+    seen = _look(server, timeout)
+    while seen is not None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise StartError(f"{url} was not ready within {timeout:g} s: {seen}.")
+        time.sleep(min(PAUSE, left))
+        seen = _look(server, left)
+
+
+def _server(url: str) -> SplitResult:
+    """Raises SettingsError."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SettingsError(f"{url!r} is no URL of a server such as http://127.0.0.1:8600.")
+    return parts
+
+
+def _look(server: SplitResult, timeout: float) -> str | None:
+    """What is seen instead of a server that is ready; None if it is."""
+    # Here, because other commands start faster without. No proxy: the server is one's own.
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    kind = HTTPSConnection if server.scheme == "https" else HTTPConnection
+    connection = kind(server.hostname or "", server.port, timeout=min(max(timeout, PAUSE), LONGEST_LOOK))
+    try:
+        connection.request("GET", server.path.rstrip("/") + PATH)
+        answer = connection.getresponse()
+        body = answer.read(2**16)
+    except TimeoutError:
+        return "it does not answer"
+    except (OSError, HTTPException) as error:
+        return _short(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    finally:
+        connection.close()
+    if answer.status == 200 and _says_ready(body):
+        return None
+    return _short(f"{PATH} answered {answer.status} {body.decode(errors='replace')}")
+
+
+def _short(text: str) -> str:
+    """On one line, without a full stop."""
+    return " ".join(text[:SHOWN].split()).rstrip(".")
+
+
+def _says_ready(body: bytes) -> bool:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("ready") is True

@@ -1,0 +1,141 @@
+"""A server that runs in a thread of its own, with an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any, TypeVar
+
+from ..config import Settings
+from ..engine import Engine, Heard, build
+from ..sandbox import Clock, Scenario
+from ..server import Server
+from ..server.serve import _check_exposure, _listen, _loop_factory
+from .connections import Connections
+from .log import threshold
+from .market_time import moment
+
+POLITE = 0.5
+"""Seconds that clients have to answer the close frame of a server that stops."""
+LONGEST_STOP = 10.0
+CODES_A_TURN = 60
+"""Markets that the simulator opens, or lets take a step, in a turn of the loop at the least."""
+
+T = TypeVar("T")
+
+
+class ThreadServer(Server):
+    """A server that leaves the signals to the program around it: only a main thread may take them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes none."""
+        yield
+
+    def abandon(self) -> None:
+        """Ends now, without waiting for clients."""
+        self.should_exit = True
+        self.stop()
+        for connection in [*self.server_state.connections]:
+            connection.transport.abort()
+
+
+class Running:
+    """A server that takes connections until it is stopped."""
+
+    engine: Engine
+    connections: Connections
+    url: str
+    port: int
+    _loop: asyncio.AbstractEventLoop
+    _server: ThreadServer
+
+    def __init__(self, settings: Settings, heard: Callable[[Heard], None], *, quiet: bool) -> None:
+        """Returns when the server is ready. Raises what `tickwire serve` ends with."""
+        self._settings = settings
+        self._heard = heard
+        self._quiet = quiet
+        self._ready: Future[None] = Future()
+        self._ended: Future[None] = Future()
+        # A daemon: a notebook that forgets to stop it can still be closed.
+        self._thread = threading.Thread(target=self._run, name="tickwire", daemon=True)
+        self._thread.start()
+        wait([self._ready, self._ended], return_when=FIRST_COMPLETED)
+        if not self._ready.done():
+            self._thread.join()
+            self._ended.result()
+        if quiet:
+            self.settle()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Calls in the thread of the server; returns what it returns, or raises what it raises.
+
+        Raises RuntimeError if the server has ended.
+        """
+        future: Future[T] = Future()
+        ends: tuple[Future[Any], ...] = (future, self._ended)
+
+        def carry_out() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(carry_out)
+            wait(ends, return_when=FIRST_COMPLETED)
+        if not future.done():
+            raise RuntimeError("The server has ended.") from self._ended.exception()
+        return future.result()
+
+    def settle(self) -> None:
+        """Returns when the simulator has done what is due at the market's time.
+
+        It was woken in an earlier turn of the loop, and a call takes one at least.
+        """
+        for _ in range(2 + len(self.engine.catalogue) // CODES_A_TURN):
+            self.call(lambda: None)
+
+    def stop(self) -> None:
+        """Ends the server, and returns when it has. Raises InputError if its source broke."""
+        for end, patience in ((self._server.stop, POLITE), (self._server.abandon, LONGEST_STOP)):
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(end)
+            self._thread.join(patience)
+            if not self._thread.is_alive():
+                break
+        self._ended.result(timeout=0)
+
+    def _run(self) -> None:
+        try:
+            with (
+                threshold(self._settings.log_level),
+                asyncio.Runner(loop_factory=_loop_factory()) as runner,
+            ):
+                runner.run(self._serve())
+        except BaseException as error:
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _serve(self) -> None:
+        _check_exposure(self._settings)
+        with _listen(self._settings) as listener:
+            host, self.port = listener.getsockname()[:2]
+            self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+            self.engine = build(self._settings)
+            self.engine.heard = self._heard
+            self.connections = Connections(self.engine)
+            if self._quiet:
+                self._stop_clock()
+            self._loop = asyncio.get_running_loop()
+            self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None))
+            await self._server.run_engine([listener])
+
+    def _stop_clock(self) -> None:
+        """Lets the market's time stand still at the next full second, in which scenarios count."""
+        step = Clock(to=moment(self.engine.source.market_time()), speed=0.0)
+        self.engine.scenarios.begin(Scenario(steps=(step,), name="quiet"))
