@@ -196,9 +196,8 @@ class Simulator:
         before = self._clock()
         self._clock.move(to, speed)
         self._markets.skip(self._clock() - before)
-        self._markets.forget_after = FORGET_AFTER * max(
-            1.0, self._clock.speed
-        )  # those who ask do so in real time
+        # Those who ask do so in real time.
+        self._markets.forget_after = FORGET_AFTER * max(1.0, self._clock.speed)
         if hours is not None:
             self._markets.hours = hours
         self._wake.set()
