@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from .access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
-from .errors import StoreError
+from .errors import StartError, StoreError
 from .model import Family, Instrument
 from .sandbox import Client, Sandbox
 from .store import TokenStore
@@ -214,7 +214,7 @@ class Admission:
                 self._load(self._store.tokens())
                 self._changes = changes
                 return True
-        except StoreError as error:  # those that are known still hold
+        except (StoreError, StartError) as error:  # those that are known still hold
             log.error("tokens cannot be read", reason=str(error))
         if self._wall() < self._next_expiry:
             return False

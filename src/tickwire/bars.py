@@ -82,7 +82,9 @@ class Bars:
         self._detached = True
         log.info("bars of this run are kept in memory from now on", source=self._source)
         try:
-            self._store.write(self._source, [*self._waiting.all(), *self._forming_minutes()], self._alive())
+            self._store.write(
+                self._source, [*self._waiting.all(), *self._forming_minutes()], self._notes | self._alive()
+            )
         except StoreError as error:
             log.error("bars cannot be written, they are kept in memory", reason=str(error))
 

@@ -36,7 +36,7 @@ from .sandbox import Sandbox, Way, load_scenario
 from .scenarios import Scenarios
 from .sources import DEFAULT_CODES, Mapper, Recording, Replay, Simulator, Source, widened
 from .store import EpochFile, SqliteKlineStore, SuspensionStore, TokenStore, load_catalogue
-from .wire import Cancel, Decision, Dialect, Session, Subscribe, Want
+from .wire import QUERY_INVALID, Cancel, Decision, Dialect, Refused, Session, Subscribe, Want
 
 FIRST_EVENT_WAIT = 1.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -198,8 +198,11 @@ class Engine:
         """Counts a request over HTTP: whether it passes, and the limits that concern it."""
         return self.admission.request(caller, endpoint)
 
-    def admit(self, peer: Peer, family: Family, secret: str) -> Session:
-        """Opens a session. Raises Refused."""
+    def admit(self, peer: Peer, family: Family | None, secret: str) -> Session:
+        """Opens a session; without a family the path is no WebSocket's. Raises Refused."""
+        if family is None:
+            self.admission.caller(secret, None)
+            raise Refused(QUERY_INVALID)
         caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
         self.callers[peer] = caller
         if dead is not None:

@@ -184,7 +184,8 @@ class Scenarios:
         for code, condition in after.items():
             if condition != before.get(code):
                 self._show(self._catalogue[code], condition.state)
-        halted, resumed = _halted(after) - _halted(before), _halted(before) - _halted(after)
+        delisted = {code for code, condition in after.items() if condition.state is State.DELISTED}
+        halted, resumed = _halted(after) - _halted(before), _halted(before) - _halted(after) - delisted
         if halted or resumed:
             self._tell(halted, resumed)
         if not self._sandbox.shapes_ticks:

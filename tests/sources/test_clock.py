@@ -228,6 +228,18 @@ async def test_a_code_that_runs_on_request_goes_on_on_a_fast_clock_between_two_r
         assert last > WEDNESDAY + 29 * MINUTE
 
 
+async def test_a_code_on_request_goes_on_when_a_fast_clock_slows_down() -> None:
+    async with simulator() as bench:
+        assert bench.simulator.want(["GOLD"], subscribed=True)
+        bench.simulator.move_clock(None, 60, None)
+        await bench.take()
+        bench.wall.now += 20_000  # a third of an hour there
+        bench.simulator.move_clock(None, 1, None)
+        bench.wall.now += 3000
+        bench.simulator.move_clock(None, None, None)
+        assert times(await bench.take(), "GOLD")[-1] > WEDNESDAY + 20 * MINUTE
+
+
 # Hours.
 async def test_told_to_keep_hours_a_closed_market_falls_silent() -> None:
     async with simulator(SATURDAY) as bench:

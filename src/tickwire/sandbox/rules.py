@@ -20,6 +20,9 @@ JUMP_ABOVE, JUMP_MOST, LIMIT_MOST = -100, 1000, 50
 PERCENT_DECIMALS = 30
 """Enough for any float. Without a bound, a number of a few characters fills the memory when written out."""
 SUCCESS = 200
+BODILESS = (204, 205, 304)
+LONGEST_DELAY = 25
+"""Seconds: a heartbeat counts when it is looked at, and after 30 s without one a client is closed."""
 
 Broken: TypeAlias = Iterator[tuple[Path, str]]
 """What is wrong: its path in the step, and a text that goes on where its name leaves off, "must be …"."""
@@ -28,8 +31,13 @@ Broken: TypeAlias = Iterator[tuple[Path, str]]
 def broken_rules(step: Step) -> Broken:
     """What is wrong with a step whose fields are of the right types."""
     match step:
-        case Late() | Delay():
+        case Late():
             yield from _span("by", step.by)
+        case Delay():
+            yield from _span("by", step.by)
+            longest = step.by[-1] if isinstance(step.by, tuple) else step.by
+            if longest > LONGEST_DELAY:
+                yield ("by",), f"must be at most {LONGEST_DELAY} seconds, not {longest:g}"
         case Disconnect():
             yield from _span("after", step.after)
             yield from _close(step)
@@ -70,6 +78,8 @@ def _close(step: Disconnect) -> Broken:
 
 
 def _answer(step: Answer) -> Broken:
+    if step.status in BODILESS:
+        yield ("status",), f"must be one whose answer has a body, not {step.status}"
     if step.ret == SUCCESS:
         yield ("ret",), "must be that of an error, such as 605: 200 means success, which needs no step"
     for place, request in enumerate(step.requests):

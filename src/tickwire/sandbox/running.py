@@ -39,6 +39,18 @@ class Active:
         self.resumed: list[Resume] = []
         """What ended a halt for some of the instruments that it concerns."""
 
+    @property
+    def over(self) -> bool:
+        """Whether all that it halted has been resumed."""
+        step = self.step
+        if not isinstance(step, Halt) or not self.resumed:
+            return False
+        if any(not resume.codes and not resume.markets for resume in self.resumed):
+            return True
+        codes = {code for resume in self.resumed for code in resume.codes}
+        markets = {market for resume in self.resumed for market in resume.markets}
+        return bool(step.codes or step.markets) and codes >= {*step.codes} and markets >= {*step.markets}
+
     def concerns(self, instrument: Instrument) -> bool:
         """Whether the step is about that instrument."""
         step = self.step
@@ -90,15 +102,9 @@ class Run:
 
     def _lasts(self, active: Active, now: float) -> bool:
         step = active.step
-        if not step.continues:
+        if not step.continues or active.over:
             return False
         return step.lasts is None or now < active.began + step.lasts
-
-    def changes_at(self) -> float | None:
-        """When the next step begins or ends."""
-        times = [self.began + step.at for _, step in self._ahead[:1]]
-        times += [one.began + one.step.lasts for one in self.active if one.step.lasts is not None]
-        return min(times, default=None)
 
 
 def end_halts(active: list[Active], resume: Resume) -> None:

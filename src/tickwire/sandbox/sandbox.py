@@ -124,6 +124,7 @@ class Sandbox:
         for one in begun:
             if isinstance(one.step, Resume):
                 end_halts([halt for halt in self._active if halt.began <= one.began], one.step)
+        self._active = [one for one in self._active if not one.over]
         if not begun and before == self._active:
             return None
         self._effects.clear()

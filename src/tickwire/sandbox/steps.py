@@ -61,7 +61,7 @@ class OnClient(Timed, frozen=True, kw_only=True):
 class Halt(OnMarket, frozen=True, kw_only=True, tag="halt", tag_field="do"):
     """Trading stops: no more ticks. US and Shanghai stocks get an entry in the list of suspensions."""
 
-    reason: str = "T1 Halt - News Pending"
+    reason: Annotated[str, Meta(max_length=200)] = "T1 Halt - News Pending"
 
 
 class Resume(OnMarket, frozen=True, kw_only=True, tag="resume", tag_field="do"):

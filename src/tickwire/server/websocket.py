@@ -72,6 +72,7 @@ class WebSocket(asyncio.Protocol):
         self._descriptor: int | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._delayed: deque[bytes] = deque()  # what came and is looked at later
+        self._delayed_size = 0
         self._delayed_until = 0.0
 
     # What asyncio calls.
@@ -149,13 +150,15 @@ class WebSocket(asyncio.Protocol):
         """Looks at what came when a scenario says, in order; reads nothing more while much of it waits."""
         loop = asyncio.get_running_loop()
         self._delayed.append(data)
+        self._delayed_size += len(data)
         self._delayed_until = max(self._delayed_until, loop.time() + self._engine.delay(self))
         loop.call_at(self._delayed_until, self._look)
-        if sum(map(len, self._delayed)) > self._bound:
+        if self._delayed_size > self._bound:
             self.transport.pause_reading()
 
     def _look(self) -> None:
         data = self._delayed.popleft()
+        self._delayed_size -= len(data)
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self._carry(self._connection.receive(data, self._engine.clock()))

@@ -86,9 +86,11 @@ class SimulatedMarkets:
             self._last_wanted[code] = now
         return fresh
 
-    def skip(self, time: int) -> None:
-        """So many milliseconds were skipped: nobody had the time to ask for anything again."""
-        self._last_wanted = {code: wanted + time for code, wanted in self._last_wanted.items()}
+    def begin_anew(self, now: int) -> None:
+        """The clock or the hours have changed: what runs is looked at again, and counts as just wanted."""
+        self._last_wanted = dict.fromkeys(self._last_wanted, now)
+        self._queue = [(min(at, now + self._pause()), code) for at, code in self._queue]
+        heapq.heapify(self._queue)
 
     def next_time(self) -> int | None:
         """When the next market steps."""
@@ -193,13 +195,12 @@ class Simulator:
     def move_clock(self, to: int | None, speed: float | None, hours: bool | None) -> None:
         """Sets the market's time, in milliseconds since the epoch, its speed, and whether markets keep their
         hours; None leaves it as it is. What would have been traded in between is skipped."""
-        before = self._clock()
         self._clock.move(to, speed)
-        self._markets.skip(self._clock() - before)
         # Those who ask do so in real time.
         self._markets.forget_after = FORGET_AFTER * max(1.0, self._clock.speed)
         if hours is not None:
             self._markets.hours = hours
+        self._markets.begin_anew(self._clock())
         self._wake.set()
 
     def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:

@@ -38,6 +38,7 @@ class TokenStore:
         self._key_path = path.with_name(KEY_FILE)
         self._connection = open_database(path)
         self._lock = threading.Lock()
+        self._key = b""  # once read, a file that is damaged later does no harm
         if self.tokens() and not self._key_path.exists():
             raise StartError(
                 f"{self._key_path} is missing, the key that tokens are checked with. Put it back, "
@@ -46,6 +47,8 @@ class TokenStore:
 
     def key(self) -> bytes:
         """The key of the hashes, made at the first use. Raises StartError if it cannot be read or made."""
+        if self._key:
+            return self._key
         path = self._key_path
         try:
             if not path.exists():
@@ -63,6 +66,7 @@ class TokenStore:
             raise StartError(f"Cannot use the key of the tokens, {path}: {error.strerror}.") from error
         if len(key) != KEY_SIZE:
             raise StartError(f"{path} holds no key of {KEY_SIZE} bytes. Put the right one back.")
+        self._key = key
         return key
 
     def changes(self) -> int:

@@ -20,14 +20,14 @@ from websockets.server import ServerProtocol
 from ..model import Family
 from .entry import WS_PATHS, base_of, parameters, token_of
 from .messages import HttpError, to_json
-from .ret import PATH_UNKNOWN, QUERY_INVALID, TOKEN_REQUIRED, Ret
+from .ret import PATH_UNKNOWN, TOKEN_REQUIRED, Ret
 from .session import Decision, Refused, Session
 
 MAX_MESSAGE = 2**20
 """Bytes of the longest message; a longer one closes with 1009 (section 2)."""
 
-Admit: TypeAlias = Callable[[Family, str], Session]
-"""Opens a session for a family and a token. Raises Refused."""
+Admit: TypeAlias = Callable[[Family | None, str], Session]
+"""Opens a session for a token and the family of the path, None if it is no WebSocket's. Raises Refused."""
 
 
 class Connection:
@@ -97,11 +97,8 @@ class Connection:
         token = token_of(parameters(query.encode()).token, headers, strict=self._strict)
         if token is None:
             return _refusal(TOKEN_REQUIRED)
-        family = WS_PATHS.get(path)
-        if family is None:
-            return _refusal(QUERY_INVALID)
         try:
-            self._session = self._admit(family, token)
+            self._session = self._admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return _refusal(refused.ret, refused.retry_after)
         return None

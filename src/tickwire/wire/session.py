@@ -194,11 +194,12 @@ class Session:
     def receive(self, text: bytes, now: float) -> Answer:
         """A text frame came. Never raises: whatever it holds is answered."""
         request = self._reader.request(text)
-        ret, decision = OK, None
+        ret, decision, forced = OK, None, False
         try:
             if request.refusal is not None:
                 raise Refused(request.refusal)
             if (answer := self._permit.answer(request.cmd_id)) is not None:
+                forced = True  # what is wrong is not the request
                 raise Refused(answer)
             decision = self._decide(request.cmd_id, request.data, now)
         except Refused as refused:
@@ -207,7 +208,7 @@ class Session:
                 decision = Close(POLICY_VIOLATION, TOO_FAST.msg)
         except msgspec.ValidationError:
             ret = DATA_INVALID
-        if ret not in (HEADER_INVALID, DATA_INVALID):
+        if forced or ret not in (HEADER_INVALID, DATA_INVALID):
             self._last_heartbeat = now
         response = Response(ret.code, ret.msg, request.cmd_id + 1, request.seq_id, request.trace, {})
         return Answer(to_json(response), decision)
