@@ -181,7 +181,7 @@ async def _through_bars(ticks: Ticks, bars: Bars) -> float:
             advance += ADVANCE_EVERY
     spent = time.process_time() - began
     keeping.cancel()
-    await bars.close()
+    bars.close()
     return spent
 
 

@@ -37,6 +37,7 @@ class Script:
 
     name = "script"
     simulated = True
+    round_the_clock = True
     codes: Collection[str] = ("BTCUSDT",)
 
     def __init__(self, *, patient: bool = False) -> None:
@@ -257,15 +258,19 @@ async def serving(
     /,
     *,
     clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on that feed, or on the source that the settings name."""
+    """A server on that feed, or on the source that the settings name.
+
+    Heartbeats and windows run on `clock`, the day's quota and the expiry of tokens on `wall`.
+    """
     made = Settings(data_dir=data_dir, **settings)
     if feed is None:
-        engine = build(made, clock)
+        engine = build(made, clock, wall)
     else:
         catalogue = load_catalogue(made.instruments)
-        engine = assemble(made, catalogue, feed, clock)
+        engine = assemble(made, catalogue, feed, clock, wall)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()

@@ -138,6 +138,7 @@ class Admission:
         self._register = Register((), b"")
         self._guarded = False
         self._next_expiry = float("inf")
+        self._looked = wall()
         self._refused = 0
         self.refresh()
 
@@ -216,7 +217,8 @@ class Admission:
                 return True
         except (StoreError, StartError) as error:  # those that are known still hold
             log.error("tokens cannot be read", reason=str(error))
-        if self._wall() < self._next_expiry:
+        looked, self._looked = self._looked, self._wall()
+        if looked <= self._looked < self._next_expiry:  # else a token has expired, or the clock was set back
             return False
         self._next_expiry = self._expiry(self._register)
         return True

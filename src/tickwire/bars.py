@@ -218,9 +218,8 @@ class Bars:
     def _alive(self) -> dict[str, str]:
         return {ALIVE: str(int(self._clock()))}
 
-    async def close(self) -> None:
-        """Writes what is left, and lets go of the store."""
-        await self.write()
+    def close(self) -> None:
+        """Lets go of the store; what is left is to be written before."""
         self._store.close()
 
     async def prune(self, retention: Mapping[int, int]) -> None:

@@ -209,11 +209,13 @@ class Origin(NamedTuple):
     shown: Callable[[str], str]
 
 
-def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
+def load(
+    flags: dict[str, Any], config: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
     """The settings from flags, environment and file. Raises SettingsError with one line per mistake."""
     origins = [
         Origin(flags, lambda name: "--" + name.replace("_", "-")),
-        Origin(_environment(), lambda name: ENV_PREFIX + name.upper()),
+        Origin(_settings_in(environment), lambda name: ENV_PREFIX + name.upper()),
         Origin(_file(config) if config else {}, lambda name: f"{name} in {config}"),
     ]
     problems = [
@@ -245,10 +247,10 @@ def load(flags: dict[str, Any], config: Path | None = None) -> Settings:
     return settings
 
 
-def _environment() -> dict[str, str]:
+def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(ENV_PREFIX).lower(): value
-        for name, value in os.environ.items()
+        for name, value in environment.items()
         if name.startswith(ENV_PREFIX)
     }
 

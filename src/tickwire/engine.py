@@ -67,7 +67,8 @@ class Heard(NamedTuple):
 class Engine:
     """Takes events from the source and carries out what clients ask for.
 
-    `clock` is the monotonic clock, in seconds, that heartbeats run on.
+    `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
+    tokens and daily quotas go by, both in seconds.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Engine:
         suspensions: SuspensionStore,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
@@ -92,6 +94,7 @@ class Engine:
         self.running = False
         self.suspensions = suspensions
         self.heard: Callable[[Heard], None] | None = None
+        self.connections_changed: Callable[[], None] | None = None
         self.callers: dict[Peer, Caller] = {}
         self._numbers = itertools.count(1)
         self._epoch_file = epoch_file
@@ -115,7 +118,7 @@ class Engine:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.admission = Admission(tokens, sandbox, rules, clock=clock)
+        self.admission = Admission(tokens, sandbox, rules, clock=clock, wall=wall)
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
@@ -149,10 +152,15 @@ class Engine:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
-            await self.bars.close()
-            self.admission.close()
-            self.suspensions.close()
+            await self.bars.write()
+            self.close()
             self._note_epoch()
+
+    def close(self) -> None:
+        """Lets go of the stores. May be called again."""
+        self.bars.close()
+        self.admission.close()
+        self.suspensions.close()
 
     async def _consume(self) -> None:
         async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
@@ -205,6 +213,8 @@ class Engine:
             raise Refused(QUERY_INVALID)
         caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
         self.callers[peer] = caller
+        if self.connections_changed is not None:
+            self.connections_changed()
         if dead is not None:
             dead.close(POLICY_VIOLATION, "another connection of this token took its place")
         return Session(family, self.catalogue, self.clock(), self.dialect, caller)
@@ -230,6 +240,8 @@ class Engine:
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
             caller.leave(client)
+            if self.connections_changed is not None:
+                self.connections_changed()
 
     def delay(self, client: Peer) -> float:
         """Seconds by which scenarios let a connection's answers come late."""
@@ -295,15 +307,20 @@ class Engine:
             for topic in self.hub.wanted_klines():
                 self._push_forming(topic.instrument, KlineType(topic.kline_type))
 
+    def check_tokens(self) -> None:
+        """Looks whether tokens have changed or expired, and ends the connections of those that count no
+        more."""
+        if self.admission.refresh():
+            for peer, caller in [*self.callers.items()]:
+                if (objection := self.admission.objection(caller)) is not None:
+                    peer.close(POLICY_VIOLATION, objection)
+
     async def _watch_tokens(self) -> None:
         """Ends the connections of tokens that count no more, and tells of unknown ones."""
         reported = self.clock()
         while True:
             await asyncio.sleep(TOKEN_WATCH)
-            if self.admission.refresh():
-                for peer, caller in [*self.callers.items()]:
-                    if (objection := self.admission.objection(caller)) is not None:
-                        peer.close(POLICY_VIOLATION, objection)
+            self.check_tokens()
             if self.clock() - reported >= TOKEN_REPORT:
                 self.admission.report()
                 reported = self.clock()
@@ -332,7 +349,11 @@ class Engine:
         self._epoch_file.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
 
 
-def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> Engine:
+def build(
+    settings: Settings,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
     catalogue = load_catalogue(settings.instruments)
     if unknown := [code for code in settings.codes if code not in catalogue and settings.codes != ["all"]]:
@@ -348,9 +369,13 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> En
         source = Simulator(
             catalogue, codes, seed=settings.seed, rate=settings.rate, hours=settings.market_hours
         )
-    engine = assemble(settings, catalogue, source, clock)
-    for scenario in scenarios:
-        engine.scenarios.begin(scenario)
+    engine = assemble(settings, catalogue, source, clock, wall)
+    try:
+        for scenario in scenarios:
+            engine.scenarios.begin(scenario)
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 
@@ -359,8 +384,13 @@ def assemble(
     catalogue: Catalogue,
     source: Source,
     clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
 ) -> Engine:
-    """An engine on a source. Raises StartError if the data directory is unusable."""
+    """An engine on a source. Raises StartError if the data directory is unusable.
+
+    `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
+    in seconds.
+    """
     epoch_file = EpochFile(settings.data_dir)
     replay = isinstance(source, Replay)
     store = SqliteKlineStore(None if replay and not settings.keep_bars else settings.data_dir / DATABASE)
@@ -376,6 +406,7 @@ def assemble(
         TokenStore(database),
         SuspensionStore(database),
         clock=clock,
+        wall=wall,
     )
 
 

@@ -138,7 +138,7 @@ def test_an_old_file_is_brought_up_to_date_with_what_is_in_it(path: Path) -> Non
 def test_a_file_of_each_earlier_version_becomes_what_a_new_one_is(path: Path, old: int) -> None:
     with closing(open_database(path, migrations=MIGRATIONS[:old])) as connection:
         connection.execute("INSERT INTO series VALUES (1, ?, 'GOLD')", (SOURCE,))
-        connection.execute(f"INSERT INTO kline VALUES (1, {MINUTE}, 60, {', '.join(['1'] * 6)}, 0, 0, 0)")
+        connection.execute("INSERT INTO kline VALUES (1, 1, 60, '1', '1', '1', '1', '1', '1', 0, 0, 0)")
     with closing(SqliteKlineStore(path)) as store:
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
     open_database(fresh := path.with_name("new.db")).close()

@@ -17,6 +17,7 @@ from tickwire.store import load_catalogue
 from tickwire.wire import (
     MAX_MESSAGE,
     PLAIN,
+    QUERY_INVALID,
     TOKEN_INVALID,
     TOO_MANY_CONNECTIONS,
     Admit,
@@ -45,16 +46,18 @@ HEADERS = {
 
 
 class Admissions:
-    """Opens a session for every token but `bad`, and remembers who asked."""
+    """Opens a session for every token but `bad` on the paths of WebSockets, and remembers who asked."""
 
     def __init__(self, dialect: Dialect = PLAIN) -> None:
         self.dialect = dialect
-        self.seen: list[tuple[Family, str]] = []
+        self.seen: list[tuple[Family | None, str]] = []
 
-    def __call__(self, family: Family, token: str) -> Session:
+    def __call__(self, family: Family | None, token: str) -> Session:
         self.seen.append((family, token))
         if token == "bad":
             raise Refused(TOKEN_INVALID)
+        if family is None:
+            raise Refused(QUERY_INVALID)
         return Session(family, CATALOGUE, 0.0, self.dialect)
 
 
@@ -166,6 +169,7 @@ UNKNOWN = b'{"msg":"query invalid","trace":"","ret":402}'
         (f"{OTHER}?Token=t", 401, REQUIRED),
         (f"{OTHER}/x", 401, REQUIRED),
         (f"{OTHER}?token=bad", 401, INVALID),
+        (f"{OTHER}/x?token=bad", 401, INVALID),
         (f"{OTHER}/x?token=t", 402, UNKNOWN),
         (f"{STOCK}/?token=t", 402, UNKNOWN),
         ("/quote-b-api?token=t", 402, UNKNOWN),
@@ -219,7 +223,7 @@ def test_what_is_no_request_ends_the_connection(request_: bytes) -> None:
 
 @pytest.mark.parametrize(("wait", "shown"), [(None, None), (0.001, "1"), (2.0, "2"), (2.001, "3")])
 def test_a_refusal_says_when_to_try_again_if_that_is_known(wait: float | None, shown: str | None) -> None:
-    def full(_: Family, __: str) -> Session:
+    def full(_: Family | None, __: str) -> Session:
         raise Refused(TOO_MANY_CONNECTIONS, wait)
 
     response = handshake(f"{OTHER}?token=t", full)

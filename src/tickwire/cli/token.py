@@ -28,9 +28,7 @@ token_app = typer.Typer(no_args_is_help=True, help="Tokens: who may use the serv
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="As for serve: for plans of your own.", metavar="PATH")
-]
+Config = Annotated[Path | None, typer.Option("--config", help="As for serve.", metavar="PATH")]
 
 
 @token_app.command()
@@ -40,14 +38,15 @@ def create(
         str, typer.Option("--plan", help=f"{', '.join(BUILT_IN)}, or your own.", metavar="PLAN")
     ] = "unlimited",
     markets: Annotated[
-        str, typer.Option(help="Only these markets, such as hk_stock,crypto.", metavar="LIST")
-    ] = "",
+        str | None, typer.Option(help="Only these markets, such as hk_stock,crypto.", metavar="LIST")
+    ] = None,
     codes: Annotated[
-        str, typer.Option(help="Only these codes, or these beside --markets.", metavar="LIST")
-    ] = "",
+        str | None, typer.Option(help="Only these codes, or these beside --markets.", metavar="LIST")
+    ] = None,
     expires: Annotated[
-        str, typer.Option(help="2027-01-31, 2027-01-31T18:00Z, or from now on: 12h, 30d.", metavar="WHEN")
-    ] = "",
+        str | None,
+        typer.Option(help="2027-01-31, 2027-01-31T18:00Z, or from now on: 12h, 30d.", metavar="WHEN"),
+    ] = None,
     admin: Annotated[bool, typer.Option("--admin", help="Let it use /admin from other machines.")] = False,
     config: Config = None,
     data_dir: DataDir = None,
@@ -71,11 +70,11 @@ def create(
             digest=digest_of(secret, store.key()),
             name=name,
             plan=plan,
-            markets=frozenset(_market(text) for text in _listed(markets)),
-            codes=_known(_listed(codes), settings),
+            markets=frozenset(_market(text) for text in _listed("--markets", markets)),
+            codes=_known(_listed("--codes", codes), settings),
             admin=admin,
             created=int(now * 1000),
-            expires=int(_moment(expires, now) * 1000) if expires else None,
+            expires=None if expires is None else int(_moment(expires, now) * 1000),
         )
         store.add(token)
     typer.echo(secret)
@@ -85,13 +84,14 @@ def create(
 @token_app.command("list")
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
     """List the tokens, without their texts.
 
     Example: tickwire token list
     """
-    with _tokens(_settings(None, data_dir)) as store:
+    with _tokens(_settings(config, data_dir)) as store:
         tokens = store.tokens()
     if as_json:
         for token in tokens:
@@ -120,25 +120,25 @@ def show(
 
 
 @token_app.command()
-def revoke(which: Which, data_dir: DataDir = None) -> None:
+def revoke(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
     """Revoke a token for good; its open connections are closed within a second.
 
     Example: tickwire token revoke desk
     """
-    with _tokens(_settings(None, data_dir)) as store:
+    with _tokens(_settings(config, data_dir)) as store:
         token = store.find(which)
         store.revoke(token, int(time.time() * 1000))
     typer.echo(f"Token {token.id} ({token.name}) is revoked.")
 
 
 @token_app.command()
-def rotate(which: Which, data_dir: DataDir = None) -> None:
+def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
     """Replace a token's text by a new one and print it; the old one counts no more.
 
     Example: tickwire token rotate desk
     """
     secret = new_secret()
-    with _tokens(_settings(None, data_dir)) as store:
+    with _tokens(_settings(config, data_dir)) as store:
         token = store.find(which)
         if not token.valid(time.time()):
             raise SettingsError(f"Token {token.id} ({token.name}) is {_state(token)}. Create a new one.")
@@ -163,8 +163,13 @@ def _settings(config: Path | None, data_dir: Path | None) -> Settings:
     return load({"data_dir": data_dir} if data_dir else {}, config)
 
 
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _listed(option: str, text: str | None) -> list[str]:
+    """What an option lists. Given but empty, as from a shell variable that is not set, it is an error: such
+    a token would read everything."""
+    found = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if text is not None and not found:
+        raise SettingsError(f"{option} is empty. Leave it out for a token without that limit.")
+    return found
 
 
 def _market(text: str) -> Market:

@@ -120,6 +120,8 @@ class Api:
         try:
             asked = parameters(scope["query_string"])
             caller = self._caller(asked.token, path, scope)
+            if scope["method"] != "POST":
+                self._hear(path, asked.query or "")
             family, endpoint = self._endpoints.get(path, (None, None))
             listing = self._lists.find(path)
             if delay := caller.delay():
@@ -143,7 +145,6 @@ class Api:
                 self._hear(path, body.decode(errors="replace"))
                 query = read_body(body, self._reader)
             else:
-                self._hear(path, asked.query or "")
                 query = read_query(asked.query, self._reader)
             trace = query.trace
             if query.refusal is not None:
@@ -165,7 +166,6 @@ class Api:
         self, listing: Listing, caller: Caller, scope: Scope, headers: list[Header]
     ) -> tuple[int, bytes, list[Header]]:
         _check_method(scope, listing.methods, headers)
-        self._hear(scope["path"], "")
         status, body = await listing.answer(caller, plain_parameters(scope["query_string"]))
         return status, body, headers
 

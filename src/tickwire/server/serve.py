@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -34,9 +35,9 @@ def serve(settings: Settings) -> None:
     Prints the URL as the first line when connections are taken, then a few lines for a person. Raises
     TickwireError if the server cannot start, or if its source breaks.
     """
-    _check_exposure(settings)
+    check_exposure(settings)
     _raise_descriptor_limit()
-    with _listen(settings) as listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with listen(settings) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(build(settings), listener))
 
 
@@ -95,7 +96,13 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stops on a signal. uvicorn's own way raises it again at the end, and the exit is not 0."""
+        """Stops on a signal, in the main thread, where alone it may be taken.
+
+        uvicorn's own way raises it again at the end, and the exit is not 0.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -104,7 +111,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, action)
 
 
-def _check_exposure(settings: Settings) -> None:
+def check_exposure(settings: Settings) -> None:
     """Without tokens to check, only this machine is let in unless the user says otherwise."""
     local = all(map(_is_loopback, _addresses(settings)))
     if not settings.no_auth and not local and not is_guarded(settings):
@@ -128,7 +135,7 @@ def _addresses(settings: Settings) -> list[tuple[int, str]]:
     return [(family, str(address[0])) for family, _, _, _, address in found]
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
     family, address = _addresses(settings)[0]
     try:
         listener = socket.create_server((address, settings.port), family=family, backlog=BACKLOG)
@@ -156,7 +163,7 @@ def _raise_descriptor_limit() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     if sys.platform == "win32":
         return None
     import uvloop

@@ -86,10 +86,14 @@ class SimulatedMarkets:
             self._last_wanted[code] = now
         return fresh
 
-    def begin_anew(self, now: int) -> None:
-        """The clock or the hours have changed: what runs is looked at again, and counts as just wanted."""
+    def begin_anew(self, now: int, *, stands: bool) -> None:
+        """The clock or the hours have changed: what runs is looked at again, and counts as just wanted.
+
+        Where the clock stands, nothing is traded at the moment that it was set to.
+        """
         self._last_wanted = dict.fromkeys(self._last_wanted, now)
-        self._queue = [(min(at, now + self._pause()), code) for at, code in self._queue]
+        upcoming = [(at, now + self._pause(), code) for at, code in self._queue]
+        self._queue = [(later if stands else min(at, later), code) for at, later, code in upcoming]
         heapq.heapify(self._queue)
 
     def next_time(self) -> int | None:
@@ -200,7 +204,7 @@ class Simulator:
         self._markets.forget_after = FORGET_AFTER * max(1.0, self._clock.speed)
         if hours is not None:
             self._markets.hours = hours
-        self._markets.begin_anew(self._clock())
+        self._markets.begin_anew(self._clock(), stands=not self._clock.speed)
         self._wake.set()
 
     def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:

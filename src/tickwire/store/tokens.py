@@ -40,6 +40,7 @@ class TokenStore:
         self._lock = threading.Lock()
         self._key = b""  # once read, a file that is damaged later does no harm
         if self.tokens() and not self._key_path.exists():
+            self.close()
             raise StartError(
                 f"{self._key_path} is missing, the key that tokens are checked with. Put it back, "
                 f"or choose another --data-dir and create new tokens."

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from ..admission import Peer
 from ..engine import Engine
-from ..model import Family
-from ..wire import Session
 
 
 class Connections:
@@ -19,20 +16,7 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: list[tuple[int, Future[None]]] = []
-        admit, leave = engine.admit, engine.leave
-
-        def admit_and_tell(peer: Peer, family: Family, secret: str) -> Session:
-            session = admit(peer, family, secret)
-            self._tell()
-            return session
-
-        def leave_and_tell(client: Peer) -> None:
-            leave(client)
-            self._tell()
-
-        # An engine tells nobody of its connections. These two are called at every beginning and end.
-        engine.admit = admit_and_tell  # type: ignore[method-assign]
-        engine.leave = leave_and_tell  # type: ignore[method-assign]
+        engine.connections_changed = self._tell
 
     def numbers(self) -> list[int]:
         """The numbers of those that are open, in order."""

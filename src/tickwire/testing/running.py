@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from ..config import Settings
 from ..engine import Engine, Heard, build
 from ..sandbox import Clock, Scenario
 from ..server import Server
-from ..server.serve import _check_exposure, _listen, _loop_factory
+from ..server.serve import check_exposure, listen, loop_factory
 from .connections import Connections
 from .log import threshold
 from .market_time import moment
@@ -28,12 +28,7 @@ T = TypeVar("T")
 
 
 class ThreadServer(Server):
-    """A server that leaves the signals to the program around it: only a main thread may take them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Takes none."""
-        yield
+    """A server that can be left alone."""
 
     def abandon(self) -> None:
         """Ends now, without waiting for clients."""
@@ -113,7 +108,7 @@ class Running:
         try:
             with (
                 threshold(self._settings.log_level),
-                asyncio.Runner(loop_factory=_loop_factory()) as runner,
+                asyncio.Runner(loop_factory=loop_factory()) as runner,
             ):
                 runner.run(self._serve())
         except BaseException as error:
@@ -122,8 +117,8 @@ class Running:
             self._ended.set_result(None)
 
     async def _serve(self) -> None:
-        _check_exposure(self._settings)
-        with _listen(self._settings) as listener:
+        check_exposure(self._settings)
+        with listen(self._settings) as listener:
             host, self.port = listener.getsockname()[:2]
             self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
             self.engine = build(self._settings)

@@ -61,7 +61,7 @@ class AllTickServer:
         from ..config import load
 
         self._given = {"port": 0, "log_level": "warning", **settings}
-        load(self._given)  # so that a mistake is told where it was made
+        load(self._given, environment={})  # so that a mistake is told where it was made
         self._quiet = quiet
         self._inbox = Inbox()
         self._running: Running | None = None
@@ -84,7 +84,7 @@ class AllTickServer:
                 folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="tickwire-"))
                 self._given["data_dir"] = Path(folder)
                 cleanup.callback(self._given.pop, "data_dir")
-            self._running = Running(load(self._given), self._hear, quiet=self._quiet)
+            self._running = Running(load(self._given, environment={}), self._hear, quiet=self._quiet)
             self._given["port"] = self._running.port
             self._cleanup = cleanup.pop_all()
         atexit.register(self._stop_at_exit)
@@ -209,7 +209,8 @@ class AllTickServer:
 
     @property
     def connections(self) -> list[int]:
-        """The numbers of the open WebSockets; the first client's is 1."""
+        """The numbers of the open WebSockets, in order. Upgrades count from 1 on, those that scenarios and
+        limits refuse too."""
         return self._call(lambda running: running.connections.numbers())
 
     def wait_for_connections(self, count: int, timeout: float = WAIT) -> None:
@@ -235,11 +236,12 @@ class AllTickServer:
         It may read the codes of `markets` and those of `codes`, all if neither is given. `expires_in` is
         in seconds; at 0 it has expired. Raises ValueError, or InputError if the name is taken.
         """
-        from . import tokens
+
+        from .tokens import create
 
         engine = self._server.engine
         with self._tokens() as store:
-            return tokens.create(
+            return create(
                 store,
                 engine,
                 plan=plan,
@@ -299,10 +301,9 @@ class AllTickServer:
 
         def steps(engine: Engine) -> Scenario:
             clock = {"do": "clock", **step(engine.source.market_time())}
-            return scenario_in({"name": "time", "step": [{"do": "gap"}, clock]})
+            return scenario_in({"name": "time", "step": [clock]})
 
-        with self._begin(steps):
-            self._server.settle()
+        self._begin(steps)
 
     def _hear(self, heard: Heard) -> None:
         self._inbox.put(Received(*heard))
@@ -312,7 +313,6 @@ class AllTickServer:
         """The store of the tokens; what changes in it the server knows at the end."""
         from ..config import DATABASE
         from ..store import TokenStore
-        from . import tokens
 
         engine = self._server.engine
         store = TokenStore(engine.settings.data_dir / DATABASE)
@@ -320,7 +320,7 @@ class AllTickServer:
             yield store
         finally:
             store.close()
-        self._do(tokens.apply)
+        self._do(lambda engine: engine.check_tokens())
 
 
 def _checked(family: str) -> str:

@@ -12,7 +12,6 @@ from ..model import Market
 from ..store import TokenStore
 from .ticks import instrument_of
 
-POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 NUMBERS = itertools.count(1)
 
 
@@ -56,11 +55,3 @@ def revoke(store: TokenStore, which: str) -> None:
             store.revoke(token, int(time.time() * 1000))
             return
     raise ValueError("There is no token of that text or name.")  # which may be a secret
-
-
-def apply(engine: Engine) -> None:
-    """Lets a server know at once what has changed, as it would by itself within a second."""
-    if engine.admission.refresh():
-        for peer, caller in [*engine.callers.items()]:
-            if (objection := engine.admission.objection(caller)) is not None:
-                peer.close(POLICY_VIOLATION, objection)

@@ -1,0 +1,42 @@
+"""What stands under examples/ runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from .serving import program_environment
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+CLIENT = EXAMPLES / "testing_a_client"
+FEED_TESTS, UNITTESTS = 13, 2
+
+
+def run(*arguments: str, cwd: Path) -> str:
+    """What Python says of it, which must end with 0."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=program_environment(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_tests_of_a_client_pass() -> None:
+    said = run("-m", "pytest", "-p", "no:cacheprovider", str(CLIENT), cwd=EXAMPLES.parent)
+    assert re.findall(r"\b(\d+) (\w+)", said.splitlines()[-1])[:1] == [
+        (str(FEED_TESTS + UNITTESTS), "passed")
+    ]
+
+
+def test_its_unittests_pass_without_pytest() -> None:
+    said = run("-W", "error", "-m", "unittest", "test_unittest", cwd=CLIENT)
+    assert f"Ran {UNITTESTS} tests" in said
+    assert "\n\nOK\n" in said

@@ -1,0 +1,144 @@
+"""A session and what its token allows: what is said first, and what it counts for (section 2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tickwire.model import Family
+from tickwire.wire import (
+    CODE_UNAUTHORIZED,
+    LEVEL_TOO_LOW,
+    PLAIN,
+    Close,
+    Decision,
+    Refused,
+    Ret,
+    Session,
+    Want,
+    ret_of,
+)
+
+from .test_session import (
+    CANCEL,
+    CATALOGUE,
+    DATA,
+    DEPTH,
+    HEADER,
+    HEARTBEAT,
+    TRADE,
+    ask,
+    message,
+    symbols,
+    wanted,
+)
+
+
+class Narrow:
+    """A permit: subscriptions as the test says, of them GOLD and Silver, and at most one."""
+
+    def __init__(self) -> None:
+        self.slow_enough = True
+        self.answers: dict[int, Ret] = {}
+        self.asked: list[tuple[int, float]] = []
+
+    def answer(self, cmd_id: int) -> Ret | None:
+        return self.answers.get(cmd_id)
+
+    def subscribe(self, cmd_id: int, now: float) -> bool:
+        self.asked.append((cmd_id, now))
+        return self.slow_enough
+
+    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        allowed = tuple(want for want in wants if want.instrument.code in ("GOLD", "Silver"))
+        if not allowed:
+            raise Refused(CODE_UNAUTHORIZED)
+        if len(allowed) > 1:
+            raise Refused(LEVEL_TOO_LOW)
+        return allowed
+
+
+def narrow() -> tuple[Session, Narrow]:
+    permit = Narrow()
+    return Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit), permit
+
+
+UNAUTHORIZED = (604, "code unauthorized", None)
+TOO_FAST = (605, "too many requests", None)
+TOO_FAST_CLOSED = (606, "too many requests and connection will be closed", Close(1008, "too many requests"))
+
+
+def outcome(to: Session, request: object, now: float) -> tuple[int, str, Decision | None]:
+    answer, decision = ask(to, request, now)
+    return answer["ret"], answer["msg"], decision
+
+
+@pytest.mark.parametrize("cmd_id", [DEPTH, TRADE])
+def test_what_is_wrong_in_itself_is_said_first_then_the_pace_the_codes_and_the_token(cmd_id: int) -> None:
+    one, permit = narrow()
+    permit.slow_enough = False
+    malformed_ones: list[dict[str, object]] = [{"symbol_list": []}, {}, {"symbol_list": [5]}]
+    for malformed in malformed_ones:
+        assert outcome(one, message(cmd_id, malformed), 1.0) == (400, DATA, None)
+    assert outcome(one, message(cmd_id, symbols("GOLD"), trace=5), 1.0) == (400, HEADER, None)
+    assert permit.asked == []  # what cannot be read does not count
+    assert outcome(one, message(cmd_id, symbols("NOSUCH")), 1.0) == TOO_FAST
+    permit.slow_enough = True
+    assert outcome(one, message(cmd_id, symbols("NOSUCH", "700.HK")), 2.0) == (600, "code invalid", None)
+    assert outcome(one, message(cmd_id, symbols("EURUSD", "NOSUCH")), 3.0) == UNAUTHORIZED
+    assert outcome(one, message(cmd_id, symbols("GOLD", "Silver")), 4.0) == (
+        603,
+        "token level not enough",
+        None,
+    )
+    answer, decision = ask(one, message(cmd_id, symbols("EURUSD", "GOLD")), 5.0)
+    assert (answer["ret"], [code for code, _, _ in wanted(decision)]) == (200, ["GOLD"])
+    assert permit.asked == [(cmd_id, float(at)) for at in (1, 2, 3, 4, 5)]
+
+
+def test_the_third_605_within_10_s_is_606_and_closes() -> None:
+    one, permit = narrow()
+    permit.slow_enough = False
+    trades, books = message(TRADE, symbols("GOLD")), message(DEPTH, symbols("GOLD"))
+    assert [outcome(one, trades, 100.0), outcome(one, books, 105.0)] == [TOO_FAST] * 2
+    assert outcome(one, books, 109.999) == TOO_FAST_CLOSED
+
+
+def test_the_third_605_after_10_s_is_one_and_those_before_are_forgotten() -> None:
+    one, permit = narrow()
+    permit.slow_enough = False
+    request = message(TRADE, symbols("GOLD"))
+    times = (100.0, 105.0, 110.0, 115.0, 120.0, 129.999)
+    assert [outcome(one, request, at) for at in times[:4]] == [TOO_FAST] * 4
+    permit.slow_enough = True
+    assert ask(one, request, 116.0)[0]["ret"] == 200  # one that passes between them changes nothing
+    permit.slow_enough = False
+    assert outcome(one, request, 119.999) == TOO_FAST_CLOSED
+
+
+@pytest.mark.parametrize("ret", [600, 603, 604, 605])
+def test_a_refusal_by_the_token_counts_as_a_heartbeat(ret: int) -> None:
+    one, permit = narrow()
+    permit.slow_enough = ret != 605
+    codes = {600: ["NOSUCH"], 603: ["GOLD", "Silver"], 604: ["EURUSD"], 605: ["GOLD"]}[ret]
+    assert outcome(one, message(TRADE, symbols(*codes)), 25.0)[0] == ret
+    assert not one.overdue(54.999)
+    assert one.overdue(55.0)
+
+
+def test_heartbeats_and_cancels_ask_for_no_permit() -> None:
+    one, permit = narrow()
+    permit.slow_enough = False
+    for _ in range(5):
+        assert ask(one, message(HEARTBEAT, {}))[0]["ret"] == 200
+        assert ask(one, message(CANCEL, {"cancel_type": 0}))[0]["ret"] == 200
+    assert permit.asked == []
+
+
+def test_the_answer_of_a_permit_goes_before_all_but_what_cannot_be_read() -> None:
+    one, permit = narrow()
+    permit.answers = {TRADE: ret_of(604), HEARTBEAT: ret_of(777, "as told")}
+    assert outcome(one, message(TRADE, symbols("GOLD")), 1.0) == UNAUTHORIZED
+    assert outcome(one, message(HEARTBEAT, {}), 1.0) == (777, "as told", None)
+    assert outcome(one, message(TRADE, {}, trace=5), 1.0) == (400, HEADER, None)
+    assert permit.asked == []
+    assert ask(one, message(DEPTH, symbols("GOLD")))[0]["ret"] == 200
