@@ -205,7 +205,6 @@ async def server(folder: Path) -> AsyncIterator[Served]:
         yield served
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("host", ["127.0.0.1", EVIL])
 async def test_a_page_from_another_port_or_site(tmp_path: Path, host: str) -> None:
     targets = ("http://127.0.0.1:{port}", "http://localhost:{port}", f"http://{EVIL}:{{port}}")
@@ -224,7 +223,6 @@ async def test_a_page_from_another_port_or_site(tmp_path: Path, host: str) -> No
     ]  # a frame loads, and is not to be read
 
 
-@pytest.mark.timeout(90)
 async def test_a_page_whose_name_was_bound_anew(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as served:
         seen = await seen_by_a_page(tmp_path / "browser", served, EVIL, "{own}")
@@ -236,7 +234,6 @@ async def test_a_page_whose_name_was_bound_anew(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.timeout(90)
 async def test_the_same_page_under_a_name_of_this_machine_would_succeed(tmp_path: Path) -> None:
     """Else the tests above would prove nothing."""
     async with server(tmp_path / "data") as served:

@@ -148,7 +148,6 @@ def test_the_forecast_is_that_of_the_scenario_file() -> None:
     assert kinds(forecast(SEED)) != kinds(forecast(OTHER_SEED))
 
 
-@pytest.mark.timeout(60)
 async def test_a_program_without_error_handling_sees_what_the_file_says_twice_the_same(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
