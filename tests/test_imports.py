@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"access", "sources", "model"},
     "bars": {"klines", "calendars", "store", "model"},
     "admission": {"access", "sandbox", "store", "wire", "model"},
-    "scenarios": {"admission", "sandbox", "sources", "store", "calendars", "hub", "bars", "model"},
+    "scenarios": {"admission", "sandbox", "sources", "store", "calendars", "hub", "bars", "wire", "model"},
     "engine": set(
         "admission scenarios bars config sources store hub klines calendars access sandbox wire model".split()
     ),

@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -74,6 +75,18 @@ def _minutes_of_day(value: Any) -> Any:
     return value
 
 
+def _moment(value: Any) -> Any:
+    """Milliseconds since the epoch of a time as a person writes it; UTC unless it says otherwise."""
+    if not isinstance(value, (str, datetime)):
+        return value
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("expected a time such as 2026-11-22T09:30Z") from None
+    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+Moment = Annotated[int, BeforeValidator(_moment)]
 Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
 TimeOfDay = Annotated[str, BeforeValidator(_minutes_of_day)]
 Retention = Annotated[
@@ -93,7 +106,8 @@ class Settings(BaseModel):
     source: SourceName = Field(default=SourceName.SIMULATOR, description="Where the data comes from.")
     file: Paths = Field(
         default=[],
-        description="CSV or CSV.gz file of trades or quotes to replay; may be given several times.",
+        description="CSV or CSV.gz file of trades or quotes to replay, may be given several times; or a "
+        "folder that --record made.",
     )
     speed: float = Field(
         default=1.0,
@@ -187,6 +201,19 @@ class Settings(BaseModel):
     )
     kline_push_interval: float = Field(
         default=0.25, gt=0, le=60, description="Seconds between pushes of a bar that is forming."
+    )
+    from_time: Moment | None = Field(
+        default=None, description="Replay of a folder: from this time on, such as 2026-11-22T09:30Z."
+    )
+    to_time: Moment | None = Field(default=None, description="Replay of a folder: up to this time.")
+    record: Path | None = Field(
+        default=None, description="Folder to record all ticks into, as Parquet (needs tickwire[parquet])."
+    )
+    record_keep_days: int | None = Field(
+        default=None, ge=1, description="Days after which recorded files are removed; else never."
+    )
+    record_keep_bytes: int | None = Field(
+        default=None, ge=1, description="Bytes of recorded files; beyond it the oldest are removed."
     )
     keep_bars: bool = Field(
         default=False, description="Keep the bars of a replay between runs, as those of other sources are."

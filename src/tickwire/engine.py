@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -34,9 +34,20 @@ from .model import (
 )
 from .sandbox import Sandbox, Way, load_scenario
 from .scenarios import Scenarios
-from .sources import DEFAULT_CODES, Mapper, Recording, Replay, Simulator, Source, widened
+from .sources import DEFAULT_CODES, Csv, Mapper, Recording, Replay, Simulator, Source, widened
 from .store import EpochFile, SqliteKlineStore, SuspensionStore, TokenStore, load_catalogue
-from .wire import QUERY_INVALID, Cancel, Decision, Dialect, Refused, Session, Subscribe, Want
+from .store.recordings import Recorder, Recordings
+from .wire import (
+    POLICY_VIOLATION,
+    QUERY_INVALID,
+    Cancel,
+    Decision,
+    Dialect,
+    Refused,
+    Session,
+    Subscribe,
+    Want,
+)
 
 FIRST_EVENT_WAIT = 1.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -48,7 +59,6 @@ TOKEN_WATCH = 0.25
 """Seconds between looks whether tokens have changed or expired."""
 TOKEN_REPORT = 10.0
 """Seconds between lines of the log about unknown tokens."""
-POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 log = structlog.get_logger()
 
@@ -93,6 +103,7 @@ class Engine:
         self.bars = bars
         self.running = False
         self.suspensions = suspensions
+        self.recorder: Recorder | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
         self.callers: dict[Peer, Caller] = {}
@@ -153,11 +164,15 @@ class Engine:
             raise group.exceptions[0] from group
         finally:
             await self.bars.write()
+            if self.recorder is not None:
+                await asyncio.to_thread(self.recorder.close)
             self.close()
             self._note_epoch()
 
     def close(self) -> None:
         """Lets go of the stores. May be called again."""
+        if self.recorder is not None:
+            self.recorder.close()
         self.bars.close()
         self.admission.close()
         self.suspensions.close()
@@ -191,9 +206,11 @@ class Engine:
                 event = msgspec.structs.replace(event, turnover=money)
             closed = self.bars.add(instrument, event, money)
         if self.scenarios.idle:
-            self.hub.publish(instrument, event)
+            seq = self.hub.publish(instrument, event)
         else:
-            self.scenarios.push(instrument, event, way)
+            seq = self.scenarios.push(instrument, event, way)
+        if self.recorder is not None:
+            self.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
         if closed:
             self._push_closed(closed)
 
@@ -397,7 +414,7 @@ def assemble(
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     bars = Bars(source.name, store, rules, repeats=replay, flat=settings.flat_bars)
     database = settings.data_dir / DATABASE
-    return Engine(
+    engine = Engine(
         settings,
         catalogue,
         source,
@@ -408,6 +425,18 @@ def assemble(
         clock=clock,
         wall=wall,
     )
+    if settings.record is not None:
+        try:
+            engine.recorder = Recorder(
+                settings.record,
+                source.name,
+                keep_days=settings.record_keep_days,
+                keep_bytes=settings.record_keep_bytes,
+            )
+        except BaseException:
+            engine.close()
+            raise
+    return engine
 
 
 def is_guarded(settings: Settings) -> bool:
@@ -421,6 +450,8 @@ def is_guarded(settings: Settings) -> bool:
 
 
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
+    if any(path.is_dir() for path in settings.file):
+        return _replay_folder(settings, catalogue)
     only = None if settings.codes in ([], ["all"]) else frozenset(settings.codes)
     recording = Recording(settings.file, catalogue, only=only)
     scan = recording.scan(strict=settings.strict_input)
@@ -433,8 +464,7 @@ def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay
     catalogue = widened(catalogue, scan, settings.quote_trades)
     replay = Replay(
         names,
-        recording,
-        Mapper(catalogue, scan.traded, settings.quote_trades),
+        Csv(recording, Mapper(catalogue, scan.traded, settings.quote_trades)),
         codes=sorted(scan.decimals),
         first_time=scan.first_time,
         speed=settings.speed,
@@ -443,3 +473,48 @@ def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay
         loop=settings.loop,
     )
     return catalogue, replay
+
+
+def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
+    """A replay of what a server recorded."""
+    if len(settings.file) > 1:
+        raise SettingsError("--file names a folder that was recorded into: it is replayed alone.")
+    (folder,) = settings.file
+    recordings = Recordings(folder)
+    found = recordings.contents()
+    every = settings.codes in ([], ["all"])
+    codes = {code: one for code, one in found.codes.items() if every or code in settings.codes}
+    if unknown := [code for code in codes if code not in catalogue]:
+        raise InputError(f"{folder} holds {unknown[0]!r}, which is unknown here: add it with --instruments.")
+    first = next(recordings.read(settings.from_time, settings.to_time, codes), None)
+    if first is None:
+        raise InputError(f"Nothing to replay in {folder}: it holds no such code at that time.")
+    log.info("recording read", folder=str(folder), trades=found.trades, books=found.books, codes=len(codes))
+    decimals = {code: (one.price_decimals, one.volume_decimals) for code, one in codes.items()}
+    catalogue = catalogue.widened(decimals)
+    replay = Replay(
+        folder.name,
+        Folder(recordings, settings.from_time, settings.to_time, frozenset(codes)),
+        codes=sorted(codes),
+        first_time=first.event.time,
+        speed=settings.speed,
+        rebase=settings.rebase,
+        hold=settings.hold,
+        loop=settings.loop,
+        simulated=Simulator.name in found.sources,
+    )
+    return catalogue, replay
+
+
+class Folder(NamedTuple):
+    """What a server recorded, as a reel: from a moment up to another one, in milliseconds."""
+
+    recordings: Recordings
+    start: int | None
+    end: int | None
+    codes: frozenset[str]
+
+    def events(self) -> Iterator[tuple[int, list[Event]]]:
+        """In the order in which they came."""
+        found = self.recordings.read(self.start, self.end, self.codes)
+        return ((one.event.time, [one.event]) for one in found)

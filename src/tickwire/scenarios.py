@@ -33,10 +33,10 @@ from .sandbox import (
 )
 from .sources import Simulator, Source
 from .store import SuspensionStore
+from .wire import POLICY_VIOLATION
 
 BEAT = 0.05
 """Seconds between looks at what is due, while a scenario runs."""
-POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 
 Publish: TypeAlias = Callable[[Instrument, Event, Way], None]
 log = structlog.get_logger()
@@ -125,18 +125,19 @@ class Scenarios:
         """What becomes of a tick."""
         return self._sandbox.shape(event, instrument, self._clock())
 
-    def push(self, instrument: Instrument, event: Event, way: Way) -> None:
-        """Sends a tick to those who want it: once, twice, or behind the next one."""
+    def push(self, instrument: Instrument, event: Event, way: Way) -> int:
+        """Sends a tick to those who want it: once, twice, or behind the next one. Returns its `seq`."""
         numbered = self._hub.number(instrument, event)
         before = self._behind.pop(numbered.topic, None)
         if way is Way.BEHIND_THE_NEXT and before is None:
             self._behind[numbered.topic] = numbered
-            return
+            return numbered.seq
         self._hub.send(*numbered)
         if way is Way.TWICE:
             self._hub.send(*numbered)
         if before is not None:
             self._hub.send(*before)
+        return numbered.seq
 
     def _advance(self) -> None:
         now = self._clock()

@@ -121,7 +121,14 @@ def test_a_missing_recording(tmp_path: Path) -> None:
 
 def test_a_folder_for_a_recording(here: Run, tmp_path: Path) -> None:
     refused(
-        here, tmp_path, FAILED, [str(tmp_path), "directory"], "--source", "replay", "--file", str(tmp_path)
+        here,
+        tmp_path,
+        FAILED,
+        ["no recording in", str(tmp_path)],
+        "--source",
+        "replay",
+        "--file",
+        str(tmp_path),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tickwire.model import Book, Trade
-from tickwire.sources import Mapper, QuoteTrades, Recording, Replay, Simulator, Source
+from tickwire.sources import Csv, Mapper, QuoteTrades, Recording, Replay, Simulator, Source
 from tickwire.store import load_catalogue
 
 CATALOGUE = load_catalogue()
@@ -26,7 +26,12 @@ def a_replay(folder: Path) -> Source:
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
     mapper = Mapper(CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID)
     return Replay(
-        "t", Recording([path], CATALOGUE), mapper, codes=["BTCUSDT", "GOLD"], first_time=0, speed=0, loop=True
+        "t",
+        Csv(Recording([path], CATALOGUE), mapper),
+        codes=["BTCUSDT", "GOLD"],
+        first_time=0,
+        speed=0,
+        loop=True,
     )
 
 

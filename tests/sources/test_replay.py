@@ -12,8 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.model import Book, Level, Trade
-from tickwire.sources import Mapper, QuoteTrades, Recording, Replay, Scan, widened
-from tickwire.sources.recording import QuoteLine, TradeLine
+from tickwire.sources import Csv, Mapper, QuoteTrades, Recording, Replay, Scan, widened
+from tickwire.sources.recording import QuoteLine
 from tickwire.store import load_catalogue
 
 from ..serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, TRADE, TRADE_PUSH, serving
@@ -33,7 +33,7 @@ ONE_SIDED = QuoteLine("GOLD", 7, "", "", "1284.41", "")
 
 
 def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
-    book, trade = mapper().events(QUOTE, 0)
+    book, trade = mapper().events(QUOTE)
     assert book == Book(
         "GOLD", 7, (Level(Decimal("1284.06"), Decimal(0)),), (Level(Decimal("1284.41"), Decimal("2.50")),)
     )
@@ -41,28 +41,23 @@ def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
 
 
 def test_trades_of_quotes_may_come_from_the_mid_or_not_at_all() -> None:
-    _, trade = mapper(QuoteTrades.MID).events(QUOTE, 0)
+    _, trade = mapper(QuoteTrades.MID).events(QUOTE)
     assert isinstance(trade, Trade)
     assert trade.price == Decimal("1284.235")
-    assert [type(event) for event in mapper(QuoteTrades.NONE).events(QUOTE, 0)] == [Book]
-    assert [type(event) for event in mapper(traded=("GOLD",)).events(QUOTE, 0)] == [Book]
+    assert [type(event) for event in mapper(QuoteTrades.NONE).events(QUOTE)] == [Book]
+    assert [type(event) for event in mapper(traded=("GOLD",)).events(QUOTE)] == [Book]
 
 
 @pytest.mark.parametrize("quote_trades", list(QuoteTrades))
 def test_a_quote_without_a_bid_makes_no_trade(quote_trades: QuoteTrades) -> None:
-    assert mapper(quote_trades).events(ONE_SIDED, 0) == [
+    assert mapper(quote_trades).events(ONE_SIDED) == [
         Book("GOLD", 7, (), (Level(Decimal("1284.41"), Decimal(0)),))
     ]
 
 
 def test_quotes_of_an_index_make_no_book() -> None:
-    events = mapper().events(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""), 0)
+    events = mapper().events(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""))
     assert [type(event) for event in events] == [Trade]
-
-
-def test_times_are_shifted_as_a_whole() -> None:
-    (trade,) = mapper().events(TradeLine("IBM.US", 1000, "181.52", "283"), 500)
-    assert trade.time == 1500
 
 
 def test_more_decimals_than_the_catalogues_widen_the_instrument_and_are_logged() -> None:
@@ -77,7 +72,9 @@ def test_more_decimals_than_the_catalogues_widen_the_instrument_and_are_logged()
 async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 4500},3,1\n")
-    replay = Replay("t", Recording([path], CATALOGUE), mapper(), codes=["GOLD"], first_time=START, speed=10)
+    replay = Replay(
+        "t", Csv(Recording([path], CATALOGUE), mapper()), codes=["GOLD"], first_time=START, speed=10
+    )
     began = time.monotonic()
     came = [(event.time, time.monotonic() - began) async for event in replay.events()]
     assert [at for at, _ in came] == [START, START + 3000, START + 4500]
@@ -88,7 +85,12 @@ async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) 
     path = tmp_path / "t.csv"
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\n")
     replay = Replay(
-        "t", Recording([path], CATALOGUE), mapper(), codes=["GOLD"], first_time=START, speed=0, rebase=True
+        "t",
+        Csv(Recording([path], CATALOGUE), mapper()),
+        codes=["GOLD"],
+        first_time=START,
+        speed=0,
+        rebase=True,
     )
     before = time.time_ns() // 1_000_000
     first, second = [event.time async for event in replay.events()]

@@ -11,7 +11,17 @@ import typer
 
 from ..config import Settings
 
-BY_NAME = {"scenario": "NAME|FILE", "plans": "TOML", "day_reset": "HH:MM"}
+BY_NAME = {
+    "from_time": "TIME",
+    "to_time": "TIME",
+    "record": "DIR",
+    "record_keep_days": "DAYS",
+    "record_keep_bytes": "BYTES",
+    "scenario": "NAME|FILE",
+    "plans": "TOML",
+    "day_reset": "HH:MM",
+}
+TEXTS = {"from_time", "to_time"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",
@@ -50,11 +60,11 @@ def _flag(name: str) -> Any:
     default = setting.get_default(call_default_factory=True)
     text = (
         f"{setting.description} [default: {default}]"
-        if default not in (False, [], {})
+        if default not in (None, False, [], {})
         else setting.description
     )
     kind: Any = setting.annotation
     metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
-    if kind == list[str] or get_origin(kind) is dict:  # one flag with commas
+    if kind == list[str] or get_origin(kind) is dict or name in TEXTS:  # read by the setting itself
         kind = str
     return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]

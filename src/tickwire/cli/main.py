@@ -10,6 +10,7 @@ import typer
 from .. import __version__
 from ..errors import SettingsError, TickwireError
 from .import_bars import import_bars
+from .record import record_app
 from .scenario import scenario_app
 from .serve import serve
 from .suspend import suspend_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command("import")(import_bars)
 app.command()(wait)
+app.add_typer(record_app, name="record")
 app.add_typer(scenario_app, name="scenario")
 app.add_typer(suspend_app, name="suspend")
 app.add_typer(token_app, name="token")

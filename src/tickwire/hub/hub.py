@@ -61,10 +61,12 @@ class Hub:
             found = self._topics[key] = Topic(kind, instrument, kline_type, self._epoch)
         return found
 
-    def publish(self, instrument: Instrument, event: Published) -> None:
-        """Takes the next event of an instrument: it is on its way to all who want it."""
+    def publish(self, instrument: Instrument, event: Published) -> int:
+        """Takes the next event of an instrument: it is on its way to all who want it. Returns its `seq`."""
         topic = self._topic_of(instrument, event)
-        self.send(topic, event, topic.append(event))
+        seq = topic.append(event)
+        self.send(topic, event, seq)
+        return seq
 
     def number(self, instrument: Instrument, event: Published) -> Numbered:
         """Takes the next event of an instrument, which is yet to be sent."""

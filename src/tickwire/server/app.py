@@ -31,6 +31,7 @@ def make_app(engine: Engine) -> ASGIApp:
             "source": engine.source.name,
             "simulated": engine.source.simulated,
             "events": engine.events,
+            "recording": None if engine.recorder is None else engine.recorder.status().recording,
         }
         return JSONResponse(state, 200 if engine.running else 503)
 

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from ..admission import Admission
 from ..wire import TOKEN_INVALID, failure, request_token
-from .http_protocol import HEAD_TIMEOUT, HttpProtocol
+from . import http_protocol
 
 _BODY = failure(TOKEN_INVALID)
 REFUSAL = (
@@ -48,7 +48,9 @@ class Door(asyncio.Protocol):
         """Somebody is there."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._state.connections.add(self)  # type: ignore[arg-type]
-        self._deadline = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self.transport.abort)
+        self._deadline = asyncio.get_running_loop().call_later(
+            http_protocol.HEAD_TIMEOUT, self.transport.abort
+        )
 
     def data_received(self, data: bytes) -> None:
         """His first bytes."""
@@ -58,7 +60,7 @@ class Door(asyncio.Protocol):
             self.transport.write(REFUSAL)
             self.transport.close()
             return
-        protocol = HttpProtocol(**self._arguments)
+        protocol = http_protocol.HttpProtocol(**self._arguments)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         protocol.data_received(data)

@@ -16,7 +16,7 @@ import structlog
 from uvicorn.server import ServerState
 
 from ..engine import Engine, Heard
-from ..wire import Close, Connection, Decision
+from ..wire import POLICY_VIOLATION, Close, Connection, Decision
 
 LINGER = 2.0
 """Seconds that a client has to close its side after we began to close ours."""
@@ -24,7 +24,7 @@ SWEEP = 0.25
 """Seconds between looks for connections that are overdue."""
 DIRECT_WRITES = sys.platform != "win32"
 """Whether os.write takes a socket's descriptor."""
-GOING_AWAY, POLICY_VIOLATION = 1001, 1008  # RFC 6455, 7.4.1
+GOING_AWAY = 1001  # RFC 6455, 7.4.1
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: closed at once, with a reset."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
+from typing import Protocol
 
+import msgspec
 import structlog
 
 from ..model import EXACT, Book, Catalogue, Event, Instrument, Kline, KlineType, Level, Trade
@@ -17,7 +20,7 @@ HOLD_GRACE = 0.5
 """Seconds between the first subscription and the first event of a held replay, so that a client that
 sends several requests in a row has them all answered by then."""
 BATCH = 1000
-"""Lines after which the event loop gets its turn."""
+"""Moments that are read at a time, in a thread; then the event loop gets its turn."""
 
 log = structlog.get_logger()
 
@@ -39,9 +42,9 @@ class Mapper:
         self._traded = traded
         self._quote_trades = quote_trades
 
-    def events(self, line: Line, shift: int) -> list[Event]:
-        """The events of one line, their times moved by `shift` milliseconds."""
-        at = line.tick_time_ms + shift
+    def events(self, line: Line) -> list[Event]:
+        """The events of one line."""
+        at = line.tick_time_ms
         if isinstance(line, TradeLine):
             return [Trade(line.code, at, Decimal(line.price), Decimal(line.volume))]
         events: list[Event] = []
@@ -62,6 +65,34 @@ class Mapper:
                 return EXACT.divide(EXACT.add(Decimal(line.bid), Decimal(line.ask)), Decimal(2))
             case _:
                 return None
+
+
+class Reel(Protocol):
+    """What is replayed."""
+
+    def events(self) -> Iterator[tuple[int, list[Event]]]:
+        """Anew from the beginning: moments in milliseconds since the epoch, and what happened then.
+
+        Gone through in a thread. Raises InputError if it cannot be read.
+        """
+        ...
+
+
+class Csv:
+    """The files of a recording as a reel."""
+
+    def __init__(self, recording: Recording, mapper: Mapper) -> None:
+        self._recording = recording
+        self._mapper = mapper
+
+    def events(self) -> Iterator[tuple[int, list[Event]]]:
+        """Those of each line that can be read, by time."""
+        return ((line.tick_time_ms, self._mapper.events(line)) for line in self._recording.lines())
+
+
+def moved(event: Event, shift: int) -> Event:
+    """The event so many milliseconds later."""
+    return msgspec.structs.replace(event, time=event.time + shift) if shift else event
 
 
 def _side(price: str, volume: str) -> tuple[Level, ...]:
@@ -95,14 +126,12 @@ class Replay:
     the clock or fall behind it. `hold` waits for the first subscription.
     """
 
-    simulated = False
     round_the_clock = False
 
     def __init__(
         self,
         name: str,
-        recording: Recording,
-        mapper: Mapper,
+        reel: Reel,
         *,
         codes: Collection[str],
         first_time: int,
@@ -110,12 +139,13 @@ class Replay:
         rebase: bool = False,
         hold: bool = False,
         loop: bool = False,
+        simulated: bool = False,
     ) -> None:
+        self.simulated = simulated
         self.name = f"replay:{name}"
         self.codes = codes
         self.patient = speed == 0
-        self._recording = recording
-        self._mapper = mapper
+        self._reel = reel
         self._first_time = first_time
         self._speed = speed
         self._rebase = rebase
@@ -161,14 +191,14 @@ class Replay:
             return shift + (max(reached, min(paced, upcoming)) if self._speed else reached)
 
         self._market_time = market_time
-        for count, line in enumerate(self._recording.lines()):
-            upcoming = max(reached, line.tick_time_ms)
-            if self._speed:
-                due = began + (line.tick_time_ms - self._first_time) / 1000 / self._speed
-                if (ahead := due - time.monotonic()) > 0:
-                    await asyncio.sleep(ahead)
-            reached = upcoming
-            if count % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
-            for event in self._mapper.events(line, shift):
-                yield event
+        moments = self._reel.events()
+        while batch := await asyncio.to_thread(list, islice(moments, BATCH)):
+            for at, events in batch:
+                upcoming = max(reached, at)
+                if self._speed:
+                    due = began + (at - self._first_time) / 1000 / self._speed
+                    if (ahead := due - time.monotonic()) > 0:
+                        await asyncio.sleep(ahead)
+                reached = upcoming
+                for event in events:
+                    yield moved(event, shift)

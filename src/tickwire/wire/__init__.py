@@ -1,6 +1,7 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
 from .connection import MAX_MESSAGE, Admit, Connection
+from .conversation import Conversation, Happening, Terms
 from .entry import HTTP_BASES, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
     book_entries,
@@ -38,6 +39,7 @@ from .messages import (
     TradeData,
     to_json,
 )
+from .pace import Pace
 from .push import book_data, encoder, kline_bar, kline_data, text_frame, trade_data
 from .reader import Reader, Request
 from .ret import (
@@ -66,6 +68,7 @@ from .ret import (
 from .session import (
     HEARTBEAT_TIMEOUT,
     PLAIN,
+    POLICY_VIOLATION,
     Asked,
     Cancel,
     Close,
@@ -79,7 +82,10 @@ from .session import (
     Want,
     known,
 )
+from .subscription import Key, Refusal, Subscribed
 from .suspension import page_and_size, suspension_entry, suspension_error, suspension_page
+from .upstream import Answer, Bad, Incoming, Pushed, read
+from .upstream_http import Envelope, Found, read_envelope
 
 __all__ = [
     "BODY_EMPTY",
@@ -96,6 +102,7 @@ __all__ = [
     "OK",
     "PATH_UNKNOWN",
     "PLAIN",
+    "POLICY_VIOLATION",
     "PUSH_COMMAND",
     "QUERY_INVALID",
     "SERVER_ERROR",
@@ -108,7 +115,9 @@ __all__ = [
     "UPGRADE_REQUIRED",
     "WS_PATHS",
     "Admit",
+    "Answer",
     "Asked",
+    "Bad",
     "BatchKlineList",
     "BatchKlineQuery",
     "BookData",
@@ -116,11 +125,17 @@ __all__ = [
     "Close",
     "Command",
     "Connection",
+    "Conversation",
     "Decision",
     "Dialect",
+    "Envelope",
     "Everything",
+    "Found",
+    "Happening",
     "HttpError",
     "HttpSuccess",
+    "Incoming",
+    "Key",
     "KlineBar",
     "KlineData",
     "KlineGroup",
@@ -129,9 +144,12 @@ __all__ = [
     "KlineSymbol",
     "KlineSymbolList",
     "LevelData",
+    "Pace",
     "Permit",
     "Push",
+    "Pushed",
     "Reader",
+    "Refusal",
     "Refused",
     "Request",
     "Response",
@@ -140,7 +158,9 @@ __all__ = [
     "StaticInfo",
     "StaticInfoList",
     "Subscribe",
+    "Subscribed",
     "SymbolList",
+    "Terms",
     "TickList",
     "TradeData",
     "Want",
@@ -156,7 +176,9 @@ __all__ = [
     "page_and_size",
     "parameters",
     "rate_limit_headers",
+    "read",
     "read_body",
+    "read_envelope",
     "read_query",
     "request_token",
     "ret_of",

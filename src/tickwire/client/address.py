@@ -1,0 +1,54 @@
+"""Where a server's families are, and how it says when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ..model import Family
+from ..wire import HTTP_BASES, WS_PATHS
+
+SECURE = {"http": False, "ws": False, "https": True, "wss": True}
+MOST_WAIT = 3600.0
+"""Seconds that a server may ask to wait at the most."""
+
+
+def websocket_url(base: str, family: Family) -> str:
+    """The WebSocket of a family on the server at `base`, such as http://HOST:PORT. Raises ValueError."""
+    return _joined(base, "ws", next(path for path, one in WS_PATHS.items() if one is family))
+
+
+def http_url(base: str, family: Family | None) -> str:
+    """The base of a family over HTTP, or that of the server itself. Raises ValueError."""
+    path = next((path for path, one in HTTP_BASES.items() if one is family), "")
+    return _joined(base, "http", path)
+
+
+def _joined(base: str, scheme: str, path: str) -> str:
+    parts = urlsplit(base)
+    if parts.scheme not in SECURE or not parts.hostname:
+        raise ValueError(f"{base!r} is no address of a server, such as http://127.0.0.1:8600")
+    if SECURE[parts.scheme]:
+        scheme += "s"
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + path, "", ""))
+
+
+def with_token(url: str, token: str) -> str:
+    """The URL with the token as the vendor takes it: in the query (section 1)."""
+    return f"{url}{'&' if '?' in url else '?'}token={quote(token, safe='')}"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait as the headers say (RFC 9110, 10.2.3), an hour at the most; None if they do not.
+
+    A date counts from the server's own `Date`: clocks differ.
+    """
+    try:
+        text = headers.get("Retry-After", "").strip()
+        if text.isascii() and text.isdigit():
+            return min(float(text[:9]), MOST_WAIT)
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))
+        return min(max(wait.total_seconds(), 0.0), MOST_WAIT)
+    except (ValueError, TypeError, LookupError, OverflowError):  # also where one is there twice
+        return None

@@ -1,0 +1,119 @@
+"""Opens and closes WebSockets, and says in one line why one could not be opened, or why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from .. import __version__
+from ..wire import MAX_MESSAGE, Terms
+from .address import retry_after, with_token
+from .backoff import Backoff
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed
+
+USER_AGENT = f"tickwire/{__version__}"
+MOST_TEXT = 200
+"""Characters of a reason at the most."""
+TOO_BIG = 1009  # RFC 6455, 7.4.1
+
+_log = logging.getLogger(__name__)
+_log.setLevel(logging.INFO)  # lest websockets write the URL, and so the token, at DEBUG
+
+
+class Options(NamedTuple):
+    """How a link behaves; seconds and bytes.
+
+    `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way. `proxy` is the
+    URL of one, None for none: the environment is not asked.
+    """
+
+    terms: Terms = Terms()
+    backoff: Backoff = Backoff()
+    retry_unauthorized: bool = False
+    connect_timeout: float = 10.0
+    close_timeout: float = 1.0
+    max_size: int = MAX_MESSAGE
+    proxy: str | None = None
+
+
+class Lost(Exception):
+    """A connection could not be opened.
+
+    `status` is HTTP's, 0 if none came; `wait` how long the server asks to wait, in seconds.
+    """
+
+    def __init__(self, reason: str, status: int = 0, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.wait = wait
+
+
+async def dial(url: str, token: str, options: Options) -> ClientConnection:
+    """A WebSocket on that URL. Raises Lost."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidStatus
+
+    try:
+        return await connect(
+            with_token(url, token),
+            compression=None,
+            ping_interval=None,  # a conversation has heartbeats of its own
+            open_timeout=options.connect_timeout,
+            close_timeout=options.close_timeout,
+            max_size=options.max_size,
+            proxy=options.proxy,
+            user_agent_header=USER_AGENT,
+            logger=_log,
+        )
+    except InvalidStatus as refused:
+        response = refused.response
+        reason = f"refused with HTTP {response.status_code}{_told(response.body)}"
+        raise Lost(reason, response.status_code, retry_after(response.headers) or 0.0) from None
+    except TimeoutError:
+        raise Lost(f"no answer to the upgrade in {options.connect_timeout:g} s") from None
+    except Exception as error:  # whatever a network, a resolver or a hostile peer makes the library raise
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise Lost(plain(text.replace(with_token("", token)[1:], "token=…"))) from None
+
+
+async def hang_up(socket: ClientConnection, options: Options) -> None:
+    """Closes, if need be without the peer's consent: websockets waits for ever for one that reads nothing."""
+    try:
+        async with asyncio.timeout(options.close_timeout):
+            await socket.close()
+    except TimeoutError:
+        socket.transport.abort()
+        await socket.wait_closed()
+
+
+def reason_of(closed: ConnectionClosed, options: Options) -> str:
+    """Why a connection ended."""
+    if closed.sent is not None and closed.rcvd_then_sent is not True:
+        if closed.sent.code == TOO_BIG:
+            return f"a message of more than {options.max_size} bytes came"
+        return f"the server broke the rules of WebSocket: {plain(closed.sent.reason)}"
+    if closed.rcvd is not None:
+        return plain(f"closed by the server: {closed.rcvd.code} {closed.rcvd.reason}".rstrip())
+    cause = closed.__cause__
+    return f"connection lost: {plain(str(cause))}" if cause is not None and str(cause) else "connection lost"
+
+
+def plain(text: str) -> str:
+    """A server's text in one line that is safe to show."""
+    return "".join(one if one.isprintable() else "�" for one in text[:MOST_TEXT])
+
+
+def _told(body: bytes | bytearray | None) -> str:
+    """What the body of a refusal says of it."""
+    try:
+        found: Any = msgspec.json.decode(body or b"")
+        return f": {plain(found['msg'])}"
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""

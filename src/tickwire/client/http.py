@@ -1,0 +1,239 @@
+"""The HTTP API of a server: section 3, both families, typed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+
+from ..model import Family, Kline, KlineType, Suspension, SuspensionList
+from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
+from .address import http_url, retry_after
+from .dial import USER_AGENT, plain
+from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .link import Token
+from .pacer import Pacer
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_BYTES = 32 * 2**20
+"""Bytes of the longest answer."""
+OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
+TOO_MANY = (429, 605, 606)
+HOLD = 1.0
+"""Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
+
+
+class Suspensions(NamedTuple):
+    """A page of a list of suspensions; `total` counts all entries of the list."""
+
+    total: int
+    entries: list[Suspension]
+
+
+class Http:
+    """The HTTP API of the server at `base`, such as http://127.0.0.1:8600. All methods raise ClientError.
+
+    `timeout` is how long an answer may take, in seconds. `bad` counts entries of answers that could not be
+    read; they are left out.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        token: Token,
+        *,
+        pacer: Pacer | None = None,
+        timeout: float = 20.0,
+        proxy: str | None = None,
+    ) -> None:
+        self.bad = 0
+        self._bases = {family: http_url(base, family) for family in (*Family, None)}
+        self._token = token
+        self._pacer = pacer or Pacer()
+        self._timeout = timeout
+        self._proxy = proxy
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def trades(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
+        """The last trade of each code that has one."""
+        answer = await self._get(family, "trade-tick", {"symbol_list": _symbols(codes)})
+        return self._entries(upstream_http.trades, answer.data)
+
+    async def books(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
+        """The last book of each code that has one."""
+        answer = await self._get(family, "depth-tick", {"symbol_list": _symbols(codes)})
+        return self._entries(upstream_http.books, answer.data)
+
+    async def klines(
+        self, family: Family, code: str, kline_type: KlineType, *, count: int = 500, end: int = 0
+    ) -> list[Kline]:
+        """The last bars up to `end`, which is in seconds since the epoch and 0 for now; a server gives 500
+        at the most. They ascend, and the last one may still be forming."""
+        answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end))
+        return self._entries(upstream_http.bars, answer.data, code, kline_type)
+
+    async def latest_klines(
+        self, family: Family, pairs: Iterable[tuple[str, KlineType]], *, count: int = 2
+    ) -> dict[tuple[str, KlineType], list[Kline]]:
+        """The last one or two bars of many codes and types, in one request."""
+        groups = [_bars_query(code, kline_type, count, 0) for code, kline_type in pairs]
+        answer = await self._request(family, "batch-kline", body=_query({"data_list": groups}))
+        found = self._entries(upstream_http.bar_groups, answer.data)
+        return {(code, kline_type): bars for code, kline_type, bars in found}
+
+    async def static_info(self, codes: Iterable[str]) -> list[StaticInfo]:
+        """What is known of stocks."""
+        answer = await self._get(Family.STOCK, "static_info", {"symbol_list": _symbols(codes)})
+        return self._entries(upstream_http.static_infos, answer.data)
+
+    async def suspensions(
+        self, exchange: SuspensionList, *, page: int | None = None, size: int | None = None
+    ) -> Suspensions:
+        """The list of an exchange, or a page of it; newest announcement first."""
+        pages = {"page": page, "size": size}
+        parameters = {name: str(value) for name, value in pages.items() if value is not None}
+        answer = await self._request(None, f"suspension/{exchange}", parameters)
+        return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
+
+    def _entries(self, read: Any, data: Any, *how: Any) -> list[Any]:
+        try:
+            found = cast("Found", read(data, *how))
+        except ValueError as error:
+            raise Unreadable(f"an answer cannot be read: {error}", status=OK) from None
+        self.bad += found.bad
+        return found.entries
+
+    async def _get(self, family: Family, endpoint: str, data: object) -> Envelope:
+        return await self._request(family, endpoint, {"query": _query(data).decode()})
+
+    async def _request(
+        self,
+        family: Family | None,
+        endpoint: str,
+        parameters: dict[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Envelope:
+        """The answer to a request whose turn has come."""
+        url = f"{self._bases[family]}{'' if family else '/api'}/{endpoint}"
+        await self._pacer.turn(endpoint)
+        status, headers, answer = await self._exchange(url, parameters or {}, body)
+        wait = retry_after(headers)
+        try:
+            envelope = read_envelope(answer, status)
+        except ValueError as error:
+            if OK <= status < SERVER_ERROR and status not in (UNAUTHORIZED, *TOO_MANY):
+                raise Unreadable(
+                    f"/{endpoint}: HTTP {status} without an answer: {error}", status=status
+                ) from None
+            envelope = Envelope(status, "", None)
+        if envelope.ret == OK and status == OK:
+            return envelope
+        refused = _error(endpoint, envelope, status, wait)
+        if isinstance(refused, TooManyRequests):
+            self._pacer.hold(endpoint, HOLD if wait is None else wait)
+        raise refused
+
+    async def _exchange(
+        self, url: str, parameters: dict[str, str], body: bytes | None
+    ) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and body of the answer. Raises ClientError if there is none."""
+        import httpx
+
+        if self._client is None:
+            logging.getLogger("httpx").addFilter(_without_tokens)
+            self._client = httpx.AsyncClient(
+                trust_env=False,
+                proxy=self._proxy,
+                timeout=self._timeout,
+                headers={"User-Agent": USER_AGENT},
+            )
+        token = self._token if isinstance(self._token, str) else self._token()
+        found = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream(
+                    "GET" if body is None else "POST",
+                    url,
+                    params={"token": token, **parameters},
+                    content=body,
+                    headers={} if body is None else {"Content-Type": "application/json"},
+                ) as response,
+            ):
+                async for chunk in response.aiter_bytes():
+                    found += chunk
+                    if len(found) > MOST_BYTES:
+                        raise Unreadable(
+                            f"an answer of more than {MOST_BYTES} bytes", status=response.status_code
+                        )
+                return response.status_code, response.headers, bytes(found)
+        except TimeoutError:
+            raise Unavailable(f"no answer in {self._timeout:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"no answer: {plain(str(error)) or type(error).__name__}") from None
+
+
+def _symbols(codes: Iterable[str]) -> Sequence[dict[str, str]]:
+    return [{"code": code} for code in codes]
+
+
+def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[str, Any]:
+    return {
+        "code": code,
+        "kline_type": int(kline_type),
+        "kline_timestamp_end": end,
+        "query_kline_num": count,
+        "adjust_type": 0,
+    }
+
+
+def _query(data: object) -> bytes:
+    return to_json({"trace": "tickwire", "data": data})
+
+
+def _error(endpoint: str, envelope: Envelope, status: int, wait: float | None) -> ClientError:
+    ret = envelope.ret if envelope.ret != OK else status
+    if UNAUTHORIZED in (ret, status):
+        kind: type[ClientError] = Unauthorized
+    elif ret in TOO_MANY or status in TOO_MANY:
+        kind = TooManyRequests
+    elif SERVER_ERROR <= ret < 600 or status >= SERVER_ERROR:
+        kind = Unavailable
+    else:
+        kind = RequestRefused
+    text = f"/{endpoint}: {plain(envelope.msg) or 'refused'} ({ret})"
+    return kind(text, ret=ret, msg=envelope.msg, status=status, retry_after=wait)
+
+
+def _without_tokens(record: logging.LogRecord) -> bool:
+    """httpx logs each URL at INFO; the token in it stays out."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _TOKEN.sub("token=…", str(one)) if "token=" in str(one) else one for one in record.args
+        )
+    return True
+
+
+_TOKEN = re.compile(r"token=[^&\s\"']*")

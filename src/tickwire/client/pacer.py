@@ -1,0 +1,54 @@
+"""Waits so that requests over HTTP keep within a plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import NamedTuple, TypeAlias
+
+from ..wire import Pace
+from .clock import Clock, RealClock, sleep
+
+Times: TypeAlias = tuple[int, float]
+"""So many requests in so many seconds."""
+MARGIN = 0.05
+"""Seconds by which a window is taken longer than it is: requests do not all travel equally long."""
+
+
+class Rates(NamedTuple):
+    """The rates of a plan (section 4), None for no limit. Those of endpoints count for each of them apart."""
+
+    endpoint: Times | None = None
+    batch_kline: Times | None = None
+    suspension: Times | None = None
+    http: Times | None = None
+
+
+class Pacer:
+    """Lets requests pass as `rates` allow, in the order in which they come; shared by all of a token."""
+
+    def __init__(self, rates: Rates | None = None, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or RealClock()
+        rates = rates or Rates()
+        self._of_endpoint = _pace(rates.endpoint)
+        self._special = {"batch-kline": _pace(rates.batch_kline), "suspension": _pace(rates.suspension)}
+        self._all = _pace(rates.http)
+        self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def turn(self, endpoint: str) -> None:
+        """Waits until a request may be sent to that endpoint: `kline`, `suspension/sse`."""
+        pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
+        async with self._queues[endpoint]:
+            while (free := max(pace.free_at(endpoint), self._all.free_at(""))) > (now := self._clock.time()):
+                await sleep(self._clock, free - now)
+            pace.take(endpoint, now)
+            self._all.take("", now)
+
+    def hold(self, endpoint: str, seconds: float) -> None:
+        """The server asked for so many seconds without requests to that endpoint."""
+        pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
+        pace.hold(endpoint, self._clock.time() + seconds)
+
+
+def _pace(times: Times | None) -> Pace:
+    return Pace(0.0) if times is None else Pace(times[1] + MARGIN, times[0])

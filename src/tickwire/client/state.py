@@ -1,0 +1,42 @@
+"""How a link is, and what a link tells."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from ..wire import Happening
+
+
+class Status(StrEnum):
+    """What a link has come to."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    STALE = "stale"
+    DOWN = "down"
+
+
+class State(NamedTuple):
+    """How a link is.
+
+    `since` is in seconds of the link's clock. STALE: connected, yet a request is unanswered for half of the
+    time after which the connection counts as dead. DOWN: `again` is in how many seconds it connects anew,
+    None if it does not.
+    """
+
+    link: str
+    status: Status
+    since: float
+    reason: str = ""
+    again: float | None = None
+
+
+class Missed(NamedTuple):
+    """So many events were dropped here, because the owner was slower than the market."""
+
+    events: int
+
+
+Told: TypeAlias = Happening | State | Missed
+"""What the owner of a link is told, in order."""

@@ -1,0 +1,103 @@
+"""What a recording holds, from the footers of its files."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from ...model import Kind, Market
+from .folder import Folder
+from .footer import Footer, read_footer
+from .gaps import Gap, read_gaps
+
+
+class CodeContents(msgspec.Struct):
+    """What is recorded of a code; the decimals are the most that its prices and volumes have."""
+
+    market: Market
+    trades: int = 0
+    books: int = 0
+    price_decimals: int = 0
+    volume_decimals: int = 0
+
+
+class DayContents(msgspec.Struct):
+    """What is recorded of a date of a market."""
+
+    date: date
+    market: Market
+    trades: int = 0
+    books: int = 0
+    codes: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+class Contents(msgspec.Struct):
+    """What a recording holds. Times are the source's, in milliseconds since the epoch, 0 if there is none."""
+
+    folder: str
+    sources: list[str]
+    trades: int
+    books: int
+    files: int
+    bytes: int
+    first_time: int
+    last_time: int
+    days: list[DayContents]
+    codes: dict[str, CodeContents]
+    gaps: list[Gap]
+    unsealed_bytes: int
+    """Bytes of journals: of a recorder that runs, or of one that was killed, which the next start seals."""
+    damaged_bytes: int
+    """Bytes of journals that could not be read, kept in `damaged/`."""
+
+
+def contents(folder: Folder) -> Contents:
+    """What a recording holds that is sealed. Raises InputError that names a bad file, and OSError."""
+    footers: list[Footer] = []
+    days: dict[tuple[date, Market], DayContents] = {}
+    codes_of: dict[tuple[date, Market], set[str]] = {}
+    codes: dict[str, CodeContents] = {}
+    for file in folder.complete_files():
+        footer = read_footer(file.path)
+        footers.append(footer)
+        kind, market, at = file.partition
+        day = days.setdefault((at, market), DayContents(at, market))
+        day.files += 1
+        day.bytes += file.path.stat().st_size
+        day_codes = codes_of.setdefault((at, market), set())
+        day_codes |= footer.codes.keys()
+        day.codes = len(day_codes)
+        for code, note in footer.codes.items():
+            one = codes.setdefault(code, CodeContents(market))
+            one.price_decimals = max(one.price_decimals, note.price_decimals)
+            one.volume_decimals = max(one.volume_decimals, note.volume_decimals)
+            if kind is Kind.TRADE:
+                one.trades += note.events
+                day.trades += note.events
+            else:
+                one.books += note.events
+                day.books += note.events
+    listed = [days[key] for key in sorted(days)]
+    return Contents(
+        folder=str(folder.path),
+        sources=sorted({footer.source for footer in footers}),
+        trades=sum(day.trades for day in listed),
+        books=sum(day.books for day in listed),
+        files=len(footers),
+        bytes=sum(day.bytes for day in listed),
+        first_time=min((footer.first_time for footer in footers), default=0),
+        last_time=max((footer.last_time for footer in footers), default=0),
+        days=listed,
+        codes=dict(sorted(codes.items())),
+        gaps=read_gaps(folder.gaps),
+        unsealed_bytes=_bytes([path for _, path in folder.journals()]),
+        damaged_bytes=_bytes([*folder.damaged.iterdir()] if folder.damaged.is_dir() else []),
+    )
+
+
+def _bytes(paths: list[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)

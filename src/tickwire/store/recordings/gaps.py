@@ -1,0 +1,85 @@
+"""What is missing from a recording: a line of JSON each, in `gaps.jsonl`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import structlog
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = 253_402_300_799_999_999
+"""The last microsecond that a datetime can show."""
+
+log = structlog.get_logger()
+
+
+class GapReason(StrEnum):
+    """Why something is missing."""
+
+    STOPPED = "stopped"
+    """Nothing recorded: the one before had ended as it should."""
+    BROKEN_OFF = "broken_off"
+    """The one before was killed, or its disk was full; the next began at the end of the gap."""
+    DAMAGED = "damaged"
+    """Bytes of a journal could not be read; they are in `damaged/`."""
+    OVERRUN = "overrun"
+    """Events came faster than they could be written."""
+    UNFIT = "unfit"
+    """Events with values that the columns do not hold."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A stretch of our clock in which events are missing; an end that is not known is None.
+
+    `events` is how many are known to be missing; None if that cannot be known.
+    """
+
+    reason: GapReason
+    begin: datetime | None = msgspec.field(name="from")
+    end: datetime | None = msgspec.field(name="to")
+    events: int | None = None
+    source: str = ""
+
+
+def moment(microseconds: int) -> datetime:
+    """A time since the epoch as a datetime in UTC."""
+    return EPOCH + timedelta(microseconds=max(0, min(microseconds, LATEST)))
+
+
+def add_gap(path: Path, gap: Gap) -> None:
+    """Adds a line, and says it in the log. Raises OSError."""
+    log.warning(
+        "gap in the recording",
+        reason=gap.reason.value,
+        begin=gap.begin and gap.begin.isoformat(),
+        end=gap.end and gap.end.isoformat(),
+        events=gap.events,
+    )
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            torn = file.read(1) != b"\n"
+        else:
+            torn = False
+        file.write(b"\n" * torn + msgspec.json.encode(gap) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_gaps(path: Path) -> list[Gap]:
+    """All gaps that are listed, in the order in which they were found. Raises OSError."""
+    gaps = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            gaps.append(msgspec.json.decode(line, type=Gap))
+        except ValueError:  # a torn line of a run that was killed
+            continue
+    return gaps

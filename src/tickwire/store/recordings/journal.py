@@ -1,0 +1,229 @@
+"""The journal: what is recorded and not sealed yet, on the disk within a fraction of a second.
+
+A head says the version, the source and where in the order it begins. Records follow, each of some hundred
+events: a mark, a checksum, what stretch of the order and of our clock it holds, and its trades and its books
+as lines of JSON with exact decimals. So a record is whole or it is recognised as torn, and the damage of one
+leaves the others readable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple, TypeAlias
+
+import msgspec
+
+from ...errors import StartError
+from ...model import Book, Event, Market, Trade
+
+VERSION = 1
+MAGIC = b"\xffTICKWIRE JOURNAL\n"
+MARK = b"\xffTWR"
+"""Begins a record. Its first byte is never part of UTF-8, so that it does not occur in what is recorded."""
+HEAD = struct.Struct("<II")
+"""Checksum and length of the head, which is JSON."""
+HEADER = struct.Struct("<4sI")
+"""The mark and the checksum of all that follows in the record."""
+RECORD = struct.Struct("<qIqqII")
+"""First event, count, `received` of the first and the last, bytes of trades, bytes of books."""
+WINDOW = 1 << 20
+"""Bytes that are searched for the next mark at a time."""
+
+Waiting: TypeAlias = tuple[Event, Market, int, int]
+"""An event, its market, when it was received (microseconds since the epoch), and its `seq`."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a journal says of itself. `began` is in microseconds since the epoch."""
+
+    source: str
+    first: int
+    began: int
+    id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
+    version: int = VERSION
+
+
+class TradeLine(msgspec.Struct, gc=False):
+    """A trade as a line of a journal."""
+
+    order: int
+    market: str
+    received: int
+    seq: int
+    event: Trade
+
+
+class BookLine(msgspec.Struct, gc=False):
+    """A book as a line of a journal."""
+
+    order: int
+    market: str
+    received: int
+    seq: int
+    event: Book
+
+
+class Record(NamedTuple):
+    """Some events that follow one another in the order: the trades and the books among them, as lines."""
+
+    first: int
+    events: int
+    first_received: int
+    last_received: int
+    trades: bytes
+    books: bytes
+
+
+class Damage(NamedTuple):
+    """Bytes of a journal, from `begin` up to `end`, that are no record."""
+
+    begin: int
+    end: int
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(first: int, events: Sequence[Waiting]) -> bytes:
+    """A record of these events, whose first has that place in the order."""
+    trades: list[TradeLine] = []
+    books: list[BookLine] = []
+    for order, (event, market, received, seq) in enumerate(events, first):
+        if isinstance(event, Trade):
+            trades.append(TradeLine(order, market, received, seq, event))
+        else:
+            books.append(BookLine(order, market, received, seq, event))
+    trade_lines, book_lines = _encoder.encode_lines(trades), _encoder.encode_lines(books)
+    body = (
+        RECORD.pack(first, len(events), events[0][2], events[-1][2], len(trade_lines), len(book_lines))
+        + trade_lines
+        + book_lines
+    )
+    return HEADER.pack(MARK, zlib.crc32(body)) + body
+
+
+class Journal:
+    """A journal that is being written. One thread appends; another may sync and close."""
+
+    def __init__(self, path: Path, source: str, *, now: int, first: int) -> None:
+        """Makes the file, which does not exist yet. `now` is in microseconds. Raises OSError."""
+        self.path = path
+        self.head = Head(source, first, now)
+        self.size = 0
+        """Bytes of what is whole."""
+        self._file = path.open("xb", buffering=0)
+        text = msgspec.json.encode(self.head)
+        self._prefix = MAGIC + HEAD.pack(zlib.crc32(text), len(text)) + text
+
+    def append(self, record: bytes) -> None:
+        """Writes a record: it survives the end of the process, though not yet that of the machine.
+
+        Raises OSError, after which the file ends with what was whole before.
+        """
+        try:
+            _write_all(self._file, self._prefix + record)
+        except OSError:
+            self._file.truncate(self.size)
+            raise
+        self.size += len(self._prefix) + len(record)
+        self._prefix = b""
+
+    def check(self) -> None:
+        """Raises OSError if the file is no longer where it was made: written on, it would vanish."""
+        if not os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno())):  # noqa: PTH116
+            raise FileNotFoundError(errno.ENOENT, "another file has its name", str(self.path))
+
+    def sync(self) -> None:
+        """Returns when all that was appended is on the disk. Raises OSError."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Ends the writing. May be called again."""
+        self._file.close()
+
+
+def read_head(path: Path) -> Head | None:
+    """What a journal says of itself; None if its head cannot be read.
+
+    Raises StartError if it is of a newer version, and OSError.
+    """
+    with path.open("rb") as file:
+        return _head(file, path)
+
+
+def read(path: Path) -> Iterator[Record | Damage]:
+    """The records of a journal whose head can be read, in their order, and what is damaged between them.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        _head(file, path)
+        offset, size = file.tell(), os.fstat(file.fileno()).st_size
+        while offset < size:
+            record = _record_at(file, offset, size)
+            if record is None:
+                begin, offset = offset, _next_whole(file, offset + 1, size)
+                yield Damage(begin, offset)
+            else:
+                offset = file.tell()
+                yield record
+
+
+def _head(file: IO[bytes], path: Path) -> Head | None:
+    prefix = file.read(len(MAGIC) + HEAD.size)
+    if len(prefix) < len(MAGIC) + HEAD.size or not prefix.startswith(MAGIC):
+        return None
+    checksum, length = HEAD.unpack_from(prefix, len(MAGIC))
+    text = file.read(length) if length <= WINDOW else b""
+    if len(text) < length or zlib.crc32(text) != checksum:
+        return None
+    head = msgspec.json.decode(text, type=Head)
+    if head.version > VERSION:
+        raise StartError(
+            f"{path} was written by a newer Tickwire (version {head.version}, this one knows {VERSION}). "
+            "Update Tickwire, or record into another folder."
+        )
+    return head
+
+
+def _record_at(file: IO[bytes], offset: int, size: int) -> Record | None:
+    """The record that begins there, if a whole one does; the file then stands behind it."""
+    file.seek(offset)
+    prefix = file.read(HEADER.size + RECORD.size)
+    if len(prefix) < HEADER.size + RECORD.size or not prefix.startswith(MARK):
+        return None
+    _, checksum = HEADER.unpack_from(prefix)
+    first, events, began, ended, trades, books = RECORD.unpack_from(prefix, HEADER.size)
+    if offset + len(prefix) + trades + books > size:
+        return None
+    lines = file.read(trades + books)
+    if zlib.crc32(lines, zlib.crc32(prefix[HEADER.size :])) != checksum:
+        return None
+    return Record(first, events, began, ended, lines[:trades], lines[trades:])
+
+
+def _next_whole(file: IO[bytes], offset: int, size: int) -> int:
+    """Where the next whole record begins; the size of the file if none does."""
+    while offset < size:
+        file.seek(offset)
+        window = file.read(WINDOW)
+        at = window.find(MARK)
+        while at >= 0:
+            if _record_at(file, offset + at, size) is not None:
+                return offset + at
+            at = window.find(MARK, at + 1)
+        offset += max(1, len(window) - len(MARK) + 1)
+    return size
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """A disk that fills takes a part of the data first, and refuses only the rest."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

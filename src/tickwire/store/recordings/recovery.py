@@ -1,0 +1,99 @@
+"""What a recorder finds when it starts: the journals of one that was killed, and a gap up to now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from ...errors import InputError
+from . import journal
+from .folder import Folder
+from .footer import read_footer
+from .gaps import Gap, GapReason, add_gap, moment
+from .journal import Head
+from .sealing import Sealed, seal
+
+log = structlog.get_logger()
+
+
+def recover(folder: Folder, source: str, *, now: int, size: int, broken_off: bool) -> int:
+    """Seals what earlier runs left, lists what is missing, and returns where the order goes on.
+
+    `now` is in microseconds since the epoch, and the end of the last gap; `broken_off` says that the run
+    before did not come to its end. Raises StartError if a journal is of a newer version, and OSError.
+    """
+    following = 1 + max((file.last for file in folder.files()), default=-1)
+    reason, ended = GapReason.BROKEN_OFF if broken_off else GapReason.STOPPED, 0
+    received = _last_received(folder)
+    for first, path in folder.journals():
+        if reason is GapReason.DAMAGED:  # the end of the one before, which was written until then
+            _add(folder, reason, received, min(now, ended), source)
+        reason, ended = GapReason.BROKEN_OFF, path.stat().st_mtime_ns // 1000
+        head = journal.read_head(path)
+        if head is None:
+            if path.stat().st_size:
+                reason = GapReason.DAMAGED
+            _set_aside(folder, path)
+            continue
+        _forget_half(folder, first, head.id)
+        sealed = seal(path, head, folder, size)
+        note_losses(folder, head, sealed)
+        if sealed.lost_end:
+            reason = GapReason.DAMAGED
+        received = head.began if sealed.last is None else sealed.last_received
+        following = max(following, first if sealed.last is None else sealed.last + 1)
+        log.info("journal of an earlier run sealed", file=path.name, files=len(sealed.files))
+    if following or reason is GapReason.DAMAGED:
+        _add(folder, reason, received, now, source)
+    return following
+
+
+def note_losses(folder: Folder, head: Head, sealed: Sealed) -> None:
+    """Lists what a sealed journal lacked before its end. Raises OSError."""
+    for begin, end, events in sealed.losses:
+        add_gap(folder.gaps, Gap(GapReason.DAMAGED, moment(begin), moment(end), events, head.source))
+    if sealed.unfit:
+        begin, end = sealed.first_received, sealed.last_received
+        add_gap(folder.gaps, Gap(GapReason.UNFIT, moment(begin), moment(end), sealed.unfit, head.source))
+
+
+def _add(folder: Folder, reason: GapReason, begin: int | None, end: int, source: str) -> None:
+    # Not before its begin, though the clock may have been set back.
+    since = None if begin is None else moment(min(begin, end))
+    add_gap(folder.gaps, Gap(reason, since, moment(end), source=source))
+
+
+def _set_aside(folder: Folder, path: Path) -> None:
+    """Of a journal whose head cannot be read; one that never had any bytes is no loss."""
+    if not path.stat().st_size:
+        path.unlink()
+        return
+    folder.damaged.mkdir(exist_ok=True)
+    path.replace(folder.damaged / path.name)
+    log.warning("journal cannot be read, set aside", file=path.name)
+
+
+def _forget_half(folder: Folder, first: int, journal_id: str) -> None:
+    """Removes the files of a journal whose sealing was not finished: it is sealed again from its start."""
+    for file in folder.files():
+        if file.first >= first:
+            try:
+                half = read_footer(file.path).journal == journal_id
+            except InputError:
+                continue
+            if half:
+                file.path.unlink()
+
+
+def _last_received(folder: Folder) -> int | None:
+    """When the last event was received that is sealed, as far as that can be read."""
+    files = folder.files()
+    known = []
+    for file in files:
+        if file.first == files[-1].first:
+            try:
+                known.append(read_footer(file.path).last_received)
+            except InputError as error:
+                log.warning("sealed file cannot be read", reason=str(error))
+    return max(known, default=None)

@@ -1,0 +1,156 @@
+"""The columns of a recording, and the way from the lines of a journal to them.
+
+Prices, volumes and turnovers are exact: decimals with room for twelve digits behind the point and 26 before.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json
+
+from ...model import MAX_DECIMALS
+
+PRECISION = 38
+DECIMAL = pa.decimal128(PRECISION, MAX_DECIMALS)
+LARGEST = Decimal(10) ** (PRECISION - MAX_DECIMALS)
+"""All amounts are smaller."""
+LAST_TIME = 253_402_300_799_999
+"""The last millisecond of the year 9999: later ones have no date."""
+TIME = pa.timestamp("ms", "UTC")
+RECEIVED = pa.timestamp("us", "UTC")
+LEVEL = pa.struct([("price", DECIMAL), ("volume", DECIMAL)])
+
+TRADES = pa.schema(
+    [
+        ("code", pa.string()),
+        ("time", TIME),
+        ("received", RECEIVED),
+        ("seq", pa.int64()),
+        ("source_seq", pa.int64()),
+        ("price", DECIMAL),
+        ("volume", DECIMAL),
+        ("turnover", DECIMAL),
+        ("direction", pa.int8()),
+        ("source", pa.string()),
+        ("order", pa.int64()),
+    ]
+)
+BOOKS = pa.schema(
+    [
+        ("code", pa.string()),
+        ("time", TIME),
+        ("received", RECEIVED),
+        ("seq", pa.int64()),
+        ("bids", pa.list_(LEVEL)),
+        ("asks", pa.list_(LEVEL)),
+        ("source", pa.string()),
+        ("order", pa.int64()),
+    ]
+)
+MARKET = pa.field("market", pa.string())
+"""Stands before the others until a table is split into its partitions."""
+
+
+def _lines(*event: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(
+        [
+            ("order", pa.int64()),
+            MARKET,
+            ("received", pa.int64()),
+            ("seq", pa.int64()),
+            ("event", pa.struct([("code", pa.string()), ("time", pa.int64()), *event])),
+        ]
+    )
+
+
+_TRADE_LINES = _lines(
+    ("price", DECIMAL),
+    ("volume", DECIMAL),
+    ("turnover", DECIMAL),
+    ("direction", pa.int8()),
+    ("source_seq", pa.int64()),
+)
+_SIDE = pa.list_(pa.list_(DECIMAL))
+_BOOK_LINES = _lines(("bids", _SIDE), ("asks", _SIDE))
+
+
+def trades(lines: bytes, source: str) -> tuple[pa.Table, int]:
+    """Lines of trades as a table with the market before the columns, and how many did not fit into it."""
+    table, unfit = _fitting(lines, _TRADE_LINES)
+    return _table(table, TRADES, source), unfit
+
+
+def books(lines: bytes, source: str) -> tuple[pa.Table, int]:
+    """Lines of books as a table with the market before the columns, and how many did not fit into it."""
+    table, unfit = _fitting(lines, _BOOK_LINES)
+    return _table(table, BOOKS, source), unfit
+
+
+def _fitting(lines: bytes, schema: pa.Schema) -> tuple[pa.Table, int]:
+    """All lines that fit, and how many do not: they are found by halving."""
+    if not lines:
+        return schema.empty_table(), 0
+    try:
+        return _parsed(lines, schema), 0
+    except pa.ArrowInvalid:
+        rows = lines.splitlines(keepends=True)
+        if len(rows) == 1:
+            return schema.empty_table(), 1
+        middle = len(rows) // 2
+        (head, some), (tail, more) = (
+            _fitting(b"".join(part), schema) for part in (rows[:middle], rows[middle:])
+        )
+        return pa.concat_tables([head, tail]), some + more
+
+
+def _parsed(lines: bytes, schema: pa.Schema) -> pa.Table:
+    """Raises ArrowInvalid if a line does not fit."""
+    table = json.read_json(
+        pa.BufferReader(lines),
+        # In one block, as a line may be longer than any that is fixed; in this thread, as others work too.
+        read_options=json.ReadOptions(use_threads=False, block_size=len(lines)),
+        parse_options=json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+    )
+    for field, column in zip(table.schema, table.columns, strict=True):
+        for amounts in _amounts(field.type, column):
+            if (largest := pc.max(pc.abs(amounts)).as_py()) is not None and largest >= LARGEST:
+                raise pa.ArrowInvalid(f"{largest} is too large")
+    times = pc.min_max(pc.struct_field(table["event"], "time")).as_py()
+    if times["min"] < 0 or times["max"] > LAST_TIME:
+        raise pa.ArrowInvalid("a time has no date")
+    return table
+
+
+def _amounts(kind: pa.DataType, column: pa.ChunkedArray) -> list[pa.ChunkedArray]:
+    """All amounts in a column, however deep."""
+    if pa.types.is_struct(kind):
+        return [one for field in kind for one in _amounts(field.type, pc.struct_field(column, field.name))]
+    if pa.types.is_list(kind):
+        return _amounts(kind.value_type, pc.list_flatten(column))
+    return [column] if pa.types.is_decimal(kind) else []
+
+
+def _table(lines: pa.Table, schema: pa.Schema, source: str) -> pa.Table:
+    columns = {name: lines[name] for name in ("order", "market", "received", "seq")}
+    for field in lines.schema.field("event").type:
+        column = pc.struct_field(lines["event"], field.name)
+        columns[field.name] = _levels(column) if field.type == _SIDE else column
+    columns["source"] = pa.repeat(pa.scalar(source), len(lines))
+    full = pa.schema([MARKET, *schema])
+    return pa.table([columns[field.name].cast(field.type) for field in full], schema=full)
+
+
+def _levels(sides: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Pairs of price and volume as structs."""
+    return pa.chunked_array([_level_lists(chunk) for chunk in sides.chunks], pa.list_(LEVEL))
+
+
+def _level_lists(sides: pa.ListArray) -> pa.ListArray:
+    pairs = sides.flatten()
+    levels = pa.StructArray.from_arrays(
+        [pc.list_element(pairs, 0), pc.list_element(pairs, 1)], fields=list(LEVEL)
+    )
+    return pa.ListArray.from_arrays(pc.subtract(sides.offsets, sides.offsets[0]), levels)

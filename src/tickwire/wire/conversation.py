@@ -1,0 +1,205 @@
+"""The client's side of a connection, without sockets: messages and a time in, events and requests out.
+
+Section 2. What is wanted outlives connections: each new one is asked for all of it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from ..model import Book, Kind, KlineUpdate, Trade
+from .messages import Command
+from .pace import Pace
+from .stream import Stream
+from .subscription import INTERFACES, NO_ANSWER, Key, Refusal, Subscribed, Subscription, request
+from .upstream import Answer, Bad, Pushed, read
+
+Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad
+"""What a conversation tells."""
+
+
+class Terms(NamedTuple):
+    """What the server's plan allows, and how a connection is kept; seconds.
+
+    `spacing` lies between two subscription requests of one interface: the plan's second, and a tenth for
+    what a network adds to the first and not to the second. `codes` is how many streams of a kind a
+    connection may have, None for no limit. A `heartbeat` is sent so often; a connection on which nothing
+    came for `mute` seconds after a request is dead, however long it was quiet before.
+    """
+
+    spacing: float = 1.1
+    codes: int | None = None
+    heartbeat: float = 10.0
+    mute: float = 10.0
+
+
+class Conversation:
+    """What is wanted from one server, over one connection after another.
+
+    `pace` is what all connections of a token on the same path share, since the server counts by token.
+    `when` is in seconds of any monotonic clock, always the same one. `round_trip` is how long the last
+    heartbeat took, None before the first. `bad_lines`, `duplicates` and `unasked` count what was not told.
+    """
+
+    def __init__(self, terms: Terms | None = None, pace: Pace | None = None) -> None:
+        self.terms = terms or Terms()
+        self.bad_lines = self.duplicates = self.unasked = 0
+        self.round_trip: float | None = None
+        self._pace = pace or Pace(self.terms.spacing)
+        self._subscriptions = {
+            kind: Subscription(kind, self.terms.spacing, self.terms.codes) for kind in INTERFACES
+        }
+        self._trades = self._subscriptions[Kind.TRADE].streams
+        self._books = self._subscriptions[Kind.DEPTH].streams
+        self._klines = self._subscriptions[Kind.KLINE].streams
+        self._open = False
+        self._seq_id = 0
+        self._heartbeat_at = inf
+        self._heartbeat = (0, -inf)
+        self._silent_since: float | None = None
+
+    # What the user wants.
+    def add(
+        self,
+        *,
+        trades: Iterable[str] = (),
+        books: Mapping[str, int] | None = None,
+        klines: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """Wants these too: codes, levels by code (0 for all), codes and types of bars."""
+        for code in trades:
+            self._subscriptions[Kind.TRADE].add(code)
+        for code, depth in (books or {}).items():
+            self._subscriptions[Kind.DEPTH].add(code, depth)
+        for code, kline_type in klines:
+            self._subscriptions[Kind.KLINE].add((code, int(kline_type)))
+
+    def remove(
+        self,
+        *,
+        trades: Iterable[str] = (),
+        books: Iterable[str] = (),
+        klines: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """Wants these no more: no event of them comes from now on."""
+        for code in trades:
+            self._subscriptions[Kind.TRADE].remove(code)
+        for code in books:
+            self._subscriptions[Kind.DEPTH].remove(code)
+        for code, kline_type in klines:
+            self._subscriptions[Kind.KLINE].remove((code, int(kline_type)))
+
+    def wanted(self, kind: Kind) -> tuple[Key, ...]:
+        """What is wanted of a kind."""
+        return tuple(self._subscriptions[kind].streams)
+
+    # What happens to the connection.
+    def opened(self, when: float) -> None:
+        """A connection is there."""
+        self._open = True
+        self._silent_since = None
+        self._heartbeat_at = when + self.terms.heartbeat
+        for subscription in self._subscriptions.values():
+            subscription.opened()
+
+    def closed(self) -> None:
+        """It is gone."""
+        self._open = False
+
+    def receive(self, frame: bytes, when: float) -> list[Happening]:
+        """A frame came. Returns what it tells: the events that are wanted, each once. Never raises."""
+        found: list[Happening] = []
+        for message in read(frame):
+            if type(message) is Pushed:
+                self._silent_since = None
+                event = message.event
+                stream = self._trades.get(event.code) if type(event) is Trade else self._stream(event)
+                if stream is None:
+                    self.unasked += 1
+                elif stream.passes(message.seq):
+                    found.append(message)
+                else:
+                    self.duplicates += 1
+            elif type(message) is Answer:
+                self._silent_since = None
+                found += self._answered(message, when)
+            elif type(message) is Bad:
+                self.bad_lines += message.lines
+                found.append(message)
+        return found
+
+    def _stream(self, event: Trade | Book | KlineUpdate) -> Stream | None:
+        if type(event) is KlineUpdate:
+            return self._klines.get((event.code, event.kline.kline_type))
+        return self._books.get(event.code)
+
+    def _answered(self, answer: Answer, when: float) -> list[Happening]:
+        for subscription in self._subscriptions.values():
+            if subscription.owns(answer.cmd_id, answer.seq_id):
+                return [subscription.answered(answer.ret, answer.msg, when)]
+        number, sent = self._heartbeat
+        if number and number == answer.seq_id:
+            self._heartbeat = (0, -inf)
+            self.round_trip = when - sent
+        return []
+
+    def poll(self, when: float) -> list[bytes | Happening]:
+        """What to send now, and what to tell."""
+        out: list[bytes | Happening] = []
+        if not self._open:
+            return out
+        for kind, subscription in self._subscriptions.items():
+            if when >= subscription.asked_at + self.terms.mute:
+                out.append(subscription.answered(NO_ANSWER, "no answer", when))
+            if (refusal := subscription.left_out()) is not None:
+                out.append(refusal)
+            if self._may_ask_at(subscription) <= when:
+                self._pace.take(kind, when)
+                out.append(subscription.request(self._number(when), when))
+        if when >= self._heartbeat_at:
+            self._heartbeat_at = when + self.terms.heartbeat
+            self._heartbeat = (self._number(when), when)
+            out.append(request(Command.HEARTBEAT, self._heartbeat[0], {}))
+        return out
+
+    def due(self, when: float) -> float:
+        """When to poll again, if nothing is added, removed or received before; infinity while closed."""
+        if not self._open:
+            return inf
+        moments = [self._heartbeat_at]
+        for subscription in self._subscriptions.values():
+            moments += (self._may_ask_at(subscription), subscription.asked_at + self.terms.mute)
+        if self._silent_since is not None:
+            half = self.terms.mute if self.late(when) else self.terms.mute / 2
+            moments.append(self._silent_since + half)
+        return min(moments)
+
+    def late(self, when: float) -> bool:
+        """Whether half of the time has passed after which the connection counts as dead."""
+        return self._silent_since is not None and when >= self._silent_since + self.terms.mute / 2
+
+    def mute(self, when: float) -> bool:
+        """Whether the connection is dead: nothing that can be read came since a request was sent."""
+        return self._silent_since is not None and when >= self._silent_since + self.terms.mute
+
+    def excuse(self, when: float) -> None:
+        """What came could not be looked at until now, so silence begins here."""
+        if self._silent_since is not None:
+            self._silent_since = when
+        for subscription in self._subscriptions.values():
+            subscription.excuse(when)
+
+    def _may_ask_at(self, subscription: Subscription) -> float:
+        """From when on its request may be sent; infinity if there is none to send."""
+        if not subscription.ready():
+            return inf
+        return max(self._pace.free_at(subscription.kind), subscription.not_before)
+
+    def _number(self, when: float) -> int:
+        """The number of the next request, which is sent now."""
+        if self._silent_since is None:
+            self._silent_since = when
+        self._seq_id = self._seq_id % (2**32 - 1) + 1
+        return self._seq_id

@@ -1,0 +1,183 @@
+"""Disks that fill, folders that vanish or close: the recording stops, the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from pyarrow import parquet
+from structlog.testing import capture_logs
+
+from tickwire.errors import StartError
+from tickwire.store.recordings import GapReason, Recorder, Recordings, StopReason
+
+from ..test_sqlite import NOBODY, as_nobody
+from .events import Row, everything, journals, put, recorded, sealed_files, simulated, trade, until
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("NOT TESTED: a disk that is full needs root and mount")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "none", str(path)], check=False)
+    if done.returncode:
+        pytest.skip("NOT TESTED: a disk that is full needs the right to mount one")
+    try:
+        yield path
+    finally:
+        subprocess.run([shutil.which("umount") or "umount", str(path)], check=True)
+
+
+def stopped(recorder: Recorder, rows: list[Row]) -> list[dict[str, object]]:
+    """Records these until it stops; returns what is said at a level above info meanwhile."""
+    with capture_logs() as logs:
+        expected = recorder.status().events
+        for begin in range(0, len(rows), 1_000):
+            if not recorder.status().recording:
+                break
+            put(recorder, rows[begin : begin + 1_000])
+            expected += 1_000
+            until(lambda: not recorder.status().recording or recorder.status().events >= expected)  # noqa: B023
+        assert not recorder.status().recording, "the disk is too large for the test"
+        put(recorder, rows[:10])
+        recorder.close()
+        put(recorder, rows[:10])
+    return [dict(line) for line in logs if line["log_level"] not in ("info", "debug")]
+
+
+def test_a_full_disk_stops_the_recording_and_costs_nothing_before(small_disk: Path) -> None:
+    rows = simulated(40_000)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(1 << 20))
+    folder = small_disk / "recording"
+    recorder = Recorder(folder, "simulator", seal_bytes=150_000)
+    (line,) = stopped(recorder, rows)
+    assert line["event"] == "recording stopped, the server goes on"
+    assert line["log_level"] == "error"
+    assert "full" in str(line["reason"])
+    status = recorder.status()
+    assert (status.recording, status.reason) == (False, StopReason.FULL)
+    assert "full" in status.text
+    for path in sealed_files(folder):
+        parquet.read_table(path, partitioning=None)
+    assert not (folder / "_tickwire" / "sealing").exists()
+    assert journals(folder) != []
+    ballast.unlink()
+    recorded(folder, rows[:1])
+    found = everything(folder)
+    assert len(found) == status.events + 1 > 2_000
+    assert found == [*rows[: status.events], rows[0]]
+    assert Recordings(folder).contents().gaps[-1].reason is GapReason.BROKEN_OFF
+
+
+def test_a_start_on_a_full_disk_is_refused_and_harms_nothing(small_disk: Path) -> None:
+    rows = simulated(40_000)
+    folder = small_disk / "recording"
+    stopped(Recorder(folder, "simulator", seal_bytes=10 << 20), rows)
+    (journal,) = journals(folder)
+    content = journal.read_bytes()
+    with contextlib.suppress(OSError):
+        (small_disk / "ballast").write_bytes(bytes(2 << 20))
+    with pytest.raises(StartError, match="No space left"):
+        Recorder(folder, "simulator")
+    assert journal.read_bytes() == content
+    assert sealed_files(folder) == []
+
+
+LIMITED = """
+import resource, sys, time
+from pathlib import Path
+import msgspec
+from tests.store.recordings.events import put, simulated
+from tickwire.store.recordings import Recorder
+
+rows = simulated(3_000)
+recorder = Recorder(Path(sys.argv[1]), "simulator")
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+put(recorder, rows)
+while recorder.status().recording:
+    time.sleep(0.01)
+recorder.close()
+status = recorder.status()
+sys.stdout.buffer.write(b"STATUS " + msgspec.json.encode(status))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no limits on files")
+def test_a_file_that_may_not_grow_stops_the_recording(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", LIMITED, str(tmp_path)]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    status = msgspec.json.decode(said.partition("STATUS ")[2])
+    assert status["reason"] == "full"
+    assert 0 < status["events"] < 3_000
+    assert status["events"] + status["lost"] == 3_000
+    recorded(tmp_path, [])
+    assert everything(tmp_path) == simulated(3_000)[: status["events"]]
+
+
+def test_a_folder_that_vanishes_stops_the_recording(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    recorder = Recorder(folder, "simulator")
+    put(recorder, [trade(1)])
+    until(lambda: recorder.status().journal_bytes)
+    shutil.rmtree(folder)
+    (line,) = stopped(recorder, simulated(1_000))
+    assert "removed or moved" in str(line["reason"])
+    assert recorder.status().reason is StopReason.GONE
+    assert not folder.exists()
+
+
+def test_a_folder_that_vanishes_before_the_first_event_stops_it_too(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    recorder = Recorder(folder, "simulator")
+    folder.rename(tmp_path / "away")
+    stopped(recorder, simulated(1_000))
+    assert recorder.status().reason is StopReason.GONE
+
+
+def test_a_sealing_that_fails_halfway_leaves_no_file_behind(tmp_path: Path) -> None:
+    rows = simulated(100)
+    recorder = Recorder(tmp_path, "simulator")
+    (tmp_path / "kind=book").touch()  # trades find their place, books do not
+    put(recorder, rows)
+    recorder.close()
+    assert not recorder.status().recording
+    assert sealed_files(tmp_path) == []
+    (tmp_path / "kind=book").unlink()
+    recorded(tmp_path, [])
+    assert everything(tmp_path) == rows
+
+
+def test_a_folder_that_loses_its_rights_stops_the_recording(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as parent:  # tmp_path is root's alone
+        folder = Path(parent, "recording")
+        folder.mkdir()
+        if os.geteuid() == 0:
+            os.chown(parent, NOBODY, NOBODY)
+            os.chown(folder, NOBODY, NOBODY)
+        with as_nobody():
+            recorder = Recorder(folder, "simulator", seal_bytes=10_000)
+            put(recorder, [trade(1)])
+            until(lambda: recorder.status().journal_bytes)
+            for path in (folder, folder / "_tickwire"):
+                path.chmod(0o555)
+            (line,) = stopped(recorder, simulated(1_000))
+            assert "writable" in str(line["reason"])
+            assert recorder.status().reason is StopReason.FORBIDDEN
+            for path in (folder, folder / "_tickwire"):
+                path.chmod(0o755)
+            events = recorder.status().events
+            recorded(folder, [])
+            assert len(everything(folder)) == events > 1
