@@ -30,22 +30,31 @@ SLOW = Options(Terms(spacing=0.0, heartbeat=10.0, mute=10.0), Backoff(0.5, 4.0),
 TOKEN = "t"
 
 
+class Ring:
+    """A call that was ordered."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
 class Hand:
     """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self._numbers = itertools.count()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._rings: list[tuple[float, int, Ring]] = []
 
     def time(self) -> float:
         return self.now
 
-    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        loop = asyncio.get_running_loop()
-        handle = asyncio.TimerHandle(self.now + delay, callback, (), loop)
-        heapq.heappush(self._timers, (handle.when(), next(self._numbers), handle))
-        return handle
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Ring:
+        ring = Ring(callback)
+        heapq.heappush(self._rings, (self.now + delay, next(self._numbers), ring))
+        return ring
 
     async def ordered(self) -> None:
         """Waits until a timer is ordered: until the link has done all that it can do now."""
@@ -53,18 +62,19 @@ class Hand:
 
     @property
     def next(self) -> float:
-        """When the next timer rings."""
-        while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)
-        return self._timers[0][0] if self._timers else float("inf")
+        """When the next call is due."""
+        while self._rings and self._rings[0][2].callback is None:
+            heapq.heappop(self._rings)
+        return self._rings[0][0] if self._rings else float("inf")
 
     def move(self, seconds: float) -> None:
-        """Lets so much time pass; timers ring on the way."""
-        until = self.now + seconds
-        while self.next <= until:
-            self.now, _, handle = heapq.heappop(self._timers)
-            handle._run()
-        self.now = until
+        """Lets so much time pass; calls are made on the way."""
+        end = self.now + seconds
+        while self.next <= end:
+            self.now, _, ring = heapq.heappop(self._rings)
+            if ring.callback is not None:
+                ring.callback()
+        self.now = end
 
 
 async def until(condition: Callable[[], object]) -> None:

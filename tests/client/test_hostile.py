@@ -56,7 +56,7 @@ async def test_garbage_between_good_messages_costs_nothing(frame: str) -> None:
         assert seqs(await owner.take(Pushed, 3)) == [1, 2, 3]
         assert sum(one.lines for one in owner.told if isinstance(one, Bad)) == link.conversation.bad_lines
         assert link.conversation.bad_lines == (1 if not frame else 2)
-        assert link.connections == 1
+        assert link.connected == 1
 
 
 async def test_two_lines_in_a_frame_are_two_messages_and_ids_may_be_strings() -> None:
@@ -84,7 +84,7 @@ async def test_binary_frames_and_broken_utf8_are_read_as_far_as_they_can() -> No
     async with stub(act) as server, linked(server.url) as (link, owner):
         link.add(trades=["GOLD"])
         assert seqs(await owner.take(Pushed, 2)) == [1, 2]
-        assert link.connections == 1
+        assert link.connected == 1
 
 
 async def test_a_message_that_is_too_long_ends_the_connection_and_says_so() -> None:
@@ -179,7 +179,7 @@ async def test_a_stale_connection_that_answers_is_up_again() -> None:
         go.set()
         up = await owner.state(Status.UP)
         assert up.since == hand.now
-        assert link.connections == 1
+        assert link.connected == 1
 
 
 async def test_quiet_is_not_silence() -> None:

@@ -115,7 +115,7 @@ async def test_nothing_sent_while_connected_is_missing_or_doubled(
             script.emit(trade(code, at=last), book(code, 1, last))
         await until(lambda: sum(time_of(one) == last for one in owner.told[-300:]) == 2 * len(codes))
         taking.cancel()
-        assert link.connections > 4
+        assert link.connected > 4
         assert len(received(owner)) > 1000
         assert [one for one, times in Counter(received(owner)).items() if times > 1] == []
         assert {*received(owner)} <= {*tap.pushes()}
@@ -148,4 +148,4 @@ async def test_subscriptions_keep_the_spacing_of_the_plan_also_across_connection
                 assert min(later - at for at, later in itertools.pairwise(times)) >= 1.0
             owner.rest()
             assert owner.of(Refusal) == []
-            assert link.connections == 4
+            assert link.connected == 4

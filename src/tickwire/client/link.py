@@ -40,7 +40,7 @@ class Link:
 
     `url` is that of `websocket_url`. `requests` paces the subscriptions and `connections` the new
     connections of a token; links that share the token share them. An error that no try can heal is told
-    as DOWN, and raised by the buffer: Unauthorized.
+    as DOWN, and raised by the buffer: Unauthorized. `connected` counts the connections that there were.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Link:
         self.options = options or Options()
         self.name = name or f"{parts.hostname}{parts.path}"
         self.conversation = Conversation(self.options.terms, requests)
-        self.connections = 0
+        self.connected = 0
         self._url = url
         self._token = token
         self._buffer = buffer
@@ -177,9 +177,9 @@ class Link:
         """Carries the conversation until the connection ends; returns why it did."""
         from websockets.exceptions import ConnectionClosed
 
-        self.connections += 1
+        self.connected += 1
         self.conversation.opened(self._clock.time())
-        self._ending = None
+        self._ending, self._blocked = None, False
         self._tell(Status.UP)
         speaking = asyncio.create_task(self._speak(socket), name=f"{self.name}: requests")
         try:

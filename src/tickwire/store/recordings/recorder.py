@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,8 @@ FLUSH_EVERY = 0.25
 when the process is killed."""
 SYNC_EVERY = 5.0
 """Seconds after which what is in the journal is forced onto the disk: what is at risk when the power goes."""
+VALUES = 4
+"""Values of an event that waits for the journal."""
 CHUNK = 128
 """Events of a record: the event loop waits for no more than their encoding."""
 WAITING_LIMIT = 500_000
@@ -78,7 +81,9 @@ class Recorder:
         self._seal_bytes, self._seal_seconds = seal_bytes, seal_seconds
         self._keep_days, self._keep_bytes = keep_days, keep_bytes
         self._folder = Folder(folder)
-        self._waiting: deque[Waiting] = deque()
+        # What `record` was called with, value after value: tuples that live this long would cost the garbage
+        # collector of the whole process more than they are worth.
+        self._waiting: deque[Any] = deque()
         # Each of these two is written by one thread only; what waits is the difference.
         self._put = self._taken = 0
         self._events = self._unfit = 0
@@ -124,7 +129,7 @@ class Recorder:
         """
         if self._put - self._taken < self._limit:
             self._put += 1 if type(event) is Trade else _weight(event)
-            self._waiting.append((event, market, received, seq))
+            self._waiting.extend((event, market, received, seq))
         else:
             self._refused.add(received)
 
@@ -176,7 +181,7 @@ class Recorder:
             except Exception as error:
                 self._stop(error)
         self._ending.wait()
-        self._refused.total += len(self._waiting)  # of a recording that stopped
+        self._refused.total += len(self._waiting) // VALUES  # of a recording that stopped
         self._waiting.clear()
         if self._journal is not None:
             self._hand_on(self._journal)
@@ -185,15 +190,16 @@ class Recorder:
         """Writes what waits now."""
         if self._journal is not None:
             self._journal.check()
-        left = len(self._waiting)
+        left, take = len(self._waiting) // VALUES, self._waiting.popleft
         while left:
-            rows = [self._waiting.popleft() for _ in range(min(left, CHUNK))]
+            rows: list[Waiting] = [(take(), take(), take(), take()) for _ in range(min(left, CHUNK))]
             left -= len(rows)
             try:
                 journal = self._journal = self._journal or self._begin()
                 journal.append(encode(self._order, rows))
             except Exception:
-                self._waiting.extendleft(reversed(rows))  # so that they are counted
+                for row in reversed(rows):  # so that they are counted
+                    self._waiting.extendleft(reversed(row))
                 raise
             self._order += len(rows)
             self._events += len(rows)
