@@ -523,7 +523,7 @@ async def test_pages_and_probes_need_no_token(full: Served, path: str) -> None:
 async def test_what_the_probes_say(full: Served) -> None:
     assert (await full.request("GET", "/healthz")).json() == {"status": "ok"}
     ready = (await full.request("GET", "/readyz")).json()
-    assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9}
+    assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9, "recording": None}
 
 
 async def test_the_index_says_where_to_connect(full: Served) -> None:
