@@ -19,8 +19,8 @@ from pathlib import Path
 import uvloop
 
 from tickwire.access import Token, digest_of
+from tickwire.assembly import assemble
 from tickwire.config import DATABASE, LogLevel, Settings
-from tickwire.engine import assemble
 from tickwire.model import Catalogue, Instrument, Kline, KlineType, Market, Trade
 from tickwire.server import Server
 from tickwire.server.logs import configure

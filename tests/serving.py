@@ -19,8 +19,9 @@ import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
+from tickwire.assembly import assemble, build
 from tickwire.config import Settings
-from tickwire.engine import Engine, assemble, build
+from tickwire.engine import Engine
 from tickwire.model import Book, Event, Instrument, Kline, KlineType, Level, Trade
 from tickwire.server import Server
 from tickwire.sources import Source

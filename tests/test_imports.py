@@ -32,8 +32,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": set(
         "admission scenarios bars config sources store hub klines calendars access sandbox wire model".split()
     ),
-    "server": {"engine", "admission", "config", "sandbox", "access", "calendars", "wire", "model"},
-    "testing": set("server engine admission config access sandbox store sources wire model".split()),
+    "assembly": {"engine", "bars", "config", "sources", "store", "klines", "sandbox", "model"},
+    "server": {
+        "assembly",
+        "engine",
+        "admission",
+        "config",
+        "sandbox",
+        "access",
+        "calendars",
+        "wire",
+        "model",
+    },
+    "testing": set("server assembly engine admission config access sandbox store sources wire model".split()),
     "tables": set(),
     "importer": {"klines", "store", "model", "tables"},
     "cli": {"server", "client", "config", "importer", "store", "access", "sandbox", "model"},

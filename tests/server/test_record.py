@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tickwire.assembly import build
 from tickwire.config import Settings
-from tickwire.engine import build
 from tickwire.errors import InputError, SettingsError
 from tickwire.model import Event
 from tickwire.store.recordings import Recordings

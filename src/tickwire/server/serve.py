@@ -16,8 +16,9 @@ from types import FrameType
 
 import uvicorn
 
+from ..assembly import build, is_guarded
 from ..config import Settings
-from ..engine import Engine, build, is_guarded
+from ..engine import Engine
 from ..errors import SettingsError, StartError
 from .app import make_app
 from .door import doors

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
+from ..assembly import build
 from ..config import Settings
-from ..engine import Engine, Heard, build
+from ..engine import Engine, Heard
 from ..sandbox import Clock, Scenario
 from ..server import Server
 from ..server.serve import check_exposure, listen, loop_factory
