@@ -48,17 +48,19 @@ bench: dev
 	$(BIN)/python benchmarks/fanout.py $(ARGS)
 	$(BIN)/python benchmarks/klines.py $(ARGS)
 	$(BIN)/python benchmarks/tokens.py $(ARGS)
+	$(BIN)/python benchmarks/publish.py $(ARGS)
 
 fuzz: dev
 	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)
 
+# ccxt pins some of what it shares with the server exactly, so the larger lock is made first.
 lock: dev
 	$(PIP) install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/run.in -o requirements/run.txt
+		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/dev.in -c requirements/run.txt \
-		-o requirements/dev.txt
+		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/run.in -c requirements/dev.txt \
+		-o requirements/run.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

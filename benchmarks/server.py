@@ -21,9 +21,10 @@ import uvloop
 from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
 from tickwire.config import DATABASE, LogLevel, Settings
-from tickwire.model import Catalogue, Instrument, Kline, KlineType, Market, Trade
+from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market, Trade
 from tickwire.server import Server
 from tickwire.server.logs import configure
+from tickwire.sources import Health, Status
 from tickwire.store import TokenStore
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
@@ -37,14 +38,22 @@ class Ticks:
     name = "benchmark"
     round_the_clock = True
     simulated = True
+    history = None
 
     def __init__(self, codes: list[str], rate: float) -> None:
+        self.health = Health(Status.UP)
         self.codes: Collection[str] = codes
         self.patient = rate == 0
         self._rate = rate
 
-    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
-        return False
+    def serves(self, instrument: Instrument) -> bool:
+        return True
+
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        return codes
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        return ()
 
     def market_time(self) -> int:
         return time.time_ns() // 1_000_000
@@ -83,7 +92,8 @@ def keep_token(secret: str, data_dir: Path) -> None:
 
 
 async def run(codes: list[str], rate: float, data_dir: Path) -> None:
-    engine = assemble(Settings(data_dir=data_dir), Catalogue(map(instrument, codes)), Ticks(codes, rate))
+    catalogue = Catalogue(map(instrument, codes))
+    engine = assemble(Settings(data_dir=data_dir), catalogue, [(Ticks(codes, rate), ())])
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
         await Server(engine, lambda: print(port, flush=True)).run_engine([listener])

@@ -10,10 +10,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -22,9 +22,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from tickwire.assembly import assemble, build
 from tickwire.config import Settings
 from tickwire.engine import Engine
-from tickwire.model import Book, Event, Instrument, Kline, KlineType, Level, Trade
+from tickwire.hub import Hub
+from tickwire.model import Book, Instrument, Kind, Kline, KlineType, Level, Trade
 from tickwire.server import Server
-from tickwire.sources import Source
+from tickwire.sources import Health, History, Source, Status, Yielded
 from tickwire.store import load_catalogue
 
 STOCK_WS, OTHER_WS = "/quote-stock-b-ws-api", "/quote-b-ws-api"
@@ -33,21 +34,28 @@ HEARTBEAT, DEPTH, TRADE, CANCEL = 22000, 22002, 22004, 22006
 DEPTH_PUSH, TRADE_PUSH = 22999, 22998
 
 
+def subscribed_codes(hub: Hub) -> set[str]:
+    """The codes that somebody is subscribed to."""
+    return {instrument.code for instruments in hub.wanted().values() for instrument in instruments}
+
+
 class Script:
     """A source that yields what a test tells it to."""
 
     name = "script"
     simulated = True
     round_the_clock = True
+    history: History | None = None
     codes: Collection[str] = ("BTCUSDT",)
 
     def __init__(self, *, patient: bool = False) -> None:
         self.patient = patient
+        self.health = Health(Status.UP)
         self.wanted: list[str] = []
         self.now = 0
-        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._queue: asyncio.Queue[Yielded] = asyncio.Queue()
 
-    def emit(self, *events: Event) -> None:
+    def emit(self, *events: Yielded) -> None:
         """Yields these next."""
         for event in events:
             self._queue.put_nowait(event)
@@ -58,11 +66,17 @@ class Script:
     def market_time(self) -> int:
         return self.now
 
-    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
-        self.wanted += codes
-        return False
+    def serves(self, instrument: Instrument) -> bool:
+        return True
 
-    async def events(self) -> AsyncIterator[Event]:
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        return codes
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        self.wanted += codes
+        return ()
+
+    async def events(self) -> AsyncIterator[Yielded]:
         for count in itertools.count(1):
             yield await self._queue.get()
             if count % 100 == 0:
@@ -255,14 +269,14 @@ class Served:
 @contextlib.asynccontextmanager
 async def serving(
     data_dir: Path,
-    feed: Source | None = None,
+    feed: Source | Sequence[tuple[Source, Collection[str]]] | None = None,
     /,
     *,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A server on that feed, or on the source that the settings name.
+    """A server on that feed, on several with the codes that each owns, or on what the settings name.
 
     Heartbeats and windows run on `clock`, the day's quota and the expiry of tokens on `wall`.
     """
@@ -271,7 +285,9 @@ async def serving(
         engine = build(made, clock, wall)
     else:
         catalogue = load_catalogue(made.instruments)
-        engine = assemble(made, catalogue, feed, clock, wall)
+        sources: Sequence[tuple[Source, Collection[str]]]
+        sources = feed if isinstance(feed, (list, tuple)) else [(cast("Source", feed), ())]
+        engine = assemble(made, catalogue, sources, clock, wall)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()

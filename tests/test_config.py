@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tickwire.config import LogLevel, Settings, SourceName, load
+from tickwire.config import Choice, LogLevel, Settings, SourceKind, load
 from tickwire.errors import SettingsError
 
 
@@ -89,7 +89,7 @@ def test_names_of_choices_are_read_from_text(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TICKWIRE_LOG_LEVEL", "warning")
     settings = load({"source": "replay", "file": ["a.csv"]})
     assert settings.log_level is LogLevel.WARNING
-    assert settings.source is SourceName.REPLAY
+    assert settings.source == [Choice(SourceKind.REPLAY)]
 
 
 # Lists.

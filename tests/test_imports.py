@@ -28,14 +28,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"access", "sources", "model"},
     "bars": {"klines", "calendars", "store", "model"},
     "admission": {"access", "sandbox", "store", "wire", "model"},
-    "scenarios": {"admission", "sandbox", "sources", "store", "calendars", "hub", "bars", "wire", "model"},
+    "backfill": {"bars", "sources", "klines", "model"},
+    "outages": {"backfill", "bars", "sources", "store", "klines", "calendars", "model"},
+    "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
+    "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
     "engine": set(
-        "admission scenarios bars config sources store hub klines calendars access sandbox wire model".split()
+        "admission scenarios feeds outages backfill config sources store hub klines access sandbox wire "
+        "model".split()
     ),
-    "assembly": {"engine", "bars", "config", "sources", "store", "klines", "sandbox", "model"},
+    "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
     "server": {
         "assembly",
         "engine",
+        "feeds",
+        "sources",
         "admission",
         "config",
         "sandbox",

@@ -76,7 +76,7 @@ async def ended(served: Served, events: int) -> None:
         while (await client.get("/readyz")).json()["events"] < events:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert served.engine.events == events
-    assert served.engine.bars.late == 0
+    assert served.engine.feeds.first.bars.late == 0
 
 
 async def paged(served: Served, base: str, code: str, kline_type: int, page: int = PAGE) -> list[Bar]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from .access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
 from .errors import StartError, StoreError
-from .model import Family, Instrument
+from .model import Family, Instrument, Kind
 from .sandbox import Client, Sandbox
 from .store import TokenStore
 from .wire import (
+    CODE_INVALID,
     CODE_UNAUTHORIZED,
     LEVEL_TOO_LOW,
     TOKEN_INVALID,
@@ -41,19 +42,32 @@ class Peer(Seated, Protocol):
         """Ends it at once, with a reset of TCP."""
 
 
+class Supply(Protocol):
+    """What the sources of a server can give."""
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether they have an instrument at all."""
+
+    def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
+        """Those of these that can be subscribed to now, in place of the caller's list of that kind."""
+
+
 class Caller:
     """Who is behind a connection or a request over HTTP, and what that one may do.
 
     `token` is None while any is let in. A permit for a session of the wire, see `wire.Permit`.
     """
 
-    __slots__ = ("_sandbox", "account", "client", "token")
+    __slots__ = ("_sandbox", "_supply", "account", "client", "token")
 
-    def __init__(self, token: Token | None, account: Account, client: Client, sandbox: Sandbox) -> None:
+    def __init__(
+        self, token: Token | None, account: Account, client: Client, sandbox: Sandbox, supply: Supply
+    ) -> None:
         self.token = token
         self.account = account
         self.client = client
         self._sandbox = sandbox
+        self._supply = supply
 
     @property
     def plan(self) -> Plan:
@@ -71,8 +85,11 @@ class Caller:
         return self.token is None or self.token.reads(instrument)
 
     def take(self, wants: tuple[Want, ...], most: int | None) -> tuple[Want, ...]:
-        """Those that the token may read, at most so many. Raises Refused if that is none (604), or if
-        there are more and the plan refuses (603)."""
+        """Those that there are and that the token may read, at most so many. Raises Refused if there is none
+        (600), if it may read none (604), or if there are more and the plan refuses (603)."""
+        wants = tuple(want for want in wants if self._supply.serve(want.instrument))
+        if not wants:
+            raise Refused(CODE_INVALID)
         if self.token is not None:
             wants = tuple(want for want in wants if self.token.reads(want.instrument))
             if not wants:
@@ -98,9 +115,14 @@ class Caller:
         """Whether a subscription keeps the spacing of the plan."""
         return self.account.subscribe((self.client.family, cmd_id), now)
 
-    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
-        """Those of a subscription that the client gets."""
-        return self.take(wants, self.plan.codes)
+    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        """Those of a subscription that the client gets: what its plan allows, and that of the source."""
+        wants = self.take(wants, self.plan.codes)
+        room = {one.code for one in self._supply.room(kind, [want.instrument for want in wants], self)}
+        found = tuple(want for want in wants if want.instrument.code in room)
+        if not found or (self.plan.refuse and len(found) < len(wants)):
+            raise Refused(LEVEL_TOO_LOW)
+        return found
 
 
 class Rules(NamedTuple):
@@ -124,6 +146,7 @@ class Admission:
         store: TokenStore,
         sandbox: Sandbox,
         rules: Rules,
+        supply: Supply,
         *,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
@@ -131,6 +154,7 @@ class Admission:
         self._store = store
         self._sandbox = sandbox
         self._rules = rules
+        self._supply = supply
         self._clock = clock
         self._wall = wall
         self._accounts: OrderedDict[str, Account] = OrderedDict()
@@ -167,7 +191,7 @@ class Admission:
         client = Client(label, frozenset((label, name)), family, connection, self._clock())
         if self._sandbox.runs and self._sandbox.expired(client):
             raise Refused(TOKEN_INVALID)
-        return Caller(token, self._account(label, token), client, self._sandbox)
+        return Caller(token, self._account(label, token), client, self._sandbox, self._supply)
 
     def enter(
         self, peer: Seated, secret: str, family: Family, connection: int

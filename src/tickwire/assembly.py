@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import structlog
 
+from .access import BUILT_IN
 from .bars import Bars
-from .config import DATABASE, Settings, SourceName
+from .client import Rates
+from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
 from .errors import InputError, SettingsError
+from .feeds import Feed, Feeds
 from .klines import Rules
 from .model import Catalogue, Event
 from .sandbox import load_scenario
-from .sources import DEFAULT_CODES, Csv, Mapper, Recording, Replay, Simulator, Source, widened
-from .store import EpochFile, SqliteKlineStore, SuspensionStore, TokenStore, load_catalogue
+from .sources import DEFAULT_CODES, Csv, Mapper, Published, Recording, Replay, Simulator, Source, widened
+from .sources.exchange import Exchange, load_symbols
+from .sources.relay import Relay, TokenFile, UpstreamPlan
+from .store import (
+    EpochFile,
+    GapStore,
+    InstrumentStore,
+    SqliteKlineStore,
+    SuspensionStore,
+    TokenStore,
+    load_catalogue,
+)
 from .store.recordings import Recorder, Recordings
 
 log = structlog.get_logger()
@@ -28,21 +43,30 @@ def build(
     wall: Callable[[], float] = time.time,
 ) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
-    catalogue = load_catalogue(settings.instruments)
-    if unknown := [code for code in settings.codes if code not in catalogue and settings.codes != ["all"]]:
-        raise SettingsError(f"Unknown code {unknown[0]!r} in --codes. Add it with --instruments FILE.")
+    catalogue = shipped = load_catalogue(settings.instruments)
+    instruments = None
+    if any(one.kind is SourceKind.PUBLISH for one in settings.source):
+        EpochFile(settings.data_dir)  # which makes the folder
+        instruments = InstrumentStore(settings.data_dir / DATABASE)
+        catalogue = load_catalogue(settings.instruments)  # others do not have what is published here
+        instruments.teach(catalogue)
+    named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
+    if unknown := [code for code in named if code not in catalogue and named != ["all"]]:
+        raise SettingsError(f"Unknown code {unknown[0]!r} in --codes or --source. Add it with --instruments.")
     scenarios = [load_scenario(name) for name in settings.scenario]
-    source: Source
-    if settings.source is SourceName.REPLAY:
-        catalogue, source = _replay(settings, catalogue)
+    if settings.source[0].kind is SourceKind.REPLAY:
+        catalogue, replay = _replay(settings, catalogue)
+        sources: list[tuple[Source, Collection[str]]] = [(replay, ())]
     else:
-        codes = (
-            [one.code for one in catalogue] if settings.codes == ["all"] else settings.codes or DEFAULT_CODES
-        )
-        source = Simulator(
-            catalogue, codes, seed=settings.seed, rate=settings.rate, hours=settings.market_hours
-        )
-    engine = assemble(settings, catalogue, source, clock, wall)
+        sources = [
+            (
+                _source(one, settings, catalogue if one.kind is SourceKind.PUBLISH else shipped, instruments),
+                one.codes,
+            )
+            for one in settings.source
+        ]
+    engine = assemble(settings, catalogue, sources, clock, wall)
+    engine.instruments = instruments
     try:
         for scenario in scenarios:
             engine.scenarios.begin(scenario)
@@ -55,44 +79,128 @@ def build(
 def assemble(
     settings: Settings,
     catalogue: Catalogue,
-    source: Source,
+    sources: Sequence[tuple[Source, Collection[str]]],
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> Engine:
-    """An engine on a source. Raises StartError if the data directory is unusable.
+    """An engine on sources, each with the codes that it owns, none for all that it serves.
+
+    Raises StartError if the data directory is unusable.
 
     `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
     in seconds.
     """
     epoch_file = EpochFile(settings.data_dir)
-    replay = isinstance(source, Replay)
-    store = SqliteKlineStore(None if replay and not settings.keep_bars else settings.data_dir / DATABASE)
-    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
-    bars = Bars(source.name, store, rules, repeats=replay, flat=settings.flat_bars)
     database = settings.data_dir / DATABASE
+    replay = any(isinstance(source, Replay) for source, _ in sources)
+    store = SqliteKlineStore(None if replay and not settings.keep_bars else database)
+    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    feeds = [
+        Feed(
+            source,
+            Bars(source.name, store, rules, repeats=isinstance(source, Replay), flat=settings.flat_bars),
+            codes or None,
+        )
+        for source, codes in sources
+    ]
     engine = Engine(
         settings,
         catalogue,
-        source,
+        Feeds(feeds, settings.fallback_after, clock),
         epoch_file,
-        bars,
         TokenStore(database),
         SuspensionStore(database),
+        GapStore(database),
         clock=clock,
         wall=wall,
     )
-    if settings.record is not None:
-        try:
-            engine.recorder = Recorder(
-                settings.record,
-                source.name,
-                keep_days=settings.record_keep_days,
-                keep_bytes=settings.record_keep_bytes,
-            )
-        except BaseException:
-            engine.close()
-            raise
+    try:
+        for feed in feeds:
+            if isinstance(feed.source, Published):
+                engine.publisher = feed.source
+                feed.source.restore(feed.bars.noted)
+                feed.bars.gather = feed.source.notes
+            if settings.record is not None:
+                feed.recorder = _recorder(settings, settings.record, feed.source, alone=len(feeds) == 1)
+    except BaseException:
+        engine.close()
+        raise
     return engine
+
+
+def _recorder(settings: Settings, folder: Path, source: Source, *, alone: bool) -> Recorder:
+    """What records a source: each of several into a folder of its own."""
+    return Recorder(
+        folder if alone else folder / source.name.replace(":", "-"),
+        source.name,
+        keep_days=settings.record_keep_days,
+        keep_bytes=settings.record_keep_bytes,
+    )
+
+
+def _source(
+    choice: Choice, settings: Settings, catalogue: Catalogue, instruments: InstrumentStore | None
+) -> Source:
+    """A live or simulated source. Raises TickwireError if it cannot be used."""
+    codes = [*choice.codes] or settings.codes
+    if codes == ["all"]:
+        codes = [one.code for one in catalogue]
+    match choice.kind:
+        case SourceKind.ALLTICK:
+            return _relay(settings, catalogue, codes)
+        case SourceKind.EXCHANGE:
+            symbols = load_symbols(settings.symbols)
+            return Exchange(
+                choice.venue,
+                catalogue,
+                symbols,
+                keep=codes,
+                options=settings.exchanges.get(choice.venue, {}),
+                silence=settings.upstream_silence,
+            )
+        case SourceKind.PUBLISH if instruments is not None:
+            return Published(catalogue, codes, keep=instruments.put, quote_trades=settings.quote_trades)
+        case _:
+            return Simulator(
+                catalogue,
+                codes or DEFAULT_CODES,
+                seed=settings.seed,
+                rate=settings.rate,
+                hours=settings.market_hours,
+            )
+
+
+def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> Relay:
+    plan = (BUILT_IN | settings.plans)[settings.upstream_plan]
+    secret, file = settings.upstream_token, settings.upstream_token_file
+    token: Callable[[], str] = str
+    if file is not None:
+        token = TokenFile(file)
+    elif secret is not None:
+        token = secret.get_secret_value
+    terms = UpstreamPlan(
+        connections=plan.connections,
+        codes=plan.codes,
+        connect_spacing=plan.connection_spacing,
+        subscribe_spacing=0.0 if plan.subscriptions is None else plan.subscriptions.seconds,
+        http_codes=plan.http_codes,
+        rates=Rates(plan.endpoint, plan.batch_kline, plan.suspension, plan.http, plan.per_day),
+    )
+    url = settings.upstream_url
+    try:
+        return Relay(
+            catalogue,
+            url,
+            token=token,
+            # What another server makes up must not end up among the vendor's bars.
+            name="alltick" if url == VENDOR else f"alltick:{urlsplit(url).netloc}",
+            plan=terms,
+            keep=codes,
+            silence=settings.upstream_silence,
+            probe=url != VENDOR,
+        )
+    except ValueError as error:
+        raise SettingsError(f"--upstream-url: {error}.") from None
 
 
 def is_guarded(settings: Settings) -> bool:

@@ -54,6 +54,7 @@ class Bars:
         self._store = store
         self._rules = rules
         self._repeats = repeats
+        self._restored = RESTORED + rules.late_window // 60_000  # and the minutes that may be revised
         self._flat = flat
         self._clock = clock
         self._series: dict[str, Series] = {}
@@ -62,10 +63,14 @@ class Bars:
         self._waiting = Waiting()
         self._writing = Waiting()
         self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
+        self.gather: Callable[[], Mapping[str, str]] = dict
+        """Called for notes that are to be kept with the bars as they are right then."""
         self._write_lock = asyncio.Lock()
         self._detached = False
         alive, now = store.get(source, ALIVE), int(clock())
-        self._down = (int(alive), now) if alive and not repeats else (0, 0)
+        self.down = (int(alive), now) if alive and not repeats else (0, 0)
+        """When no server ran, from and to, in seconds since the epoch; zeros if that does not matter."""
+        self._holes: dict[str, tuple[int, int | None]] = {}
         if alive:
             log.info("bars recovered", source=source, kept_until=int(alive), down_seconds=now - int(alive))
 
@@ -81,6 +86,7 @@ class Bars:
             return
         self._detached = True
         log.info("bars of this run are kept in memory from now on", source=self._source)
+        self._notes.update(self.gather())
         try:
             self._store.write(
                 self._source, [*self._waiting.all(), *self._forming_minutes()], self._notes | self._alive()
@@ -103,6 +109,50 @@ class Bars:
         self._waiting.put(one.kline for one in closed)
         return closed
 
+    def hole(self, instrument: Instrument, begin: int, end: int | None) -> list[Closed]:
+        """From `begin` up to `end`, in milliseconds (None: it is not over), trades of an instrument may be
+        missing: the bars that overlap are incomplete. Returns those of them that have closed."""
+        span = begin // 1000, None if end is None else -(-end // 1000)
+        self._holes[instrument.code] = span
+        if (series := self._series.get(instrument.code)) is None:
+            return []
+        closed = series.hole(*span)
+        self._waiting.put(one.kline for one in closed)
+        return closed
+
+    def put(self, bars: Iterable[Kline]) -> None:
+        """Takes closed bars that come from elsewhere, each in place of the one of its time."""
+        self._waiting.put(bars)
+
+    def reopen(self, instrument: Instrument) -> None:
+        """Begins an instrument's series anew, from what there is of it: the hole is closed."""
+        stored = {
+            kline_type: bars
+            for kline_type in KlineType
+            if (bars := self.joined(instrument, kline_type, count=self._restored))
+        }
+        hole = self._holes.get(instrument.code)
+        before = self._series.get(instrument.code)
+        series = self._series[instrument.code] = Series(instrument, self._rules)
+        series.restore(stored, again=self._repeats)
+        if hole is not None and hole[1] is None:  # that is not over yet
+            self._waiting.put(one.kline for one in series.hole(*hole))
+        else:
+            self._holes.pop(instrument.code, None)
+        if before is not None:
+            series.resume(before)
+            if before in self._changed:
+                self._changed.remove(before)
+                self._changed.add(series)
+
+    def note(self, name: str, value: str) -> None:
+        """Keeps a small fact about the source, together with the bars."""
+        self._notes[name] = value
+
+    def noted(self, name: str) -> str | None:
+        """A fact that was noted; None if none was."""
+        return self._notes.get(name) or self._store.get(self._source, name)
+
     def version(self, instrument: Instrument, kline_type: KlineType) -> int:
         """A number that changes whenever a bar of that type closes, is revised, or is put before others."""
         return self._waiting.changes[instrument.code, kline_type]
@@ -115,17 +165,17 @@ class Bars:
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> list[Kline]:
         """The latest `count` bars up to and including `end` (in seconds), ascending."""
-        bars = self._joined(instrument, kline_type, count=count, end=end)
+        bars = self.joined(instrument, kline_type, count=count, end=end)
         if not self._flat or kline_type not in SECONDS:
             return bars
         later = (
             end is not None
-            and bool(latest := self._joined(instrument, kline_type, count=1))
+            and bool(latest := self.joined(instrument, kline_type, count=1))
             and latest[0].time > end
         )
         return filled(instrument, kline_type, bars, end if later else None)[-count:]
 
-    def _joined(
+    def joined(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> list[Kline]:
         """The bars that there are, from all three places."""
@@ -168,7 +218,7 @@ class Bars:
                 continue
             self._waiting.put(bars[:-1])
             if not series.precede(last):
-                later = self._joined(instrument, kline_type, count=1, end=last.time)
+                later = self.joined(instrument, kline_type, count=1, end=last.time)
                 self._waiting.put(roll_up(instrument, kline_type, [last, *later]))
         self._notes[note] = "made"
         await self.write()
@@ -176,7 +226,7 @@ class Bars:
     def _first_minute(self, instrument: Instrument) -> Kline | None:
         span = self._store.span(self._source, instrument.code, KlineType.MINUTE)
         if span is None:
-            found = self._joined(instrument, KlineType.MINUTE, count=1_000_000)
+            found = self.joined(instrument, KlineType.MINUTE, count=1_000_000)
         else:
             found = self._store.read(self._source, instrument.code, KlineType.MINUTE, count=1, end=span[0])
         return found[0] if found else None
@@ -196,6 +246,7 @@ class Bars:
             return await self._write_changes()
 
     async def _write_changes(self) -> bool:
+        self._notes.update(self.gather())
         forming = self._forming_minutes()
         changed, self._changed = self._changed, set()
         self._writing.put(self._waiting.take())
@@ -207,7 +258,7 @@ class Bars:
             log.error("bars cannot be written, they are kept in memory", reason=str(error), bars=len(batch))
             return False
         self._writing = Waiting()
-        self._notes = {name: value for name, value in self._notes.items() if name not in notes}
+        self._notes = {name: value for name, value in self._notes.items() if notes.get(name) != value}
         return True
 
     def _forming_minutes(self) -> list[Kline]:
@@ -232,14 +283,15 @@ class Bars:
 
     def _open(self, instrument: Instrument) -> Series:
         """The series of an instrument, restored from the store."""
-        series = self._series[instrument.code] = Series(instrument, self._rules, self._down)
-        count = RESTORED + self._rules.late_window // 60_000  # and the minutes that may be revised
+        series = self._series[instrument.code] = Series(instrument, self._rules, self.down)
         stored = {
             kline_type: bars
             for kline_type in KlineType
-            if (bars := self._store.read(self._source, instrument.code, kline_type, count=count))
+            if (bars := self._store.read(self._source, instrument.code, kline_type, count=self._restored))
         }
         series.restore(stored, again=self._repeats)
+        if instrument.code in self._holes:
+            self._waiting.put(one.kline for one in series.hole(*self._holes[instrument.code]))
         return series
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, ValidationError
 
 from .access import BUILT_IN, UNLIMITED, Plan, read_plan
 from .errors import SettingsError
@@ -21,15 +21,44 @@ from .model import KlineType
 from .sources import QuoteTrades
 
 ENV_PREFIX = "TICKWIRE_"
+SECRETS = {"upstream_token"}
+"""Settings that no message may show."""
+VENDOR = "https://quote.alltick.co"
 DATABASE = "tickwire.db"
 """The file of the data directory that bars are kept in."""
 
 
-class SourceName(StrEnum):
-    """Where the data comes from."""
+class SourceKind(StrEnum):
+    """Where data comes from."""
 
     SIMULATOR = "simulator"
     REPLAY = "replay"
+    ALLTICK = "alltick"
+    EXCHANGE = "exchange"
+    PUBLISH = "publish"
+
+
+class Choice(NamedTuple):
+    """A source that was chosen: of an exchange with its venue; with `codes`, those that it owns alone."""
+
+    kind: SourceKind
+    venue: str = ""
+    codes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Choice:
+        """What a person writes: `simulator`, `exchange:binance`, `alltick=GOLD,EURUSD`. Raises ValueError."""
+        name, _, codes = text.partition("=")
+        kind, _, venue = name.strip().partition(":")
+        if kind not in [*SourceKind]:
+            raise ValueError(f"{kind!r} is none of {', '.join(SourceKind)}")
+        if (kind == SourceKind.EXCHANGE) is not bool(venue):
+            raise ValueError("an exchange is named as exchange:binance, and no other source with a colon")
+        return cls(SourceKind(kind), venue, tuple(_listed(codes)))
+
+    def __str__(self) -> str:
+        name = f"{self.kind}:{self.venue}" if self.venue else str(self.kind)
+        return f"{name}={','.join(self.codes)}" if self.codes else name
 
 
 class LogLevel(StrEnum):
@@ -48,6 +77,22 @@ def _listed(value: Any) -> Any:
 
 Paths = Annotated[list[Path], BeforeValidator(_listed)]
 Codes = Annotated[list[str], BeforeValidator(_listed)]
+
+
+def _choices(value: Any) -> Any:
+    """Sources as a person writes them: a list, or a text with semicolons."""
+    texts = value.split(";") if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(one, (str, Choice)) for one in texts):
+        raise ValueError("expected names of sources")
+    found = [one if isinstance(one, Choice) else Choice.read(one) for one in texts]
+    if not found or len({(one.kind, one.venue) for one in found}) < len(found):
+        raise ValueError("each source is named once")
+    return found
+
+
+def _tables(value: Any) -> Any:
+    """Options of venues, as tables of TOML or as the text of such tables."""
+    return tomllib.loads(value) if isinstance(value, str) else value
 
 
 def _days_by_type(value: Any) -> Any:
@@ -87,6 +132,8 @@ def _moment(value: Any) -> Any:
 
 
 Moment = Annotated[int, BeforeValidator(_moment)]
+Choices = Annotated[list[InstanceOf[Choice]], BeforeValidator(_choices)]
+Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_tables)]
 Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
 TimeOfDay = Annotated[str, BeforeValidator(_minutes_of_day)]
 Retention = Annotated[
@@ -103,7 +150,40 @@ class Settings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    source: SourceName = Field(default=SourceName.SIMULATOR, description="Where the data comes from.")
+    source: Choices = Field(
+        default=[Choice(SourceKind.SIMULATOR)],
+        description="Where the data comes from: simulator, replay, alltick, exchange:VENUE or publish; with "
+        "=CODES only these. May be given several times: a code comes from the first that has it.",
+    )
+    fallback_after: float = Field(
+        default=30.0,
+        ge=0,
+        le=86400,
+        description="Seconds of silence after which a code comes from the next source that has it; 0: never.",
+    )
+    upstream_url: str = Field(
+        default=VENDOR, description="Server that --source alltick relays: http(s)://HOST[:PORT]."
+    )
+    upstream_token: SecretStr | None = Field(
+        default=None, description="Token for it; better in the environment than in a flag."
+    )
+    upstream_token_file: Path | None = Field(
+        default=None, description="File that holds the token, and may be changed while the server runs."
+    )
+    upstream_plan: str = Field(default="free", description="Plan of that token, whose limits are kept.")
+    upstream_silence: float = Field(
+        default=60.0,
+        ge=1,
+        le=86400,
+        description="Seconds without data from an open market after which a live source is connected anew.",
+    )
+    symbols: Paths = Field(
+        default=[], description="CSV or TOML file with what venues call our codes, beside the built-in table."
+    )
+    exchanges: Venues = Field(
+        default={},
+        description="Options of ccxt per venue, in the file: a table for each, such as [exchanges.binance].",
+    )
     file: Paths = Field(
         default=[],
         description="CSV or CSV.gz file of trades or quotes to replay, may be given several times; or a "
@@ -261,17 +341,30 @@ def load(
         for problem in error.errors():
             name = str(problem["loc"][0])
             origin = next(origin for origin in origins if name in origin.values)
-            lines.append(f"{origin.shown(name)}: {problem['msg']} (got {problem['input']!r}).")
+            got = "" if name in SECRETS else f" (got {problem['input']!r})"
+            text = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{origin.shown(name)}: {text}{got}.")
         raise SettingsError("\n".join(lines)) from None
-    if settings.source is SourceName.REPLAY and not settings.file:
-        raise SettingsError("A replay needs a recording: name it with --file PATH.")
-    if settings.source is not SourceName.REPLAY and settings.file:
-        raise SettingsError("--file is for a replay: add --source replay.")
-    if settings.plan not in BUILT_IN and settings.plan not in settings.plans:
-        raise SettingsError(
-            f"The plan {settings.plan!r} is none of {', '.join([*BUILT_IN, *settings.plans])}."
-        )
+    _check(settings)
     return settings
+
+
+def _check(settings: Settings) -> None:
+    """What settings must have together. Raises SettingsError."""
+    kinds = {one.kind for one in settings.source}
+    if SourceKind.REPLAY in kinds and not settings.file:
+        raise SettingsError("A replay needs a recording: name it with --file PATH.")
+    if SourceKind.REPLAY not in kinds and settings.file:
+        raise SettingsError("--file is for a replay: add --source replay.")
+    if SourceKind.REPLAY in kinds and len(settings.source) > 1:
+        raise SettingsError("A replay runs on its own clock: it cannot be mixed with other sources.")
+    given = [settings.upstream_token, settings.upstream_token_file]
+    if SourceKind.ALLTICK in kinds and given.count(None) != 1:
+        raise SettingsError("--source alltick needs --upstream-token or --upstream-token-file, one of them.")
+    for name, plan in (("", settings.plan), ("upstream ", settings.upstream_plan)):
+        if plan not in BUILT_IN and plan not in settings.plans:
+            known = ", ".join([*BUILT_IN, *settings.plans])
+            raise SettingsError(f"The {name}plan {plan!r} is none of {known}.")
 
 
 def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,11 +1,12 @@
-"""The engine: joins a source, the hub, bars, and what clients ask for."""
+"""The engine: joins sources, the hub, bars, and what clients ask for."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -15,11 +16,13 @@ import structlog
 from .access import BUILT_IN, Verdict
 from .admission import Admission, Caller, Peer
 from .admission import Rules as AdmissionRules
-from .bars import Bars
+from .backfill import Backfill
 from .config import Settings
+from .feeds import Feed, Feeds
 from .hub import Hub
 from .klines import Closed
 from .model import (
+    Book,
     Catalogue,
     Event,
     Family,
@@ -31,25 +34,31 @@ from .model import (
     Trade,
     turnover,
 )
+from .outages import Outages
 from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
-from .sources import Source
-from .store import EpochFile, SuspensionStore, TokenStore
-from .store.recordings import Recorder
+from .sources import Began, Published, Snapshot, Source, Status
+from .store import EpochFile, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .wire import (
     POLICY_VIOLATION,
     QUERY_INVALID,
     Cancel,
     Decision,
     Dialect,
+    ForgetStatus,
     Refused,
     Session,
+    StatusData,
     Subscribe,
     Want,
+    WatchStatus,
+    status_frame,
 )
 
-FIRST_EVENT_WAIT = 1.0
+FIRST_EVENT_WAIT = 5.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
+FALLBACK_WATCH = 0.5
+"""Seconds between looks whether a source is silent that another one could stand in for."""
 RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
 UPKEEP = 30.0
@@ -74,7 +83,7 @@ class Heard(NamedTuple):
 
 
 class Engine:
-    """Takes events from the source and carries out what clients ask for.
+    """Takes events from the sources and carries out what clients ask for.
 
     `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
     tokens and daily quotas go by, both in seconds.
@@ -84,25 +93,25 @@ class Engine:
         self,
         settings: Settings,
         catalogue: Catalogue,
-        source: Source,
+        feeds: Feeds,
         epoch_file: EpochFile,
-        bars: Bars,
         tokens: TokenStore,
         suspensions: SuspensionStore,
+        gaps: GapStore,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
-        self.source = source
+        self.feeds = feeds
         self.clock = clock
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
-        self.events = 0
-        self.bars = bars
         self.running = False
         self.suspensions = suspensions
-        self.recorder: Recorder | None = None
+        self.gaps = gaps
+        self.publisher: Published | None = None
+        self.instruments: InstrumentStore | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
         self.callers: dict[Peer, Caller] = {}
@@ -113,7 +122,8 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow: set[Peer] = set()
         self._relief = asyncio.Event()
-        self._first_events: dict[str, asyncio.Future[None]] = {}
+        self._first_events: dict[tuple[Kind, str], asyncio.Future[None]] = {}
+        self._watching: set[Peer] = set()
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             epoch=self._epoch,
@@ -128,90 +138,171 @@ class Engine:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.admission = Admission(tokens, sandbox, rules, clock=clock, wall=wall)
+        self.admission = Admission(tokens, sandbox, rules, self, clock=clock, wall=wall)
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
-            source,
+            feeds,
             self.hub,
-            bars,
             suspensions,
             callers=self.callers,
             publish=self._publish,
             clock=clock,
         )
+        for feed in feeds:
+            self._join(feed)
+
+    def _join(self, feed: Feed) -> None:
+        """Gives a feed what keeps its bars complete."""
+        source, revised = feed.source, functools.partial(self._push_of, feed)
+        if source.history is not None:
+            feed.backfill = Backfill(
+                source,
+                source.history,
+                feed.bars,
+                revised=revised,
+                filled=lambda code: feed.outages.filled(code),
+            )
+        feed.outages = Outages(
+            source, feed.bars, self.catalogue, self.gaps, revised=revised, backfill=feed.backfill
+        )
+
+    @property
+    def source(self) -> Source:
+        """The preferred source, whose clock is the server's."""
+        return self.feeds.first.source
+
+    @property
+    def events(self) -> int:
+        """How many events have come."""
+        return sum(feed.events for feed in self.feeds)
 
     @property
     def example(self) -> Instrument:
         """An instrument that is served, to show how a client asks."""
-        codes = self.source.codes
-        return self.catalogue["BTCUSDT" if "BTCUSDT" in codes else next(iter(codes))]
+        codes = self.feeds.codes or {one.code for one in self.catalogue if self.feeds.serve(one)}
+        return self.catalogue["BTCUSDT" if "BTCUSDT" in codes or not codes else min(codes)]
 
     async def run(self) -> None:
-        """Serves the source, and its last state when it has ended. Raises InputError if it breaks."""
+        """Serves the sources, and the last state of those that end. Raises InputError if one breaks."""
         self.running = True
-        log.info("source started", source=self.source.name)
         try:
             async with asyncio.TaskGroup() as beside:
                 beside.create_task(self._keep_up())
                 beside.create_task(self._close_bars())
                 beside.create_task(self._watch_tokens())
-                beside.create_task(self.bars.keep())
+                beside.create_task(self._watch_silence())
                 beside.create_task(self.scenarios.carry_out())
-                await self._consume()
+                for feed in self.feeds:
+                    log.info("source started", source=feed.source.name)
+                    feed.source.health.changed = functools.partial(self._health_changed, feed)
+                    beside.create_task(feed.bars.keep())
+                    beside.create_task(feed.outages.run())
+                    if feed.backfill is not None:
+                        beside.create_task(feed.backfill.run())
+                    beside.create_task(self._consume(feed))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
-            await self.bars.write()
-            if self.recorder is not None:
-                await asyncio.to_thread(self.recorder.close)
+            for feed in self.feeds:
+                await feed.bars.write()
+                if feed.recorder is not None:
+                    await asyncio.to_thread(feed.recorder.close)
             self.close()
             self._note_epoch()
 
     def close(self) -> None:
         """Lets go of the stores. May be called again."""
-        if self.recorder is not None:
-            self.recorder.close()
-        self.bars.close()
+        for feed in self.feeds:
+            if feed.recorder is not None:
+                feed.recorder.close()
+            feed.bars.close()
         self.admission.close()
         self.suspensions.close()
+        self.gaps.close()
+        if self.instruments is not None:
+            self.instruments.close()
 
-    async def _consume(self) -> None:
-        async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
+    async def _consume(self, feed: Feed) -> None:
+        source = feed.source
+        async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                self.take(event)
-                if self._first_events and (waiting := self._first_events.pop(event.code, None)):
-                    waiting.set_result(None)
-                if self._slow and self.source.patient:
-                    await self._wait_for_relief()
-        log.info("source ended, its last state is served on", source=self.source.name, events=self.events)
+                if isinstance(event, (Trade, Book)):
+                    self.take(event, feed)
+                    if self._first_events:
+                        self._here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
+                    if self._slow and source.patient:
+                        await self._wait_for_relief()
+                elif isinstance(event, Snapshot):
+                    self._show(feed, event)
+                elif isinstance(event, Began):
+                    feed.outages.began(event)
+                else:
+                    feed.outages.broke(event)
+        log.info("source ended, its last state is served on", source=source.name, events=feed.events)
 
-    def take(self, event: Event) -> None:
-        """The way of an event of the source: into the bars, to the clients, unless a scenario makes another
-        of it."""
+    def take(self, event: Event, feed: Feed | None = None) -> None:
+        """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
+        scenario makes another of it."""
         instrument = self.catalogue[event.code]
-        if self.scenarios.idle:
-            self._publish(instrument, event)
+        feed = feed or self.feeds.first
+        feed.events += 1
+        if not self.feeds.passes(feed, instrument):
+            if type(event) is Trade:  # it is ready to stand in
+                self._count(feed, instrument, event)
+            if feed.recorder is not None:
+                feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
+        elif self.scenarios.idle:
+            self._publish(instrument, event, feed=feed)
         else:
             for shaped in self.scenarios.shape(event, instrument):
-                self._publish(instrument, shaped.event, shaped.way)
+                self._publish(instrument, shaped.event, shaped.way, feed)
 
-    def _publish(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> None:
-        self.events += 1
+    def _publish(
+        self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None
+    ) -> None:
+        feed = feed or self.feeds.of(instrument)
         closed: list[Closed] = []
         if type(event) is Trade:
-            money = turnover(instrument, event)
-            if event.turnover is None:
-                event = msgspec.structs.replace(event, turnover=money)
-            closed = self.bars.add(instrument, event, money)
-        if self.scenarios.idle:
-            seq = self.hub.publish(instrument, event)
-        else:
-            seq = self.scenarios.push(instrument, event, way)
-        if self.recorder is not None:
-            self.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+            event, closed = self._count(feed, instrument, event)
+        seq = self._send(instrument, event, way)
+        if feed.recorder is not None:
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
         if closed:
             self._push_closed(closed)
+
+    def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
+        if self.scenarios.idle:
+            return self.hub.publish(instrument, event)
+        return self.scenarios.push(instrument, event, way)
+
+    def _count(self, feed: Feed, instrument: Instrument, trade: Trade) -> tuple[Trade, list[Closed]]:
+        """Takes a trade into the bars; returns it with its turnover, and the bars that it closed."""
+        money = turnover(instrument, trade)
+        if trade.turnover is None:
+            trade = msgspec.structs.replace(trade, turnover=money)
+        return trade, feed.bars.add(instrument, trade, money)
+
+    def _show(self, feed: Feed, snapshot: Snapshot) -> None:
+        """Shows how a code stands, if that is newer than what is shown."""
+        kind, code, event = snapshot
+        self._here(kind, code)
+        instrument = self.catalogue[code]
+        if event is None or not self.feeds.passes(feed, instrument):
+            return
+        if isinstance(event, Trade) and event.turnover is None:
+            event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
+        last = self.hub.topic(kind, instrument).last
+        if isinstance(last, (Trade, Book)) and (last.time > event.time or _alike(last, event)):
+            return
+        seq = self._send(instrument, event)
+        if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+
+    def _here(self, kind: Kind, code: str) -> None:
+        """Something of a code has come that a request may wait for."""
+        if (waiting := self._first_events.pop((kind, code), None)) is not None:
+            waiting.set_result(None)
 
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
@@ -239,7 +330,7 @@ class Engine:
         """Changes what the client is sent; returns the frames to send it first."""
         match decision:
             case Subscribe(kind, wants):
-                self.source.want([want.instrument.code for want in wants], subscribed=True)
+                self._want(_flow(kind), [want.instrument for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
                     fresh = [want for want in wants if self.hub.view(client, kind, want) is None]
                     task = asyncio.create_task(self._show_bars(client, fresh))
@@ -248,11 +339,17 @@ class Engine:
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
+            case WatchStatus():
+                self._watching.add(client)
+                return b"".join(status_frame(_status(feed.source)) for feed in self.feeds)
+            case ForgetStatus():
+                self._watching.discard(client)
         return b""
 
     def leave(self, client: Peer) -> None:
         """The client is gone."""
         self.hub.leave(client)
+        self._watching.discard(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
             caller.leave(client)
@@ -274,36 +371,76 @@ class Engine:
         if not self._slow:
             self._relief.set()
 
-    async def begin(self, instruments: Iterable[Instrument]) -> None:
-        """Makes sure that instruments which run on request do run, and have a last state to show."""
-        codes = [instrument.code for instrument in instruments]
-        if not self.source.want(codes, subscribed=False):
-            return
+    # What sources are asked for.
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        return self.feeds.serve(instrument)
+
+    def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
+        """Those of these instruments that the sources can subscribe to now, in place of what the caller is
+        subscribed to."""
+        if all(feed.source.history is None for feed in self.feeds):
+            return instruments
+        peer = next((peer for peer, one in self.callers.items() if one is caller), None)
+        self._renew(peer, kind)
+        found: set[str] = set()
+        for feed in self.feeds:
+            codes = [one.code for one in instruments if feed.serves(one)]
+            found.update(feed.source.room(_flow(kind), codes))
+        return [one for one in instruments if one.code in found]
+
+    def _renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
+        """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
+        for kind, instruments in self.hub.wanted(leaving, of).items():
+            self._want(kind, instruments, subscribed=True)
+
+    def _want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
+        """Tells the sources what is asked for; returns the codes that are worth waiting for."""
+        found: set[str] = set()
+        for feed in self.feeds:
+            codes = [one.code for one in instruments if feed.serves(one)]
+            found.update(feed.source.want(kind, codes, subscribed=subscribed))
+        return found
+
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments have a last trade or book to show, if they can have one."""
+        fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
         loop = asyncio.get_running_loop()
-        fresh = [code for code in codes if self.hub.is_silent(self.catalogue[code])]
-        waiting = [self._first_events.setdefault(code, loop.create_future()) for code in fresh]
+        waiting = [
+            self._first_events.setdefault((kind, code), loop.create_future())
+            for code in self._want(kind, fit, subscribed=False)
+        ]
         if waiting:
             await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
 
-    async def prepare_bars(self, instrument: Instrument) -> None:
-        """Makes sure that an instrument has the bars that it can have: its first, and its past."""
-        await self.begin([instrument])
-        await self.bars.make_past(instrument, self.source.past)
+    async def prepare_bars(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> None:
+        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds."""
+        feed = self.feeds.of(instrument)
+        if feed.backfill is None:
+            await self.begin(Kind.TRADE, [instrument])
+            await feed.bars.make_past(instrument, feed.source.past)
+        else:
+            self._want(Kind.TRADE, [instrument], subscribed=False)
+            await feed.backfill.reach(instrument, kline_type, count=count, end=end)
 
     async def _show_bars(self, client: Peer, wants: Sequence[Want]) -> None:
         """Sends the bars that are forming to a client that has just subscribed to them."""
         topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
         before = [topic.seq for topic in topics]
         for want, topic, seq in zip(wants, topics, before, strict=True):
-            await self.prepare_bars(want.instrument)
-            self._push_forming(want.instrument, KlineType(want.kline_type))
-            is_forming = self.bars.forming(want.instrument, KlineType(want.kline_type)) is not None
+            kline_type = KlineType(want.kline_type)
+            await self.prepare_bars(want.instrument, kline_type, count=1, end=None)
+            self._push_forming(want.instrument, kline_type)
+            bars = self.feeds.of(want.instrument).bars
+            is_forming = bars.forming(want.instrument, kline_type) is not None
             if topic.seq == seq and is_forming:  # nothing new: others have it already
                 self.hub.repeat(client, Kind.KLINE, want)
 
     def _push_forming(self, instrument: Instrument, kline_type: KlineType) -> None:
         """Publishes a bar that is forming, if it is another one than at the last time."""
-        bar = self.bars.forming(instrument, kline_type)
+        bar = self.feeds.of(instrument).bars.forming(instrument, kline_type)
         last = self.hub.topic(Kind.KLINE, instrument, kline_type).last
         if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
             self.hub.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
@@ -315,11 +452,16 @@ class Engine:
                 state = KlineState.REVISED if revised else KlineState.CLOSED
                 self.hub.publish(instrument, KlineUpdate(bar, state))
 
+    def _push_of(self, feed: Feed, closed: Iterable[Closed]) -> None:
+        """Pushes the bars of a feed that are what clients see."""
+        self._push_closed(one for one in closed if self.feeds.of(self.catalogue[one.kline.code]) is feed)
+
     async def _close_bars(self) -> None:
         """Closes bars by the market's clock, and pushes those that form."""
         while True:
             await asyncio.sleep(self.settings.kline_push_interval)
-            self._push_closed(self.bars.advance(self.source.market_time()))
+            for feed in self.feeds:
+                self._push_of(feed, feed.bars.advance(feed.source.market_time()))
             for topic in self.hub.wanted_klines():
                 self._push_forming(topic.instrument, KlineType(topic.kline_type))
 
@@ -350,16 +492,64 @@ class Engine:
             log.warning("slow clients are left behind", clients=len(self._slow))
             self._slow.clear()
 
+    async def _watch_silence(self) -> None:
+        """Lets codes come from another source while theirs is silent."""
+        while True:
+            await asyncio.sleep(FALLBACK_WATCH)
+            for code, before, now in self.feeds.look():
+                log.warning(
+                    "a code comes from another source",
+                    code=code,
+                    before=before.source.name,
+                    now=now.source.name,
+                )
+
     async def _keep_up(self) -> None:
-        late = 0
+        late = dict.fromkeys(self.feeds, 0)
         while True:
             await asyncio.sleep(UPKEEP)
-            if self.bars.late > late:
-                log.warning("trades came too late for their bars", trades=self.bars.late - late)
-                late = self.bars.late
             self._note_epoch()
-            await self.bars.prune(self.settings.retention)
-            self.source.want(self.hub.codes(), subscribed=True)
+            for feed in self.feeds:
+                if (trades := feed.bars.late - late[feed]) > 0:
+                    name = feed.source.name
+                    log.warning("trades came too late for their bars", source=name, trades=trades)
+                    late[feed] = feed.bars.late
+                await feed.bars.prune(self.settings.retention)
+            self._renew()
+
+    # How the sources are.
+    def _health_changed(self, feed: Feed) -> None:
+        health = feed.source.health
+        say = log.info if health.status in (Status.UP, Status.CONNECTING) else log.warning
+        say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
+        if self._watching:
+            frame = status_frame(_status(feed.source))
+            for client in [*self._watching]:
+                client.push(frame)
 
     def _note_epoch(self) -> None:
         self._epoch_file.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
+
+
+def _flow(kind: Kind) -> Kind:
+    """What a source is asked for, for the sake of that: bars are made of trades."""
+    return Kind.TRADE if kind is Kind.KLINE else kind
+
+
+def _status(source: Source) -> StatusData:
+    """A source as clients are told of it."""
+    health = source.health
+    return StatusData(
+        source=source.name,
+        status=str(health.status),
+        since=health.since,
+        reason=health.reason,
+        simulated=int(source.simulated),
+    )
+
+
+def _alike(one: Event, other: Event) -> bool:
+    """Whether two events say the same."""
+    if isinstance(one, Trade) and isinstance(other, Trade):
+        one = msgspec.structs.replace(one, source_seq=other.source_seq)
+    return one == other

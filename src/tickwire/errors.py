@@ -4,7 +4,8 @@ TickwireError
 ├── SettingsError   a flag, variable or key of the configuration is wrong
 ├── InputError      a file (recording, instruments) cannot be used
 ├── StartError      the machine refuses: a taken port, a folder that cannot be written
-└── StoreError      the store refuses while the server runs: a full disk, a locked or damaged file
+├── StoreError      the store refuses while the server runs: a full disk, a locked or damaged file
+└── SourceError     a source cannot give what it is asked for now
 
 The text of each is one line that says what is wrong, where, and what to do about it.
 """
@@ -28,3 +29,7 @@ class StartError(TickwireError):
 
 class StoreError(TickwireError):
     """The store cannot be read or written now."""
+
+
+class SourceError(TickwireError):
+    """A source cannot give what it is asked for now."""

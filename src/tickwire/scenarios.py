@@ -12,9 +12,9 @@ import msgspec
 import structlog
 
 from .admission import Caller, Peer
-from .bars import Bars
 from .calendars import KEYS, State, load
 from .errors import InputError, StoreError
+from .feeds import Feeds
 from .hub import Hub, Numbered, Topic
 from .model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
 from .sandbox import (
@@ -31,7 +31,7 @@ from .sandbox import (
     shown,
     without_orders,
 )
-from .sources import Simulator, Source
+from .sources import Simulator
 from .store import SuspensionStore
 from .wire import POLICY_VIOLATION
 
@@ -49,9 +49,8 @@ class Scenarios:
         self,
         sandbox: Sandbox,
         catalogue: Catalogue,
-        source: Source,
+        feeds: Feeds,
         hub: Hub,
-        bars: Bars,
         suspensions: SuspensionStore,
         *,
         callers: Mapping[Peer, Caller],
@@ -61,9 +60,9 @@ class Scenarios:
         """`callers` are the open connections; `publish` takes what scenarios themselves let happen."""
         self._sandbox = sandbox
         self._catalogue = catalogue
-        self._source = source
+        self._feeds = feeds
+        self._source = feeds.first.source
         self._hub = hub
-        self._bars = bars
         self._suspensions = suspensions
         self._callers = callers
         self._publish = publish
@@ -71,7 +70,7 @@ class Scenarios:
         self._wake = asyncio.Event()
         self._conditions: dict[str, Condition] = {}
         self._behind: dict[Topic, Numbered] = {}
-        suspensions.clear(source.name)  # those of an earlier run ended with it
+        suspensions.clear(self._source.name)  # those of an earlier run ended with it
 
     @property
     def running(self) -> tuple[Run, ...]:
@@ -117,9 +116,10 @@ class Scenarios:
         condition = self._sandbox.condition(instrument)
         if condition is not None:
             return condition.state
-        if self._source.round_the_clock or instrument.calendar not in KEYS:
+        source = self._feeds.of(instrument).source
+        if source.round_the_clock or instrument.calendar not in KEYS:
             return State.OPEN
-        return load(instrument.calendar).state(self._source.market_time())
+        return load(instrument.calendar).state(source.market_time())
 
     def shape(self, event: Event, instrument: Instrument) -> list[Shaped]:
         """What becomes of a tick."""
@@ -175,7 +175,7 @@ class Scenarios:
         now = self._source.market_time()
         to = None if step.to is None else max(now, clock_target(step.to, now))
         if to is not None or step.speed is not None:
-            self._bars.detach()
+            self._feeds.first.bars.detach()
         self._source.move_clock(to, step.speed, step.hours)
 
     def _change_conditions(self) -> None:
@@ -196,7 +196,7 @@ class Scenarios:
 
     def _show(self, instrument: Instrument, state: State) -> None:
         """Shows a state that a book shows, without waiting for the next one."""
-        now = self._source.market_time()
+        now = self._feeds.of(instrument).source.market_time()
         if state is State.DELISTED and instrument.levels:
             self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):

@@ -217,7 +217,6 @@ def test_a_bad_setting(here: Run, tmp_path: Path, arguments: list[str], words: l
     [
         (["--no-such-flag"], ["--no-such-flag"]),
         (["--prot", "0"], ["--prot", "--port"]),
-        (["--source", "nothing"], ["nothing", "simulator", "replay"]),
         (["--port", "many"], ["--port", "integer"]),
         (["too", "many"], ["too"]),
     ],
@@ -228,6 +227,28 @@ def test_wrong_usage(here: Run, arguments: list[str], words: list[str]) -> None:
     assert (done.returncode, done.stdout) == (WRONG, "")
     assert "Traceback" not in done.stderr
     assert "serve -h" in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "nothing"], ["--source", "nothing", "simulator", "replay", "alltick", "publish"]),
+        (["--source", "exchange"], ["exchange:binance"]),
+        (["--source", "simulator", "--source", "simulator"], ["each source is named once"]),
+        (["--source", "alltick"], ["--upstream-token"]),
+        (["--source", "alltick", "--upstream-token", "SECRET", "--upstream-plan", "no"], ["'no'", "basic"]),
+        (["--source", "replay", "--source", "publish", "--file", "x.csv"], ["cannot be mixed"]),
+        (["--source", "publish=NOSUCHCODE"], ["NOSUCHCODE", "--instruments"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_wrong_sources(here: Run, arguments: list[str], words: list[str]) -> None:
+    done = here("serve", *arguments)
+    assert (done.returncode, done.stdout) == (WRONG, "")
+    assert "Traceback" not in done.stderr
+    assert "SECRET" not in done.stderr
     for word in words:
         assert word in done.stderr
 

@@ -19,7 +19,8 @@ from tickwire.access import Register, Token
 from tickwire.cli import token as module
 from tickwire.cli.main import run as run_program
 from tickwire.config import DATABASE
-from tickwire.store import TokenStore
+from tickwire.model import Instrument, Market
+from tickwire.store import InstrumentStore, TokenStore
 
 from ..serving import program_environment
 
@@ -121,7 +122,7 @@ def test_a_token_by_default_has_no_limits_and_no_end(tickwire: Run, data_dir: Pa
         frozenset(),
         frozenset(),
     )
-    assert (token.admin, token.expires, token.revoked) == (False, None, None)
+    assert (token.admin, token.publish, token.expires, token.revoked) == (False, False, None, None)
     assert before * 1000 - 1 <= token.created <= time.time() * 1000
 
 
@@ -131,6 +132,24 @@ def test_what_a_token_may_read(tickwire: Run, data_dir: Path) -> None:
     assert {*token.markets} == {"hk_stock", "crypto"}
     assert {*token.codes} == {"AAPL.US", "GOLD"}, "an alias is the code that it stands for"
     assert token.admin
+
+
+def test_a_token_that_may_publish_what_was_defined(tickwire: Run, data_dir: Path) -> None:
+    create(tickwire, "first")  # which makes the database
+    with closing(InstrumentStore(data_dir / DATABASE)) as store:
+        store.put(
+            Instrument(
+                code="MYIDX",
+                market=Market.CFD_INDEX,
+                price_decimals=2,
+                volume_decimals=2,
+                turnover_decimals=2,
+                levels=1,
+            )
+        )
+    create(tickwire, "b", "--publish", "--codes", "MYIDX")
+    token = next(one for one in kept(data_dir) if one.name == "b")
+    assert (token.publish, token.admin, token.codes) == (True, False, frozenset({"MYIDX"}))
 
 
 def test_codes_of_one_s_own_instruments_are_known(tickwire: Run, data_dir: Path, tmp_path: Path) -> None:
@@ -270,7 +289,7 @@ def test_no_token(tickwire: Run) -> None:
 
 def test_the_list(tickwire: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch, noon: None) -> None:
     create(tickwire, "one", "--plan", "free", "--markets", "hk_stock", "--codes", "GOLD", "--expires", "1d")
-    create(tickwire, "two", "--admin", "--expires", "3d")
+    create(tickwire, "two", "--admin", "--publish", "--expires", "3d")
     create(tickwire, "跟", "--plan", "basic")
     tickwire("revoke", "跟")
     later = type("clock", (), {"time": staticmethod(lambda: NOON + DAY)})
@@ -280,7 +299,7 @@ def test_the_list(tickwire: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
     assert [*rows.pop("NAME")] == ["ID", "NAME", "PLAN", "MAY READ", "EXPIRES", "STATE"]
     assert rows == {
         "one": [ids["one"], "one", "free", "GOLD,hk_stock", "2026-09-05 12:00Z", "expired"],
-        "two": [ids["two"], "two", "unlimited (admin)", "all", "2026-09-07 12:00Z", "valid"],
+        "two": [ids["two"], "two", "unlimited (admin) (publish)", "all", "2026-09-07 12:00Z", "valid"],
         "跟": [ids["跟"], "跟", "basic", "all", "never", "revoked 2026-09-04 12:00Z"],
     }
     documents = [json.loads(line) for line in tickwire("list", "--json").out.splitlines()]
@@ -292,12 +311,14 @@ def test_the_list(tickwire: Run, data_dir: Path, monkeypatch: pytest.MonkeyPatch
         "markets": ["hk_stock"],
         "codes": ["GOLD"],
         "admin": False,
+        "publish": False,
         "created": NOON * 1000,
         "expires": (NOON + DAY) * 1000,
         "revoked": None,
         "state": "expired",
     }
-    assert (by_name["two"]["admin"], by_name["two"]["state"]) == (True, "valid")
+    assert (by_name["two"]["admin"], by_name["two"]["publish"]) == (True, True)
+    assert by_name["two"]["state"] == "valid"
     assert (by_name["跟"]["revoked"], by_name["跟"]["state"]) == (NOON * 1000, "revoked 2026-09-04 12:00Z")
 
 

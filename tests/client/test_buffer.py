@@ -131,3 +131,45 @@ async def test_who_stops_waiting_loses_nothing() -> None:
     found = await anext(buffer) if waiting.cancelled() else waiting.result()
     assert isinstance(found, Pushed)
     assert isinstance(found.event, Trade)
+
+
+async def test_an_owner_of_several_is_called_and_takes_without_waiting() -> None:
+    arrivals = 0
+
+    def arrived() -> None:
+        nonlocal arrivals
+        arrivals += 1
+
+    buffer = Buffer(limit=3, arrived=arrived)
+    assert buffer.take() == []
+    buffer.put(events(1, 2))
+    buffer.put([state(1)])
+    assert arrivals == 2
+    assert buffer.take() == [*events(1, 2), state(1)]
+    assert buffer.take() == []
+    buffer.put(events(3, 5))
+    assert buffer.take() == [Missed(2), *events(5, 3)]
+
+
+async def test_a_link_that_failed_is_told_once_to_who_takes() -> None:
+    arrivals: list[int] = []
+    buffer = Buffer(arrived=lambda: arrivals.append(1))
+    buffer.put(events(1, 1))
+    buffer.fail(Unauthorized("no"))
+    assert len(arrivals) == 2
+    assert buffer.take() == events(1, 1)
+    with pytest.raises(Unauthorized):
+        buffer.take()
+    assert buffer.take() == []
+    buffer.put(events(2, 1))
+    assert buffer.take() == events(2, 1)
+
+
+async def test_who_takes_lets_a_waiting_link_go_on() -> None:
+    buffer = Buffer(limit=2, overflow=Overflow.WAIT)
+    buffer.put(events(1, 2))
+    waiting = asyncio.create_task(buffer.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert len(buffer.take()) == 2
+    await waiting

@@ -76,6 +76,20 @@ async def test_two_families_share_a_buffer(served: Served, script: Script) -> No
         assert {one.link for one in owner.of(State)} == {"other", "stock"}
 
 
+async def test_it_says_when_it_last_heard_anything(served: Served, script: Script) -> None:
+    hand = Hand()
+    options = QUICK._replace(terms=Terms(heartbeat=1e6, mute=1e6))
+    async with linked(url(served), options, clock=hand) as (link, owner):
+        hand.move(5)
+        link.add(trades=["BTCUSDT"])
+        await owner.take(Subscribed)
+        assert link.heard == hand.now
+        hand.move(7)
+        script.emit(trade())
+        await owner.take(Pushed)
+        assert link.heard == hand.now
+
+
 # Reconnection.
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_after_a_cut_everything_is_asked_for_again(served: Served, script: Script, how: str) -> None:

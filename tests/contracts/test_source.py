@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tickwire.model import Book, Trade
+from tickwire.model import Book, Kind, Trade
 from tickwire.sources import Csv, Mapper, QuoteTrades, Recording, Replay, Simulator, Source
 from tickwire.store import load_catalogue
 
@@ -78,8 +78,8 @@ async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
 async def test_what_it_yields_anyway_is_never_worth_waiting_for(source: Source) -> None:
     events = source.events()
     await anext(events)
-    assert not source.want(source.codes, subscribed=False)
-    assert not source.want(source.codes, subscribed=True)
+    assert not source.want(Kind.TRADE, source.codes, subscribed=False)
+    assert not source.want(Kind.TRADE, source.codes, subscribed=True)
 
 
 def test_it_says_what_it_is(source: Source) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from tickwire.errors import InputError
 from tickwire.model import RULES, Catalogue, Family, Instrument, Market, decimals_of, fixed, tick_size
 from tickwire.sources import DEFAULT_CODES
 from tickwire.store import load_catalogue
@@ -65,6 +66,36 @@ def test_a_code_is_unknown_in_the_other_family(code: str, family: Family) -> Non
     other = Family.OTHER if family is Family.STOCK else Family.STOCK
     assert SHIPPED.find(family, code) is SHIPPED[code]
     assert SHIPPED.find(other, code) is None
+
+
+# Learning.
+def test_a_new_instrument_is_known_from_then_on() -> None:
+    catalogue = Catalogue([gold()])
+    catalogue.add(gold("MYIDX"))
+    assert [one.code for one in catalogue] == ["GOLD", "MYIDX"]
+    assert catalogue.find(Family.OTHER, "MYIDX") is catalogue["MYIDX"]
+    assert catalogue.find(Family.STOCK, "MYIDX") is None
+
+
+def test_the_other_name_of_a_new_instrument_is_known_too() -> None:
+    catalogue = Catalogue([])
+    catalogue.add(gold())
+    assert catalogue.find(Family.OTHER, "XAUUSD") is catalogue["GOLD"]
+
+
+def test_a_name_that_is_an_instrument_of_its_own_stays_one() -> None:
+    catalogue = Catalogue([gold("XAUUSD")])
+    catalogue.add(gold())
+    assert catalogue.find(Family.OTHER, "XAUUSD") is catalogue["XAUUSD"]
+
+
+@pytest.mark.parametrize("code", ["GOLD", "XAUUSD"])
+def test_what_a_name_stands_for_never_changes(code: str) -> None:
+    catalogue = Catalogue([gold()])
+    with pytest.raises(InputError, match=f"The code {code} is in use: it stands for GOLD"):
+        catalogue.add(gold(code, price_decimals=5))
+    assert catalogue["GOLD"] == gold()
+    assert len(catalogue) == 1
 
 
 # Widening.

@@ -65,7 +65,7 @@ async def test_pages_are_bounded(tmp_path: Path, script: Script) -> None:
         pages = Pages(served.engine)
         instrument = served.engine.catalogue["BTCUSDT"]
         for end in range(MINUTE, MINUTE + 3 * MOST_PAGES):
-            await pages.answer(instrument, KlineType.MINUTE, count=500, end=end)
+            pages.answer(instrument, KlineType.MINUTE, count=500, end=end)
         assert 0 < len(pages._pages) <= MOST_PAGES
 
 
@@ -77,11 +77,11 @@ async def test_what_another_process_writes_is_seen_when_pages_have_expired(
         await trades(link, script, 1)
         pages, instrument = Pages(served.engine), served.engine.catalogue["BTCUSDT"]
         asked = (instrument, KlineType.MINUTE)
-        assert bytes(await pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 1
-        forming = served.engine.bars.forming(*asked)
+        assert bytes(pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 1
+        forming = served.engine.feeds.first.bars.forming(*asked)
         assert forming is not None
         other = SqliteKlineStore(tmp_path / "tickwire.db")
         other.write(script.name, [msgspec.structs.replace(forming, time=MINUTE - 60)])
         other.close()
         pages._made -= LIFETIME
-        assert bytes(await pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 2
+        assert bytes(pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 2

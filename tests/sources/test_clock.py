@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from tickwire.model import Event
+from tickwire.model import Event, Kind
 from tickwire.sources import Simulator
 from tickwire.sources.clock import MarketClock, wall_clock
 from tickwire.store import load_catalogue
@@ -158,7 +158,7 @@ async def test_set_forward_the_ticks_are_of_that_time_and_what_lies_between_is_s
         assert {event.time for event in found} == {SATURDAY}
         assert 0 < len(found) <= 2 * 2 * len(CODES)  # a step or two of each, not three days of them
         bench.wall.now += 3000
-        bench.simulator.want([], subscribed=True)
+        bench.simulator.want(Kind.TRADE, [], subscribed=True)
         bench.simulator.move_clock(None, None, None)  # wakes it, and changes nothing
         later = await bench.take()
         assert later
@@ -183,7 +183,7 @@ async def test_a_code_that_begins_while_the_clock_stands_still_shows_its_opening
     async with simulator() as bench:
         bench.simulator.move_clock(SATURDAY, 0, None)
         await bench.take()
-        assert bench.simulator.want(["GOLD"], subscribed=True)
+        assert bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
         found = await bench.take()
         assert {(event.code, event.time) for event in found} == {("GOLD", SATURDAY)}
 
@@ -206,7 +206,7 @@ async def test_sped_up_a_second_holds_a_minute_of_ticks() -> None:
 async def test_a_code_that_runs_on_request_goes_on_after_a_step_of_the_clock() -> None:
     """It stops when nobody has asked for it for long: that is no matter of the market's time."""
     async with simulator() as bench:
-        assert bench.simulator.want(["GOLD"], subscribed=True)
+        assert bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
         assert times(await bench.take(), "GOLD")
         bench.simulator.move_clock(WEDNESDAY + HOUR, None, None)
         bench.wall.now += 2000
@@ -218,7 +218,7 @@ async def test_a_code_that_runs_on_request_goes_on_after_a_step_of_the_clock() -
 
 async def test_a_code_that_runs_on_request_goes_on_on_a_fast_clock_between_two_reminders() -> None:
     async with simulator() as bench:
-        assert bench.simulator.want(["GOLD"], subscribed=True)
+        assert bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
         bench.simulator.move_clock(None, 60, None)
         last = 0
         for _ in range(30):  # seconds; the engine reminds the source every thirty
@@ -230,7 +230,7 @@ async def test_a_code_that_runs_on_request_goes_on_on_a_fast_clock_between_two_r
 
 async def test_a_code_on_request_goes_on_when_a_fast_clock_slows_down() -> None:
     async with simulator() as bench:
-        assert bench.simulator.want(["GOLD"], subscribed=True)
+        assert bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
         bench.simulator.move_clock(None, 60, None)
         await bench.take()
         bench.wall.now += 20_000  # a third of an hour there

@@ -193,5 +193,5 @@ async def test_a_request_wakes_a_simulator_that_waits() -> None:
         assert [(await anext(events)).code for _ in range(3)] == ["BTCUSDT"] * 3
         coming = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
-        assert source.want({"SHIBUSDT"}, subscribed=False)
+        assert source.want(Kind.TRADE, {"SHIBUSDT"}, subscribed=False)
         assert (await coming).code == "SHIBUSDT"

@@ -56,6 +56,7 @@ def test_all_of_a_token_is_kept_but_its_text(path: Path) -> None:
             markets=frozenset({Market.CRYPTO, Market.HK_STOCK}),
             codes=frozenset({"GOLD", ".DJI.US"}),
             admin=True,
+            publish=True,
             created=1_800_000_000_000,
             expires=1_900_000_000_000,
             revoked=1_850_000_000_000,

@@ -28,7 +28,7 @@ class Basic:
     def subscribe(self, cmd_id: int, now: float) -> bool:
         return self.account.subscribe(cmd_id, now)
 
-    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
         return wants[:5]
 
 

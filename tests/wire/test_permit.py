@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tickwire.model import Family
+from tickwire.model import Family, Kind
 from tickwire.wire import (
     CODE_UNAUTHORIZED,
     LEVEL_TOO_LOW,
@@ -48,7 +48,7 @@ class Narrow:
         self.asked.append((cmd_id, now))
         return self.slow_enough
 
-    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
         allowed = tuple(want for want in wants if want.instrument.code in ("GOLD", "Silver"))
         if not allowed:
             raise Refused(CODE_UNAUTHORIZED)

@@ -23,7 +23,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token at rest: all but its text. Times are in milliseconds since the epoch.
 
     It may read the instruments of `markets` and those of `codes`; all if neither is given. `admin` opens
-    what is closed to all but loopback.
+    what is closed to all but loopback; `publish` lets it send prices of what it may read.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     markets: frozenset[Market] = frozenset()
     codes: frozenset[str] = frozenset()
     admin: bool = False
+    publish: bool = False
     created: int = 0
     expires: int | None = None
     revoked: int | None = None

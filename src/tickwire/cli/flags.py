@@ -18,10 +18,15 @@ BY_NAME = {
     "record_keep_days": "DAYS",
     "record_keep_bytes": "BYTES",
     "scenario": "NAME|FILE",
+    "source": "NAME",
+    "exchanges": "TOML",
+    "upstream_url": "URL",
+    "upstream_token": "TOKEN",
+    "symbols": "PATH",
     "plans": "TOML",
     "day_reset": "HH:MM",
 }
-TEXTS = {"from_time", "to_time"}
+TEXTS = {"from_time", "to_time", "upstream_token"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",
@@ -58,6 +63,8 @@ def _flag(name: str) -> Any:
     if setting.default is True:
         flag += "/--no-" + name.replace("_", "-")
     default = setting.get_default(call_default_factory=True)
+    if name == "source":
+        default = ";".join(map(str, default))
     text = (
         f"{setting.description} [default: {default}]"
         if default not in (None, False, [], {})
@@ -65,6 +72,8 @@ def _flag(name: str) -> Any:
     )
     kind: Any = setting.annotation
     metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
-    if kind == list[str] or get_origin(kind) is dict or name in TEXTS:  # read by the setting itself
+    if name == "source":
+        kind = list[str]
+    elif kind == list[str] or get_origin(kind) is dict or name in TEXTS:  # read by the setting itself
         kind = str
     return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]

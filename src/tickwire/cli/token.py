@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from ..access import BUILT_IN, Token, digest_of, new_id, new_secret
 from ..config import DATABASE, Settings, load
 from ..errors import SettingsError
 from ..model import Family, Market
-from ..store import EpochFile, TokenStore, load_catalogue
+from ..store import EpochFile, InstrumentStore, TokenStore, load_catalogue
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 YEAR_10000 = 253_402_300_800
@@ -48,6 +48,9 @@ def create(
         typer.Option(help="2027-01-31, 2027-01-31T18:00Z, or from now on: 12h, 30d.", metavar="WHEN"),
     ] = None,
     admin: Annotated[bool, typer.Option("--admin", help="Let it use /admin from other machines.")] = False,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Let it send prices of what it may read to /v1/publish.")
+    ] = False,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -73,6 +76,7 @@ def create(
             markets=frozenset(_market(text) for text in _listed("--markets", markets)),
             codes=_known(_listed("--codes", codes), settings),
             admin=admin,
+            publish=publish,
             created=int(now * 1000),
             expires=None if expires is None else int(_moment(expires, now) * 1000),
         )
@@ -105,7 +109,7 @@ def show(
         (
             token.id,
             token.name,
-            token.plan + " (admin)" * token.admin,
+            token.plan + " (admin)" * token.admin + " (publish)" * token.publish,
             ",".join(sorted([*token.markets, *token.codes])) or "all",
             _date(token.expires) if token.expires else "never",
             _state(token),
@@ -181,6 +185,8 @@ def _market(text: str) -> Market:
 
 def _known(codes: list[str], settings: Settings) -> frozenset[str]:
     catalogue = load_catalogue(settings.instruments)
+    with closing(InstrumentStore(settings.data_dir / DATABASE)) as defined:
+        defined.teach(catalogue)
     found = []
     for code in codes:
         instrument = next(

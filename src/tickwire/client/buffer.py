@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from ..wire import Bad, Pushed
@@ -26,10 +26,17 @@ class Buffer:
     """A queue between any number of links and one owner, who iterates it.
 
     It holds about `limit` events: the one frame that fills it is taken whole. Iteration ends when the
-    buffer is closed and empty, and raises what a link failed of after what came before it.
+    buffer is closed and empty, and raises what a link failed of after what came before it. An owner of
+    several buffers has `arrived` called when there is something in one, and takes.
     """
 
-    def __init__(self, limit: int = 10_000, overflow: Overflow = Overflow.DROP_OLDEST) -> None:
+    def __init__(
+        self,
+        limit: int = 10_000,
+        overflow: Overflow = Overflow.DROP_OLDEST,
+        *,
+        arrived: Callable[[], None] | None = None,
+    ) -> None:
         self.limit = limit
         self.overflow = overflow
         self.missed = 0
@@ -37,6 +44,7 @@ class Buffer:
         self._missed_now = 0
         self._failure: BaseException | None = None
         self._closed = False
+        self._arrived = arrived
         self._arrival: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
 
@@ -104,6 +112,20 @@ class Buffer:
         self._room.set()
         return events
 
+    def take(self) -> list[Told]:
+        """All that is there, which may be nothing; never waits.
+
+        Raises what a link failed of, once, after what came before it: the link may be started again.
+        """
+        events: list[Told] = [self._take_missed()] if self._missed_now else []
+        events += self._events
+        self._events.clear()
+        self._room.set()
+        if not events and self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return events
+
     async def _wait(self) -> None:
         if self._failure is not None:
             raise self._failure
@@ -118,6 +140,8 @@ class Buffer:
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
+        if self._arrived is not None:
+            self._arrived()
 
     def _drop(self, count: int) -> None:
         """Drops the oldest events of the market; what tells of links goes only if there is nothing else."""

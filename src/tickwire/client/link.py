@@ -33,6 +33,8 @@ NEW_CONNECTIONS = "connect"
 TURN = 32
 """Frames that are read before others get their turn: the owner takes events while they are in the cache."""
 UNAUTHORIZED = 401
+UNAUTHORIZED_PAUSE = 30.0
+"""Seconds, at least, before a token that was refused is tried again."""
 
 
 class Link:
@@ -40,7 +42,8 @@ class Link:
 
     `url` is that of `websocket_url`. `requests` paces the subscriptions and `connections` the new
     connections of a token; links that share the token share them. An error that no try can heal is told
-    as DOWN, and raised by the buffer: Unauthorized. `connected` counts the connections that there were.
+    as DOWN, and raised by the buffer: Unauthorized. `connected` counts the connections that there were;
+    `heard` is when the last message came, or the connection, in seconds of the clock.
     """
 
     def __init__(
@@ -74,7 +77,8 @@ class Link:
         self._asked: str | None = None
         self._ending: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self.state = State(self.name, Status.DOWN, self._clock.time(), "not started")
+        self.heard = self._clock.time()
+        self.state = State(self.name, Status.DOWN, self.heard, "not started")
 
     # What the owner calls.
     def add(
@@ -162,6 +166,8 @@ class Link:
             final = lost.status == UNAUTHORIZED and not self.options.retry_unauthorized
             if final and token == self._token_now():
                 raise Unauthorized(f"{self.name}: {reason}", ret=lost.status, status=lost.status) from None
+            if lost.status == UNAUTHORIZED and token == self._token_now():
+                wait = max(wait, UNAUTHORIZED_PAUSE)
         else:
             began = self._clock.time()
             reason = await self._converse(socket)
@@ -178,7 +184,8 @@ class Link:
         from websockets.exceptions import ConnectionClosed
 
         self.connected += 1
-        self.conversation.opened(self._clock.time())
+        self.heard = self._clock.time()
+        self.conversation.opened(self.heard)
         self._ending, self._blocked = None, False
         self._tell(Status.UP)
         speaking = asyncio.create_task(self._speak(socket), name=f"{self.name}: requests")
@@ -201,7 +208,9 @@ class Link:
         for count in itertools.count(1):
             if not count % TURN:
                 await asyncio.sleep(0)
-            found = receive(await socket.recv(decode=False), time())
+            frame = await socket.recv(decode=False)
+            self.heard = now = time()
+            found = receive(frame, now)
             if len(found) == 1 and type(found[0]) is Pushed:
                 put(found)
             elif found:

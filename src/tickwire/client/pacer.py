@@ -3,46 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from ..wire import Pace
 from .clock import Clock, RealClock, sleep
+from .errors import TooManyRequests
 
 Times: TypeAlias = tuple[int, float]
 """So many requests in so many seconds."""
 MARGIN = 0.05
 """Seconds by which a window is taken longer than it is: requests do not all travel equally long."""
+DAY = 86_400
 
 
 class Rates(NamedTuple):
-    """The rates of a plan (section 4), None for no limit. Those of endpoints count for each of them apart."""
+    """The rates of a plan (section 4), None for no limit. Those of endpoints count for each of them apart;
+    `per_day` counts all requests of a day of UTC."""
 
     endpoint: Times | None = None
     batch_kline: Times | None = None
     suspension: Times | None = None
     http: Times | None = None
+    per_day: int | None = None
 
 
 class Pacer:
-    """Lets requests pass as `rates` allow, in the order in which they come; shared by all of a token."""
+    """Lets requests pass as `rates` allow, in the order in which they come; shared by all of a token.
 
-    def __init__(self, rates: Rates | None = None, clock: Clock | None = None) -> None:
+    `wall` is in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        rates: Rates | None = None,
+        clock: Clock | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._clock: Clock = clock or RealClock()
         rates = rates or Rates()
         self._of_endpoint = _pace(rates.endpoint)
         self._special = {"batch-kline": _pace(rates.batch_kline), "suspension": _pace(rates.suspension)}
         self._all = _pace(rates.http)
+        self._per_day = rates.per_day
+        self._wall = wall
+        self._day = self._today = 0
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def turn(self, endpoint: str) -> None:
-        """Waits until a request may be sent to that endpoint: `kline`, `suspension/sse`."""
+        """Waits until a request may be sent to that endpoint: `kline`, `suspension/sse`.
+
+        Raises TooManyRequests when those of the day are used up, which is too long to wait for.
+        """
         pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
         async with self._queues[endpoint]:
             while (free := max(pace.free_at(endpoint), self._all.free_at(""))) > (now := self._clock.time()):
                 await sleep(self._clock, free - now)
+            self._count()
             pace.take(endpoint, now)
             self._all.take("", now)
+
+    def _count(self) -> None:
+        wall = self._wall()
+        day = int(wall // DAY)
+        if day > self._day:
+            self._day, self._today = day, 0
+        if self._per_day is not None and self._today >= self._per_day:
+            wait = (self._day + 1) * DAY - wall
+            raise TooManyRequests("the requests that the plan allows in a day are used up", retry_after=wait)
+        self._today += 1
 
     def hold(self, endpoint: str, seconds: float) -> None:
         """The server asked for so many seconds without requests to that endpoint."""

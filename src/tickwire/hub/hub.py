@@ -152,9 +152,21 @@ class Hub:
         """The client is gone."""
         self._move(client, {})
 
-    def codes(self) -> set[str]:
-        """The codes that somebody is subscribed to."""
-        return {code for (_, code, _), topic in self._topics.items() if topic.views}
+    def wanted(self, leaving: Client | None = None, of: Kind | None = None) -> dict[Kind, list[Instrument]]:
+        """The instruments whose trades and books somebody is subscribed to; bars need trades.
+
+        Without what only the client `leaving` is subscribed to by its list of that kind.
+        """
+        found: dict[Kind, dict[str, Instrument]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
+        membership = self._members.get(leaving) if leaving is not None else None
+        gone: frozenset[View] = frozenset()
+        if membership is not None and of is not None and len(membership.lane.clients) == 1:
+            views = membership.views.get(of, frozenset())
+            gone = frozenset(view for view in views if len(view.lanes) == 1)
+        for (kind, code, _), topic in self._topics.items():
+            if any(view not in gone for view in topic.views.values()):
+                found[Kind.TRADE if kind is Kind.KLINE else kind][code] = topic.instrument
+        return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
     def wants_klines(self, instrument: Instrument, kline_type: int) -> bool:
         """Whether somebody is subscribed to these bars."""

@@ -45,6 +45,7 @@ class Rules(NamedTuple):
 
 DEFAULTS = Rules()
 NOTHING: list[Closed] = []
+NEVER = 2**63 - 1
 
 
 class Series:
@@ -118,6 +119,20 @@ class Series:
             self._close_larger(seconds, out)
         return out
 
+    def hole(self, begin: int, end: int | None) -> list[Closed]:
+        """From `begin` up to `end`, in seconds (None: it is not over), trades may be missing: the bars that
+        overlap are incomplete. Returns those of them that have closed."""
+        self._down = begin, NEVER if end is None else end
+        forming = [(MINUTE, self._minute)] if self._minute is not None else []
+        for kline_type, bar in [*forming, *self._larger.items()]:
+            bar.incomplete = bar.incomplete or self._was_down(kline_type, bar)
+        out: list[Closed] = []
+        for (kline_type, opened), bar in self._ended.items():
+            if not bar.incomplete and self._was_down(kline_type, bar):
+                bar.incomplete = True
+                out.append(Closed(bar.kline(self._code, kline_type, opened), revised=True))
+        return out
+
     def forming(self, kline_type: KlineType) -> Kline | None:
         """The bar of that type that has not closed yet, if there is one."""
         minute, larger = self._minute, self._larger.get(kline_type)
@@ -171,6 +186,11 @@ class Series:
         if again:
             self._newest -= 1
         self._forget()
+
+    def resume(self, before: Series) -> None:
+        """Stands where another series of the instrument stood: what had closed there has closed."""
+        self.late = before.late
+        self.advance(before._closed_until * 1000 + self._rules.close_delay)
 
     def contains(self, bar: Kline, at: int) -> bool:
         """Whether a moment, in seconds, belongs to the bar."""

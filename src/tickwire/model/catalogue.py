@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from ..errors import InputError
 from .instrument import Family, Instrument
 
 ALIASES = {"XAUUSD": "GOLD", "XAGUSD": "Silver"}
@@ -17,6 +18,7 @@ class Catalogue:
 
     def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] = ALIASES) -> None:
         self._by_code = {instrument.code: instrument for instrument in instruments}
+        self._names = aliases
         self._aliases = {
             name: self._by_code[code]
             for name, code in aliases.items()
@@ -34,6 +36,19 @@ class Catalogue:
 
     def __getitem__(self, code: str) -> Instrument:
         return self._by_code[code]
+
+    def add(self, instrument: Instrument) -> None:
+        """Learns a new instrument, and the other names of it, while in use.
+
+        Raises InputError if its code, or another name, is known: what a name stands for never changes.
+        """
+        code = instrument.code
+        if (known := self._by_code.get(code) or self._aliases.get(code)) is not None:
+            raise InputError(f"The code {code} is in use: it stands for {known.code}.")
+        self._by_code[code] = instrument
+        for name, meant in self._names.items():
+            if meant == code and name not in self._by_code:
+                self._aliases[name] = instrument
 
     def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
         """What the name stands for on that family's paths, or None if it is unknown there."""

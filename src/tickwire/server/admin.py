@@ -1,18 +1,13 @@
 """The admin API: scenarios and connections, for loopback or an admin token, never for a web page.
 
-A browser sends a page's requests from the user's own machine, so loopback alone proves nothing. Whoever has
-no admin token must therefore also name the server as itself in `Host` (a page that rebinds its own name
-cannot), come without a foreign `Origin`, without a proxy in between, and send JSON, which a page may not
-without a preflight that is never granted.
+What it takes must be JSON, which a page may not send without a preflight that is never granted.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -22,19 +17,10 @@ from starlette.routing import Route
 from ..engine import Engine
 from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
-from ..wire import MAX_MESSAGE, token_of
+from ..wire import MAX_MESSAGE
+from .guard import Denied, check_admin
 
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-"""Headers of a proxy: what comes through one is not from this machine."""
 Answer = Callable[[Request], Awaitable[Any]]
-
-
-class Denied(Exception):
-    """A request that is not answered: status and reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status = status
-        self.reason = reason
 
 
 class Admin:
@@ -67,19 +53,8 @@ class Admin:
 
     def _check(self, request: Request) -> None:
         """Raises Denied."""
-        headers = request.headers
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != headers.get("host"):
-            raise Denied(403, "A page of another origin may not use the admin API.")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Denied(403, "A page of another site may not use the admin API.")
-        token = token_of(None, headers.items(), strict=False)
-        if token is not None:
-            if not self._engine.admission.is_admin(token):
-                raise Denied(401, "That is no admin token. Create one: tickwire token create --admin.")
-        elif not _is_local(request):
-            raise Denied(403, "Use 127.0.0.1 on the server's own machine, or send an admin token as Bearer.")
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        check_admin(self._engine.admission, request)
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and content_type != "application/json":
             raise Denied(415, "Send application/json.")
 
@@ -135,29 +110,6 @@ class Admin:
                 for peer, caller in self._engine.callers.items()
             ]
         }
-
-
-def _is_local(request: Request) -> bool:
-    """Whether a request comes from this machine, straight, to a name of this machine."""
-    host = _host_of(request.headers.get("host", ""))
-    client = request.client.host if request.client else ""
-    proxied = any(name in request.headers for name in FORWARDED)
-    return not proxied and _is_loopback(client) and (host == "localhost" or _is_loopback(host))
-
-
-def _host_of(header: str) -> str:
-    """The name or address in a Host header, without port and brackets; empty if it is none."""
-    try:
-        return urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _shown(run: Run) -> dict[str, Any]:

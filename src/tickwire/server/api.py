@@ -15,7 +15,7 @@ from ..access import Verdict
 from ..admission import Caller
 from ..engine import Engine, Heard
 from ..errors import StoreError
-from ..model import Family, KlineType
+from ..model import Family, Kind, KlineType
 from ..wire import (
     BODY_TOO_LARGE,
     DATA_INVALID,
@@ -188,13 +188,13 @@ class Api:
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.begin(want.instrument for want in wants)
+        await self._engine.begin(Kind.TRADE, [want.instrument for want in wants])
         found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
         return TickList(trade_entries((want, *last) for want, last in found if last))
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.begin(want.instrument for want in wants)
+        await self._engine.begin(Kind.DEPTH, [want.instrument for want in wants])
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
@@ -204,19 +204,19 @@ class Api:
 
     async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> BatchKlineList:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
-        groups = []
-        for want in self._wants(caller, family, data.data_list, caller.plan.batch_groups):
-            bars = await self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS)
-            groups.append(KlineGroup(want.name, want.kline_type, bars))
-        return BatchKlineList(groups)
+        wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
+        found = await asyncio.gather(
+            *(self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
+        )
+        return BatchKlineList(
+            [KlineGroup(want.name, want.kline_type, bars) for want, bars in zip(wants, found, strict=True)]
+        )
 
     async def _bars(self, want: Want, query: KlineQuery, most: int) -> msgspec.Raw:
-        return await self._pages.answer(
-            want.instrument,
-            KlineType(query.kline_type),
-            count=min(query.query_kline_num, most),
-            end=end_seconds(query.kline_timestamp_end),
-        )
+        instrument, kline_type = want.instrument, KlineType(query.kline_type)
+        count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
+        await self._engine.prepare_bars(instrument, kline_type, count=count, end=end)
+        return self._pages.answer(instrument, kline_type, count=count, end=end)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)

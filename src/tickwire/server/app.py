@@ -1,6 +1,8 @@
-"""The HTTP application: the API, and the pages and probes that need no token."""
+"""The HTTP application: the API, the pages and probes that need no token, and the metrics."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,14 +11,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..engine import Engine
-from ..wire import base_of
+from ..wire import PUBLISH_PATH, base_of
 from .admin import Admin
 from .api import Api
+from .guard import Denied, check_admin
+from .metrics import Metrics
+from .publish import Publishing
 from .welcome import welcome
 
 
 def make_app(engine: Engine) -> ASGIApp:
     """The ASGI application of a server."""
+    figures = Metrics(engine)
 
     async def index(request: Request) -> Response:
         return PlainTextResponse(welcome(engine, str(request.base_url).rstrip("/")))
@@ -25,22 +31,61 @@ def make_app(engine: Engine) -> ASGIApp:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        """Ready means: the source runs, or waits for its first subscription."""
-        state = {
-            "ready": engine.running,
-            "source": engine.source.name,
-            "simulated": engine.source.simulated,
-            "events": engine.events,
-            "recording": None if engine.recorder is None else engine.recorder.status().recording,
-        }
-        return JSONResponse(state, 200 if engine.running else 503)
+        return JSONResponse(readiness(engine), 200 if engine.running else 503)
 
-    probes = [Route("/", index), Route("/healthz", healthz), Route("/readyz", readyz)]
+    async def metrics(request: Request) -> Response:
+        try:
+            check_admin(engine.admission, request)
+        except Denied as denied:
+            return JSONResponse({"error": denied.reason}, denied.status)
+        text, content_type = await figures.scrape(request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type})
+
+    probes = [
+        Route("/", index),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
     pages = Starlette(routes=[*probes, *Admin(engine).routes()])
     api = Api(engine)
+    publishing = Publishing(engine)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = pages if base_of(scope["path"]) is None else api
+        path: str = scope["path"]
+        chosen: ASGIApp = publishing if path == PUBLISH_PATH else pages if base_of(path) is None else api
         await chosen(scope, receive, send)
 
     return app
+
+
+def readiness(engine: Engine) -> dict[str, Any]:
+    """What /readyz says.
+
+    Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
+    """
+    sources = [
+        {
+            "name": feed.source.name,
+            "simulated": feed.source.simulated,
+            "status": feed.source.health.status,
+            "since": feed.source.health.since,
+            "reason": feed.source.health.reason,
+            "lag_ms": feed.source.health.lag,
+            "events": feed.events,
+            "bad": feed.source.health.bad,
+            "late": feed.bars.late,
+            "dropped": feed.source.health.dropped,
+            "recording": None if feed.recorder is None else feed.recorder.status().recording,
+        }
+        for feed in engine.feeds
+    ]
+    recordings = [one["recording"] for one in sources if one["recording"] is not None]
+    return {
+        "ready": engine.running,
+        "source": engine.feeds.name,
+        "simulated": engine.feeds.simulated,
+        "events": engine.events,
+        "recording": all(recordings) if recordings else None,
+        "sources": sources,
+    }

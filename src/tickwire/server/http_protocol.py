@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -51,6 +53,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head = 0
         super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        websockets: Any = self.ws_protocol_class
+        self.ws_protocol_class = partial(websockets, path=self.url.partition(b"?")[0].decode("latin-1"))  # type: ignore[assignment]
+        super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
         super().pause_writing()

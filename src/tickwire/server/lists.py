@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -13,11 +14,21 @@ from ..admission import Caller
 from ..engine import Engine
 from ..errors import StoreError
 from ..model import SuspensionList
-from ..wire import page_and_size, success, suspension_error, suspension_page
-from .overview import instrument_list, market_list
+from ..wire import (
+    DATA_INVALID,
+    Refused,
+    Ret,
+    page_and_size,
+    success,
+    suspension_error,
+    suspension_page,
+)
+from .overview import gap_list, instrument_list, market_list
 
 log = structlog.get_logger()
 NO_PARAMETERS: dict[str, str] = {}
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+"""Gaps of one answer."""
 
 
 class Listing(NamedTuple):
@@ -36,6 +47,7 @@ class Lists:
         self._by_path = {
             "/v1/markets": Listing("v1/markets", self._markets),
             "/v1/instruments": Listing("v1/instruments", self._instruments),
+            "/v1/gaps": Listing("v1/gaps", self._gaps),
         }
         for exchange in SuspensionList:
             self._by_path[f"/api/suspension/{exchange}"] = self._suspension_list(exchange)
@@ -73,6 +85,17 @@ class Lists:
     async def _instruments(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
         return 200, success(instrument_list(self._engine, caller, asked.get("search", "")), "")
 
+    async def _gaps(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
+        try:
+            begin, end = _moment("from", asked.get("from")), _moment("to", asked.get("to"))
+            if end is not None and end < (begin or 0):
+                raise ValueError("to lies before from.")
+            limit = _limit(asked.get("limit"))
+        except ValueError as error:
+            raise Refused(Ret(DATA_INVALID.code, str(error), DATA_INVALID.status)) from None
+        found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
+        return 200, success(found, "")
+
     def _today(self) -> date:
         return datetime.fromtimestamp(self._engine.source.market_time() / 1000, UTC).date()
 
@@ -87,3 +110,26 @@ def plain_parameters(query_string: bytes) -> dict[str, str]:
     except ValueError:  # more of them than anyone needs
         return NO_PARAMETERS
     return {name: values[0] for name, values in found.items()}
+
+
+def _moment(name: str, text: str | None) -> int | None:
+    """Milliseconds since the epoch of a time in milliseconds, or as a person writes it. Raises ValueError."""
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    try:
+        read = datetime.fromisoformat(text)
+        return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{name} is {text[:40]!r}, expected milliseconds or a time such as 2026-11-22T09:30Z."
+        ) from None
+
+
+def _limit(text: str | None) -> int:
+    """How many entries are asked for. Raises ValueError."""
+    number = DEFAULT_LIMIT if text is None else int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    if not 1 <= number <= MAX_LIMIT:
+        raise ValueError(f"limit is {(text or '')[:40]!r}, expected a whole number from 1 to {MAX_LIMIT}.")
+    return number

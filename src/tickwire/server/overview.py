@@ -1,8 +1,10 @@
-"""Markets and instruments as /v1 tells of them (an extension)."""
+"""Markets, instruments and gaps as /v1 tells of them (an extension)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import date
 
 import msgspec
@@ -11,6 +13,7 @@ from ..admission import Caller
 from ..calendars import KEYS, State, load
 from ..engine import Engine
 from ..model import ALIASES, Family, Instrument, Market
+from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused
 
 
 class MarketInfo(msgspec.Struct):
@@ -65,6 +68,28 @@ class InstrumentList(msgspec.Struct):
     """The data that /v1/instruments answers."""
 
     instrument_list: list[InstrumentInfo]
+
+
+class GapInfo(msgspec.Struct):
+    """A time in which a source was down, in milliseconds since the epoch.
+
+    `end` is null while it lasts, `filled` (when the bars were complete again) while they are not; `codes`
+    are those that went missing.
+    """
+
+    source: str
+    market: Market
+    codes: tuple[str, ...]
+    begin: int
+    end: int | None
+    reason: str
+    filled: int | None
+
+
+class GapList(msgspec.Struct):
+    """The data that /v1/gaps answers."""
+
+    gap_list: list[GapInfo]
 
 
 NAMES = {code: [name for name, of in ALIASES.items() if of == code] for code in ALIASES.values()}
@@ -127,3 +152,38 @@ def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentLi
                 )
             )
     return InstrumentList(found)
+
+
+async def gap_list(
+    engine: Engine, caller: Caller, code: str | None, begin: int, end: int | None, limit: int
+) -> GapList:
+    """The latest `limit` gaps of what the caller may read, or of one code, between two times.
+
+    Raises Refused if there is no such code (600) or the caller may not read it (604), and StoreError.
+    """
+    codes: Collection[str] | None
+    if code is not None:
+        codes = [_readable(engine, caller, code)]
+    else:
+        codes = [one.code for one in engine.catalogue if caller.reads(one)]
+        if len(codes) == len(engine.catalogue):
+            codes = None  # those too that the catalogue knows no more
+    found = await asyncio.to_thread(engine.gaps.page, codes, begin, end, limit)
+    return GapList(
+        [
+            GapInfo(one.source, one.market, one.codes, one.begin, one.end, one.reason, one.filled)
+            for one in found
+        ]
+    )
+
+
+def _readable(engine: Engine, caller: Caller, name: str) -> str:
+    """The code of that name. Raises Refused."""
+    aliases = not engine.dialect.strict_protocol
+    found = (engine.catalogue.find(family, name, aliases=aliases) for family in Family)
+    instrument = next((one for one in found if one is not None), None)
+    if instrument is None:
+        raise Refused(CODE_INVALID)
+    if not caller.reads(instrument):
+        raise Refused(CODE_UNAUTHORIZED)
+    return instrument.code

@@ -46,12 +46,11 @@ class Pages:
         self._pages: dict[Key, Page] = {}
         self._made = 0.0
 
-    async def answer(
+    def answer(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
     ) -> msgspec.Raw:
         """The latest `count` bars up to and including `end` (in seconds), ascending, as a JSON array."""
-        await self._engine.prepare_bars(instrument)
-        bars = self._engine.bars
+        bars = self._engine.feeds.of(instrument).bars
         forming = bars.forming(instrument, kline_type)
         if forming is not None and end is not None and forming.time > end:
             forming = None

@@ -16,7 +16,9 @@ import structlog
 from uvicorn.server import ServerState
 
 from ..engine import Engine, Heard
-from ..wire import POLICY_VIOLATION, Close, Connection, Decision
+from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Connection, Decision
+from .publish import Publishing
+from .publish_socket import PublishSocket
 
 LINGER = 2.0
 """Seconds that a client has to close its side after we began to close ours."""
@@ -37,18 +39,24 @@ class WebSockets:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.alive: set[WebSocket] = set()
+        self._publishing = Publishing(engine)
+        self._publishers: set[PublishSocket] = set()
 
-    def protocol(self, *, server_state: ServerState, **_: Any) -> WebSocket:
-        """Makes the protocol of an upgraded connection; called by uvicorn."""
+    def protocol(self, *, server_state: ServerState, path: str, **_: Any) -> WebSocket | PublishSocket:
+        """Makes the protocol of a connection that is upgraded on that path; called by uvicorn."""
+        if path == PUBLISH_PATH:
+            return PublishSocket(self._publishing, self._publishers, server_state)
         return WebSocket(self, server_state)
 
     async def sweep(self) -> None:
-        """Closes those from which nothing came for too long. Never ends."""
+        """Closes those from which nothing came for too long, and publishers that must end."""
         while True:
             await asyncio.sleep(SWEEP)
             now = self.engine.clock()
             for websocket in tuple(self.alive):
                 websocket.check_heartbeat(now)
+            for publisher in tuple(self._publishers):
+                publisher.check(now)
 
 
 class WebSocket(asyncio.Protocol):

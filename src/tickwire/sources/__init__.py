@@ -1,20 +1,31 @@
 """Data in: the contract of a source, and the sources."""
 
+from .health import Health, Status
+from .published import Published, Publisher
 from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
-from .source import Source
+from .source import Began, Broke, History, Snapshot, Source, Yielded
 
 __all__ = [
     "DEFAULT_CODES",
+    "Began",
+    "Broke",
     "Csv",
+    "Health",
+    "History",
     "Mapper",
+    "Published",
+    "Publisher",
     "QuoteTrades",
     "Recording",
     "Reel",
     "Replay",
     "Scan",
     "Simulator",
+    "Snapshot",
     "Source",
+    "Status",
+    "Yielded",
     "widened",
 ]

@@ -13,7 +13,8 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from ..model import EXACT, Book, Catalogue, Event, Instrument, Kline, KlineType, Level, Trade
+from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Level, Trade
+from .health import Health, Status
 from .recording import Line, QuoteLine, Recording, Scan, TradeLine
 
 HOLD_GRACE = 0.5
@@ -127,6 +128,7 @@ class Replay:
     """
 
     round_the_clock = False
+    history = None
 
     def __init__(
         self,
@@ -144,6 +146,7 @@ class Replay:
         self.simulated = simulated
         self.name = f"replay:{name}"
         self.codes = codes
+        self.health = Health(Status.UP)
         self.patient = speed == 0
         self._reel = reel
         self._first_time = first_time
@@ -162,11 +165,19 @@ class Replay:
         """None: a recording begins where it begins."""
         return {}
 
-    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+    def serves(self, instrument: Instrument) -> bool:
+        """What was recorded."""
+        return instrument.code in self.codes
+
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        """All."""
+        return codes
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Lets go of a held replay; nothing that is asked for comes earlier than recorded."""
         if subscribed:
             self._subscribed.set()
-        return False
+        return ()
 
     async def events(self) -> AsyncIterator[Event]:
         """The stream; it ends with the recording unless it is looped."""

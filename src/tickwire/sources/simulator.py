@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from random import Random
 
 from ..calendars import KEYS, Calendar, load
-from ..model import Catalogue, Event, Instrument, Kline, KlineType
+from ..model import Catalogue, Event, Instrument, Kind, Kline, KlineType
 from .clock import MarketClock, wall_clock
+from .health import Health, Status
 from .simulated_market import SimulatedMarket
 from .simulated_past import simulated_past
 
@@ -74,17 +75,21 @@ class SimulatedMarkets:
         for code in sorted(self._codes):
             self._start(code, now)
 
-    def want(self, codes: Iterable[str], now: int) -> bool:
-        """Starts those that do not run, and keeps them running. Returns whether there is any such."""
-        fresh = False
+    def want(self, codes: Iterable[str], now: int) -> list[str]:
+        """Starts those that do not run, and keeps them running. Returns those that it started."""
+        fresh = []
         for code in codes:
             if code in self._codes:
                 continue
             if code not in self._last_wanted:
                 self._start(code, now)
-                fresh = True
+                fresh.append(code)
             self._last_wanted[code] = now
         return fresh
+
+    def knows(self, code: str) -> bool:
+        """Whether a code has run."""
+        return code in self._markets
 
     def begin_anew(self, now: int, *, stands: bool) -> None:
         """The clock or the hours have changed: what runs is looked at again, and counts as just wanted.
@@ -152,6 +157,7 @@ class Simulator:
     name = "simulator"
     simulated = True
     patient = False
+    history = None
 
     def __init__(
         self,
@@ -164,6 +170,8 @@ class Simulator:
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
+        self.health = Health(Status.UP)
+        self._catalogue = catalogue
         self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
         self._seed = seed
         self._rate = rate
@@ -212,9 +220,17 @@ class Simulator:
         calendar = load(instrument.calendar) if self._markets.hours and instrument.calendar in KEYS else None
         return simulated_past(instrument, first, calendar, seed=self._seed, rate=self._rate)
 
-    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
+    def serves(self, instrument: Instrument) -> bool:
+        """All of the catalogue."""
+        return instrument.code in self._catalogue
+
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        """All."""
+        return codes
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Starts those that do not run yet."""
-        fresh = self._markets.want(codes, self._clock())
-        if fresh:
+        fresh = [code for code in codes if not self._markets.knows(code)]
+        if self._markets.want(codes, self._clock()):
             self._wake.set()
         return fresh

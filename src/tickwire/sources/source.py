@@ -3,9 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-from ..model import Event, Instrument, Kline, KlineType
+from ..model import Event, Instrument, Kind, Kline, KlineType
+from .health import Health
+
+
+class Snapshot(NamedTuple):
+    """How a code stands, as the source told it when asked: nothing new happened, so bars do not count it.
+
+    `event` is None if there is nothing to tell.
+    """
+
+    kind: Kind
+    code: str
+    event: Event | None
+
+
+class Began(NamedTuple):
+    """From that moment on, in milliseconds of the market's clock, all trades of these codes are yielded."""
+
+    codes: tuple[str, ...]
+    at: int
+
+
+class Broke(NamedTuple):
+    """From that moment on, in milliseconds of the market's clock, trades of these codes may be missing.
+
+    `reason` says what failed; it is empty where nothing did and nobody wants them any more.
+    """
+
+    codes: tuple[str, ...]
+    at: int
+    reason: str
+
+
+Yielded: TypeAlias = Event | Snapshot | Began | Broke
+
+
+class History(Protocol):
+    """The bars that a source can be asked for."""
+
+    most: int
+    """Bars that one request gives at most."""
+
+    async def klines(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> list[Kline]:
+        """The latest `count` bars that open up to `end` (in seconds; None: now), ascending.
+
+        The last may still be forming; fewer than `count` say that there are none before. Waits for its turn
+        where the source limits requests. Raises SourceError.
+        """
+        ...
 
 
 class Source(Protocol):
@@ -20,16 +70,24 @@ class Source(Protocol):
     simulated: bool
     """Whether the data is made up."""
     codes: Collection[str]
-    """What it yields without being asked; never empty."""
+    """What it yields without being asked."""
     patient: bool
     """Whether it may be made to wait for slow clients; live data never is."""
+    health: Health
+    """How it is."""
+
+    @property
+    def history(self) -> History | None:
+        """The bars that it can be asked for, if it can: such a source says what is complete by Began and
+        Broke, another one's trades are complete from the first on."""
+        ...
 
     @property
     def round_the_clock(self) -> bool:
         """Whether its markets are always open, whatever their calendars say."""
         ...
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[Yielded]:
         """The stream, once. Gives way to the event loop at least every few hundred events.
 
         Raises InputError if the data turns out to be unusable.
@@ -46,15 +104,27 @@ class Source(Protocol):
     def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
         """Bars before the first minute bar that there is of an instrument, by type and ascending.
 
-        Empty if the source has no past. The last bar of a type may end in the middle: then it is the part
-        before `first` of a bar that goes on. May take a tenth of a second; safe to call in a thread.
+        Empty if the source makes up no past. The last bar of a type may end in the middle: then it is the
+        part before `first` of a bar that goes on. May take a tenth of a second; safe to call in a thread.
         """
         ...
 
-    def want(self, codes: Collection[str], *, subscribed: bool) -> bool:
-        """These codes of the catalogue are asked for, by a subscription or by an HTTP request.
+    def serves(self, instrument: Instrument) -> bool:
+        """Whether it can yield that instrument at all."""
+        ...
 
-        Called again every minute while a subscription lasts. Returns whether the source will yield an
-        event of each soon that it has not yielded before, so that it is worth waiting for.
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        """Those of these codes that it can subscribe to now, by what its own plan allows.
+
+        Right before, `want` was called for all that is subscribed to: what was not named there is given up
+        for these if need be.
+        """
+        ...
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        """These codes are asked for, by a subscription or by an HTTP request; bars need trades.
+
+        Called again every half minute while a subscription lasts. Returns those of which it yields a first
+        event or a Snapshot of that kind soon, so that it is worth waiting for.
         """
         ...

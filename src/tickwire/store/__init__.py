@@ -2,6 +2,8 @@
 
 from .catalogue import load_catalogue
 from .epoch import EpochFile
+from .gaps import GapStore
+from .instruments import InstrumentStore
 from .kline_store import KlineStore, past_note
 from .sqlite_klines import SqliteKlineStore
 from .suspension_file import read_suspensions, suspension_of
@@ -10,6 +12,8 @@ from .tokens import TokenStore
 
 __all__ = [
     "EpochFile",
+    "GapStore",
+    "InstrumentStore",
     "KlineStore",
     "SqliteKlineStore",
     "SuspensionStore",

@@ -86,6 +86,28 @@ MIGRATIONS: Migrations = (
         """,
         "CREATE INDEX suspension_by_time ON suspension (exchange, publish_date DESC, id DESC)",
     ),
+    (
+        "ALTER TABLE token ADD COLUMN publish INTEGER NOT NULL DEFAULT 0",
+        """
+        CREATE TABLE gap (
+            id INTEGER PRIMARY KEY,
+            source TEXT NOT NULL,
+            market TEXT NOT NULL,
+            codes TEXT NOT NULL,
+            begin INTEGER NOT NULL,
+            end INTEGER,
+            reason TEXT NOT NULL,
+            filled INTEGER
+        ) STRICT
+        """,
+        "CREATE INDEX gap_by_time ON gap (begin)",
+        """
+        CREATE TABLE instrument (
+            code TEXT PRIMARY KEY,
+            definition TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 """The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts."""
 

@@ -16,7 +16,7 @@ from ..model import Market
 from .sqlite import open_database, told, transaction
 
 KEY_FILE = "token.key"
-COLUMNS = "id, digest, name, plan, markets, codes, admin, created, expires, revoked"
+COLUMNS = "id, digest, name, plan, markets, codes, admin, publish, created, expires, revoked"
 CHANGES = "tokens"
 """The note that counts the changes, of no source."""
 COUNT = f"""
@@ -103,13 +103,14 @@ class TokenStore:
             _text(token.markets),
             _text(token.codes),
             token.admin,
+            token.publish,
             token.created,
             token.expires,
             token.revoked,
         )
         with self._lock, told(self._name), transaction(self._connection):
             try:
-                self._connection.execute(f"INSERT INTO token ({COLUMNS}) VALUES (?{', ?' * 9})", row)  # noqa: S608
+                self._connection.execute(f"INSERT INTO token ({COLUMNS}) VALUES (?{', ?' * 10})", row)  # noqa: S608
             except sqlite3.IntegrityError:
                 raise InputError(
                     f"There is a token {token.name!r} already. Choose another --name, or rotate that one."
@@ -143,5 +144,5 @@ def _token(row: tuple[object, ...]) -> Token:
     fields = dict(zip(COLUMNS.split(", "), row, strict=True))
     fields["markets"] = frozenset(Market(name) for name in msgspec.json.decode(str(fields["markets"])))
     fields["codes"] = frozenset(msgspec.json.decode(str(fields["codes"])))
-    fields["admin"] = bool(fields["admin"])
+    fields |= {name: bool(fields[name]) for name in ("admin", "publish")}
     return Token(**fields)  # type: ignore[arg-type]

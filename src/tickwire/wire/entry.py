@@ -15,6 +15,8 @@ ROOT_API = "/api"
 """The base of what belongs to no family: suspensions."""
 EXTENSIONS = "/v1"
 """The base of what the vendor does not have."""
+PUBLISH_PATH = f"{EXTENSIONS}/publish"
+"""Where prices are sent to: outside CORS, other than all that is below the bases."""
 BASES = {*HTTP_BASES, *WS_PATHS, ROOT_API, EXTENSIONS}
 
 
@@ -58,7 +60,7 @@ def request_token(data: bytes) -> str | None:
         return None
     target = data[: data.find(b"\r\n")].split(b" ")[1:2]
     path, _, query = target[0].partition(b"?") if target else (b"", b"", b"")
-    if base_of(path.decode("latin-1")) is None:
+    if path == PUBLISH_PATH.encode() or base_of(path.decode("latin-1")) is None:
         return None
     return _parameters(query).token
 

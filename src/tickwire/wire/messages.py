@@ -29,10 +29,14 @@ class Command(IntEnum):
     CANCEL = 22006
     KLINE = 28004  # an extension, like all from 28000 on (section 6)
     KLINE_CANCEL = 28006
+    STATUS = 28008
+    STATUS_CANCEL = 28010
 
 
 PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998, Kind.KLINE: 28998}
-"""`cmd_id` of the pushes."""
+"""`cmd_id` of the pushes of events."""
+STATUS_PUSH = 28997
+"""`cmd_id` of the push that says how a source is."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
 """What each `cancel_type` ends; 3 is for exchange rates, which nobody can subscribe to."""
@@ -40,7 +44,7 @@ CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE
 
 # Requests: the `data` of each, as documented.
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """The data of a heartbeat."""
+    """The data of a heartbeat, of 28006, 28008 and 28010."""
 
 
 class Symbol(msgspec.Struct, forbid_unknown_fields=True):

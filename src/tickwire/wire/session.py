@@ -70,6 +70,14 @@ class Cancel(NamedTuple):
     kinds: tuple[Kind, ...]
 
 
+class WatchStatus(msgspec.Struct, frozen=True):
+    """The client is told how the sources are: all of them now, and each that changes."""
+
+
+class ForgetStatus(msgspec.Struct, frozen=True):
+    """The client is told so no more."""
+
+
 class Close(NamedTuple):
     """The connection is closed."""
 
@@ -77,7 +85,7 @@ class Close(NamedTuple):
     reason: str
 
 
-Decision: TypeAlias = Subscribe | Cancel | Close
+Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Close
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
@@ -107,8 +115,8 @@ class Permit(Protocol):
         """Whether a subscription may pass; False if the one before was too short ago."""
         ...
 
-    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
-        """Those of a subscription that the client gets. Raises Refused if that is none (603, 604)."""
+    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+        """Those of a subscription that the client gets. Raises Refused if that is none (600, 603, 604)."""
         ...
 
 
@@ -123,7 +131,7 @@ class Everything:
         """Always."""
         return True
 
-    def select(self, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
         """All."""
         return wants
 
@@ -224,6 +232,12 @@ class Session:
             case Command.KLINE_CANCEL:
                 self._reader.data(data, Nothing)
                 return Cancel((Kind.KLINE,))
+            case Command.STATUS:
+                self._reader.data(data, Nothing)
+                return WatchStatus()
+            case Command.STATUS_CANCEL:
+                self._reader.data(data, Nothing)
+                return ForgetStatus()
             case Command.CANCEL:
                 return Cancel(CANCELS[self._reader.data(data, CancelData).cancel_type])
             case _:
@@ -235,4 +249,4 @@ class Session:
             again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
             raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
         wants = known(self.catalogue, self.family, symbols, strict=self.dialect.strict_protocol)
-        return Subscribe(kind, self._permit.select(wants))
+        return Subscribe(kind, self._permit.select(kind, wants))

@@ -1,0 +1,256 @@
+"""Sends events once around: published, recorded, replayed, and published again.
+
+    python benchmarks/roundtrip.py [--events 1000000]
+
+A first server is published to and records; a second replays that recording flat out; a client of it publishes
+what it is sent to a third, which records again. Both recordings must hold the same events, in the same order
+per code and kind.
+Prints the rate of each step, beside a client that only reads the file, and the most memory of each server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+from bench import machine, spaced
+from websockets.asyncio.client import ClientConnection, connect
+
+from tickwire.model import Trade
+from tickwire.store.recordings import Recordings
+
+CODES = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "GOLD", "EURUSD"]
+LEVELS = {"BTCUSDT": 5, "ETHUSDT": 5, "SOLUSDT": 5, "GOLD": 1, "EURUSD": 1}
+BATCH = 500
+"""Lines of a message."""
+AHEAD = 8
+"""Messages under way without an answer."""
+TRADE, DEPTH = 22004, 22002
+
+
+def lines(count: int) -> Iterator[bytes]:
+    """Trades, and a book after every second one."""
+    dice, at = Random(1), int(time.time() * 1000) - 3_600_000
+    for number in range(1, count + 1):
+        at += dice.random() < 0.5
+        code = dice.choice(CODES)
+        price = Decimal(dice.randint(100_000, 200_000)).scaleb(-2)
+        line: dict[str, object] = {"code": code, "time": at, "seq": number}
+        if number % 3:
+            line |= {
+                "type": "trade",
+                "price": str(price),
+                "volume": str(dice.randint(1, 99)),
+                "direction": number % 3,
+            }
+        else:
+            steps = [Decimal(n + 1).scaleb(-2) for n in range(LEVELS[code])]
+            line |= {
+                "type": "book",
+                "bids": [[str(price - step), "3"] for step in steps],
+                "asks": [[str(price + step), "4"] for step in steps],
+            }
+        yield json.dumps(line, separators=(",", ":")).encode()
+
+
+class Server:
+    """A server of its own, and the most memory that it had."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--log-level", "warning"]
+        self.process = subprocess.Popen(
+            [*command, "--data-dir", str(folder), *arguments], stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        self.peak = 0
+
+    def end(self) -> None:
+        """Ends it, and so seals its recording."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        self.peak = next(int(one.split()[1]) for one in status if one.startswith("VmHWM:")) // 1024
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(120)
+
+
+@contextmanager
+def server(folder: Path, *arguments: str) -> Iterator[Server]:
+    made = Server(folder, *arguments)
+    try:
+        yield made
+    finally:
+        if made.process.poll() is None:
+            made.process.kill()
+            made.process.wait()
+
+
+class Publisher:
+    """A publisher that has a few messages under way, as the answers allow."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._under_way = 0
+        self.accepted = 0
+
+    async def send(self, batch: list[bytes]) -> None:
+        while self._under_way >= AHEAD:
+            await self._answer()
+        await self._socket.send(b"\n".join(batch))
+        self._under_way += 1
+
+    async def finish(self) -> int:
+        while self._under_way:
+            await self._answer()
+        return self.accepted
+
+    async def _answer(self) -> None:
+        data = json.loads(await self._socket.recv())["data"]
+        if data["bad_lines"]:
+            sys.exit(f"roundtrip: refused: {data['bad'][0]}")
+        self.accepted += data["accepted"]
+        self._under_way -= 1
+
+
+def feed(url: str) -> connect:
+    """A WebSocket to publish to."""
+    return connect(url.replace("http", "ws", 1) + "/v1/publish", compression=None, max_size=None)
+
+
+async def publish(url: str, made: list[bytes]) -> float:
+    """Publishes these; returns lines per second."""
+    async with feed(url) as socket:
+        publisher, began = Publisher(socket), time.perf_counter()
+        for place in range(0, len(made), BATCH):
+            await publisher.send(made[place : place + BATCH])
+        assert await publisher.finish() == len(made)
+        return len(made) / (time.perf_counter() - began)
+
+
+async def carry(source: str, target: str, count: int) -> float:
+    """A client of one server that publishes what it is sent to another; returns events per second."""
+    base = source.replace("http", "ws", 1) + "/quote-b-ws-api?token=bench"
+    async with (
+        connect(base, compression=None, max_size=None, max_queue=None) as reader,
+        feed(target) as writer,
+    ):
+        for cmd_id in (TRADE, DEPTH):
+            symbols = [{"code": code} for code in CODES]
+            await reader.send(json.dumps({"cmd_id": cmd_id, "data": {"symbol_list": symbols}}))
+        publisher, batch, began, seen = Publisher(writer), [], 0.0, 0
+        while seen < count:
+            message = json.loads(await reader.recv())
+            if "ret" in message:
+                continue
+            began = began or time.perf_counter()
+            seen += 1
+            batch.append(again(message["data"], seen))
+            if len(batch) == BATCH:
+                await publisher.send(batch)
+                batch = []
+        await publisher.send(batch) if batch else None
+        assert await publisher.finish() == count
+        return count / (time.perf_counter() - began)
+
+
+def again(data: dict[str, object], number: int) -> bytes:
+    """What was pushed as a line to publish."""
+    line = {"code": data["code"], "time": data["tick_time"], "seq": number}
+    if "price" in data:
+        line |= {name: data[name] for name in ("price", "volume", "turnover")}
+        line |= {"type": "trade", "direction": data["trade_direction"]}
+    else:
+        sides: dict[str, list[dict[str, str]]] = {side: data[side] for side in ("bids", "asks")}  # type: ignore[misc]
+        line |= {
+            "type": "book",
+            **{side: [[one["price"], one["volume"]] for one in levels] for side, levels in sides.items()},
+        }
+    return json.dumps(line, separators=(",", ":")).encode()
+
+
+def content(folder: Path) -> tuple[int, dict[tuple[str, str], str]]:
+    """How many events a recording holds, and what they come to per code and kind: numbers by their value."""
+    found: dict[tuple[str, str], hashlib._Hash] = {}
+    count = 0
+    for recorded in Recordings(folder).read(None, None, None):
+        event = recorded.event
+        count += 1
+        if isinstance(event, Trade):
+            numbers = [event.price, event.volume, event.turnover or Decimal(0), Decimal(event.direction)]
+        else:
+            numbers = [
+                Decimal(len(event.bids)),
+                *(one for level in (*event.bids, *event.asks) for one in level),
+            ]
+        digest = found.setdefault((event.code, type(event).__name__), hashlib.sha256())
+        digest.update(f"{event.time} {' '.join(format(one.normalize(), 'f') for one in numbers)}\n".encode())
+    return count, {key: digest.hexdigest() for key, digest in found.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=1_000_000)
+    count = parser.parse_args().events
+    made = [*lines(count)]
+    size = sum(map(len, made))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        first, second = folder / "first", folder / "second"
+        source = ["--source", "publish", "--record"]
+        with server(folder / "a", *source, str(first)) as a:
+            published = asyncio.run(publish(a.url, made))
+            a.end()
+        replay = [
+            "--source",
+            "replay",
+            "--file",
+            str(first),
+            "--speed",
+            "0",
+            "--hold",
+            "--client-buffer",
+            "67108864",
+        ]
+        with server(folder / "b", *replay) as b, server(folder / "c", *source, str(second)) as c:
+            carried = asyncio.run(carry(b.url, c.url, count))
+            b.end()
+            c.end()
+        began = time.perf_counter()
+        ours, theirs = content(first), content(second)
+        compared = 2 * count / (time.perf_counter() - began)
+        if ours[0] != count or ours != theirs:
+            odd = [key for key in ours[1] if ours[1][key] != theirs[1].get(key)]
+            sys.exit(f"roundtrip: {ours[0]} and {theirs[0]} of {count} events, not equal: {odd}")
+        stored = sum(path.stat().st_size for path in first.rglob("*.parquet"))
+    began = time.perf_counter()
+    for line in made:
+        json.loads(line)
+    bare = count / (time.perf_counter() - began)
+    print(f"\n## Once around: {spaced(count)} events of {len(CODES)} codes, two thirds of them trades\n")
+    print(f"{machine()}, {os.cpu_count()} cores for all of it\n")
+    print("| step | events/s | most memory of the server |\n|---|---|---|")
+    print(f"| published over one WebSocket, and recorded | {spaced(published)} | {a.peak} MiB |")
+    print(f"| replayed to a client that publishes and so records it again | {spaced(carried)} | ", end="")
+    print(f"{b.peak} and {c.peak} MiB |")
+    print(f"| read from a recording and compared | {spaced(compared)} | |")
+    print(f"| `json.loads` of the same lines, nothing else | {spaced(bare)} | |")
+    print(f"\nAll {spaced(count)} events of both recordings are equal, in order per code and kind. ", end="")
+    print(f"A line has {size / count:.0f} bytes, an event at rest {stored / count:.1f}.")
+
+
+if __name__ == "__main__":
+    main()

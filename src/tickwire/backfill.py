@@ -1,0 +1,286 @@
+"""Fills the bars of a source from its own history: what was before, and the holes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from .bars import Bars
+from .errors import SourceError, StoreError
+from .klines import SECONDS, Closed, Grid, roll_up, smaller
+from .model import Instrument, Kline, KlineType
+from .sources import History, Source
+
+ASKED = (KlineType.MINUTE, KlineType.HOUR, KlineType.DAY)
+"""The types that a source is asked for; the others are made of them."""
+SETTLED = 3
+"""Seconds after the end of a minute in which a source has its bar ready."""
+PATIENCE = 5.0
+"""Seconds that a request waits for history; what comes later is there for the next one."""
+RETRY = 15.0
+"""Seconds before a code is tried again that failed."""
+MOST_PAGES = 4
+"""Requests that go further back because of one question."""
+PARTS = 40
+"""Bars that make up a larger one, at most: the days of a month."""
+BEAT = 1.0
+"""Seconds between looks at what is due."""
+
+log = structlog.get_logger()
+
+
+class Hole(NamedTuple):
+    """Where trades of an instrument are missing, in seconds; `begin` is None if nothing is known before."""
+
+    instrument: Instrument
+    begin: int | None
+    end: int
+
+
+class Backfill:
+    """Completes the bars of one source. What was fetched is kept, so that nothing is asked for twice.
+
+    The depth of a type is the open time from which on all of its bars are there; 0 says that the source has
+    none before.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        history: History,
+        bars: Bars,
+        *,
+        revised: Callable[[Iterable[Closed]], None],
+        filled: Callable[[str], None],
+    ) -> None:
+        """`revised` is called with closed bars that are others now, `filled` with a code without holes."""
+        self._source = source
+        self._history = history
+        self._bars = bars
+        self._revised = revised
+        self._filled = filled
+        self._holes: dict[str, Hole] = {}
+        self._depths: dict[str, dict[KlineType, int]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._failed: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def hole(self, instrument: Instrument, begin: int | None, end: int) -> None:
+        """Trades are missing from `begin` (None: from ever on) up to `end`, in milliseconds."""
+        before = self._holes.get(instrument.code)
+        since = None if begin is None else begin // 1000
+        if before is not None and before.begin is not None:
+            since = before.begin
+        elif since is None:
+            last = self._bars.read(instrument, KlineType.MINUTE, count=1)
+            since = last[0].time if last and self._depth(instrument) else None
+        self._holes[instrument.code] = Hole(instrument, since, end // 1000)
+
+    async def run(self) -> None:
+        """Fills holes behind what was known, when the source can know them. Never ends."""
+        while True:
+            await asyncio.sleep(BEAT)
+            due = [hole for hole in self._holes.values() if hole.begin is not None and self._settled(hole)]
+            for hole in due:
+                await self._complete(hole.instrument)
+
+    async def reach(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> None:
+        """Fetches what is missing of the latest `count` bars up to `end`, in seconds, or waits no longer."""
+        if kline_type not in Grid(instrument).types or self._has(instrument, kline_type, count, end):
+            return
+        task = asyncio.create_task(self._reach(instrument, kline_type, count, end))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.wait([task], timeout=PATIENCE)
+
+    async def _reach(
+        self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
+    ) -> None:
+        await self._complete(instrument, kline_type)
+        async with self._lock(instrument):
+            for _ in range(MOST_PAGES):
+                if self._has(instrument, kline_type, count, end) or self._waits(instrument):
+                    return
+                depth = self._depth(instrument).get(kline_type)
+                with self._failing(instrument):
+                    await self._page(instrument, kline_type, self._now() if depth is None else depth - 1)
+
+    def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
+        """Whether nothing is missing of these bars, as far as can be known now."""
+        hole = self._holes.get(instrument.code)
+        if hole is not None and (hole.begin is None or self._settled(hole)):
+            return False
+        depth = self._depth(instrument).get(kline_type)
+        if depth is None:
+            return False
+        found = self._bars.read(instrument, kline_type, count=count, end=end)
+        return depth == 0 or (len(found) >= count and found[0].time >= depth)
+
+    async def _complete(self, instrument: Instrument, first: KlineType = KlineType.MINUTE) -> None:
+        """Closes the hole of an instrument; with one that nothing is known before, makes its past."""
+        async with self._lock(instrument):
+            hole = self._holes.get(instrument.code)
+            fresh = not self._depth(instrument)
+            if (hole is None and not fresh) or self._waits(instrument):
+                return
+            with self._failing(instrument):
+                await self._fill(instrument, hole, first)
+                if hole is not None and self._settled(hole) and self._holes.get(instrument.code) == hole:
+                    del self._holes[instrument.code]
+                    self._filled(instrument.code)
+
+    async def _fill(self, instrument: Instrument, hole: Hole | None, first: KlineType) -> None:
+        begin = hole.begin if hole is not None else None
+        grid, given = Grid(instrument), {}
+        now = self._now()
+        missing = self._history.most if begin is None or now < begin else (now - begin) // 60 + 2
+        if hole is not None and begin is not None and missing < self._history.most:
+            found, _ = await self._fetch(instrument, KlineType.MINUTE, missing, None)
+            since, until = (grid.open_time(KlineType.MINUTE, at) for at in (begin, hole.end))
+            given[KlineType.MINUTE] = [bar for bar in found if since <= bar.time <= until]
+        else:
+            base = max(one for one in ASKED if one <= first)
+            for kline_type in sorted(ASKED, key=lambda one: one is not base):
+                given[kline_type] = await self._page(instrument, kline_type, None, begin)
+        changed = self._take(instrument, given)
+        self._bars.reopen(instrument)
+        if begin is not None:
+            self._revised(changed)
+        if hole is not None and not self._settled(hole):  # its last minute has not closed yet
+            opened = grid.open_time(KlineType.MINUTE, hole.end)
+            self._bars.hole(instrument, opened * 1000, hole.end * 1000)
+            self._holes[instrument.code] = hole._replace(begin=opened)
+
+    async def _page(
+        self, instrument: Instrument, kline_type: KlineType, end: int | None, begin: int | None = None
+    ) -> list[Kline]:
+        """Fetches a page of bars up to `end`, and keeps how deep it reaches; `begin` is where a hole begins
+        before which all is known."""
+        found, is_all = await self._fetch(instrument, kline_type, self._history.most, end)
+        depth = self._depth(instrument)
+        if is_all or not found:
+            depth[kline_type] = 0
+        elif kline_type not in depth or end is not None or begin is None or found[0].time > begin:
+            depth[kline_type] = found[0].time
+        if end is not None:
+            self._bars.put(found)
+            self._note(instrument)
+        return found
+
+    async def _fetch(
+        self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
+    ) -> tuple[list[Kline], bool]:
+        """Bars of the source that have closed, and whether there are none before them."""
+        bars = await self._history.klines(instrument, kline_type, count=count, end=end)
+        grid, now = Grid(instrument), self._now()
+        found = []
+        for bar in bars:
+            if (over := grid.end(kline_type, bar.time)) <= now:
+                first = grid.begin(kline_type, bar.time) * 1000
+                found.append(msgspec.structs.replace(bar, first=first, last=over * 1000 - 1))
+        return found, len(bars) < count
+
+    def _take(self, instrument: Instrument, given: Mapping[KlineType, Sequence[Kline]]) -> list[Closed]:
+        """Puts these bars in place of what there was, and makes the larger ones around them anew; returns
+        those that differ from what there was."""
+        types, depth = Grid(instrument).types, self._depth(instrument)
+        taken: dict[KlineType, Sequence[Kline]] = {}
+        changed: list[Closed] = []
+        for kline_type in types:
+            bars = given.get(kline_type)
+            if bars is None:
+                bars = self._rebuilt(instrument, kline_type, taken[smaller(kline_type, types)])
+                base = depth.get(smaller(kline_type, types))
+                if kline_type not in depth and base is not None:
+                    depth[kline_type] = base and _next_open(Grid(instrument), kline_type, base)
+            taken[kline_type] = bars
+            if bars:
+                before = self._bars.joined(instrument, kline_type, count=len(bars) + PARTS, end=bars[-1].time)
+                known = {bar.time: _shown(bar) for bar in before}
+                changed += [Closed(bar, revised=True) for bar in bars if known.get(bar.time) != _shown(bar)]
+                self._bars.put(bars)
+        self._note(instrument)
+        return changed
+
+    def _rebuilt(self, instrument: Instrument, kline_type: KlineType, parts: Sequence[Kline]) -> list[Kline]:
+        """The closed bars of a type around some of the smaller type, where all of their parts are there."""
+        if not parts:
+            return []
+        grid, part = Grid(instrument), parts[0].kline_type
+        opened = {grid.open_time(kline_type, bar.time) for bar in parts}
+        first, last = min(opened), max(opened)
+        end, depth = grid.end(kline_type, last), self._depth(instrument).get(part)
+        count = max(PARTS, (end - first) // SECONDS.get(part, 86_400) + 2)
+        around = self._bars.joined(instrument, part, count=count, end=end - 1)
+        found = roll_up(
+            instrument, kline_type, (one for one in around if grid.open_time(kline_type, one.time) in opened)
+        )
+        known = {bar.time: bar for bar in self._bars.joined(instrument, kline_type, count=count, end=last)}
+        return [
+            bar
+            for bar in found
+            if grid.end(kline_type, bar.time) <= self._now()
+            and (depth == 0 or (depth is not None and grid.begin(kline_type, bar.time) >= depth))
+            # What is known is a part at least: a bar with less in it lacks something.
+            and (bar.time not in known or known[bar.time].volume <= bar.volume)
+        ]
+
+    def _settled(self, hole: Hole) -> bool:
+        """Whether the source has all bars that a hole touches."""
+        grid = Grid(hole.instrument)
+        minute = grid.open_time(KlineType.MINUTE, hole.end)
+        return self._now() >= grid.end(KlineType.MINUTE, minute) + SETTLED
+
+    def _now(self) -> int:
+        return self._source.market_time() // 1000
+
+    def _lock(self, instrument: Instrument) -> asyncio.Lock:
+        return self._locks.setdefault(instrument.code, asyncio.Lock())
+
+    def _waits(self, instrument: Instrument) -> bool:
+        """Whether the last try failed a moment ago."""
+        return time.monotonic() - self._failed.get(instrument.code, -RETRY) < RETRY
+
+    @contextmanager
+    def _failing(self, instrument: Instrument) -> Iterator[None]:
+        """What goes wrong is said, and tried again later."""
+        try:
+            yield
+        except (SourceError, StoreError) as error:
+            self._failed[instrument.code] = time.monotonic()
+            log.warning(
+                "bars cannot be fetched", source=self._source.name, code=instrument.code, reason=str(error)
+            )
+
+    def _depth(self, instrument: Instrument) -> dict[KlineType, int]:
+        """How deep the bars of each type reach."""
+        found = self._depths.get(instrument.code)
+        if found is None:
+            noted = self._bars.noted(f"depth:{instrument.code}") or ""
+            pairs = (pair.split(":") for pair in noted.split())
+            found = self._depths[instrument.code] = {KlineType(int(one)): int(at) for one, at in pairs}
+        return found
+
+    def _note(self, instrument: Instrument) -> None:
+        depth = self._depth(instrument)
+        text = " ".join(f"{int(kline_type)}:{at}" for kline_type, at in depth.items())
+        self._bars.note(f"depth:{instrument.code}", text)
+
+
+def _shown(bar: Kline) -> tuple[object, ...]:
+    """What a client sees of a bar."""
+    return bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover, bar.incomplete
+
+
+def _next_open(grid: Grid, kline_type: KlineType, at: int) -> int:
+    """The first open time of a type from a moment on."""
+    opened = grid.open_time(kline_type, at)
+    return opened if grid.begin(kline_type, opened) >= at else grid.end(kline_type, opened)

@@ -1,0 +1,90 @@
+"""The bars that an exchange can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ...errors import SourceError
+from ...klines import SECONDS, Grid
+from ...model import Instrument, Kline, KlineType
+from .mapper import Unreadable, read_bar
+from .venue import Venue
+
+TIMEFRAMES = {
+    KlineType.MINUTE: "1m",
+    KlineType.MINUTES_5: "5m",
+    KlineType.MINUTES_15: "15m",
+    KlineType.MINUTES_30: "30m",
+    KlineType.HOUR: "1h",
+    KlineType.HOURS_2: "2h",
+    KlineType.HOURS_4: "4h",
+    KlineType.DAY: "1d",
+    KlineType.WEEK: "1w",
+    KlineType.MONTH: "1M",
+}
+SPANS = SECONDS | {KlineType.DAY: 86_400, KlineType.WEEK: 604_800}
+PAGES = 3
+"""Requests for one question: a venue may leave out minutes without trades, and then gives fewer bars than
+there are open times."""
+
+
+class ExchangeHistory:
+    """Bars through ccxt's `fetch_ohlcv`; see tickwire.sources.History."""
+
+    def __init__(self, name: str, venue: Venue, symbols: Mapping[str, str], wall: Callable[[], int]) -> None:
+        self.most = venue.most_bars
+        self.exchange: Any = None
+        """The connected instance, None while there is none."""
+        self._name = name
+        self._venue = venue
+        self._symbols = symbols
+        self._wall = wall
+
+    async def klines(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> list[Kline]:
+        """See the contract."""
+        now, grid = self._wall(), Grid(instrument)
+        last = grid.open_time(kline_type, now // 1000 if end is None else min(end, now // 1000))
+        count = slots = min(count, self.most)
+        found: dict[int, Kline] = {}
+        for page in range(PAGES):
+            first = back(kline_type, last, slots - 1)
+            bars = await self._page(instrument, kline_type, first, slots)
+            fit = {bar.time: bar for bar in bars if first <= bar.time <= last}
+            if off := [at for at in fit if grid.open_time(kline_type, at) != at]:
+                opened = datetime.fromtimestamp(off[0], UTC).isoformat()
+                raise SourceError(f"{self._name}: its bars of {TIMEFRAMES[kline_type]} open at {opened}.")
+            found |= fit
+            if len(found) >= count or (page and not fit):
+                break
+            last, slots = back(kline_type, first, 1), self.most
+        return [found[at] for at in sorted(found)[-count:]]
+
+    async def _page(
+        self, instrument: Instrument, kline_type: KlineType, first: int, count: int
+    ) -> list[Kline]:
+        exchange, symbol = self.exchange, self._symbols.get(instrument.code)
+        if exchange is None or symbol is None:
+            raise SourceError(f"{self._name} is not connected, or lacks {instrument.code}.")
+        timeframe = TIMEFRAMES[kline_type]
+        if not exchange.has.get("fetchOHLCV") or timeframe not in (exchange.timeframes or ()):
+            raise SourceError(f"{self._name} has no bars of {timeframe}.")
+        try:
+            raws = await exchange.fetch_ohlcv(symbol, timeframe, since=first * 1000, limit=count)
+            return [read_bar(instrument, kline_type, raw, self._wall()) for raw in raws]
+        except Unreadable as error:
+            raise SourceError(f"{self._name}: a bar of {instrument.code} is unreadable: {error}.") from None
+        except Exception as error:  # ccxt lets through what its parsers and sockets raise
+            raise SourceError(f"{self._name}: {self._venue.said(error)}.") from None
+
+
+def back(kline_type: KlineType, opened: int, bars: int) -> int:
+    """The open time of the bar so many before one, in seconds and on the UTC grid; 1970 at the earliest."""
+    if span := SPANS.get(kline_type):
+        return max(opened % span, opened - bars * span)
+    day = datetime.fromtimestamp(opened, UTC)
+    month = max(1970 * 12, day.year * 12 + day.month - 1 - bars)
+    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())

@@ -1,0 +1,97 @@
+"""What the streams of an exchange have told and nobody has taken yet, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+from ...errors import SourceError
+from ...model import Event
+from ..health import Health
+from ..source import Began, Broke, Snapshot, Yielded
+
+LIMIT = 100_000
+"""Events that may wait."""
+BATCH = 200
+"""Events after which the event loop gets its turn."""
+GATHERING = 0.2
+"""Seconds in which breaks for the same reason become one: a venue closes its connections one by one."""
+
+
+class Outlet:
+    """A queue between any number of streams and one owner, who takes.
+
+    It keeps the promise that no code begins twice without a break in between, and breaks only after it began.
+    """
+
+    def __init__(self, health: Health, limit: int = LIMIT) -> None:
+        self.whole: set[str] = set()
+        """The codes whose trades are complete."""
+        self._health = health
+        self._limit = limit
+        self._told: deque[Yielded] = deque()
+        self._breaks: dict[str, dict[str, int]] = {}  # by reason, the codes and since when
+        self._timer: asyncio.TimerHandle | None = None
+        self._arrived = asyncio.Event()
+
+    def put(self, events: Iterable[Event]) -> None:
+        """Takes events, all of them or none. Raises SourceError if too many wait."""
+        events = [*events]
+        if len(self._told) + len(events) > self._limit:
+            self._health.dropped += len(events)
+            raise SourceError("events come faster than they are taken")
+        self._told.extend(events)
+        self.wake()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Takes how a code stands."""
+        self._told.append(snapshot)
+        self.wake()
+
+    def began(self, code: str, at: int) -> None:
+        """All trades of a code come from now on."""
+        if code not in self.whole:
+            self._flush()
+            self.whole.add(code)
+            self._told.append(Began((code,), at))
+            self.wake()
+
+    def broke(self, code: str, at: int, reason: str) -> None:
+        """They do not any more."""
+        if code in self.whole:
+            self.whole.discard(code)
+            self._breaks.setdefault(reason, {})[code] = at
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(GATHERING, self._flush)
+
+    async def take(self) -> list[Yielded]:
+        """Some of what was told, at least one, unless `wake` was called; gives way to the event loop."""
+        if self._told:
+            await asyncio.sleep(0)
+        else:
+            await self._arrived.wait()
+        taken = [*islice(self._told, BATCH)]
+        for _ in taken:
+            self._told.popleft()
+        if not self._told:
+            self._arrived.clear()
+        return taken
+
+    def wake(self) -> None:
+        """Lets the owner look."""
+        self._arrived.set()
+
+    def close(self) -> None:
+        """Nothing is told any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _flush(self) -> None:
+        self.close()
+        for reason, codes in self._breaks.items():
+            self._told.append(Broke(tuple(codes), min(codes.values()), reason))
+            self.wake()
+        self._breaks.clear()

@@ -1,0 +1,88 @@
+"""What the venues call our codes: the table that comes with Tickwire, and the user's own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from ...errors import InputError, SettingsError
+from ...tables import CODE, read_table
+
+EVERY = ""
+"""In place of a venue: all of them."""
+NONE = ""
+"""In place of a symbol: the code is not taken from there."""
+SYMBOL = r"[!-+\--~]{0,64}"
+VENUE = r"[a-z0-9]{0,32}"
+PLAIN = {"code": CODE, "symbol": SYMBOL}
+SHAPES = {3: PLAIN | {"venue": VENUE}, 2: PLAIN}
+"""The columns of a CSV file, by their number."""
+
+Line = tuple[str, str, str]
+
+
+class Symbols:
+    """Symbols by venue and code, as ccxt writes them: `BTC/USDT` for a spot market."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        """Lines of code, symbol, venue; a later one counts more, one of the venue more than one of all."""
+        self._by_venue: dict[str, dict[str, str]] = {}
+        for code, symbol, venue in lines:
+            self._by_venue.setdefault(venue, {})[code] = symbol
+
+    def of(self, venue: str) -> dict[str, str]:
+        """The symbols of a venue by code.
+
+        Raises SettingsError if two codes have the same: each trade would count for one of them only.
+        """
+        lines = self._by_venue.get(EVERY, {}) | self._by_venue.get(venue, {})
+        found = {code: symbol for code, symbol in lines.items() if symbol != NONE}
+        codes: dict[str, str] = {}
+        for code, symbol in found.items():
+            if (other := codes.setdefault(symbol, code)) != code:
+                raise SettingsError(
+                    f"{other} and {code} are both {symbol} at {venue}. Give one of them an empty symbol."
+                )
+        return found
+
+
+def load_symbols(own: Iterable[Path] = ()) -> Symbols:
+    """The table that comes with Tickwire, and after it the user's CSV or TOML files.
+
+    Raises InputError that names file and line, or entry.
+    """
+    with as_file(files(__package__).joinpath("symbols.csv")) as built_in:
+        lines = [*_csv_lines(built_in)]
+    for path in own:
+        lines += _toml_lines(path) if path.suffix.lower() == ".toml" else _csv_lines(path)
+    return Symbols(lines)
+
+
+def _csv_lines(path: Path) -> Iterator[Line]:
+    for number, line in read_table(path, SHAPES):
+        if isinstance(line, str):
+            raise InputError(f"{path}, line {number}: expected code,symbol or code,symbol,venue.")
+        code, symbol, *venue = line[1]
+        yield code, symbol, venue[0] if venue else EVERY
+
+
+def _toml_lines(path: Path) -> Iterator[Line]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"Cannot read the symbols in {path}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8, endless nesting
+        raise InputError(f"{path} is not TOML: {error}.") from error
+    entries = document.get("symbol")
+    if set(document) != {"symbol"} or not isinstance(entries, list):
+        raise InputError(f"{path}: expected nothing but [[symbol]] tables.")
+    for number, entry in enumerate(entries, 1):
+        fields = {"venue": EVERY} | entry if isinstance(entry, dict) else {}
+        if set(fields) != set(SHAPES[3]) or not all(
+            isinstance(value, str) and re.fullmatch(SHAPES[3][name], value) for name, value in fields.items()
+        ):
+            raise InputError(f"{path}, symbol {number}: expected code, symbol and, if need be, venue.")
+        yield fields["code"], fields["symbol"], fields["venue"]

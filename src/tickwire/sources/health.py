@@ -1,0 +1,48 @@
+"""How a source is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from .clock import wall_clock
+
+
+class Status(StrEnum):
+    """What a source has come to.
+
+    STALE: connected, yet nothing comes although its markets are open.
+    """
+
+    CONNECTING = "connecting"
+    UP = "up"
+    STALE = "stale"
+    DOWN = "down"
+
+
+class Health:
+    """The state of a source and its counters; the source itself keeps it up to date.
+
+    `since` is in milliseconds since the epoch. `lag` is how long the last event took from the source's time
+    to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read,
+    `dropped` what came faster than it was taken.
+    """
+
+    def __init__(self, status: Status = Status.CONNECTING, wall: Callable[[], int] = wall_clock) -> None:
+        self.status = status
+        self.since = wall()
+        self.reason = ""
+        self.lag: int | None = None
+        self.bad = self.dropped = 0
+        self.changed: Callable[[], None] | None = None
+        """Called whenever the status is another one."""
+        self._wall = wall
+
+    def tell(self, status: Status, reason: str = "") -> None:
+        """It is so now."""
+        if status is self.status:
+            self.reason = reason or self.reason
+            return
+        self.status, self.since, self.reason = status, self._wall(), reason
+        if self.changed is not None:
+            self.changed()

@@ -1,0 +1,122 @@
+"""From what is published to events: which codes there are, which books they have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from ..calendars import KEYS
+from ..model import EXACT, QUANTA, Book, Catalogue, Event, Family, Instrument, Market, Trade
+from ..wire import (
+    BookLine,
+    DeltaLine,
+    InstrumentLine,
+    Priced,
+    QuoteLine,
+    TradeLine,
+    Unfit,
+    book_after,
+    published_book,
+    published_instrument,
+    published_trade,
+    quote_book,
+)
+from .replay import QuoteTrades
+
+MOST_INSTRUMENTS = 50_000
+"""Instruments that a catalogue may grow to."""
+QUOTED = frozenset({Market.FOREX, Market.METALS, Market.ENERGY, Market.CFD_INDEX})
+"""Markets that trade by quotes: there a quote is a trade as well."""
+
+
+class PublishedLines:
+    """Makes events of lines. Keeps the last book of each code, which deltas go on from."""
+
+    def __init__(self, catalogue: Catalogue, quote_trades: QuoteTrades) -> None:
+        self._catalogue = catalogue
+        self._quote_trades = quote_trades
+        self._books: dict[str, Book] = {}
+
+    def events(
+        self, line: Priced, latest: int, allows: Callable[[Instrument], bool] | None = None
+    ) -> tuple[Event, ...]:
+        """The events of a line, the one that counts in bars last.
+
+        `latest` is the time up to which a line may be dated, in milliseconds; `allows` says what may be
+        published (None: everything). Raises Unfit. A delta that is refused ends the book that it was for.
+        """
+        if line.code not in self._catalogue:
+            raise Unfit(f"code {line.code[:32]!a} is unknown")
+        instrument = self._catalogue[line.code]
+        try:
+            if allows is not None and not allows(instrument):
+                raise Unfit(f"the token may not publish {line.code}")
+            if line.time > latest:
+                raise Unfit("time is too far ahead of the server's clock")
+            if isinstance(line, TradeLine):
+                return (published_trade(line, instrument),)
+            if isinstance(line, QuoteLine):
+                return self._quote(line, instrument)
+            return (self._book(line, instrument),)
+        except Unfit:
+            if isinstance(line, DeltaLine):
+                self._books.pop(line.code, None)
+            raise
+
+    def definition(
+        self, line: InstrumentLine, allows: Callable[[Instrument], bool] | None = None
+    ) -> Instrument | None:
+        """The instrument of a line if it is a new one, None if it is known and the same. Raises Unfit."""
+        instrument = published_instrument(line)
+        code = instrument.code
+        if allows is not None and not allows(instrument):
+            raise Unfit(f"the token may not publish {code}")
+        if code in self._catalogue:
+            if self._catalogue[code] != instrument:
+                raise Unfit(f"{code} is defined otherwise, and stays so while the server runs")
+            return None
+        if any(self._catalogue.find(family, code) for family in Family):
+            raise Unfit(f"{code} is another name of an instrument")
+        if instrument.calendar and instrument.calendar not in KEYS:
+            raise Unfit(f"calendar is none of {', '.join(KEYS)}")
+        if len(self._catalogue) >= MOST_INSTRUMENTS:
+            raise Unfit(f"there are {MOST_INSTRUMENTS} instruments already")
+        return instrument
+
+    def _book(self, line: BookLine, instrument: Instrument) -> Book:
+        if not instrument.levels:
+            raise Unfit(f"{line.code} has no book")
+        if isinstance(line, DeltaLine):
+            if (before := self._books.get(line.code)) is None:
+                raise Unfit(f"a delta of {line.code} needs a whole book before it")
+            book = book_after(before, line, instrument)
+        else:
+            book = published_book(line, instrument)
+        self._books[line.code] = book
+        return book
+
+    def _quote(self, line: QuoteLine, instrument: Instrument) -> tuple[Event, ...]:
+        """The book of a quote, and in markets that trade by quotes the trade that stands for it: its volume
+        is zero (section 2 of the protocol, "Push")."""
+        quoted = instrument.market in QUOTED
+        if not instrument.levels and not quoted:
+            raise Unfit(f"{line.code} has no book")
+        book = quote_book(line, instrument)
+        events: list[Event] = []
+        if instrument.levels:
+            self._books[line.code] = book
+            events.append(book)
+        if quoted and (price := self._price(book, instrument)) is not None:
+            events.append(Trade(line.code, line.time, price, Decimal(0), source_seq=line.seq))
+        return tuple(events)
+
+    def _price(self, book: Book, instrument: Instrument) -> Decimal | None:
+        """The price of the trade that stands for a quote; half way between is rounded half up."""
+        match self._quote_trades:
+            case QuoteTrades.BID if book.bids:
+                return book.bids[0].price
+            case QuoteTrades.MID if book.bids and book.asks:
+                middle = EXACT.divide(EXACT.add(book.bids[0].price, book.asks[0].price), Decimal(2))
+                return EXACT.quantize(middle, QUANTA[instrument.price_decimals])
+            case _:
+                return None

@@ -1,0 +1,102 @@
+"""What is wanted upstream, and on which connection. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeAlias
+
+from ...model import Catalogue, Family, Instrument, Kind
+from .places import Moves, Places
+from .plan import UpstreamPlan
+from .wants import Wants
+
+Group: TypeAlias = tuple[Family, Kind]
+"""The streams of one kind on the paths of one family: what limits count."""
+
+
+class Demand:
+    """What clients and settings want, as far as the plan has room. Bars need trades.
+
+    Codes may go by another name of theirs; upstream they are asked for by that of the catalogue. What has no
+    book is not asked for one. `now` is in seconds of a monotonic clock.
+    """
+
+    def __init__(self, catalogue: Catalogue, keep: Iterable[str], plan: UpstreamPlan) -> None:
+        """`keep` are codes that are always wanted."""
+        self._catalogue = catalogue
+        self._wants: dict[Group, Wants] = {}
+        self._places: dict[Group, Places] = {}
+        names = [*keep]
+        self.codes = frozenset(one.code for one in self._having(Kind.TRADE, names))
+        """Those that are always wanted."""
+        for kind in (Kind.TRADE, Kind.DEPTH):
+            for family, codes in self._by_family(kind, names):
+                self._wants[family, kind] = Wants(codes, plan.streams)
+                self._places[family, kind] = Places(plan.codes)
+
+    def left_out(self) -> Iterator[tuple[Group, tuple[str, ...]]]:
+        """Codes that are always wanted, and have no room."""
+        return ((group, wants.left_out) for group, wants in self._wants.items() if wants.left_out)
+
+    def renew(self, kind: Kind, names: Collection[str], now: float) -> list[str]:
+        """These are subscribed to. Returns the codes that were not wanted before, and are now."""
+        stream = stream_of(kind)
+        return [
+            code
+            for family, codes in self._by_family(stream, names)
+            for code in self._wants[family, stream].renew(codes, now)
+        ]
+
+    def ask(self, kind: Kind, names: Collection[str], now: float) -> list[tuple[Family, str]]:
+        """These are asked for over HTTP. Returns those that upstream did not refuse."""
+        stream = stream_of(kind)
+        return [
+            (family, code)
+            for family, codes in self._by_family(stream, names)
+            for code in self._wants[family, stream].ask(codes, now)
+        ]
+
+    def room(self, kind: Kind, names: Collection[str], now: float) -> list[str]:
+        """Those of these names that can be subscribed to; what has no book needs no room for it."""
+        stream = stream_of(kind)
+        found = {one.code for one in self._having(Kind.TRADE, names)}
+        for family, codes in self._by_family(stream, names):
+            found -= {*codes}.difference(self._wants[family, stream].room(codes, now))
+        return [name for name in names if (one := self._find(name)) is not None and one.code in found]
+
+    def refuse(self, group: Group, codes: Iterable[str], now: float) -> None:
+        """Upstream will not give these."""
+        self._wants[group].refuse(codes, now)
+
+    def lapse(self, now: float) -> None:
+        """Forgets what is over."""
+        for wants in self._wants.values():
+            wants.lapse(now)
+
+    def arrange(self) -> Iterator[tuple[Group, Moves]]:
+        """Gives places to what is wanted now, and takes those of what is not."""
+        return ((group, self._places[group].arrange(wants.target())) for group, wants in self._wants.items())
+
+    def place(self, group: Group, code: str) -> int | None:
+        """The number of the connection that carries a stream; None if none does."""
+        return self._places[group].of(code)
+
+    def _find(self, name: str) -> Instrument | None:
+        if name in self._catalogue:
+            return self._catalogue[name]
+        found = (self._catalogue.find(family, name) for family in Family)
+        return next((one for one in found if one is not None), None)
+
+    def _having(self, stream: Kind, names: Iterable[str]) -> list[Instrument]:
+        """The instruments of these names that have such a stream."""
+        found = (self._find(name) for name in names)
+        return [one for one in found if one is not None and (stream is Kind.TRADE or one.levels)]
+
+    def _by_family(self, stream: Kind, names: Iterable[str]) -> Iterator[tuple[Family, list[str]]]:
+        known = self._having(stream, names)
+        return ((family, [one.code for one in known if one.family is family]) for family in Family)
+
+
+def stream_of(kind: Kind) -> Kind:
+    """The stream that a kind is made of."""
+    return Kind.TRADE if kind is Kind.KLINE else kind

@@ -1,0 +1,224 @@
+"""One connection upstream: its link, what comes over it, and how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import structlog
+
+from ...client import Buffer, Clock, Link, Missed, Options, State, Told, websocket_url
+from ...client import Status as LinkStatus
+from ...model import Family, Kind
+from ...wire import Bad, Key, Pace, Pushed, Refusal, Subscribed
+from ..health import Status
+from ..source import Yielded
+from .hours import Hours
+from .reception import Reception
+from .secret import Secret
+from .silence import Silence
+from .upstream_clock import UpstreamClock
+
+REPAIR = 30.0
+"""Seconds after which a connection that failed of itself is begun anew."""
+
+log = structlog.get_logger()
+
+Heard: TypeAlias = Yielded | Refusal
+
+
+class Shared(NamedTuple):
+    """What all connections to an upstream have in common.
+
+    `requests` paces the subscriptions of a family, `connections` new connections. `market` is upstream's
+    clock; `wall` is in milliseconds since the epoch. `silence` is in seconds. `arrived` is called when there
+    is something to hear.
+    """
+
+    url: str
+    secret: Secret
+    options: Options
+    requests: dict[Family, Pace]
+    connections: Pace
+    clock: Clock
+    wall: Callable[[], int]
+    market: UpstreamClock
+    hours: Hours
+    silence: float
+    arrived: Callable[[], None]
+
+
+class Line:
+    """A connection of one family, which is opened when it has something to subscribe to."""
+
+    def __init__(self, family: Family, number: int, shared: Shared) -> None:
+        now = shared.clock.time()
+        self.name = f"{family} {number + 1}"
+        self.family = family
+        self.open = False
+        """Whether it is there, or tries to be."""
+        self.bad = self.dropped = 0
+        self.reception = Reception(shared.market, shared.hours.is_closed, now)
+        self._shared = shared
+        self._buffer = Buffer(arrived=shared.arrived)
+        self._link = Link(
+            websocket_url(shared.url, family),
+            shared.secret,
+            self._buffer,
+            shared.options,
+            name=self.name,
+            requests=shared.requests[family],
+            connections=shared.connections,
+            clock=shared.clock,
+        )
+        self._silence = Silence(shared.silence, now)
+        self._status = Status.CONNECTING
+        self._reason = ""
+        self._was_bad = self._was_refused = self._closing = False
+        self._said: set[tuple[Kind, Key]] = set()
+        self._idle_since = now
+        self._failed: float | None = None
+
+    @property
+    def connected(self) -> int:
+        """How many connections there were."""
+        return self._link.connected
+
+    def standing(self) -> tuple[Status, str]:
+        """How it is, and why."""
+        if self._silence.stale and self._status is not Status.DOWN:
+            return Status.STALE, f"{self.name}: nothing comes although its markets are open"
+        return self._status, self._reason
+
+    def add(self, kind: Kind, code: str) -> None:
+        """Subscribes to a stream."""
+        if kind is Kind.TRADE:
+            self._link.add(trades=[code])
+        else:
+            self._link.add(books={code: 0})
+        self.reception.add(kind, code, self._shared.clock.time())
+
+    def remove(self, kind: Kind, code: str) -> list[Yielded]:
+        """Subscribes to it no more."""
+        if kind is Kind.TRADE:
+            self._link.remove(trades=[code])
+        else:
+            self._link.remove(books=[code])
+        self._idle_since = self._shared.clock.time()
+        return [*self.reception.remove(kind, [code], self._idle_since)]
+
+    def start(self) -> None:
+        """Connects, if there is something to subscribe to."""
+        if not self.open and not self._closing and not self.reception.empty:
+            self.open = True
+            self._status, self._reason = Status.CONNECTING, ""
+            self._link.start()
+
+    def reconnect(self, reason: str) -> None:
+        """Begins the connection anew."""
+        if self.open:
+            self._link.reconnect(reason)
+
+    async def close(self) -> None:
+        """Ends it, until it is started again."""
+        self._closing = True
+        try:
+            await self._link.close()
+        finally:
+            self.open = self._closing = False
+
+    async def keep(self, idle: float) -> None:
+        """Looks after it, once a second or so: closes what was idle for so many seconds, and begins anew
+        what is silent or has failed."""
+        now = self._shared.clock.time()
+        if self._failed is not None and now - self._failed >= REPAIR:
+            self._failed = None
+            await self.close()
+        elif self.open and self.reception.empty and now - self._idle_since >= idle:
+            await self.close()
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come for too long, so that it is to be begun anew. Looks once."""
+        codes = self.reception.codes()
+        if self._status is not Status.UP or (not codes and not self.reception.empty):
+            return False
+        now = self._shared.clock.time()
+        at = self._shared.market.read(now)
+        is_open = any(self._shared.hours.is_open(code, at) for code in codes)
+        return self._silence.look(self.reception.heard, now, is_open=is_open)
+
+    def hear(self) -> list[Heard]:
+        """What has come: what to yield, and what upstream refuses."""
+        found: list[Heard] = []
+        try:
+            now, wall, take = self._shared.clock.time(), self._shared.wall(), self.reception.event
+            for told in self._buffer.take():
+                if type(told) is Pushed:
+                    event = take(told, now, wall)
+                    if event is not None:
+                        found.append(event)
+                else:
+                    found += self._told(told)
+        except Exception as error:  # a mistake of ours in the link: the other connections go on
+            log.error(
+                "connection failed", connection=self.name, reason=self._shared.secret.plain(repr(error))
+            )
+            self._failed = self._shared.clock.time()
+            self._status, self._reason = Status.DOWN, f"{self.name}: failed"
+        found += self.reception.begin(self._shared.clock.time())
+        return found
+
+    def _told(self, told: Told) -> list[Heard]:
+        now = self._shared.clock.time()
+        if isinstance(told, State):
+            return self._state(told, now)
+        if isinstance(told, Subscribed):
+            self._was_refused = False
+            return [*self.reception.subscribed(told.kind, told.keys, now)]
+        if isinstance(told, Refusal):
+            return [self._refused(told)]
+        if isinstance(told, Missed):
+            self.dropped += told.events
+            return [*self.reception.missed(now), *self.reception.begin(now)]
+        if isinstance(told, Bad):
+            self.bad += told.lines
+            if not self._was_bad:
+                self._was_bad = True
+                log.warning("upstream sends what cannot be read", connection=self.name, reason=told.reason)
+        return []
+
+    def _state(self, state: State, now: float) -> list[Heard]:
+        status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
+        if status is LinkStatus.UP:
+            self._status, self._reason, self._was_bad = Status.UP, "", False
+            self._silence.connected(now)
+        elif status is LinkStatus.STALE:
+            self._status, self._reason = Status.STALE, reason
+        elif status is LinkStatus.DOWN:
+            if state.again:  # it did not end because we wanted another, or none
+                self._status, self._reason = Status.DOWN, reason
+            market = self._shared.market
+            market.read(now)
+            heard = self.reception.heard if self._silence.stale else min(self._link.heard, state.since)
+            return [*self.reception.lost(market.read_at(heard), reason)]
+        return []
+
+    def _refused(self, refusal: Refusal) -> Refusal:
+        """Says so: once of each code, and once where it is tried again."""
+        final = refusal.again is None
+        fresh = [key for key in refusal.keys if (refusal.kind, key) not in self._said]
+        if fresh if final else not self._was_refused:
+            log.warning(
+                "upstream refuses a subscription",
+                connection=self.name,
+                kind=refusal.kind.name.lower(),
+                codes=len(refusal.keys),
+                first=refusal.keys[:1],
+                ret=refusal.ret,
+                reason=self._shared.secret.plain(refusal.msg),
+                again=refusal.again,
+            )
+        if final:
+            self._said.update((refusal.kind, key) for key in fresh)
+        self._was_refused = not final
+        return refusal

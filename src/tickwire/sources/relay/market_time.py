@@ -1,0 +1,74 @@
+"""Finds out what the market's time is upstream, from what it says and from how long it says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ...client import Clock
+from ...client.clock import sleep
+from .hours import Hours
+from .upstream_clock import NEAR, UpstreamClock
+
+SETTLE, GRACE = 1.0, 3.0
+"""Seconds in which upstream can say what its time is, before it is guessed: at first where that is easy."""
+PATIENCE = 10.0
+"""Seconds that anybody waits for it."""
+
+
+class MarketTime:
+    """The market's time. `wall` is in milliseconds since the epoch; `found` is called once it is known."""
+
+    def __init__(
+        self, clock: Clock, wall: Callable[[], int], hours: Hours, found: Callable[[], None]
+    ) -> None:
+        self.market = UpstreamClock()
+        self._clock = clock
+        self._wall = wall
+        self._hours = hours
+        self._found = found
+        self._spoke = asyncio.Event()
+        self._sure = asyncio.Event()
+
+    def read(self) -> int:
+        """In milliseconds since the epoch; 0 while it is not known."""
+        return self.market.read(self._clock.time())
+
+    @property
+    def is_real(self) -> bool:
+        """Whether upstream runs on the wall clock."""
+        return abs(self.read() - self._wall()) <= NEAR
+
+    def spoke(self) -> None:
+        """Upstream has said something."""
+        self._spoke.set()
+        if self.market.sure:
+            self._sure.set()
+
+    def stood(self, code: str, at: int) -> bool:
+        """A code was shown as it stood at that moment. False: that lies too far ahead to be believed."""
+        wall = self._wall()
+        closed = self._hours.is_closed(code, wall)
+        return self.market.stood(at, self._clock.time(), wall, closed=closed)
+
+    async def find(self) -> None:
+        """Guesses it, if upstream does not say it."""
+        await self._spoke.wait()
+        began = self._clock.time()
+        while not self.market.sure:
+            await sleep(self._clock, SETTLE)
+            now = self._clock.time()
+            self.market.settle(now, self._wall(), patient=now - began < GRACE)
+        self._sure.set()
+        self._found()
+
+    async def known(self) -> bool:
+        """Waits until it is known; False if that takes too long."""
+        if self.market.sure:
+            return True
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._sure.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,177 @@
+"""What comes over one connection, and what it says of completeness. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ...model import Event, Kind, KlineUpdate, Trade
+from ...wire import Key, Pushed
+from ..source import Began, Broke, Snapshot
+from .upstream_clock import UpstreamClock
+
+FIRST = 2.0
+"""Seconds after the answer to a subscription within which upstream has sent how its codes stand, if it is
+not known what its time was."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One stream of a connection. `at` is the market's time of the server's consent in milliseconds, None if
+    it was not known; `agreed` the same in seconds of a monotonic clock, None before there is consent."""
+
+    agreed: float | None = None
+    at: int | None = None
+    first: bool = True
+    """Whether nothing of it has come on this connection."""
+    begun: bool = False
+
+
+class Reception:
+    """The streams of one connection upstream.
+
+    What a server sends a new subscriber first is how a code stands, whatever its age (section 2,
+    "Subscribe"): a Snapshot. All that comes later is an event. `now` is in seconds of a monotonic clock,
+    `wall` in milliseconds since the epoch; `closed` says whether the market of a code is closed at a moment.
+    """
+
+    def __init__(self, clock: UpstreamClock, closed: Callable[[str, int], bool], now: float) -> None:
+        self.heard = now
+        """When the last live event came."""
+        self.lag: int | None = None
+        """Milliseconds by the wall clock that the last live event took from the source's time to us."""
+        self.bad = 0
+        """Events whose time could not be believed."""
+        self.agreed = False
+        """Whether the server has consented to something."""
+        self._clock = clock
+        self._closed = closed
+        self._streams: dict[Kind, dict[str, Stream]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
+        self._trades = self._streams[Kind.TRADE]
+        self._in_effect: dict[Kind, frozenset[Key]] = dict.fromkeys(self._streams, frozenset())
+        self._due: dict[str, Stream] = {}  # trades that the server consented to, and that have not begun
+        self._begun = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is wanted of it."""
+        return not any(self._streams.values())
+
+    def codes(self) -> set[str]:
+        """The codes that the server has consented to."""
+        return {
+            code
+            for streams in self._streams.values()
+            for code, stream in streams.items()
+            if stream.agreed is not None
+        }
+
+    def live(self, kind: Kind, code: str) -> bool:
+        """Whether what was shown last is up to date: the stream is complete, and began."""
+        stream = self._streams[kind].get(code)
+        return stream is not None and stream.agreed is not None and not stream.first
+
+    def add(self, kind: Kind, code: str, now: float) -> None:
+        """A stream is asked for on this connection."""
+        stream = self._streams[kind].setdefault(code, Stream())
+        if code in self._in_effect[kind]:  # it was taken back before the server heard of that
+            self._agree(kind, code, stream, now)
+
+    def remove(self, kind: Kind, codes: Iterable[str], now: float) -> list[Broke]:
+        """These are wanted no more."""
+        gone = {code: stream for code in codes if (stream := self._streams[kind].pop(code, None))}
+        if kind is Kind.TRADE:
+            self._not_due(gone)
+        return self._broke(gone, self._clock.read(now), "")
+
+    def subscribed(self, kind: Kind, keys: Iterable[Key], now: float) -> list[Broke]:
+        """The server consents to these, and to no others of that kind."""
+        self._in_effect[kind] = frozenset(keys)
+        lost = {}
+        for code, stream in self._streams[kind].items():
+            if code in self._in_effect[kind]:
+                if stream.agreed is None:
+                    self._agree(kind, code, stream, now)
+            elif stream.agreed is not None:
+                stream.agreed = None
+                lost[code] = stream
+        if kind is Kind.TRADE:
+            self._not_due(lost)
+        return self._broke(lost, self._clock.read(now), "the subscription was changed")
+
+    def begin(self, now: float) -> list[Began]:
+        """What is complete from now on, as soon as it is known what the market's time is."""
+        if not self._due or not self._clock.sure:
+            return []
+        due, self._due = self._due, {}
+        for stream in due.values():
+            stream.begun = True
+        self._begun = self._clock.read(now)
+        return [Began(tuple(due), self._begun)]
+
+    def lost(self, since: int, reason: str) -> list[Broke]:
+        """The connection is gone: nothing is certain since that moment of the market's clock."""
+        for kind, streams in self._streams.items():
+            self._in_effect[kind] = frozenset()
+            for stream in streams.values():
+                stream.agreed, stream.at, stream.first = None, None, True
+        self._due = {}
+        return self._broke(self._trades, since, reason)
+
+    def missed(self, now: float) -> list[Broke]:
+        """Events were dropped, nobody knows which."""
+        self._clock.read(now)
+        since = self._clock.read_at(self.heard)
+        broke = self._broke(self._trades, since, "events came faster than they were taken")
+        self._due.update((code, self._trades[code]) for one in broke for code in one.codes)
+        return broke
+
+    def event(self, pushed: Pushed, now: float, wall: int) -> Event | Snapshot | None:
+        """What an event is to us; None if it was not asked for, or cannot be."""
+        event = pushed.event
+        if isinstance(event, KlineUpdate):
+            return None
+        kind = Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH
+        stream = self._streams[kind].get(event.code)
+        if stream is None:
+            return None
+        if stream.first and self._stands(stream, event.time, now):
+            closed = self._closed(event.code, wall)
+            believed = self._clock.stood(event.time, now, wall, closed=closed)
+            found: Event | Snapshot = Snapshot(kind, event.code, event)
+        else:
+            believed = self._clock.happened(event.time, now, wall)
+            found = event
+        if not believed:
+            self.bad += 1
+            return None
+        stream.first = False
+        if found is event:
+            self.heard, self.lag = now, max(0, wall - event.time)
+        return found
+
+    def _stands(self, stream: Stream, time: int, now: float) -> bool:
+        """Whether a first event tells how a code stands, rather than what happened since: after a reconnect
+        the link leaves out what came before already."""
+        if stream.agreed is None:
+            return True
+        if stream.at is not None:
+            return time <= stream.at
+        return now < stream.agreed + FIRST
+
+    def _agree(self, kind: Kind, code: str, stream: Stream, now: float) -> None:
+        stream.agreed = now
+        if kind is Kind.TRADE and not stream.begun:
+            self._due[code] = stream
+        stream.at = self._clock.read(now) if self._clock.sure else None
+        self.agreed = True
+
+    def _not_due(self, codes: Iterable[str]) -> None:
+        for code in codes:
+            self._due.pop(code, None)
+
+    def _broke(self, streams: dict[str, Stream], at: int, reason: str) -> list[Broke]:
+        codes = tuple(code for code, stream in streams.items() if stream.begun)
+        for code in codes:
+            streams[code].begun = False
+        return [Broke(codes, max(at, self._begun), reason)] if codes else []

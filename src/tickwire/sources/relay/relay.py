@@ -1,0 +1,336 @@
+"""The relay: one upstream account, shared by all who are connected here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+
+import structlog
+
+from ...client import (
+    Backoff,
+    ClientError,
+    Clock,
+    Http,
+    Options,
+    Pacer,
+    RealClock,
+    Unauthorized,
+    Unavailable,
+    Unreadable,
+)
+from ...client.clock import sleep
+from ...errors import SourceError
+from ...model import Catalogue, Event, Family, Instrument, Kind, Kline, KlineType, KlineUpdate
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal
+from ..clock import wall_clock
+from ..health import Health, Status
+from ..source import History, Snapshot, Yielded
+from .answers import Answer, Answers
+from .demand import Demand, Group
+from .hours import Hours
+from .line import Line, Shared
+from .market_time import MarketTime
+from .plan import UpstreamPlan
+from .probe import ask_readiness
+from .secret import Secret
+from .upstream_history import UpstreamHistory
+
+BEAT = 1.0
+"""Seconds between looks at what has lapsed, is silent or has changed."""
+IDLE = 30.0
+"""Seconds after which a connection is closed that has nothing to subscribe to."""
+MOST_PAUSE = 4.0
+"""Seconds between two tries to connect at the most: clients wait for upstream's return."""
+HTTP_TIMEOUT = 10.0
+"""Seconds that an answer over HTTP may take."""
+BATCH = 200
+"""Events after which the event loop gets its turn."""
+FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
+"""Answers that say that upstream gives us none of the codes."""
+WORSE = (Status.UP, Status.CONNECTING, Status.STALE, Status.DOWN)
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """Trades and books of another server of the protocol.
+
+    It subscribes to what clients and `keep` want, and to nothing else. Everything that upstream limits is
+    kept to; what it refuses, breaks or leaves out ends up in `health`, and never ends the stream.
+    """
+
+    patient = False
+    round_the_clock = False
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        url: str,
+        *,
+        token: Callable[[], str],
+        name: str = "alltick",
+        plan: UpstreamPlan | None = None,
+        keep: Iterable[str] = (),
+        silence: float = 60.0,
+        probe: bool = False,
+        options: Options | None = None,
+        clock: Clock | None = None,
+        wall: Callable[[], int] = wall_clock,
+    ) -> None:
+        """`url` is that of the server, such as http://127.0.0.1:8600. `token` gives the token of the moment;
+        if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
+        one. `keep` are codes that are always subscribed to. After `silence` seconds without an event (0:
+        never), while one of its markets is open, a connection is begun anew. `probe` asks whether upstream
+        is a Tickwire, and its data made up. The plan sets the spacing and the codes of `options`. Raises
+        ValueError for a URL that is none.
+        """
+        plan = plan or UpstreamPlan()
+        self.name = name
+        self.simulated = False
+        self.health = Health()
+        self._catalogue = catalogue
+        self._url = url
+        self._token = token
+        self._secret = Secret(token)
+        self._clock: Clock = clock or RealClock()
+        self._probing = probe
+        self._wake = asyncio.Event()
+        hours = Hours(catalogue)
+        self._time = MarketTime(self._clock, wall, hours, self._wake.set)
+        self._dirty = True
+        self._out: list[Yielded] = []
+        self._http_fails = ""
+        self._lines: dict[tuple[Family, int], Line] = {}
+        self._demand = Demand(catalogue, keep, plan)
+        self.codes: Collection[str] = self._demand.codes
+        self._http = Http(url, self._secret, pacer=Pacer(plan.rates, self._clock), timeout=HTTP_TIMEOUT)
+        self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
+        self.history: History | None = UpstreamHistory(self._http, self._read, self._secret.plain)
+        self._shared = Shared(
+            url=url,
+            secret=self._secret,
+            options=plan.options(options or Options(backoff=Backoff(most=MOST_PAUSE))),
+            requests={family: plan.subscriptions() for family in Family},
+            connections=plan.connects(),
+            clock=self._clock,
+            wall=wall,
+            market=self._time.market,
+            hours=hours,
+            silence=silence,
+            arrived=self._wake.set,
+        )
+
+    # What the engine asks.
+    def market_time(self) -> int:
+        """The time where the events come from: upstream's, see UpstreamClock."""
+        return self._time.read()
+
+    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+        """None is made up."""
+        return {}
+
+    def serves(self, instrument: Instrument) -> bool:
+        """All of the catalogue; what upstream does not have stays silent."""
+        return instrument.code in self._catalogue
+
+    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
+        """What upstream's plan leaves room for; codes without a book need none for it."""
+        return self._demand.room(kind, codes, self._clock.time())
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        """See Source. A subscription lasts for a minute and a half; a request over HTTP counts for five."""
+        now = self._clock.time()
+        if subscribed:
+            soon = self._demand.renew(kind, codes, now)
+        else:
+            soon = [
+                code for family, code in self._demand.ask(kind, codes, now) if self._ask(family, kind, code)
+            ]
+        self._dirty = True
+        self._wake.set()
+        return () if kind is Kind.KLINE else soon
+
+    def _ask(self, family: Family, kind: Kind, code: str) -> bool:
+        """Asks upstream how a code stands, unless that is known. Returns whether an answer will come."""
+        if kind is Kind.KLINE or self._is_live((family, kind), code):
+            return False
+        return self._answers.ask((family, kind), code)
+
+    def rotate(self) -> None:
+        """The token is another one: all connections are begun anew with it."""
+        log.info("token changed", source=self.name)
+        for line in self._lines.values():
+            line.reconnect("the token was changed")
+
+    # The stream.
+    async def events(self) -> AsyncIterator[Yielded]:
+        """The stream; it never ends."""
+        self._say_what_has_no_room()
+        beside = [
+            asyncio.create_task(one) for one in (self._keep_up(), self._time.find(), self._answers.run())
+        ]
+        if (changed := getattr(self._token, "changed", None)) is not None:
+            beside.append(asyncio.create_task(self._watch_token(changed)))
+        if self._probing:
+            beside.append(asyncio.create_task(self._watch_origin()))
+        for task in beside:
+            task.add_done_callback(lambda _: self._wake.set())
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                for task in beside:
+                    if task.done():
+                        task.result()
+                self._arrange()
+                self._hear()
+                out, self._out = self._out, []
+                for count, one in enumerate(out, 1):
+                    yield one
+                    if count % BATCH == 0:
+                        await asyncio.sleep(0)
+        finally:
+            for task in beside:
+                task.cancel()
+            closing = [line.close() for line in self._lines.values()]
+            await asyncio.gather(*beside, *closing, return_exceptions=True)
+            await self._http.close()
+
+    def _arrange(self) -> None:
+        """Subscribes to what is wanted."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        for (family, kind), moves in self._demand.arrange():
+            for number, code in moves.left:
+                self._out += self._line(family, number).remove(kind, code)
+            for number, code in moves.came:
+                self._line(family, number).add(kind, code)
+        for line in self._lines.values():
+            line.start()
+
+    def _line(self, family: Family, number: int) -> Line:
+        line = self._lines.get((family, number))
+        if line is None:
+            line = self._lines[family, number] = Line(family, number, self._shared)
+        return line
+
+    def _hear(self) -> None:
+        """Takes what has come over all connections."""
+        for line in self._lines.values():
+            for one in line.hear():
+                if not isinstance(one, Refusal):
+                    self._out.append(one)
+                elif one.again is None:
+                    self._refuse((line.family, one.kind), (key for key in one.keys if isinstance(key, str)))
+            if line.reception.agreed:
+                self._time.spoke()
+        self._tell()
+
+    def _refuse(self, group: Group, codes: Iterable[str]) -> None:
+        self._demand.refuse(group, codes, self._clock.time())
+        self._dirty = True
+        self._wake.set()
+
+    def _tell(self) -> None:
+        """Says how it is: as the worst of all connections is."""
+        lines = [line for line in self._lines.values() if line.open]
+        standings = [line.standing() for line in lines]
+        if not standings:
+            standings = [(Status.DOWN, self._http_fails) if self._http_fails else (Status.UP, "")]
+        self.health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
+        every = self._lines.values()
+        self.health.dropped = sum(line.dropped for line in every)
+        self.health.bad = self._http.bad + sum(line.bad + line.reception.bad for line in every)
+        last = max(lines, key=lambda line: line.reception.heard, default=None)
+        if last is not None and last.reception.lag is not None:
+            self.health.lag = last.reception.lag if self._time.is_real else None
+
+    # Beside it.
+    async def _keep_up(self) -> None:
+        while True:
+            now = self._clock.time()
+            self._demand.lapse(now)
+            for line in [*self._lines.values()]:
+                if line.is_silent():
+                    self._tell()
+                    line.reconnect("nothing came although its markets are open")
+                await line.keep(IDLE)
+            self._dirty = True
+            self._wake.set()
+            await sleep(self._clock, BEAT)
+
+    async def _watch_token(self, changed: Callable[[], bool]) -> None:
+        while True:
+            if await asyncio.to_thread(changed):
+                self.rotate()
+            await sleep(self._clock, BEAT)
+
+    async def _watch_origin(self) -> None:
+        """Asks upstream what its data is, at the start and after each connection."""
+        asked, found = -1, None
+        while True:
+            connected = sum(line.connected for line in self._lines.values())
+            if connected != asked:
+                asked = connected
+                found = await ask_readiness(self._url)
+            if found is not None:
+                self.simulated = found.simulated
+                self._time.market.replayed = found.source.startswith("replay:")
+            await sleep(self._clock, BEAT)
+
+    # What comes over HTTP.
+    def _answered(self, answer: Answer) -> None:
+        """Tells how codes stand; nobody waits in vain for those of which nothing is known."""
+        _, kind = answer.group
+        shown: dict[str, Event] = {}
+        for pushed in answer.events:
+            event = pushed.event
+            if isinstance(event, KlineUpdate) or event.code not in answer.codes:
+                continue
+            if self._time.stood(event.code, event.time):
+                shown[event.code] = event
+        self._out += (Snapshot(kind, code, shown.get(code)) for code in answer.codes)
+        if answer.error is not None and answer.error.ret in FINAL:
+            self._refuse(answer.group, (one for one in answer.codes if not self._is_live(answer.group, one)))
+        self._answered_http(answer.error)
+
+    async def _read(
+        self, instrument: Instrument, kline_type: KlineType, last: Kline | None, error: ClientError | None
+    ) -> None:
+        """Bars were read, up to now if there is a last one. Returns when the market's time is known, without
+        which nobody can tell which of them are over. Raises SourceError."""
+        self._answered_http(error)
+        if error is not None:
+            return
+        if last is not None and kline_type <= KlineType.HOURS_4:
+            self._time.stood(instrument.code, last.time * 1000)
+        if not await self._time.known():
+            raise SourceError(f"No bars of {instrument.code}: upstream has not said what its time is")
+
+    def _answered_http(self, error: ClientError | None) -> None:
+        if error is None:
+            self._time.spoke()
+        fails = isinstance(error, (Unauthorized, Unavailable, Unreadable))
+        reason = self._secret.plain(f"HTTP: {error}") if fails else ""
+        if reason and not self._http_fails:
+            log.warning("upstream does not answer over HTTP", source=self.name, reason=reason)
+        self._http_fails = reason
+        self._wake.set()
+
+    def _is_live(self, group: Group, code: str) -> bool:
+        """Whether what was shown last of a stream is up to date."""
+        number = self._demand.place(group, code)
+        line = None if number is None else self._lines.get((group[0], number))
+        return line is not None and line.reception.live(group[1], code)
+
+    def _say_what_has_no_room(self) -> None:
+        for (family, kind), codes in self._demand.left_out():
+            log.warning(
+                "the upstream plan has no room for all codes of the settings",
+                source=self.name,
+                family=str(family),
+                kind=kind.name.lower(),
+                without=len(codes),
+            )

@@ -1,0 +1,118 @@
+"""The gap ledger: when a source was down, for which codes, and whether the bars have been filled since."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..model import Market
+from .sqlite import BUSY_TIMEOUT, open_database, told, transaction
+
+MOST = 100_000
+"""Gaps that are kept; the oldest entries beyond them go."""
+COLUMNS = "id, source, market, codes, begin, end, reason, filled"
+INSERT = "INSERT INTO gap (source, market, codes, begin, reason) VALUES (?, ?, ?, ?, ?)"
+OPEN = f"SELECT {COLUMNS} FROM gap WHERE source = ? AND end IS NULL ORDER BY begin, id"  # noqa: S608
+PAGE = f"""
+    SELECT {COLUMNS} FROM gap WHERE begin < ? AND (end IS NULL OR end > ?) {{among}}
+    ORDER BY begin DESC, id DESC LIMIT ?
+"""  # noqa: S608
+AMONG = "AND EXISTS (SELECT 1 FROM json_each(codes) WHERE value IN (SELECT value FROM json_each(?)))"
+LAST = 2**63 - 1
+
+_codes = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+class Gap(NamedTuple):
+    """A time in which trades of a source were missing. Times are in milliseconds of the market's clock.
+
+    `end` is None while it lasts, `filled` (when the bars of all its codes were complete again) while they
+    are not.
+    """
+
+    number: int
+    source: str
+    market: Market
+    codes: tuple[str, ...]
+    begin: int
+    end: int | None
+    reason: str
+    filled: int | None
+
+
+class GapStore:
+    """Keeps the latest `MOST` gaps, of all sources.
+
+    Methods may be called from any thread; other processes may have the same file open, and each call sees
+    what they have written. They raise StoreError if the file cannot be used now or was closed; what a write
+    that failed has touched is then as before.
+    """
+
+    def __init__(self, path: Path | None, *, timeout: float = BUSY_TIMEOUT) -> None:
+        """Without a path they are in memory; `timeout` is how many seconds to wait for another process.
+
+        Raises StartError if the file cannot be used.
+        """
+        self._name = ":memory:" if path is None else str(path)
+        self._lock = threading.Lock()
+        self._connection = open_database(path, timeout=timeout)
+
+    def open(self, source: str, market: str, codes: Collection[str], begin: int, reason: str) -> int:
+        """A gap begins: its number. Of a gap that was pruned, `end` and `fill` know nothing."""
+        row = (source, str(market), _text(codes), begin, reason)
+        with self._lock, told(self._name), transaction(self._connection):
+            number = self._connection.execute(INSERT, row).lastrowid or 0
+            self._connection.execute("DELETE FROM gap WHERE id <= ?", (number - MOST,))
+        return number
+
+    def end(self, number: int, at: int) -> None:
+        """All codes of a gap are back."""
+        with self._lock, told(self._name):
+            self._connection.execute("UPDATE gap SET end = ? WHERE id = ?", (at, number))
+
+    def fill(self, number: int, at: int) -> None:
+        """The bars of a gap are complete again."""
+        with self._lock, told(self._name):
+            self._connection.execute("UPDATE gap SET filled = ? WHERE id = ?", (at, number))
+
+    def open_gaps(self, source: str) -> list[Gap]:
+        """Those of a source that have not ended, the oldest first."""
+        with self._lock, told(self._name):
+            rows = self._connection.execute(OPEN, (source,)).fetchall()
+        return [_gap(row) for row in rows]
+
+    def page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> list[Gap]:
+        """The latest `limit` gaps that overlap the time from `begin` up to `end` (None: without end), the
+        newest first.
+
+        Of each, only those of its codes that are among `codes` (None: all); a gap without one is left out.
+        """
+        among, asked = ("", ()) if codes is None else (AMONG, (_text(codes),))
+        times = (LAST if end is None else end, begin)
+        with self._lock, told(self._name):
+            rows = self._connection.execute(
+                PAGE.format(among=among), (*times, *asked, max(limit, 0))
+            ).fetchall()
+        found = [_gap(row) for row in rows]
+        if codes is None:
+            return found
+        wanted = frozenset(codes)
+        return [gap._replace(codes=tuple(one for one in gap.codes if one in wanted)) for gap in found]
+
+    def close(self) -> None:
+        """Ends all use. May be called again."""
+        with self._lock, told(self._name):
+            self._connection.close()
+
+
+def _text(codes: Collection[str]) -> str:
+    return msgspec.json.encode([*codes]).decode()
+
+
+def _gap(row: tuple[Any, ...]) -> Gap:
+    number, source, market, codes, begin, end, reason, filled = row
+    return Gap(number, source, Market(market), _codes(codes), begin, end, reason, filled)

@@ -1,0 +1,306 @@
+"""Prices that somebody publishes: lines of JSON in, events out, and what is answered. Pure.
+
+A line is hostile until it is read. Numbers are JSON numbers or their texts, and exact either way.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from itertools import pairwise
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ..model import MAX_DECIMALS, QUANTA, Book, Instrument, Level, Trade
+from .messages import HttpSuccess, to_json
+from .number import MOST_KNOWN, UNREADABLE, YEAR_1990, number
+from .ret import OK, Ret
+
+MAX_LINE = 64 * 1024
+"""Bytes of the longest line."""
+MAX_LEVELS = 1000
+"""Levels of a side of a book."""
+MOST_BAD = 100
+"""Bad lines that an answer names; all are counted."""
+MAX_NUMBER, MAX_TEXT = 64, 200
+"""Characters of the longest number, and of the longest text of an instrument."""
+
+Millis = Annotated[int, Meta(ge=YEAR_1990 * 1000)]
+Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Side = Annotated[list[tuple[Any, Any]], Meta(max_length=MAX_LEVELS)]
+
+
+class Unfit(Exception):
+    """A line that is not taken; the text says why."""
+
+
+# The lines. `time` is in milliseconds since the epoch; `seq` is the publisher's own number, 0 if it has none.
+class TradeLine(msgspec.Struct, tag_field="type", tag="trade", forbid_unknown_fields=True, gc=False):
+    """A trade."""
+
+    code: str
+    time: Millis
+    price: Any
+    volume: Any
+    turnover: Any = None
+    direction: Annotated[int, Meta(ge=0, le=2)] = 0
+    seq: Seq = 0
+
+
+class BookLine(msgspec.Struct, tag_field="type", tag="book", forbid_unknown_fields=True):
+    """A whole book: pairs of price and volume, best first."""
+
+    code: str
+    time: Millis
+    bids: Side
+    asks: Side
+    seq: Seq = 0
+
+
+class DeltaLine(BookLine, tag_field="type", tag="delta"):
+    """The levels of a book that have changed, in any order; volume 0 removes one."""
+
+
+class QuoteLine(msgspec.Struct, tag_field="type", tag="quote", forbid_unknown_fields=True, gc=False):
+    """A book of one level. A side that is left out is empty, a volume that is left out 0."""
+
+    code: str
+    time: Millis
+    bid: Any = None
+    bid_volume: Any = None
+    ask: Any = None
+    ask_volume: Any = None
+    seq: Seq = 0
+
+
+class InstrumentLine(Instrument, frozen=True, tag_field="type", tag="instrument"):
+    """A new instrument, or one that is known already."""
+
+    seq: Seq = 0
+
+
+Line: TypeAlias = TradeLine | BookLine | DeltaLine | QuoteLine | InstrumentLine
+Priced: TypeAlias = TradeLine | BookLine | DeltaLine | QuoteLine
+
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, strict=False, float_hook=str)
+
+
+def read_published(data: bytes) -> Line:
+    """The line that these bytes are. Raises Unfit."""
+    if len(data) > MAX_LINE:
+        raise Unfit(f"longer than {MAX_LINE} bytes")
+    try:
+        return _decoder.decode(data)
+    except UnicodeDecodeError:
+        raise Unfit("not UTF-8") from None
+    except RecursionError:
+        raise Unfit("nested too deep") from None
+    except msgspec.ValidationError as error:
+        raise Unfit(_short(str(error))) from None
+    except ValueError as error:
+        raise Unfit(_short(f"not JSON: {error}")) from None
+
+
+def published_trade(line: TradeLine, instrument: Instrument) -> Trade:
+    """The trade of a line. Raises Unfit."""
+    money = line.turnover
+    return Trade(
+        line.code,
+        line.time,
+        _price("price", line.price, instrument),
+        _number("volume", line.volume, instrument.volume_decimals),
+        None if money is None else _number("turnover", money, instrument.turnover_decimals),
+        line.direction,
+        line.seq,
+    )
+
+
+def published_book(line: BookLine, instrument: Instrument) -> Book:
+    """The whole book of a line. Raises Unfit."""
+    bids, asks = _levels("bids", line.bids, instrument), _levels("asks", line.asks, instrument)
+    for name, side, ahead in (("bids", bids, Decimal.__gt__), ("asks", asks, Decimal.__lt__)):
+        if not all(ahead(one.price, worse.price) for one, worse in pairwise(side)):
+            raise Unfit(f"{name} are not sorted best first")
+        if not all(one.volume for one in side):
+            raise Unfit(f"{name} have a level without volume")
+    return _uncrossed(Book(line.code, line.time, tuple(bids), tuple(asks)))
+
+
+def book_after(book: Book, line: DeltaLine, instrument: Instrument) -> Book:
+    """The whole book after a line. Raises Unfit."""
+    bids, asks = [*book.bids], [*book.asks]
+    for level in _levels("bids", line.bids, instrument):
+        place = bisect_left(bids, level.price.copy_negate(), key=_falling)
+        _put(bids, place, level)
+    for level in _levels("asks", line.asks, instrument):
+        _put(asks, bisect_left(asks, level.price, key=_rising), level)
+    if max(len(bids), len(asks)) > MAX_LEVELS:
+        raise Unfit(f"the book has more than {MAX_LEVELS} levels")
+    return _uncrossed(Book(line.code, line.time, tuple(bids), tuple(asks)))
+
+
+def quote_book(line: QuoteLine, instrument: Instrument) -> Book:
+    """The book of one level that a line is. Raises Unfit."""
+    if line.bid is None and line.ask is None:
+        raise Unfit("a quote needs a bid or an ask")
+    bids = _quoted("bid", line.bid, line.bid_volume, instrument)
+    asks = _quoted("ask", line.ask, line.ask_volume, instrument)
+    return _uncrossed(Book(line.code, line.time, bids, asks))
+
+
+def published_instrument(line: InstrumentLine) -> Instrument:
+    """The instrument that a line defines. Raises Unfit."""
+    fields = {name: getattr(line, name) for name in Instrument.__struct_fields__}
+    for name, value in fields.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise Unfit(f"{name} is longer than {MAX_TEXT} characters")
+    _price("reference_price", str(line.reference_price), line, MAX_DECIMALS)
+    return Instrument(**fields)
+
+
+def _falling(level: Level) -> Decimal:
+    return level.price.copy_negate()  # the operator would round
+
+
+def _rising(level: Level) -> Decimal:
+    return level.price
+
+
+def _put(side: list[Level], place: int, level: Level) -> None:
+    """The level in place of the one of its price, or before `place`; gone if it has no volume."""
+    there = place < len(side) and side[place].price == level.price
+    side[place : place + there] = [level] if level.volume else []
+
+
+def _uncrossed(book: Book) -> Book:
+    if book.bids and book.asks and book.bids[0].price > book.asks[0].price:
+        raise Unfit(f"crossed: the bid {book.bids[0].price:f} is above the ask {book.asks[0].price:f}")
+    return book
+
+
+def _levels(name: str, pairs: Iterable[tuple[Any, Any]], instrument: Instrument) -> list[Level]:
+    volume_name, decimals = f"a volume of {name}", instrument.volume_decimals
+    return [
+        Level(_price(name, price, instrument), _number(volume_name, volume, decimals))
+        for price, volume in pairs
+    ]
+
+
+def _quoted(name: str, price: Any, volume: Any, instrument: Instrument) -> tuple[Level, ...]:
+    if price is None:
+        return ()
+    decimals = instrument.volume_decimals
+    waits = Decimal(0) if volume is None else _number(f"{name}_volume", volume, decimals)
+    return (Level(_price(name, price, instrument), waits),)
+
+
+# Numbers come again and again: by decimals and text, those that came before.
+_known: tuple[dict[str, Decimal], ...] = tuple({} for _ in range(MAX_DECIMALS + 1))
+_FITTING = Context(prec=36, traps=[InvalidOperation, Inexact])
+
+
+def _price(name: str, value: Any, instrument: Instrument, decimals: int | None = None) -> Decimal:
+    price = _number(name, value, instrument.price_decimals if decimals is None else decimals)
+    if not price:
+        raise Unfit(f"{name} is not above 0")
+    return price
+
+
+def _number(name: str, value: Any, decimals: int) -> Decimal:
+    """The decimal that a JSON value says, with exactly that many decimals. Raises Unfit."""
+    if type(value) is not str:
+        if type(value) is not int:
+            raise Unfit(f"{name} is no number")
+        value = str(value)
+    found = _known[decimals].get(value)
+    return _learn(name, value, decimals) if found is None else found
+
+
+def _learn(name: str, text: str, decimals: int) -> Decimal:
+    known = _known[decimals]
+    try:
+        if len(text) > MAX_NUMBER:
+            raise ValueError
+        value = number(text)
+    except UNREADABLE:
+        raise Unfit(f"{name} {_short(ascii(text))} is no number from 0 to below 10^21") from None
+    try:
+        value = _FITTING.quantize(value, QUANTA[decimals])
+    except Inexact:
+        raise Unfit(f"{name} {text} has more than {decimals} decimals") from None
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    known[text] = value
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+
+
+# The answers.
+class BadLine(msgspec.Struct):
+    """A line that was not taken: its number in the request or message, from 1 on."""
+
+    line: int
+    reason: str
+
+
+class Tally(msgspec.Struct):
+    """What has become of the lines of a request or message: the data of the answer.
+
+    `lines` were read, `accepted` and `duplicates` (of a `seq` that came before) taken, `bad_lines` refused.
+    `seq` is the publisher's last one. `queued` of `limit` trades and levels of books wait to be served.
+    `message` is the number of the message on its WebSocket.
+    """
+
+    message: int | UnsetType = UNSET
+    lines: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    bad_lines: int = 0
+    bad: list[BadLine] = []
+    seq: int = 0
+    queued: int = 0
+    limit: int = 0
+
+    def refuse(self, reason: str) -> None:
+        """The line that was read last is bad."""
+        self.bad_lines += 1
+        if len(self.bad) < MOST_BAD:
+            self.bad.append(BadLine(self.lines, reason))
+
+
+class Standing(msgspec.Struct):
+    """How a publisher stands: the data that GET answers."""
+
+    publisher: str
+    seq: int
+    queued: int
+    limit: int
+
+
+def publish_answer(data: Tally | Standing, ret: Ret = OK) -> bytes:
+    """The answer to a request or message: what was taken is told where it was not all, too."""
+    return to_json(HttpSuccess(ret.code, ret.msg, "", data))
+
+
+class Lines:
+    """Cuts what comes in pieces into lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that end in these bytes."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[: MAX_LINE + 1]  # the line is refused, whatever follows
+        return lines
+
+    def end(self) -> list[bytes]:
+        """What came after the last line's end, if anything did."""
+        rest, self._rest = self._rest, b""
+        return [rest] if rest else []

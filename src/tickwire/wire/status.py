@@ -1,0 +1,27 @@
+"""Writes how a source is, for clients that subscribed to it (an extension, section 6)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .messages import STATUS_PUSH, Push, to_json
+from .push import text_frame
+
+
+class StatusData(msgspec.Struct):
+    """How a source is: the data of 28997.
+
+    `status` is `connecting`, `up`, `stale` or `down`, `since` when it became so, in milliseconds since the
+    epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source makes its data up.
+    """
+
+    source: str
+    status: str
+    since: int
+    reason: str
+    simulated: int
+
+
+def status_frame(data: StatusData) -> bytes:
+    """The push as a whole WebSocket frame, the same for every client."""
+    return text_frame(to_json(Push(STATUS_PUSH, data)))

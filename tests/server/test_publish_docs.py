@@ -1,0 +1,74 @@
+"""What docs/publishing.md shows is true."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from .publishing import Desk, desk_in, now
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PAGE = (Path(__file__).parents[2] / "docs" / "publishing.md").read_text(encoding="utf-8")
+SHOWN = "http://127.0.0.1:8600"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    async with desk_in(tmp_path_factory.mktemp("docs")) as desk:
+        yield desk
+
+
+async def test_the_program_publishes_three_trades(desk: Desk) -> None:
+    (program,) = blocks("python")
+    address = desk.served.url.removeprefix("http://")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program.replace("127.0.0.1:8600", address),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(10):
+        out, _ = await process.communicate()
+    answers = [json.loads(line)["data"] for line in out.splitlines()]
+    assert [(one["message"], one["accepted"], one["seq"]) for one in answers] == [
+        (1, 1, 1),
+        (2, 1, 2),
+        (3, 1, 3),
+    ]
+
+
+async def test_the_lines_are_taken(desk: Desk) -> None:
+    (lines,) = blocks("ndjson")
+    for moment in set(re.findall(r'"time":(\d+)', lines)):
+        lines = lines.replace(moment, str(now()))
+    data = await desk.data(lines.encode(), publisher="docs")
+    assert (data["accepted"], data["bad"]) == (5, [])
+
+
+async def test_the_answers_have_the_fields_that_are_shown(desk: Desk) -> None:
+    taken, told, standing = (json.loads(block) for block in blocks("json"))
+    answer = (await desk.post(b"", publisher="fields")).json()
+    assert [*answer] == [*taken] == [*told] == [*standing]
+    assert [*answer["data"]] == [*taken["data"]]
+    async with desk.socket() as talk:
+        assert [*(await talk.send("{}"))] == [*told["data"]]
+    assert [*(await desk.standing())] == [*standing["data"]]
+    assert told["data"]["bad"][0].keys() == {"line", "reason"}
+
+
+async def test_the_commands_are_spelt_right() -> None:
+    shown = "\n".join(blocks("sh"))
+    assert f"curl {SHOWN}/v1/publish -H 'Content-Type: application/x-ndjson'" in shown
+    assert "tickwire serve --source publish" in shown
+    assert "tickwire token create --name desk-feed --publish" in shown

@@ -1,0 +1,13 @@
+"""Shared by the tests of the relay."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What upstream does not say is guessed soon, and looks are frequent."""
+    monkeypatch.setattr("tickwire.sources.relay.market_time.SETTLE", 0.05)
+    monkeypatch.setattr("tickwire.sources.relay.market_time.GRACE", 0.1)
+    monkeypatch.setattr("tickwire.sources.relay.relay.BEAT", 0.05)

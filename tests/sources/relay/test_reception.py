@@ -1,0 +1,164 @@
+"""What one connection tells, without sockets."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate
+from tickwire.sources import Began, Broke, Snapshot
+from tickwire.sources.relay.reception import FIRST, Reception
+from tickwire.sources.relay.upstream_clock import UpstreamClock
+from tickwire.wire import Pushed
+
+from ...serving import book, trade
+
+WALL = 1_795_000_000_000
+DAY = 86_400_000
+
+
+class Desk:
+    """A connection whose time the test says, in seconds after the begin."""
+
+    def __init__(self, *, sure: bool = True) -> None:
+        self.clock = UpstreamClock()
+        if sure:
+            self.clock.happened(WALL, 0.0, WALL)
+        self.reception = Reception(self.clock, lambda _code, _at: False, 0.0)
+
+    def agree(self, at: float, *codes: str, kind: Kind = Kind.TRADE) -> list[Began | Broke]:
+        for code in codes:
+            self.reception.add(kind, code, at)
+        return [*self.reception.subscribed(kind, codes, at), *self.reception.begin(at)]
+
+    def trade(self, at: float, code: str = "A", ago: int = 0, price: str = "1") -> object:
+        """What a trade is that came so many seconds after the begin, and is so many milliseconds old."""
+        wall = WALL + int(at * 1000)
+        return self.reception.event(Pushed(trade(code, price, at=wall - ago), 1), at, wall)
+
+
+def test_the_first_one_tells_how_a_code_stands_and_later_ones_what_happens() -> None:
+    desk = Desk()
+    assert desk.agree(1.0, "A", "B") == [Began(("A", "B"), WALL + 1000)]
+    assert not desk.reception.live(Kind.TRADE, "A")
+    found = desk.trade(1.1, ago=5000)
+    assert isinstance(found, Snapshot)
+    assert (found.kind, found.code) == (Kind.TRADE, "A")
+    assert desk.reception.live(Kind.TRADE, "A")
+    assert desk.trade(2.0, ago=100) == trade("A", "1", at=WALL + 1900)
+    heard: tuple[int | None, float] = (desk.reception.lag, desk.reception.heard)
+    assert heard == (100, 2.0)
+    assert desk.trade(2.1, ago=5000) == trade("A", "1", at=WALL - 2900)
+
+
+def test_a_first_one_that_is_younger_than_the_subscription_has_happened() -> None:
+    """As where the link has left out what came before the reconnect already."""
+    desk = Desk()
+    desk.agree(1.0, "A")
+    assert not isinstance(desk.trade(1.5, ago=100), Snapshot)
+
+
+def test_while_the_time_is_not_known_the_first_moments_are_those_of_states() -> None:
+    desk = Desk(sure=False)
+    assert desk.agree(1.0, "A", "B") == []
+    assert isinstance(desk.trade(1.0 + FIRST - 0.1, "A", ago=DAY), Snapshot)
+    assert desk.reception.begin(3.0) == []
+    assert not isinstance(desk.trade(1.0 + FIRST, "B", ago=DAY), Snapshot)
+    assert desk.reception.begin(4.0) == [Began(("A", "B"), WALL + 4000 - DAY)]
+    assert desk.reception.begin(5.0) == []
+
+
+def test_what_comes_before_the_consent_is_a_state() -> None:
+    desk = Desk()
+    desk.reception.add(Kind.TRADE, "A", 1.0)
+    assert isinstance(desk.trade(1.1), Snapshot)
+
+
+def test_a_lost_connection_is_a_hole_and_all_begins_anew() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A")
+    desk.agree(1.0, "B", kind=Kind.DEPTH)
+    desk.trade(2.0)
+    assert desk.reception.lost(WALL + 2500, "cut") == [Broke(("A",), WALL + 2500, "cut")]
+    assert desk.reception.lost(WALL + 2600, "cut again") == []
+    assert not desk.reception.live(Kind.TRADE, "A")
+    assert desk.agree(5.0, "A") == [Began(("A",), WALL + 5000)]
+    assert isinstance(desk.trade(5.1, ago=200), Snapshot)
+
+
+def test_a_hole_begins_no_earlier_than_what_was_complete() -> None:
+    desk = Desk()
+    desk.agree(2.0, "A")
+    assert desk.reception.lost(WALL + 1000, "cut") == [Broke(("A",), WALL + 2000, "cut")]
+
+
+def test_what_nobody_wants_any_more_breaks_without_a_reason() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    assert desk.reception.remove(Kind.TRADE, ["A", "C"], 3.0) == [Broke(("A",), WALL + 3000, "")]
+    assert desk.trade(3.1, "A") is None
+    assert desk.reception.remove(Kind.DEPTH, ["B"], 3.0) == []
+
+
+def test_what_is_wanted_again_before_the_server_heard_of_it_goes_on() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    desk.reception.remove(Kind.TRADE, ["A"], 2.0)
+    desk.reception.add(Kind.TRADE, "A", 2.1)
+    assert desk.reception.begin(2.1) == [Began(("A",), WALL + 2100)]
+    changed = desk.reception.subscribed(Kind.TRADE, ["B"], 2.2)  # it had heard of it after all
+    assert changed == [Broke(("A",), WALL + 2200, "the subscription was changed")]
+    assert desk.agree(3.0, "A", "B") == [Began(("A",), WALL + 3000)]
+
+
+def test_what_is_gone_before_it_began_never_begins() -> None:
+    desk = Desk(sure=False)
+    desk.agree(1.0, "A", "B", "C")
+    desk.reception.remove(Kind.TRADE, ["A"], 1.1)
+    desk.reception.subscribed(Kind.TRADE, ["C"], 1.2)
+    desk.clock.settle(1.3, WALL)
+    assert desk.reception.begin(1.3) == [Began(("C",), WALL)]
+    desk.agree(1.4, "D")
+    desk.reception.lost(WALL, "cut")
+    assert desk.reception.begin(1.5) == []
+
+
+def test_missed_events_are_a_hole_since_the_last_one() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A")
+    desk.trade(1.1, ago=200)
+    desk.trade(4.0)
+    assert desk.reception.missed(6.0) == [
+        Broke(("A",), WALL + 4000, "events came faster than they were taken")
+    ]
+    assert desk.reception.begin(6.0) == [Began(("A",), WALL + 6000)]
+
+
+def test_books_and_trades_are_apart_and_bars_are_none_of_ours() -> None:
+    desk = Desk()
+    desk.agree(1.0, "BTCUSDT", kind=Kind.DEPTH)
+    assert desk.trade(1.1, "BTCUSDT") is None
+    found = desk.reception.event(Pushed(book(at=WALL + 2000), 1), 2.0, WALL + 2000)
+    assert isinstance(found, Book)
+    one = Decimal(1)
+    bar = Kline("BTCUSDT", KlineType.MINUTE, WALL // 1000, one, one, one, one, one, one)
+    assert desk.reception.event(Pushed(KlineUpdate(bar, KlineState.FORMING), 1), 2.0, WALL) is None
+    assert desk.reception.codes() == {"BTCUSDT"}
+
+
+def test_what_cannot_be_is_counted_and_stays_the_first() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A")
+    assert desk.trade(1.1, ago=-DAY) is None
+    assert desk.reception.bad == 1
+    assert not desk.reception.live(Kind.TRADE, "A")
+    assert isinstance(desk.trade(1.2, ago=300), Snapshot)
+
+
+def test_events_are_passed_on_as_they_are() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A")
+    desk.trade(1.1, ago=300)
+    given = msgspec.structs.replace(trade("A", at=WALL + 2000), source_seq=77)
+    assert desk.reception.event(Pushed(given, 77), 2.0, WALL + 2000) is given

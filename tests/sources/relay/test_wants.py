@@ -1,0 +1,145 @@
+"""Who is subscribed to where upstream has not room for all."""
+
+from __future__ import annotations
+
+from tickwire.sources.relay.places import Moves, Places
+from tickwire.sources.relay.wants import ASKED, REFUSED, ROUND, SUBSCRIBED, Wants
+
+
+def subscribe(wants: Wants, current: list[str], new: list[str], now: float) -> list[str]:
+    """What the engine does with a subscription; returns those that have room."""
+    wants.renew(current, now)
+    found = wants.room(new, now)
+    wants.renew(found, now)
+    return found
+
+
+def test_what_is_kept_is_always_wanted_and_the_rest_while_it_is_renewed() -> None:
+    wants = Wants(["K"], None)
+    assert wants.renew(["A", "B"], 0.0) == ["A", "B"]
+    assert wants.renew(["B"], 60.0) == []
+    assert wants.target() == ["K", "A", "B"]
+    wants.lapse(SUBSCRIBED)
+    assert wants.target() == ["K", "B"]
+    wants.lapse(60.0 + SUBSCRIBED)
+    assert wants.target() == ["K"]
+
+
+def test_a_request_over_http_counts_for_some_minutes() -> None:
+    wants = Wants([], None)
+    assert wants.ask(["A"], 0.0) == ["A"]
+    wants.renew(["A"], 10.0)
+    wants.lapse(ASKED - 1)
+    assert wants.target() == ["A"]
+    wants.lapse(ASKED)
+    assert wants.target() == []
+
+
+def test_more_than_the_plan_allows_has_no_room() -> None:
+    wants = Wants(["K"], 3)
+    assert subscribe(wants, [], ["A", "B", "C", "A"], 0.0) == ["A", "B"]
+    assert wants.target() == ["K", "A", "B"]
+    assert subscribe(wants, ["A", "B"], ["C"], 10.0) == []
+    assert subscribe(wants, ["A", "B"], ["B", "K", "C"], 20.0) == ["B", "K"]
+
+
+def test_what_was_not_renewed_gives_way() -> None:
+    wants = Wants([], 3)
+    subscribe(wants, [], ["A", "B", "C"], 0.0)
+    wants.renew(["A", "B", "C"], 30.0)
+    assert subscribe(wants, ["B"], ["D"], 40.0) == ["D"]
+    assert set(wants.target()) >= {"B", "D"}
+    assert len(wants.target()) == 3
+    assert subscribe(wants, ["B", "D"], ["E", "F"], 40.0) == ["E"]
+    assert wants.target() == ["B", "D", "E"]
+
+
+def test_who_changes_his_mind_at_once_makes_room_for_himself() -> None:
+    wants = Wants([], 2)
+    assert subscribe(wants, [], ["A", "B"], 0.0) == ["A", "B"]
+    assert subscribe(wants, [], ["C", "D"], 0.001) == ["C", "D"]
+    assert subscribe(wants, [], ["A"], 0.002) == ["A"]
+    assert len(wants.target()) == 2
+
+
+def test_those_of_two_who_come_at_once_both_count() -> None:
+    wants = Wants([], 3)
+    assert subscribe(wants, [], ["A", "B"], 0.0) == ["A", "B"]
+    assert subscribe(wants, ["A", "B"], ["C", "D"], 0.0) == ["C"]
+    assert subscribe(wants, ["A", "B", "C"], ["D"], 0.0) == []
+
+
+def test_a_renewal_long_ago_keeps_nobody() -> None:
+    wants = Wants([], 1)
+    wants.renew(["A"], 0.0)
+    assert wants.room(["B"], ROUND + 0.1) == ["B"]
+
+
+def test_an_offer_that_is_not_taken_up_changes_nothing() -> None:
+    wants = Wants([], 1)
+    subscribe(wants, [], ["A"], 0.0)
+    wants.renew([], 5.0)
+    assert wants.room(["B"], 5.0) == ["B"]
+    assert wants.target() == ["A"]
+
+
+def test_interest_over_http_takes_only_what_is_left_and_goes_first() -> None:
+    wants = Wants(["K"], 4)
+    wants.renew(["A"], 0.0)
+    assert wants.ask(["H", "I", "J", "A", "K"], 0.0) == ["H", "I", "J", "A", "K"]
+    assert wants.target() == ["K", "A", "H", "I"]
+    wants.ask(["I"], 1.0)
+    assert subscribe(wants, ["A"], ["B"], 2.0) == ["B"]
+    assert sorted(wants.target()) == ["A", "B", "I", "K"]
+    assert subscribe(wants, ["A", "B"], ["I", "C"], 3.0) == ["I"]
+    assert sorted(wants.target()) == ["A", "B", "I", "K"]
+
+
+def test_a_lapsed_subscription_that_http_asks_for_is_interest_only() -> None:
+    wants = Wants([], 2)
+    wants.renew(["A"], 0.0)
+    wants.ask(["A"], 1.0)
+    wants.renew(["B"], 95.0)
+    assert subscribe(wants, ["B"], ["C"], 100.0) == ["C"]
+    assert wants.target() == ["B", "C"]
+
+
+def test_what_upstream_refuses_is_left_alone_for_a_while() -> None:
+    wants = Wants(["K"], 2)
+    wants.renew(["A"], 0.0)
+    wants.refuse(["A", "K"], 0.0)
+    assert wants.target() == []
+    assert wants.renew(["A"], 1.0) == []
+    assert wants.ask(["A", "B"], 1.0) == ["B"]
+    assert wants.room(["A", "K", "B"], 1.0) == ["B"]
+    assert subscribe(wants, [], ["C", "D"], 2.0) == ["C", "D"]
+    wants.renew(["C", "D"], REFUSED - 1)
+    wants.lapse(REFUSED)
+    assert wants.target() == ["K", "C"]
+    assert wants.renew(["A"], REFUSED) == []
+
+
+def test_settings_may_want_more_than_there_is_room_for() -> None:
+    wants = Wants(["K", "L", "M", "K"], 2)
+    assert wants.left_out == ("M",)
+    assert wants.target() == ["K", "L"]
+    assert wants.renew(["M"], 0.0) == []
+
+
+# Places on connections.
+def test_a_new_connection_is_only_for_what_has_no_room_on_the_others() -> None:
+    places = Places(2)
+    assert places.arrange("ABCDE").came == [(0, "A"), (0, "B"), (1, "C"), (1, "D"), (2, "E")]
+    assert places.arrange("ACDE") == Moves([], [(0, "B")])
+    assert places.arrange("ACDEF") == Moves([(0, "F")], [])
+    assert [places.of(code) for code in "ABCF"] == [0, None, 1, 0]
+
+
+def test_one_may_come_in_the_place_of_another() -> None:
+    places = Places(1)
+    places.arrange("A")
+    assert places.arrange("B") == Moves([(0, "B")], [(0, "A")])
+
+
+def test_without_a_limit_one_connection_does() -> None:
+    assert {number for number, _ in Places(None).arrange(map(str, range(5000))).came} == {0}

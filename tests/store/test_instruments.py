@@ -1,0 +1,96 @@
+"""Defined instruments at rest: a real SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tickwire.errors import StartError, StoreError
+from tickwire.model import Instrument, Market
+from tickwire.store import InstrumentStore, load_catalogue
+
+FULL = Instrument(
+    code="MY.IDX",
+    market=Market.CFD_INDEX,
+    price_decimals=12,
+    volume_decimals=0,
+    turnover_decimals=3,
+    levels=1000,
+    volume_unit=100,
+    reference_price=Decimal("0.123456789012"),
+    name_en='a "desk\'s" index',
+    name_cn="指数",
+    calendar="XNYS",
+    dividend_yield="-",
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tickwire.db"
+
+
+def test_what_is_put_is_there_after_a_restart(path: Path) -> None:
+    plain = msgspec.structs.replace(FULL, code="A", name_cn="")
+    with closing(InstrumentStore(path)) as store:
+        assert store.instruments() == []
+        store.put(FULL)
+        store.put(plain)
+    with closing(InstrumentStore(path)) as store:
+        assert store.instruments() == [plain, FULL]
+
+
+def test_every_shipped_instrument_comes_back_as_it_was(path: Path) -> None:
+    shipped = sorted(load_catalogue(), key=lambda one: one.code)[:50]
+    with closing(InstrumentStore(path)) as store:
+        for one in shipped:
+            store.put(one)
+        assert store.instruments() == shipped
+
+
+def test_the_last_definition_of_a_code_stays(path: Path) -> None:
+    other = msgspec.structs.replace(FULL, price_decimals=2)
+    with closing(InstrumentStore(path)) as store:
+        store.put(FULL)
+        store.put(other)
+        assert store.instruments() == [other]
+
+
+def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
+    catalogue = load_catalogue()
+    with closing(InstrumentStore(path)) as store:
+        store.put(FULL)
+        store.put(msgspec.structs.replace(FULL, code="GOLD"))
+        store.teach(catalogue)
+    assert catalogue["MY.IDX"] == FULL
+    assert catalogue["GOLD"] == load_catalogue()["GOLD"]
+
+
+def test_a_definition_that_cannot_be_read_is_named(path: Path) -> None:
+    with closing(InstrumentStore(path)) as store:
+        store.put(FULL)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE instrument SET definition = '{}'")
+        with pytest.raises(StoreError, match="that cannot be read: "):
+            store.instruments()
+
+
+def test_a_store_that_was_closed_says_so(path: Path) -> None:
+    store = InstrumentStore(path)
+    store.close()
+    store.close()
+    with pytest.raises(StoreError):
+        store.put(FULL)
+    with pytest.raises(StoreError):
+        store.instruments()
+
+
+def test_a_file_that_is_no_database(path: Path) -> None:
+    path.write_bytes(b"x" * 5000)
+    with pytest.raises(StartError):
+        InstrumentStore(path)
