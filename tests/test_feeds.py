@@ -80,7 +80,6 @@ async def test_each_source_has_the_codes_that_it_owns(tmp_path: Path) -> None:
         assert (await link.subscribe(TRADE, "SOLUSDT"))["ret"] == 600
 
 
-
 async def test_a_silent_source_is_stood_in_for_until_it_is_back(tmp_path: Path) -> None:
     clock = Clock()
     one, two = Named("one", "BTCUSDT"), Named("two", "BTCUSDT")

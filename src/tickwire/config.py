@@ -21,6 +21,8 @@ from .model import KlineType
 from .sources import QuoteTrades
 
 ENV_PREFIX = "TICKWIRE_"
+OF_CLIENTS = {"TICKWIRE_URL", "TICKWIRE_TOKEN"}
+"""Variables that say to a client where its server is."""
 SECRETS = {"upstream_token"}
 """Settings that no message may show."""
 VENDOR = "https://quote.alltick.co"
@@ -215,7 +217,8 @@ class Settings(BaseModel):
     codes: Codes = Field(
         default=[],
         description="Codes to serve, separated by commas, or `all`. Simulator: what runs unasked "
-        "(default: a well-known few of all markets). Replay: what is replayed (default: all).",
+        "(default: a well-known few of all markets). Replay: what is replayed (default: all). Live sources: "
+        "what is subscribed to unasked (default: nothing).",
     )
     instruments: Paths = Field(
         default=[],
@@ -371,7 +374,7 @@ def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(ENV_PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(ENV_PREFIX)
+        if name.startswith(ENV_PREFIX) and name not in OF_CLIENTS
     }
 
 

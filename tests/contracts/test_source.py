@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tickwire.model import Book, Kind, Trade
-from tickwire.sources import Csv, Mapper, QuoteTrades, Recording, Replay, Simulator, Source
+from tickwire.sources import (
+    Began,
+    Broke,
+    Csv,
+    Mapper,
+    Published,
+    QuoteTrades,
+    Recording,
+    Replay,
+    Simulator,
+    Snapshot,
+    Source,
+    Status,
+    Yielded,
+)
+from tickwire.sources.clock import wall_clock
+from tickwire.sources.relay import Relay
 from tickwire.store import load_catalogue
 
+from ..serving import serving
+from ..sources.exchange.binance import binance
+from ..sources.exchange.reading import exchange
+
+pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
 CATALOGUE = load_catalogue()
-Make = Callable[[Path], Source]
+Make = Callable[[Path], AbstractAsyncContextManager[Source]]
+EVENTS = 300
 
 
-def a_simulator(_: Path) -> Source:
-    return Simulator(CATALOGUE, ["BTCUSDT", "GOLD"], seed=1, rate=1000)
+@asynccontextmanager
+async def a_simulator(_: Path) -> AsyncIterator[Source]:
+    yield Simulator(CATALOGUE, ["BTCUSDT", "GOLD"], seed=1, rate=1000)
 
 
-def a_replay(folder: Path) -> Source:
+@asynccontextmanager
+async def a_replay(folder: Path) -> AsyncIterator[Source]:
     path = folder / "t.csv"
     lines = (f"GOLD,{n},{n % 50 + 1}.5,1\nBTCUSDT,{n},7,1\n" for n in range(2000))
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
     mapper = Mapper(CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID)
-    return Replay(
+    yield Replay(
         "t",
         Csv(Recording([path], CATALOGUE), mapper),
         codes=["BTCUSDT", "GOLD"],
@@ -35,25 +62,99 @@ def a_replay(folder: Path) -> Source:
     )
 
 
-@pytest.fixture(params=[a_simulator, a_replay])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    made: Source = request.param(tmp_path)
-    return made
+@asynccontextmanager
+async def a_relay(folder: Path) -> AsyncIterator[Source]:
+    async with serving(folder, codes=["BTCUSDT", "GOLD"], rate=500) as upstream:
+        yield Relay(CATALOGUE, upstream.url, token=lambda: "t", keep=["BTCUSDT", "GOLD"])
+
+
+@asynccontextmanager
+async def an_exchange(_: Path) -> AsyncIterator[Source]:
+    async def trade() -> None:
+        while True:
+            for code in ("BTCUSDT", "ETHUSDT"):
+                await venue.trade(code, "100.5", "0.1")
+            await asyncio.sleep(0.001)
+
+    async with binance(wall_clock) as venue:
+        trading = asyncio.create_task(trade())
+        try:
+            yield exchange(venue.options, keep=["BTCUSDT", "ETHUSDT"])
+        finally:
+            trading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await trading
+
+
+@asynccontextmanager
+async def a_publisher(_: Path) -> AsyncIterator[Source]:
+    async def publish() -> None:
+        publisher = source.publisher("local")
+        line = {"type": "trade", "price": "5", "volume": "1", "time": wall_clock()}
+        lines = [json.dumps(line | {"code": code}).encode() for code in ("BTCUSDT", "GOLD")] * 100
+        while True:
+            await source.take(publisher, lines, source.tally(publisher))
+
+    source = Published(CATALOGUE, ["BTCUSDT", "GOLD"])
+    publishing = asyncio.create_task(publish())
+    try:
+        yield source
+    finally:
+        publishing.cancel()
+
+
+@pytest.fixture(
+    params=[a_simulator, a_replay, a_relay, an_exchange, a_publisher], ids=lambda one: one.__name__
+)
+async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
+    async with request.param(tmp_path) as made:
+        yield made
+
+
+async def some(source: Source, count: int) -> list[Yielded]:
+    """What it yields up to so many events."""
+    found: list[Yielded] = []
+    events = 0
+    async with asyncio.timeout(20), aclosing(source.events()) as stream:  # type: ignore[type-var]
+        async for one in stream:
+            found.append(one)
+            events += isinstance(one, (Trade, Book))
+            if events == count:
+                break
+    return found
 
 
 async def test_events_are_of_its_codes_and_times_grow_per_code_and_kind(source: Source) -> None:
     last: dict[tuple[type, str], int] = {}
-    async with asyncio.timeout(10):
-        count = 0
-        async for event in source.events():
-            assert isinstance(event, (Trade, Book))
+    for event in await some(source, EVENTS):
+        if isinstance(event, (Trade, Book)):
             assert event.code in source.codes
+            assert source.serves(CATALOGUE[event.code])
             key = (type(event), event.code)
             assert event.time >= last.get(key, 0)
             last[key] = event.time
-            count += 1
-            if count == 2000:
-                break
+    assert source.health.status is Status.UP
+    assert source.market_time() >= max(last.values()) - 1000
+
+
+async def test_with_a_history_it_says_what_is_complete(source: Source) -> None:
+    """Trades come only of codes that have begun; nothing begins twice, or breaks before it has begun."""
+    complete: set[str] = set()
+    for one in await some(source, EVENTS):
+        match one:
+            case Began(codes):
+                assert not complete.intersection(codes)
+                complete.update(codes)
+            case Broke(codes):
+                assert complete.issuperset(codes)
+                complete.difference_update(codes)
+            case Snapshot(kind, code, event):
+                assert event is None or (
+                    event.code == code and isinstance(event, Trade) is (kind is Kind.TRADE)
+                )
+            case Trade(code) if source.history is not None:
+                assert code in complete
+    assert complete == (set(source.codes) if source.history is not None else set())
 
 
 async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
@@ -66,23 +167,25 @@ async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    seen = 0
-    async for _ in source.events():
-        seen += 1
-        if seen == 5000:
-            break
+    await some(source, 5 * EVENTS)
     counting.cancel()
     assert turns >= 3
 
 
 async def test_what_it_yields_anyway_is_never_worth_waiting_for(source: Source) -> None:
-    events = source.events()
-    await anext(events)
-    assert not source.want(Kind.TRADE, source.codes, subscribed=False)
-    assert not source.want(Kind.TRADE, source.codes, subscribed=True)
+    seen: set[str] = set()
+    async with asyncio.timeout(20), aclosing(source.events()) as stream:  # type: ignore[type-var]
+        async for one in stream:
+            if isinstance(one, Trade):
+                seen.add(one.code)
+            if seen == set(source.codes):
+                break
+        assert not source.want(Kind.TRADE, source.codes, subscribed=False)
+        assert not source.want(Kind.TRADE, source.codes, subscribed=True)
+        assert set(source.room(Kind.TRADE, source.codes)) == set(source.codes)
 
 
-def test_it_says_what_it_is(source: Source) -> None:
-    assert source.name.partition(":")[0] in ("simulator", "replay")
+async def test_it_says_what_it_is(source: Source) -> None:
+    assert source.name.partition(":")[0] in ("simulator", "replay", "alltick", "exchange", "publish")
     assert source.simulated is (source.name == "simulator")
     assert source.codes

@@ -21,6 +21,10 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
 
     tickwire serve --port 0 --seed 7 --codes BTCUSDT,GOLD,700.HK
 
+    TICKWIRE_UPSTREAM_TOKEN=... tickwire serve --source alltick --upstream-plan basic
+
+    tickwire serve --source exchange:binance --source publish --record ticks/
+
     Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
     """
     settings = load(flags, config)

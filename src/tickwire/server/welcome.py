@@ -21,13 +21,15 @@ def welcome(engine: Engine, url: str) -> str:
     """A few lines for a person, below the server's URL."""
     guarded = engine.admission.guarded
     token = "one that `tickwire token create` printed" if guarded else "any text that is not empty"
-    source, sockets = engine.source, url.replace("http", "ws", 1)
+    feeds, sockets = engine.feeds, url.replace("http", "ws", 1)
+    served = len(feeds.codes)
+    codes = f"{served} codes" if served else "what clients ask for"
     stock, other = (next(path for path, of in WS_PATHS.items() if of is family) for family in Family)
     path = stock if engine.example.family is Family.STOCK else other
     shown = "TOKEN" if guarded else "test"
     client = CLIENT.format(url=f"{sockets}{path}?token={shown}", code=engine.example.code)
     return f"""\
-Tickwire serves {source.name}{" (simulated data)" if source.simulated else ""}: {len(source.codes)} codes.
+Tickwire serves {feeds.name}{" (simulated data)" if feeds.simulated else ""}: {codes}.
 
   stocks      {sockets}{stock}   {url}/quote-stock-b-api
   all others  {sockets}{other}         {url}/quote-b-api
