@@ -89,23 +89,24 @@ async def an_exchange(_: Path) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def a_publisher(_: Path) -> AsyncIterator[Source]:
     async def publish() -> None:
-        publisher = source.publisher("local")
+        publisher = made.publisher("local")
         line = {"type": "trade", "price": "5", "volume": "1", "time": wall_clock()}
         lines = [json.dumps(line | {"code": code}).encode() for code in ("BTCUSDT", "GOLD")] * 100
         while True:
-            await source.take(publisher, lines, source.tally(publisher))
+            await made.take(publisher, lines, made.tally(publisher))
 
-    source = Published(CATALOGUE, ["BTCUSDT", "GOLD"])
+    made = Published(CATALOGUE, ["BTCUSDT", "GOLD"])
     publishing = asyncio.create_task(publish())
     try:
-        yield source
+        yield made
     finally:
         publishing.cancel()
 
 
-@pytest.fixture(
-    params=[a_simulator, a_replay, a_relay, an_exchange, a_publisher], ids=lambda one: one.__name__
-)
+SOURCES = [a_simulator, a_replay, a_relay, an_exchange, a_publisher]
+
+
+@pytest.fixture(params=SOURCES, ids=lambda one: one.__name__)
 async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
     async with request.param(tmp_path) as made:
         yield made
@@ -167,7 +168,7 @@ async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    await some(source, 5 * EVENTS)
+    await some(source, 10 * EVENTS)
     counting.cancel()
     assert turns >= 3
 
