@@ -32,9 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outages": {"backfill", "bars", "sources", "store", "klines", "calendars", "model"},
     "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
     "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
+    "supply": {"admission", "feeds", "hub", "model"},
     "engine": set(
-        "admission scenarios feeds outages backfill config sources store hub klines access sandbox wire "
-        "model".split()
+        "admission supply scenarios feeds outages backfill config sources store hub klines access sandbox "
+        "wire model".split()
     ),
     "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
     "server": {

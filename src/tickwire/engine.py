@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
 from .sources import Began, Published, Snapshot, Source, Status
 from .store import EpochFile, GapStore, InstrumentStore, SuspensionStore, TokenStore
+from .supply import Supply
 from .wire import (
     POLICY_VIOLATION,
     QUERY_INVALID,
@@ -55,8 +56,6 @@ from .wire import (
     status_frame,
 )
 
-FIRST_EVENT_WAIT = 5.0
-"""Seconds that an HTTP request waits for the first event of a code that begins because of it."""
 FALLBACK_WATCH = 0.5
 """Seconds between looks whether a source is silent that another one could stand in for."""
 RELIEF_WAIT = 10.0
@@ -122,7 +121,6 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slow: set[Peer] = set()
         self._relief = asyncio.Event()
-        self._first_events: dict[tuple[Kind, str], asyncio.Future[None]] = {}
         self._watching: set[Peer] = set()
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
@@ -138,7 +136,8 @@ class Engine:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.admission = Admission(tokens, sandbox, rules, self, clock=clock, wall=wall)
+        self.supply = Supply(feeds, self.hub, self.callers)
+        self.admission = Admission(tokens, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
@@ -229,8 +228,8 @@ class Engine:
             async for event in events:
                 if isinstance(event, (Trade, Book)):
                     self.take(event, feed)
-                    if self._first_events:
-                        self._here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
+                    if self.supply.awaited:
+                        self.supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
                     if self._slow and source.patient:
                         await self._wait_for_relief()
                 elif isinstance(event, Snapshot):
@@ -286,7 +285,7 @@ class Engine:
     def _show(self, feed: Feed, snapshot: Snapshot) -> None:
         """Shows how a code stands, if that is newer than what is shown."""
         kind, code, event = snapshot
-        self._here(kind, code)
+        self.supply.here(kind, code)
         instrument = self.catalogue[code]
         if event is None or not self.feeds.passes(feed, instrument):
             return
@@ -298,11 +297,6 @@ class Engine:
         seq = self._send(instrument, event)
         if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
             feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
-
-    def _here(self, kind: Kind, code: str) -> None:
-        """Something of a code has come that a request may wait for."""
-        if (waiting := self._first_events.pop((kind, code), None)) is not None:
-            waiting.set_result(None)
 
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
@@ -330,7 +324,7 @@ class Engine:
         """Changes what the client is sent; returns the frames to send it first."""
         match decision:
             case Subscribe(kind, wants):
-                self._want(_flow(kind), [want.instrument for want in wants], subscribed=True)
+                self.supply.want(kind, [want.instrument for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
                     fresh = [want for want in wants if self.hub.view(client, kind, want) is None]
                     task = asyncio.create_task(self._show_bars(client, fresh))
@@ -371,67 +365,13 @@ class Engine:
         if not self._slow:
             self._relief.set()
 
-    # What sources are asked for.
-    def serve(self, instrument: Instrument) -> bool:
-        """Whether an instrument can come from any source."""
-        return self.feeds.serve(instrument)
-
-    def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
-        """Those of these instruments that the sources can subscribe to now, in place of what the caller is
-        subscribed to."""
-        if all(feed.source.history is None for feed in self.feeds):
-            return instruments
-        peer = next((peer for peer, one in self.callers.items() if one is caller), None)
-        self._renew(peer, kind)
-        found: set[str] = set()
-        for feed in self.feeds:
-            codes = [one.code for one in instruments if feed.serves(one)]
-            found.update(feed.source.room(_flow(kind), codes))
-        return [one for one in instruments if one.code in found]
-
-    def _renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
-        """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
-        for kind, instruments in self.hub.wanted(leaving, of).items():
-            self._want(kind, instruments, subscribed=True)
-
-    def _want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
-        """Tells the sources what is asked for; returns the codes that are worth waiting for."""
-        found: set[str] = set()
-        for feed in self.feeds:
-            codes = [one.code for one in instruments if feed.serves(one)]
-            found.update(feed.source.want(kind, codes, subscribed=subscribed))
-        return found
-
-    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
-        """Makes sure that instruments have a last trade or book to show, if they can have one."""
-        fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
-        loop = asyncio.get_running_loop()
-        waiting = [
-            self._first_events.setdefault((kind, code), loop.create_future())
-            for code in self._want(kind, fit, subscribed=False)
-        ]
-        if waiting:
-            await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
-
-    async def prepare_bars(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> None:
-        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds."""
-        feed = self.feeds.of(instrument)
-        if feed.backfill is None:
-            await self.begin(Kind.TRADE, [instrument])
-            await feed.bars.make_past(instrument, feed.source.past)
-        else:
-            self._want(Kind.TRADE, [instrument], subscribed=False)
-            await feed.backfill.reach(instrument, kline_type, count=count, end=end)
-
     async def _show_bars(self, client: Peer, wants: Sequence[Want]) -> None:
         """Sends the bars that are forming to a client that has just subscribed to them."""
         topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
         before = [topic.seq for topic in topics]
         for want, topic, seq in zip(wants, topics, before, strict=True):
             kline_type = KlineType(want.kline_type)
-            await self.prepare_bars(want.instrument, kline_type, count=1, end=None)
+            await self.supply.prepare_bars(want.instrument, kline_type, count=1, end=None)
             self._push_forming(want.instrument, kline_type)
             bars = self.feeds.of(want.instrument).bars
             is_forming = bars.forming(want.instrument, kline_type) is not None
@@ -515,7 +455,7 @@ class Engine:
                     log.warning("trades came too late for their bars", source=name, trades=trades)
                     late[feed] = feed.bars.late
                 await feed.bars.prune(self.settings.retention)
-            self._renew()
+            self.supply.renew()
 
     # How the sources are.
     def _health_changed(self, feed: Feed) -> None:
@@ -529,11 +469,6 @@ class Engine:
 
     def _note_epoch(self) -> None:
         self._epoch_file.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
-
-
-def _flow(kind: Kind) -> Kind:
-    """What a source is asked for, for the sake of that: bars are made of trades."""
-    return Kind.TRADE if kind is Kind.KLINE else kind
 
 
 def _status(source: Source) -> StatusData:

@@ -188,13 +188,13 @@ class Api:
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.begin(Kind.TRADE, [want.instrument for want in wants])
+        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wants])
         found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
         return TickList(trade_entries((want, *last) for want, last in found if last))
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.begin(Kind.DEPTH, [want.instrument for want in wants])
+        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wants])
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
@@ -215,7 +215,7 @@ class Api:
     async def _bars(self, want: Want, query: KlineQuery, most: int) -> msgspec.Raw:
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
-        await self._engine.prepare_bars(instrument, kline_type, count=count, end=end)
+        await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
         return self._pages.answer(instrument, kline_type, count=count, end=end)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:

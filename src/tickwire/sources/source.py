@@ -8,6 +8,11 @@ from typing import NamedTuple, Protocol, TypeAlias
 from ..model import Event, Instrument, Kind, Kline, KlineType
 from .health import Health
 
+SUBSCRIBED = 90.0
+"""Seconds that a subscription counts without being renewed: three renewals."""
+ASKED = 300.0
+"""Seconds that a request over HTTP counts as interest."""
+
 
 class Snapshot(NamedTuple):
     """How a code stands, as the source told it when asked: nothing new happened, so bars do not count it.

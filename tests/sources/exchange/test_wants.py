@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tickwire.model import Kind
-from tickwire.sources.exchange.wants import ASKED, SUBSCRIBED, Wants, keys_of
+from tickwire.sources.exchange.wants import Wants, keys_of
+from tickwire.sources.source import ASKED, SUBSCRIBED
 
 KEPT, ONE, TWO = (Kind.TRADE, "BTCUSDT"), (Kind.TRADE, "ETHUSDT"), (Kind.DEPTH, "ETHUSDT")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tickwire.sources.relay.places import Moves, Places
-from tickwire.sources.relay.wants import ASKED, REFUSED, ROUND, SUBSCRIBED, Wants
+from tickwire.sources.relay.wants import REFUSED, ROUND, Wants
+from tickwire.sources.source import ASKED, SUBSCRIBED
 
 
 def subscribe(wants: Wants, current: list[str], new: list[str], now: float) -> list[str]:

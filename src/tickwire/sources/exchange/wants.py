@@ -6,11 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from ...model import Kind
-
-SUBSCRIBED = 90.0
-"""Seconds that a subscription counts without being renewed: three renewals."""
-ASKED = 300.0
-"""Seconds that a request over HTTP counts."""
+from ..source import ASKED, SUBSCRIBED
 
 Key: TypeAlias = tuple[Kind, str]
 """A stream: trades or books of a code."""

@@ -6,10 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
 
-SUBSCRIBED = 90.0
-"""Seconds after which a subscription that is not renewed has lapsed."""
-ASKED = 300.0
-"""Seconds for which a request over HTTP counts as interest."""
+from ..source import ASKED, SUBSCRIBED
+
 REFUSED = 300.0
 """Seconds for which a code is not asked for again that upstream refused."""
 ROUND = 1.0

@@ -1,0 +1,89 @@
+"""What sources are asked for, because a client wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+
+from .admission import Caller, Peer
+from .feeds import Feeds
+from .hub import Hub
+from .model import Instrument, Kind, KlineType
+
+FIRST_EVENT_WAIT = 5.0
+"""Seconds that an HTTP request waits for the first event of a code that begins because of it."""
+
+
+class Supply:
+    """What the sources of a server can give, see `admission.Supply`; and who waits for it."""
+
+    def __init__(self, feeds: Feeds, hub: Hub, callers: Mapping[Peer, Caller]) -> None:
+        """`callers` are the open connections."""
+        self._feeds = feeds
+        self._hub = hub
+        self._callers = callers
+        self.awaited: dict[tuple[Kind, str], asyncio.Future[None]] = {}
+        """What requests wait for."""
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        return self._feeds.serve(instrument)
+
+    def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
+        """Those of these instruments that the sources can subscribe to now, in place of what the caller is
+        subscribed to."""
+        if all(feed.source.history is None for feed in self._feeds):
+            return instruments
+        peer = next((peer for peer, one in self._callers.items() if one is caller), None)
+        self.renew(peer, kind)
+        found: set[str] = set()
+        for feed in self._feeds:
+            codes = [one.code for one in instruments if feed.serves(one)]
+            found.update(feed.source.room(_flow(kind), codes))
+        return [one for one in instruments if one.code in found]
+
+    def renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
+        """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
+        for kind, instruments in self._hub.wanted(leaving, of).items():
+            self.want(kind, instruments, subscribed=True)
+
+    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
+        """Tells the sources what is asked for; returns the codes that are worth waiting for."""
+        found: set[str] = set()
+        for feed in self._feeds:
+            codes = [one.code for one in instruments if feed.serves(one)]
+            found.update(feed.source.want(_flow(kind), codes, subscribed=subscribed))
+        return found
+
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments have a last trade or book to show, if they can have one."""
+        fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
+        loop = asyncio.get_running_loop()
+        waiting = [
+            self.awaited.setdefault((kind, code), loop.create_future())
+            for code in self.want(kind, fit, subscribed=False)
+        ]
+        if waiting:
+            await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
+
+    def here(self, kind: Kind, code: str) -> None:
+        """Something of a code has come that a request may wait for."""
+        if (waiting := self.awaited.pop((kind, code), None)) is not None:
+            waiting.set_result(None)
+
+    async def prepare_bars(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> None:
+        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds."""
+        feed = self._feeds.of(instrument)
+        if feed.backfill is None:
+            await self.begin(Kind.TRADE, [instrument])
+            await feed.bars.make_past(instrument, feed.source.past)
+        else:
+            self.want(Kind.TRADE, [instrument], subscribed=False)
+            await feed.backfill.reach(instrument, kline_type, count=count, end=end)
+
+
+def _flow(kind: Kind) -> Kind:
+    """What a source is asked for, for the sake of that: bars are made of trades."""
+    return Kind.TRADE if kind is Kind.KLINE else kind
