@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test browser check format bench fuzz lock clean
+.PHONY: help install serve dev test browser check format bench soak fuzz lock clean
 
 help:
 	@echo "make serve    install and serve the simulator on http://127.0.0.1:8600"
 	@echo "make test     install and run all tests"
 	@echo "make check    lint, types, formatting, import rules"
 	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
+	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed"
 	@echo "make fuzz     hostile input for ten minutes"
 	@echo "make install  what serve needs, into $(VENV)"
 	@echo "make lock     pin the dependencies anew"
@@ -49,6 +50,11 @@ bench: dev
 	$(BIN)/python benchmarks/klines.py $(ARGS)
 	$(BIN)/python benchmarks/tokens.py $(ARGS)
 	$(BIN)/python benchmarks/publish.py $(ARGS)
+	$(BIN)/python benchmarks/roundtrip.py
+
+soak: dev
+	TICKWIRE_SOAK=1 $(BIN)/python -m pytest tests/test_two_servers.py tests/test_kill.py \
+		tests/store/recordings/test_kill.py $(ARGS)
 
 fuzz: dev
 	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)

@@ -27,7 +27,8 @@ class Buffer:
 
     It holds about `limit` events: the one frame that fills it is taken whole. Iteration ends when the
     buffer is closed and empty, and raises what a link failed of after what came before it. An owner of
-    several buffers has `arrived` called when there is something in one, and takes.
+    several buffers has `arrived` called when there is something in one, and takes. `dropped` is called with
+    each event that goes before the owner has seen it.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Buffer:
         overflow: Overflow = Overflow.DROP_OLDEST,
         *,
         arrived: Callable[[], None] | None = None,
+        dropped: Callable[[Told], None] | None = None,
     ) -> None:
         self.limit = limit
         self.overflow = overflow
@@ -45,6 +47,7 @@ class Buffer:
         self._failure: BaseException | None = None
         self._closed = False
         self._arrived = arrived
+        self._dropped = dropped
         self._arrival: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
 
@@ -151,9 +154,14 @@ class Buffer:
             event = self._events.popleft()
             if isinstance(event, Pushed):
                 dropped += 1
+                if self._dropped is not None:
+                    self._dropped(event)
             else:
                 kept.append(event)
         spare = count - dropped
+        if self._dropped is not None:
+            for event in kept[:spare]:
+                self._dropped(event)
         self._events.extendleft(reversed(kept[spare:]))
         self._missed_now += dropped
         self.missed += dropped

@@ -29,13 +29,14 @@ _log.setLevel(logging.INFO)  # lest websockets write the URL, and so the token, 
 class Options(NamedTuple):
     """How a link behaves; seconds and bytes.
 
-    `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way. `proxy` is the
-    URL of one, None for none: the environment is not asked.
+    `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
+    for `unauthorized_pause` at least. `proxy` is the URL of one, None for none: the environment is not asked.
     """
 
     terms: Terms = Terms()
     backoff: Backoff = Backoff()
     retry_unauthorized: bool = False
+    unauthorized_pause: float = 0.0
     connect_timeout: float = 10.0
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE

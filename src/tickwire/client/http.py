@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from ..model import Family, Kline, KlineType, Suspension, SuspensionList
 from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
+from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
 from .dial import USER_AGENT, plain
 from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
@@ -117,6 +118,11 @@ class Http:
         answer = await self._request(None, f"suspension/{exchange}", parameters)
         return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
 
+    async def extension(self, name: str, parameters: dict[str, str] | None = None) -> Any:
+        """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server
+        that has none refuses: RequestRefused."""
+        return (await self._request(None, name, parameters, root=EXTENSIONS)).data
+
     def _entries(self, read: Any, data: Any, *how: Any) -> list[Any]:
         try:
             found = cast("Found", read(data, *how))
@@ -134,9 +140,10 @@ class Http:
         endpoint: str,
         parameters: dict[str, str] | None = None,
         body: bytes | None = None,
+        root: str = ROOT_API,
     ) -> Envelope:
-        """The answer to a request whose turn has come."""
-        url = f"{self._bases[family]}{'' if family else '/api'}/{endpoint}"
+        """The answer to a request whose turn has come; what is of no family is below `root`."""
+        url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
         await self._pacer.turn(endpoint)
         status, headers, answer = await self._exchange(url, parameters or {}, body)
         wait = retry_after(headers)

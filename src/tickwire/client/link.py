@@ -33,8 +33,6 @@ NEW_CONNECTIONS = "connect"
 TURN = 32
 """Frames that are read before others get their turn: the owner takes events while they are in the cache."""
 UNAUTHORIZED = 401
-UNAUTHORIZED_PAUSE = 30.0
-"""Seconds, at least, before a token that was refused is tried again."""
 
 
 class Link:
@@ -42,8 +40,9 @@ class Link:
 
     `url` is that of `websocket_url`. `requests` paces the subscriptions and `connections` the new
     connections of a token; links that share the token share them. An error that no try can heal is told
-    as DOWN, and raised by the buffer: Unauthorized. `connected` counts the connections that there were;
-    `heard` is when the last message came, or the connection, in seconds of the clock.
+    as DOWN, and raised by the buffer: Unauthorized. `on_state` is called with each state, at once.
+    `connected` counts the connections that there were; `heard` is when the last message came, or the
+    connection, in seconds of the clock.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class Link:
         connections: Pace | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
+        on_state: Callable[[State], object] | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -72,6 +72,7 @@ class Link:
         self._pace = connections or Pace(0.0)
         self._clock: Clock = clock or RealClock()
         self._tries = Tries(self.options.backoff, random or Random())
+        self._on_state = on_state
         self._wake = asyncio.Event()
         self._blocked = False
         self._asked: str | None = None
@@ -166,8 +167,8 @@ class Link:
             final = lost.status == UNAUTHORIZED and not self.options.retry_unauthorized
             if final and token == self._token_now():
                 raise Unauthorized(f"{self.name}: {reason}", ret=lost.status, status=lost.status) from None
-            if lost.status == UNAUTHORIZED and token == self._token_now():
-                wait = max(wait, UNAUTHORIZED_PAUSE)
+            if lost.status == UNAUTHORIZED:
+                wait = max(wait, self.options.unauthorized_pause)
         else:
             began = self._clock.time()
             reason = await self._converse(socket)
@@ -283,6 +284,8 @@ class Link:
     def _tell(self, status: Status, reason: str = "", again: float | None = None) -> None:
         self.state = State(self.name, status, self._clock.time(), reason, again)
         self._buffer.put((self.state,))
+        if self._on_state is not None:
+            self._on_state(self.state)
 
     def _token_now(self) -> str:
         return self._token if isinstance(self._token, str) else self._token()

@@ -178,7 +178,7 @@ class Subscription:
         """A third 605 within that window ends the connection, so only the first is followed soon."""
         fails = self._fails
         if ret == TOO_FAST.code and fails == 1:
-            return max(self._spacing, 1.0)
+            return self._spacing or 1.0
         if ret in (TOO_FAST.code, TOO_FAST_CLOSED.code):
             first, fails = TOO_FAST_WINDOW, max(fails - 1, 1)
         else:

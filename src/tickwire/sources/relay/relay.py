@@ -40,8 +40,8 @@ BEAT = 1.0
 """Seconds between looks at what has lapsed, is silent or has changed."""
 IDLE = 30.0
 """Seconds after which a connection is closed that has nothing to subscribe to."""
-MOST_PAUSE = 4.0
-"""Seconds between two tries to connect at the most: clients wait for upstream's return."""
+QUIET = Options(backoff=Backoff(most=4.0), unauthorized_pause=30.0)
+"""Clients wait for upstream's return, so pauses are short; a refused token stays one until it is changed."""
 HTTP_TIMEOUT = 10.0
 """Seconds that an answer over HTTP may take."""
 BATCH = 200
@@ -110,7 +110,7 @@ class Relay:
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or Options(backoff=Backoff(most=MOST_PAUSE))),
+            options=plan.options(options or QUIET),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             clock=self._clock,
