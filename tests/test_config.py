@@ -261,3 +261,43 @@ def test_retention_is_days_by_type() -> None:
 def test_a_bad_retention_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match="--retention: "):
         load({"retention": text})
+
+
+def test_the_token_of_upstream_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKWIRE_UPSTREAM_TOKEN", "s3cret")
+    settings = load({"source": ["alltick"]})
+    assert settings.upstream_token is not None
+    assert settings.upstream_token.get_secret_value() == "s3cret"
+    assert "s3cret" not in f"{settings} {settings!r}"
+    with pytest.raises(SettingsError) as refused:
+        load({"source": ["alltick"], "upstream_token": ["s3cret"]})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "choices"),
+    [
+        ("alltick", [Choice(SourceKind.ALLTICK)]),
+        (
+            "exchange:binance=BTCUSDT, ETHUSDT;alltick",
+            [
+                Choice(SourceKind.EXCHANGE, "binance", ("BTCUSDT", "ETHUSDT")),
+                Choice(SourceKind.ALLTICK),
+            ],
+        ),
+        (" publish = GOLD ", [Choice(SourceKind.PUBLISH, "", ("GOLD",))]),
+    ],
+)
+def test_sources_are_read_from_text(
+    monkeypatch: pytest.MonkeyPatch, text: str, choices: list[Choice]
+) -> None:
+    monkeypatch.setenv("TICKWIRE_SOURCE", text)
+    monkeypatch.setenv("TICKWIRE_UPSTREAM_TOKEN", "t")
+    assert load({}).source == choices
+    assert load({"source": [str(one) for one in choices]}).source == choices
+
+
+def test_what_the_environment_tells_clients_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKWIRE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("TICKWIRE_TOKEN", "t")
+    assert load({}).source == [Choice(SourceKind.SIMULATOR)]

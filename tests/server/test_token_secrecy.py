@@ -299,7 +299,7 @@ async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
             caller = served.engine.caller(secret, None)
             objects = [caller, caller.client, caller.token, caller.account, served.engine.admission]
             assert secret[3:] not in "".join(f"{one} {one!r}" for one in objects)
-            monkeypatch.setattr(served.engine, "begin", broken)
+            monkeypatch.setattr(served.engine.supply, "begin", broken)
             monkeypatch.setattr(served.engine, "carry_out", lambda *_: broken().send(None))
             caplog.clear()
             query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
