@@ -262,3 +262,19 @@ async def test_a_hole_is_closed_for_codes_whose_bars_nobody_asked_for() -> None:
     assert shown(minutes) == shown(bench.past.bars(MINUTE)[-12:])
     for kline_type in KlineType:  # and the rest when somebody does
         assert shown(await bench.reach(kline_type, 20)) == shown(bench.past.bars(kline_type)[-20:])
+
+
+async def test_what_begins_while_its_past_is_fetched_is_completed_behind_it() -> None:
+    all_of = trades(BTC, T0 - 4000, T0 + 7200, 5)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0 + 10)
+    asking = asyncio.create_task(bench.reach(MINUTE))
+    while not bench.past.asked:
+        await asyncio.sleep(0)
+    bench.missed(None, T0 + 11)
+    await asking
+    bench.go(T0 + 80, between(all_of, T0 + 11, T0 + 80))
+    for kline_type in KlineType:
+        assert shown(await bench.reach(kline_type, 9)) == shown(bench.past.bars(kline_type)[-9:])
+    assert len(bench.past.asked) == 4, "the minute in which it began costs one request more"
+    assert all(end is None or end > 0 for _, _, end in bench.past.asked)

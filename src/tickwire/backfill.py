@@ -72,23 +72,21 @@ class Backfill:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def hole(self, instrument: Instrument, begin: int | None, end: int) -> None:
-        """Trades are missing from `begin` (None: from ever on) up to `end`, in milliseconds."""
+        """Trades are missing from `begin` (None: it is not known) up to `end`, in milliseconds."""
         before = self._holes.get(instrument.code)
         since = None if begin is None else begin // 1000
         if before is not None and before.begin is not None:
             since = before.begin
-        elif since is None:
-            last = self._bars.read(instrument, KlineType.MINUTE, count=1)
-            since = last[0].time if last and self._depth(instrument) else None
         self._holes[instrument.code] = Hole(instrument, since, end // 1000)
 
     async def run(self) -> None:
         """Fills holes behind what was known, when the source can know them. Never ends."""
         while True:
             await asyncio.sleep(BEAT)
-            due = [hole for hole in self._holes.values() if hole.begin is not None and self._settled(hole)]
-            for hole in due:
-                await self._complete(hole.instrument)
+            for hole in [*self._holes.values()]:
+                known = hole.begin is not None or self._depth(hole.instrument)
+                if known and self._settled(hole):
+                    await self._complete(hole.instrument)
 
     async def reach(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
@@ -104,22 +102,28 @@ class Backfill:
     async def _reach(
         self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
     ) -> None:
-        await self._complete(instrument, kline_type)
-        async with self._lock(instrument):
-            for _ in range(MOST_PAGES):
-                if self._has(instrument, kline_type, count, end) or self._waits(instrument):
-                    return
+        for _ in range(MOST_PAGES):
+            if self._has(instrument, kline_type, count, end) or self._waits(instrument):
+                return
+            if self._lacks(instrument):
+                await self._complete(instrument, kline_type)
+                continue
+            async with self._lock(instrument):
                 depth = self._depth(instrument).get(kline_type)
-                with self._failing(instrument):
-                    await self._page(instrument, kline_type, self._now() if depth is None else depth - 1)
+                if depth != 0:
+                    with self._failing(instrument):
+                        await self._page(instrument, kline_type, self._now() if depth is None else depth - 1)
+
+    def _lacks(self, instrument: Instrument) -> bool:
+        """Whether the bars of an instrument have a hole that can be filled now, or no past yet."""
+        hole = self._holes.get(instrument.code)
+        fresh = not self._depth(instrument)
+        return fresh or (hole is not None and self._settled(hole))
 
     def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
         """Whether nothing is missing of these bars, as far as can be known now."""
-        hole = self._holes.get(instrument.code)
-        if hole is not None and (hole.begin is None or self._settled(hole)):
-            return False
         depth = self._depth(instrument).get(kline_type)
-        if depth is None:
+        if depth is None or self._lacks(instrument):
             return False
         found = self._bars.read(instrument, kline_type, count=count, end=end)
         return depth == 0 or (len(found) >= count and found[0].time >= depth)
@@ -127,10 +131,9 @@ class Backfill:
     async def _complete(self, instrument: Instrument, first: KlineType = KlineType.MINUTE) -> None:
         """Closes the hole of an instrument; with one that nothing is known before, makes its past."""
         async with self._lock(instrument):
-            hole = self._holes.get(instrument.code)
-            fresh = not self._depth(instrument)
-            if (hole is None and not fresh) or self._waits(instrument):
+            if not self._lacks(instrument) or self._waits(instrument):
                 return
+            hole = self._holes.get(instrument.code)
             with self._failing(instrument):
                 await self._fill(instrument, hole, first)
                 if hole is not None and self._settled(hole) and self._holes.get(instrument.code) == hole:
@@ -139,6 +142,9 @@ class Backfill:
 
     async def _fill(self, instrument: Instrument, hole: Hole | None, first: KlineType) -> None:
         begin = hole.begin if hole is not None else None
+        if hole is not None and begin is None and self._depth(instrument):
+            last = self._bars.read(instrument, KlineType.MINUTE, count=1, end=hole.end - 60)
+            begin = last[0].time if last else None
         grid, given = Grid(instrument), {}
         now = self._now()
         missing = self._history.most if begin is None or now < begin else (now - begin) // 60 + 2
