@@ -111,7 +111,8 @@ class Bench:
 
     def missed(self, begin: float | None, end: float) -> None:
         """A hole, in seconds."""
-        self.bars.hole(self.instrument, int((begin or 0) * 1000), int(end * 1000))
+        known = int(begin * 1000) if begin is not None else self.backfill.known_until(self.instrument)
+        self.bars.hole(self.instrument, known, int(end * 1000))
         self.backfill.hole(self.instrument, None if begin is None else int(begin * 1000), int(end * 1000))
 
     async def reach(self, kline_type: KlineType, count: int = 500, end: int | None = None) -> list[Kline]:

@@ -79,6 +79,11 @@ class Backfill:
             since = before.begin
         self._holes[instrument.code] = Hole(instrument, since, end // 1000)
 
+    def known_until(self, instrument: Instrument) -> int:
+        """Up to when the bars of an instrument are complete for certain, in milliseconds; 0 if none are."""
+        last = self._bars.read(instrument, KlineType.MINUTE, count=1) if self._depth(instrument) else []
+        return last[0].time * 1000 if last else 0
+
     async def run(self) -> None:
         """Fills holes behind what was known, when the source can know them. Never ends."""
         while True:

@@ -93,8 +93,10 @@ class Outages:
         noticed = {code for entry in self._entries for code in entry.missing}
         for one in back:
             since, reason = self._since.pop(one.code, (None, ""))
-            begin = self._bars.down[0] * 1000 if since is None else since
-            self._revised(self._bars.hole(one, begin, news.at))
+            begin = since
+            if begin is None and self._backfill is not None:
+                begin = self._backfill.known_until(one)
+            self._revised(self._bars.hole(one, begin or 0, news.at))
             if self._backfill is not None:
                 self._backfill.hole(one, since, news.at)
             if since is not None and reason and one.code not in noticed:
