@@ -39,6 +39,7 @@ from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
 from .sources import Began, Published, Snapshot, Source, Status
 from .store import EpochFile, GapStore, InstrumentStore, SuspensionStore, TokenStore
+from .store.recordings import Recorder
 from .supply import Supply
 from .wire import (
     POLICY_VIOLATION,
@@ -60,6 +61,8 @@ FALLBACK_WATCH = 0.5
 """Seconds between looks whether a source is silent that another one could stand in for."""
 RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
+RECORDING_LOOK = 0.02
+"""Seconds between looks whether a recording has caught up."""
 UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
 TOKEN_WATCH = 0.25
@@ -232,6 +235,8 @@ class Engine:
                         self.supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
                     if self._slow and source.patient:
                         await self._wait_for_relief()
+                    if feed.recorder is not None and feed.recorder.behind and source.history is None:
+                        await self._wait_for_recording(feed.recorder)
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
                 elif isinstance(event, Began):
@@ -422,6 +427,11 @@ class Engine:
             if self.clock() - reported >= TOKEN_REPORT:
                 self.admission.report()
                 reported = self.clock()
+
+    async def _wait_for_recording(self, recorder: Recorder) -> None:
+        """What is not live waits for the disk rather than leaving a gap in the recording."""
+        while recorder.behind:  # noqa: ASYNC110 (its threads know no loop)
+            await asyncio.sleep(RECORDING_LOOK)
 
     async def _wait_for_relief(self) -> None:
         self._relief.clear()

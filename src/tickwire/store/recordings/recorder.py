@@ -133,6 +133,11 @@ class Recorder:
         else:
             self._refused.add(received)
 
+    @property
+    def behind(self) -> bool:
+        """Whether half of the room for what waits is taken: who can wait should."""
+        return self._put - self._taken > self._limit // 2 > 0
+
     def status(self) -> RecorderStatus:
         """How it goes. Any thread may ask."""
         journal = self._journal
