@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from tickwire.testing import AllTickServer
 
 from .serving import program_environment
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CLIENT = EXAMPLES / "testing_a_client"
+USING_IT = EXAMPLES / "client"
 FEED_TESTS, UNITTESTS = 13, 2
 
 
-def run(*arguments: str, cwd: Path) -> str:
+def run(*arguments: str, cwd: Path, **environment: str) -> str:
     """What Python says of it, which must end with 0."""
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -23,7 +29,7 @@ def run(*arguments: str, cwd: Path) -> str:
         text=True,
         timeout=120,
         check=False,
-        env=program_environment(),
+        env=program_environment(**environment),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -40,3 +46,21 @@ def test_its_unittests_pass_without_pytest() -> None:
     said = run("-W", "error", "-m", "unittest", "test_unittest", cwd=CLIENT)
     assert f"Ran {UNITTESTS} tests" in said
     assert "\n\nOK\n" in said
+
+
+@pytest.fixture
+def server() -> Iterator[AllTickServer]:
+    with AllTickServer() as running:
+        yield running
+
+
+def test_the_client_streams(server: AllTickServer) -> None:
+    said = run("-W", "error", "stream.py", "2", cwd=USING_IT, TICKWIRE_URL=server.url)
+    for line in ("stock: up", "other: up", "BTCUSDT 7", "AAPL.US 2", "BTCUSDT 1m 7", "GOLD 44", "time is up"):
+        assert line in said
+
+
+def test_the_client_reads_bars(server: AllTickServer) -> None:
+    said = run("-W", "error", "bars.py", cwd=USING_IT, TICKWIRE_URL=server.url)
+    assert "BTCUSDT: 500 bars" in said
+    assert "rows of code, interval, time, open" in said

@@ -1,30 +1,61 @@
-"""The client: one connection that keeps itself up, and the HTTP API, against any server of the protocol."""
+"""The client: a feed of typed events and the HTTP API, against any server of the protocol.
 
+Below the feed lies its core, of which the relay is made too: one connection that keeps itself up.
+"""
+
+from .account import Account, account
 from .address import http_url, websocket_url
+from .api import Api
 from .backoff import Backoff
 from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock, Timer
 from .dial import Options
 from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .events import Book, Event, Gap, Kline, Trade
+from .events import Status as FeedStatus
+from .extensions import GapInfo, InstrumentInfo, MarketInfo
+from .feed import Closed, Feed, connect
+from .history import Progress
 from .http import Http, Suspensions
+from .intervals import INTERVALS, family_of, kline_type_of
 from .link import Link, Token
 from .pacer import Pacer, Rates
+from .plans import PLANS, Plan
+from .rows import MissingLibrary, Rows
 from .state import Missed, State, Status, Told
 
 __all__ = [
+    "INTERVALS",
+    "PLANS",
+    "Account",
+    "Api",
     "Backoff",
+    "Book",
     "Buffer",
     "ClientError",
     "Clock",
+    "Closed",
+    "Event",
+    "Feed",
+    "FeedStatus",
+    "Gap",
+    "GapInfo",
     "Http",
+    "InstrumentInfo",
+    "Kline",
     "Link",
+    "MarketInfo",
     "Missed",
+    "MissingLibrary",
     "Options",
     "Overflow",
     "Pacer",
+    "Plan",
+    "Progress",
     "Rates",
     "RealClock",
     "RequestRefused",
+    "Rows",
     "State",
     "Status",
     "Suspensions",
@@ -32,9 +63,14 @@ __all__ = [
     "Token",
     "Told",
     "TooManyRequests",
+    "Trade",
     "Unauthorized",
     "Unavailable",
     "Unreadable",
+    "account",
+    "connect",
+    "family_of",
     "http_url",
+    "kline_type_of",
     "websocket_url",
 ]

@@ -1,0 +1,30 @@
+from . import client as client
+from . import errors as errors
+from . import sync as sync
+from .client import Api as Api
+from .client import Book as Book
+from .client import ClientError as ClientError
+from .client import Closed as Closed
+from .client import Event as Event
+from .client import Feed as Feed
+from .client import Gap as Gap
+from .client import Kline as Kline
+from .client import MissingLibrary as MissingLibrary
+from .client import Overflow as Overflow
+from .client import Plan as Plan
+from .client import Progress as Progress
+from .client import RequestRefused as RequestRefused
+from .client import Rows as Rows
+from .client import TooManyRequests as TooManyRequests
+from .client import Trade as Trade
+from .client import Unauthorized as Unauthorized
+from .client import Unavailable as Unavailable
+from .client import Unreadable as Unreadable
+from .client import connect as connect
+from .client.events import Status as Status
+from .downloading import download as download
+from .errors import TickwireError as TickwireError
+from .wire import Refusal as Refusal
+from .wire import Subscribed as Subscribed
+
+__version__: str

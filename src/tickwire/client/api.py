@@ -1,0 +1,273 @@
+"""Everything that is asked for over HTTP: what it answers has exact decimals and times that know their zone.
+
+async with Api(token="…") as api:
+    bars = await api.klines("GOLD", "1h", 1000)
+    print(bars[-1].time, bars[-1].close)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import date
+from itertools import count as counted
+from itertools import islice
+from random import Random
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from ..model import Direction, Family, Suspension, SuspensionList
+from ..model import Kline as Bar
+from ..model import Trade as WireTrade
+from ..wire import CODE_INVALID, Pushed, StaticInfo
+from .account import account
+from .backoff import Backoff, Tries
+from .errors import ClientError, RequestRefused
+from .events import Book, Kline, Trade, kline_of
+from .extensions import GapInfo, InstrumentInfo, MarketInfo, entries
+from .history import ALL, Progress, history, milliseconds
+from .http import Http
+from .intervals import family_of, kline_type_of
+from .link import Token
+from .pacer import Pacer
+from .plans import Plan
+from .rows import Rows
+
+P = ParamSpec("P")
+T = TypeVar("T")
+MOST_CODES = 50
+"""Codes of one request: what the vendor recommends, for a URL may not grow for ever (section 4)."""
+TRIES = 5
+
+
+class Api:
+    """The HTTP API of a server, for `async with`; `url`, `token` and `plan` are as for `connect`.
+
+    Requests keep to the plan. One that was too fast, or met a server that is not well, is sent again: up to
+    five times in all, after growing pauses or when the server says, unless that is more than `patience`
+    seconds away. `timeout` is how long an answer may take. All methods raise ClientError; `family` is where
+    `family_of` is wrong.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: Token | None = None,
+        plan: str | Plan | None = None,
+        timeout: float = 20.0,
+        patience: float = 70.0,
+        proxy: str | None = None,
+    ) -> None:
+        found = account(url, token, plan)
+        self._plan = found.plan
+        self._patience = patience
+        self._http = Http(found.url, found.token, pacer=Pacer(found.plan.rates), timeout=timeout, proxy=proxy)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        await self._http.close()
+
+    async def latest_trades(
+        self, codes: str | Iterable[str], *, family: Family | str | None = None
+    ) -> Rows[Trade]:
+        """The last trade of each code that has one.
+
+        await api.latest_trades(["GOLD", "AAPL.US"])
+        """
+        found = await self._of_codes(self._http.trades, codes, family)
+        return Rows(Trade, [_trade(one) for one in found])
+
+    async def books(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Book]:
+        """The last book of each code that has one.
+
+        (await api.books("BTCUSDT"))[0].best_bid
+        """
+        found = await self._of_codes(self._http.books, codes, family)
+        return Rows(Book, [_book(one) for one in found])
+
+    async def klines(
+        self,
+        code: str,
+        interval: str | int = "1m",
+        count: int | None = None,
+        *,
+        start: str | date | None = None,
+        end: str | date | None = None,
+        family: Family | str | None = None,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Rows[Kline]:
+        """Bars of a code, ascending: the last `count` of those that open from `start` on and before `end`.
+
+        Without `count` and `start` the last 500; with `start`, all. Times are dates, datetimes or texts such
+        as "2026-09-04 12:30"; without a zone they are UTC. More than 500 are read page by page, and
+        `progress` is called with each. The last bar may still be forming. Raises ValueError for what is no
+        time or no interval.
+
+            await api.klines("AAPL.US", "1d", start="2026-01-01")
+        """
+        kline_type, where = kline_type_of(interval), _family(code, family)
+        most = count if count is not None else 500 if start is None else ALL
+        first, before = milliseconds(start), milliseconds(end)
+
+        async def page(size: int, until: int) -> Sequence[Bar]:
+            return await self._ask(self._http.klines, where, code, kline_type, count=size, end=until)
+
+        bars = await history(page, code, most, first, before, progress)
+        return Rows(Kline, [kline_of(one) for one in bars])
+
+    async def latest_klines(
+        self,
+        codes: str | Iterable[str],
+        intervals: str | int | Iterable[str | int] = "1m",
+        *,
+        count: int = 2,
+        family: Family | str | None = None,
+    ) -> Rows[Kline]:
+        """The last one or two bars of many codes and intervals, ascending per code and interval.
+
+        await api.latest_klines(["GOLD", "BTCUSDT"], ["1m", "1d"])
+        """
+        wanted = [intervals] if isinstance(intervals, (str, int)) else [*intervals]
+        kinds = [kline_type_of(one) for one in wanted]
+        found: list[Kline] = []
+        for each, names in _by_family(codes, family):
+            pairs = [(code, kind) for code in names for kind in kinds]
+            for part in _parts(pairs, self._plan.batch_groups or MOST_CODES):
+                groups = await self._ask(self._http.latest_klines, each, part, count=count)
+                found += [kline_of(bar) for bars in groups.values() for bar in bars]
+        return Rows(Kline, found)
+
+    async def static_info(self, codes: str | Iterable[str]) -> Rows[StaticInfo]:
+        """Names, exchange, currency, lot and figures of stocks, all as text.
+
+        (await api.static_info("AAPL.US"))[0].name_en
+        """
+        found: list[StaticInfo] = []
+        for part in _parts(_names(codes), self._plan.http_codes or MOST_CODES):
+            found += await self._ask(self._http.static_info, part)
+        return Rows(StaticInfo, found)
+
+    async def suspensions(self, exchange: SuspensionList | str) -> Rows[Suspension]:
+        """The halts that an exchange ("sse", "nyse", "nasdaq") has announced, the newest first.
+
+        Raises ValueError for another exchange.
+        """
+        where = SuspensionList(exchange)
+        return Rows(Suspension, (await self._ask(self._http.suspensions, where)).entries)
+
+    async def instruments(self, search: str = "") -> Rows[InstrumentInfo]:
+        """What a Tickwire has in whose code, alias or name the text stands; AllTick refuses it.
+
+        (await api.instruments("apple")).to_pandas()
+        """
+        data = await self._ask(self._http.extension, "instruments", {"search": search})
+        return Rows(InstrumentInfo, entries(data, "instrument_list", InstrumentInfo))
+
+    async def markets(self) -> Rows[MarketInfo]:
+        """The calendars of a Tickwire: which markets are open, and until when; AllTick refuses it."""
+        data = await self._ask(self._http.extension, "markets")
+        return Rows(MarketInfo, entries(data, "market_list", MarketInfo))
+
+    async def gaps(
+        self,
+        code: str | None = None,
+        *,
+        start: str | date | None = None,
+        end: str | date | None = None,
+        limit: int = 100,
+    ) -> Rows[GapInfo]:
+        """When the sources of a Tickwire were down, the newest first, 1000 at the most; AllTick refuses it.
+
+        await api.gaps("BTCUSDT", start="2026-09-01")
+        """
+        asked = {"code": code, "from": milliseconds(start), "to": milliseconds(end), "limit": limit}
+        parameters = {name: str(value) for name, value in asked.items() if value is not None}
+        data = await self._ask(self._http.extension, "gaps", parameters)
+        return Rows(GapInfo, entries(data, "gap_list", GapInfo))
+
+    async def _of_codes(
+        self,
+        ask: Callable[[Family, Sequence[str]], Awaitable[list[Pushed]]],
+        codes: str | Iterable[str],
+        family: Family | str | None,
+    ) -> list[Pushed]:
+        """Answers of all codes. A request without a known one is an error only if no other gave anything."""
+        found: list[Pushed] = []
+        unknown: ClientError | None = None
+        for each, names in _by_family(codes, family):
+            for part in _parts(names, self._plan.http_codes or MOST_CODES):
+                try:
+                    found += await self._ask(ask, each, part)
+                except RequestRefused as refused:
+                    if refused.ret != CODE_INVALID.code:
+                        raise
+                    unknown = refused
+        if not found and unknown is not None:
+            raise unknown
+        order = {code: place for place, code in enumerate(_names(codes))}
+        return sorted(found, key=lambda one: order.get(one.event.code, 0))
+
+    async def _ask(self, request: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
+        """The answer, after as many tries as it is worth."""
+        tries = Tries(Backoff(), Random())
+        for number in counted(1):
+            try:
+                return await request(*args, **named)
+            except ClientError as error:
+                wait = max(tries.delay(), error.retry_after or 0.0)
+                if not error.retryable or number == TRIES or wait > self._patience:
+                    raise
+                await asyncio.sleep(wait)
+        raise AssertionError("unreachable")
+
+
+def _names(codes: str | Iterable[str]) -> list[str]:
+    return [codes] if isinstance(codes, str) else [*dict.fromkeys(codes)]
+
+
+def _family(code: str, family: Family | str | None) -> Family:
+    return family_of(code) if family is None else Family(family)
+
+
+def _by_family(codes: str | Iterable[str], family: Family | str | None) -> Iterator[tuple[Family, list[str]]]:
+    names = _names(codes)
+    for each in Family:
+        if mine := [code for code in names if _family(code, family) is each]:
+            yield each, mine
+
+
+def _parts(entries: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(entries)
+    while part := [*islice(rest, size)]:
+        yield part
+
+
+def _trade(one: Pushed) -> Trade:
+    event = one.event
+    assert isinstance(event, WireTrade)  # noqa: S101  # what the reader of that endpoint makes
+    return Trade(
+        event.code,
+        event.time,
+        event.price,
+        event.volume,
+        event.turnover,
+        Direction(event.direction),
+        one.seq,
+    )
+
+
+def _book(one: Pushed) -> Book:
+    event = one.event
+    return Book(event.code, event.time, event.bids, event.asks, one.seq)  # type: ignore[union-attr]

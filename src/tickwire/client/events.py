@@ -1,0 +1,177 @@
+"""What a feed gives its user: values with exact decimals and times that know their zone.
+
+Event
+├── Trade        one trade
+├── Book         a whole order book
+├── Kline        a bar; also what is read over HTTP
+├── Gap          here something is missing
+├── Status       how a connection is
+├── Subscribed   the server has taken a list of streams
+└── Refusal      the server, or the plan, refuses some of them
+
+    match event:
+        case Trade(code=code, price=price):
+            print(event.time, code, price)
+        case Gap(reason=reason):
+            print("a hole:", reason)
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from ..model import Direction, Family, Kind, KlineState, Level
+from ..model import Kline as Bar
+from ..wire import Refusal, Subscribed
+from .intervals import INTERVAL_OF
+from .state import Status as LinkStatus
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(milliseconds: int) -> datetime:
+    """The time of so many milliseconds since the epoch, in UTC."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """One trade.
+
+    `time` is the source's. `volume` is in the instrument's unit (shares; lots of 100 for A-shares),
+    `turnover` in money, None if the server does not say. `seq` is the server's number of it, which grows per
+    code; 0 if it has none.
+
+    >>> Trade("GOLD", 1788530573000, Decimal("4415.32"), Decimal(8)).time.isoformat()
+    '2026-09-04T14:02:53+00:00'
+    """
+
+    code: str
+    time_ms: int
+    price: Decimal
+    volume: Decimal
+    turnover: Decimal | None = None
+    direction: Direction = Direction.NEUTRAL
+    seq: int = 0
+
+    @property
+    def time(self) -> datetime:
+        """When it was made, in UTC."""
+        return moment(self.time_ms)
+
+
+class Book(msgspec.Struct, frozen=True, gc=False):
+    """A whole order book: pairs of price and volume, best first on both sides; a side may be empty.
+
+    >>> book = Book("GOLD", 1788530573000, bids=(Level(Decimal("4415.3"), Decimal(2)),), asks=())
+    >>> book.best_bid.price, book.best_ask
+    (Decimal('4415.3'), None)
+    """
+
+    code: str
+    time_ms: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    seq: int = 0
+
+    @property
+    def time(self) -> datetime:
+        """When it was like that, in UTC."""
+        return moment(self.time_ms)
+
+    @property
+    def best_bid(self) -> Level | None:
+        """The highest price that somebody pays; None if nobody does."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def best_ask(self) -> Level | None:
+        """The lowest price that somebody takes; None if nobody does."""
+        return self.asks[0] if self.asks else None
+
+
+class Kline(msgspec.Struct, frozen=True, gc=False):
+    """One bar.
+
+    `interval` is one of INTERVALS ("1m", "1d" …), `time` when it opens. `state` is what a bar that is pushed
+    has come to; None over HTTP, where the last one may still be forming. `incomplete`: the server's source
+    was down during a part of it. `seq` is the server's number of the push, 0 over HTTP.
+    """
+
+    code: str
+    interval: str
+    time_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+    state: KlineState | None = None
+    incomplete: bool = False
+    seq: int = 0
+
+    @property
+    def time(self) -> datetime:
+        """When it opens, in UTC."""
+        return moment(self.time_ms)
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Here events may be missing: between two of the feed.
+
+    `begin` is the time of the last event before it, None if none came; `end` that of the first one after it,
+    or of the last one that was dropped. `missed` is how many were dropped because the user was slower than
+    the market, or how many lines could not be read; None after a lost connection, since nobody knows.
+    `interval` is that of a K-line, else "". `code` is "" and `kind` None where what came could not be read:
+    then it may be any stream of the feed.
+
+    What went missing of trades is to be had as K-lines over HTTP.
+    """
+
+    code: str
+    kind: Kind | None
+    begin: datetime | None
+    end: datetime | None
+    reason: str
+    missed: int | None = None
+    interval: str = ""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How the connection of a family is since `time`: "connecting", "up", "stale" or "down".
+
+    Stale: a request has been unanswered for so long that the connection is about to count as dead. Down: it
+    is tried again in `again` seconds, None if it is not.
+    """
+
+    state: LinkStatus
+    family: Family
+    time: datetime
+    reason: str = ""
+    again: float | None = None
+
+
+Event: TypeAlias = Trade | Book | Kline | Gap | Status | Subscribed | Refusal
+"""What a feed gives."""
+
+
+def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:
+    """A bar as users see it."""
+    return Kline(
+        bar.code,
+        INTERVAL_OF[bar.kline_type],
+        bar.time * 1000,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume,
+        bar.turnover,
+        state,
+        bar.incomplete,
+        seq,
+    )

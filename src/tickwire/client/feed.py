@@ -1,0 +1,252 @@
+"""A feed: subscriptions and typed events over as many connections as they need.
+
+async with connect(token="…") as feed:
+    await feed.subscribe(trades=["BTCUSDT", "AAPL.US"])
+    async for event in feed:
+        print(event)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from ..errors import TickwireError
+from ..model import Family, Kind
+from ..wire import Pace
+from .account import Account, account
+from .address import websocket_url
+from .api import Api
+from .buffer import Buffer, Overflow
+from .clock import Clock, RealClock
+from .dial import Options
+from .events import Event, Status
+from .intervals import family_of, kline_type_of
+from .link import Link, Token
+from .plans import Plan, spaced
+from .state import State
+from .strands import Strands
+
+log = logging.getLogger("tickwire.client")
+
+
+class Closed(TickwireError):
+    """The feed is closed."""
+
+
+class Feed:
+    """What is subscribed to, as one stream of events; made by `connect`.
+
+    Iterate it once at a time. Iteration ends when the feed is closed, and raises the ClientError that no
+    try can heal, such as Unauthorized. `api` is the HTTP side of the same account.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        buffer: int = 10_000,
+        overflow: Overflow | str = Overflow.DROP_OLDEST,
+        on_state: Callable[[Status], object] | None = None,
+        options: Options | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        plan, options = account.plan, options or Options()
+        self._account = account
+        self._clock: Clock = clock or RealClock()
+        self._options = options._replace(
+            terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes)
+        )
+        self._connections = Pace(spaced(plan.connect_spacing))
+        self._strands = Strands(self._wall)
+        self._buffer = Buffer(buffer, Overflow(overflow), dropped=self._strands.drop)
+        self._on_state = on_state
+        self._links: dict[Family, Link] = {}
+        self._ready: deque[Event] = deque()
+        self._closed = False
+        self.api = Api(account.url, token=account.token, plan=plan, proxy=options.proxy)
+
+    @property
+    def links(self) -> Mapping[Family, Link]:
+        """The connections that there are, by family: `links[family].state` is how one is."""
+        return MappingProxyType(self._links)
+
+    async def subscribe(
+        self,
+        *,
+        trades: Iterable[str] = (),
+        books: Iterable[str] | Mapping[str, int] = (),
+        klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
+        family: Family | str | None = None,
+    ) -> None:
+        """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), and codes
+        of bars with an interval ("1m"). K-lines are pushed by Tickwire only.
+
+        Returns at once: what the server says of it comes as Subscribed or Refusal. Codes go to the family
+        that `family_of` says, or to `family`. Raises ValueError for what is no interval, Closed.
+
+            await feed.subscribe(trades=["GOLD"], books={"BTCUSDT": 5}, klines=[("GOLD", "1m")])
+        """
+        if self._closed:
+            raise Closed("The feed is closed.")
+        levels = books if isinstance(books, Mapping) else dict.fromkeys(_codes(books), 0)
+        bars = _bars(klines)
+        for code in (one := _codes(trades)):
+            self._strands.add(Kind.TRADE, code, _family(code, family))
+        for code in levels:
+            self._strands.add(Kind.DEPTH, code, _family(code, family))
+        for key in bars:
+            self._strands.add(Kind.KLINE, key, _family(key[0], family))
+        for each in Family:
+            mine = [code for code in one if _family(code, family) is each]
+            deep = {code: depth for code, depth in levels.items() if _family(code, family) is each}
+            long = [key for key in bars if _family(key[0], family) is each]
+            if mine or deep or long:
+                self._link(each).add(trades=mine, books=deep, klines=long)
+
+    async def unsubscribe(
+        self,
+        *,
+        trades: Iterable[str] = (),
+        books: Iterable[str] = (),
+        klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
+    ) -> None:
+        """Wants these no more: no event of them comes from now on, but for those that wait to be read.
+
+        await feed.unsubscribe(trades=["GOLD"])
+        """
+        for code in _codes(trades):
+            if (family := self._strands.remove(Kind.TRADE, code)) is not None:
+                self._links[family].remove(trades=[code])
+        for code in _codes(books):
+            if (family := self._strands.remove(Kind.DEPTH, code)) is not None:
+                self._links[family].remove(books=[code])
+        for key in _bars(klines):
+            if (family := self._strands.remove(Kind.KLINE, key)) is not None:
+                self._links[family].remove(klines=[key])
+
+    def __aiter__(self) -> Feed:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._ready:
+            await self._fill()
+        return self._ready.popleft()
+
+    async def batch(self) -> list[Event]:
+        """All events that are there, at least one; cheaper than one by one. An empty list when the feed is
+        closed. Raises ClientError."""
+        try:
+            events = [await anext(self)]
+        except StopAsyncIteration:
+            return []
+        events += self._ready
+        self._ready.clear()
+        return events
+
+    async def close(self) -> None:
+        """Ends all connections, and the iteration."""
+        self._closed = True
+        for link in self._links.values():
+            await link.close()
+        self._buffer.close()
+        await self.api.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _fill(self) -> None:
+        """Waits for events. Raises StopAsyncIteration when the feed is closed."""
+        told = await self._buffer.batch()
+        if not told:
+            raise StopAsyncIteration
+        self._ready += self._strands.events(told)
+
+    def _link(self, family: Family) -> Link:
+        if (link := self._links.get(family)) is None:
+            link = self._links[family] = Link(
+                websocket_url(self._account.url, family),
+                self._account.token,
+                self._buffer,
+                self._options,
+                name=family.value,
+                connections=self._connections,
+                clock=self._clock,
+                on_state=self._told,
+            )
+            link.start()
+        return link
+
+    def _told(self, state: State) -> None:
+        status = self._strands.status(state)
+        log.info("%s: %s%s", status.family, status.state, f" ({status.reason})" if status.reason else "")
+        if self._on_state is not None:
+            try:
+                self._on_state(status)
+            except Exception:  # a user's: it shall not end the connection
+                log.exception("on_state failed")
+
+    def _wall(self, moment: float) -> datetime:
+        """The time of a moment of the links' clock."""
+        return datetime.fromtimestamp(time.time() - (self._clock.time() - moment), UTC)
+
+
+def connect(
+    url: str | None = None,
+    *,
+    token: Token | None = None,
+    plan: str | Plan | None = None,
+    buffer: int = 10_000,
+    overflow: Overflow | str = Overflow.DROP_OLDEST,
+    on_state: Callable[[Status], object] | None = None,
+    options: Options | None = None,
+    clock: Clock | None = None,
+) -> Feed:
+    """A feed of the server at `url`, for `async with`: AllTick's, or any Tickwire.
+
+    Without `url` and `token`, TICKWIRE_URL and TICKWIRE_TOKEN are taken; without those, the server on this
+    machine (http://127.0.0.1:8600), which needs no token. AllTick's is https://quote.alltick.co. `token` may
+    be a function: it is asked before each connection. `plan` is the name of the account's plan ("free",
+    "basic" …) or a Plan; see `account`.
+
+    Connections are opened when something is subscribed to, one for each family of codes, and opened again,
+    with all subscriptions, whenever they end; `on_state` is called with each Status at once, from the event
+    loop. About `buffer` events wait to be read; what happens beyond is `overflow`: "drop-oldest" (a Gap says
+    so) or "wait" (nothing is read from the server meanwhile, which then decides by its own rules).
+
+    Raises ValueError for what is no URL, no plan or no policy, Unauthorized where a token is missing.
+    """
+    return Feed(
+        account(url, token, plan),
+        buffer=buffer,
+        overflow=overflow,
+        on_state=on_state,
+        options=options,
+        clock=clock,
+    )
+
+
+def _codes(codes: Iterable[str]) -> list[str]:
+    return [codes] if isinstance(codes, str) else [*codes]
+
+
+def _bars(klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int]) -> list[tuple[str, int]]:
+    pairs = klines.items() if isinstance(klines, Mapping) else klines
+    return [(code, kline_type_of(interval)) for code, interval in pairs]
+
+
+def _family(code: str, family: Family | str | None) -> Family:
+    return family_of(code) if family is None else Family(family)

@@ -1,0 +1,142 @@
+"""A feed and its user: what he gives in, when he leaves, and what he does wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import pytest
+
+from tickwire import Closed, Feed, Gap, Status, Subscribed, Trade, connect
+from tickwire.client import Plan
+from tickwire.model import Family
+
+from ..serving import Script, Served, trade
+from .test_suite import OPTIONS, the, until
+
+FAST = Plan(subscribe_spacing=0.0)
+T0 = 1788529064027
+
+
+def feed_of(served: Served, **options: object) -> Feed:
+    return connect(served.url, **{"plan": FAST, "options": OPTIONS, **options})  # type: ignore[arg-type]
+
+
+async def test_no_connection_is_opened_before_something_is_subscribed_to(served: Served) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe()
+        assert dict(feed.links) == {}
+        await feed.subscribe(trades="BTCUSDT", books="BTCUSDT")  # one code is no list of letters
+        await the(feed, Subscribed)
+        assert [*feed.links] == [Family.OTHER]
+        with pytest.raises(TypeError):
+            feed.links[Family.STOCK] = feed.links[Family.OTHER]  # type: ignore[index]
+
+
+async def test_the_user_may_know_the_family_better(served: Served) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe(trades=["GOLD"], family="stock")
+        assert [*feed.links] == [Family.STOCK]
+        await feed.unsubscribe(trades=["GOLD"])
+        with pytest.raises(ValueError, match="metals"):
+            await feed.subscribe(trades=["GOLD"], family="metals")
+
+
+async def test_what_is_wrong_is_told_at_once_and_changes_nothing(served: Served) -> None:
+    async with feed_of(served) as feed:
+        with pytest.raises(ValueError, match="no interval"):
+            await feed.subscribe(trades=["GOLD"], klines=[("GOLD", "3m")])
+        assert dict(feed.links) == {}
+    with pytest.raises(ValueError, match="newest"):
+        feed_of(served, overflow="newest")
+
+
+async def test_a_reader_may_leave_and_come_back(served: Served, script: Script) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        script.emit(*(trade("GOLD", at=T0 + number) for number in range(10)))
+        found = [(await the(feed, Trade)).time_ms for _ in range(3)]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(the_of(feed, 11), 0.2)
+        assert found == [T0, T0 + 1, T0 + 2]
+        script.emit(trade("GOLD", at=T0 + 11))
+        assert (await the(feed, Trade)).time_ms == T0 + 11
+
+
+async def the_of(feed: Feed, number: int) -> None:
+    while (await the(feed, Trade)).time_ms < T0 + number:
+        pass
+
+
+async def test_a_closed_feed_ends_its_reader_and_takes_nothing_more(served: Served) -> None:
+    feed = feed_of(served)
+    async with feed:
+        await feed.subscribe(trades=["GOLD"])
+        reading = asyncio.create_task(read(feed))
+        await until(lambda: served.engine.callers)
+    assert "down" in await asyncio.wait_for(reading, 5)
+    assert await feed.batch() == []
+    with pytest.raises(Closed):
+        await feed.subscribe(trades=["GOLD"])
+    await feed.close()
+
+
+async def read(feed: Feed) -> list[str]:
+    return [event.state async for event in feed if isinstance(event, Status)]
+
+
+async def test_a_mistake_in_on_state_ends_no_connection(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Status) -> None:
+        raise RuntimeError("a mistake")
+
+    async with feed_of(served, on_state=broken) as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+    assert "on_state failed" in caplog.text
+
+
+async def test_states_are_logged_and_the_token_is_not(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with feed_of(served, token="secret-token") as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        await feed.api.latest_trades("GOLD")
+    assert "other: up" in caplog.text
+    ours = [one for one in caplog.records if not one.name.startswith(("websockets.server", "uvicorn"))]
+    assert [one for one in ours if "secret-token" in one.getMessage()] == []
+    assert {one.name for one in ours} >= {"tickwire.client", "httpx"}
+
+
+async def test_a_slow_reader_can_make_the_server_wait(served: Served, script: Script) -> None:
+    async with feed_of(served, buffer=20, overflow="wait") as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        script.emit(*(trade("GOLD", at=T0 + number) for number in range(1000)))
+        found = [await the(feed, Trade) for _ in range(1000)]
+        assert [one.time_ms - T0 for one in found] == [*range(1000)]
+
+
+async def test_a_reader_who_is_too_slow_knows_exactly_what_he_missed(served: Served, script: Script) -> None:
+    async with feed_of(served, buffer=100) as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        script.emit(*(trade("GOLD", at=T0 + number) for number in range(1000)))
+        await until(lambda: feed._buffer.missed == 900)
+        batch = await feed.batch()
+        (gap,) = (one for one in batch if isinstance(one, Gap))
+        assert (gap.code, gap.missed) == ("GOLD", 900)
+        assert [one.time_ms - T0 for one in batch if isinstance(one, Trade)] == [*range(900, 1000)]
+
+
+async def test_nothing_is_left_behind(served: Served) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe(trades=["GOLD", "AAPL.US"])
+        await the(feed, Subscribed)
+    gc.collect()
+    assert [task.get_name() for task in asyncio.all_tasks() if "link" in task.get_name()] == []
