@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test browser check format bench soak fuzz lock clean
+.PHONY: help install serve dev test test-servers test-rest browser check format bench soak fuzz lock clean
 
 help:
 	@echo "make serve    install and serve the simulator on http://127.0.0.1:8600"
@@ -24,8 +24,21 @@ serve: install
 
 dev: $(VENV)/dev.installed
 
+# Two halves at a time, one for each core; with ARGS what they say.
+SERVERS := tests/server tests/testing tests/cli tests/client
+
 test: dev browser
+ifeq ($(ARGS),)
+	@$(MAKE) --no-print-directory -j2 test-servers test-rest
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
+
+test-servers:
+	@$(BIN)/python -m pytest -q $(SERVERS)
+
+test-rest:
+	@$(BIN)/python -m pytest -q tests $(addprefix --ignore=,$(SERVERS))
 
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \

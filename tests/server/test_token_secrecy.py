@@ -155,7 +155,7 @@ def assert_silent(visitor: Visitor, where: str, text: str) -> None:
 async def test_nothing_that_the_program_writes_holds_a_token(tmp_path: Path) -> None:
     data_dir, scenario, any_token = tmp_path / "data", tmp_path / "all.toml", new_secret()
     scenario.write_text(SCENARIO.format(token=any_token))
-    flags = ("--log-level", "debug", "--rate", "1000", "--client-buffer", "65536", "--plan", "free")
+    flags = ("--log-level", "debug", "--rate", "200", "--client-buffer", "65536", "--plan", "free")
     async with program(tmp_path, *flags, "--scenario", str(scenario)) as running:
         visitor = Visitor(running.url)
         await visitor.tries(any_token)
