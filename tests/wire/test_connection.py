@@ -20,15 +20,14 @@ from tickwire.wire import (
     QUERY_INVALID,
     TOKEN_INVALID,
     TOO_MANY_CONNECTIONS,
-    Admit,
     Cancel,
-    Connection,
     Decision,
     Dialect,
     Refused,
     Session,
     Subscribe,
 )
+from tickwire.wire.connection import Admit, Connection
 
 CATALOGUE = load_catalogue()
 STOCK, OTHER = "/quote-stock-b-ws-api", "/quote-b-ws-api"
@@ -152,6 +151,21 @@ def test_a_token_in_a_header_is_taken_unless_strict(headers: dict[str, str]) -> 
     assert handshake(OTHER, admissions, headers).status_code == 101
     assert admissions.seen == [(Family.OTHER, "h")]
     assert handshake(OTHER, admissions, headers, strict=True).status_code == 401
+
+
+def test_a_page_s_token_comes_as_a_subprotocol_and_ours_is_answered() -> None:
+    admissions = Admissions()
+    response = handshake(OTHER, admissions, {"Sec-WebSocket-Protocol": "tickwire, tickwire.token.YSBi"})
+    assert response.status_code == 101
+    assert response.headers["Sec-WebSocket-Protocol"] == "tickwire"
+    assert admissions.seen == [(Family.OTHER, "a b")]
+
+
+@pytest.mark.parametrize("offered", ["chat", "chat, tickwire.token.eA"])
+def test_whoever_asks_for_another_subprotocol_goes_on_without_one(offered: str) -> None:
+    response = handshake(f"{OTHER}?token=t", None, {"Sec-WebSocket-Protocol": offered})
+    assert response.status_code == 101
+    assert "Sec-WebSocket-Protocol" not in response.headers
 
 
 REQUIRED = b'{"msg":"token is required","trace":"","ret":401}'

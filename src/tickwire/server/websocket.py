@@ -16,7 +16,8 @@ import structlog
 from uvicorn.server import ServerState
 
 from ..engine import Engine, Heard
-from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Connection, Decision
+from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision
+from ..wire.connection import Connection
 from .publish import Publishing
 from .publish_socket import PublishSocket
 

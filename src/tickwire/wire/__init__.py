@@ -1,6 +1,5 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
-from .connection import MAX_MESSAGE, Admit, Connection
 from .conversation import Conversation, Happening, Terms
 from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
@@ -15,6 +14,7 @@ from .http import (
     trade_entries,
 )
 from .messages import (
+    MAX_MESSAGE,
     PUSH_COMMAND,
     STATUS_PUSH,
     BatchKlineList,
@@ -140,7 +140,6 @@ __all__ = [
     "TOO_MANY_REQUESTS",
     "UPGRADE_REQUIRED",
     "WS_PATHS",
-    "Admit",
     "Answer",
     "Asked",
     "Bad",
@@ -152,7 +151,6 @@ __all__ = [
     "Cancel",
     "Close",
     "Command",
-    "Connection",
     "Conversation",
     "Decision",
     "DeltaLine",

@@ -7,7 +7,7 @@ fragments, the refusal of text that is not UTF-8 (1007) and the way from a messa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -16,15 +16,13 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from ..model import Family
-from .entry import WS_PATHS, base_of, parameters, token_of
-from .messages import HttpError, to_json
+from .entry import SUBPROTOCOL, WS_PATHS, base_of, parameters, token_of
+from .messages import MAX_MESSAGE, HttpError, to_json
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED, Ret
 from .session import Decision, Refused, Session
-
-MAX_MESSAGE = 2**20
-"""Bytes of the longest message; a longer one closes with 1009 (section 2)."""
 
 Admit: TypeAlias = Callable[[Family | None, str], Session]
 """Opens a session for a token and the family of the path, None if it is no WebSocket's. Raises Refused."""
@@ -41,7 +39,7 @@ class Connection:
         self._strict = strict
         self._heard = heard
         self._path = ""
-        self._protocol = _Protocol(max_size=MAX_MESSAGE)
+        self._protocol = _Protocol(max_size=MAX_MESSAGE, select_subprotocol=_subprotocol)
         self._session: Session | None = None
         self._message = bytearray()
         self._opcode = Opcode.TEXT
@@ -128,6 +126,11 @@ class Connection:
         answer = session.receive(message, now)
         self._protocol.send_text(answer.reply)
         return answer.decision
+
+
+def _subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours, if it is asked for; whoever asks for others goes on without one."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 class _Protocol(ServerProtocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,6 +18,10 @@ EXTENSIONS = "/v1"
 """The base of what the vendor does not have."""
 PUBLISH_PATH = f"{EXTENSIONS}/publish"
 """Where prices are sent to: outside CORS, other than all that is below the bases."""
+SUBPROTOCOL = "tickwire"
+"""What a web page asks for beside its token: a browser must be answered one of what it names."""
+TOKEN_SUBPROTOCOL = f"{SUBPROTOCOL}.token."
+"""What a web page's token follows, in base64url: a page can choose no other header of an upgrade."""
 BASES = {*HTTP_BASES, *WS_PATHS, ROOT_API, EXTENSIONS}
 
 
@@ -66,7 +71,8 @@ def request_token(data: bytes) -> str | None:
 
 
 def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, strict: bool) -> str | None:
-    """The token of a request: `?token=`, else `Authorization: Bearer`, else a `token` header.
+    """The token of a request: `?token=`, else `Authorization: Bearer`, else a `token` header, else a
+    subprotocol of an upgrade.
 
     Headers are pairs with names in lower case. The vendor offers no header form, so `strict` has none.
     """
@@ -76,4 +82,16 @@ def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, stric
     scheme, _, bearer = by_name.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return bearer.strip()
-    return by_name.get("token") or None
+    return by_name.get("token") or _page_token(by_name.get("sec-websocket-protocol", ""))
+
+
+def _page_token(offered: str) -> str | None:
+    """The token among the subprotocols that a web page offers; None if there is none, or it is unreadable."""
+    for name in offered.split(","):
+        if name.strip().startswith(TOKEN_SUBPROTOCOL):
+            text = name.strip().removeprefix(TOKEN_SUBPROTOCOL)
+            try:
+                return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode() or None
+            except ValueError:
+                return None
+    return None

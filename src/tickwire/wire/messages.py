@@ -14,6 +14,9 @@ from msgspec import Meta
 
 from ..model import Kind, KlineType
 
+MAX_MESSAGE = 2**20
+"""Bytes of the longest message; a longer one closes with 1009 (section 2)."""
+
 U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 KlineNumber = Annotated[int, Meta(ge=1, le=len(KlineType))]
