@@ -18,7 +18,7 @@ from .sync import run
 if TYPE_CHECKING:
     from datetime import date
 
-    import pandas as pd  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    import pandas as pd
 
 COLUMNS = {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Volume": "volume"}
 HALF_A_DAY = 43_200_000

@@ -14,8 +14,8 @@ from ..errors import TickwireError
 from ..model import Level
 
 if TYPE_CHECKING:
-    import pandas as pd  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    import polars as pl  # type: ignore[import-not-found,unused-ignore]
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 T = TypeVar("T")
@@ -96,7 +96,8 @@ class Rows(list[T]):
         for name, cell, values in self.columns(floats=floats):
             one = polars.Series(name, values, dtype=kinds[cell])
             series.append(one.cast(polars.Datetime("ms", "UTC")) if cell is Cell.TIME else one)
-        return polars.DataFrame(series)
+        found: pl.DataFrame = polars.DataFrame(series)
+        return found
 
     def to_arrow(self, *, floats: bool = False) -> pa.Table:
         """A table of Arrow."""
