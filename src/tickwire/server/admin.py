@@ -60,7 +60,7 @@ class Admin:
 
     async def _list(self, _: Request) -> Any:
         return {
-            "running": [_shown(run) for run in self._engine.scenarios.running],
+            "running": [self._shown(run) for run in self._engine.scenarios.running],
             "library": {name: one.description for name, one in library().items()},
         }
 
@@ -82,7 +82,7 @@ class Admin:
             scenario = load_scenario(name)
         else:
             scenario = scenario_of(document, "the scenario")
-        return _shown(self._engine.scenarios.begin(scenario))
+        return self._shown(self._engine.scenarios.begin(scenario))
 
     async def _stop(self, request: Request) -> Any:
         number = request.path_params["number"]
@@ -94,6 +94,16 @@ class Admin:
     async def _stop_all(self, _: Request) -> Any:
         numbers = [run.number for run in self._engine.scenarios.running]
         return {"stopped": [number for number in numbers if self._engine.scenarios.stop(number)]}
+
+    def _shown(self, run: Run) -> dict[str, Any]:
+        return {
+            "number": run.number,
+            "name": run.scenario.name,
+            "description": run.scenario.description,
+            "seconds": round(self._engine.clock() - run.began, 3),
+            "active": [shown(active.step) for active in run.active],
+            "ahead": [shown(step) for step in run.ahead],
+        }
 
     async def _connections(self, _: Request) -> Any:
         now = self._engine.clock()
@@ -110,15 +120,6 @@ class Admin:
                 for peer, caller in self._engine.callers.items()
             ]
         }
-
-
-def _shown(run: Run) -> dict[str, Any]:
-    return {
-        "number": run.number,
-        "name": run.scenario.name,
-        "description": run.scenario.description,
-        "active": [shown(active.step) for active in run.active],
-    }
 
 
 def _json(document: Any, status: int = 200) -> Response:

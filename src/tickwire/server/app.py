@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -12,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..engine import Engine
 from ..wire import PUBLISH_PATH, base_of
+from . import terminal
 from .admin import Admin
 from .api import Api
 from .guard import Denied, check_admin
@@ -25,6 +28,8 @@ def make_app(engine: Engine) -> ASGIApp:
     figures = Metrics(engine)
 
     async def index(request: Request) -> Response:
+        if terminal.wants_page(request):
+            return terminal.page()
         return PlainTextResponse(welcome(engine, str(request.base_url).rstrip("/")))
 
     async def healthz(_: Request) -> Response:
@@ -43,11 +48,14 @@ def make_app(engine: Engine) -> ASGIApp:
 
     probes = [
         Route("/", index),
+        terminal.assets(),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
     ]
-    pages = Starlette(routes=[*probes, *Admin(engine).routes()])
+    pages = Starlette(
+        routes=[*probes, *Admin(engine).routes()], middleware=[Middleware(GZipMiddleware, minimum_size=1400)]
+    )
     api = Api(engine)
     publishing = Publishing(engine)
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import webbrowser
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -39,14 +40,19 @@ def serve(settings: Settings) -> None:
     check_exposure(settings)
     _raise_descriptor_limit()
     with listen(settings) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(build(settings), listener))
+        runner.run(_serve(build(settings), listener, show=settings.open))
 
 
-async def _serve(engine: Engine, listener: socket.socket) -> None:
+async def _serve(engine: Engine, listener: socket.socket, *, show: bool) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    server = Server(engine, lambda: print(f"{url}\n\n{welcome(engine, url)}\nCtrl-C stops it.", flush=True))
-    await server.run_engine([listener])
+
+    def ready() -> None:
+        print(f"{url}\n\n{welcome(engine, url)}\nCtrl-C stops it.", flush=True)
+        if show:
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    await Server(engine, ready).run_engine([listener])
 
 
 class Server(uvicorn.Server):

@@ -1,0 +1,74 @@
+"""A real browser at a real server: Chromium, led by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, async_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+
+
+class Visit:
+    """A page of the terminal, and what it did that nobody sees."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        """What the console calls errors: exceptions, and what the content security policy refused, too."""
+        self.requests: list[str] = []
+        """Every URL that was asked for, those of WebSockets too."""
+        page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+
+    def row(self, code: str) -> Locator:
+        """A row of the watchlist."""
+        return self.page.locator(f'[data-row="{code}"]')
+
+    def price(self, code: str) -> Locator:
+        """The last price in a row."""
+        return self.row(code).locator(".price")
+
+    async def moves(self, locator: Locator) -> None:
+        """Waits until a text has changed."""
+        before = await locator.inner_text()
+        handle = await locator.element_handle()
+        await self.page.wait_for_function("([one, text]) => one.innerText !== text", arg=[handle, before])
+
+
+Open = Callable[..., Awaitable[Visit]]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium; a test that wants one is skipped where the machine has none."""
+    if not CHROMIUM:
+        pytest.skip("NO CHROMIUM ON PATH: THE TERMINAL IS NOT TESTED. Debian: apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+async def visit(browser: Browser) -> AsyncIterator[Open]:
+    """Opens a page in a profile of its own: `await visit(url, width=…, height=…, **of_the_context)`."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(url: str, *, width: int = 1440, height: int = 900, **options: Any) -> Visit:
+            context = await browser.new_context(viewport={"width": width, "height": height}, **options)
+            stack.push_async_callback(context.close)
+            found = Visit(await context.new_page())
+            found.page.set_default_timeout(15_000)
+            await found.page.goto(url)
+            return found
+
+        yield opened

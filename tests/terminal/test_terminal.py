@@ -1,0 +1,208 @@
+"""The terminal as a person uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import expect
+
+from ..serving import OTHER_HTTP, program, program_environment
+from .conftest import Open
+
+DIGITS = re.compile(r"[0-9]")
+FIRST_PRICE = """() => {
+  const seen = new MutationObserver(() => {
+    const prices = [...document.querySelectorAll("[data-row] .price")];
+    const shown = prices.some((price) => /[0-9]/.test(price.textContent));
+    if (shown && window.firstPrice === undefined) window.firstPrice = performance.now();
+  });
+  seen.observe(document, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+async def test_a_first_visit_shows_prices_that_move_and_says_that_they_are_made_up(
+    tmp_path: Path, visit: Open
+) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        await seen.moves(seen.price("BTCUSDT"))
+        await expect(seen.page.get_by_text("Simulated data").first).to_be_visible()
+        await expect(seen.page.get_by_role("status").first).to_have_text("Live")
+        await expect(seen.row("BTCUSDT").locator(".change")).to_contain_text("%")
+        assert await seen.page.locator(".spark path[d^=M]").count() > 5
+        assert not seen.troubles
+
+
+async def test_the_first_price_is_there_within_two_seconds(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        times = []
+        for _ in range(3):  # the best of three: the machine may be busy with something else
+            seen = await visit("about:blank")
+            await seen.page.add_init_script(f"({FIRST_PRICE})()")
+            await seen.page.goto(server.url)
+            await seen.page.wait_for_function("() => window.firstPrice !== undefined")
+            times.append(await seen.page.evaluate("window.firstPrice"))
+        assert min(times) < 2000
+
+
+async def test_the_page_asks_for_nothing_of_another_origin_and_its_policy_allows_nothing_inline(
+    tmp_path: Path, visit: Open
+) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        hosts = {httpx.URL(url).netloc.decode() for url in seen.requests}
+        assert hosts == {httpx.URL(server.url).netloc.decode()}
+        assert not [url for url in seen.requests if "token" in url], "a token stood in a URL"
+        async with httpx.AsyncClient(base_url=server.url, headers={"accept": "text/html"}) as client:
+            page = await client.get("/")
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+        assert "unsafe" not in policy
+        # That the policy is in force: a page may not do what it forbids.
+        await seen.page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<i style=\"color:red\">x</i>')"
+        )
+        await asyncio.sleep(0)
+        assert any("Content Security Policy" in one for one in seen.troubles)
+
+
+async def test_search_finds_english_and_chinese_names_and_adds_to_the_list_for_good(
+    tmp_path: Path, visit: Open
+) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        search = seen.page.get_by_role("combobox", name="Search the catalogue")
+        for text, code in (("meituan", "3690.HK"), ("小米", "1810.HK"), ("usdcad", "USDCAD")):
+            await search.fill(text)
+            await expect(seen.page.get_by_role("option").first).to_contain_text(code)
+        await search.press("Enter")
+        await expect(seen.row("USDCAD")).to_have_attribute("aria-current", "true")
+        await expect(seen.price("USDCAD")).to_have_text(DIGITS)
+        await seen.page.reload()
+        await expect(seen.price("USDCAD")).to_have_text(DIGITS)
+        assert "code=USDCAD" in seen.page.url
+        await seen.row("USDCAD").focus()
+        await seen.page.keyboard.press("Delete")
+        await expect(seen.row("USDCAD")).to_have_count(0)
+        await search.fill("no such thing")
+        await expect(seen.page.get_by_text("Nothing in the catalogue holds this text.")).to_be_visible()
+        assert not seen.troubles
+
+
+async def test_the_keyboard_moves_through_the_list_and_reorders_it(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        await seen.page.keyboard.press("ArrowDown")
+        await expect(seen.row("ETHUSDT")).to_be_focused()
+        await expect(seen.row("ETHUSDT")).to_have_attribute("aria-current", "true")
+        await seen.page.keyboard.press("Alt+ArrowUp")
+        await expect(seen.page.locator("[data-row]").first).to_have_attribute("data-row", "ETHUSDT")
+        await seen.page.keyboard.press("Alt+ArrowDown")
+        await expect(seen.page.locator("[data-row]").first).to_have_attribute("data-row", "BTCUSDT")
+        await seen.page.keyboard.press("5")
+        await seen.page.wait_for_url("**type=1h*")
+        await seen.page.keyboard.press("t")
+        await expect(seen.page.locator("html")).to_have_attribute("data-theme", "dark")
+        await seen.page.keyboard.press("?")
+        await expect(seen.page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+        await seen.page.keyboard.press("Escape")
+        await expect(seen.page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
+        await seen.page.keyboard.press("/")
+        await expect(seen.page.get_by_role("combobox", name="Search the catalogue")).to_be_focused()
+        assert not seen.troubles
+
+
+async def test_a_restart_of_the_server_heals_without_a_reload(tmp_path: Path, visit: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    async with program(tmp_path, "--port", port) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        await seen.page.evaluate("window.sameLoad = true")
+        await server.end()
+        await expect(seen.page.get_by_role("status").first).to_have_text("Reconnecting")
+    async with program(tmp_path, "--port", port):
+        await expect(seen.page.get_by_role("status").first).to_have_text("Live")
+        await seen.moves(seen.price("BTCUSDT"))
+        assert await seen.page.evaluate("window.sameLoad")
+
+
+async def test_where_tokens_are_required_a_person_signs_in_and_out(tmp_path: Path, visit: Open) -> None:
+    token = await _token(tmp_path, "--name", "desk")
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        field = seen.page.get_by_label("Token")
+        await expect(field).to_be_visible()
+        await field.fill("wrong")
+        await field.press("Enter")
+        await expect(seen.page.get_by_text("The server does not know this token.")).to_be_visible()
+        await field.fill(token)
+        await field.press("Enter")
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        await seen.page.reload()
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        assert not [url for url in seen.requests if token in url]
+        assert await seen.page.evaluate("JSON.stringify(localStorage)") == (
+            await seen.page.evaluate(f"JSON.stringify(localStorage).replaceAll({token!r}, '')")
+        )
+        await seen.page.get_by_role("button", name="Sign out").click()
+        await expect(seen.page.get_by_label("Token")).to_be_visible()
+        assert token not in server.log
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_a_phone_shows_one_panel_at_a_time_and_nothing_beside_the_screen(
+    tmp_path: Path, visit: Open, theme: str
+) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url, width=390, height=844, has_touch=True, color_scheme=theme)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        chart = seen.page.get_by_role("region", name="Chart")
+        await expect(chart).to_be_hidden()
+        await seen.row("GOLD").tap()
+        await expect(chart).to_be_visible()
+        await expect(seen.page.get_by_role("region", name="Watchlist")).to_be_hidden()
+        await seen.page.get_by_role("button", name="Book").tap()
+        await expect(seen.page.get_by_role("region", name="Order book")).to_be_visible()
+        assert await seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not seen.troubles
+
+
+async def test_a_code_that_the_server_does_not_have_is_said(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(f"{server.url}/?code=NOSUCH")
+        await expect(seen.page.get_by_role("alert")).to_contain_text("This server has no NOSUCH.")
+        await expect(seen.row("BTCUSDT")).to_have_attribute("aria-current", "true")
+
+
+async def test_a_program_still_gets_the_welcome_as_text(tmp_path: Path) -> None:
+    async with program(tmp_path) as server, httpx.AsyncClient(base_url=server.url) as client:
+        text = await client.get("/")
+        page = await client.get("/", headers={"accept": "text/html,*/*"})
+        assert text.headers["content-type"].startswith("text/plain")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert (await client.get(f"{OTHER_HTTP}/../assets/nope.js")).status_code == 404
+        script = page.text.partition('src="')[2].partition('"')[0]
+        part = await client.get(script, headers={"accept-encoding": "gzip"})
+        assert part.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert part.headers["content-encoding"] == "gzip"
+        assert part.headers["x-content-type-options"] == "nosniff"
+
+
+async def _token(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "tickwire", "token", "create", "--data-dir", str(folder / "data")]
+    process = await asyncio.create_subprocess_exec(
+        *command, *arguments, stdout=asyncio.subprocess.PIPE, env=program_environment()
+    )
+    out, _ = await process.communicate()
+    return out.decode().strip()

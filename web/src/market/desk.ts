@@ -1,0 +1,300 @@
+/** The desk: what is watched, what comes of it, and how the way to the server is. */
+
+import { computed, effect, signal } from "@preact/signals";
+
+import { onFrame } from "../frame.ts";
+import {
+  ApiError,
+  type Family,
+  instruments as fetchInstruments,
+  markets as fetchMarkets,
+  klines,
+  latestKlines,
+} from "../protocol/api.ts";
+import { DAY, HOUR, QUARTER } from "../protocol/klines.ts";
+import type {
+  BookData,
+  InstrumentInfo,
+  KlineData,
+  MarketInfo,
+  StatusData,
+  TradeData,
+} from "../protocol/messages.ts";
+import { type Listener, type LinkState, Socket } from "../protocol/socket.ts";
+import { signedIn, signInReason, signOut } from "../session.ts";
+import { interval, selected, watchlist } from "../settings.ts";
+import { Quote } from "./quote.ts";
+
+/** Codes that a new watchlist begins with, where the server has them. */
+const FIRST_CODES = (
+  "BTCUSDT ETHUSDT SOLUSDT GOLD Silver USOIL EURUSD USDJPY GBPUSD NAS100 " +
+  "AAPL.US NVDA.US TSLA.US MSFT.US 700.HK 9988.HK 3690.HK 600519.SH 000001.SZ"
+).split(" ");
+const FIRST_COUNT = 16;
+/** The most codes of one list; what is over it is not asked for. */
+export const MOST_WATCHED = 500;
+/** Codes of one /batch-kline. */
+const BATCH = 100;
+/** Sparklines that are fetched at a time. */
+const AT_A_TIME = 4;
+const SPARK_BARS = 96;
+const DEPTH = 50;
+const MINUTE = 60_000;
+const REFRESH = 5 * MINUTE;
+
+/** The instruments that the token may read, by code. */
+export const catalogue = signal<ReadonlyMap<string, InstrumentInfo>>(new Map());
+export const markets = signal<readonly MarketInfo[]>([]);
+/** Why there is no catalogue; null if there is one, or it is on its way. */
+export const failure = signal<string | null>(null);
+/** What the server said last that a person should read. */
+export const notice = signal<string | null>(null);
+/** The sources, by name. */
+export const sources = signal<ReadonlyMap<string, StatusData>>(new Map());
+export const simulated = computed(() => [...sources.value.values()].some((source) => source.simulated === 1));
+/** The order book of the selected instrument; null before the first. */
+export const book = signal<BookData | null>(null);
+/** Trades and books that came in the last second. */
+export const ticksPerSecond = signal(0);
+/** What the market's clock is ahead of this machine's, in milliseconds: a replay lives in the past. */
+let ahead = 0;
+/** The market's time, each second, in milliseconds since the epoch. */
+export const now = signal(Date.now());
+/** Counts the connections that were opened anew: what came in between must be fetched. */
+export const healed = signal(0);
+
+const quotes = new Map<string, Quote>();
+const barListeners = new Set<(bar: KlineData) => void>();
+let ticks = 0;
+
+/** What is known of a code. */
+export function quote(code: string): Quote {
+  let found = quotes.get(code);
+  if (found === undefined) quotes.set(code, (found = new Quote(code)));
+  return found;
+}
+
+/** Tells of each bar that is pushed; returns what ends that. */
+export function onBar(listener: (bar: KlineData) => void): () => void {
+  barListeners.add(listener);
+  return () => barListeners.delete(listener);
+}
+
+/** The codes that are watched and that the server has. */
+export const watched = computed(() =>
+  (watchlist.value ?? []).filter((code) => catalogue.value.has(code)).slice(0, MOST_WATCHED),
+);
+
+export function watch(code: string): void {
+  const codes = watchlist.peek() ?? [];
+  if (!codes.includes(code)) watchlist.value = [...codes, code];
+}
+
+export function unwatch(code: string): void {
+  const codes = watchlist.peek() ?? [];
+  watchlist.value = codes.filter((one) => one !== code);
+}
+
+/** Puts a code in front of another one, or at the end. */
+export function move(code: string, before: string | null): void {
+  const codes = (watchlist.peek() ?? []).filter((one) => one !== code);
+  const place = before === null ? codes.length : codes.indexOf(before);
+  watchlist.value = codes.toSpliced(place < 0 ? codes.length : place, 0, code);
+}
+
+let freshBook: BookData | null = null;
+
+const listener: Listener = {
+  trade(data: TradeData) {
+    ticks++;
+    quote(data.code).add(data);
+  },
+  book(data: BookData) {
+    ticks++;
+    if (data.code !== selected.peek()) return;
+    freshBook = data;
+    onFrame(showBook);
+  },
+  kline(data: KlineData) {
+    for (const tell of barListeners) tell(data);
+  },
+  status(data: StatusData) {
+    sources.value = new Map(sources.peek()).set(data.source, data);
+  },
+  healed() {
+    healed.value++;
+    void refreshStates();
+    void refreshAll();
+  },
+  refused(ret: number, message: string) {
+    if (ret === 401) signOut("The server does not know this token.");
+    else notice.value = `The server refused a subscription: ${message} (${ret}).`;
+  },
+};
+
+function showBook(): void {
+  if (freshBook !== null && freshBook.code === selected.peek()) book.value = freshBook;
+}
+
+export const sockets: Record<Family, Socket> = {
+  stock: new Socket("stock", listener),
+  other: new Socket("other", listener),
+};
+
+/** The state of the whole way to the server: the worst of the sockets that are used. */
+export const linkState = computed<LinkState>(() => {
+  const states = Object.values(sockets).map((socket) => socket.state.value);
+  const order: LinkState[] = ["waiting", "connecting", "open"];
+  return order.find((state) => states.includes(state)) ?? "idle";
+});
+
+function familyOf(code: string): Family | undefined {
+  return catalogue.peek().get(code)?.family ;
+}
+
+/** Loads the catalogue, and goes on from there; tries again until there is one. */
+export async function begin(): Promise<void> {
+  try {
+    await fetchCatalogue();
+    failure.value = null;
+  } catch (error) {
+    if (signInReason.peek() !== null) return; // signing in begins anew
+    failure.value = error instanceof ApiError ? error.message : "The server does not answer.";
+    setTimeout(() => void begin(), 2000);
+    return;
+  }
+  watchlist.value ??= firstCodes();
+  if (!catalogue.peek().has(selected.peek())) {
+    if (selected.peek() !== "") notice.value = `This server has no ${selected.peek()}.`;
+    selected.value = watched.peek()[0] ?? [...catalogue.peek().keys()][0] ?? "";
+  }
+}
+
+async function fetchCatalogue(): Promise<void> {
+  const [{ instrument_list }, { market_list }] = await Promise.all([fetchInstruments(), fetchMarkets()]);
+  const time = market_list[0]?.time;
+  if (time !== undefined) ahead = time - Date.now();
+  now.value = Date.now() + ahead;
+  markets.value = market_list;
+  catalogue.value = new Map(instrument_list.map((one) => [one.code, one]));
+}
+
+function firstCodes(): string[] {
+  const served = catalogue.peek();
+  const known = FIRST_CODES.filter((code) => served.has(code));
+  return known.length >= 6 ? known : [...served.keys()].slice(0, FIRST_COUNT);
+}
+
+// What is wanted follows what is watched and looked at.
+effect(() => {
+  const codes = new Set(watched.value);
+  const code = selected.value;
+  if (catalogue.value.has(code)) codes.add(code);
+  for (const family of ["stock", "other"] as const) {
+    const mine = [...codes].filter((one) => familyOf(one) === family);
+    const looked = mine.includes(code);
+    const levels = catalogue.value.get(code)?.depth_levels ?? 0;
+    sockets[family].want({
+      trades: mine,
+      books: new Map(looked && levels > 0 ? [[code, Math.min(levels, DEPTH)]] : []),
+      klines: new Map(looked ? [[code, interval.value.number]] : []),
+    });
+  }
+});
+
+effect(() => {
+  book.value = freshBook?.code === selected.value ? freshBook : null;
+});
+
+// The prices that changes are counted from, and the sparklines.
+const known = new Set<string>();
+
+effect(() => {
+  const missing = watched.value.filter((code) => !known.has(code));
+  for (const code of missing) known.add(code);
+  if (missing.length > 0) void refresh(missing);
+});
+
+async function refreshAll(): Promise<void> {
+  await refresh([...known]);
+}
+
+async function refresh(codes: readonly string[]): Promise<void> {
+  try {
+    await Promise.all((["stock", "other"] as const).map((family) => references(family, codes)));
+    await sparklines(codes);
+  } catch {
+    for (const code of codes) if (quote(code).previousClose.peek() === null) known.delete(code);
+  }
+}
+
+async function references(family: Family, codes: readonly string[]): Promise<void> {
+  const mine = codes.filter((code) => familyOf(code) === family);
+  for (let from = 0; from < mine.length; from += BATCH) {
+    const some = mine.slice(from, from + BATCH);
+    const dayAgo = Math.floor(now.peek() / 1000) - 86_400;
+    const [days, hours] = await Promise.all([
+      latestKlines(family, some, DAY.number, 2),
+      latestKlines(family, some, HOUR.number, 1, dayAgo),
+    ]);
+    for (const { code, kline_data: bars } of days.kline_list) {
+      const [first, latest] = bars;
+      if (first !== undefined) {
+        quote(code).previousClose.value = latest === undefined ? first.open_price : first.close_price;
+      }
+    }
+    for (const { code, kline_data: bars } of hours.kline_list) {
+      quote(code).dayAgo.value = bars[0]?.close_price ?? null;
+    }
+  }
+}
+
+async function sparklines(codes: readonly string[]): Promise<void> {
+  const queue = [...codes];
+  const worker = async () => {
+    for (let code = queue.shift(); code !== undefined; code = queue.shift()) {
+      const family = familyOf(code);
+      if (family === undefined) continue;
+      const { kline_list } = await klines(family, code, QUARTER.number, SPARK_BARS);
+      quote(code).closes.value = kline_list.map((bar) => bar.close_price);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+}
+
+// Clocks.
+let measured = performance.now();
+
+setInterval(() => {
+  const at = performance.now();
+  ticksPerSecond.value = Math.round((ticks * 1000) / (at - measured));
+  ticks = 0;
+  measured = at;
+  now.value = Date.now() + ahead;
+}, 1000);
+
+/** Asks for the markets, what instruments do, and the market's time. */
+export async function refreshStates(): Promise<void> {
+  if (document.hidden || signInReason.peek() !== null || catalogue.peek().size === 0) return;
+  try {
+    await fetchCatalogue();
+  } catch {
+    // the sockets tell what is wrong with the way
+  }
+}
+
+setInterval(() => void refreshStates(), MINUTE);
+setInterval(() => {
+  if (!document.hidden) void refreshAll();
+}, REFRESH);
+
+// A new token opens everything anew.
+let lastToken = signedIn.peek();
+effect(() => {
+  if (signedIn.value === lastToken) return;
+  lastToken = signedIn.value;
+  if (signInReason.peek() !== null) return;
+  known.clear();
+  for (const socket of Object.values(sockets)) socket.restart();
+  void begin();
+});

@@ -1,0 +1,82 @@
+/** What the page knows of one instrument: signals that change at most once a frame. */
+
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
+
+import { onFrame } from "../frame.ts";
+import type { TradeData } from "../protocol/messages.ts";
+import { changeSince } from "../settings.ts";
+import { compare, minus, percent } from "./decimal.ts";
+
+/** Trades that are kept of each instrument, for the tape. */
+const TAPE = 60;
+
+/** Milliseconds for which a price is lit after it moved. */
+const LIT = 350;
+
+export type Side = "up" | "down" | "";
+
+// One clock for all, since an animation of each price would paint every frame anew.
+const lit = new Map<Quote, number>();
+
+setInterval(() => {
+  const before = performance.now() - LIT;
+  batch(() => {
+    for (const [quote, since] of lit) {
+      if (since > before) continue;
+      quote.flash.value = "";
+      lit.delete(quote);
+    }
+  });
+}, 100);
+
+export class Quote {
+  /** The last price, null before the first trade. */
+  readonly last = signal<string | null>(null);
+  /** Where the price went last. */
+  readonly side = signal<Side>("");
+  /** The same for a moment after it moved, then nothing. */
+  readonly flash = signal<Side>("");
+  /** The source's time of the last trade, in milliseconds since the epoch. */
+  readonly time = signal<number | null>(null);
+  /** The latest trades, newest first. */
+  readonly tape = signal<readonly TradeData[]>([]);
+  /** The close of the session before the latest one. */
+  readonly previousClose = signal<string | null>(null);
+  /** The price 24 hours ago. */
+  readonly dayAgo = signal<string | null>(null);
+  /** Closes of the last day, for the sparkline. */
+  readonly closes = signal<readonly string[]>([]);
+  readonly change: ReadonlySignal<string | null> = computed(() => this.#since((last, base) => minus(last, base)));
+  readonly changePercent: ReadonlySignal<string | null> = computed(() => this.#since(percent));
+  #fresh: TradeData[] = [];
+
+  constructor(readonly code: string) {}
+
+  /** A trade came. */
+  add(trade: TradeData): void {
+    this.#fresh.push(trade);
+    if (this.#fresh.length > TAPE) this.#fresh.shift();
+    onFrame(this.#show);
+  }
+
+  readonly #show = (): void => {
+    const newest = this.#fresh.at(-1);
+    if (newest === undefined) return;
+    const before = this.last.peek();
+    const direction = before === null ? 0 : compare(newest.price, before);
+    if (direction !== 0) {
+      this.side.value = this.flash.value = direction > 0 ? "up" : "down";
+      lit.set(this, performance.now());
+    }
+    this.last.value = newest.price;
+    this.time.value = Number(newest.tick_time);
+    this.tape.value = [...this.#fresh.reverse(), ...this.tape.peek()].slice(0, TAPE);
+    this.#fresh = [];
+  };
+
+  #since(figure: (last: string, base: string) => string): string | null {
+    const base = changeSince.value === "close" ? this.previousClose.value : this.dayAgo.value;
+    const last = this.last.value;
+    return base === null || last === null ? null : figure(last, base);
+  }
+}

@@ -1,0 +1,75 @@
+/** The keyboard: one table, which the help shows too. */
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+
+import { watched } from "../market/desk.ts";
+import { KLINE_TYPES } from "../protocol/klines.ts";
+import { interval, logScale, selected, theme } from "../settings.ts";
+import { statusOpen } from "./Status.tsx";
+
+export const helpOpen = signal(false);
+/** Counts the times that the search was asked for. */
+export const searchAsked = signal(0);
+
+interface Key {
+  readonly keys: readonly string[];
+  readonly shown: string;
+  readonly does: string;
+  readonly run: (key: string) => void;
+}
+
+export const KEYS: readonly Key[] = [
+  { keys: ["/"], shown: "/", does: "Search the catalogue", run: () => searchAsked.value++ },
+  { keys: ["ArrowDown", "j"], shown: "↓ or J", does: "Next instrument of the list", run: () => step(1) },
+  { keys: ["ArrowUp", "k"], shown: "↑ or K", does: "Instrument before", run: () => step(-1) },
+  {
+    keys: [..."1234567890"],
+    shown: "1 … 9, 0",
+    does: `Bars of ${KLINE_TYPES.map((type) => type.label).join(", ")}`,
+    run: (key) => (interval.value = KLINE_TYPES[(Number(key) + 9) % 10] ?? interval.value),
+  },
+  { keys: ["l"], shown: "L", does: "Logarithmic scale", run: () => (logScale.value = !logScale.value) },
+  {
+    keys: ["t"],
+    shown: "T",
+    does: "Dark or light",
+    run: () => (theme.value = theme.value === "dark" ? "light" : "dark"),
+  },
+  { keys: ["s"], shown: "S", does: "Status and sandbox", run: () => (statusOpen.value = !statusOpen.value) },
+  { keys: ["?"], shown: "?", does: "This list", run: () => (helpOpen.value = !helpOpen.value) },
+];
+
+/** Keys that a row of the list takes itself. */
+export const ROW_KEYS: readonly (readonly [string, string])[] = [
+  ["Alt+↑ or Alt+↓", "Move the instrument within the list"],
+  ["Delete", "Remove it from the list"],
+];
+
+/** Moves along the list as it stands on the screen. */
+function step(by: number): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")].map((row) => row.dataset["row"] ?? "");
+  const codes = rows.length > 0 ? rows : watched.peek();
+  const place = codes.indexOf(selected.peek());
+  const next = codes[Math.min(codes.length - 1, Math.max(0, place + by))];
+  if (next === undefined) return;
+  selected.value = next;
+  document.querySelector<HTMLElement>(`[data-row="${CSS.escape(next)}"]`)?.focus();
+}
+
+function pressed(event: KeyboardEvent): void {
+  const target = event.target as HTMLElement;
+  const typing = target.closest("input, select, textarea, [contenteditable], dialog") !== null;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const known = KEYS.find((one) => one.keys.includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
+  if (known === undefined) return;
+  event.preventDefault();
+  known.run(event.key);
+}
+
+export function useKeys(): void {
+  useEffect(() => {
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
+}
