@@ -80,10 +80,11 @@ bench: dev
 	$(BIN)/python benchmarks/publish.py $(ARGS)
 	$(BIN)/python benchmarks/client.py $(ARGS)
 	$(BIN)/python benchmarks/roundtrip.py
+	$(BIN)/python benchmarks/terminal.py
 
 soak: dev
 	TICKWIRE_SOAK=1 $(BIN)/python -m pytest tests/test_two_servers.py tests/test_kill.py \
-		tests/store/recordings/test_kill.py tests/client/test_long_run.py $(ARGS)
+		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py $(ARGS)
 
 fuzz: dev
 	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)

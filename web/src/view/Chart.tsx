@@ -2,7 +2,7 @@
 
 import "../style/chart.css";
 
-import { useComputed } from "@preact/signals";
+import { useComputed, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { Trend } from "../chart/legend.ts";
@@ -10,6 +10,7 @@ import { lacks, Stage } from "../chart/stage.ts";
 import { KLINE_TYPES } from "../protocol/klines.ts";
 import type { KlineBar } from "../protocol/messages.ts";
 import { interval, logScale, selected, type Zone, zone } from "../settings.ts";
+import { latestAsked } from "./keys.ts";
 
 /** The element, with its bars at hand for consoles and browser tests: the texts of the server, oldest first. */
 export interface ChartElement extends HTMLElement {
@@ -31,6 +32,9 @@ export function Chart() {
     if (section.current !== null) section.current.bars = () => stage.bars();
     return picture.current === null ? undefined : stage.mount(picture.current);
   }, [stage]);
+  useSignalEffect(() => {
+    if (latestAsked.value > 0) stage.toLatest();
+  });
   return (
     <section ref={section} class="panel chart" aria-label="Chart" data-shown={stage.shown} data-bars={stage.count}>
       <Head stage={stage} />

@@ -4,7 +4,7 @@ import "../style/help.css";
 
 import { useEffect, useRef } from "preact/hooks";
 
-import { helpOpen, KEYS, ROW_KEYS } from "./keys.ts";
+import { helpOpen, KEYS, PART_KEYS } from "./keys.ts";
 
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -13,7 +13,7 @@ export function Help() {
     if (open) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open]);
-  const rows = [...KEYS.map((key) => [key.shown, key.does] as const), ...ROW_KEYS];
+  const rows = [...KEYS.map((key) => [key.shown, key.does] as const), ...PART_KEYS];
   return (
     <dialog ref={dialog} class="help" aria-label="Keyboard" onClose={() => (helpOpen.value = false)}>
       <header>

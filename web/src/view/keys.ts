@@ -11,6 +11,8 @@ import { statusOpen } from "./Status.tsx";
 export const helpOpen = signal(false);
 /** Counts the times that the search was asked for. */
 export const searchAsked = signal(0);
+/** Counts the times that the chart was asked to go to its latest bar. */
+export const latestAsked = signal(0);
 
 interface Key {
   readonly keys: readonly string[];
@@ -29,6 +31,7 @@ export const KEYS: readonly Key[] = [
     does: `Bars of ${KLINE_TYPES.map((type) => type.label).join(", ")}`,
     run: (key) => (interval.value = KLINE_TYPES[(Number(key) + 9) % 10] ?? interval.value),
   },
+  { keys: ["r", "End"], shown: "R or End", does: "To the latest bar", run: () => latestAsked.value++ },
   { keys: ["l"], shown: "L", does: "Logarithmic scale", run: () => (logScale.value = !logScale.value) },
   {
     keys: ["t"],
@@ -40,10 +43,12 @@ export const KEYS: readonly Key[] = [
   { keys: ["?"], shown: "?", does: "This list", run: () => (helpOpen.value = !helpOpen.value) },
 ];
 
-/** Keys that a row of the list takes itself. */
-export const ROW_KEYS: readonly (readonly [string, string])[] = [
+/** Keys that a part of the page takes itself while it has the focus. */
+export const PART_KEYS: readonly (readonly [string, string])[] = [
   ["Alt+↑ or Alt+↓", "Move the instrument within the list"],
   ["Delete", "Remove it from the list"],
+  ["← or →", "Within the chart: read the bars"],
+  ["+ or −", "Within the chart: closer or farther"],
 ];
 
 /** Moves along the list as it stands on the screen. */
