@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { compare, grouped, minus, percent, plus, share, sign, signed, trimmed } from "../src/market/decimal.ts";
+import { compare, grouped, minus, percent, places, plus, share, shortened, sign, signed } from "../src/market/decimal.ts";
 
 test("sums and differences are exact, with the decimals of the finer number", () => {
   assert.equal(minus("0.3", "0.1"), "0.2");
@@ -40,13 +40,13 @@ test("thousands stand apart, decimals do not", () => {
   assert.equal(grouped("1000"), "1\u2009000");
 });
 
-test("zeros that say nothing are left out, two decimals stay", () => {
-  assert.equal(trimmed("292.520000"), "292.52");
-  assert.equal(trimmed("292.500000"), "292.50");
-  assert.equal(trimmed("292.525000"), "292.525");
-  assert.equal(trimmed("1.14110"), "1.1411");
-  assert.equal(trimmed("1.5"), "1.5");
-  assert.equal(trimmed("100"), "100");
+test("a column has the decimals that its figures say something with, two at least", () => {
+  assert.equal(places(["292.520000", "292.525000"]), 3);
+  assert.equal(places(["292.000000"]), 2);
+  assert.equal(places(["100"]), 2);
+  assert.equal(shortened("292.520000", 2), "292.52");
+  assert.equal(shortened("-0.010000", 3), "-0.010");
+  assert.equal(shortened("100", 2), "100");
 });
 
 test("a share of nothing is nothing", () => {

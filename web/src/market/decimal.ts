@@ -82,11 +82,6 @@ export function sign(text: string): -1 | 0 | 1 {
   return text.startsWith("-") ? -1 : 1;
 }
 
-/** Without the zeros at the end that say nothing: two decimals stay, where there are that many. */
-export function trimmed(text: string): string {
-  return text.replace(/(\.\d\d)(\d*?)0+$/, "$1$2");
-}
-
 /** The decimals that these say something with, at least two: for a column whose figures stand under one another. */
 export function places(texts: readonly string[]): number {
   return Math.max(2, ...texts.map((text) => text.replace(/0+$/, "").split(".")[1]?.length ?? 0));

@@ -5,7 +5,7 @@ import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { onFrame } from "../frame.ts";
 import type { TradeData } from "../protocol/messages.ts";
 import { changeSince } from "../settings.ts";
-import { compare, minus, percent } from "./decimal.ts";
+import { compare, minus, percent, places } from "./decimal.ts";
 
 /** Trades that are kept of each instrument, for the tape. */
 const TAPE = 60;
@@ -32,6 +32,8 @@ setInterval(() => {
 export class Quote {
   /** The last price, null before the first trade. */
   readonly last = signal<string | null>(null);
+  /** The decimals that its prices have said something with: a stock is sent with six and needs two. */
+  readonly decimals = signal(2);
   /** Where the price went last. */
   readonly side = signal<Side>("");
   /** The same for a moment after it moved, then nothing. */
@@ -69,6 +71,7 @@ export class Quote {
       lit.set(this, performance.now());
     }
     this.last.value = newest.price;
+    this.decimals.value = Math.max(this.decimals.peek(), places([newest.price]));
     this.time.value = Number(newest.tick_time);
     this.tape.value = [...this.#fresh.reverse(), ...this.tape.peek()].slice(0, TAPE);
     this.#fresh = [];

@@ -632,8 +632,7 @@ export interface NasdaqPage {
 }
 
 /** The data of a heartbeat, of 28006, 28008 and 28010. */
-export interface Nothing {
-}
+export type Nothing = Record<string, never>;
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface NothingRequest {
@@ -761,14 +760,17 @@ export interface ScenarioName {
 }
 
 /**
- * A scenario that runs under a number; `active` are those of its steps that are at work, as they were
- * written: without what is left to its default, and without the tokens that they name.
+ * A scenario that runs under a number, since so many seconds. `active` are those of its steps that are at
+ * work, `ahead` those to come, the next one first, all as they were written: without what is left to its
+ * default, and without the tokens that they name.
  */
 export interface ScenarioRun {
   number: number;
   name: string;
   description: string;
+  seconds: number;
   active: Record<string, unknown>[];
+  ahead: Record<string, unknown>[];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { type ReadonlySignal, useComputed } from "@preact/signals";
 
-import { grouped, sign, signed, trimmed } from "../market/decimal.ts";
+import { grouped, shortened, sign, signed } from "../market/decimal.ts";
 import { now, quote, unwatch } from "../market/desk.ts";
 import type { InstrumentInfo } from "../protocol/messages.ts";
 import { selected } from "../settings.ts";
@@ -20,8 +20,8 @@ const TREND = { "-1": "down", "0": "", "1": "up" };
 export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
   const { code } = instrument;
   const of = quote(code);
-  const last = useComputed(() => (of.last.value === null ? "–" : grouped(trimmed(of.last.value))));
-  const change = useComputed(() => (of.change.value === null ? "" : signed(trimmed(of.change.value))));
+  const last = useComputed(() => (of.last.value === null ? "–" : grouped(shortened(of.last.value, of.decimals.value))));
+  const change = useComputed(() => (of.change.value === null ? "" : signed(shortened(of.change.value, of.decimals.value))));
   const part = useComputed(() => (of.changePercent.value ? `${signed(of.changePercent.value)}%` : ""));
   const trend = useComputed(() => TREND[of.change.value === null ? 0 : sign(of.change.value)]);
   const age = useComputed(() => (of.time.value === null ? "" : aged(now.value - of.time.value)));
