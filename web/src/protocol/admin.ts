@@ -8,9 +8,7 @@ import type { Scenario, ScenarioList, ScenarioRun } from "./messages.ts";
 export type Step = Scenario["step"][number];
 
 /** A scenario that runs. */
-export interface Running extends Omit<ScenarioRun, "active"> {
-  /** Seconds since it began. */
-  readonly seconds: number;
+export interface Running extends Omit<ScenarioRun, "active" | "ahead"> {
   /** The steps at work. */
   readonly active: readonly Step[];
   /** The steps to come. */

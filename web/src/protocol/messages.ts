@@ -9,119 +9,119 @@
  * (`/kline`). `msg` and `status` are those of the protocol for that `ret` unless they are given.
  */
 export interface Answer {
-  do: "answer";
-  at?: number;
-  for?: number | null;
-  tokens?: string[];
-  connections?: number[];
-  family?: Family | null;
-  ret: number;
-  msg?: string | null;
-  status?: number | null;
-  requests?: (number | string)[];
-  chance?: number;
+  readonly do: "answer";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly tokens?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly family?: Family | null;
+  readonly ret: number;
+  readonly msg?: string | null;
+  readonly status?: number | null;
+  readonly requests?: readonly (number | string)[];
+  readonly chance?: number;
 }
 
 /** A line that was not taken: its number in the request or message, from 1 on. */
 export interface BadLine {
-  line: number;
-  reason: string;
+  readonly line: number;
+  readonly reason: string;
 }
 
 /** The data that /batch-kline answers. */
 export interface BatchKlineList {
-  kline_list: KlineGroup[];
+  readonly kline_list: readonly KlineGroup[];
 }
 
 /** A successful answer over HTTP. */
 export interface BatchKlineListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: BatchKlineList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: BatchKlineList;
 }
 
 /** The data of /batch-kline. */
 export interface BatchKlineQuery {
-  data_list: KlineQuery[];
+  readonly data_list: readonly KlineQuery[];
 }
 
 /** A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back. */
 export interface BatchKlineQueryHttpRequest {
-  trace: string;
-  data: BatchKlineQuery;
+  readonly trace: string;
+  readonly data: BatchKlineQuery;
 }
 
 /** An order book, best levels first: the data of 22999 and an entry of /depth-tick. */
 export interface BookData {
-  code: string;
+  readonly code: string;
   /** Grows by one per code and kind; a text over HTTP. */
-  seq: number | string;
+  readonly seq: number | string;
   /** The source's time, in milliseconds since the epoch; a text over HTTP. */
-  tick_time: number | string;
-  bids: LevelData[];
-  asks: LevelData[];
+  readonly tick_time: number | string;
+  readonly bids: readonly LevelData[];
+  readonly asks: readonly LevelData[];
 }
 
 /** What the server sends unasked. */
 export interface BookDataPush {
-  cmd_id: number;
-  data: BookData;
+  readonly cmd_id: number;
+  readonly data: BookData;
 }
 
 /** A whole book: pairs of price and volume, best first. */
 export interface BookLine {
-  type: "book";
-  code: string;
-  time: number;
-  bids: [string | number, string | number][];
-  asks: [string | number, string | number][];
-  seq?: number;
+  readonly type: "book";
+  readonly code: string;
+  readonly time: number;
+  readonly bids: readonly (readonly [string | number, string | number])[];
+  readonly asks: readonly (readonly [string | number, string | number])[];
+  readonly seq?: number;
 }
 
 /** An order book over HTTP, best levels first: an entry of /depth-tick. */
 export interface BookTick {
-  code: string;
-  seq: string;
-  tick_time: string;
-  bids: LevelData[];
-  asks: LevelData[];
+  readonly code: string;
+  readonly seq: string;
+  readonly tick_time: string;
+  readonly bids: readonly LevelData[];
+  readonly asks: readonly LevelData[];
 }
 
 /** The data that /depth-tick answers: a code that has no book is left out. */
 export interface BookTickList {
-  tick_list: BookTick[];
+  readonly tick_list: readonly BookTick[];
 }
 
 /** A successful answer over HTTP. */
 export interface BookTickListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: BookTickList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: BookTickList;
 }
 
 /** Every tick comes `times` times, each as a tick of its own. */
 export interface Burst {
-  do: "burst";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  times?: number;
+  readonly do: "burst";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly times?: number;
 }
 
 /** The data of 22006: 0 all, 1 depth, 2 trades, 3 exchange rates. */
 export interface CancelData {
-  cancel_type: number;
+  readonly cancel_type: number;
 }
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface CancelDataRequest {
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: CancelData;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: CancelData;
 }
 
 /**
@@ -130,21 +130,21 @@ export interface CancelDataRequest {
  * keep their sessions and holidays.
  */
 export interface Clock {
-  do: "clock";
-  at?: number;
-  for?: number | null;
-  to?: string | null;
-  speed?: number | null;
-  hours?: boolean | null;
+  readonly do: "clock";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly to?: string | null;
+  readonly speed?: number | null;
+  readonly hours?: boolean | null;
 }
 
 /** The market is closed, whatever its calendar says. */
 export interface CloseMarket {
-  do: "close-market";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
+  readonly do: "close-market";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
 }
 
 /** `cmd_id` of the requests; the response's is one more. */
@@ -165,107 +165,107 @@ export type Command = (typeof Command)[keyof typeof Command];
  * any is let in.
  */
 export interface ConnectionInfo {
-  number: number;
-  token: string | null;
-  plan: string;
-  family: Family;
-  seconds: number;
-  silent_seconds: number;
+  readonly number: number;
+  readonly token: string | null;
+  readonly plan: string;
+  readonly family: Family;
+  readonly seconds: number;
+  readonly silent_seconds: number;
 }
 
 /** The open WebSockets of clients. */
 export interface ConnectionList {
-  connections: ConnectionInfo[];
+  readonly connections: readonly ConnectionInfo[];
 }
 
 /** Answers come so many seconds late, in order. */
 export interface Delay {
-  do: "delay";
-  at?: number;
-  for?: number | null;
-  tokens?: string[];
-  connections?: number[];
-  family?: Family | null;
-  by?: number | [number, number];
-  chance?: number;
+  readonly do: "delay";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly tokens?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly family?: Family | null;
+  readonly by?: number | readonly [number, number];
+  readonly chance?: number;
 }
 
 /** The book is emptied on both sides, and nothing is traded any more. */
 export interface Delist {
-  do: "delist";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
+  readonly do: "delist";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
 }
 
 /** The levels of a book that have changed, in any order; volume 0 removes one. */
 export interface DeltaLine {
-  type: "delta";
-  code: string;
-  time: number;
-  bids: [string | number, string | number][];
-  asks: [string | number, string | number][];
-  seq?: number;
+  readonly type: "delta";
+  readonly code: string;
+  readonly time: number;
+  readonly bids: readonly (readonly [string | number, string | number])[];
+  readonly asks: readonly (readonly [string | number, string | number])[];
+  readonly seq?: number;
 }
 
 /** An instrument whose book is asked for; `depth_level` 0 means all levels. */
 export interface DepthSymbol {
-  code: string;
-  depth_level?: number | null;
+  readonly code: string;
+  readonly depth_level?: number | null;
 }
 
 /** The data of 22002. */
 export interface DepthSymbolList {
-  symbol_list: DepthSymbol[];
+  readonly symbol_list: readonly DepthSymbol[];
 }
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface DepthSymbolListRequest {
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: DepthSymbolList;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: DepthSymbolList;
 }
 
 /** Ends a connection `after` so many seconds of it: with a close frame, or by a reset of TCP. */
 export interface Disconnect {
-  do: "disconnect";
-  at?: number;
-  for?: number | null;
-  tokens?: string[];
-  connections?: number[];
-  family?: Family | null;
-  after?: number | [number, number];
-  code?: number;
-  reason?: string;
-  reset?: boolean;
-  chance?: number;
+  readonly do: "disconnect";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly tokens?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly family?: Family | null;
+  readonly after?: number | readonly [number, number];
+  readonly code?: number;
+  readonly reason?: string;
+  readonly reset?: boolean;
+  readonly chance?: number;
 }
 
 /** A tick is pushed twice, with the same `seq`. */
 export interface Duplicate {
-  do: "duplicate";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  chance?: number;
+  readonly do: "duplicate";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly chance?: number;
 }
 
 /** Tokens count as expired: their connections end, and 401 answers whatever they ask for. */
 export interface ExpireToken {
-  do: "expire-token";
-  at?: number;
-  for?: number | null;
-  tokens?: string[];
-  connections?: number[];
-  family?: Family | null;
+  readonly do: "expire-token";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly tokens?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly family?: Family | null;
 }
 
 /** What went wrong, as a sentence for a person. */
 export interface Failure {
-  error: string;
+  readonly error: string;
 }
 
 /** The two halves of the protocol, each with paths of its own. */
@@ -273,11 +273,11 @@ export type Family = "stock" | "other";
 
 /** The source is silent, although the market trades. */
 export interface Gap {
-  do: "gap";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
+  readonly do: "gap";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
 }
 
 /**
@@ -287,146 +287,146 @@ export interface Gap {
  * those that went missing.
  */
 export interface GapInfo {
-  source: string;
-  market: Market;
-  codes: string[];
-  begin: number;
-  end: number | null;
-  reason: string;
-  filled: number | null;
+  readonly source: string;
+  readonly market: Market;
+  readonly codes: readonly string[];
+  readonly begin: number;
+  readonly end: number | null;
+  readonly reason: string;
+  readonly filled: number | null;
 }
 
 /** The data that /v1/gaps answers. */
 export interface GapList {
-  gap_list: GapInfo[];
+  readonly gap_list: readonly GapInfo[];
 }
 
 /** A successful answer over HTTP. */
 export interface GapListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: GapList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: GapList;
 }
 
 /** Trading stops: no more ticks. US and Shanghai stocks get an entry in the list of suspensions. */
 export interface Halt {
-  do: "halt";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  reason?: string;
+  readonly do: "halt";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly reason?: string;
 }
 
 /** The process answers. */
 export interface Health {
-  status: string;
+  readonly status: string;
 }
 
 /** An error over HTTP: no `data`, `trace` empty if unknown. */
 export interface HttpError {
-  msg: string;
-  trace: string;
-  ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly ret: number;
 }
 
 /** 429 over HTTP. The live service sends `error_msg` alone, and clients look for its text. */
 export interface HttpTooMany {
-  ret: number;
-  msg: string;
-  error_msg: string;
-  trace: string;
+  readonly ret: number;
+  readonly msg: string;
+  readonly error_msg: string;
+  readonly trace: string;
 }
 
 /** An instrument, with what it does now: `depth_levels` 0 means that it has no book. */
 export interface InstrumentInfo {
-  code: string;
-  aliases: string[];
-  family: Family;
-  market: Market;
-  calendar: string;
-  state: State;
-  name_en: string;
-  name_cn: string;
-  name_hk: string;
-  exchange: string;
-  currency: string;
-  lot_size: string;
-  depth_levels: number;
-  price_decimals: number;
-  volume_decimals: number;
-  turnover_decimals: number;
+  readonly code: string;
+  readonly aliases: readonly string[];
+  readonly family: Family;
+  readonly market: Market;
+  readonly calendar: string;
+  readonly state: State;
+  readonly name_en: string;
+  readonly name_cn: string;
+  readonly name_hk: string;
+  readonly exchange: string;
+  readonly currency: string;
+  readonly lot_size: string;
+  readonly depth_levels: number;
+  readonly price_decimals: number;
+  readonly volume_decimals: number;
+  readonly turnover_decimals: number;
 }
 
 /** A new instrument, or one that is known already. */
 export interface InstrumentLine {
-  type: "instrument";
-  seq?: number;
-  code: string;
-  market: Market;
-  price_decimals: number;
-  volume_decimals: number;
-  turnover_decimals: number;
-  levels: number;
-  volume_unit?: number;
-  reference_price?: string;
-  name_en?: string;
-  name_cn?: string;
-  name_hk?: string;
-  currency?: string;
-  calendar?: string;
-  exchange?: string;
-  board?: string;
-  lot_size?: string;
-  total_shares?: string;
-  circulating_shares?: string;
-  hk_shares?: string;
-  eps?: string;
-  eps_ttm?: string;
-  bps?: string;
-  dividend_yield?: string;
+  readonly type: "instrument";
+  readonly seq?: number;
+  readonly code: string;
+  readonly market: Market;
+  readonly price_decimals: number;
+  readonly volume_decimals: number;
+  readonly turnover_decimals: number;
+  readonly levels: number;
+  readonly volume_unit?: number;
+  readonly reference_price?: string;
+  readonly name_en?: string;
+  readonly name_cn?: string;
+  readonly name_hk?: string;
+  readonly currency?: string;
+  readonly calendar?: string;
+  readonly exchange?: string;
+  readonly board?: string;
+  readonly lot_size?: string;
+  readonly total_shares?: string;
+  readonly circulating_shares?: string;
+  readonly hk_shares?: string;
+  readonly eps?: string;
+  readonly eps_ttm?: string;
+  readonly bps?: string;
+  readonly dividend_yield?: string;
 }
 
 /** The data that /v1/instruments answers. */
 export interface InstrumentList {
-  instrument_list: InstrumentInfo[];
+  readonly instrument_list: readonly InstrumentInfo[];
 }
 
 /** A successful answer over HTTP. */
 export interface InstrumentListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: InstrumentList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: InstrumentList;
 }
 
 /** All prices move by `percent` at once, and back when the step ends. */
 export interface Jump {
-  do: "jump";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  percent: string;
+  readonly do: "jump";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly percent: string;
 }
 
 /** A bar; `timestamp` is its open time in seconds. */
 export interface KlineBar {
   /** Its open time, in seconds since the epoch. */
-  timestamp: string;
+  readonly timestamp: string;
   /** An exact decimal, with the instrument's decimals. */
-  open_price: string;
+  readonly open_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  close_price: string;
+  readonly close_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  high_price: string;
+  readonly high_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  low_price: string;
+  readonly low_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  volume: string;
+  readonly volume: string;
   /** An exact decimal, with the instrument's decimals. */
-  turnover: string;
+  readonly turnover: string;
 }
 
 /**
@@ -436,55 +436,55 @@ export interface KlineBar {
  * bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
  */
 export interface KlineData {
-  code: string;
-  kline_type: number;
+  readonly code: string;
+  readonly kline_type: number;
   /** Grows by one per code and kind; a text over HTTP. */
-  seq: number | string;
+  readonly seq: number | string;
   /** What the bar has come to; `revised` by a trade that came late. */
-  state: "forming" | "closed" | "revised";
-  incomplete: 0 | 1;
+  readonly state: "forming" | "closed" | "revised";
+  readonly incomplete: 0 | 1;
   /** Its open time, in seconds since the epoch. */
-  timestamp: string;
+  readonly timestamp: string;
   /** An exact decimal, with the instrument's decimals. */
-  open_price: string;
+  readonly open_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  close_price: string;
+  readonly close_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  high_price: string;
+  readonly high_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  low_price: string;
+  readonly low_price: string;
   /** An exact decimal, with the instrument's decimals. */
-  volume: string;
+  readonly volume: string;
   /** An exact decimal, with the instrument's decimals. */
-  turnover: string;
+  readonly turnover: string;
 }
 
 /** What the server sends unasked. */
 export interface KlineDataPush {
-  cmd_id: number;
-  data: KlineData;
+  readonly cmd_id: number;
+  readonly data: KlineData;
 }
 
 /** One code and type of a /batch-kline answer. */
 export interface KlineGroup {
-  code: string;
-  kline_type: number;
-  kline_data: KlineBar[];
+  readonly code: string;
+  readonly kline_type: number;
+  readonly kline_data: readonly KlineBar[];
 }
 
 /** The data that /kline answers: bars by time, the last one still forming. */
 export interface KlineList {
-  code: string;
-  kline_type: number;
-  kline_list: KlineBar[];
+  readonly code: string;
+  readonly kline_type: number;
+  readonly kline_list: readonly KlineBar[];
 }
 
 /** A successful answer over HTTP. */
 export interface KlineListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: KlineList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: KlineList;
 }
 
 /**
@@ -494,75 +494,75 @@ export interface KlineListAnswer {
  * answered unadjusted.
  */
 export interface KlineQuery {
-  code: string;
-  kline_type: number;
-  kline_timestamp_end?: number;
-  query_kline_num?: number;
-  adjust_type?: number;
+  readonly code: string;
+  readonly kline_type: number;
+  readonly kline_timestamp_end?: number;
+  readonly query_kline_num?: number;
+  readonly adjust_type?: number;
 }
 
 /** A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back. */
 export interface KlineQueryHttpRequest {
-  trace: string;
-  data: KlineQuery;
+  readonly trace: string;
+  readonly data: KlineQuery;
 }
 
 /** A code and a type of bars to be pushed. */
 export interface KlineSymbol {
-  code: string;
-  kline_type: number;
+  readonly code: string;
+  readonly kline_type: number;
 }
 
 /** The data of 28004. */
 export interface KlineSymbolList {
-  symbol_list: KlineSymbol[];
+  readonly symbol_list: readonly KlineSymbol[];
 }
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface KlineSymbolListRequest {
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: KlineSymbolList;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: KlineSymbolList;
 }
 
 /** Ticks arrive later than they happened, behind younger ones. */
 export interface Late {
-  do: "late";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  by?: number | [number, number];
-  chance?: number;
+  readonly do: "late";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly by?: number | readonly [number, number];
+  readonly chance?: number;
 }
 
 /** A level of a book. */
 export interface LevelData {
   /** An exact decimal, with the instrument's decimals. */
-  price: string;
+  readonly price: string;
   /** An exact decimal, with the instrument's decimals. */
-  volume: string;
+  readonly volume: string;
 }
 
 /** The price stands `percent` below the last one, where only sellers are left: the book has no bids. */
 export interface LimitDown {
-  do: "limit-down";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  percent?: string;
+  readonly do: "limit-down";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly percent?: string;
 }
 
 /** The price stands `percent` above the last one, where only buyers are left: the book has no asks. */
 export interface LimitUp {
-  do: "limit-up";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  percent?: string;
+  readonly do: "limit-up";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly percent?: string;
 }
 
 /** A line of what is published; `type` says which. */
@@ -579,56 +579,56 @@ export type Market = "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | 
  * open. `round_the_clock` says that this server's markets keep no hours.
  */
 export interface MarketInfo {
-  calendar: string;
-  markets: Market[];
-  instruments: number;
-  timezone: string;
-  state: State;
-  round_the_clock: boolean;
-  time: number;
-  next_open: number | null;
-  next_close: number | null;
-  holidays: string[];
-  known_until: string;
+  readonly calendar: string;
+  readonly markets: readonly Market[];
+  readonly instruments: number;
+  readonly timezone: string;
+  readonly state: State;
+  readonly round_the_clock: boolean;
+  readonly time: number;
+  readonly next_open: number | null;
+  readonly next_close: number | null;
+  readonly holidays: readonly string[];
+  readonly known_until: string;
 }
 
 /** The data that /v1/markets answers. */
 export interface MarketList {
-  market_list: MarketInfo[];
+  readonly market_list: readonly MarketInfo[];
 }
 
 /** A successful answer over HTTP. */
 export interface MarketListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: MarketList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: MarketList;
 }
 
 /** An entry of /api/suspension/nasdaq: several reasons, and no `haltDateTime`, as the live service. */
 export interface NasdaqEntry {
-  symbol: string;
-  symbolName: string | null;
-  haltDate: string | null;
-  haltTime: string | null;
-  sourceExchange: string | null;
-  haltReason: string[];
-  pauseThresholdPrice: string | null;
-  resumeDate: string | null;
-  resumeTime: string | null;
-  resumeDateTime: string | null;
-  publishDate: string;
+  readonly symbol: string;
+  readonly symbolName: string | null;
+  readonly haltDate: string | null;
+  readonly haltTime: string | null;
+  readonly sourceExchange: string | null;
+  readonly haltReason: readonly string[];
+  readonly pauseThresholdPrice: string | null;
+  readonly resumeDate: string | null;
+  readonly resumeTime: string | null;
+  readonly resumeDateTime: string | null;
+  readonly publishDate: string;
 }
 
 /** The answer of /api/suspension/nasdaq. The fields of a page are there if a page was asked for. */
 export interface NasdaqPage {
-  data: NasdaqEntry[];
-  success: boolean;
-  timestamp: string;
-  totalCount: number;
-  totalPages?: number;
-  currentPage?: number;
-  currentSize?: number;
+  readonly data: readonly NasdaqEntry[];
+  readonly success: boolean;
+  readonly timestamp: string;
+  readonly totalCount: number;
+  readonly totalPages?: number;
+  readonly currentPage?: number;
+  readonly currentSize?: number;
 }
 
 /** The data of a heartbeat, of 28006, 28008 and 28010. */
@@ -636,46 +636,46 @@ export type Nothing = Record<string, never>;
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface NothingRequest {
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: Nothing;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: Nothing;
 }
 
 /** An entry of /api/suspension/nyse. */
 export interface NyseEntry {
-  symbol: string;
-  symbolName: string | null;
-  haltReason: string | null;
-  haltDate: string | null;
-  haltTime: string | null;
-  haltDateTime: string | null;
-  resumeDate: string | null;
-  resumeTime: string | null;
-  resumeDateTime: string | null;
-  sourceExchange: string | null;
-  publishDate: string;
+  readonly symbol: string;
+  readonly symbolName: string | null;
+  readonly haltReason: string | null;
+  readonly haltDate: string | null;
+  readonly haltTime: string | null;
+  readonly haltDateTime: string | null;
+  readonly resumeDate: string | null;
+  readonly resumeTime: string | null;
+  readonly resumeDateTime: string | null;
+  readonly sourceExchange: string | null;
+  readonly publishDate: string;
 }
 
 /** The answer of /api/suspension/nyse. The fields of a page are there if a page was asked for. */
 export interface NysePage {
-  data: NyseEntry[];
-  success: boolean;
-  timestamp: string;
-  totalCount: number;
-  totalPages?: number;
-  currentPage?: number;
-  currentSize?: number;
+  readonly data: readonly NyseEntry[];
+  readonly success: boolean;
+  readonly timestamp: string;
+  readonly totalCount: number;
+  readonly totalPages?: number;
+  readonly currentPage?: number;
+  readonly currentSize?: number;
 }
 
 /** A tick is pushed behind the next one of its code and kind, whose `seq` is greater. */
 export interface OutOfOrder {
-  do: "out-of-order";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
-  chance?: number;
+  readonly do: "out-of-order";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
+  readonly chance?: number;
 }
 
 /** `cmd_id` of what the server sends unasked. */
@@ -689,74 +689,74 @@ export type PushCommand = (typeof PushCommand)[keyof typeof PushCommand];
 
 /** A book of one level. A side that is left out is empty, a volume that is left out 0. */
 export interface QuoteLine {
-  type: "quote";
-  code: string;
-  time: number;
-  bid?: string | number | null;
-  bid_volume?: string | number | null;
-  ask?: string | number | null;
-  ask_volume?: string | number | null;
-  seq?: number;
+  readonly type: "quote";
+  readonly code: string;
+  readonly time: number;
+  readonly bid?: string | number | null;
+  readonly bid_volume?: string | number | null;
+  readonly ask?: string | number | null;
+  readonly ask_volume?: string | number | null;
+  readonly seq?: number;
 }
 
 /** Whether the server serves, and how its sources are. A source that is down makes no server unready. */
 export interface Readiness {
-  ready: boolean;
-  source: string;
-  simulated: boolean;
-  events: number;
-  recording: boolean | null;
-  sources: SourceReadiness[];
+  readonly ready: boolean;
+  readonly source: string;
+  readonly simulated: boolean;
+  readonly events: number;
+  readonly recording: boolean | null;
+  readonly sources: readonly SourceReadiness[];
 }
 
 /** Refuses new connections on the upgrade with that HTTP status. */
 export interface Refuse {
-  do: "refuse";
-  at?: number;
-  for?: number | null;
-  tokens?: string[];
-  connections?: number[];
-  family?: Family | null;
-  status?: number;
-  chance?: number;
+  readonly do: "refuse";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly tokens?: readonly string[];
+  readonly connections?: readonly number[];
+  readonly family?: Family | null;
+  readonly status?: number;
+  readonly chance?: number;
 }
 
 /** The answer to a request over WebSocket. */
 export interface Response {
-  ret: number;
-  msg: string;
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: Record<string, never>;
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: Record<string, never>;
 }
 
 /** Ends the halts that there are. */
 export interface Resume {
-  do: "resume";
-  at?: number;
-  for?: number | null;
-  codes?: string[];
-  markets?: Market[];
+  readonly do: "resume";
+  readonly at?: number;
+  readonly for?: number | null;
+  readonly codes?: readonly string[];
+  readonly markets?: readonly Market[];
 }
 
 /** Steps under a name. Without a `seed` the server's is used; the same seed throws the same dice. */
 export interface Scenario {
-  step: (Halt | Resume | LimitUp | LimitDown | Delist | CloseMarket | Gap | Burst | Late | Duplicate | OutOfOrder | Jump | Disconnect | Refuse | Answer | Delay | ExpireToken | Clock)[];
-  name?: string;
-  description?: string;
-  seed?: number | null;
+  readonly step: readonly (Halt | Resume | LimitUp | LimitDown | Delist | CloseMarket | Gap | Burst | Late | Duplicate | OutOfOrder | Jump | Disconnect | Refuse | Answer | Delay | ExpireToken | Clock)[];
+  readonly name?: string;
+  readonly description?: string;
+  readonly seed?: number | null;
 }
 
 /** The scenarios that run, and those of the library with what they do, by name. */
 export interface ScenarioList {
-  running: ScenarioRun[];
-  library: Record<string, string>;
+  readonly running: readonly ScenarioRun[];
+  readonly library: Readonly<Record<string, string>>;
 }
 
 /** A scenario of the library. */
 export interface ScenarioName {
-  name: string;
+  readonly name: string;
 }
 
 /**
@@ -765,12 +765,12 @@ export interface ScenarioName {
  * default, and without the tokens that they name.
  */
 export interface ScenarioRun {
-  number: number;
-  name: string;
-  description: string;
-  seconds: number;
-  active: Record<string, unknown>[];
-  ahead: Record<string, unknown>[];
+  readonly number: number;
+  readonly name: string;
+  readonly description: string;
+  readonly seconds: number;
+  readonly active: readonly object[];
+  readonly ahead: readonly object[];
 }
 
 /**
@@ -782,57 +782,57 @@ export interface ScenarioRun {
  * that has stopped.
  */
 export interface SourceReadiness {
-  name: string;
-  simulated: boolean;
-  status: Status;
-  since: number;
-  reason: string;
-  lag_ms: number | null;
-  events: number;
-  bad: number;
-  late: number;
-  dropped: number;
-  recording: boolean | null;
+  readonly name: string;
+  readonly simulated: boolean;
+  readonly status: Status;
+  readonly since: number;
+  readonly reason: string;
+  readonly lag_ms: number | null;
+  readonly events: number;
+  readonly bad: number;
+  readonly late: number;
+  readonly dropped: number;
+  readonly recording: boolean | null;
 }
 
 /** An entry of /api/suspension/sse. */
 export interface SseEntry {
-  symbol: string;
-  symbolName: string | null;
-  haltReason: string | null;
-  haltDate: string | null;
-  haltTime: string | null;
-  haltPeriod: string | null;
-  resumeDate: string | null;
-  resumeTime: string | null;
-  publishDate: string;
+  readonly symbol: string;
+  readonly symbolName: string | null;
+  readonly haltReason: string | null;
+  readonly haltDate: string | null;
+  readonly haltTime: string | null;
+  readonly haltPeriod: string | null;
+  readonly resumeDate: string | null;
+  readonly resumeTime: string | null;
+  readonly publishDate: string;
 }
 
 /** The answer of /api/suspension/sse. The fields of a page are there if a page was asked for. */
 export interface SsePage {
-  data: SseEntry[];
-  success: boolean;
-  timestamp: string;
-  totalCount: number;
-  totalPages?: number;
-  currentPage?: number;
-  currentSize?: number;
+  readonly data: readonly SseEntry[];
+  readonly success: boolean;
+  readonly timestamp: string;
+  readonly totalCount: number;
+  readonly totalPages?: number;
+  readonly currentPage?: number;
+  readonly currentSize?: number;
 }
 
 /** How a publisher stands: the data that GET answers. */
 export interface Standing {
-  publisher: string;
-  seq: number;
-  queued: number;
-  limit: number;
+  readonly publisher: string;
+  readonly seq: number;
+  readonly queued: number;
+  readonly limit: number;
 }
 
 /** A successful answer over HTTP. */
 export interface StandingAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: Standing;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: Standing;
 }
 
 /**
@@ -846,34 +846,34 @@ export type State = "pre-open" | "open" | "break" | "closed" | "halted" | "limit
 
 /** An entry of /static_info; what is not known is an empty string. */
 export interface StaticInfo {
-  symbol: string;
-  name_cn: string;
-  name_en: string;
-  name_hk: string;
-  exchange: string;
-  board: string;
-  currency: string;
-  lot_size: string;
-  total_shares: string;
-  circulating_shares: string;
-  hk_shares: string;
-  eps: string;
-  eps_ttm: string;
-  bps: string;
-  dividend_yield: string;
+  readonly symbol: string;
+  readonly name_cn: string;
+  readonly name_en: string;
+  readonly name_hk: string;
+  readonly exchange: string;
+  readonly board: string;
+  readonly currency: string;
+  readonly lot_size: string;
+  readonly total_shares: string;
+  readonly circulating_shares: string;
+  readonly hk_shares: string;
+  readonly eps: string;
+  readonly eps_ttm: string;
+  readonly bps: string;
+  readonly dividend_yield: string;
 }
 
 /** The data that /static_info answers. */
 export interface StaticInfoList {
-  static_info_list: StaticInfo[];
+  readonly static_info_list: readonly StaticInfo[];
 }
 
 /** A successful answer over HTTP. */
 export interface StaticInfoListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: StaticInfoList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: StaticInfoList;
 }
 
 /**
@@ -890,52 +890,52 @@ export type Status = "connecting" | "up" | "stale" | "down";
  * epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source makes its data up.
  */
 export interface StatusData {
-  source: string;
-  status: "connecting" | "up" | "stale" | "down";
-  since: number;
-  reason: string;
-  simulated: 0 | 1;
+  readonly source: string;
+  readonly status: "connecting" | "up" | "stale" | "down";
+  readonly since: number;
+  readonly reason: string;
+  readonly simulated: 0 | 1;
 }
 
 /** What the server sends unasked. */
 export interface StatusDataPush {
-  cmd_id: number;
-  data: StatusData;
+  readonly cmd_id: number;
+  readonly data: StatusData;
 }
 
 /** The numbers of the scenarios that were stopped. */
 export interface StoppedList {
-  stopped: number[];
+  readonly stopped: readonly number[];
 }
 
 /** An answer that says what went wrong. */
 export interface SuspensionError {
-  success: boolean;
-  error: string;
+  readonly success: boolean;
+  readonly error: string;
 }
 
 /** An instrument that is asked for. */
 export interface Symbol {
-  code: string;
+  readonly code: string;
 }
 
 /** The data of 22004, /trade-tick, /depth-tick and /static_info. */
 export interface SymbolList {
-  symbol_list: Symbol[];
+  readonly symbol_list: readonly Symbol[];
 }
 
 /** A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back. */
 export interface SymbolListHttpRequest {
-  trace: string;
-  data: SymbolList;
+  readonly trace: string;
+  readonly data: SymbolList;
 }
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
 export interface SymbolListRequest {
-  cmd_id: number;
-  seq_id: number;
-  trace: string;
-  data: SymbolList;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: SymbolList;
 }
 
 /**
@@ -946,23 +946,23 @@ export interface SymbolListRequest {
  * `message` is the number of the message on its WebSocket.
  */
 export interface Tally {
-  message?: number;
-  lines: number;
-  accepted: number;
-  duplicates: number;
-  bad_lines: number;
-  bad: BadLine[];
-  seq: number;
-  queued: number;
-  limit: number;
+  readonly message?: number;
+  readonly lines: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly bad_lines: number;
+  readonly bad: readonly BadLine[];
+  readonly seq: number;
+  readonly queued: number;
+  readonly limit: number;
 }
 
 /** A successful answer over HTTP. */
 export interface TallyAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: Tally;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: Tally;
 }
 
 /** The data that /trade-tick and /depth-tick answer. */
@@ -970,63 +970,63 @@ export type TickList = TradeTickList | BookTickList;
 
 /** A trade: the data of 22998 and an entry of /trade-tick. */
 export interface TradeData {
-  code: string;
+  readonly code: string;
   /** Grows by one per code and kind; a text over HTTP. */
-  seq: number | string;
+  readonly seq: number | string;
   /** The source's time, in milliseconds since the epoch; a text over HTTP. */
-  tick_time: number | string;
+  readonly tick_time: number | string;
   /** An exact decimal, with the instrument's decimals. */
-  price: string;
+  readonly price: string;
   /** An exact decimal, with the instrument's decimals. */
-  volume: string;
+  readonly volume: string;
   /** An exact decimal, with the instrument's decimals. */
-  turnover: string;
+  readonly turnover: string;
   /** 0 unknown, 1 the taker bought, 2 the taker sold. */
-  trade_direction: 0 | 1 | 2;
+  readonly trade_direction: 0 | 1 | 2;
 }
 
 /** What the server sends unasked. */
 export interface TradeDataPush {
-  cmd_id: number;
-  data: TradeData;
+  readonly cmd_id: number;
+  readonly data: TradeData;
 }
 
 /** A trade. */
 export interface TradeLine {
-  type: "trade";
-  code: string;
-  time: number;
-  price: string | number;
-  volume: string | number;
-  turnover?: string | number | null;
-  direction?: number;
-  seq?: number;
+  readonly type: "trade";
+  readonly code: string;
+  readonly time: number;
+  readonly price: string | number;
+  readonly volume: string | number;
+  readonly turnover?: string | number | null;
+  readonly direction?: number;
+  readonly seq?: number;
 }
 
 /** A trade over HTTP: an entry of /trade-tick. */
 export interface TradeTick {
-  code: string;
-  seq: string;
-  tick_time: string;
+  readonly code: string;
+  readonly seq: string;
+  readonly tick_time: string;
   /** An exact decimal, with the instrument's decimals. */
-  price: string;
+  readonly price: string;
   /** An exact decimal, with the instrument's decimals. */
-  volume: string;
+  readonly volume: string;
   /** An exact decimal, with the instrument's decimals. */
-  turnover: string;
+  readonly turnover: string;
   /** 0 unknown, 1 the taker bought, 2 the taker sold. */
-  trade_direction: 0 | 1 | 2;
+  readonly trade_direction: 0 | 1 | 2;
 }
 
 /** The data that /trade-tick answers: a code that has not traded yet is left out. */
 export interface TradeTickList {
-  tick_list: TradeTick[];
+  readonly tick_list: readonly TradeTick[];
 }
 
 /** A successful answer over HTTP. */
 export interface TradeTickListAnswer {
-  ret: number;
-  msg: string;
-  trace: string;
-  data: TradeTickList;
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: TradeTickList;
 }
