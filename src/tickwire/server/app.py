@@ -17,6 +17,7 @@ from ..wire import PUBLISH_PATH, base_of
 from . import terminal
 from .admin import Admin
 from .api import Api
+from .documents import Documents
 from .guard import Denied, check_admin
 from .metrics import Metrics
 from .publish import Publishing
@@ -54,7 +55,8 @@ def make_app(engine: Engine) -> ASGIApp:
         Route("/metrics", metrics),
     ]
     pages = Starlette(
-        routes=[*probes, *Admin(engine).routes()], middleware=[Middleware(GZipMiddleware, minimum_size=1400)]
+        routes=[*probes, *Admin(engine).routes(), *Documents().routes()],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
     api = Api(engine)
     publishing = Publishing(engine)

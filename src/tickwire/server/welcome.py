@@ -34,6 +34,8 @@ Tickwire serves {feeds.name}{" (simulated data)" if feeds.simulated else ""}: {c
   stocks      {sockets}{stock}   {url}/quote-stock-b-api
   all others  {sockets}{other}         {url}/quote-b-api
   token       {token}
+  terminal    {url}/
+  documents   {url}/docs
   probes      {url}/healthz   {url}/readyz
 
 In a program written for AllTick change the host, nothing else:

@@ -1,0 +1,184 @@
+"""Writes docs/settings.md from the settings class and the flags of `tickwire serve`.
+
+    python scripts/make_settings_docs.py [FILE]
+
+FILE is docs/settings.md unless it is given; `-` prints.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from typer.core import TyperOption
+
+from tickwire.cli.serve import serve
+from tickwire.config import ENV_PREFIX, Settings
+
+TARGET = Path(__file__).resolve().parent.parent / "docs/settings.md"
+HEAD = """\
+# Settings
+
+After this page you can set everything that a server lets you choose: as a flag, in the environment or in a
+file. The page is made of the settings themselves, by `scripts/make_settings_docs.py`.
+
+## How to set them
+
+One name serves in three places: `fallback_after` is the flag `--fallback-after`, the variable
+`TICKWIRE_FALLBACK_AFTER` and the key `fallback_after` of a TOML file that `--config` names. A flag goes
+before the environment, that before the file, that before the default.
+
+```toml tickwire.toml
+source = ["simulator"]
+codes = ["BTCUSDT", "GOLD", "700.HK"]
+retention = { 1 = 90, 2 = 365 }
+plan = "desk"
+
+[plans.desk]
+base = "premium"
+connections = 20
+```
+
+```sh
+tickwire serve --config tickwire.toml --rate 5
+```
+
+- A name that does not exist is an error, wherever it stands, and the error names the nearest one that does.
+- Yes and no are `true` and `false`. A flag says yes by its name alone; where yes is the default,
+  `--no-…` says no.
+- What there may be several of is a list in a file. In a variable it is separated by commas, sources by
+  semicolons. A flag for sources or paths is given once for each of them, other lists are separated by commas.
+- A table such as `[plans.desk]` is TOML in a flag or a variable too, without the setting's own name:
+  `TICKWIRE_PLANS='desk = { base = "premium" }'`.
+- What you change counts from the next start.
+"""
+GROUPS = {
+    "Server": "host port open data_dir log_level client_buffer",
+    "Sources": "source codes fallback_after instruments",
+    "Simulator": "seed rate market_hours",
+    "Relay": "upstream_url upstream_token upstream_token_file upstream_plan upstream_silence",
+    "Live exchanges": "symbols exchanges",
+    "Replay": "file speed rebase hold loop from_time to_time quote_trades strict_input keep_bars",
+    "Recording": "record record_keep_days record_keep_bytes",
+    "K-lines": "close_delay late_window kline_push_interval flat_bars retention",
+    "Tokens and plans": "no_auth plan plans takeover_after day_reset",
+    "Protocol": "snapshot_on_subscribe strict_protocol legacy_string_ids",
+    "Sandbox": "scenario",
+}
+TYPES: dict[Any, str] = {
+    bool: "`true` or `false`",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    SecretStr: "text that is never shown",
+    Path: "path",
+    list[Path]: "paths",
+    list[str]: "list",
+}
+TYPE_OF = {
+    "source": "sources",
+    "exchanges": "tables",
+    "plans": "tables",
+    "retention": "days by type",
+    "day_reset": "time of day",
+    "from_time": "time, in UTC unless it says otherwise",
+    "to_time": "time, in UTC unless it says otherwise",
+}
+"""What says more than its Python type."""
+DEFAULT_OF = {
+    "data_dir": "`~/.local/share/tickwire` on Linux, `~/Library/Application Support/tickwire` on macOS, "
+    "`%LOCALAPPDATA%\\tickwire` on Windows",
+}
+"""What is another one on each machine."""
+LIMITS = (("ge", "from"), ("gt", "above"), ("le", "to"))
+
+
+def page() -> str:
+    """The whole page. Raises SystemExit if a setting is in no group."""
+    grouped = " ".join(GROUPS.values()).split()
+    if sorted(grouped) != sorted(Settings.model_fields):
+        odd = sorted(set(grouped) ^ set(Settings.model_fields))
+        raise SystemExit(f"GROUPS and the settings differ: {', '.join(odd) or 'one is there twice'}.")
+    command = typer.Typer()
+    command.command()(serve)
+    options = typer.main.get_command(command).params
+    flags = {option.name: option for option in options if isinstance(option, TyperOption)}
+    parts = [HEAD]
+    for group, names in GROUPS.items():
+        parts.append(f"## {group}\n")
+        parts += [_entry(name, Settings.model_fields[name], flags[name]) for name in names.split()]
+    return "\n".join(parts)
+
+
+def _entry(name: str, setting: FieldInfo, option: TyperOption) -> str:
+    facts = [
+        f"`{_flag(option, setting)}`",
+        f"`{ENV_PREFIX}{name.upper()}`",
+        f"key `{name}`",
+        _type(name, setting) + (", the flag several times" if option.multiple else ""),
+        f"default: {_default(name, setting)}",
+    ]
+    return f"### {name}\n\n{_wrapped(str(setting.description))}\n\n{_wrapped(' · '.join(facts))}\n"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False))
+
+
+def _flag(option: TyperOption, setting: FieldInfo) -> str:
+    """The flag as the help shows it."""
+    names = "/".join([*option.opts, *option.secondary_opts])
+    value = (
+        ""
+        if option.is_flag
+        else f" {option.metavar or ('PATH' if Path in get_args(setting.annotation) else 'VALUE')}"
+    )
+    return names + value
+
+
+def _type(name: str, setting: FieldInfo) -> str:
+    """What kind of value it is, and its limits."""
+    kind: Any = setting.annotation
+    if type(None) in get_args(kind):
+        kind = next(one for one in get_args(kind) if one is not type(None))
+    if name in TYPE_OF:
+        text = TYPE_OF[name]
+    elif isinstance(kind, type) and issubclass(kind, Enum) and get_origin(kind) is None:
+        text = ", ".join(f"`{one.value}`" for one in kind)
+    else:
+        text = TYPES[kind]
+    for limit, word in LIMITS:
+        for one in setting.metadata:
+            if (value := getattr(one, limit, None)) is not None:
+                text += f" {word} {value:,}".replace(",", " ")
+    return text
+
+
+def _default(name: str, setting: FieldInfo) -> str:
+    if name in DEFAULT_OF:
+        return DEFAULT_OF[name]
+    value = setting.default
+    match value:
+        case None | [] | {}:
+            return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case float() if value.is_integer():
+            return f"`{int(value)}`"
+        case [*items]:
+            return f"`{';'.join(map(str, items))}`"
+    return f"`{value}`"
+
+
+if __name__ == "__main__":
+    target = sys.argv[1] if len(sys.argv) > 1 else str(TARGET)
+    if target == "-":
+        print(page(), end="")
+    else:
+        Path(target).write_text(page(), encoding="utf-8")
