@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": set("server assembly engine admission config access sandbox store sources wire model".split()),
     "tables": set(),
     "importer": {"klines", "store", "model", "tables"},
-    "cli": {"server", "client", "config", "importer", "store", "access", "sandbox", "model"},
+    "cli": {"server", "client", "config", "importer", "store", "access", "sandbox", "wire", "model"},
     "__main__": {"cli"},
 }
 PURE = {"model", "wire", "klines", "access", "calendars", "sandbox"}

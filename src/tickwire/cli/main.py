@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
 from ..errors import SettingsError, TickwireError
-from .import_bars import import_bars
-from .record import record_app
-from .scenario import scenario_app
-from .serve import serve
-from .suspend import suspend_app
-from .token import token_app
-from .wait import wait
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+COMMANDS = {
+    "serve": "serve:serve",
+    "watch": "watch:watch",
+    "tail": "tail:tail",
+    "quote": "quote:quote",
+    "kline": "kline:kline",
+    "instruments": "instruments:instruments_app",
+    "markets": "markets:markets",
+    "check": "check:check",
+    "wait": "wait:wait",
+    "import": "import_bars:import_bars",
+    "record": "record:record_app",
+    "scenario": "scenario:scenario_app",
+    "suspend": "suspend:suspend_app",
+    "token": "token:token_app",
+}
+"""The commands, and where each is: its module and its name there."""
+
+
+class Commands(TyperGroup):
+    """The commands by name. Each is imported when it is asked for: most need little of the house."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # only their names are looked at
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, as help shows them."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(f".{module}", __package__), name)
+        single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+        if isinstance(found, typer.Typer):
+            single.add_typer(found, name=cmd_name)
+        else:
+            single.command(cmd_name)(found)
+        return typer.main.get_group(single).commands[cmd_name]
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(serve)
-app.command("import")(import_bars)
-app.command()(wait)
-app.add_typer(record_app, name="record")
-app.add_typer(scenario_app, name="scenario")
-app.add_typer(suspend_app, name="suspend")
-app.add_typer(token_app, name="token")
 
 
 def _print_version(wanted: bool) -> None:
@@ -48,15 +80,14 @@ def tickwire(
 ) -> None:
     """A market-data server anyone can run, in the AllTick protocol.
 
+    Exit status: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
+
     Example: tickwire serve
     """
 
 
 def run() -> None:
-    """Runs the command that the arguments name.
-
-    Exit status: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted.
-    """
+    """Runs the command that the arguments name, and ends with its exit status."""
     try:
         app()
     except SettingsError as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from .. import __version__
-from ..wire import MAX_MESSAGE, Terms
+from ..wire import MAX_MESSAGE, Happening, Terms
 from .address import retry_after, with_token
 from .backoff import Backoff
 
@@ -31,6 +32,7 @@ class Options(NamedTuple):
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
     for `unauthorized_pause` at least. `proxy` is the URL of one, None for none: the environment is not asked.
+    `overhear` is told of each message as it came, with what it meant.
     """
 
     terms: Terms = Terms()
@@ -41,6 +43,7 @@ class Options(NamedTuple):
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
     proxy: str | None = None
+    overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 
 class Lost(Exception):

@@ -206,12 +206,15 @@ class Link:
     async def _listen(self, socket: ClientConnection) -> None:
         """Tells what comes. Ends by ConnectionClosed."""
         receive, time, put = self.conversation.receive, self._clock.time, self._buffer.put
+        overhear = self.options.overhear
         for count in itertools.count(1):
             if not count % TURN:
                 await asyncio.sleep(0)
             frame = await socket.recv(decode=False)
             self.heard = now = time()
             found = receive(frame, now)
+            if overhear is not None:
+                overhear(frame, found)
             if len(found) == 1 and type(found[0]) is Pushed:
                 put(found)
             elif found:

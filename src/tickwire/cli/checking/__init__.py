@@ -1,0 +1,1 @@
+"""What `tickwire check` looks at, and what it makes of it."""

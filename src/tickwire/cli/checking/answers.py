@@ -1,0 +1,180 @@
+"""What a server answers over HTTP: whether it is one of the protocol at all, its clock, its endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from ...client import (
+    Account,
+    ClientError,
+    Http,
+    Pacer,
+    Rates,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    http_url,
+)
+from ...model import Family, KlineType
+from .finding import SLOW, TOKEN, TOO_FAST, Finding, Verdict, advice_for, counted, times
+
+OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
+PATIENCE = 10.0
+"""Seconds in which a server that can be reached answers."""
+PROBES, BETWEEN = 3, 0.35
+"""Looks at a server's clock, and the seconds between them: its Date has whole seconds."""
+STALE_DATE = 2.0
+"""Seconds by which a Date may lie behind: it is cut to a second, and servers make one anew once a second."""
+MOST_OFF = 1.0
+MORE = 0.5
+"""Seconds by which windows of requests are taken longer than they are."""
+HOLD = 2.0
+"""Seconds without a request after one that was too fast, where the server does not say."""
+TRADE_TICK, KLINE, STATIC_INFO = "trade-tick", "kline", "static_info"
+ENDPOINTS = {Family.STOCK: (TRADE_TICK, KLINE, STATIC_INFO), Family.OTHER: (TRADE_TICK, KLINE)}
+"""What is asked for over HTTP."""
+REFUSED = 401, 429
+"""The vendor's own limit has no `ret`."""
+UNREACHED = (
+    "is the server running, and does a firewall let through what goes there? `tickwire serve` starts one"
+)
+NO_SERVER = "what answers is no server of the protocol: is the URL right?"
+
+
+async def reach(url: str, family: Family) -> list[Finding]:
+    """Asks without a token, which every server of the protocol refuses in the same way (section 1).
+
+    Returns whether it is one, and how its clock goes; a failure says that nothing else can be checked.
+    """
+    address = f"{http_url(url, family)}/trade-tick"
+    low, high = -float("inf"), float("inf")
+    quickest = float("inf")
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+        for number in range(PROBES):
+            if number:
+                await asyncio.sleep(BETWEEN)
+            began, sent = time.monotonic(), time.time()
+            try:
+                answer = await client.get(address)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                return [Finding("reach", "", FAIL, _why(error), UNREACHED)]
+            quickest = min(quickest, time.monotonic() - began)
+            if not _of_the_protocol(answer):
+                measured = f"HTTP {answer.status_code} without an answer of the protocol"
+                advice = advice_for(Unavailable("")) if answer.is_server_error else NO_SERVER
+                return [Finding("reach", "", FAIL, measured, advice)]
+            try:
+                date = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+            except ValueError:
+                continue
+            low, high = max(low, date - time.time()), min(high, date + STALE_DATE - sent)
+    return [Finding("reach", "", OK, times(quickest), "", quickest), _clock(low, high)]
+
+
+def _why(error: BaseException) -> str:
+    """The reason at the bottom of it, which the libraries above leave out."""
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer in {PATIENCE:.0f} s"
+    text = str(error) or type(error).__name__
+    below = error.__cause__ or error.__context__
+    while below is not None:
+        if isinstance(below, ConnectionError) and below.errno:
+            text = os.strerror(below.errno)  # asyncio puts a text of its own into strerror
+        elif isinstance(below, OSError):
+            text = below.strerror or text
+        below = below.__cause__ or below.__context__
+    return " ".join(text.split())
+
+
+def _of_the_protocol(answer: httpx.Response) -> bool:
+    try:
+        document: Any = msgspec.json.decode(answer.content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and ("ret" in document or answer.status_code in REFUSED)
+
+
+def _clock(low: float, high: float) -> Finding:
+    """The server's clock is between `low` and `high` seconds ahead of ours."""
+    if low == -float("inf"):
+        return Finding("clock", "", OK, "the server does not say its time")
+    middle = (low + high) / 2
+    measured = f"{middle:+.1f} s against ours, to {max(high - low, 0) / 2:.1f} s"
+    if low > MOST_OFF or high < -MOST_OFF:
+        advice = "set the clocks of both machines by NTP; latencies below are wrong by that much"
+        return Finding("clock", "", WARN, measured, advice, middle)
+    return Finding("clock", "", OK, measured, "", middle)
+
+
+class Endpoints:
+    """The endpoints of a server over HTTP. What was too fast is asked again for so many seconds."""
+
+    def __init__(self, account: Account, patience: float) -> None:
+        self._http = {family: Http(account.url, account.token) for family in Family}  # each counts its own
+        # Apart from them, since a wait of ours is no slowness of the server.
+        self._pacer = Pacer(_careful(account.plan.rates))
+        self._patience = patience
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        for http in self._http.values():
+            await http.close()
+
+    async def ask(self, endpoint: str, family: Family, codes: Sequence[str]) -> Finding:
+        """What one of ENDPOINTS answers for these codes; where the token is refused, that is the finding."""
+        http, refused = self._http[family], 0
+        bad = http.bad
+        ends = float("inf")
+        while True:
+            try:
+                await self._pacer.turn(endpoint)
+                began = time.monotonic()
+                ends = min(ends, began + self._patience)
+                entries = await _entries(http, endpoint, family, codes)
+                break
+            except Unauthorized as error:
+                return Finding("token", family, FAIL, str(error), TOKEN)
+            except TooManyRequests as error:
+                refused += 1
+                wait = HOLD if error.retry_after is None else error.retry_after
+                if time.monotonic() + wait > ends:
+                    return Finding(endpoint, family, FAIL, f"refused {counted(refused)}: {error}", TOO_FAST)
+                await asyncio.sleep(wait)
+            except ClientError as error:
+                return Finding(endpoint, family, FAIL, str(error), advice_for(error))
+        took = time.monotonic() - began
+        measured = f"{times(took)} for {len(entries)} entries"
+        if bad := http.bad - bad:
+            measured = f"{measured}; {bad} cannot be read"
+            return Finding(
+                endpoint, family, FAIL, measured, "the server breaks the protocol: report it", took
+            )
+        if refused:
+            measured = f"{measured}; refused {counted(refused)} as too fast"
+            return Finding(endpoint, family, WARN, measured, TOO_FAST, took)
+        if took > SLOW:
+            return Finding(endpoint, family, WARN, measured, "the server answers slowly: is it busy?", took)
+        return Finding(endpoint, family, OK, measured, "", took)
+
+
+def _careful(rates: Rates) -> Rates:
+    """The rates with longer windows: a refusal that is a matter of milliseconds says nothing of a server."""
+    windows = {"endpoint": rates.endpoint, "http": rates.http}
+    longer = {name: (one[0], one[1] + MORE) for name, one in windows.items() if one is not None}
+    return rates._replace(**longer)  # type: ignore[arg-type]
+
+
+async def _entries(http: Http, endpoint: str, family: Family, codes: Sequence[str]) -> Sequence[Any]:
+    if endpoint == KLINE:
+        return await http.klines(family, codes[0], KlineType.MINUTE, count=10)
+    if endpoint == STATIC_INFO:
+        return await http.static_info(codes)
+    return await http.trades(family, codes)

@@ -1,0 +1,84 @@
+"""`tickwire instruments`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from .output import json_line, note, put, table
+from .upstream import AsJson, Config, Plan, Token, Url, explained, extension, upstream
+
+if TYPE_CHECKING:
+    from ..client import Account, InstrumentInfo, Rows
+
+HEADER = ("CODE", "MARKET", "STATE", "CURRENCY", "LOT", "DECIMALS", "LEVELS", "NAME")
+
+instruments_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Instruments: the codes that a server knows.
+
+    Example: tickwire instruments search apple
+    """,
+)
+
+
+@instruments_app.callback()
+def instruments() -> None:
+    """Keeps `search` a command of its own though it is the only one."""
+
+
+@instruments_app.command()
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='What stands in a code or a name; "" for all.')],
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+    plan: Plan = None,
+    config: Config = None,
+) -> None:
+    """Find codes by a part of the code or of a name, in English or Chinese.
+
+    DECIMALS are those of price, volume and turnover, LEVELS the depth of the order book. Exit status 1 if
+    nothing is found. Only a Tickwire answers this; AllTick lists its codes on its website.
+
+    Example: tickwire instruments search tencent
+    """
+    server = upstream(url, token, plan, config)
+    with explained(server), extension("instruments"):
+        found = asyncio.run(_search(server, text))
+    if not found:
+        note(f"no code and no name holds {text!r}.")
+        raise typer.Exit(1)
+    if as_json:
+        put("".join(json_line(msgspec.structs.asdict(one)) for one in found))
+    else:
+        put(table(HEADER, map(_row, found), {"LOT", "LEVELS"}))
+
+
+async def _search(server: Account, text: str) -> Rows[InstrumentInfo]:
+    """Raises ClientError."""
+    # Here, because other commands start faster without.
+    from ..client import Api
+
+    async with Api(server.url, token=server.token, plan=server.plan) as api:
+        return await api.instruments(text)
+
+
+def _row(one: InstrumentInfo) -> list[str | None]:
+    aliases = f" (also {' '.join(one.aliases)})" if one.aliases else ""
+    names = dict.fromkeys(filter(None, (one.name_en, one.name_cn or one.name_hk)))
+    decimals = f"{one.price_decimals}/{one.volume_decimals}/{one.turnover_decimals}"
+    return [
+        one.code,
+        one.market,
+        one.state,
+        one.currency or None,
+        one.lot_size or None,
+        decimals,
+        str(one.depth_levels) if one.depth_levels else None,
+        " ".join(names) + aliases,
+    ]

@@ -1,0 +1,132 @@
+"""`tickwire kline`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import SettingsError, TickwireError
+from .output import Format, note, progress_bar, put, utc
+from .upstream import AsJson, Code, Config, Plan, Token, Url, explained, upstream, valid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..client import Account, Kline, Progress, Rows
+
+
+SUFFIXES = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSON,
+    ".ndjson": Format.JSON,
+    ".parquet": Format.PARQUET,
+}
+"""Formats that the name of a file says."""
+
+
+def _types(incomplete: str) -> list[str]:
+    """The types that a shell offers."""
+    from ..client import INTERVALS
+
+    return [name for name in INTERVALS if name.startswith(incomplete)]
+
+
+def kline(
+    code: Code,
+    kline_type: Annotated[
+        str,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="1m, 5m, 15m, 30m, 1h, 2h, 4h, 1d, 1w or 1mo.",
+            autocompletion=_types,
+        ),
+    ] = "1m",
+    num: Annotated[
+        int | None,
+        typer.Option("--num", min=1, metavar="N", help="The last N bars. [default: 500; with --from all]"),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="From then on: 2026-09-04 or 2026-09-04T12:30Z; UTC."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Up to then, which no longer belongs to it.")
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="How it is written. [default: as FILE ends, else table]"),
+    ] = None,
+    as_json: AsJson = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write, whole or not at all."),
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+    plan: Plan = None,
+    config: Config = None,
+) -> None:
+    """Print or save the K-lines of a code, as far back as the server has them.
+
+    Times are when a bar opens. CSV and Parquet have the columns that `tickwire import` reads; Parquet needs
+    pyarrow. The last bar may still be forming. Exit status 1 if there is no bar.
+
+    Example: tickwire kline GOLD --type 1d --from 2026-01-01 -o gold.csv
+    """
+    # Here, because other commands start faster without.
+    from ..client.history import milliseconds
+    from ..client.intervals import kline_type_of
+    from .kline_files import check, content, replacing
+
+    wanted = _format(form, output, as_json=as_json)
+    valid("--type", kline_type_of, kline_type)
+    valid("--from", milliseconds, start)
+    valid("--to", milliseconds, end)
+    check(wanted)
+    server = upstream(url, token, plan, config)
+    with replacing(output) if output else nullcontext() as file:
+        with explained(server), progress_bar() as progress:
+            bars = asyncio.run(_bars(server, code, kline_type, num, start, end, progress))
+        if not bars:
+            raise TickwireError(f"There is no such bar of {code}.")
+        if file is None:
+            put(content(bars, wanted).decode())
+        else:
+            file.write(content(bars, wanted))
+    if output:
+        note(f"{len(bars)} bars, {utc(bars[0].time_ms)} to {utc(bars[-1].time_ms)}, in {output}.")
+
+
+def _format(form: Format | None, output: Path | None, *, as_json: bool) -> Format:
+    """How the bars are written. Raises SettingsError."""
+    if as_json:
+        if form not in (None, Format.JSON):
+            raise SettingsError(f"--json and --format {form} exclude each other.")
+        return Format.JSON
+    if form is None and output is not None:
+        form = SUFFIXES.get(output.suffix.lower())
+    if form is Format.PARQUET and output is None:
+        raise SettingsError("Parquet is for a file: name it with -o FILE.parquet.")
+    return form or Format.TABLE
+
+
+async def _bars(
+    server: Account,
+    code: str,
+    kline_type: str,
+    num: int | None,
+    start: str | None,
+    end: str | None,
+    progress: Callable[[Progress], object] | None,
+) -> Rows[Kline]:
+    """Raises ClientError."""
+    from ..client import Api
+
+    async with Api(server.url, token=server.token, plan=server.plan) as api:
+        return await api.klines(code, kline_type, num, start=start, end=end, progress=progress)

@@ -1,0 +1,99 @@
+"""K-lines as bytes: a table, CSV, JSON lines, Parquet; and the file that is written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import IO
+
+from ..client import Kline, Rows
+from ..client.rows import DIGITS, library
+from ..errors import SettingsError, TickwireError
+from .output import Format, json_line, plain, table, utc
+from .records import record
+
+HEADER = ("TIME (UTC)", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER")
+NUMBERS = ("open", "high", "low", "close", "volume", "turnover")
+COLUMNS = ("code", "timestamp_s", "time", *NUMBERS)
+"""Those of files: `time` is for people and tables, the others are what `tickwire import` reads."""
+PARQUET = "Writing Parquet"
+
+
+def check(form: Format) -> None:
+    """Whether this can be written on this machine. Raises MissingLibrary."""
+    if form is Format.PARQUET:
+        library("pyarrow", PARQUET)
+
+
+def content(bars: Rows[Kline], form: Format) -> bytes:
+    """Bars in that format; there is at least one."""
+    match form:
+        case Format.TABLE:
+            return table(HEADER, map(_row, bars), HEADER[1:]).encode()
+        case Format.JSON:
+            return "".join(json_line(record(bar)) for bar in bars).encode()
+        case Format.CSV:
+            lines = [",".join(COLUMNS), *(",".join(_fields(bar)) for bar in bars)]
+            return "\n".join([*lines, ""]).encode()
+        case Format.PARQUET:
+            return _parquet(bars)
+
+
+def _row(bar: Kline) -> list[str | None]:
+    return [f"{bar.time:%Y-%m-%d %H:%M}", *(plain(getattr(bar, name)) for name in NUMBERS)]
+
+
+def _fields(bar: Kline) -> list[str]:
+    numbers = (plain(getattr(bar, name)) or "" for name in NUMBERS)
+    return [bar.code, str(bar.time_ms // 1000), utc(bar.time_ms) or "", *numbers]
+
+
+def _parquet(bars: Rows[Kline]) -> bytes:
+    """Decimals keep as many places as the server gave them."""
+    arrow, parquet = library("pyarrow", PARQUET), library("pyarrow.parquet", PARQUET)
+    columns = {
+        "code": arrow.array([bar.code for bar in bars]),
+        "timestamp_s": arrow.array([bar.time_ms // 1000 for bar in bars], arrow.int64()),
+        "time": arrow.array([bar.time_ms for bar in bars], arrow.timestamp("ms", "UTC")),
+    }
+    for name in NUMBERS:
+        values = [getattr(bar, name) for bar in bars]
+        columns[name] = arrow.array(values, arrow.decimal128(DIGITS, max(map(_places, values))))
+    file = io.BytesIO()
+    parquet.write_table(arrow.table(columns), file, compression="zstd")
+    return file.getvalue()
+
+
+def _places(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that stands at that path once all has been written; until then what was there stays.
+
+    Raises SettingsError if it cannot be written there, TickwireError if the disk refuses later.
+    """
+    target = path.resolve()
+    whole = target.exists() and not target.is_file()  # such as /dev/stdout
+    part = target if whole else target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        raise SettingsError(f"Cannot write {path}: {error.strerror}.") from None
+    try:
+        try:
+            with file:
+                yield file
+            if not whole:
+                part.replace(target)
+        except OSError as error:
+            raise TickwireError(f"Cannot write {path}: {error.strerror}.") from None
+    finally:
+        if not whole:
+            part.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""`tickwire markets`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .output import json_line, note, put, table, utc
+from .upstream import AsJson, Config, Plan, Token, Url, explained, extension, upstream
+
+if TYPE_CHECKING:
+    from ..client import Account, MarketInfo, Rows
+
+HEADER = ("CALENDAR", "STATE", "NEXT OPEN", "NEXT CLOSE", "TIME ZONE", "CODES", "MARKETS")
+
+
+def markets(
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+    plan: Plan = None,
+    config: Config = None,
+) -> None:
+    """Print which markets are open, and when they open and close next, in their own time.
+
+    Only a Tickwire answers this, AllTick does not.
+
+    Example: tickwire markets
+    """
+    server = upstream(url, token, plan, config)
+    with explained(server), extension("markets"):
+        found = asyncio.run(_markets(server))
+    if as_json:
+        put("".join(json_line(_record(one)) for one in found))
+    else:
+        put(table(HEADER, map(_row, found), {"CODES"}))
+    if any(one.round_the_clock for one in found):
+        note("this server keeps no hours: all its markets are open, whatever their calendars say.")
+
+
+async def _markets(server: Account) -> Rows[MarketInfo]:
+    """Raises ClientError."""
+    # Here, because other commands start faster without.
+    from ..client import Api
+
+    async with Api(server.url, token=server.token, plan=server.plan) as api:
+        return await api.markets()
+
+
+def _record(market: MarketInfo) -> dict[str, object]:
+    return {
+        "calendar": market.calendar,
+        "markets": market.markets,
+        "instruments": market.instruments,
+        "timezone": market.timezone,
+        "state": market.state,
+        "round_the_clock": market.round_the_clock,
+        "time": utc(market.time_ms),
+        "next_open": utc(market.next_open_ms),
+        "next_close": utc(market.next_close_ms),
+        "holidays": market.holidays,
+        "known_until": market.known_until,
+    }
+
+
+def _row(market: MarketInfo) -> list[str | None]:
+    return [
+        market.calendar,
+        market.state,
+        _local(market.next_open_ms, market.timezone),
+        _local(market.next_close_ms, market.timezone),
+        market.timezone,
+        str(market.instruments),
+        " ".join(market.markets),
+    ]
+
+
+def _local(milliseconds: int | None, timezone: str) -> str | None:
+    """A time as a clock at the market shows it; in UTC if the zone is unknown here."""
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    try:
+        return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
+    except (ZoneInfoNotFoundError, ValueError):
+        return f"{moment:%a %Y-%m-%d %H:%MZ}"

@@ -1,0 +1,97 @@
+"""`tickwire quote`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from .output import json_line, note, plain, put, table, utc
+from .upstream import AsJson, Codes, Config, Plan, Token, Url, explained, upstream
+
+if TYPE_CHECKING:
+    from ..client import Account, Book, Trade
+
+HEADER = ("CODE", "LAST", "VOLUME", "BID", "BID VOL", "ASK", "ASK VOL", "TIME (UTC)")
+NUMBERS = {*HEADER[1:7]}
+
+
+class Quote(NamedTuple):
+    """How a code stands; None where nothing is known."""
+
+    code: str
+    trade: Trade | None
+    book: Book | None
+
+
+def quote(
+    codes: Codes,
+    as_json: AsJson = False,
+    url: Url = None,
+    token: Token = None,
+    plan: Plan = None,
+    config: Config = None,
+) -> None:
+    """Print the last trade of codes, and their best bid and ask.
+
+    Exit status 1 if nothing is known of one of them.
+
+    Example: tickwire quote BTCUSDT GOLD AAPL.US
+    """
+    server = upstream(url, token, plan, config)
+    with explained(server):
+        quotes = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
+    if as_json:
+        put("".join(json_line(_record(one)) for one in quotes))
+    else:
+        put(table(HEADER, map(_row, quotes), NUMBERS))
+    if unknown := [one.code for one in quotes if one.trade is None and one.book is None]:
+        note(f"nothing is known of {' '.join(unknown)}: no trade yet, or no such code.")
+        raise typer.Exit(1)
+
+
+async def _quotes(server: Account, codes: list[str]) -> list[Quote]:
+    """Raises ClientError."""
+    # Here, because other commands start faster without.
+    from ..client import Api
+
+    async with Api(server.url, token=server.token, plan=server.plan) as api:
+        trades = {one.code: one for one in await api.latest_trades(codes)}
+        books = {one.code: one for one in await api.books(codes)}
+    return [Quote(code, trades.get(code), books.get(code)) for code in codes]
+
+
+def _record(quote: Quote) -> dict[str, str | None]:
+    last, volume, bid, bid_volume, ask, ask_volume = _numbers(quote)
+    return {
+        "event": "quote",
+        "code": quote.code,
+        "time": utc(_time(quote)),
+        "last": last,
+        "last_volume": volume,
+        "bid": bid,
+        "bid_volume": bid_volume,
+        "ask": ask,
+        "ask_volume": ask_volume,
+    }
+
+
+def _row(quote: Quote) -> list[str | None]:
+    time = utc(_time(quote))
+    return [quote.code, *_numbers(quote), time and time.replace("T", " ").removesuffix("Z")]
+
+
+def _numbers(quote: Quote) -> list[str | None]:
+    """Price and volume of the trade, of the bid, of the ask."""
+    sides = (quote.book.best_bid, quote.book.best_ask) if quote.book else (None, None)
+    return [
+        plain(number)
+        for one in (quote.trade, *sides)
+        for number in ((one.price, one.volume) if one else (None, None))
+    ]
+
+
+def _time(quote: Quote) -> int | None:
+    """When it last changed, in milliseconds."""
+    return max((one.time_ms for one in (quote.trade, quote.book) if one), default=None)

@@ -1,0 +1,111 @@
+"""Events as commands print them: as records for pipes, and as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..client import Book, Gap, Kline, Trade
+from ..model import Direction, Kind, Level
+from .output import Style, plain, styled, utc
+
+KINDS = {Kind.TRADE: "trade", Kind.DEPTH: "book", Kind.KLINE: "kline"}
+"""What records and messages call the streams of an instrument."""
+STYLES = {Direction.BUY: Style.GREEN, Direction.SELL: Style.RED, Direction.NEUTRAL: Style.PLAIN}
+
+
+def record(event: Trade | Book | Kline | Gap) -> dict[str, Any]:
+    """An event as a record for JSON: money as texts with the server's decimals, times in UTC."""
+    match event:
+        case Trade():
+            return {
+                "event": "trade",
+                "code": event.code,
+                "time": utc(event.time_ms),
+                "price": plain(event.price),
+                "volume": plain(event.volume),
+                "turnover": plain(event.turnover),
+                "direction": event.direction.name.lower(),
+                "seq": event.seq,
+            }
+        case Book():
+            return {
+                "event": "book",
+                "code": event.code,
+                "time": utc(event.time_ms),
+                "bids": _levels(event.bids),
+                "asks": _levels(event.asks),
+                "seq": event.seq,
+            }
+        case Kline():
+            return {
+                "event": "kline",
+                "code": event.code,
+                "interval": event.interval,
+                "time": utc(event.time_ms),
+                "open": plain(event.open),
+                "high": plain(event.high),
+                "low": plain(event.low),
+                "close": plain(event.close),
+                "volume": plain(event.volume),
+                "turnover": plain(event.turnover),
+                "state": event.state,
+                "incomplete": event.incomplete,
+                "seq": event.seq,
+            }
+        case Gap():
+            return {
+                "event": "gap",
+                "code": event.code,
+                "kind": None if event.kind is None else KINDS[event.kind],
+                "interval": event.interval or None,
+                "begin": event.begin,
+                "end": event.end,
+                "reason": event.reason,
+                "missed": event.missed,
+            }
+
+
+def _levels(levels: Iterable[Level]) -> list[dict[str, str | None]]:
+    return [{"price": plain(price), "volume": plain(volume)} for price, volume in levels]
+
+
+class Lines:
+    """Events as lines for people, in columns that become as wide as what has come."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+        self._widths: dict[tuple[str, int], int] = {}
+
+    def line(self, event: Trade | Book | Kline) -> str:
+        """Time, code, kind; then price, volume and direction, or the sides, or the bar."""
+        match event:
+            case Trade():
+                style = STYLES[event.direction]
+                direction = styled(event.direction.name.lower(), style, wanted=self._colours)
+                rest = [*self._numbers("trade", event.price, event.volume), direction]
+            case Book():
+                sides = ("bid", Style.GREEN, event.bids), ("ask", Style.RED, event.asks)
+                rest = [
+                    styled(f"{name} {_side(levels)}", style, wanted=self._colours)
+                    for name, style, levels in sides
+                ]
+            case Kline():
+                prices = (event.open, event.high, event.low, event.close, event.volume)
+                rest = [event.interval, *self._numbers("kline", *prices), event.state or ""]
+        kind = type(event).__name__.lower()
+        code = self._fit(("", 0), event.code, right=False)
+        return "  ".join([utc(event.time_ms) or "", code, f"{kind:<5}", *rest]).rstrip() + "\n"
+
+    def _numbers(self, kind: str, *numbers: Any) -> list[str]:
+        return [
+            self._fit((kind, place), plain(number) or "", right=True) for place, number in enumerate(numbers)
+        ]
+
+    def _fit(self, column: tuple[str, int], text: str, *, right: bool) -> str:
+        width = self._widths[column] = max(self._widths.get(column, 0), len(text))
+        return text.rjust(width) if right else text.ljust(width)
+
+
+def _side(levels: Iterable[Level]) -> str:
+    return " ".join(f"{plain(price)}x{plain(volume)}" for price, volume in levels) or "none"

@@ -1,0 +1,64 @@
+"""`tickwire tail`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import SettingsError
+from .upstream import AsJson, Codes, Config, Plan, Token, Url, explained, upstream, valid
+
+
+def tail(
+    codes: Codes,
+    trades: Annotated[
+        bool, typer.Option("--trades", help="Trades: the default where no other is asked for.")
+    ] = False,
+    books: Annotated[bool, typer.Option("--books", help="Order books.")] = False,
+    depth: Annotated[
+        int, typer.Option("--depth", min=0, metavar="N", help="Levels of the books; 0: all.")
+    ] = 0,
+    klines: Annotated[
+        list[str] | None,
+        typer.Option("--klines", metavar="TYPE", help="K-lines of that type as they form: 1m, 1h, 1d …"),
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Messages as the server sent them.")] = False,
+    as_json: AsJson = False,
+    number: Annotated[
+        int | None, typer.Option("--number", "-n", min=1, metavar="N", help="Stop after N events.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, metavar="S", help="Stop after S seconds.")
+    ] = None,
+    url: Url = None,
+    token: Token = None,
+    plan: Plan = None,
+    config: Config = None,
+) -> None:
+    """Print trades, order books or K-lines as they happen, until Ctrl-C.
+
+    Each event is written at once. A connection that is lost is made again; then a gap is told, on standard
+    error, or with --json as an object among the others. AllTick pushes no K-lines, a Tickwire does.
+
+    Example: tickwire tail BTCUSDT GOLD --json -n 100 | jq -r .price
+    """
+    if raw and as_json:
+        raise SettingsError("--raw and --json exclude each other: --raw prints the server's own JSON.")
+    if books and (odd := [code for code in codes if code.isdecimal()]):
+        raise SettingsError(f"{odd[0]} is no code. --depth {odd[0]} says how many levels of the books.")
+    # Here, because other commands start faster without.
+    from ..client import kline_type_of
+    from .tailing import follow
+
+    kinds = [valid("--klines", kline_type_of, one) for one in klines or ()]
+    server = upstream(url, token, plan, config)
+    wanted = dict.fromkeys(codes)
+    streams: dict[str, Any] = {
+        "trades": wanted if trades or not (books or kinds) else (),
+        "books": dict.fromkeys(wanted, depth) if books else (),
+        "klines": [(code, kind) for code in wanted for kind in kinds],
+    }
+    with explained(server):
+        asyncio.run(follow(server, streams, number, seconds, raw=raw, as_json=as_json))

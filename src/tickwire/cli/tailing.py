@@ -1,0 +1,169 @@
+"""Following a feed to standard output: what is printed of its events, and what is told beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any
+
+from ..client import (
+    Account,
+    Book,
+    Event,
+    Feed,
+    FeedStatus,
+    Gap,
+    Kline,
+    Options,
+    RequestRefused,
+    Status,
+    Trade,
+    Unavailable,
+)
+from ..model import Family, Kind
+from ..wire import Happening, Key, Pushed, Refusal
+from .output import Outlet, coloured, had_enough, json_line, note, visible
+from .records import KINDS, Lines, record
+
+WAITING = 100_000
+"""Events that wait while nobody reads the output; beyond it the oldest go, and a gap says so."""
+
+
+async def follow(
+    server: Account,
+    streams: dict[str, Any],
+    number: int | None,
+    seconds: float | None,
+    *,
+    raw: bool,
+    as_json: bool,
+) -> None:
+    """Prints what comes until `number` events or `seconds` are over. Raises ClientError.
+
+    `streams` is what `Feed.subscribe` takes.
+    """
+    outlet, time = Outlet(), asyncio.get_running_loop().time
+    end = None if seconds is None else time() + seconds
+    frames: deque[str] | None = deque(maxlen=WAITING) if raw else None
+
+    def overhear(frame: bytes, found: Sequence[Happening]) -> None:
+        if frames is not None and any(type(one) is Pushed for one in found):
+            frames.append(frame.decode("utf-8", "replace").rstrip("\n") + "\n")
+
+    options = Options(overhear=overhear if raw else None)
+    async with Feed(server, buffer=WAITING, options=options) as feed:
+        await feed.subscribe(**streams)
+        tail = Tail(feed, number, frames, as_json=as_json)
+        try:
+            while tail.left:
+                async with asyncio.timeout_at(end):
+                    await asyncio.sleep(0)  # where the time may be over though events never are
+                    events = await feed.batch()
+                if text := tail.text(events):
+                    await outlet.write(text)
+        except TimeoutError:
+            tail.check(seconds or 0.0)
+        except BrokenPipeError:
+            had_enough()
+
+
+class Tail:
+    """What is printed of a feed's events, and what is told beside them.
+
+    `left` is how many are still to be printed. The feed has just been subscribed to what is wanted. Where
+    there are `frames`, these messages are printed in place of the events.
+    """
+
+    def __init__(self, feed: Feed, number: int | None, frames: deque[str] | None, *, as_json: bool) -> None:
+        self.left: float = inf if number is None else number
+        self.printed = False
+        self._links = feed.links
+        self._frames = frames
+        self._as_json = as_json
+        self._line = (
+            (lambda event: json_line(record(event))) if as_json else Lines(colours=coloured(sys.stdout)).line
+        )
+        self._been_up: set[Family] = set()
+        self._down: set[Family] = set()
+        self._refused: set[tuple[Kind, Key]] = set()
+        self._told: set[Refusal] = set()
+
+    def text(self, events: Iterable[Event]) -> str:
+        """What to print of these. Raises ClientError where it makes no sense to go on."""
+        lines: list[str] = []
+        for event in events:
+            if isinstance(event, (Trade, Book, Kline)):
+                if self._frames is None and self.left:
+                    lines.append(self._line(event))
+                    self.left -= 1
+            elif isinstance(event, Gap):
+                if self._as_json:
+                    lines.append(json_line(record(event)))
+                else:
+                    note(_gap(event))
+            elif isinstance(event, FeedStatus):
+                self._connection(event)
+            elif isinstance(event, Refusal):
+                self._refusal(event)
+        while self._frames and self.left:
+            lines.append(self._frames.popleft())
+            self.left -= 1
+        self.printed = self.printed or bool(lines)
+        return "".join(lines)
+
+    def check(self, seconds: float) -> None:
+        """So much time has passed; says if nothing came. Raises Unavailable if there was no connection."""
+        if self._links.keys() - self._been_up:
+            raise Unavailable(f"no connection in {seconds:g} s")
+        if not self.printed:
+            note(f"no event in {seconds:g} s.")
+
+    def _connection(self, status: FeedStatus) -> None:
+        """Raises Unavailable for a connection that could not be opened even once."""
+        family = status.family
+        if status.state is Status.UP:
+            self._been_up.add(family)
+            if family in self._down:
+                self._down.discard(family)
+                note(f"{family}: connected again.")
+        elif status.state is Status.DOWN and status.again is not None:  # None: an error follows
+            if family not in self._been_up:
+                raise Unavailable(status.reason)
+            if family not in self._down:
+                self._down.add(family)
+                note(f"{family}: {status.reason}; connecting again.")
+
+    def _refusal(self, refusal: Refusal) -> None:
+        """Raises RequestRefused if nothing else is wanted."""
+        names = " ".join(key if isinstance(key, str) else key[0] for key in refusal.keys)
+        text = f"no {KINDS[refusal.kind]}s of {names}: {refusal.msg} ({refusal.ret})"
+        if refusal.kind is Kind.KLINE:
+            text += ". Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server"
+        if refusal.again is None:
+            self._refused |= {(refusal.kind, key) for key in refusal.keys}
+            if self._refused >= self._wanted():
+                raise RequestRefused(text, ret=refusal.ret, msg=refusal.msg)
+        if refusal not in self._told:
+            self._told.add(refusal)
+            note(f"{text}.")
+
+    def _wanted(self) -> set[tuple[Kind, Key]]:
+
+        return {
+            (kind, key)
+            for link in self._links.values()
+            for kind in Kind
+            for key in link.conversation.wanted(kind)
+        }
+
+
+def _gap(gap: Gap) -> str:
+    """A gap in one sentence."""
+    what = f"{KINDS[gap.kind]}s of {gap.code}" if gap.kind is not None else "events"
+    if gap.begin and gap.end:
+        what += f" from {gap.begin.isoformat()} to {gap.end.isoformat()}"
+    many = "" if gap.missed is None else f"{gap.missed} "
+    return f"gap: {many}{what} may be missing: {visible(gap.reason)}."

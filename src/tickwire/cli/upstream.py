@@ -1,0 +1,212 @@
+"""Which server a command reads from, and how its failures are told: what all commands for readers share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from ..client import Account
+
+T = TypeVar("T")
+R = TypeVar("R")
+FILE = "client.toml"
+"""The settings file of clients, in the user's folder of Tickwire's settings."""
+NO_SUCH_PATH = {402, 404, 405}
+"""How a server says that it has no such path: 402 is the protocol's (section 3, "Errors over HTTP")."""
+KNOWN_CODES = (
+    "Codes are case-sensitive, such as 700.HK; a Tickwire's are found by `tickwire instruments search`."
+)
+
+
+def _plans(incomplete: str) -> list[str]:
+    """The plans that a shell offers."""
+    from ..client import PLANS
+
+    return [name for name in PLANS if name.startswith(incomplete)]
+
+
+def _codes(incomplete: str) -> list[str]:
+    """The codes that a shell offers: those of the shipped catalogue."""
+    from ..store import load_catalogue
+
+    return [one.code for one in load_catalogue() if one.code.startswith(incomplete)]
+
+
+Codes = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CODE…",
+        help="Such as BTCUSDT AAPL.US; case-sensitive.",
+        autocompletion=_codes,
+        show_default=False,
+    ),
+]
+Code = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODE", help="Such as BTCUSDT; case-sensitive.", autocompletion=_codes, show_default=False
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="The server, else TICKWIRE_URL, else the settings file's, else http://127.0.0.1:8600.",
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        help="Its token, else TICKWIRE_TOKEN, else the settings file's. None is needed on this machine.",
+    ),
+]
+Plan = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="NAME",
+        help="The token's plan, whose limits are kept: free, basic, premium, professional, unlimited.",
+        autocompletion=_plans,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help=f"Settings file: TOML with url, token, plan. [{FILE}]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the settings file says."""
+
+    url: str | None = None
+    token: str | None = None
+    plan: str | None = None
+
+
+class Place(NamedTuple):
+    """The settings file: where it is, or would be, and what it says."""
+
+    path: Path
+    defaults: Defaults
+
+
+def upstream(url: str | None, token: str | None, plan: str | None, config: Path | None) -> Account:
+    """The server that the flags name, else the environment, else the settings file, else the one on this
+    machine.
+
+    The file's token and plan belong to its URL: with another one they do not count, lest a token goes where
+    it does not belong. Raises SettingsError, which says what is wrong or missing, and never a token.
+    """
+    from ..client import PLANS, Unauthorized, account
+
+    path, defaults = _settings(config)
+    asked = url or os.environ.get("TICKWIRE_URL") or defaults.url
+    if defaults.url is None or (asked or "").rstrip("/") == defaults.url.rstrip("/"):
+        plan = plan or defaults.plan
+        token = token or os.environ.get("TICKWIRE_TOKEN") or defaults.token
+    if plan and plan not in PLANS:
+        raise SettingsError(f"{plan!r} is no plan: use one of {', '.join(PLANS)}.")
+    try:
+        return account(asked, token or None, plan or None)
+    except Unauthorized:
+        host = urlsplit(asked or "").hostname
+        raise SettingsError(
+            f"No token for {host}: give --token, set TICKWIRE_TOKEN, or write url and token into {path}."
+        ) from None
+    except ValueError as error:
+        raise SettingsError(f"{error}.") from None
+
+
+def valid(option: str, read: Callable[[T], R], value: T) -> R:
+    """What `read` makes of an option's value. Raises SettingsError where it raises ValueError."""
+    try:
+        return read(value)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}.") from None
+
+
+@contextmanager
+def explained(server: Account) -> Iterator[None]:
+    """Errors of the client that are raised within say also where it was, and what to do."""
+    from ..client import (
+        ClientError,
+        TooManyRequests,
+        Unauthorized,
+        Unavailable,
+        Unreadable,
+    )
+    from ..wire import CODE_INVALID
+
+    remedies: dict[type[ClientError], str] = {
+        Unauthorized: "Give the right token with --token or in TICKWIRE_TOKEN.",
+        TooManyRequests: "Name the token's plan with --plan, and its limits are kept.",
+        Unavailable: "If nothing runs there: `tickwire serve` starts a server here; --url names another.",
+        Unreadable: "Is it a server of the AllTick protocol?",
+    }
+    try:
+        yield
+    except ClientError as error:
+        remedy = remedies.get(type(error), "")
+        if error.ret == CODE_INVALID.code:
+            remedy = KNOWN_CODES
+        text = f"{address(server)}: {str(error).rstrip('.')}. {remedy}".rstrip()
+        raise type(error)(
+            text, ret=error.ret, msg=error.msg, status=error.status, retry_after=error.retry_after
+        ) from None
+
+
+@contextmanager
+def extension(name: str) -> Iterator[None]:
+    """A refusal of what is asked for within says that only a Tickwire answers `/v1/NAME`."""
+    from ..client import RequestRefused, Unreadable
+
+    try:
+        yield
+    except (RequestRefused, Unreadable) as error:
+        if not NO_SUCH_PATH & {error.ret, error.status}:
+            raise
+        text = f"only a Tickwire answers /v1/{name}, and this is none"
+        raise RequestRefused(text, ret=error.ret, msg=error.msg, status=error.status) from None
+
+
+def address(server: Account) -> str:
+    """The server's URL as it may be shown: no name and no password, if it has them."""
+    parts = urlsplit(server.url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _settings(config: Path | None) -> Place:
+    """The settings file that is named, else the user's own, which need not be there. Raises SettingsError."""
+    if config is None:
+        from platformdirs import user_config_path
+
+        path = user_config_path("tickwire", appauthor=False) / FILE
+    else:
+        path = config
+    try:
+        return Place(path, msgspec.toml.decode(path.read_bytes(), type=Defaults))
+    except FileNotFoundError as error:
+        if config is None:
+            return Place(path, Defaults())
+        raise SettingsError(f"Cannot read the settings file {path}: {error.strerror}.") from None
+    except OSError as error:
+        raise SettingsError(f"Cannot read the settings file {path}: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        text = str(error).rstrip(".")
+        raise SettingsError(
+            f"The settings file {path} holds what it may not: {text}. It may have url, token and plan."
+        ) from None

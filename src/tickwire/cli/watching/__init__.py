@@ -1,0 +1,1 @@
+"""What `tickwire watch` shows: the state of codes, and how it is put on a screen."""

@@ -1,0 +1,155 @@
+"""Watching: the feed is read, and a few times a second what has changed is shown, or written as lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from ...client import Event, Feed, FeedStatus, Gap
+from ...wire import Refusal
+from ..output import Outlet, had_enough, json_line, note
+from ..records import record
+from .board import Board, refusal_line
+from .frame import Frame, Moment
+from .keys import Keys
+from .loading import load
+from .screen import Screen
+
+MOVES = {"up": (-1, 0), "down": (1, 0), "page up": (0, -1), "page down": (0, 1)}
+"""What keys move: by codes, by pages."""
+READ_EVERY = 0.05
+"""Seconds between two looks at the feed: events that wait together cost less."""
+
+
+async def follow(
+    feed: Feed,
+    board: Board,
+    interval: str,
+    every: float,
+    tick: Callable[[], Awaitable[bool]],
+    heard: Callable[[Sequence[Event]], object] = lambda _: None,
+) -> None:
+    """Reads the feed and the API into the board, and calls `tick` every so many seconds until it says False.
+
+    `heard` is given all events. Raises ClientError where no try can heal the feed.
+    """
+
+    async def read() -> None:
+        while events := await feed.batch():
+            board.take(events, time.monotonic())
+            heard(events)
+            await asyncio.sleep(READ_EVERY)
+
+    reading = asyncio.create_task(read())
+    loading = asyncio.create_task(load(feed.api, board, interval))
+    try:
+        while await tick():
+            done, _ = await asyncio.wait(
+                [reading, loading], timeout=every, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                return task.result()  # which raises, for the feed is open
+    finally:
+        reading.cancel()
+        loading.cancel()
+        await asyncio.wait([reading, loading])
+
+
+async def show(
+    feed: Feed, board: Board, frame: Frame, screen: Screen, *, interval: str, every: float
+) -> None:
+    """Until somebody wants to quit. Raises ClientError."""
+    paused = ended = False
+    outlet = Outlet()
+
+    def stop() -> None:
+        nonlocal ended
+        ended = True
+
+    async def look() -> None:
+        nonlocal paused
+        moved = False
+        for key in keys.pressed():
+            if key == "quit":
+                stop()
+            elif key == "pause":
+                paused = not paused
+                moved = True
+            elif key in MOVES:
+                codes, pages = MOVES[key]
+                frame.scroll(codes, pages=pages)
+                moved = True
+        size = screen.size
+        if moved or not paused or size != screen.drawn:
+            moment = Moment(time.time_ns() // 1_000_000, time.monotonic())
+            if text := screen.frame(frame.lines(*size, moment, paused=paused), size):
+                await outlet.write(text)
+
+    async def tick() -> bool:
+        try:
+            await look()
+        except OSError:  # the terminal is gone
+            return False
+        return not ended
+
+    with Keys() as keys, screen, _signals(stop, screen, keys):
+        await follow(feed, board, interval, every, tick)
+
+
+async def write(feed: Feed, board: Board, *, interval: str, every: float) -> None:
+    """For ever: each code that has changed, as one line of JSON, and each gap. Raises ClientError."""
+    outlet = Outlet()
+    gaps: list[Gap] = []
+
+    def heard(events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, Gap):
+                gaps.append(event)
+            elif isinstance(event, FeedStatus) and event.reason:
+                note(f"{event.family} {event.state}: {event.reason}")
+            elif isinstance(event, Refusal):
+                note(refusal_line(event))
+
+    async def tick() -> bool:
+        changed = [row for row in board.rows.values() if row.touched]
+        lines = [json_line(record(gap)) for gap in gaps] + [json_line(row.record()) for row in changed]
+        gaps.clear()
+        for row in changed:
+            row.touched = False
+        try:
+            if lines:
+                await outlet.write("".join(lines))
+        except BrokenPipeError:
+            had_enough()
+        return True
+
+    await follow(feed, board, interval, every, tick, heard)
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], object], screen: Screen, keys: Keys) -> Iterator[None]:
+    """A signal that ends the program lets it leave the terminal as it was; Ctrl-Z and fg work."""
+    loop = asyncio.get_running_loop()
+
+    def suspend() -> None:
+        keys.leave()
+        screen.leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        screen.enter()  # when it goes on
+        keys.enter()
+
+    wanted = {"SIGTERM": stop, "SIGHUP": stop, "SIGTSTP": suspend}
+    known = {number: what for name, what in wanted.items() if (number := getattr(signal, name, None))}
+    with contextlib.suppress(NotImplementedError):  # on Windows
+        for number, what in known.items():
+            loop.add_signal_handler(number, what)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NotImplementedError):
+            for number in known:
+                loop.remove_signal_handler(number)

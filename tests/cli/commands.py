@@ -1,0 +1,61 @@
+"""`tickwire` as a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..serving import program_environment
+
+NAMED = "import sys; sys.argv[0] = 'tickwire'; from tickwire.cli.main import run; run()"
+"""Runs it under its own name, which is not that of `python -m`."""
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+class Ended(NamedTuple):
+    """What a command has left."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[Any]:
+        """The objects of --json."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Without settings of Tickwire's, and with a folder of settings that is empty unless a test fills it."""
+    return program_environment(XDG_CONFIG_HOME=str(home), COLUMNS="80", **more)
+
+
+@contextlib.asynccontextmanager
+async def running(home: Path, *arguments: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command that is at work; ended at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", NAMED, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(home, **more),
+    )
+    try:
+        async with asyncio.timeout(30):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def tickwire(home: Path, *arguments: str, **more: str) -> Ended:
+    """Runs a command to its end."""
+    async with running(home, *arguments, **more) as process:
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())

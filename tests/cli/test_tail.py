@@ -1,0 +1,170 @@
+"""`tickwire tail`: what it prints of live markets, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from tickwire.cli.records import Lines
+from tickwire.client import Book, Trade
+from tickwire.model import Direction, Level
+
+from ..client.alltick_stub import TOKEN, alltick
+from ..serving import TRADE, Script, Served, book, trade
+from .commands import DONE, FAILED, INTERRUPTED, environment, running, tickwire
+
+AT = 1788529064027
+WHEN = "2026-09-04T13:37:44.027Z"
+
+
+async def line_of(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode()
+
+
+async def test_trades_are_objects_one_a_line_each_at_once(
+    tmp_path: Path, served: Served, script: Script
+) -> None:
+    script.emit(trade("BTCUSDT", "79317.70", "0.5"))
+    arguments = ("tail", "BTCUSDT", "700.HK", "--json", "-n", "3", "--url", served.url)
+    async with running(tmp_path, *arguments) as process:
+        first = json.loads(await line_of(process))
+        assert first.pop("seq") > 0
+        assert first == {
+            "event": "trade",
+            "code": "BTCUSDT",
+            "time": WHEN,
+            "price": "79317.70",
+            "volume": "0.50000",
+            "turnover": "39658.85",
+            "direction": "neutral",
+        }
+        script.emit(trade("BTCUSDT", "79317.71", at=AT + 1))  # is there though the third has not come
+        second = json.loads(await line_of(process))
+        assert (second["price"], second["time"]) == ("79317.71", "2026-09-04T13:37:44.028Z")
+        script.emit(trade("BTCUSDT", "79317.72", at=AT + 2), trade("BTCUSDT", "79317.73", at=AT + 3))
+        rest, err = await process.communicate()
+    assert [json.loads(line)["price"] for line in rest.splitlines()] == ["79317.72"]
+    assert (process.returncode, err) == (DONE, b"")
+
+
+async def test_books_and_bars_in_columns_without_colours_in_a_pipe(
+    tmp_path: Path, served: Served, script: Script
+) -> None:
+    script.now = AT
+    script.emit(trade("GOLD", "4415.32", "8"), book("GOLD"))
+    arguments = ("tail", "GOLD", "--books", "--depth", "1", "--klines", "1m", "-n", "2", "--url", served.url)
+    done = await tickwire(tmp_path, *arguments)
+    assert (done.status, done.err) == (DONE, "")
+    assert sorted(done.out.splitlines()) == [
+        "2026-09-04T13:37:00.000Z  GOLD  kline  1m  4415.32  4415.32  4415.32  4415.32  8.00  forming",
+        f"{WHEN}  GOLD  book   bid 100.00x1.00  ask 101.00x1.00",
+    ]
+
+
+async def test_raw_messages_are_the_server_s_own(tmp_path: Path, served: Served, script: Script) -> None:
+    script.emit(trade("BTCUSDT"))
+    async with served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        pushed = await link.push()
+        done = await tickwire(tmp_path, "tail", "BTCUSDT", "--raw", "-n", "1", "--url", served.url)
+    assert (done.status, done.err) == (DONE, "")
+    assert done.records == [pushed]
+    assert done.out.count(" ") == 0  # byte for byte: nothing of it was written anew
+
+
+async def test_a_lost_connection_is_a_gap_and_it_goes_on(tmp_path: Path) -> None:
+    async with alltick() as vendor:
+        await vendor.trade("GOLD")
+        arguments = ("tail", "GOLD", "--json", "-n", "3", "--url", vendor.url, "--token", TOKEN)
+        async with running(tmp_path, *arguments, "--plan", "unlimited") as process:
+            assert json.loads(await line_of(process))["event"] == "trade"
+            await vendor.cut()
+            await vendor.trade("GOLD", at=AT + 5)
+            gap, second = json.loads(await line_of(process)), json.loads(await line_of(process))
+            await vendor.trade("GOLD", at=AT + 9)
+            _, err = await process.communicate()
+    assert (gap["event"], gap["code"], gap["kind"], gap["missed"]) == ("gap", "GOLD", "trade", None)
+    assert second["time"] == "2026-09-04T13:37:44.032Z"
+    assert process.returncode == DONE  # the gap is none of the three events
+    assert err.decode().splitlines() == [
+        "tickwire: other: closed by the server: 1011; connecting again.",
+        "tickwire: other: connected again.",
+    ]
+
+
+async def test_what_every_stream_is_refused_for_ends_it_with_one_line(tmp_path: Path) -> None:
+    async with alltick() as vendor:
+        place = ("--url", vendor.url, "--token", TOKEN)
+        bars = await tickwire(tmp_path, "tail", "GOLD", "--klines", "1m", *place)
+        unknown = await tickwire(tmp_path, "tail", "NOPE", *place)
+        stranger = await tickwire(tmp_path, "tail", "GOLD", "--url", vendor.url, TICKWIRE_TOKEN="wrong-one")
+    assert (bars.status, bars.out) == (FAILED, "")
+    assert "Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server." in bars.err
+    assert (unknown.status, unknown.out) == (FAILED, "")
+    assert "no trades of NOPE: code invalid (600). Codes are case-sensitive" in unknown.err
+    assert (stranger.status, stranger.out) == (FAILED, "")
+    assert "401" in stranger.err
+    assert "--token" in stranger.err
+    assert "wrong-one" not in stranger.err
+    for done in (bars, unknown, stranger):
+        assert done.err.count("\n") == 1
+        assert done.err.startswith(f"tickwire: {vendor.url}: ")
+
+
+async def test_ctrl_c_ends_it_quietly_with_130(tmp_path: Path, served: Served, script: Script) -> None:
+    script.emit(trade("GOLD"))
+    async with running(tmp_path, "tail", "GOLD", "--url", served.url) as process:
+        await line_of(process)
+        process.send_signal(signal.SIGINT)
+        rest, err = await process.communicate()
+    assert (process.returncode, rest, err) == (INTERRUPTED, b"", b"")
+
+
+async def test_a_reader_that_has_had_enough_ends_it_quietly(
+    tmp_path: Path, served: Served, script: Script
+) -> None:
+    script.emit(trade("GOLD"))
+    command = 'set -o pipefail; "$0" -m tickwire tail GOLD --url "$1" | head -1'
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command, sys.executable, served.url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(tmp_path),
+    )
+    async with asyncio.timeout(20):
+        await line_of(process)
+        ending = asyncio.create_task(process.communicate())
+        at = AT
+        while not ending.done():  # the next write tells it; head may not have gone at the first
+            at += 1
+            script.emit(trade("GOLD", at=at))
+            await asyncio.wait([ending], timeout=0.05)
+        _, err = await ending
+    assert (process.returncode, err) == (DONE, b"")
+
+
+async def test_a_quiet_market_is_no_failure(tmp_path: Path, served: Served) -> None:
+    done = await tickwire(tmp_path, "tail", "GOLD", "--seconds", "2", "--url", served.url)
+    assert done == (DONE, "", "tickwire: no event in 2 s.\n")
+
+
+# Lines for people.
+def test_lines_grow_into_columns_and_colour_what_was_bought_and_sold() -> None:
+    lines = Lines(colours=True)
+    bought = Trade("GOLD", AT, Decimal("4415.32"), Decimal("8.00"), direction=Direction.BUY)
+    sold = Trade("BTCUSDT", AT, Decimal("79317.70"), Decimal("0.50000"), direction=Direction.SELL)
+    assert [lines.line(one) for one in (bought, sold, bought)] == [
+        f"{WHEN}  GOLD  trade  4415.32  8.00  \x1b[32mbuy\x1b[0m\n",
+        f"{WHEN}  BTCUSDT  trade  79317.70  0.50000  \x1b[31msell\x1b[0m\n",
+        f"{WHEN}  GOLD     trade   4415.32     8.00  \x1b[32mbuy\x1b[0m\n",
+    ]
+
+
+def test_a_side_that_is_empty_and_numbers_without_exponents() -> None:
+    limit_up = Book("X", AT, bids=(Level(Decimal("0.0000001"), Decimal(3)),), asks=())
+    assert Lines(colours=False).line(limit_up) == f"{WHEN}  X  book   bid 0.0000001x3  ask none\n"
