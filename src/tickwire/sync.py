@@ -26,7 +26,6 @@ from .client import Api as AsyncApi
 from .client import (
     Book,
     Event,
-    FeedStatus,
     GapInfo,
     InstrumentInfo,
     Kline,
@@ -36,6 +35,7 @@ from .client import (
     Plan,
     Progress,
     Rows,
+    Status,
     Token,
     Trade,
 )
@@ -235,7 +235,7 @@ def connect(
     plan: str | Plan | None = None,
     buffer: int = 10_000,
     overflow: Overflow | str = Overflow.DROP_OLDEST,
-    on_state: Callable[[FeedStatus], object] | None = None,
+    on_state: Callable[[Status], object] | None = None,
     options: Options | None = None,
 ) -> Feed:
     """A feed of the server at `url`, for `with`; `on_state` is called in the client's thread."""

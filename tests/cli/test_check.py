@@ -21,7 +21,7 @@ from tickwire.cli.checking.judging import findings_of
 from tickwire.cli.checking.observed import Observed
 from tickwire.cli.checking.run import check_server
 from tickwire.cli.main import run
-from tickwire.client import FeedStatus, Status, Trade, account
+from tickwire.client import LinkStatus, Status, Trade, account
 from tickwire.model import Family, Kind
 from tickwire.sandbox import scenario_of
 from tickwire.wire import Subscribed
@@ -106,7 +106,7 @@ async def test_what_goes_wrong_is_found(tmp_path: Path) -> None:
     well, unknown, slow, flaky, mess, late, limit, expired, quiet = await asyncio.gather(
         under(tmp_path / "well", None, "GOLD", seconds=2.0),
         under(tmp_path / "unknown", None, "NOPE", seconds=2.0),
-        under(tmp_path / "slow", step({"do": "delay", "by": [1.1, 1.1]}), "BTCUSDT", seconds=4.0),
+        under(tmp_path / "slow", step({"do": "delay", "by": [1.1, 1.1]}), "BTCUSDT", seconds=3.2),
         under(tmp_path / "flaky", hurried("flaky-network"), "BTCUSDT", seconds=2.0),
         under(tmp_path / "mess", step(*messy), "BTCUSDT", "GOLD", seconds=2.0),
         under(tmp_path / "late", step({"do": "late", "by": [1.2, 1.3], "chance": 0.5}), "GOLD", seconds=3.0),
@@ -287,7 +287,7 @@ def test_wrong_usage(
 
 def test_events_that_are_lost_are_a_failure() -> None:
     seen = Observed(0.0)
-    seen.take([FeedStatus(Status.UP, Family.OTHER, MOMENT), Subscribed(Kind.TRADE, ("GOLD",))], 0.1, 0.0)
+    seen.take([Status(LinkStatus.UP, Family.OTHER, MOMENT), Subscribed(Kind.TRADE, ("GOLD",))], 0.1, 0.0)
     for number in (10, 11, 12, 15, 14, 16, 17):
         seen.take([Trade("GOLD", 1000, Decimal(1), Decimal(1), seq=number)], 0.2, 1.0)
     found = findings_of("other", seen, until=9.0, heartbeat=(1.0, None), duplicates=0)
@@ -303,7 +303,7 @@ def test_events_that_are_lost_are_a_failure() -> None:
 )
 def test_how_late_ticks_may_be(age: float, verdict: Verdict) -> None:
     seen = Observed(0.0)
-    seen.take([FeedStatus(Status.UP, Family.OTHER, MOMENT)], 0.1, 0.0)
+    seen.take([Status(LinkStatus.UP, Family.OTHER, MOMENT)], 0.1, 0.0)
     wall = 1_800_000_000.0
     for number in range(1, 5):
         seen.take([Trade("GOLD", int((wall - age) * 1000), Decimal(1), Decimal(1), seq=number)], number, wall)
@@ -316,7 +316,7 @@ def test_how_late_ticks_may_be(age: float, verdict: Verdict) -> None:
 
 def test_a_connection_that_never_was() -> None:
     seen = Observed(0.0)
-    seen.take([FeedStatus(Status.DOWN, Family.STOCK, MOMENT, "refused with HTTP 404")], 0.1, 0.0)
+    seen.take([Status(LinkStatus.DOWN, Family.STOCK, MOMENT, "refused with HTTP 404")], 0.1, 0.0)
     found = findings_of("stock", seen, until=5.0, heartbeat=(1.0, None), duplicates=0)
     assert [(one.check, one.verdict, one.measured) for one in found] == [
         ("connect", FAIL, "refused with HTTP 404")

@@ -15,7 +15,7 @@ from tickwire.cli.watching.line import Line, fitted
 from tickwire.cli.watching.row import HOURS_24, Row
 from tickwire.cli.watching.spark import sparkline
 from tickwire.cli.watching.table import Table, age
-from tickwire.client import Book, FeedStatus, Gap, Kline, Status, Trade
+from tickwire.client import Book, Gap, Kline, LinkStatus, Status, Trade
 from tickwire.model import Family, Kind, Level
 from tickwire.wire import Refusal
 
@@ -39,8 +39,8 @@ def bar(close: str, at: int, interval: str = "1m", volume: str = "5", code: str 
     return Kline(code, interval, at, price, price, price, price, Decimal(volume), Decimal(0))
 
 
-def status(state: Status, family: Family = Family.OTHER, **more: object) -> FeedStatus:
-    return FeedStatus(state, family, datetime.fromtimestamp(NOW / 1000, UTC), **more)  # type: ignore[arg-type]
+def status(state: LinkStatus, family: Family = Family.OTHER, **more: object) -> Status:
+    return Status(state, family, datetime.fromtimestamp(NOW / 1000, UTC), **more)  # type: ignore[arg-type]
 
 
 def texts(lines: list[Line]) -> list[str]:
@@ -209,7 +209,7 @@ def test_a_frame_fills_the_screen_whatever_its_size(size: tuple[int, int], ladde
     board = Board([f"CODE{number}" for number in range(50)])
     for code in board.rows:
         board.take([trade(code), book(code), bar("1", NOW, code=code)], 1.0)
-    board.take([status(Status.UP)], 1.0)
+    board.take([status(LinkStatus.UP)], 1.0)
     frame = Frame(board, "127.0.0.1:8600", interval="1m", book=ladders)
     lines = texts(frame.lines(*size, Moment(NOW, 1.0)))
     assert [len(line) for line in lines] == [size[0]] * size[1]
@@ -242,16 +242,16 @@ def test_the_bottom_line_tells_of_the_connections() -> None:
         return texts(frame.lines(150, 10, Moment(wall, 100.0), **more))[-1]
 
     assert "no event yet" in bottom()
-    board.take([status(Status.CONNECTING), status(Status.UP), trade()], 98.0)
+    board.take([status(LinkStatus.CONNECTING), status(LinkStatus.UP), trade()], 98.0)
     assert bottom().startswith("● other up  127.0.0.1:8600  last event 14:02:51 UTC")
     assert "gaps 0  reconnects 0" in bottom()
     assert bottom(paused=True).startswith(" PAUSED ")
-    board.take([status(Status.STALE, reason="no answer in 5 s"), status(Status.UP)], 99.0)
+    board.take([status(LinkStatus.STALE, reason="no answer in 5 s"), status(LinkStatus.UP)], 99.0)
     assert "reconnects 0" in bottom()  # it was never lost
-    board.take([status(Status.DOWN, reason="connection lost", again=9.0)], 99.0)
+    board.take([status(LinkStatus.DOWN, reason="connection lost", again=9.0)], 99.0)
     assert "other down, again in 7 s" in bottom(NOW + 2000)
     assert board.notice == "other down: connection lost"
-    board.take([status(Status.CONNECTING), status(Status.UP)], 99.0)
+    board.take([status(LinkStatus.CONNECTING), status(LinkStatus.UP)], 99.0)
     board.take([Gap("GOLD", Kind.TRADE, MOMENT, MOMENT, "connection lost")], 99.0)
     assert "gaps 1  reconnects 1" in bottom()
     notice = texts(frame.lines(150, 10, Moment(NOW, 100.0)))[-2]

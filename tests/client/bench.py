@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.utils import accept_key
 
-from tickwire.client import Backoff, Buffer, Link, Missed, Options, State, Status, Told
+from tickwire.client import Backoff, Buffer, Link, LinkStatus, Missed, Options, State, Told
 from tickwire.wire import Pushed, Refusal, Subscribed, Terms
 
 Event = TypeVar("Event", Pushed, State, Missed, Refusal, Subscribed)
@@ -102,7 +102,7 @@ class Owner:
                     found.append(event)
         return found
 
-    async def state(self, status: Status) -> State:
+    async def state(self, status: LinkStatus) -> State:
         """The next state of that status."""
         while (found := (await self.take(State))[0]).status is not status:
             pass

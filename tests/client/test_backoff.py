@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from random import Random
 
-from tickwire.client import Backoff, Status
+from tickwire.client import Backoff, LinkStatus
 from tickwire.client.backoff import Tries
 from tickwire.wire import Terms
 
@@ -50,7 +50,7 @@ async def test_a_link_waits_as_its_dice_say() -> None:
     expected = Tries(OPTIONS.backoff, Random(3))
     async with linked(url, OPTIONS, clock=hand, random=Random(3)) as (link, owner):
         for _ in range(6):
-            down = await owner.state(Status.DOWN)
+            down = await owner.state(LinkStatus.DOWN)
             assert down.again == expected.delay()
             assert down.since == hand.now
             await hand.ordered()
@@ -66,10 +66,10 @@ async def test_a_link_that_held_long_begins_with_a_short_wait() -> None:
     async with stub(good) as server, linked(server.url, quiet, clock=hand, random=Top()) as (_, owner):
         waits: list[float | None] = []
         for held in (0, 0, 29, 30):
-            await owner.state(Status.UP)
+            await owner.state(LinkStatus.UP)
             hand.move(held)
             await server.seats[-1].socket.close()
-            down = await owner.state(Status.DOWN)
+            down = await owner.state(LinkStatus.DOWN)
             waits.append(down.again)
             hand.move(down.again or 0)
         assert waits == [0.5, 1, 2, 0.5]

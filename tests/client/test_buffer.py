@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tickwire.client import Buffer, Missed, Overflow, State, Status, Told, Unauthorized
+from tickwire.client import Buffer, LinkStatus, Missed, Overflow, State, Told, Unauthorized
 from tickwire.model import Trade
 from tickwire.wire import Bad, Pushed
 
@@ -18,7 +18,7 @@ def events(first: int, count: int) -> list[Told]:
 
 
 def state(number: int) -> State:
-    return State("link", Status.UP, float(number))
+    return State("link", LinkStatus.UP, float(number))
 
 
 async def all_of(buffer: Buffer) -> list[Told]:

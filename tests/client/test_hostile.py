@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tickwire.client import Backoff, Options, State, Status
+from tickwire.client import Backoff, LinkStatus, Options, State
 from tickwire.model import Kind
 from tickwire.wire import Bad, Pushed, Subscribed, Terms
 
@@ -94,7 +94,7 @@ async def test_a_message_that_is_too_long_ends_the_connection_and_says_so() -> N
 
     async with stub(act, good) as server, linked(server.url) as (link, owner):
         link.add(trades=["GOLD"])
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "a message of more than 1048576 bytes came"
         assert seqs(await owner.take(Pushed)) == [1000]
 
@@ -130,13 +130,13 @@ async def test_a_slow_drip_is_mute() -> None:
 
     async with bare(drip) as url, linked(url, SLOW, clock=hand) as (link, owner):
         link.add(trades=["GOLD"])
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         await hand.ordered()
         hand.move(5)
-        assert (await owner.state(Status.STALE)).reason == "no answer in 5 s"
+        assert (await owner.state(LinkStatus.STALE)).reason == "no answer in 5 s"
         await hand.ordered()
         hand.move(5)
-        assert (await owner.state(Status.DOWN)).reason == "mute: no answer in 10 s"
+        assert (await owner.state(LinkStatus.DOWN)).reason == "mute: no answer in 10 s"
 
 
 async def test_a_server_that_never_answers_is_left_for_the_next() -> None:
@@ -148,12 +148,12 @@ async def test_a_server_that_never_answers_is_left_for_the_next() -> None:
 
     async with stub(deaf, good) as server, linked(server.url, SLOW, clock=hand) as (link, owner):
         link.add(trades=["GOLD"])
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         await until(lambda: server.seats[0].requests)
         for _ in range(2):
             await hand.ordered()
             hand.move(5)
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "mute: no answer in 10 s"
         await hand.ordered()
         hand.move(down.again or 0)
@@ -172,12 +172,12 @@ async def test_a_stale_connection_that_answers_is_up_again() -> None:
 
     async with stub(late) as server, linked(server.url, SLOW, clock=hand) as (link, owner):
         link.add(trades=["GOLD"])
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         await hand.ordered()
         hand.move(5)
-        await owner.state(Status.STALE)
+        await owner.state(LinkStatus.STALE)
         go.set()
-        up = await owner.state(Status.UP)
+        up = await owner.state(LinkStatus.UP)
         assert up.since == hand.now
         assert link.connected == 1
 
@@ -194,8 +194,8 @@ async def test_quiet_is_not_silence() -> None:
             await until(lambda: len(seat.requests) == 1 + count)  # noqa: B023
             await until(lambda: not link.conversation.late(hand.now + 9))
         assert [one["cmd_id"] for one in seat.requests] == [22004] + [22000] * 12
-        assert {one.status for one in owner.rest() if isinstance(one, State)} <= {Status.UP}
-        assert link.state.status is Status.UP
+        assert {one.status for one in owner.rest() if isinstance(one, State)} <= {LinkStatus.UP}
+        assert link.state.status is LinkStatus.UP
 
 
 @pytest.mark.parametrize("how", ["closes", "resets", "half a frame", "no WebSocket", "hangs up", "bad frame"])
@@ -224,7 +224,7 @@ async def test_a_server_that_ends_badly_is_tried_again(how: str) -> None:
 
     async with bare(act) as url, linked(url) as (_, owner):
         for _ in range(3):
-            down = await owner.state(Status.DOWN)
+            down = await owner.state(LinkStatus.DOWN)
             assert down.reason
             assert down.again is not None
         assert ends >= 3
@@ -239,5 +239,5 @@ async def test_a_peer_that_takes_nothing_and_says_nothing_is_given_up() -> None:
     options = Options(Terms(spacing=0.0, mute=0.3), Backoff(0.01, 0.02), close_timeout=0.1)
     async with bare(stuffed) as url, linked(url, options) as (link, owner):
         link.add(trades=[f"{number:060}" for number in range(100_000)])
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "the server takes nothing"

@@ -13,10 +13,10 @@ import pytest
 from tickwire.client import (
     Buffer,
     Link,
+    LinkStatus,
     Missed,
     Overflow,
     State,
-    Status,
     Unauthorized,
 )
 from tickwire.model import Book, Family, Kind, KlineUpdate, Level, Trade
@@ -101,14 +101,20 @@ async def test_after_a_cut_everything_is_asked_for_again(served: Served, script:
         before = {one.seq for one in await owner.take(Pushed, 2)}
         (peer,) = served.engine.callers
         peer.close(1011, "cut") if how == "close" else peer.reset()
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "closed by the server: 1011 cut" if how == "close" else "lost" in down.reason
         assert await owner.take(Subscribed, 3) == first
         script.emit(trade(at=T0 + 1))
         after = [one for one in await owner.take(Pushed) if isinstance(one.event, Trade)]
         assert not before & {one.seq for one in after}
         statuses = [one.status for one in owner.of(State)]
-        assert statuses == [Status.CONNECTING, Status.UP, Status.DOWN, Status.CONNECTING, Status.UP]
+        assert statuses == [
+            LinkStatus.CONNECTING,
+            LinkStatus.UP,
+            LinkStatus.DOWN,
+            LinkStatus.CONNECTING,
+            LinkStatus.UP,
+        ]
 
 
 async def test_heartbeats_keep_a_quiet_connection_and_are_answered(tmp_path: Path, script: Script) -> None:
@@ -126,12 +132,12 @@ async def test_reconnecting_on_request_takes_the_new_token(tmp_path: Path, scrip
         serving(tmp_path, script) as served,
         linked(url(served), token=lambda: tokens[-1]) as (link, owner),
     ):
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         tokens.append("new")
         link.reconnect("another token")
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert (down.reason, down.again) == ("another token", 0.0)
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         await until(lambda: [caller.client.connection for caller in served.engine.callers.values()] == [2])
 
 
@@ -140,9 +146,9 @@ async def test_new_connections_keep_their_spacing() -> None:
     async with linked("ws://127.0.0.1:1/x", clock=hand, connections=spacing) as (link, owner):
         times: list[float] = []
         for _ in range(4):
-            await owner.state(Status.CONNECTING)
+            await owner.state(LinkStatus.CONNECTING)
             times.append(hand.now)
-            await owner.state(Status.DOWN)
+            await owner.state(LinkStatus.DOWN)
             link.reconnect("now")
             await until(lambda: hand.next == times[-1] + 3)
             hand.move(3)
@@ -152,10 +158,10 @@ async def test_new_connections_keep_their_spacing() -> None:
 # Refusals of a real server.
 async def test_a_token_that_expires_is_the_end(served: Served) -> None:
     async with linked(url(served)) as (_, owner):
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         begin(served, {"do": "expire-token"})
         with pytest.raises(Unauthorized, match="token invalid"):
-            await owner.state(Status.UP)
+            await owner.state(LinkStatus.UP)
 
 
 async def test_a_taken_place_is_waited_for_as_the_server_says(tmp_path: Path, script: Script) -> None:
@@ -164,7 +170,7 @@ async def test_a_taken_place_is_waited_for_as_the_server_says(tmp_path: Path, sc
         served.link(),
         linked(url(served)) as (_, owner),
     ):
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "refused with HTTP 429: too many connections"
         assert down.again == pytest.approx(15, abs=1)
 
@@ -232,7 +238,7 @@ async def test_a_link_that_is_not_started_or_closed_twice_is_no_trouble(served: 
     await link.close()
     await link.close()
     buffer.close()
-    assert link.state.status is Status.DOWN
+    assert link.state.status is LinkStatus.DOWN
 
 
 @pytest.mark.parametrize("moment", range(12))
@@ -241,7 +247,7 @@ async def test_a_link_can_be_closed_at_any_moment(served: Served, moment: int) -
         link.add(trades=["BTCUSDT"])
         for _ in range(moment):
             await asyncio.sleep(0)
-    assert link.state.status is Status.DOWN
+    assert link.state.status is LinkStatus.DOWN
     await until(lambda: not served.engine.callers)
     assert all(isinstance(one, (State, Subscribed)) for one in owner.rest())
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from tickwire.client import Status, Unauthorized
+from tickwire.client import LinkStatus, Unauthorized
 from tickwire.wire import Pushed, Refusal, Terms
 
 from .bench import (
@@ -54,7 +54,7 @@ async def test_an_unknown_token_is_the_end_and_one_clear_exception() -> None:
             await owner.take(Pushed)
         assert (found.value.status, found.value.retryable) == (401, False)
         assert "s3cret" not in str(found.value)
-        assert (link.state.status, link.state.again) == (Status.DOWN, None)
+        assert (link.state.status, link.state.again) == (LinkStatus.DOWN, None)
         assert server.paths == ["/quote-b-ws-api?token=s3cret"]
 
 
@@ -107,7 +107,7 @@ async def test_a_refused_upgrade_is_tried_again_when_the_server_says(
     hand = Hand()
     gate = refusal(status, b'{"msg":"too many connections"}', **headers)
     async with stub(good, gate=gate) as server, linked(server.url, SLOW, clock=hand) as (_, owner):
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == f"refused with HTTP {status}: too many connections"
         assert down.again is not None
         assert down.again == wait if wait else 0 <= down.again <= 0.5
@@ -116,7 +116,7 @@ async def test_a_refused_upgrade_is_tried_again_when_the_server_says(
         await hand.ordered()
         assert len(server.paths) == 1
         hand.move(0.002)
-        await owner.state(Status.DOWN)
+        await owner.state(LinkStatus.DOWN)
         assert len(server.paths) == 2
 
 
@@ -125,12 +125,12 @@ async def test_an_upgrade_that_is_never_answered_times_out() -> None:
         await reader.read()
 
     async with bare(silent) as url, linked(url, QUICK._replace(connect_timeout=0.05)) as (_, owner):
-        assert (await owner.state(Status.DOWN)).reason == "no answer to the upgrade in 0.05 s"
+        assert (await owner.state(LinkStatus.DOWN)).reason == "no answer to the upgrade in 0.05 s"
 
 
 async def test_nobody_there_is_said() -> None:
     async with linked(closed_port()) as (_, owner):
-        assert "onnect" in (await owner.state(Status.DOWN)).reason
+        assert "onnect" in (await owner.state(LinkStatus.DOWN)).reason
 
 
 # Refused requests.
@@ -161,11 +161,11 @@ async def test_606_and_the_close_behind_it_are_healed_late() -> None:
         link.add(trades=["GOLD"])
         (refused,) = await owner.take(Refusal)
         assert (refused.ret, refused.again) == (606, 10.0)
-        down = await owner.state(Status.DOWN)
+        down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "closed by the server: 1008 too many requests"
         await hand.ordered()
         hand.move(down.again or 0)
-        await owner.state(Status.UP)
+        await owner.state(LinkStatus.UP)
         await until(lambda: hand.next == 1010.0)
         hand.move(10)
         assert seqs(await owner.take(Pushed)) == [1000]

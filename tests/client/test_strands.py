@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tickwire import Book, Gap, Refusal, Status, Subscribed, Trade, connect
-from tickwire.client import Buffer, Missed, State, Told
-from tickwire.client import Status as LinkStatus
+from tickwire.client import Buffer, LinkStatus, Missed, State, Told
 from tickwire.client.events import kline_of, moment
 from tickwire.client.strands import SLOW, Strands
 from tickwire.model import Book as WireBook

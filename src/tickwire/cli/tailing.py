@@ -14,9 +14,9 @@ from ..client import (
     Book,
     Event,
     Feed,
-    FeedStatus,
     Gap,
     Kline,
+    LinkStatus,
     Options,
     RequestRefused,
     Status,
@@ -104,7 +104,7 @@ class Tail:
                     lines.append(json_line(record(event)))
                 else:
                     note(_gap(event))
-            elif isinstance(event, FeedStatus):
+            elif isinstance(event, Status):
                 self._connection(event)
             elif isinstance(event, Refusal):
                 self._refusal(event)
@@ -121,15 +121,15 @@ class Tail:
         if not self.printed:
             note(f"no event in {seconds:g} s.")
 
-    def _connection(self, status: FeedStatus) -> None:
+    def _connection(self, status: Status) -> None:
         """Raises Unavailable for a connection that could not be opened even once."""
         family = status.family
-        if status.state is Status.UP:
+        if status.state is LinkStatus.UP:
             self._been_up.add(family)
             if family in self._down:
                 self._down.discard(family)
                 note(f"{family}: connected again.")
-        elif status.state is Status.DOWN and status.again is not None:  # None: an error follows
+        elif status.state is LinkStatus.DOWN and status.again is not None:  # None: an error follows
             if family not in self._been_up:
                 raise Unavailable(status.reason)
             if family not in self._down:

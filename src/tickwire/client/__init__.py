@@ -11,8 +11,7 @@ from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock, Timer
 from .dial import Options
 from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
-from .events import Book, Event, Gap, Kline, Trade
-from .events import Status as FeedStatus
+from .events import Book, Event, Gap, Kline, Status, Trade
 from .extensions import GapInfo, InstrumentInfo, MarketInfo
 from .feed import Closed, Feed, connect
 from .history import Progress
@@ -22,7 +21,7 @@ from .link import Link, Token
 from .pacer import Pacer, Rates
 from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
-from .state import Missed, State, Status, Told
+from .state import LinkStatus, Missed, State, Told
 
 __all__ = [
     "INTERVALS",
@@ -37,13 +36,13 @@ __all__ = [
     "Closed",
     "Event",
     "Feed",
-    "FeedStatus",
     "Gap",
     "GapInfo",
     "Http",
     "InstrumentInfo",
     "Kline",
     "Link",
+    "LinkStatus",
     "MarketInfo",
     "Missed",
     "MissingLibrary",

@@ -28,7 +28,7 @@ from ..model import Direction, Family, Kind, KlineState, Level
 from ..model import Kline as Bar
 from ..wire import Refusal, Subscribed
 from .intervals import INTERVAL_OF
-from .state import Status as LinkStatus
+from .state import LinkStatus
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

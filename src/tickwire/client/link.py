@@ -21,7 +21,7 @@ from .buffer import Buffer
 from .clock import Clock, RealClock
 from .dial import Lost, Options, dial, hang_up, reason_of
 from .errors import Unauthorized
-from .state import State, Status
+from .state import LinkStatus, State
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -79,7 +79,7 @@ class Link:
         self._ending: str | None = None
         self._task: asyncio.Task[None] | None = None
         self.heard = self._clock.time()
-        self.state = State(self.name, Status.DOWN, self.heard, "not started")
+        self.state = State(self.name, LinkStatus.DOWN, self.heard, "not started")
 
     # What the owner calls.
     def add(
@@ -142,10 +142,10 @@ class Link:
                 await self._turn()
                 await self._connect()
         except asyncio.CancelledError:
-            self._tell(Status.DOWN, "closed")
+            self._tell(LinkStatus.DOWN, "closed")
             raise
         except Exception as error:  # a bad token, or a mistake of ours: neither may end in silence
-            self._tell(Status.DOWN, str(error))
+            self._tell(LinkStatus.DOWN, str(error))
             self._buffer.fail(error)
 
     async def _turn(self) -> None:
@@ -158,7 +158,7 @@ class Link:
     async def _connect(self) -> None:
         """One connection, from its beginning to the end of the pause behind it. Raises Unauthorized."""
         self._asked = None
-        self._tell(Status.CONNECTING)
+        self._tell(LinkStatus.CONNECTING)
         token, wait = self._token_now(), 0.0
         try:
             socket = await dial(self._url, token, self.options)
@@ -174,7 +174,7 @@ class Link:
             reason = await self._converse(socket)
             self._tries.lasted(self._clock.time() - began)
         pause = 0.0 if self._asked else max(self._tries.delay(), wait)
-        self._tell(Status.DOWN, reason, pause)
+        self._tell(LinkStatus.DOWN, reason, pause)
         until = self._clock.time() + pause
         while self._asked is None and self._clock.time() < until:
             self._wake.clear()
@@ -188,7 +188,7 @@ class Link:
         self.heard = self._clock.time()
         self.conversation.opened(self.heard)
         self._ending, self._blocked = None, False
-        self._tell(Status.UP)
+        self._tell(LinkStatus.UP)
         speaking = asyncio.create_task(self._speak(socket), name=f"{self.name}: requests")
         try:
             await self._listen(socket)
@@ -219,7 +219,7 @@ class Link:
                 put(found)
             elif found:
                 self._tell_all(found)
-            if self.state.status is Status.STALE:
+            if self.state.status is LinkStatus.STALE:
                 self._wake.set()
             if self._buffer.full:
                 self._blocked = True
@@ -258,10 +258,10 @@ class Link:
         elif self.conversation.mute(now):
             self._ending = f"mute: no answer in {terms.mute:g} s"
         elif self.conversation.late(now):
-            if self.state.status is Status.UP:
-                self._tell(Status.STALE, f"no answer in {terms.mute / 2:g} s")
-        elif self.state.status is Status.STALE:
-            self._tell(Status.UP)
+            if self.state.status is LinkStatus.UP:
+                self._tell(LinkStatus.STALE, f"no answer in {terms.mute / 2:g} s")
+        elif self.state.status is LinkStatus.STALE:
+            self._tell(LinkStatus.UP)
         return self._ending is not None
 
     async def _nap(self, until: float) -> None:
@@ -284,7 +284,7 @@ class Link:
                 self._buffer.put((one,))
         self._wake.set()
 
-    def _tell(self, status: Status, reason: str = "", again: float | None = None) -> None:
+    def _tell(self, status: LinkStatus, reason: str = "", again: float | None = None) -> None:
         self.state = State(self.name, status, self._clock.time(), reason, again)
         self._buffer.put((self.state,))
         if self._on_state is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 from ..wire import Happening
 
 
-class Status(StrEnum):
+class LinkStatus(StrEnum):
     """What a link has come to."""
 
     CONNECTING = "connecting"
@@ -26,7 +26,7 @@ class State(NamedTuple):
     """
 
     link: str
-    status: Status
+    status: LinkStatus
     since: float
     reason: str = ""
     again: float | None = None

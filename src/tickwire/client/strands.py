@@ -11,8 +11,7 @@ from ..model import Trade as WireTrade
 from ..wire import Bad, Key, Pushed, Refusal, Subscribed
 from .events import Book, Event, Gap, Status, Trade, kline_of, moment
 from .intervals import INTERVAL_OF
-from .state import Missed, State, Told
-from .state import Status as LinkStatus
+from .state import LinkStatus, Missed, State, Told
 
 SLOW = "the reader is slower than the market"
 _DIRECTIONS = tuple(Direction)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -19,8 +18,9 @@ from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
 from ..wire import MAX_MESSAGE
 from .guard import Denied, check_admin
+from .operating import ConnectionInfo, ConnectionList, Failure, ScenarioList, ScenarioRun, StoppedList
 
-Answer = Callable[[Request], Awaitable[Any]]
+Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class Admin:
@@ -32,9 +32,7 @@ class Admin:
     def routes(self) -> list[Route]:
         """What Starlette is given."""
         return [
-            Route("/admin/scenario", self._guarded(self._list), methods=["GET"]),
-            Route("/admin/scenario", self._guarded(self._begin), methods=["POST"]),
-            Route("/admin/scenario", self._guarded(self._stop_all), methods=["DELETE"]),
+            Route("/admin/scenario", self._guarded(self._scenarios), methods=["GET", "POST", "DELETE"]),
             Route("/admin/scenario/{number}", self._guarded(self._stop), methods=["DELETE"]),
             Route("/admin/connections", self._guarded(self._connections), methods=["GET"]),
         ]
@@ -45,9 +43,9 @@ class Admin:
                 self._check(request)
                 return _json(await answer(request))
             except Denied as denied:
-                return _json({"error": denied.reason}, denied.status)
+                return _json(Failure(denied.reason), denied.status)
             except InputError as error:
-                return _json({"error": str(error)}, 400)
+                return _json(Failure(str(error)), 400)
 
         return guarded
 
@@ -58,13 +56,19 @@ class Admin:
         if request.method == "POST" and content_type != "application/json":
             raise Denied(415, "Send application/json.")
 
-    async def _list(self, _: Request) -> Any:
-        return {
-            "running": [self._shown(run) for run in self._engine.scenarios.running],
-            "library": {name: one.description for name, one in library().items()},
-        }
+    async def _scenarios(self, request: Request) -> ScenarioList | ScenarioRun | StoppedList:
+        match request.method:
+            case "POST":
+                return await self._begin(request)
+            case "DELETE":
+                return self._stop_all()
+            case _:
+                return ScenarioList(
+                    [self._shown(run) for run in self._engine.scenarios.running],
+                    {name: one.description for name, one in library().items()},
+                )
 
-    async def _begin(self, request: Request) -> Any:
+    async def _begin(self, request: Request) -> ScenarioRun:
         """The body is `{"name": …}` for a scenario of the library, or a scenario itself."""
         body = bytearray()
         async for chunk in request.stream():
@@ -84,43 +88,44 @@ class Admin:
             scenario = scenario_of(document, "the scenario")
         return self._shown(self._engine.scenarios.begin(scenario))
 
-    async def _stop(self, request: Request) -> Any:
+    async def _stop(self, request: Request) -> StoppedList:
         number = request.path_params["number"]
         known = re.fullmatch(r"[0-9]{1,9}", number)
         if not known or not self._engine.scenarios.stop(int(number)):
             raise Denied(404, f"No scenario runs under the number {number[:20]!r}.")
-        return {"stopped": [int(number)]}
+        return StoppedList([int(number)])
 
-    async def _stop_all(self, _: Request) -> Any:
+    def _stop_all(self) -> StoppedList:
         numbers = [run.number for run in self._engine.scenarios.running]
-        return {"stopped": [number for number in numbers if self._engine.scenarios.stop(number)]}
+        return StoppedList([number for number in numbers if self._engine.scenarios.stop(number)])
 
-    def _shown(self, run: Run) -> dict[str, Any]:
-        return {
-            "number": run.number,
-            "name": run.scenario.name,
-            "description": run.scenario.description,
-            "seconds": round(self._engine.clock() - run.began, 3),
-            "active": [shown(active.step) for active in run.active],
-            "ahead": [shown(step) for step in run.ahead],
-        }
+    def _shown(self, run: Run) -> ScenarioRun:
+        return ScenarioRun(
+            run.number,
+            run.scenario.name,
+            run.scenario.description,
+            round(self._engine.clock() - run.began, 3),
+            [shown(active.step) for active in run.active],
+            [shown(step) for step in run.ahead],
+        )
 
-    async def _connections(self, _: Request) -> Any:
+    async def _connections(self, _: Request) -> ConnectionList:
         now = self._engine.clock()
-        return {
-            "connections": [
-                {
-                    "number": caller.client.connection,
-                    "token": None if caller.token is None else caller.token.name,
-                    "plan": caller.plan.name,
-                    "family": caller.client.family,
-                    "seconds": round(now - caller.client.opened, 3),
-                    "silent_seconds": round(now - peer.last_heard, 3),
-                }
+        return ConnectionList(
+            [
+                ConnectionInfo(
+                    caller.client.connection,
+                    None if caller.token is None else caller.token.name,
+                    caller.plan.name,
+                    caller.client.family,
+                    round(now - caller.client.opened, 3),
+                    round(now - peer.last_heard, 3),
+                )
                 for peer, caller in self._engine.callers.items()
+                if caller.client.family is not None  # every WebSocket has one
             ]
-        }
+        )
 
 
-def _json(document: Any, status: int = 200) -> Response:
+def _json(document: msgspec.Struct, status: int = 200) -> Response:
     return Response(msgspec.json.encode(document), status, media_type="application/json")

@@ -155,6 +155,8 @@ class Api:
             ret = refused.ret
             if refused.retry_after is not None:
                 headers.append((b"retry-after", b"%d" % math.ceil(refused.retry_after)))
+            if ret == UPGRADE_REQUIRED:
+                headers.append((b"upgrade", b"websocket"))  # RFC 9110, 15.5.22
         except msgspec.ValidationError:
             ret = DATA_INVALID
         except StoreError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,7 +19,9 @@ from .api import Api
 from .documents import Documents
 from .guard import Denied, check_admin
 from .metrics import Metrics
+from .operating import Failure, Health, Readiness, SourceReadiness
 from .publish import Publishing
+from .schemas import Schemas
 from .welcome import welcome
 
 
@@ -34,16 +35,16 @@ def make_app(engine: Engine) -> ASGIApp:
         return PlainTextResponse(welcome(engine, str(request.base_url).rstrip("/")))
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return _json(Health("ok"))
 
     async def readyz(_: Request) -> Response:
-        return JSONResponse(readiness(engine), 200 if engine.running else 503)
+        return _json(readiness(engine), 200 if engine.running else 503)
 
     async def metrics(request: Request) -> Response:
         try:
             check_admin(engine.admission, request)
         except Denied as denied:
-            return JSONResponse({"error": denied.reason}, denied.status)
+            return _json(Failure(denied.reason), denied.status)
         text, content_type = await figures.scrape(request.headers.get("accept", ""))
         return Response(text, headers={"content-type": content_type})
 
@@ -55,7 +56,7 @@ def make_app(engine: Engine) -> ASGIApp:
         Route("/metrics", metrics),
     ]
     pages = Starlette(
-        routes=[*probes, *Admin(engine).routes(), *Documents().routes()],
+        routes=[*probes, *Admin(engine).routes(), *Documents().routes(), *Schemas().routes()],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
     api = Api(engine)
@@ -69,33 +70,37 @@ def make_app(engine: Engine) -> ASGIApp:
     return app
 
 
-def readiness(engine: Engine) -> dict[str, Any]:
+def readiness(engine: Engine) -> Readiness:
     """What /readyz says.
 
     Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
     """
     sources = [
-        {
-            "name": feed.source.name,
-            "simulated": feed.source.simulated,
-            "status": feed.source.health.status,
-            "since": feed.source.health.since,
-            "reason": feed.source.health.reason,
-            "lag_ms": feed.source.health.lag,
-            "events": feed.events,
-            "bad": feed.source.health.bad,
-            "late": feed.bars.late,
-            "dropped": feed.source.health.dropped,
-            "recording": None if feed.recorder is None else feed.recorder.status().recording,
-        }
+        SourceReadiness(
+            feed.source.name,
+            feed.source.simulated,
+            feed.source.health.status,
+            feed.source.health.since,
+            feed.source.health.reason,
+            feed.source.health.lag,
+            feed.events,
+            feed.source.health.bad,
+            feed.bars.late,
+            feed.source.health.dropped,
+            None if feed.recorder is None else feed.recorder.status().recording,
+        )
         for feed in engine.feeds
     ]
-    recordings = [one["recording"] for one in sources if one["recording"] is not None]
-    return {
-        "ready": engine.running,
-        "source": engine.feeds.name,
-        "simulated": engine.feeds.simulated,
-        "events": engine.events,
-        "recording": all(recordings) if recordings else None,
-        "sources": sources,
-    }
+    recordings = [one.recording for one in sources if one.recording is not None]
+    return Readiness(
+        engine.running,
+        engine.feeds.name,
+        engine.feeds.simulated,
+        engine.events,
+        all(recordings) if recordings else None,
+        sources,
+    )
+
+
+def _json(document: msgspec.Struct, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(document), status, media_type="application/json")

@@ -138,7 +138,8 @@ class Publishing:
             ret, data, headers = await self._answer(scope, receive)
             body = publish_answer(data, ret)
         except Denied as denied:
-            ret, headers = Ret(denied.status, denied.reason, denied.status), []
+            ret = Ret(denied.status, denied.reason, denied.status)
+            headers = [(b"allow", b"GET, POST")] if denied.status == 405 else []
             body = failure(ret)
         except Gone:
             return

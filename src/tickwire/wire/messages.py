@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from ..model import Kind, KlineType
+from ..model import Kind, KlineState, KlineType
 
 MAX_MESSAGE = 2**20
 """Bytes of the longest message; a longer one closes with 1009 (section 2)."""
@@ -21,6 +21,37 @@ U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 KlineNumber = Annotated[int, Meta(ge=1, le=len(KlineType))]
 TraceText = Annotated[str, Meta(max_length=64)]
+
+# What answers and pushes hold. All of it goes into the schemas, and nothing of it is checked.
+Seq = Annotated[int | str, Meta(description="Grows by one per code and kind; a text over HTTP.")]
+Time = Annotated[
+    int | str, Meta(description="The source's time, in milliseconds since the epoch; a text over HTTP.")
+]
+Decimals = Annotated[
+    str,
+    Meta(
+        description="An exact decimal, with the instrument's decimals.",
+        extra_json_schema={"pattern": r"^[0-9]+(\.[0-9]+)?$"},
+    ),
+]
+OpenTime = Annotated[
+    str,
+    Meta(description="Its open time, in seconds since the epoch.", extra_json_schema={"pattern": "^[0-9]+$"}),
+]
+Direction = Annotated[
+    int,
+    Meta(
+        description="0 unknown, 1 the taker bought, 2 the taker sold.", extra_json_schema={"enum": [0, 1, 2]}
+    ),
+]
+State = Annotated[
+    str,
+    Meta(
+        description="What the bar has come to; `revised` by a trade that came late.",
+        extra_json_schema={"enum": [*KlineState]},
+    ),
+]
+Flag = Annotated[int, Meta(extra_json_schema={"enum": [0, 1]})]
 
 
 class Command(IntEnum):
@@ -119,27 +150,27 @@ class TradeData(msgspec.Struct):
     """A trade: the data of 22998 and an entry of /trade-tick."""
 
     code: str
-    seq: int | str
-    tick_time: int | str
-    price: str
-    volume: str
-    turnover: str
-    trade_direction: int
+    seq: Seq
+    tick_time: Time
+    price: Decimals
+    volume: Decimals
+    turnover: Decimals
+    trade_direction: Direction
 
 
 class LevelData(msgspec.Struct):
     """A level of a book."""
 
-    price: str
-    volume: str
+    price: Decimals
+    volume: Decimals
 
 
 class BookData(msgspec.Struct):
     """An order book, best levels first: the data of 22999 and an entry of /depth-tick."""
 
     code: str
-    seq: int | str
-    tick_time: int | str
+    seq: Seq
+    tick_time: Time
     bids: list[LevelData]
     asks: list[LevelData]
 
@@ -147,13 +178,13 @@ class BookData(msgspec.Struct):
 class KlineBar(msgspec.Struct):
     """A bar; `timestamp` is its open time in seconds."""
 
-    timestamp: str
-    open_price: str
-    close_price: str
-    high_price: str
-    low_price: str
-    volume: str
-    turnover: str
+    timestamp: OpenTime
+    open_price: Decimals
+    close_price: Decimals
+    high_price: Decimals
+    low_price: Decimals
+    volume: Decimals
+    turnover: Decimals
 
 
 class KlineData(msgspec.Struct):
@@ -165,16 +196,16 @@ class KlineData(msgspec.Struct):
 
     code: str
     kline_type: int
-    seq: int | str
-    state: str
-    incomplete: int
-    timestamp: str
-    open_price: str
-    close_price: str
-    high_price: str
-    low_price: str
-    volume: str
-    turnover: str
+    seq: Seq
+    state: State
+    incomplete: Flag
+    timestamp: OpenTime
+    open_price: Decimals
+    close_price: Decimals
+    high_price: Decimals
+    low_price: Decimals
+    volume: Decimals
+    turnover: Decimals
 
 
 class KlineList(msgspec.Struct):
@@ -249,7 +280,7 @@ class Response(msgspec.Struct):
     cmd_id: int
     seq_id: int
     trace: str
-    data: dict[str, Any]
+    data: Annotated[dict[str, Any], Meta(extra_json_schema={"maxProperties": 0})]
 
 
 class HttpSuccess(msgspec.Struct, Generic[Data]):

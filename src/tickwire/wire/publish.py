@@ -30,7 +30,10 @@ MAX_NUMBER, MAX_TEXT = 64, 200
 
 Millis = Annotated[int, Meta(ge=YEAR_1990 * 1000)]
 Seq = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-Side = Annotated[list[tuple[Any, Any]], Meta(max_length=MAX_LEVELS)]
+Number = Annotated[Any, Meta(extra_json_schema={"type": ["string", "number"]})]
+"""A number or its text, checked when the instrument is known; the schemas say no more than that."""
+MaybeNumber = Annotated[Any, Meta(extra_json_schema={"type": ["string", "number", "null"]})]
+Side = Annotated[list[tuple[Number, Number]], Meta(max_length=MAX_LEVELS)]
 
 
 class Unfit(Exception):
@@ -43,9 +46,9 @@ class TradeLine(msgspec.Struct, tag_field="type", tag="trade", forbid_unknown_fi
 
     code: str
     time: Millis
-    price: Any
-    volume: Any
-    turnover: Any = None
+    price: Number
+    volume: Number
+    turnover: MaybeNumber = None
     direction: Annotated[int, Meta(ge=0, le=2)] = 0
     seq: Seq = 0
 
@@ -69,10 +72,10 @@ class QuoteLine(msgspec.Struct, tag_field="type", tag="quote", forbid_unknown_fi
 
     code: str
     time: Millis
-    bid: Any = None
-    bid_volume: Any = None
-    ask: Any = None
-    ask_volume: Any = None
+    bid: MaybeNumber = None
+    bid_volume: MaybeNumber = None
+    ask: MaybeNumber = None
+    ask_volume: MaybeNumber = None
     seq: Seq = 0
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from .messages import STATUS_PUSH, Push, to_json
+import msgspec
+from msgspec import Meta
+
+from .messages import STATUS_PUSH, Flag, Push, to_json
 from .push import text_frame
 
 
@@ -16,10 +19,10 @@ class StatusData(msgspec.Struct):
     """
 
     source: str
-    status: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["connecting", "up", "stale", "down"]})]
     since: int
     reason: str
-    simulated: int
+    simulated: Flag
 
 
 def status_frame(data: StatusData) -> bytes:

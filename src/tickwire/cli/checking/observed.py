@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from ...client import Book, Event, FeedStatus, Gap, Trade
-from ...client.state import Status
+from ...client import Book, Event, Gap, Status, Trade
+from ...client.state import LinkStatus
 from ...model import Kind
 from ...wire import Refusal, Subscribed
 
@@ -69,7 +69,7 @@ class Observed:
         for event in events:
             if isinstance(event, (Trade, Book)):
                 self._take_tick(event, when, wall)
-            elif isinstance(event, FeedStatus):
+            elif isinstance(event, Status):
                 self._take_status(event, when)
             elif isinstance(event, Subscribed):
                 self.taken_at = self.taken_at or when
@@ -88,11 +88,11 @@ class Observed:
             self.ages.append(wall - event.time_ms / 1000)
         sequence.take(event.seq)
 
-    def _take_status(self, status: FeedStatus, when: float) -> None:
-        if status.state is Status.UP:
+    def _take_status(self, status: Status, when: float) -> None:
+        if status.state is LinkStatus.UP:
             self._up = True
             self.up_at = self.up_at or when
-        elif status.state is Status.DOWN:
+        elif status.state is LinkStatus.DOWN:
             if self._up:
                 self.losses.append(status.reason)
             elif self.up_at is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
-from ...client import Book, Event, FeedStatus, Gap, Kline, Trade
-from ...client.state import Status
+from ...client import Book, Event, Gap, Kline, Status, Trade
+from ...client.state import LinkStatus
 from ...model import Family, Kind
 from ...wire import Refusal
 from ..records import KINDS
@@ -26,7 +26,7 @@ class Board:
 
     def __init__(self, codes: Sequence[str]) -> None:
         self.rows = {code: Row(code) for code in codes}
-        self.statuses: dict[Family, FeedStatus] = {}
+        self.statuses: dict[Family, Status] = {}
         self.gaps = 0
         self.heard: float | None = None
         self.notice = ""
@@ -46,7 +46,7 @@ class Board:
                 ticks += 1
             elif isinstance(event, Kline):
                 rows[event.code].take_bar(event)
-            elif isinstance(event, FeedStatus):
+            elif isinstance(event, Status):
                 self._take_status(event)
             elif isinstance(event, Gap):
                 self.gaps += 1
@@ -68,9 +68,9 @@ class Board:
             self._counts.popleft()
         return sum(count for _, count in self._counts) / RATE_SECONDS
 
-    def _take_status(self, status: FeedStatus) -> None:
+    def _take_status(self, status: Status) -> None:
         before = self.statuses.get(status.family)
-        if status.state is Status.UP and (before is None or before.state is not Status.STALE):
+        if status.state is LinkStatus.UP and (before is None or before.state is not LinkStatus.STALE):
             self._connected[status.family] += 1
         self.statuses[status.family] = status
         if status.reason:

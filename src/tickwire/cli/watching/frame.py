@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ...client.state import Status
+from ...client.state import LinkStatus
 from .board import Board
 from .ladder import ladders
 from .line import Line, Span, fitted
@@ -16,10 +16,10 @@ from .table import Table
 LEAST_LADDER = 8
 """Lines of a ladder at the least, if the screen has them."""
 STYLES = {
-    Status.CONNECTING: "yellow",
-    Status.UP: "green",
-    Status.STALE: "yellow",
-    Status.DOWN: "bold red",
+    LinkStatus.CONNECTING: "yellow",
+    LinkStatus.UP: "green",
+    LinkStatus.STALE: "yellow",
+    LinkStatus.DOWN: "bold red",
 }
 KEYS = "q quit  space pause"
 

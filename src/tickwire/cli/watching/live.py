@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from ...client import Event, Feed, FeedStatus, Gap
+from ...client import Event, Feed, Gap, Status
 from ...wire import Refusal
 from ..output import Outlet, had_enough, json_line, note
 from ..records import record
@@ -109,7 +109,7 @@ async def write(feed: Feed, board: Board, *, interval: str, every: float) -> Non
         for event in events:
             if isinstance(event, Gap):
                 gaps.append(event)
-            elif isinstance(event, FeedStatus) and event.reason:
+            elif isinstance(event, Status) and event.reason:
                 note(f"{event.family} {event.state}: {event.reason}")
             elif isinstance(event, Refusal):
                 note(refusal_line(event))

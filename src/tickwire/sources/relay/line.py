@@ -7,8 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from ...client import Buffer, Clock, Link, Missed, Options, State, Told, websocket_url
-from ...client import Status as LinkStatus
+from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
 from ...wire import Bad, Key, Pace, Pushed, Refusal, Subscribed
 from ..health import Status

@@ -1,0 +1,106 @@
+"""What probes and the admin API take and answer, as types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ..model import Family
+from ..sources import Status
+
+
+class Health(msgspec.Struct):
+    """The process answers."""
+
+    status: Annotated[str, Meta(pattern="^ok$")]
+
+
+class SourceReadiness(msgspec.Struct):
+    """How a source is, since when (milliseconds since the epoch) and what failed, empty if nothing did.
+
+    `lag_ms` is how long the last event took from the source's time to its arrival, null before the first one
+    of a live source. `events` were taken, `bad` could not be read, `late` came too late for their bars,
+    `dropped` came faster than they were taken. `recording` is null if the source is not recorded, false if
+    that has stopped.
+    """
+
+    name: str
+    simulated: bool
+    status: Status
+    since: int
+    reason: str
+    lag_ms: int | None
+    events: int
+    bad: int
+    late: int
+    dropped: int
+    recording: bool | None
+
+
+class Readiness(msgspec.Struct):
+    """Whether the server serves, and how its sources are. A source that is down makes no server unready."""
+
+    ready: bool
+    source: str
+    simulated: bool
+    events: int
+    recording: bool | None
+    sources: list[SourceReadiness]
+
+
+class Failure(msgspec.Struct):
+    """What went wrong, as a sentence for a person."""
+
+    error: str
+
+
+class ScenarioName(msgspec.Struct, forbid_unknown_fields=True):
+    """A scenario of the library."""
+
+    name: str
+
+
+class ScenarioRun(msgspec.Struct):
+    """A scenario that runs under a number, since so many seconds. `active` are those of its steps that are at
+    work, `ahead` those to come, the next one first, all as they were written: without what is left to its
+    default, and without the tokens that they name."""
+
+    number: int
+    name: str
+    description: str
+    seconds: float
+    active: list[dict[str, Any]]
+    ahead: list[dict[str, Any]]
+
+
+class ScenarioList(msgspec.Struct):
+    """The scenarios that run, and those of the library with what they do, by name."""
+
+    running: list[ScenarioRun]
+    library: dict[str, str]
+
+
+class StoppedList(msgspec.Struct):
+    """The numbers of the scenarios that were stopped."""
+
+    stopped: list[int]
+
+
+class ConnectionInfo(msgspec.Struct):
+    """An open WebSocket: since how many seconds, and for how many nothing came. `token` is its name, null
+    while any is let in."""
+
+    number: int
+    token: str | None
+    plan: str
+    family: Family
+    seconds: float
+    silent_seconds: float
+
+
+class ConnectionList(msgspec.Struct):
+    """The open WebSockets of clients."""
+
+    connections: list[ConnectionInfo]

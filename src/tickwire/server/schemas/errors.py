@@ -1,0 +1,107 @@
+"""The errors of HTTP as OpenAPI's responses: the rows of the protocol's table, with texts and statuses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import msgspec
+
+from ... import wire
+from ...wire import OK, Ret, failure
+from .components import Schema, ref
+
+WHEN: dict[Ret, str] = {
+    OK: "The request was carried out.",
+    wire.HEADER_INVALID: "The request is no object, or its `trace` is longer than 64.",
+    wire.DATA_INVALID: "`data`, or a field in it, is missing or of an impossible type.",
+    wire.TOKEN_REQUIRED: "There is no token.",
+    wire.TOKEN_INVALID: "The token is unknown, expired or revoked.",
+    wire.QUERY_INVALID: "`query` is missing, or is no JSON.",
+    wire.METHOD_INVALID: "The path does not have that method.",
+    wire.BODY_EMPTY: "There is no body.",
+    wire.BODY_TOO_LARGE: "The body is longer than 1 MiB.",
+    wire.CODE_INVALID: "None of the codes is known.",
+    wire.LEVEL_TOO_LOW: "It is more than the plan allows, and the plan refuses where others truncate.",
+    wire.CODE_UNAUTHORIZED: "The token may read none of the codes.",
+    wire.TOO_FAST: "Subscriptions of one interface came closer together than the plan allows.",
+    wire.TOO_FAST_CLOSED: "That, for the third time in 10 seconds: the connection is closed.",
+    wire.TOO_MANY_REQUESTS: "The plan allows no more requests now; `Retry-After` says when it does.",
+    wire.TOO_MANY_CONNECTIONS: "The plan allows no more connections.",
+    wire.UPGRADE_REQUIRED: "The request asks for no WebSocket.",
+    wire.SERVER_ERROR: "The server cannot read its store.",
+}
+"""When each row is answered."""
+
+GUARDED = (
+    wire.TOKEN_REQUIRED,
+    wire.TOKEN_INVALID,
+    wire.METHOD_INVALID,
+    wire.TOO_MANY_REQUESTS,
+    wire.SERVER_ERROR,
+)
+"""What every path answers that takes a token."""
+OF_STATUS = {405: ["Allow"], 426: ["Upgrade"], 429: ["Retry-After"]}
+"""Headers of a status."""
+
+
+def responses(success: Schema, rets: Collection[Ret], headers: Iterable[str] = ()) -> dict[str, Any]:
+    """What an operation answers: a success of 200, which has `description`, `schema` and `example`, and rows
+    of the table. `headers` come with all answers."""
+    unhappy = [ret for ret in rets if ret.status == OK.status]
+    schema = success["schema"]
+    found = {
+        "200": {
+            "description": " ".join(
+                [success["description"], *(f"{ret.code}: {WHEN[ret]}" for ret in unhappy)]
+            ),
+            "headers": _headers(headers),
+            "content": _json(
+                {"anyOf": [schema, refusal(unhappy)]} if unhappy else schema,
+                {"success": {"value": success["example"]}} | _examples(unhappy),
+            ),
+        }
+    }
+    return found | refusals((ret for ret in rets if ret not in unhappy), headers)
+
+
+def refusals(rets: Iterable[Ret], headers: Iterable[str] = ()) -> dict[str, Any]:
+    """The answers that are rows of the table, by their statuses. `headers` come with all but 401, which
+    counts against no limit."""
+    by_status: defaultdict[int, list[Ret]] = defaultdict(list)
+    for ret in rets:
+        by_status[ret.status].append(ret)
+    return {
+        str(status): {
+            "description": " ".join(dict.fromkeys(WHEN[ret] for ret in rows)),
+            "headers": _headers([*(headers if status != 401 else ()), *OF_STATUS.get(status, ())]),
+            "content": _json(refusal(rows), _examples(rows)),
+        }
+        for status, rows in sorted(by_status.items())
+    }
+
+
+def refusal(rows: list[Ret]) -> Schema:
+    """The schema of an error that is one of these rows."""
+    too_many = [ret for ret in rows if ret == wire.TOO_MANY_REQUESTS]
+    others = [ret for ret in rows if ret != wire.TOO_MANY_REQUESTS]
+    schemas = [_narrowed(name, of) for name, of in (("HttpTooMany", too_many), ("HttpError", others)) if of]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def _narrowed(name: str, rows: list[Ret]) -> Schema:
+    codes, texts = dict.fromkeys(ret.code for ret in rows), dict.fromkeys(ret.msg for ret in rows)
+    return {"allOf": [ref(name), {"properties": {"ret": {"enum": [*codes]}, "msg": {"enum": [*texts]}}}]}
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)}
+
+
+def _json(schema: Schema, examples: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema, "examples": examples}}
+
+
+def _examples(rows: Iterable[Ret]) -> dict[str, Any]:
+    return {f"{ret.code} {ret.msg}": {"value": msgspec.json.decode(failure(ret))} for ret in rows}
