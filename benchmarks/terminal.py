@@ -26,7 +26,7 @@ from tickwire.store import load_catalogue
 
 CODES = 100
 RATE = 20
-CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline", "v8", "toplevel"]
+CATEGORIES = ["devtools.timeline", "disabled-by-default-devtools.timeline"]
 SCRIPTING = {
     "FunctionCall",
     "EvaluateScript",
@@ -36,7 +36,6 @@ SCRIPTING = {
     "RunMicrotasks",
     "MinorGC",
     "MajorGC",
-    "V8.GC_MC_INCREMENTAL",
 }
 BARE = """([codes, paths]) => {
   const last = new Map(), cells = new Map();

@@ -4,12 +4,14 @@ import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 
 import { onFrame } from "../frame.ts";
 import type { TradeData } from "../protocol/messages.ts";
-import { changeSince } from "../settings.ts";
+import { changeSince, selected } from "../settings.ts";
 import { compare, minus, percent, places } from "./decimal.ts";
 
 /** Trades that are kept of each instrument, for the tape. */
 const TAPE = 60;
 
+/** Milliseconds between two prices of a row that are shown: more often, nobody reads them. */
+const PACE = 100;
 /** Milliseconds for which a price is lit after it moved. */
 const LIT = 350;
 
@@ -40,8 +42,11 @@ export class Quote {
   readonly flash = signal<Side>("");
   /** The source's time of the last trade, in milliseconds since the epoch. */
   readonly time = signal<number | null>(null);
-  /** The latest trades, newest first. */
-  readonly tape = signal<readonly TradeData[]>([]);
+  /** The latest trades, newest first; made only where somebody looks at them. */
+  readonly tape: ReadonlySignal<readonly TradeData[]> = computed(() => {
+    void this.#shown.value;
+    return this.#trades.slice(-TAPE).reverse();
+  });
   /** The close of the session before the latest one. */
   readonly previousClose = signal<string | null>(null);
   /** The price 24 hours ago. */
@@ -50,31 +55,41 @@ export class Quote {
   readonly closes = signal<readonly string[]>([]);
   readonly change: ReadonlySignal<string | null> = computed(() => this.#since((last, base) => minus(last, base)));
   readonly changePercent: ReadonlySignal<string | null> = computed(() => this.#since(percent));
-  #fresh: TradeData[] = [];
+  /** Oldest first. */
+  #trades: TradeData[] = [];
+  /** When the next price may be shown. */
+  #due = 0;
+  /** Counts the frames in which trades were shown. */
+  #shown = signal(0);
 
   constructor(readonly code: string) {}
 
   /** A trade came. */
   add(trade: TradeData): void {
-    this.#fresh.push(trade);
-    if (this.#fresh.length > TAPE) this.#fresh.shift();
+    this.#trades.push(trade);
+    if (this.#trades.length > 4 * TAPE) this.#trades.splice(0, 3 * TAPE);
     onFrame(this.#show);
   }
 
   readonly #show = (): void => {
-    const newest = this.#fresh.at(-1);
+    const at = performance.now();
+    if (at < this.#due && selected.peek() !== this.code) {
+      onFrame(this.#show);
+      return;
+    }
+    this.#due = at + PACE;
+    const newest = this.#trades.at(-1);
     if (newest === undefined) return;
     const before = this.last.peek();
     const direction = before === null ? 0 : compare(newest.price, before);
     if (direction !== 0) {
       this.side.value = this.flash.value = direction > 0 ? "up" : "down";
-      lit.set(this, performance.now());
+      lit.set(this, at);
     }
     this.last.value = newest.price;
     this.decimals.value = Math.max(this.decimals.peek(), places([newest.price]));
     this.time.value = Number(newest.tick_time);
-    this.tape.value = [...this.#fresh.reverse(), ...this.tape.peek()].slice(0, TAPE);
-    this.#fresh = [];
+    this.#shown.value++;
   };
 
   #since(figure: (last: string, base: string) => string): string | null {

@@ -1,9 +1,14 @@
-/** A sparkline: the closes of the last day, and the last price. */
+/** A sparkline: the closes of the last day, and the last price as it was a moment ago. */
 
-import { type ReadonlySignal, useComputed } from "@preact/signals";
+import { computed, type ReadonlySignal, useComputed } from "@preact/signals";
+
+import { now } from "../market/desk.ts";
 
 const WIDTH = 46;
 const HEIGHT = 22;
+
+const EVERY = 4000;
+const moment = computed(() => Math.floor(now.value / EVERY));
 
 interface Props {
   readonly closes: ReadonlySignal<readonly string[]>;
@@ -12,7 +17,10 @@ interface Props {
 }
 
 export function Spark({ closes, last, trend }: Props) {
-  const path = useComputed(() => drawn(closes.value, last.value));
+  const path = useComputed(() => {
+    void moment.value; // not with each tick: what it adds is less than a pixel
+    return drawn(closes.value, last.peek());
+  });
   return (
     <svg class="spark" data-trend={trend} width={WIDTH} height={HEIGHT} aria-hidden="true">
       <path d={path} fill="none" stroke="currentColor" stroke-width="1.3" />
