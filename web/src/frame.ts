@@ -2,6 +2,9 @@
 
 import { batch } from "@preact/signals";
 
+/** Milliseconds between two looks at the same price or book that are drawn: more often, nobody reads them. */
+export const PACE = 100;
+
 type Work = () => void;
 
 const waiting = new Set<Work>();

@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 
-import { onFrame } from "../frame.ts";
+import { onFrame, PACE } from "../frame.ts";
 import {
   ApiError,
   type Family,
@@ -132,7 +132,15 @@ const listener: Listener = {
   },
 };
 
+let bookDue = 0;
+
 function showBook(): void {
+  const at = performance.now();
+  if (at < bookDue) {
+    onFrame(showBook);
+    return;
+  }
+  bookDue = at + PACE;
   if (freshBook !== null && freshBook.code === selected.peek()) book.value = freshBook;
 }
 

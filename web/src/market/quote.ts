@@ -2,16 +2,14 @@
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 
-import { onFrame } from "../frame.ts";
+import { onFrame, PACE } from "../frame.ts";
 import type { TradeData } from "../protocol/messages.ts";
-import { changeSince, selected } from "../settings.ts";
+import { changeSince } from "../settings.ts";
 import { compare, minus, percent, places } from "./decimal.ts";
 
 /** Trades that are kept of each instrument, for the tape. */
 const TAPE = 60;
 
-/** Milliseconds between two prices of a row that are shown: more often, nobody reads them. */
-const PACE = 100;
 /** Milliseconds for which a price is lit after it moved. */
 const LIT = 350;
 
@@ -73,11 +71,11 @@ export class Quote {
 
   readonly #show = (): void => {
     const at = performance.now();
-    if (at < this.#due && selected.peek() !== this.code) {
+    if (at < this.#due) {
       onFrame(this.#show);
       return;
     }
-    this.#due = at + PACE;
+    this.#due = at + PACE * (0.75 + Math.random() / 2); // lest all rows fall into the same frame
     const newest = this.#trades.at(-1);
     if (newest === undefined) return;
     const before = this.last.peek();
