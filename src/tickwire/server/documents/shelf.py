@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2]
 FOLDER = PACKAGE / "docs" if (PACKAGE / "docs").is_dir() else PACKAGE.parents[1] / "docs"
 """The pages that a wheel brings lie in the package; in a checkout they are those of the repository."""
 GROUPS = {
-    "Start": ("quickstart", "sandbox", "faq"),
+    "Start": ("quickstart", "terminal", "sandbox", "faq"),
     "Sources": ("sources", "relay", "exchanges", "publishing", "recording"),
     "Protocol": ("protocol", "klines", "access"),
     "Clients": ("client", "cli"),
