@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import tickwire
 from tickwire.calendars import KEYS, load
 from tickwire.model import Market
 from tickwire.sandbox import OnMarket, Scenario, clock_target, library, library_text
@@ -144,10 +143,3 @@ def test_times_are_as_promised() -> None:
 def test_closed_markets_are_those_of_stocks() -> None:
     (markets,) = fields(only("market-close"), "markets")
     assert set(markets) == {Market.US_STOCK, Market.HK_STOCK, Market.CN_STOCK, Market.INDEX}  # type: ignore[call-overload]
-
-
-def test_the_wheel_holds_the_files() -> None:
-    """Hatchling takes all files of the package's folder; the library lies in it."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/tickwire"]}
-    assert (Path(tickwire.__file__).parent / "sandbox" / "scenarios" / "weekend.toml").is_file()
