@@ -178,6 +178,19 @@ async def test_a_phone_shows_one_panel_at_a_time_and_nothing_beside_the_screen(
         assert not seen.troubles
 
 
+@pytest.mark.parametrize("width", [320, 390])
+async def test_the_bar_of_a_phone_holds_all_that_it_has_to_say(
+    tmp_path: Path, visit: Open, width: int
+) -> None:
+    async with program(tmp_path, "--scenario", "limit-up,quiet-source") as server:
+        seen = await visit(server.url, width=width, height=700, has_touch=True)
+        await expect(seen.page.get_by_role("button", name="2 scenarios")).to_be_visible()
+        parts = await seen.page.evaluate(
+            "[...document.querySelectorAll('.bar > *')].map(part => part.getBoundingClientRect().right)"
+        )
+        assert max(parts) <= width
+
+
 async def test_a_code_that_the_server_does_not_have_is_said(tmp_path: Path, visit: Open) -> None:
     async with program(tmp_path) as server:
         seen = await visit(f"{server.url}/?code=NOSUCH")

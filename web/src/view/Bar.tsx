@@ -14,7 +14,7 @@ export function Bar() {
     <header class="bar">
       <span class="name">
         <Mark />
-        Tickwire
+        <span class="brand">Tickwire</span>
       </span>
       {simulated.value && (
         <span class="badge warn" title="The prices of this server are made up">
