@@ -24,7 +24,14 @@ YEAR_10000 = 253_402_300_800
 """Its first second since the epoch."""
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
-token_app = typer.Typer(no_args_is_help=True, help="Tokens: who may use the server, and how much.")
+token_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="""Tokens: who may use the server, and how much.
+
+    Example: tickwire token create --name desk --plan premium
+    """,
+)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
