@@ -13,7 +13,6 @@ from datetime import date
 from itertools import count as counted
 from itertools import islice
 from random import Random
-from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 from ..model import Direction, Family, Suspension, SuspensionList
@@ -67,12 +66,7 @@ class Api:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

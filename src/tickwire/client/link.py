@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from random import Random
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -126,12 +125,7 @@ class Link:
         self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     # The connections, one after another.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import Self
 
 NAMES = {
@@ -59,12 +58,7 @@ if sys.platform == "win32":
         def __enter__(self) -> Self:
             return self
 
-        def __exit__(
-            self,
-            exc_type: type[BaseException] | None,
-            exc_value: BaseException | None,
-            traceback: TracebackType | None,
-        ) -> None:
+        def __exit__(self, *_: object) -> None:
             pass
 
         def enter(self) -> None:
@@ -104,12 +98,7 @@ else:
             self.enter()
             return self
 
-        def __exit__(
-            self,
-            exc_type: type[BaseException] | None,
-            exc_value: BaseException | None,
-            traceback: TracebackType | None,
-        ) -> None:
+        def __exit__(self, *_: object) -> None:
             self.leave()
 
         def enter(self) -> None:
