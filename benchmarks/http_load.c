@@ -11,7 +11,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +18,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#define PROGRAM "http_load"
+#include "common.h"
 
 enum {
     READ_SIZE = 256 * 1024,
@@ -50,55 +51,6 @@ static size_t request_len;
 static uint64_t bytes, errors;
 static uint32_t *latencies_us;
 static size_t answers, room;
-
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("http_load: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
-
-static void *must(void *memory)
-{
-    if (!memory)
-        die("out of memory");
-    return memory;
-}
-
-static double clock_s(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static double server_cpu_s(void)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", opt.server_pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        die("the server (pid %d) is not running", opt.server_pid);
-    text[fread(text, 1, sizeof text - 1, file)] = 0;
-    fclose(file);
-    /* The name in brackets may hold spaces; utime and stime are fields 14 and 15. */
-    char *p = strrchr(text, ')');
-    unsigned long user, kernel;
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-        die("/proc/%d/stat: not understood", opt.server_pid);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
-}
 
 static void lost(struct conn *c, const char *why)
 {
@@ -243,7 +195,7 @@ static void measure(void)
     set_up();
     run_for(opt.warmup);
     bytes = errors = answers = 0;
-    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? server_cpu_s() : 0;
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? cpu_of_s(opt.server_pid) : 0;
     double start = clock_s(CLOCK_MONOTONIC);
     run_for(opt.seconds);
     double wall = clock_s(CLOCK_MONOTONIC) - start;
@@ -254,19 +206,10 @@ static void measure(void)
     printf("{\"requests_per_s\": %.1f, \"bytes_per_s\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, ",
            (double)answers / wall, (double)bytes / wall, percentile_ms(.5), percentile_ms(.99));
     if (opt.server_pid)
-        printf("\"server_cpu\": %.3f, ", (server_cpu_s() - server) / wall);
+        printf("\"server_cpu\": %.3f, ", (cpu_of_s(opt.server_pid) - server) / wall);
     else
         printf("\"server_cpu\": null, ");
     printf("\"load_cpu\": %.3f, \"errors\": %" PRIu64 "}\n", cpu / wall, errors);
-}
-
-static double number(const char *name, const char *text, double least)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= least))
-        die("--%s: a number of at least %g, please", name, least);
-    return value;
 }
 
 int main(int argc, char **argv)

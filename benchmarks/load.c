@@ -17,7 +17,6 @@
 #include <inttypes.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +26,10 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#define PROGRAM "load"
+#include "common.h"
 
 enum {
     READ_SIZE = 256 * 1024, /* larger falls out of the second-level cache */
@@ -68,38 +69,6 @@ static unsigned char *shared_subscription; /* when all connections want the same
 static size_t shared_subscription_len;
 static int *deck; /* the codes, shuffled a little further for every connection */
 
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    exit(1);
-}
-
-static void *must(void *memory)
-{
-    if (!memory)
-        die("out of memory");
-    return memory;
-}
-
-static double clock_s(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static uint64_t next_random(void) /* splitmix64 */
 {
     uint64_t z = (opt.seed += 0x9e3779b97f4a7c15);
@@ -138,36 +107,11 @@ static double percentile_ms(double share)
     return (double)slowest_us / 1000;
 }
 
-/* ---- the server as the kernel sees it ---- */
-
-static void read_proc(const char *name, char *text, size_t size)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", opt.server_pid, name);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        die("the server (pid %d) is not running", opt.server_pid);
-    text[fread(text, 1, size - 1, file)] = 0;
-    fclose(file);
-}
-
-static double server_cpu_s(void)
-{
-    char text[1024];
-    read_proc("stat", text, sizeof text);
-    /* The name in brackets may hold spaces; utime and stime are fields 14 and 15. */
-    char *p = strrchr(text, ')');
-    unsigned long user, kernel;
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
-        die("/proc/%d/stat: not understood", opt.server_pid);
-    return (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
-}
-
 static uint64_t server_rss(void)
 {
     char text[4096];
     uint64_t kib;
-    read_proc("status", text, sizeof text);
+    read_proc(opt.server_pid, "status", text, sizeof text);
     char *p = strstr(text, "VmRSS:");
     if (!p || sscanf(p, "VmRSS: %" SCNu64, &kib) != 1)
         die("the server (pid %d) is not running", opt.server_pid);
@@ -503,7 +447,7 @@ static void measure(void)
     run_for(opt.warmup);
     frames = bytes = samples = slowest_us = next_sample = 0;
     memset(histogram, 0, sizeof histogram);
-    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? server_cpu_s() : 0;
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? cpu_of_s(opt.server_pid) : 0;
     double start = clock_s(CLOCK_MONOTONIC);
     run_for(opt.seconds);
     double wall = clock_s(CLOCK_MONOTONIC) - start;
@@ -520,19 +464,10 @@ static void measure(void)
         printf("\"p50_ms\": null, \"p99_ms\": null, \"max_ms\": null, ");
     printf("\"load_cpu\": %.3f, ", cpu / wall);
     if (opt.server_pid)
-        printf("\"server_cpu\": %.3f, ", (server_cpu_s() - server) / wall);
+        printf("\"server_cpu\": %.3f, ", (cpu_of_s(opt.server_pid) - server) / wall);
     else
         printf("\"server_cpu\": null, ");
     printf("\"closed\": %d}\n", closed);
-}
-
-static double number(const char *name, const char *text, double least)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= least))
-        die("--%s: a number of at least %g, please", name, least);
-    return value;
 }
 
 int main(int argc, char **argv)
