@@ -201,8 +201,14 @@ def test_every_code_of_the_catalogue_has_the_family_of_its_form() -> None:
 
 async def test_the_user_may_know_the_family_better(served: Served) -> None:
     async with Api(served.url) as api:
-        with pytest.raises(RequestRefused, match="code invalid"):
+        with pytest.raises(RequestRefused, match=r"^/kline of BTCUSDT: code invalid"):
             await api.klines("BTCUSDT", family="stock")
+
+
+async def test_an_error_names_the_first_codes_of_many(served: Served) -> None:
+    async with Api(served.url) as api:
+        with pytest.raises(RequestRefused, match=r"^/trade-tick of A, B, C and 1 more: code invalid"):
+            await api.latest_trades(["A", "B", "C", "D"], family="other")
 
 
 @pytest.mark.parametrize("interval", ["2m", "1M", "", 0, 11])

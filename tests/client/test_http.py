@@ -109,7 +109,7 @@ async def test_errors_are_one_tree(
 ) -> None:
     begin(served, {"do": "answer", "msg": "as you like", **answer})
     async with Http(served.url, "s3cret") as http:
-        with pytest.raises(ClientError, match="/trade-tick: ") as found:
+        with pytest.raises(ClientError, match=r"^/trade-tick of GOLD: ") as found:
             await http.trades(Family.OTHER, ["GOLD"])
         assert type(found.value) is kind
         assert found.value.retryable is retryable

@@ -24,6 +24,8 @@ MOST_BYTES = 32 * 2**20
 """Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
+MOST_NAMED = 3
+"""Codes that an error names."""
 HOLD = 1.0
 """Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
 
@@ -73,12 +75,12 @@ class Http:
 
     async def trades(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
         """The last trade of each code that has one."""
-        answer = await self._get(family, "trade-tick", {"symbol_list": _symbols(codes)})
+        answer = await self._ask_of(family, "trade-tick", codes)
         return self._entries(upstream_http.trades, answer.data)
 
     async def books(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
         """The last book of each code that has one."""
-        answer = await self._get(family, "depth-tick", {"symbol_list": _symbols(codes)})
+        answer = await self._ask_of(family, "depth-tick", codes)
         return self._entries(upstream_http.books, answer.data)
 
     async def klines(
@@ -86,7 +88,7 @@ class Http:
     ) -> list[Kline]:
         """The last bars up to `end`, which is in seconds since the epoch and 0 for now; a server gives 500
         at the most. They ascend, and the last one may still be forming."""
-        answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end))
+        answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end), [code])
         return self._entries(upstream_http.bars, answer.data, code, kline_type)
 
     async def latest_klines(
@@ -94,13 +96,14 @@ class Http:
     ) -> dict[tuple[str, KlineType], list[Kline]]:
         """The last one or two bars of many codes and types, in one request."""
         groups = [_bars_query(code, kline_type, count, 0) for code, kline_type in pairs]
-        answer = await self._request(family, "batch-kline", body=_query({"data_list": groups}))
+        codes = [group["code"] for group in groups]
+        answer = await self._request(family, "batch-kline", body=_query({"data_list": groups}), codes=codes)
         found = self._entries(upstream_http.bar_groups, answer.data)
         return {(code, kline_type): bars for code, kline_type, bars in found}
 
     async def static_info(self, codes: Iterable[str]) -> list[StaticInfo]:
         """What is known of stocks."""
-        answer = await self._get(Family.STOCK, "static_info", {"symbol_list": _symbols(codes)})
+        answer = await self._ask_of(Family.STOCK, "static_info", codes)
         return self._entries(upstream_http.static_infos, answer.data)
 
     async def suspensions(
@@ -125,8 +128,12 @@ class Http:
         self.bad += found.bad
         return found.entries
 
-    async def _get(self, family: Family, endpoint: str, data: object) -> Envelope:
-        return await self._request(family, endpoint, {"query": _query(data).decode()})
+    async def _ask_of(self, family: Family, endpoint: str, codes: Iterable[str]) -> Envelope:
+        asked = list(codes)
+        return await self._get(family, endpoint, {"symbol_list": [{"code": code} for code in asked]}, asked)
+
+    async def _get(self, family: Family, endpoint: str, data: object, codes: Sequence[str]) -> Envelope:
+        return await self._request(family, endpoint, {"query": _query(data).decode()}, codes=codes)
 
     async def _request(
         self,
@@ -135,8 +142,10 @@ class Http:
         parameters: dict[str, str] | None = None,
         body: bytes | None = None,
         root: str = ROOT_API,
+        codes: Sequence[str] = (),
     ) -> Envelope:
-        """The answer to a request whose turn has come; what is of no family is below `root`."""
+        """The answer to a request whose turn has come; what is of no family is below `root`. An error names
+        the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
         await self._pacer.turn(endpoint)
         status, headers, answer = await self._exchange(url, parameters or {}, body)
@@ -151,7 +160,7 @@ class Http:
             envelope = Envelope(status, "", None)
         if envelope.ret == OK and status == OK:
             return envelope
-        refused = _error(endpoint, envelope, status, wait)
+        refused = _error(f"/{endpoint}{_of(codes)}", envelope, status, wait)
         if isinstance(refused, TooManyRequests):
             self._pacer.hold(endpoint, HOLD if wait is None else wait)
         raise refused
@@ -196,10 +205,6 @@ class Http:
             raise Unavailable(f"no answer: {plain(str(error)) or type(error).__name__}") from None
 
 
-def _symbols(codes: Iterable[str]) -> Sequence[dict[str, str]]:
-    return [{"code": code} for code in codes]
-
-
 def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[str, Any]:
     return {
         "code": code,
@@ -214,7 +219,12 @@ def _query(data: object) -> bytes:
     return to_json({"trace": "tickwire", "data": data})
 
 
-def _error(endpoint: str, envelope: Envelope, status: int, wait: float | None) -> ClientError:
+def _of(codes: Sequence[str]) -> str:
+    more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
+    return f" of {plain(', '.join(codes[:MOST_NAMED]))}{more}" if codes else ""
+
+
+def _error(asked: str, envelope: Envelope, status: int, wait: float | None) -> ClientError:
     ret = envelope.ret if envelope.ret != OK else status
     if UNAUTHORIZED in (ret, status):
         kind: type[ClientError] = Unauthorized
@@ -224,7 +234,7 @@ def _error(endpoint: str, envelope: Envelope, status: int, wait: float | None) -
         kind = Unavailable
     else:
         kind = RequestRefused
-    text = f"/{endpoint}: {plain(envelope.msg) or 'refused'} ({ret})"
+    text = f"{asked}: {plain(envelope.msg) or 'refused'} ({ret})"
     return kind(text, ret=ret, msg=envelope.msg, status=status, retry_after=wait)
 
 

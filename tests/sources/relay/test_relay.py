@@ -276,7 +276,7 @@ async def test_bars_are_those_of_upstream(served: Served, script: Script) -> Non
         assert page == latest[2:5]
         assert await history.klines(CATALOGUE["AAPL.US"], KlineType.HOURS_2, count=5, end=None) == []
         begin(served, {"do": "answer", "ret": 500, "msg": f"broken {TOKEN}"})
-        with pytest.raises(SourceError, match=r"No bars of GOLD: upstream /kline: broken … \(500\)"):
+        with pytest.raises(SourceError, match=r"No bars of GOLD: upstream /kline of GOLD: broken … \(500\)"):
             await history.klines(gold, KlineType.MINUTE, count=3, end=None)
         await until(lambda: consumer.relay.health.status is Status.DOWN)
 
