@@ -22,10 +22,11 @@ def import_bars(
     ] = None,
     strict_input: Annotated[bool, typer.Option("--strict-input", help="Stop at a bad line.")] = False,
 ) -> None:
-    """Import bars of one minute or one day; larger types are rolled up from them.
+    """Import bars of one minute or one day.
 
-    Columns: code, timestamp_s (open time), open, high, low, close and, if known, volume and turnover. A file
-    whose bars all open at midnight of their market is one of daily bars. Importing again changes nothing.
+    Larger types are rolled up from them. Columns: code, timestamp_s (open time), open, high, low, close and,
+    if known, volume and turnover. A file whose bars all open at midnight of their market is one of daily
+    bars. Importing again changes nothing.
 
     Example: tickwire import gold-2014.csv.gz --source simulator
     """

@@ -40,10 +40,11 @@ def search(
     plan: Plan = None,
     config: Config = None,
 ) -> None:
-    """Find codes by a part of the code or of a name, in English or Chinese.
+    """Find codes by a part of the code or of a name.
 
-    DECIMALS are those of price, volume and turnover, LEVELS the depth of the order book. Exit status 1 if
-    nothing is found. Only a Tickwire answers this; AllTick lists its codes on its website.
+    Names are English and Chinese. DECIMALS are those of price, volume and turnover, LEVELS the depth of the
+    order book. Exit status 1 if nothing is found. Only a Tickwire answers this; AllTick lists its codes on
+    its website.
 
     Example: tickwire instruments search tencent
     """

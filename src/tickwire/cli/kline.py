@@ -72,10 +72,11 @@ def kline(
     plan: Plan = None,
     config: Config = None,
 ) -> None:
-    """Print or save the K-lines of a code, as far back as the server has them.
+    """Print or save the K-lines of a code.
 
-    Times are when a bar opens. CSV and Parquet have the columns that `tickwire import` reads; Parquet needs
-    pyarrow. The last bar may still be forming. Exit status 1 if there is no bar.
+    They go as far back as the server has them. Times are when a bar opens; the last one may still be forming.
+    CSV and Parquet have the columns that `tickwire import` reads; Parquet needs pyarrow. Exit status 1 if
+    there is no bar.
 
     Example: tickwire kline GOLD --type 1d --from 2026-01-01 -o gold.csv
     """

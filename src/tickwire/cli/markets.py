@@ -23,9 +23,9 @@ def markets(
     plan: Plan = None,
     config: Config = None,
 ) -> None:
-    """Print which markets are open, and when they open and close next, in their own time.
+    """Print which markets are open, and when they open and close.
 
-    Only a Tickwire answers this, AllTick does not.
+    Times are those of the market. Only a Tickwire answers this, AllTick does not.
 
     Example: tickwire markets
     """

@@ -19,7 +19,7 @@ GAPS = "{:<26}  {:<26}  {:<10}  {}"
 record_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Recordings: what is in a folder that a server records into.
+    help="""Recordings: what a server has recorded into a folder.
 
     Example: tickwire record info recordings
     """,
@@ -36,10 +36,11 @@ def info(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the recording.")],
     json: Annotated[bool, typer.Option("--json", help="As JSON, with all codes and gaps.")] = False,
 ) -> None:
-    """Show the days, markets, codes, counts and gaps of a recording; a server may be recording into it.
+    """Show what is in a recording, and what is missing.
 
-    Dates are those of the source's time, the times of gaps those of our clock, all in UTC. What the server
-    has not sealed yet is not counted.
+    That is days, markets, codes, counts and gaps. Dates are those of the source's time, the times of gaps
+    those of our clock, all in UTC. A server may be recording into it: what it has not sealed yet is not
+    counted.
 
     Example: tickwire record info recordings --json
     """

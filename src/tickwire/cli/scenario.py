@@ -10,7 +10,7 @@ import typer
 scenario_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Scenarios: disconnects, halts, rate limits and other faults that the server makes on demand.
+    help="""Scenarios: faults that the server makes on demand.
 
     Example: tickwire scenario show flaky-network
     """,

@@ -22,7 +22,9 @@ ROW = "{:<8}  {:<8}  {:<19}  {:<19}  {:<19}  {}"
 suspend_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="""Suspensions of stocks, which /api/suspension answers; a server that is running sees them at once.
+    help="""Suspensions of stocks, which /api/suspension answers.
+
+    A server that is running sees them at once.
 
     Example: tickwire suspend add nasdaq AAPL --reason "T1 Halt - News Pending"
     """,

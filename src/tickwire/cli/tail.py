@@ -37,10 +37,11 @@ def tail(
     plan: Plan = None,
     config: Config = None,
 ) -> None:
-    """Print trades, order books or K-lines as they happen, until Ctrl-C.
+    """Print trades, order books or K-lines as they happen.
 
-    Each event is written at once. A connection that is lost is made again; then a gap is told, on standard
-    error, or with --json as an object among the others. AllTick pushes no K-lines, a Tickwire does.
+    Each event is written at once, until Ctrl-C. A connection that is lost is made again; then a gap is told,
+    on standard error, or with --json as an object among the others. AllTick pushes no K-lines, a Tickwire
+    does.
 
     Example: tickwire tail BTCUSDT GOLD --json -n 100 | jq -r .price
     """

@@ -61,9 +61,10 @@ def create(
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Create a token and print it: this once, for only a hash of it is kept.
+    """Create a token and print it.
 
-    From the first token on the server lets in stored tokens only. A running server knows it at once.
+    It is shown this once, for only a hash of it is kept. From the first token on the server lets in stored
+    tokens only. A running server knows it at once.
 
     Example: tickwire token create --name desk --plan premium --markets hk_stock,us_stock --expires 90d
     """
@@ -132,7 +133,9 @@ def show(
 
 @token_app.command()
 def revoke(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
-    """Revoke a token for good; its open connections are closed within a second.
+    """Revoke a token for good.
+
+    Its open connections are closed within a second.
 
     Example: tickwire token revoke desk
     """
@@ -144,7 +147,9 @@ def revoke(which: Which, config: Config = None, data_dir: DataDir = None) -> Non
 
 @token_app.command()
 def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
-    """Replace a token's text by a new one and print it; the old one counts no more.
+    """Replace a token's text by a new one and print it.
+
+    The old one counts no more.
 
     Example: tickwire token rotate desk
     """

@@ -35,7 +35,7 @@ def watch(
     plan: Plan = None,
     config: Config = None,
 ) -> None:
-    """Watch codes in a live table: last price, changes, best bid and ask, volume.
+    """Watch codes in a live table.
 
     CHANGE is against the day's open, 24H against 24 hours before the last trade; VOLUME is the day's, and AGE
     how long ago the last trade or change of the book was. Keys: q quits, space pauses, the arrows show the
