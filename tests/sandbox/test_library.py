@@ -34,6 +34,7 @@ PROMISED = {
     "maintenance": {"refuse": 1, "disconnect": 1},
     "market-close": {"close-market": 1},
     "messy-ticks": {"late": 1, "duplicate": 1, "out-of-order": 1},
+    "normal-clock": {"clock": 1},
     "quiet-source": {"gap": 2},
     "rate-limited": {"answer": 6},
     "slow-server": {"delay": 1},
@@ -135,6 +136,7 @@ def test_times_are_as_promised() -> None:
     assert fields(only("expired-token"), "at", "lasts", "tokens") == (10, 20, ())
     assert fields(only("market-close"), "at", "lasts") == (10, 60)
     assert fields(only("fast-clock"), "at", "speed") == (0, 60)
+    assert fields(only("normal-clock"), "at", "speed") == (0, 1)
     refuse, disconnect = LIBRARY["maintenance"].steps
     assert fields(refuse, "at", "lasts", "status") == (5, 15, 503)
     assert fields(disconnect, "at", "lasts", "code", "reason") == (5, 15, 1012, "service restart")
