@@ -44,13 +44,18 @@ T0 = 1788529064027
 PATH = "/quote-b-ws-api"
 
 
+def volume(number: int) -> str:
+    """Hardly ever the same again, like those of coins."""
+    return f"{number * 7919 % 10**7 / 10**5:.5f}"
+
+
 def trade(number: int) -> dict[str, Any]:
     return {
         "code": CODES[number % len(CODES)],
         "seq": 10**15 + number,
         "tick_time": T0 + number,
         "price": f"{4415 + number % 997 / 100:.2f}",
-        "volume": f"{1 + number % 50}.00",
+        "volume": volume(number),
         "turnover": f"{4415 * (1 + number % 50) + number % 100 / 100:.2f}",
         "trade_direction": number % 3,
     }
@@ -59,7 +64,10 @@ def trade(number: int) -> dict[str, Any]:
 def book(number: int) -> dict[str, Any]:
     def side(step: int) -> list[dict[str, str]]:
         return [
-            {"price": f"{4415 + number % 97 + step * level:.2f}", "volume": f"{level + number % 7}.00000"}
+            {
+                "price": f"{4415 + number % 97 + step * level:.2f}",
+                "volume": volume(number * 10 + step * level),
+            }
             for level in range(1, 6)
         ]
 

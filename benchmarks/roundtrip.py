@@ -192,7 +192,7 @@ def content(folder: Path) -> tuple[int, dict[tuple[str, str], str]]:
         else:
             numbers = [
                 Decimal(len(event.bids)),
-                *(one for level in (*event.bids, *event.asks) for one in level),
+                *(one for level in (*event.bids, *event.asks) for one in (level.price, level.volume)),
             ]
         digest = found.setdefault((event.code, type(event).__name__), hashlib.sha256())
         digest.update(f"{event.time} {' '.join(format(one.normalize(), 'f') for one in numbers)}\n".encode())

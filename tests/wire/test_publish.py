@@ -284,10 +284,10 @@ def test_deltas_come_to_what_a_dictionary_does(deltas: list[tuple[list[Any], lis
         upper = [(price + 100, volume) for price, volume in upper]
         held = after(held, bids=lower, asks=upper)
         bids, asks = bids | dict(lower), asks | dict(upper)
-        assert [*held.bids] == sorted(
-            (Level(Decimal(p), Decimal(v)) for p, v in bids.items() if v), reverse=True
-        )
-        assert [*held.asks] == sorted(Level(Decimal(p), Decimal(v)) for p, v in asks.items() if v)
+        assert [*held.bids] == [
+            Level(Decimal(p), Decimal(v)) for p, v in sorted(bids.items(), reverse=True) if v
+        ]
+        assert [*held.asks] == [Level(Decimal(p), Decimal(v)) for p, v in sorted(asks.items()) if v]
 
 
 def test_a_side_of_many_digits_is_not_rounded() -> None:

@@ -67,7 +67,7 @@ def record(event: Trade | Book | Kline | Gap) -> dict[str, Any]:
 
 
 def _levels(levels: Iterable[Level]) -> list[dict[str, str | None]]:
-    return [{"price": plain(price), "volume": plain(volume)} for price, volume in levels]
+    return [{"price": plain(level.price), "volume": plain(level.volume)} for level in levels]
 
 
 class Lines:
@@ -108,4 +108,4 @@ class Lines:
 
 
 def _side(levels: Iterable[Level]) -> str:
-    return " ".join(f"{plain(price)}x{plain(volume)}" for price, volume in levels) or "none"
+    return " ".join(f"{plain(level.price)}x{plain(level.volume)}" for level in levels) or "none"

@@ -64,7 +64,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Book(msgspec.Struct, frozen=True, gc=False):
-    """A whole order book: pairs of price and volume, best first on both sides; a side may be empty.
+    """A whole order book: levels of a price and a volume, best first on both sides; a side may be empty.
 
     >>> book = Book("GOLD", 1788530573000, bids=(Level(Decimal("4415.3"), Decimal(2)),), asks=())
     >>> book.best_bid.price, book.best_ask

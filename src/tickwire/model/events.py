@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -42,8 +42,8 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     source_seq: int = 0
 
 
-class Level(NamedTuple):
-    """A price of the book and the volume that waits there."""
+class Level(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A price of the book and the volume that waits there. A pair in JSON, as in journals."""
 
     price: Decimal
     volume: Decimal

@@ -78,9 +78,9 @@ def _side(
 ) -> tuple[Level, ...]:
     """The levels, moved but not below `lowest`; those that fall on one price become one."""
     found: dict[Decimal, Decimal] = {}
-    for price, volume in side:
-        at = max(moved(price, by, instrument), lowest)
-        found[at] = EXACT.add(found[at], volume) if at in found else volume
+    for level in side:
+        at = max(moved(level.price, by, instrument), lowest)
+        found[at] = EXACT.add(found[at], level.volume) if at in found else level.volume
     return tuple(Level(price, volume) for price, volume in found.items())
 
 

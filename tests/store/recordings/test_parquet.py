@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
-from tickwire.model import Book, Trade
+from tickwire.model import Book, Level, Trade
 from tickwire.store.recordings import Recordings
 
 from .events import A_DAY, BEGIN, Row, book, recorded, sealed_files, simulated, trade
@@ -141,7 +141,7 @@ def test_duckdb_reads_the_levels_of_books_in_the_order_of_arrival(folder: Path) 
     for (code, *sides), event in zip(found, books(ROWS), strict=True):
         assert code == event.code
         for side, levels in zip(sides, (event.bids, event.asks), strict=True):
-            assert [(level["price"], level["volume"]) for level in side] == [*levels]
+            assert [Level(level["price"], level["volume"]) for level in side] == [*levels]
 
 
 def test_the_date_is_that_of_the_source_s_time(tmp_path: Path) -> None:

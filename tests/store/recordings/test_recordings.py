@@ -88,9 +88,9 @@ def test_the_codes(folder: Path) -> None:
         volumes = [event.volume for event in trades]
         for event in mine:
             if not isinstance(event, Trade):
-                for price, volume in (*event.bids, *event.asks):
-                    prices.append(price)
-                    volumes.append(volume)
+                for level in (*event.bids, *event.asks):
+                    prices.append(level.price)
+                    volumes.append(level.volume)
         assert one.market is CATALOGUE[code].market
         assert (one.trades, one.books) == (len(trades), len(mine) - len(trades))
         assert one.price_decimals == max(decimals_of(f"{price:f}") for price in prices)
