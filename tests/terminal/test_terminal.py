@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -137,8 +138,21 @@ async def test_a_restart_of_the_server_heals_without_a_reload(tmp_path: Path, vi
         assert await seen.page.evaluate("window.sameLoad")
 
 
+async def test_a_connection_that_falls_mute_is_given_up_and_made_anew(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        link = seen.page.get_by_role("status").first
+        await expect(link).to_have_text("Live")
+        server.process.send_signal(signal.SIGSTOP)
+        await expect(link).to_have_text("Connecting", timeout=15_000)
+        server.process.send_signal(signal.SIGCONT)
+        await expect(link).to_have_text("Live", timeout=15_000)
+        await seen.moves(seen.price("BTCUSDT"))
+
+
 async def test_where_tokens_are_required_a_person_signs_in_and_out(tmp_path: Path, visit: Open) -> None:
-    token = await _token(tmp_path, "--name", "desk")
+    token = await _token(tmp_path, "create", "--name", "desk")
     async with program(tmp_path) as server:
         seen = await visit(server.url)
         field = seen.page.get_by_label("Token")
@@ -158,6 +172,39 @@ async def test_where_tokens_are_required_a_person_signs_in_and_out(tmp_path: Pat
         await seen.page.get_by_role("button", name="Sign out").click()
         await expect(seen.page.get_by_label("Token")).to_be_visible()
         assert token not in server.log
+
+
+async def test_a_token_that_is_revoked_under_way_leads_back_to_signing_in(
+    tmp_path: Path, visit: Open
+) -> None:
+    token = await _token(tmp_path, "create", "--name", "desk")
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await seen.page.get_by_label("Token").fill(token)
+        await seen.page.get_by_label("Token").press("Enter")
+        await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
+        await _token(tmp_path, "revoke", "desk")
+        await expect(seen.page.get_by_text("The server does not know this token.")).to_be_visible(
+            timeout=10_000
+        )
+
+
+async def test_a_page_that_gets_no_connection_says_why_and_still_marks_simulated_data(
+    tmp_path: Path, visit: Open
+) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[plans.single]\nbase = "unlimited"\nconnections = 1\n')
+    plan = "--plan", "single", "--config", str(settings)
+    token = await _token(tmp_path, "create", "--name", "one", *plan)
+    async with program(tmp_path, "--config", str(settings)) as server:
+        for first in (True, False):
+            seen = await visit(server.url)
+            await seen.page.get_by_label("Token").fill(token)
+            await seen.page.get_by_label("Token").press("Enter")
+            if first:
+                await expect(seen.page.get_by_role("status").first).to_have_text("Live")
+        await expect(seen.page.get_by_role("alert")).to_contain_text("others may use all that this token has")
+        await expect(seen.page.get_by_text("Simulated data")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -212,10 +259,20 @@ async def test_a_program_still_gets_the_welcome_as_text(tmp_path: Path) -> None:
         assert part.headers["x-content-type-options"] == "nosniff"
 
 
-async def _token(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "tickwire", "token", "create", "--data-dir", str(folder / "data")]
+async def _token(folder: Path, what: str, *arguments: str) -> str:
+    """What `tickwire token WHAT` prints."""
+    command = [
+        sys.executable,
+        "-m",
+        "tickwire",
+        "token",
+        what,
+        *arguments,
+        "--data-dir",
+        str(folder / "data"),
+    ]
     process = await asyncio.create_subprocess_exec(
-        *command, *arguments, stdout=asyncio.subprocess.PIPE, env=program_environment()
+        *command, stdout=asyncio.subprocess.PIPE, env=program_environment()
     )
     out, _ = await process.communicate()
     return out.decode().strip()

@@ -10,6 +10,7 @@ import {
   markets as fetchMarkets,
   klines,
   latestKlines,
+  readiness,
 } from "../protocol/api.ts";
 import { DAY, HOUR, QUARTER } from "../protocol/klines.ts";
 import type {
@@ -41,6 +42,8 @@ const SPARK_BARS = 96;
 const DEPTH = 50;
 const MINUTE = 60_000;
 const REFRESH = 5 * MINUTE;
+const SHUT =
+  "The server answers, but opens no connection: others may use all that this token has, or a proxy lets no WebSocket through.";
 
 /** The instruments that the token may read, by code. */
 export const catalogue = signal<ReadonlyMap<string, InstrumentInfo>>(new Map());
@@ -51,7 +54,11 @@ export const failure = signal<string | null>(null);
 export const notice = signal<string | null>(null);
 /** The sources, by name. */
 export const sources = signal<ReadonlyMap<string, StatusData>>(new Map());
-export const simulated = computed(() => [...sources.value.values()].some((source) => source.simulated === 1));
+/** Whether the server said over HTTP that its data is made up: it may never come to a push. */
+const madeUp = signal(false);
+export const simulated = computed(
+  () => madeUp.value || [...sources.value.values()].some((source) => source.simulated === 1),
+);
 /** The order book of the selected instrument; null before the first. */
 export const book = signal<BookData | null>(null);
 /** Trades and books that came in the last second. */
@@ -130,7 +137,26 @@ const listener: Listener = {
     if (ret === 401) signOut("The server does not know this token.");
     else notice.value = `The server refused a subscription: ${message} (${ret}).`;
   },
+  shut(tries: number) {
+    if (tries > 1) void askWhyShut();
+  },
 };
+
+let asking = false;
+
+/** Finds out by HTTP why no socket opens: there a token that is refused leads to signing in. */
+async function askWhyShut(): Promise<void> {
+  if (asking) return;
+  asking = true;
+  try {
+    await fetchMarkets();
+    if (linkState.peek() !== "open") notice.value = SHUT;
+  } catch {
+    // the server is away, which the link's state says
+  } finally {
+    asking = false;
+  }
+}
 
 let bookDue = 0;
 
@@ -156,6 +182,10 @@ export const linkState = computed<LinkState>(() => {
   return order.find((state) => states.includes(state)) ?? "idle";
 });
 
+effect(() => {
+  if (linkState.value === "open" && notice.peek() === SHUT) notice.value = null;
+});
+
 function familyOf(code: string): Family | undefined {
   return catalogue.peek().get(code)?.family ;
 }
@@ -179,7 +209,12 @@ export async function begin(): Promise<void> {
 }
 
 async function fetchCatalogue(): Promise<void> {
-  const [{ instrument_list }, { market_list }] = await Promise.all([fetchInstruments(), fetchMarkets()]);
+  const [{ instrument_list }, { market_list }, ready] = await Promise.all([
+    fetchInstruments(),
+    fetchMarkets(),
+    readiness().catch(() => null),
+  ]);
+  madeUp.value = ready?.simulated ?? madeUp.peek();
   const time = market_list[0]?.time;
   if (time !== undefined) ahead = time - Date.now();
   now.value = Date.now() + ahead;
@@ -295,6 +330,11 @@ setInterval(() => void refreshStates(), MINUTE);
 setInterval(() => {
   if (!document.hidden) void refreshAll();
 }, REFRESH);
+
+// While a person is asked for a token, nothing is tried with the old one.
+effect(() => {
+  if (signInReason.value !== null) for (const socket of Object.values(sockets)) socket.stop();
+});
 
 // A new token opens everything anew.
 let lastToken = signedIn.peek();

@@ -7,6 +7,7 @@ import type {
   InstrumentList,
   KlineList,
   MarketList,
+  Readiness,
 } from "./messages.ts";
 
 /** Families of codes: each has paths of its own. */
@@ -71,6 +72,11 @@ export async function instruments(): Promise<InstrumentList> {
 
 export async function markets(): Promise<MarketList> {
   return (await ask("/v1/markets")) as MarketList;
+}
+
+/** Whether the server serves, and how its sources are: for everybody, with any token or none. */
+export async function readiness(): Promise<Readiness> {
+  return (await (await fetch("/readyz", { cache: "no-store" })).json()) as Readiness;
 }
 
 /** The latest gaps of all sources, or of one code. */

@@ -7,11 +7,11 @@ import type { Family } from "./api.ts";
 import type { BookData, KlineData, StatusData, TradeData } from "./messages.ts";
 
 const PATH: Record<Family, string> = { stock: "/quote-stock-b-ws-api", other: "/quote-b-ws-api" };
-const HEARTBEAT = 10_000;
+const HEARTBEAT = 5_000;
 /** Not at once: while the page is still being drawn, the answer would wait for it. */
 const FIRST_HEARTBEAT = 1500;
 /** Milliseconds without an answer to a heartbeat after which a connection counts as dead. */
-const MUTE = 8_000;
+const MUTE = 5_000;
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 8_000;
 /** Milliseconds between a request and the next one; longer after the server said that it was too fast. */
@@ -39,6 +39,8 @@ export interface Listener {
   /** The socket is open again after it was lost: what came in between is missing. */
   healed(): void;
   refused(ret: number, message: string): void;
+  /** The socket could not be opened, so many times in a row. A browser does not say why. */
+  shut(tries: number): void;
 }
 
 interface Request {
@@ -93,16 +95,22 @@ export class Socket {
     else this.#flushSoon();
   }
 
-  /** Drops the connection, and dials anew if something is wanted: the token has changed. */
-  restart(): void {
+  /** Drops the connection, until something is wanted anew. */
+  stop(): void {
     this.#drop();
     this.#tries = 0;
     this.state.value = "idle";
+  }
+
+  /** Drops the connection, and dials anew if something is wanted: the token has changed. */
+  restart(): void {
+    this.stop();
     this.want(this.#wants);
   }
 
   #hurry(): void {
     if (this.state.peek() === "waiting") this.#dial();
+    else if (this.state.peek() === "open") this.#heartbeat(); // it may have died while the machine slept
   }
 
   #dial(): void {
@@ -133,10 +141,12 @@ export class Socket {
 
   #closed(): void {
     this.#drop();
-    if (this.state.peek() === "open") this.reconnects.value++;
+    const lost = this.state.peek() === "open";
+    if (lost) this.reconnects.value++;
     this.state.value = "waiting";
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#tries++);
     this.#redial = setTimeout(() => this.#dial(), wait * (0.5 + Math.random() / 2));
+    if (!lost) this.listener.shut(this.#tries);
   }
 
   #drop(): void {
@@ -155,6 +165,7 @@ export class Socket {
   }
 
   #heartbeat(): void {
+    if (this.#beat !== null) return; // one at a time, or the next would hide that this one has no answer
     const beat = { number: this.#send("heartbeat", COMMAND.heartbeat, {}), at: performance.now() };
     this.#beat = beat;
     setTimeout(() => {
