@@ -138,6 +138,28 @@ async def test_a_restart_of_the_server_heals_without_a_reload(tmp_path: Path, vi
         assert await seen.page.evaluate("window.sameLoad")
 
 
+async def test_a_first_visit_to_a_recording_shows_what_is_in_it(tmp_path: Path, visit: Open) -> None:
+    rows = "".join(f"DOGEUSDT,{1788529064027 + 200 * n},0.{1200 + n},5\n" for n in range(600))
+    (tmp_path / "trades.csv").write_text(f"code,tick_time_ms,price,volume\n{rows}")
+    replay = "--source", "replay", "--file", str(tmp_path / "trades.csv"), "--hold"
+    async with program(tmp_path, *replay) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("DOGEUSDT")).to_have_text(re.compile(r"0\.1\d+"))
+        await expect(seen.page.locator(".row")).to_have_count(1)
+        assert not seen.troubles
+
+
+async def test_rows_are_dragged_to_where_they_are_dropped(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(server.url)
+        await expect(seen.price("SOLUSDT")).to_have_text(DIGITS)
+        codes = seen.page.locator('ul[aria-label="Crypto"] .row b')
+        await seen.row("BTCUSDT").drag_to(seen.row("SOLUSDT"))
+        await expect(codes).to_have_text(["ETHUSDT", "SOLUSDT", "BTCUSDT"])
+        await seen.row("BTCUSDT").drag_to(seen.row("ETHUSDT"))
+        await expect(codes).to_have_text(["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+
+
 async def test_a_connection_that_falls_mute_is_given_up_and_made_anew(tmp_path: Path, visit: Open) -> None:
     async with program(tmp_path) as server:
         seen = await visit(server.url)

@@ -21,6 +21,9 @@ function stored<T>(name: string, fallback: T, fits: (value: unknown) => value is
       // storage is full or forbidden: the page works, and forgets
     }
   });
+  addEventListener("storage", (event) => {
+    if (event.key === PREFIX + name) kept.value = read(name, fallback, fits); // another tab has changed it
+  });
   return kept;
 }
 

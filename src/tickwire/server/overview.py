@@ -124,13 +124,15 @@ def market_list(engine: Engine, first: date, last: date) -> MarketList:
 
 
 def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentList:
-    """The instruments that the caller may read and in whose code, alias or name the text stands."""
+    """The instruments that a source can yield, that the caller may read, and in whose code, alias or name
+    the text stands."""
     text = search.strip().casefold()
     found = []
     for one in engine.catalogue:
         aliases = NAMES.get(one.code, [])
         names = (one.code, one.name_en, one.name_cn, one.name_hk, *aliases)
-        if caller.reads(one) and (not text or any(text in name.casefold() for name in names)):
+        served = caller.reads(one) and engine.feeds.serve(one)
+        if served and (not text or any(text in name.casefold() for name in names)):
             found.append(
                 InstrumentInfo(
                     one.code,

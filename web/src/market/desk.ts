@@ -12,7 +12,7 @@ import {
   latestKlines,
   readiness,
 } from "../protocol/api.ts";
-import { DAY, HOUR, QUARTER } from "../protocol/klines.ts";
+import { DAY, FIVE_MINUTES, QUARTER } from "../protocol/klines.ts";
 import type {
   BookData,
   InstrumentInfo,
@@ -43,7 +43,7 @@ const DEPTH = 50;
 const MINUTE = 60_000;
 const REFRESH = 5 * MINUTE;
 const SHUT =
-  "The server answers, but opens no connection: others may use all that this token has, or a proxy lets no WebSocket through.";
+  "The server answers, but opens no connection: others may use all that this token has, a proxy may let no WebSocket through, or it is being maintained.";
 
 /** The instruments that the token may read, by code. */
 export const catalogue = signal<ReadonlyMap<string, InstrumentInfo>>(new Map());
@@ -129,9 +129,9 @@ const listener: Listener = {
     sources.value = new Map(sources.peek()).set(data.source, data);
   },
   healed() {
+    sources.value = new Map(); // they are told anew, and may be others
     healed.value++;
-    void refreshStates();
-    void refreshAll();
+    void refreshStates().then(refreshAll);
   },
   refused(ret: number, message: string) {
     if (ret === 401) signOut("The server does not know this token.");
@@ -151,8 +151,9 @@ async function askWhyShut(): Promise<void> {
   try {
     await fetchMarkets();
     if (linkState.peek() !== "open") notice.value = SHUT;
-  } catch {
-    // the server is away, which the link's state says
+  } catch (error) {
+    // Without any answer the server is away, which the link's state says.
+    if (error instanceof ApiError && signInReason.peek() === null) notice.value = SHUT;
   } finally {
     asking = false;
   }
@@ -201,11 +202,15 @@ export async function begin(): Promise<void> {
     setTimeout(() => void begin(), 2000);
     return;
   }
+  choose();
+}
+
+/** Looks at something that the server has. */
+function choose(): void {
   watchlist.value ??= firstCodes();
-  if (!catalogue.peek().has(selected.peek())) {
-    if (selected.peek() !== "") notice.value = `This server has no ${selected.peek()}.`;
-    selected.value = watched.peek()[0] ?? [...catalogue.peek().keys()][0] ?? "";
-  }
+  if (catalogue.peek().has(selected.peek())) return;
+  if (selected.peek() !== "") notice.value = `This server has no ${selected.peek()}.`;
+  selected.value = watched.peek()[0] ?? [...catalogue.peek().keys()][0] ?? "";
 }
 
 async function fetchCatalogue(): Promise<void> {
@@ -216,7 +221,8 @@ async function fetchCatalogue(): Promise<void> {
   ]);
   madeUp.value = ready?.simulated ?? madeUp.peek();
   const time = market_list[0]?.time;
-  if (time !== undefined) ahead = time - Date.now();
+  if (time) ahead = time - Date.now();
+  else setTimeout(() => void refreshStates(), 2000); // a replay that is held begins with the first subscription
   now.value = Date.now() + ahead;
   markets.value = market_list;
   catalogue.value = new Map(instrument_list.map((one) => [one.code, one]));
@@ -275,10 +281,11 @@ async function references(family: Family, codes: readonly string[]): Promise<voi
   const mine = codes.filter((code) => familyOf(code) === family);
   for (let from = 0; from < mine.length; from += BATCH) {
     const some = mine.slice(from, from + BATCH);
-    const dayAgo = Math.floor(now.peek() / 1000) - 86_400;
-    const [days, hours] = await Promise.all([
+    // The last short bar that had ended by then.
+    const dayAgo = Math.floor(now.peek() / 1000) - 86_400 - FIVE_MINUTES.seconds;
+    const [days, short] = await Promise.all([
       latestKlines(family, some, DAY.number, 2),
-      latestKlines(family, some, HOUR.number, 1, dayAgo),
+      latestKlines(family, some, FIVE_MINUTES.number, 1, dayAgo),
     ]);
     for (const { code, kline_data: bars } of days.kline_list) {
       const [first, latest] = bars;
@@ -286,7 +293,7 @@ async function references(family: Family, codes: readonly string[]): Promise<voi
         quote(code).previousClose.value = latest === undefined ? first.open_price : first.close_price;
       }
     }
-    for (const { code, kline_data: bars } of hours.kline_list) {
+    for (const { code, kline_data: bars } of short.kline_list) {
       quote(code).dayAgo.value = bars[0]?.close_price ?? null;
     }
   }
@@ -321,6 +328,7 @@ export async function refreshStates(): Promise<void> {
   if (document.hidden || signInReason.peek() !== null || catalogue.peek().size === 0) return;
   try {
     await fetchCatalogue();
+    choose();
   } catch {
     // the sockets tell what is wrong with the way
   }
@@ -343,6 +351,9 @@ effect(() => {
   lastToken = signedIn.value;
   if (signInReason.peek() !== null) return;
   known.clear();
-  for (const socket of Object.values(sockets)) socket.restart();
+  quotes.clear();
+  notice.value = null;
+  for (const socket of Object.values(sockets)) socket.stop();
+  catalogue.value = new Map(); // nothing is wanted before it is known what this token may read
   void begin();
 });

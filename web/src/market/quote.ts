@@ -10,6 +10,9 @@ import { compare, minus, percent, places } from "./decimal.ts";
 /** Trades that are kept of each instrument, for the tape. */
 const TAPE = 60;
 
+/** Milliseconds that a trade may come late. */
+const MOST_LATE = 60_000;
+
 /** Milliseconds for which a price is lit after it moved. */
 const LIT = 350;
 
@@ -62,9 +65,14 @@ export class Quote {
 
   constructor(readonly code: string) {}
 
-  /** A trade came. */
+  /** A trade came: late ones go to their place, and one that comes twice counts once. */
   add(trade: TradeData): void {
-    this.#trades.push(trade);
+    const newest = this.#trades.at(-1);
+    if (newest !== undefined && order(newest, trade) > MOST_LATE) this.#trades = []; // the market's clock went back
+    let at = this.#trades.length;
+    while (at > 0 && order(this.#trades[at - 1], trade) > 0) at--;
+    if (at > 0 && order(this.#trades[at - 1], trade) === 0) return;
+    this.#trades.splice(at, 0, trade);
     if (this.#trades.length > 4 * TAPE) this.#trades.splice(0, 3 * TAPE);
     onFrame(this.#show);
   }
@@ -95,4 +103,10 @@ export class Quote {
     const last = this.last.value;
     return base === null || last === null ? null : figure(last, base);
   }
+}
+
+/** Which of two trades was made first; the numbers begin anew with the server, so the times count before them. */
+function order(one: TradeData | undefined, other: TradeData): number {
+  if (one === undefined) return -1;
+  return Number(one.tick_time) - Number(other.tick_time) || Number(one.seq) - Number(other.seq);
 }

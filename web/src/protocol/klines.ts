@@ -22,7 +22,7 @@ export const KLINE_TYPES: readonly KlineType[] = [
   { number: 10, label: "1M", name: "1 month", seconds: 2592000 },
 ];
 
-export const [MINUTE, , QUARTER, , HOUR, , , DAY] = KLINE_TYPES as [
+export const [MINUTE, FIVE_MINUTES, QUARTER, , , , , DAY] = KLINE_TYPES as [
   KlineType, KlineType, KlineType, KlineType, KlineType, KlineType, KlineType, KlineType,
 ];
 

@@ -102,12 +102,6 @@ export class Socket {
     this.state.value = "idle";
   }
 
-  /** Drops the connection, and dials anew if something is wanted: the token has changed. */
-  restart(): void {
-    this.stop();
-    this.want(this.#wants);
-  }
-
   #hurry(): void {
     if (this.state.peek() === "waiting") this.#dial();
     else if (this.state.peek() === "open") this.#heartbeat(); // it may have died while the machine slept

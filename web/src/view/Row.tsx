@@ -15,6 +15,8 @@ interface Props {
   readonly onDrop: () => void;
 }
 
+/** Milliseconds that a source's clock may be ahead. */
+const MOST_AHEAD = 5_000;
 const TREND = { "-1": "down", "0": "", "1": "up" };
 
 export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
@@ -34,7 +36,10 @@ export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
       draggable
       onClick={onPick}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && event.target === event.currentTarget) onPick();
+        if ((event.key === "Enter" || event.key === " ") && event.target === event.currentTarget) {
+          event.preventDefault();
+          onPick();
+        }
       }}
       onDragStart={onDrag}
       onDragOver={(event) => event.preventDefault()}
@@ -81,7 +86,9 @@ function State({ instrument, age }: { instrument: InstrumentInfo; age: ReadonlyS
   );
 }
 
+/** Empty for a time that is yet to come: then the market's clock has gone back, with another source. */
 function aged(milliseconds: number): string {
+  if (milliseconds < -MOST_AHEAD) return "";
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds}s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;

@@ -45,7 +45,12 @@ export function Search() {
     event.preventDefault();
   };
   return (
-    <div class="search">
+    <div
+      class="search"
+      onFocusOut={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) close();
+      }}
+    >
       <input
         ref={input}
         type="text"
@@ -64,7 +69,12 @@ export function Search() {
         onKeyDown={pressed}
       />
       {text.trim() !== "" && (
-        <ul id="found" role="listbox" aria-label="Instruments found">
+        <ul
+          id="found"
+          role="listbox"
+          aria-label="Instruments found"
+          onMouseDown={(event) => event.preventDefault() /* the field keeps the focus, and the list its place */}
+        >
           {found.length === 0 && <li class="soft empty">Nothing in the catalogue holds this text.</li>}
           {found.map((one, at) => (
             <Found key={one.code} instrument={one} id={`found-${at}`} chosen={at === place} onPick={() => pick(one)} />

@@ -7,11 +7,15 @@ import { useState } from "preact/hooks";
 import { begin } from "../market/desk.ts";
 import { signedIn, signIn, signInReason, tryAgain } from "../session.ts";
 
+/** What an HTTP header can carry. */
+const PRINTABLE = /^[\x21-\x7e]+$/;
+
 export function SignIn() {
   const [text, setText] = useState("");
   const submit = (event: Event) => {
     event.preventDefault();
-    if (text.trim() !== "") signIn(text.trim());
+    if (PRINTABLE.test(text.trim())) signIn(text.trim());
+    else if (text.trim() !== "") signInReason.value = "No token has such characters.";
   };
   return (
     <main class="sign-in">

@@ -55,7 +55,7 @@ export function Watchlist() {
         {groups.value.map(({ market, instruments }) => (
           <section key={market}>
             {market !== "" && <h3>{MARKETS[market] ?? market}</h3>}
-            <ul aria-label={market || "Instruments"}>
+            <ul aria-label={MARKETS[market] ?? "Instruments"}>
             {instruments.map((one) => (
               <Row
                 key={one.code}
@@ -66,7 +66,7 @@ export function Watchlist() {
                 }}
                 onDrag={() => (dragged.current = one.code)}
                 onDrop={() => {
-                  if (dragged.current !== null && dragged.current !== one.code) move(dragged.current, one.code);
+                  if (dragged.current !== null) drop(dragged.current, one.code);
                   dragged.current = null;
                 }}
               />
@@ -109,6 +109,16 @@ function pressed(event: KeyboardEvent): void {
     return;
   }
   event.preventDefault();
+}
+
+/** Puts a row that was dragged where another one of its group is: behind it, if it came from above. */
+function drop(code: string, target: string): void {
+  const codes = neighbours(target);
+  const from = codes.indexOf(code);
+  const to = codes.indexOf(target);
+  if (from < 0 || from === to) return;
+  const all = watched.peek();
+  move(code, from < to ? (all[all.indexOf(target) + 1] ?? null) : target);
 }
 
 /** The codes that a row is moved among: its group's. */

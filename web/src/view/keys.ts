@@ -14,6 +14,12 @@ export const searchAsked = signal(0);
 /** Counts the times that the chart was asked to go to its latest bar. */
 export const latestAsked = signal(0);
 
+/** Focuses at once, lest what is typed next be taken for keys; on a phone the list must be drawn first. */
+function search(): void {
+  document.querySelector<HTMLInputElement>(".search input")?.focus();
+  searchAsked.value++;
+}
+
 interface Key {
   readonly keys: readonly string[];
   readonly shown: string;
@@ -22,7 +28,7 @@ interface Key {
 }
 
 export const KEYS: readonly Key[] = [
-  { keys: ["/"], shown: "/", does: "Search the catalogue", run: () => searchAsked.value++ },
+  { keys: ["/"], shown: "/", does: "Search the catalogue", run: () => search() },
   { keys: ["ArrowDown", "j"], shown: "↓ or J", does: "Next instrument of the list", run: () => step(1) },
   { keys: ["ArrowUp", "k"], shown: "↑ or K", does: "Instrument before", run: () => step(-1) },
   {
