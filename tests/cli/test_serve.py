@@ -245,7 +245,7 @@ def test_wrong_usage(here: Run, arguments: list[str], words: list[str]) -> None:
     ids=lambda value: " ".join(value),
 )
 def test_wrong_sources(here: Run, arguments: list[str], words: list[str]) -> None:
-    done = here("serve", *arguments)
+    done = here("serve", "--port", "0", *arguments)
     assert (done.returncode, done.stdout) == (WRONG, "")
     assert "Traceback" not in done.stderr
     assert "SECRET" not in done.stderr
