@@ -13,7 +13,9 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
-expect.set_options(timeout=15_000)  # other work may hold the machine; what must be quick is timed by itself
+PATIENCE = 30_000
+"""How long to wait for the page, in ms: other work may hold the machine."""
+expect.set_options(timeout=PATIENCE)
 
 
 class Visit:
@@ -40,9 +42,7 @@ class Visit:
 
     async def moves(self, locator: Locator) -> None:
         """Waits until a text has changed."""
-        before = await locator.inner_text()
-        handle = await locator.element_handle()
-        await self.page.wait_for_function("([one, text]) => one.innerText !== text", arg=[handle, before])
+        await expect(locator).not_to_have_text(await locator.inner_text(), use_inner_text=True)
 
 
 Open = Callable[..., Awaitable[Visit]]
@@ -70,7 +70,7 @@ async def visit(browser: Browser) -> AsyncIterator[Open]:
             context = await browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.push_async_callback(context.close)
             found = Visit(await context.new_page())
-            found.page.set_default_timeout(15_000)
+            found.page.set_default_timeout(PATIENCE)
             await found.page.goto(url)
             return found
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 from playwright.async_api import expect
 
 from tickwire.model import Book, Level
@@ -38,14 +40,15 @@ async def bars_answered(server: Served, count: int = 500) -> list[dict[str, str]
 
 
 async def chart_has(seen: Visit, bars: list[dict[str, str]]) -> None:
-    """Waits until the last bar of the chart is that one, then compares all."""
-    await seen.page.wait_for_function(
-        """last => {
-          const bars = document.querySelector(".chart").bars();
-          return JSON.stringify(bars.at(-1)) === JSON.stringify(last);
-        }""",
-        arg=bars[-1],
-    )
+    """Waits until the chart's bars are these, all of them."""
+    with suppress(PlaywrightTimeout):
+        await seen.page.wait_for_function(
+            """bars => {
+              const shown = document.querySelector(".chart").bars();
+              return JSON.stringify(shown) === JSON.stringify(bars);
+            }""",
+            arg=bars,
+        )
     assert await bars_shown(seen) == bars
 
 
@@ -72,7 +75,7 @@ async def test_the_chart_is_what_kline_answers_while_it_lives_and_after_a_cut(
         await seen.page.wait_for_function(
             "() => document.querySelector('.chart').bars().at(-2).high_price === '80000.00'"
         )
-        assert await bars_shown(seen) == await bars_answered(server)
+        await chart_has(seen, await bars_answered(server))
         # What came while the page was away is there when it is back.
         await seen.page.context.set_offline(True)
         for peer in [*server.engine.callers]:
@@ -102,7 +105,7 @@ async def test_all_ten_types_are_charted_and_scrolling_left_pages_history_in(
         seen = await visit(f"{server.url}/?code=BTCUSDT")
         chart = seen.page.get_by_role("region", name="Chart")
         types = chart.get_by_role("group", name="Length of a bar").get_by_role("button")
-        assert await types.count() == 10
+        await expect(types).to_have_count(10)
         for number in [*range(9, -1, -1)]:
             await types.nth(number).click()
             await expect(types.nth(number)).to_have_attribute("aria-pressed", "true")
@@ -182,7 +185,7 @@ async def test_a_scenario_is_started_from_the_panel_acts_and_is_stopped(tmp_path
         await drawer.get_by_role("button", name="Start limit-up").click()
         await expect(drawer.get_by_role("region", name="Running scenarios")).to_contain_text("limit-up")
         ladder = seen.page.locator("[aria-label='Order book']")
-        await expect(ladder).to_contain_text("no sellers", timeout=15_000)  # it begins after five seconds
+        await expect(ladder).to_contain_text("no sellers")  # it begins after five seconds
         await expect(seen.page.get_by_role("button", name="1 scenario runs")).to_be_visible()
         await drawer.get_by_role("button", name="Stop limit-up").click()
         await expect(drawer.get_by_role("region", name="Running scenarios")).to_contain_text("Nothing runs")

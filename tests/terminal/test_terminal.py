@@ -37,14 +37,14 @@ async def test_a_first_visit_shows_prices_that_move_and_says_that_they_are_made_
         await expect(seen.page.get_by_text("Simulated data").first).to_be_visible()
         await expect(seen.page.get_by_role("status").first).to_have_text("Live")
         await expect(seen.row("BTCUSDT").locator(".change")).to_contain_text("%")
-        assert await seen.page.locator(".spark path[d^=M]").count() > 5
+        await expect(seen.page.locator(".spark path[d^=M]").nth(5)).to_be_attached()
         assert not seen.troubles
 
 
 async def test_the_first_price_is_there_within_two_seconds(tmp_path: Path, visit: Open) -> None:
     async with program(tmp_path) as server:
-        times = []
-        for _ in range(3):  # the best of three: the machine may be busy with something else
+        times: list[float] = []
+        while len(times) < 6 and min(times, default=2000) >= 2000:  # the machine may be busy otherwise
             seen = await visit("about:blank")
             await seen.page.add_init_script(f"({FIRST_PRICE})()")
             await seen.page.goto(server.url)
@@ -167,9 +167,9 @@ async def test_a_connection_that_falls_mute_is_given_up_and_made_anew(tmp_path: 
         link = seen.page.get_by_role("status").first
         await expect(link).to_have_text("Live")
         server.process.send_signal(signal.SIGSTOP)
-        await expect(link).to_have_text("Connecting", timeout=15_000)
+        await expect(link).to_have_text("Connecting")
         server.process.send_signal(signal.SIGCONT)
-        await expect(link).to_have_text("Live", timeout=15_000)
+        await expect(link).to_have_text("Live")
         await seen.moves(seen.price("BTCUSDT"))
 
 
@@ -206,9 +206,7 @@ async def test_a_token_that_is_revoked_under_way_leads_back_to_signing_in(
         await seen.page.get_by_label("Token").press("Enter")
         await expect(seen.price("BTCUSDT")).to_have_text(DIGITS)
         await _token(tmp_path, "revoke", "desk")
-        await expect(seen.page.get_by_text("The server does not know this token.")).to_be_visible(
-            timeout=10_000
-        )
+        await expect(seen.page.get_by_text("The server does not know this token.")).to_be_visible()
 
 
 async def test_a_page_that_gets_no_connection_says_why_and_still_marks_simulated_data(

@@ -213,6 +213,8 @@ function choose(): void {
   selected.value = watched.peek()[0] ?? [...catalogue.peek().keys()][0] ?? "";
 }
 
+let waiting: number | undefined;
+
 async function fetchCatalogue(): Promise<void> {
   const [{ instrument_list }, { market_list }, ready] = await Promise.all([
     fetchInstruments(),
@@ -222,7 +224,8 @@ async function fetchCatalogue(): Promise<void> {
   madeUp.value = ready?.simulated ?? madeUp.peek();
   const time = market_list[0]?.time;
   if (time) ahead = time - Date.now();
-  else setTimeout(() => void refreshStates(), 2000); // a replay that is held begins with the first subscription
+  clearTimeout(waiting);
+  if (!time) waiting = setTimeout(() => void refreshStates(), 2000); // a held replay begins with a subscription
   now.value = Date.now() + ahead;
   markets.value = market_list;
   catalogue.value = new Map(instrument_list.map((one) => [one.code, one]));

@@ -6,12 +6,7 @@ import { onFrame, PACE } from "../frame.ts";
 import type { TradeData } from "../protocol/messages.ts";
 import { changeSince } from "../settings.ts";
 import { compare, minus, percent, places } from "./decimal.ts";
-
-/** Trades that are kept of each instrument, for the tape. */
-const TAPE = 60;
-
-/** Milliseconds that a trade may come late. */
-const MOST_LATE = 60_000;
+import { Trades } from "./trades.ts";
 
 /** Milliseconds for which a price is lit after it moved. */
 const LIT = 350;
@@ -46,7 +41,7 @@ export class Quote {
   /** The latest trades, newest first; made only where somebody looks at them. */
   readonly tape: ReadonlySignal<readonly TradeData[]> = computed(() => {
     void this.#shown.value;
-    return this.#trades.slice(-TAPE).reverse();
+    return this.#trades.latest;
   });
   /** The close of the session before the latest one. */
   readonly previousClose = signal<string | null>(null);
@@ -56,8 +51,7 @@ export class Quote {
   readonly closes = signal<readonly string[]>([]);
   readonly change: ReadonlySignal<string | null> = computed(() => this.#since((last, base) => minus(last, base)));
   readonly changePercent: ReadonlySignal<string | null> = computed(() => this.#since(percent));
-  /** Oldest first. */
-  #trades: TradeData[] = [];
+  readonly #trades = new Trades();
   /** When the next price may be shown. */
   #due = 0;
   /** Counts the frames in which trades were shown. */
@@ -65,15 +59,9 @@ export class Quote {
 
   constructor(readonly code: string) {}
 
-  /** A trade came: late ones go to their place, and one that comes twice counts once. */
+  /** A trade came. */
   add(trade: TradeData): void {
-    const newest = this.#trades.at(-1);
-    if (newest !== undefined && order(newest, trade) > MOST_LATE) this.#trades = []; // the market's clock went back
-    let at = this.#trades.length;
-    while (at > 0 && order(this.#trades[at - 1], trade) > 0) at--;
-    if (at > 0 && order(this.#trades[at - 1], trade) === 0) return;
-    this.#trades.splice(at, 0, trade);
-    if (this.#trades.length > 4 * TAPE) this.#trades.splice(0, 3 * TAPE);
+    this.#trades.add(trade);
     onFrame(this.#show);
   }
 
@@ -84,7 +72,7 @@ export class Quote {
       return;
     }
     this.#due = at + PACE * (0.75 + Math.random() / 2); // lest all rows fall into the same frame
-    const newest = this.#trades.at(-1);
+    const newest = this.#trades.newest;
     if (newest === undefined) return;
     const before = this.last.peek();
     const direction = before === null ? 0 : compare(newest.price, before);
@@ -103,10 +91,4 @@ export class Quote {
     const last = this.last.value;
     return base === null || last === null ? null : figure(last, base);
   }
-}
-
-/** Which of two trades was made first; the numbers begin anew with the server, so the times count before them. */
-function order(one: TradeData | undefined, other: TradeData): number {
-  if (one === undefined) return -1;
-  return Number(one.tick_time) - Number(other.tick_time) || Number(one.seq) - Number(other.seq);
 }

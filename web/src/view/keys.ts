@@ -28,7 +28,7 @@ interface Key {
 }
 
 export const KEYS: readonly Key[] = [
-  { keys: ["/"], shown: "/", does: "Search the catalogue", run: () => search() },
+  { keys: ["/"], shown: "/", does: "Search the catalogue", run: search },
   { keys: ["ArrowDown", "j"], shown: "↓ or J", does: "Next instrument of the list", run: () => step(1) },
   { keys: ["ArrowUp", "k"], shown: "↑ or K", does: "Instrument before", run: () => step(-1) },
   {

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Trades } from "../src/market/trades.ts";
+
+function trade(tick_time: number, seq: number) {
+  return { code: "GOLD", seq, tick_time, price: `${seq}`, volume: "1", turnover: "1", trade_direction: 0 };
+}
+
+function added(...pairs: readonly [number, number][]): Trades {
+  const trades = new Trades();
+  for (const [time, seq] of pairs) trades.add(trade(time, seq));
+  return trades;
+}
+
+const seqs = (trades: Trades) => trades.latest.map((one) => one.seq);
+
+test("trades stand newest first", () => {
+  assert.deepEqual(seqs(added([1000, 1], [2000, 2], [2000, 3])), [3, 2, 1]);
+  assert.equal(new Trades().newest, undefined);
+});
+
+test("a late trade goes to its place and is not the last price", () => {
+  const trades = added([1000, 1], [3000, 2], [2000, 3]);
+  assert.deepEqual(seqs(trades), [2, 3, 1]);
+  assert.equal(trades.newest?.seq, 2);
+});
+
+test("what was pushed behind the next one goes before it, and what comes twice counts once", () => {
+  assert.deepEqual(seqs(added([1000, 1], [1000, 3], [1000, 2], [1000, 2], [1000, 3])), [3, 2, 1]);
+});
+
+test("where the market's time goes back, all begins anew: at once by a minute", () => {
+  assert.deepEqual(seqs(added([100_000, 1], [200_000, 2], [100_000, 3])), [3]);
+});
+
+test("and by less, as in the loop of a short recording, after some trades", () => {
+  const trades = added([40_000, 1]);
+  for (let number = 0; number < 20; number++) trades.add(trade(1000 + number, 2 + number));
+  assert.equal(trades.newest?.seq, 21);
+});
+
+test("the latest sixty are shown, however many came", () => {
+  const trades = new Trades();
+  for (let number = 1; number <= 1000; number++) trades.add(trade(number, number));
+  assert.equal(trades.latest.length, 60);
+  assert.equal(trades.latest[59]?.seq, 941);
+});
