@@ -149,6 +149,22 @@ def step(*steps: dict[str, Any]) -> dict[str, Any]:
     return {"step": [*steps]}
 
 
+async def test_a_relay_whose_upstream_refuses_it_is_not_well(tmp_path: Path) -> None:
+    async with alltick() as upstream:
+        relay: dict[str, Any] = {
+            "source": ["alltick"],
+            "upstream_url": upstream.url,
+            "upstream_token": "wrong-secret",
+        }
+        async with serving(tmp_path, **relay) as served:
+            report = await checked(served.url, "BTCUSDT")
+    found = report.of("source")
+    assert (found.verdict, report.verdict) == (FAIL, FAIL)
+    assert "down" in found.measured
+    assert "401" in found.measured
+    assert "wrong-secret" not in found.measured
+
+
 async def test_a_server_that_behaves_like_the_vendor_s() -> None:
     async with (
         alltick(texts=True) as server,
@@ -270,7 +286,7 @@ async def test_the_command(tmp_path: Path) -> None:
     assert "\x1b" not in lines  # no colours where there is no terminal
     last = lines.splitlines()[-1]
     assert last.startswith("fail")
-    assert "3 of 8 checks failed" in last
+    assert "3 of 9 checks failed" in last
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("https://quote.alltick.co",), ("--seconds", "0")])
