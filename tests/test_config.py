@@ -252,6 +252,35 @@ def test_a_file_without_a_replay_is_refused(source: dict[str, str]) -> None:
     assert "--source replay" in problem({"file": "a.csv"} | source)
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"speed": 60}, ["--speed", "--source replay"]),
+        ({"upstream_url": "http://127.0.0.1:1"}, ["--upstream-url", "--source alltick"]),
+        ({"upstream_silence": 5}, ["--upstream-silence", "--source alltick or --source exchange"]),
+        ({"source": "publish", "rate": 5}, ["--rate", "--source simulator"]),
+        ({"source": "publish;alltick", "upstream_token": "x", "symbols": "x.csv"}, ["--symbols", "exchange"]),
+        ({"record_keep_days": 5}, ["--record-keep-days", "--record DIR"]),
+    ],
+)
+def test_a_flag_that_nothing_would_read_is_refused(flags: dict[str, Any], words: list[str]) -> None:
+    told = problem(flags)
+    for word in words:
+        assert word in told
+
+
+def test_a_flag_that_one_of_several_sources_reads_is_taken() -> None:
+    assert load({"source": "publish;simulator", "rate": 5, "quote_trades": "mid"}).rate == 5
+
+
+def test_what_no_source_reads_may_stand_in_environment_and_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("speed = 10\n[exchanges.binance]\n")
+    monkeypatch.setenv("TICKWIRE_UPSTREAM_TOKEN", "s3cret")
+    assert load({}, config).speed == 10
+
+
 def test_retention_is_days_by_type() -> None:
     assert load({"retention": "1=90, 8=3650"}).retention == {1: 90, 8: 3650}
     assert load({}).retention == {}

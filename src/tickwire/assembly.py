@@ -216,6 +216,8 @@ def is_guarded(settings: Settings) -> bool:
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
     if any(path.is_dir() for path in settings.file):
         return _replay_folder(settings, catalogue)
+    if (settings.from_time, settings.to_time) != (None, None):
+        raise SettingsError("--from-time and --to-time are for a folder that --record made, not for files.")
     only = None if settings.codes in ([], ["all"]) else frozenset(settings.codes)
     recording = Recording(settings.file, catalogue, only=only)
     scan = recording.scan(strict=settings.strict_input)

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -38,6 +38,19 @@ class SourceKind(StrEnum):
     ALLTICK = "alltick"
     EXCHANGE = "exchange"
     PUBLISH = "publish"
+
+
+_REPLAY, _RELAY = (SourceKind.REPLAY,), (SourceKind.ALLTICK,)
+USED_BY: dict[str, tuple[SourceKind, ...]] = {
+    **dict.fromkeys(("file", "speed", "rebase", "hold", "loop", "strict_input", "keep_bars"), _REPLAY),
+    **dict.fromkeys(("from_time", "to_time"), _REPLAY),
+    **dict.fromkeys(("upstream_url", "upstream_token", "upstream_token_file", "upstream_plan"), _RELAY),
+    **dict.fromkeys(("symbols", "exchanges"), (SourceKind.EXCHANGE,)),
+    **dict.fromkeys(("rate", "market_hours"), (SourceKind.SIMULATOR,)),
+    "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE),
+    "quote_trades": (SourceKind.REPLAY, SourceKind.PUBLISH),
+}
+"""Settings that only some sources read."""
 
 
 class Choice(NamedTuple):
@@ -101,7 +114,9 @@ def _days_by_type(value: Any) -> Any:
     """What `1=90,2=365` says."""
     if not isinstance(value, str):
         return value
-    pairs = (part.partition("=") for part in _listed(value))
+    pairs = [part.partition("=") for part in _listed(value)]
+    if not all(days for _, _, days in pairs):
+        raise ValueError("expected days by type, such as 1=90,2=365")
     return {name.strip(): days for name, _, days in pairs}
 
 
@@ -325,7 +340,7 @@ def load(
 ) -> Settings:
     """The settings from flags, environment and file. Raises SettingsError with one line per mistake."""
     origins = [
-        Origin(flags, lambda name: "--" + name.replace("_", "-")),
+        Origin(flags, _flag),
         Origin(_settings_in(environment), lambda name: ENV_PREFIX + name.upper()),
         Origin(_file(config) if config else {}, lambda name: f"{name} in {config}"),
     ]
@@ -349,17 +364,29 @@ def load(
             text = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{origin.shown(name)}: {text}{got}.")
         raise SettingsError("\n".join(lines)) from None
-    _check(settings)
+    _check(settings, flags)
     return settings
 
 
-def _check(settings: Settings) -> None:
-    """What settings must have together. Raises SettingsError."""
+def _check(settings: Settings, flags: Collection[str]) -> None:
+    """What settings must have together. Raises SettingsError.
+
+    A flag that nothing would read is refused. Environment and file may hold more, for other starts, but not a
+    recording: who names one would be served something else.
+    """
     kinds = {one.kind for one in settings.source}
+    for name in [*flags, *(["file"] if settings.file else [])]:
+        if name in USED_BY and not kinds & {*USED_BY[name]}:
+            of = " or ".join(f"--source {kind}" for kind in USED_BY[name])
+            raise SettingsError(
+                f"{_flag(name)} does nothing here, it is for {of}: add that, or leave it out."
+            )
+        if name.startswith("record_keep_") and settings.record is None:
+            raise SettingsError(
+                f"{_flag(name)} does nothing here: say what to record into with --record DIR."
+            )
     if SourceKind.REPLAY in kinds and not settings.file:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
-    if SourceKind.REPLAY not in kinds and settings.file:
-        raise SettingsError("--file is for a replay: add --source replay.")
     if SourceKind.REPLAY in kinds and len(settings.source) > 1:
         raise SettingsError("A replay runs on its own clock: it cannot be mixed with other sources.")
     given = [settings.upstream_token, settings.upstream_token_file]
@@ -369,6 +396,10 @@ def _check(settings: Settings) -> None:
         if plan not in BUILT_IN and plan not in settings.plans:
             known = ", ".join([*BUILT_IN, *settings.plans])
             raise SettingsError(f"The {name}plan {plan!r} is none of {known}.")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:

@@ -240,6 +240,7 @@ def test_wrong_usage(here: Run, arguments: list[str], words: list[str]) -> None:
         (["--source", "alltick"], ["--upstream-token"]),
         (["--source", "alltick", "--upstream-token", "SECRET", "--upstream-plan", "no"], ["'no'", "basic"]),
         (["--source", "replay", "--source", "publish", "--file", "x.csv"], ["cannot be mixed"]),
+        (["--speed", "60"], ["--speed", "--source replay"]),
         (["--source", "publish=NOSUCHCODE"], ["NOSUCHCODE", "--instruments"]),
     ],
     ids=lambda value: " ".join(value),

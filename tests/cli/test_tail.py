@@ -14,7 +14,7 @@ from tickwire.client import Book, Trade
 from tickwire.model import Direction, Level
 
 from ..client.alltick_stub import TOKEN, alltick
-from ..serving import TRADE, Script, Served, book, trade
+from ..serving import TRADE, Script, Served, book, serving, trade
 from .commands import DONE, FAILED, INTERRUPTED, environment, running, tickwire
 
 AT = 1788529064027
@@ -150,7 +150,27 @@ async def test_a_reader_that_has_had_enough_ends_it_quietly(
 
 async def test_a_quiet_market_is_no_failure(tmp_path: Path, served: Served) -> None:
     done = await tickwire(tmp_path, "tail", "GOLD", "--seconds", "2", "--url", served.url)
-    assert done == (DONE, "", "tickwire: no event in 2 s.\n")
+    assert done == (DONE, "", "tickwire: no event of GOLD in 2 s: quiet, or no such code here.\n")
+
+
+async def test_one_code_of_several_that_nothing_comes_of_is_told(
+    tmp_path: Path, served: Served, script: Script
+) -> None:
+    script.emit(trade("GOLD"))
+    codes = ("GOLD", "NOSUCH")
+    done = await tickwire(tmp_path, "tail", *codes, "--seconds", "2", "--url", served.url)
+    assert len(done.out.splitlines()) == 1
+    assert done.err == "tickwire: no event of NOSUCH in 2 s: quiet, or no such code here.\n"
+
+
+async def test_a_connection_that_the_plan_refuses_says_so(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    async with serving(tmp_path / "server", plan="free") as served, served.link():
+        done = await tickwire(tmp_path, "tail", "GOLD", "--token", "t", "--url", served.url)
+    assert done.status == FAILED
+    assert "HTTP 429" in done.err
+    assert "Others may use this token too" in done.err
+    assert "tickwire serve" not in done.err
 
 
 # Lines for people.

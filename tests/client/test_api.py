@@ -207,8 +207,8 @@ async def test_the_user_may_know_the_family_better(served: Served) -> None:
 
 async def test_an_error_names_the_first_codes_of_many(served: Served) -> None:
     async with Api(served.url) as api:
-        with pytest.raises(RequestRefused, match=r"^/trade-tick of A, B, C and 1 more: code invalid"):
-            await api.latest_trades(["A", "B", "C", "D"], family="other")
+        with pytest.raises(RequestRefused, match=r"^/trade-tick of A, B, C, D, E and 1 more: code invalid"):
+            await api.latest_trades(["A", "B", "C", "D", "E", "F"], family="other")
 
 
 @pytest.mark.parametrize("interval", ["2m", "1M", "", 0, 11])

@@ -20,14 +20,19 @@ from ..client import (
     Options,
     RequestRefused,
     Status,
+    TooManyRequests,
     Trade,
     Unavailable,
 )
+from ..client.shown import codes_of, some
 from ..model import Family, Kind
 from ..wire import Happening, Key, Pushed, Refusal
 from .output import Outlet, coloured, had_enough, json_line, note, visible
 from .records import KINDS, Lines, record
 
+TOO_MANY = 429
+QUIET = 10.0
+"""Seconds after which codes of which nothing came are told."""
 WAITING = 100_000
 """Events that wait while nobody reads the output; beyond it the oldest go, and a gap says so."""
 
@@ -57,6 +62,7 @@ async def follow(
     async with Feed(server, buffer=WAITING, options=options) as feed:
         await feed.subscribe(**streams)
         tail = Tail(feed, number, frames, as_json=as_json)
+        telling = asyncio.get_running_loop().call_later(QUIET, tail.tell_quiet, QUIET)
         try:
             while tail.left:
                 async with asyncio.timeout_at(end):
@@ -68,6 +74,8 @@ async def follow(
             tail.check(seconds or 0.0)
         except BrokenPipeError:
             had_enough()
+        finally:
+            telling.cancel()
 
 
 class Tail:
@@ -79,7 +87,6 @@ class Tail:
 
     def __init__(self, feed: Feed, number: int | None, frames: deque[str] | None, *, as_json: bool) -> None:
         self.left: float = inf if number is None else number
-        self.printed = False
         self._links = feed.links
         self._frames = frames
         self._as_json = as_json
@@ -90,12 +97,15 @@ class Tail:
         self._down: set[Family] = set()
         self._refused: set[tuple[Kind, Key]] = set()
         self._told: set[Refusal] = set()
+        self._quiet = {*codes_of(key for _, key in self._wanted())}
 
     def text(self, events: Iterable[Event]) -> str:
         """What to print of these. Raises ClientError where it makes no sense to go on."""
         lines: list[str] = []
         for event in events:
             if isinstance(event, (Trade, Book, Kline)):
+                if self._quiet:
+                    self._quiet.discard(event.code)
                 if self._frames is None and self.left:
                     lines.append(self._line(event))
                     self.left -= 1
@@ -111,15 +121,19 @@ class Tail:
         while self._frames and self.left:
             lines.append(self._frames.popleft())
             self.left -= 1
-        self.printed = self.printed or bool(lines)
         return "".join(lines)
 
     def check(self, seconds: float) -> None:
         """So much time has passed; says if nothing came. Raises Unavailable if there was no connection."""
         if self._links.keys() - self._been_up:
             raise Unavailable(f"no connection in {seconds:g} s")
-        if not self.printed:
-            note(f"no event in {seconds:g} s.")
+        self.tell_quiet(seconds)
+
+    def tell_quiet(self, seconds: float) -> None:
+        """So much time has passed; says of which codes nothing came: an unknown one among others is dropped
+        without a word (section 2)."""
+        if self._quiet and self._been_up:
+            note(f"no event of {some(sorted(self._quiet))} in {seconds:g} s: quiet, or no such code here.")
 
     def _connection(self, status: Status) -> None:
         """Raises Unavailable for a connection that could not be opened even once."""
@@ -131,18 +145,20 @@ class Tail:
                 note(f"{family}: connected again.")
         elif status.state is LinkStatus.DOWN and status.again is not None:  # None: an error follows
             if family not in self._been_up:
-                raise Unavailable(status.reason)
+                kind = TooManyRequests if status.http_status == TOO_MANY else Unavailable
+                raise kind(status.reason, status=status.http_status)
             if family not in self._down:
                 self._down.add(family)
                 note(f"{family}: {status.reason}; connecting again.")
 
     def _refusal(self, refusal: Refusal) -> None:
         """Raises RequestRefused if nothing else is wanted."""
-        names = " ".join(key if isinstance(key, str) else key[0] for key in refusal.keys)
-        text = f"no {KINDS[refusal.kind]}s of {names}: {refusal.msg} ({refusal.ret})"
+        codes = codes_of(refusal.keys)
+        text = f"no {KINDS[refusal.kind]}s of {some(codes)}: {refusal.msg} ({refusal.ret})"
         if refusal.kind is Kind.KLINE:
             text += ". Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server"
         if refusal.again is None:
+            self._quiet.difference_update(codes)
             self._refused |= {(refusal.kind, key) for key in refusal.keys}
             if self._refused >= self._wanted():
                 raise RequestRefused(text, ret=refusal.ret, msg=refusal.msg)
@@ -151,7 +167,6 @@ class Tail:
             note(f"{text}.")
 
     def _wanted(self) -> set[tuple[Kind, Key]]:
-
         return {
             (kind, key)
             for link in self._links.values()

@@ -153,7 +153,7 @@ def explained(server: Account) -> Iterator[None]:
 
     remedies: dict[type[ClientError], str] = {
         Unauthorized: "Give the right token with --token or in TICKWIRE_TOKEN.",
-        TooManyRequests: "Name the token's plan with --plan, and its limits are kept.",
+        TooManyRequests: "Others may use this token too; --plan names its plan, whose limits are then kept.",
         Unavailable: "If nothing runs there: `tickwire serve` starts a server here; --url names another.",
         Unreadable: "Is it a server of the AllTick protocol?",
     }
@@ -161,6 +161,8 @@ def explained(server: Account) -> Iterator[None]:
         yield
     except ClientError as error:
         remedy = remedies.get(type(error), "")
+        if isinstance(error, Unavailable) and error.status:
+            remedy = ""  # something answered
         if error.ret == CODE_INVALID.code:
             remedy = KNOWN_CODES
         text = f"{address(server)}: {str(error).rstrip('.')}. {remedy}".rstrip()

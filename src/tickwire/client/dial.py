@@ -13,14 +13,13 @@ from .. import __version__
 from ..wire import MAX_MESSAGE, Happening, Terms
 from .address import retry_after, with_token
 from .backoff import Backoff
+from .shown import plain
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
     from websockets.exceptions import ConnectionClosed
 
 USER_AGENT = f"tickwire/{__version__}"
-MOST_TEXT = 200
-"""Characters of a reason at the most."""
 TOO_BIG = 1009  # RFC 6455, 7.4.1
 
 _log = logging.getLogger(__name__)
@@ -107,11 +106,6 @@ def reason_of(closed: ConnectionClosed, options: Options) -> str:
         return plain(f"closed by the server: {closed.rcvd.code} {closed.rcvd.reason}".rstrip())
     cause = closed.__cause__
     return f"connection lost: {plain(str(cause))}" if cause is not None and str(cause) else "connection lost"
-
-
-def plain(text: str) -> str:
-    """A server's text in one line that is safe to show."""
-    return "".join(one if one.isprintable() else "�" for one in text[:MOST_TEXT])
 
 
 def _told(body: bytes | bytearray | None) -> str:

@@ -145,7 +145,8 @@ class Status(msgspec.Struct, frozen=True):
     """How the connection of a family is since `time`: "connecting", "up", "stale" or "down".
 
     Stale: a request has been unanswered for so long that the connection is about to count as dead. Down: it
-    is tried again in `again` seconds, None if it is not.
+    is tried again in `again` seconds, None if it is not; `http_status` says how it was refused, 0 if it was
+    not.
     """
 
     state: LinkStatus
@@ -153,6 +154,7 @@ class Status(msgspec.Struct, frozen=True):
     time: datetime
     reason: str = ""
     again: float | None = None
+    http_status: int = 0
 
 
 Event: TypeAlias = Trade | Book | Kline | Gap | Status | Subscribed | Refusal

@@ -12,10 +12,11 @@ from ..model import Family, Kline, KlineType, Suspension, SuspensionList
 from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
-from .dial import USER_AGENT, plain
+from .dial import USER_AGENT
 from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
 from .link import Token
 from .pacer import Pacer
+from .shown import plain, some
 
 if TYPE_CHECKING:
     import httpx
@@ -24,8 +25,6 @@ MOST_BYTES = 32 * 2**20
 """Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
-MOST_NAMED = 3
-"""Codes that an error names."""
 HOLD = 1.0
 """Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
 
@@ -160,7 +159,7 @@ class Http:
             envelope = Envelope(status, "", None)
         if envelope.ret == OK and status == OK:
             return envelope
-        refused = _error(f"/{endpoint}{_of(codes)}", envelope, status, wait)
+        refused = _error(f"/{endpoint} of {some(codes)}" if codes else f"/{endpoint}", envelope, status, wait)
         if isinstance(refused, TooManyRequests):
             self._pacer.hold(endpoint, HOLD if wait is None else wait)
         raise refused
@@ -217,11 +216,6 @@ def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[
 
 def _query(data: object) -> bytes:
     return to_json({"trace": "tickwire", "data": data})
-
-
-def _of(codes: Sequence[str]) -> str:
-    more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
-    return f" of {plain(', '.join(codes[:MOST_NAMED]))}{more}" if codes else ""
 
 
 def _error(asked: str, envelope: Envelope, status: int, wait: float | None) -> ClientError:

@@ -22,7 +22,7 @@ class State(NamedTuple):
 
     `since` is in seconds of the link's clock. STALE: connected, yet a request is unanswered for half of the
     time after which the connection counts as dead. DOWN: `again` is in how many seconds it connects anew,
-    None if it does not.
+    None if it does not; `http_status` that of a refusal to connect, else 0.
     """
 
     link: str
@@ -30,6 +30,7 @@ class State(NamedTuple):
     since: float
     reason: str = ""
     again: float | None = None
+    http_status: int = 0
 
 
 class Missed(NamedTuple):

@@ -120,7 +120,8 @@ class Strands:
 
     def status(self, state: State) -> Status:
         """How a link is, for the user."""
-        return Status(state.status, Family(state.link), self._wall(state.since), state.reason, state.again)
+        name, status, since, reason, again, http_status = state
+        return Status(status, Family(name), self._wall(since), reason, again, http_status)
 
     def _tell(self, told: Told, found: list[Event]) -> None:
         self._note(told)

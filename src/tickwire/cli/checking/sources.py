@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import msgspec
 
-from ...client.dial import plain
+from ...client.shown import plain
 from .answers import PATIENCE
 from .finding import Finding, Verdict
 

@@ -6,13 +6,13 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from ...client import Book, Event, Gap, Kline, Status, Trade
+from ...client.shown import codes_of, some
 from ...client.state import LinkStatus
 from ...model import Family, Kind
 from ...wire import Refusal
 from ..records import KINDS
 from .row import Row
 
-MOST_NAMED = 5
 RATE_SECONDS = 5.0
 """Over which events per second are counted."""
 
@@ -94,8 +94,6 @@ def gap_line(gap: Gap) -> str:
 
 def refusal_line(refusal: Refusal) -> str:
     """A refusal in a few words."""
-    codes = [key if isinstance(key, str) else key[0] for key in refusal.keys]
-    more = f" and {len(codes) - MOST_NAMED} more" if len(codes) > MOST_NAMED else ""
     again = "" if refusal.again is None else f", asked again in {refusal.again:.0f} s"
-    what = f"{KINDS[refusal.kind]}s of {', '.join(codes[:MOST_NAMED])}{more}"
+    what = f"{KINDS[refusal.kind]}s of {some(codes_of(refusal.keys))}"
     return f"refused: {what}: {refusal.msg} ({refusal.ret}){again}"
