@@ -33,5 +33,5 @@ class Log:
         return [
             (at, [symbol["code"] for symbol in message["data"].get("symbol_list", [])])
             for at, message in self.heard
-            if message["cmd_id"] == cmd_id
+            if message.get("cmd_id") == cmd_id
         ]

@@ -441,13 +441,24 @@ async def test_requests_of_many_codes_are_cut_as_the_plan_says() -> None:
 async def test_without_any_connection_http_says_how_it_is() -> None:
     url = _http(closed_port())
     async with relaying(url) as consumer:
-        await until(lambda: consumer.relay.health.status is Status.UP)
-        history = consumer.relay.history
-        assert history is not None
-        with pytest.raises(SourceError):
-            await history.klines(CATALOGUE["GOLD"], KlineType.MINUTE, count=1, end=None)
+        assert consumer.relay.health.status is Status.CONNECTING
         await until(lambda: consumer.relay.health.status is Status.DOWN)
         assert consumer.relay.health.reason.startswith("HTTP: no answer")
+
+
+async def test_a_wrong_token_is_told_before_anybody_wants_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.relay.GREETING", 0.05)
+    async with upstream() as server, relaying(server.url) as consumer:
+        server.answer = lambda _path, _codes: (401, {"ret": 401, "msg": "token invalid"})
+        await until(lambda: consumer.relay.health.status is Status.DOWN)
+        assert "token invalid (401)" in consumer.relay.health.reason
+        server.answer = lambda _path, _codes: (200, {"ret": 604, "msg": "code unauthorized"})
+        await until(lambda: consumer.relay.health.status is Status.UP)
+        asked = len(server.asked)
+        consumer.relay.want(Kind.TRADE, ["GOLD"], subscribed=True)
+        await consumer.began("GOLD")
+        assert [status for status, _ in consumer.statuses] == ["down", "up"]
+        assert len(server.asked) == asked
 
 
 async def test_a_vendor_that_ignores_the_end_of_stocks_has_no_earlier_bars() -> None:

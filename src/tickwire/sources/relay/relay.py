@@ -42,6 +42,10 @@ IDLE = 30.0
 """Seconds after which a connection is closed that has nothing to subscribe to."""
 QUIET = Options(backoff=Backoff(most=4.0), unauthorized_pause=30.0)
 """Clients wait for upstream's return, so pauses are short; a refused token stays one until it is changed."""
+GREETING = 15.0
+"""Seconds between two tries to be let in, while nobody wants anything."""
+WELL_KNOWN = "AAPL.US"
+"""What is asked for to be let in: no other request of ours is of the kind, so none has to wait for it."""
 HTTP_TIMEOUT = 10.0
 """Seconds that an answer over HTTP may take."""
 BATCH = 200
@@ -100,6 +104,7 @@ class Relay:
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
         self._out: list[Yielded] = []
+        self._let_in = False
         self._http_fails = ""
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
@@ -168,7 +173,8 @@ class Relay:
         """The stream; it never ends."""
         self._say_what_has_no_room()
         beside = [
-            asyncio.create_task(one) for one in (self._keep_up(), self._time.find(), self._answers.run())
+            asyncio.create_task(one)
+            for one in (self._greet(), self._keep_up(), self._time.find(), self._answers.run())
         ]
         if (changed := getattr(self._token, "changed", None)) is not None:
             beside.append(asyncio.create_task(self._watch_token(changed)))
@@ -237,8 +243,13 @@ class Relay:
         """Says how it is: as the worst of all connections is."""
         lines = [line for line in self._lines.values() if line.open]
         standings = [line.standing() for line in lines]
-        if not standings:
-            standings = [(Status.DOWN, self._http_fails) if self._http_fails else (Status.UP, "")]
+        self._let_in = self._let_in or any(status is Status.UP for status, _ in standings)
+        if self._let_in:  # a connection more, that is not there yet, is nothing to worry about
+            standings = [one for one in standings if one[0] is not Status.CONNECTING]
+        if not standings and self._http_fails:
+            standings = [(Status.DOWN, self._http_fails)]
+        elif not standings:
+            standings = [(Status.UP if self._let_in else Status.CONNECTING, "")]
         self.health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
         every = self._lines.values()
         self.health.dropped = sum(line.dropped for line in every)
@@ -248,6 +259,19 @@ class Relay:
             self.health.lag = last.reception.lag if self._time.is_real else None
 
     # Beside it.
+    async def _greet(self) -> None:
+        """Asks until upstream lets us in, where no connection shows it: a wrong token is told before anybody
+        waits for data."""
+        await sleep(self._clock, BEAT)
+        while not self._let_in:
+            if not any(line.open for line in self._lines.values()):
+                try:
+                    await self._http.static_info([WELL_KNOWN])
+                    self._heard_http(None)
+                except ClientError as error:
+                    self._heard_http(error)
+            await sleep(self._clock, GREETING)
+
     async def _keep_up(self) -> None:
         while True:
             now = self._clock.time()
@@ -312,11 +336,16 @@ class Relay:
     def _answered_http(self, error: ClientError | None) -> None:
         if error is None:
             self._time.spoke()
+        self._heard_http(error)
+
+    def _heard_http(self, error: ClientError | None) -> None:
+        """Upstream answered over HTTP, or did not."""
         fails = isinstance(error, (Unauthorized, Unavailable, Unreadable))
         reason = self._secret.plain(f"HTTP: {error}") if fails else ""
         if reason and not self._http_fails:
             log.warning("upstream does not answer over HTTP", source=self.name, reason=reason)
         self._http_fails = reason
+        self._let_in = self._let_in or not fails
         self._wake.set()
 
     def _is_live(self, group: Group, code: str) -> bool:
