@@ -227,6 +227,19 @@ async def test_a_page_that_gets_no_connection_says_why_and_still_marks_simulated
         await expect(seen.page.get_by_text("Simulated data")).to_be_visible()
 
 
+async def test_a_plan_with_little_room_shows_what_is_looked_at_and_says_what_is_not(
+    tmp_path: Path, visit: Open
+) -> None:
+    async with program(tmp_path, "--plan", "free") as server:
+        seen = await visit(f"{server.url}/?code=NAS100")  # beyond the first five of its family
+        await expect(seen.price("NAS100")).to_have_text(DIGITS)
+        await expect(seen.price("USDJPY")).to_have_text("no data")
+        await expect(seen.price("USDJPY")).to_have_attribute("title", re.compile("plan has no room"))
+        await seen.row("USDJPY").click()
+        await expect(seen.price("USDJPY")).to_have_text(DIGITS)
+        await expect(seen.price("USDJPY")).to_have_attribute("title", "")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_a_phone_shows_one_panel_at_a_time_and_nothing_beside_the_screen(
     tmp_path: Path, visit: Open, theme: str

@@ -239,9 +239,9 @@ function firstCodes(): string[] {
 
 // What is wanted follows what is watched and looked at.
 effect(() => {
-  const codes = new Set(watched.value);
   const code = selected.value;
-  if (catalogue.value.has(code)) codes.add(code);
+  // What is looked at stands first: a plan takes the first codes of a list.
+  const codes = new Set(catalogue.value.has(code) ? [code, ...watched.value] : watched.value);
   for (const family of ["stock", "other"] as const) {
     const mine = [...codes].filter((one) => familyOf(one) === family);
     const looked = mine.includes(code);
@@ -308,7 +308,7 @@ async function sparklines(codes: readonly string[]): Promise<void> {
     for (let code = queue.shift(); code !== undefined; code = queue.shift()) {
       const family = familyOf(code);
       if (family === undefined) continue;
-      const { kline_list } = await klines(family, code, QUARTER.number, SPARK_BARS);
+      const { kline_list } = await klines(family, code, QUARTER.number, SPARK_BARS, 0, true);
       quote(code).closes.value = kline_list.map((bar) => bar.close_price);
     }
   };

@@ -57,6 +57,9 @@ export class Quote {
   /** Counts the frames in which trades were shown. */
   #shown = signal(0);
 
+  /** Since when it is looked at, by performance.now(). */
+  readonly since = performance.now();
+
   constructor(readonly code: string) {}
 
   /** A trade came. */

@@ -15,6 +15,10 @@ export type Family = "stock" | "other";
 
 const BASE: Record<Family, string> = { stock: "/quote-stock-b-api", other: "/quote-b-api" };
 const MOST_TRIES = 5;
+/** Milliseconds after which a request that nobody waits for looks again whether its turn has come. */
+const YIELD = 250;
+/** Requests under way that somebody waits for. */
+let awaited = 0;
 
 /** What the server refused: `ret` is the protocol's code, or the HTTP status where there is none. */
 export class ApiError extends Error {
@@ -34,16 +38,30 @@ interface Answer {
   readonly data?: unknown;
 }
 
-/** The answer of a path; waits and asks again where the plan's rate was met. Throws ApiError and TypeError. */
-async function ask(path: string, init: RequestInit = {}): Promise<unknown> {
+/**
+ * The answer of a path; waits and asks again where the plan's rate was met. Throws ApiError and TypeError.
+ * What is `patient` lets all others go first, and waits as long as it takes.
+ */
+async function ask(path: string, init: RequestInit = {}, patient = false): Promise<unknown> {
+  if (patient) return await answered(path, init, true);
+  awaited++;
+  try {
+    return await answered(path, init, false);
+  } finally {
+    awaited--;
+  }
+}
+
+async function answered(path: string, init: RequestInit, patient: boolean): Promise<unknown> {
   for (let tries = 1; ; tries++) {
+    while (patient && awaited > 0) await pause(YIELD);
     const used = token();
     const response = await fetch(path, {
       ...init,
       cache: "no-store",
       headers: { ...(init.body ? { "content-type": "application/json" } : {}), authorization: `Bearer ${used}` },
     });
-    if (response.status === 429 && tries < MOST_TRIES) {
+    if (response.status === 429 && (patient || tries < MOST_TRIES)) {
       await pause(Number(response.headers.get("retry-after") ?? 1) * 1000);
       continue;
     }
@@ -85,13 +103,15 @@ export async function gaps(limit: number, code?: string): Promise<GapList> {
   return (await ask(`/v1/gaps?limit=${limit}${only}`)) as GapList;
 }
 
-/** Bars of a code, oldest first: the latest `count` up to and including `end` (seconds; 0 for the latest). */
+/** Bars of a code, oldest first: the latest `count` up to and including `end` (seconds; 0 for the latest). For
+ * `patient` see `ask`. */
 export async function klines(
   family: Family,
   code: string,
   klineType: number,
   count: number,
   end = 0,
+  patient = false,
 ): Promise<KlineList> {
   const data = {
     code,
@@ -100,7 +120,7 @@ export async function klines(
     query_kline_num: count,
     adjust_type: 0,
   };
-  return (await ask(`${BASE[family]}/kline?${queried(data)}`)) as KlineList;
+  return (await ask(`${BASE[family]}/kline?${queried(data)}`, {}, patient)) as KlineList;
 }
 
 /** The latest one or two bars of many codes, up to and including `end`. */

@@ -17,12 +17,19 @@ interface Props {
 
 /** Milliseconds that a source's clock may be ahead. */
 const MOST_AHEAD = 5_000;
+/** Milliseconds after which a row says that nothing has come. */
+const PATIENCE = 15_000;
+const NO_DATA = "Nothing has come of it: no trade yet, or the token's plan has no room for more codes.";
 const TREND = { "-1": "down", "0": "", "1": "up" };
 
 export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
   const { code } = instrument;
   const of = quote(code);
-  const last = useComputed(() => (of.last.value === null ? "–" : grouped(shortened(of.last.value, of.decimals.value))));
+  const silent = useComputed(() => of.last.value === null && now.value > 0 && performance.now() - of.since > PATIENCE);
+  const last = useComputed(() =>
+    of.last.value === null ? (silent.value ? "no data" : "–") : grouped(shortened(of.last.value, of.decimals.value)),
+  );
+  const why = useComputed(() => (silent.value ? NO_DATA : ""));
   const change = useComputed(() => (of.change.value === null ? "" : signed(shortened(of.change.value, of.decimals.value))));
   const part = useComputed(() => (of.changePercent.value ? `${signed(of.changePercent.value)}%` : ""));
   const trend = useComputed(() => TREND[of.change.value === null ? 0 : sign(of.change.value)]);
@@ -52,7 +59,7 @@ export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
         </small>
       </span>
       <Spark closes={of.closes} last={of.last} trend={trend} />
-      <span class="price figure" data-flash={of.flash}>
+      <span class="price figure" data-flash={of.flash} data-silent={silent} title={why}>
         {last}
       </span>
       <span class="change figure" data-trend={trend}>
