@@ -160,6 +160,7 @@ def test_what_fits_arrives_exactly(digits: int, decimals: int) -> None:
         ({"time": 1.5}, "Expected `int`"),
         ({"time": True}, "Expected `int`"),
         ({"time": 631_151_999_999}, "Expected `int` >= 631152000000"),
+        ({"time": 1_788_529_080}, "- at `$.time`: milliseconds since the epoch"),
         ({"direction": 3}, "Expected `int` <= 2"),
         ({"seq": 0}, "Expected `int` >= 1"),
         ({"seq": -1}, "Expected `int` >= 1"),

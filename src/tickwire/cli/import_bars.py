@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..config import DATABASE, load
-from ..errors import SettingsError
+from ..config import DATABASE, SourceKind, load
+from ..errors import InputError, SettingsError
 
 
 def import_bars(
@@ -32,18 +32,25 @@ def import_bars(
     """
     flags = {"data_dir": data_dir, "instruments": instruments}
     settings = load({name: value for name, value in flags.items() if value})
-    if not source:
-        raise SettingsError("--source is empty. Name the source whose bars they are.")
+    if source.partition(":")[0] not in [*SourceKind]:
+        raise SettingsError(
+            f"--source {source!r} names no source: /readyz shows its name, such as simulator, replay:FILE or "
+            "exchange:binance."
+        )
     # Here, because other commands start faster without.
     from ..importer import import_bars as run
+    from ..server.logs import configure
     from ..store import EpochFile, SqliteKlineStore, load_catalogue
 
+    configure(settings.log_level)
     EpochFile(settings.data_dir)
     store = SqliteKlineStore(settings.data_dir / DATABASE)
     try:
         report = run(files, source, store, load_catalogue(settings.instruments), strict=strict_input)
     finally:
         store.close()
+    if not report.bars:
+        raise InputError(f"Nothing was imported: {report.bad_lines} lines skipped, no bar left.")
     typer.echo(
         f"{report.bars} bars of {len(report.codes)} codes imported for {source}, {report.rolled_up} larger "
         f"ones rolled up, {report.bad_lines} lines skipped."

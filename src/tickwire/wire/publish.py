@@ -102,7 +102,8 @@ def read_published(data: bytes) -> Line:
     except RecursionError:
         raise Unfit("nested too deep") from None
     except msgspec.ValidationError as error:
-        raise Unfit(_short(str(error))) from None
+        text = _short(str(error))
+        raise Unfit(f"{text}: milliseconds since the epoch" if text.endswith("`$.time`") else text) from None
     except ValueError as error:
         raise Unfit(_short(f"not JSON: {error}")) from None
 
