@@ -271,7 +271,10 @@ async def test_llms_full_txt_is_all_pages_with_links_that_hold_there(client: htt
     order = re.findall(r"\]\(/docs/([\w-]+)\.md\):", (await client.get("/llms.txt")).text)
     titles = [(DOCS / f"{name}.md").read_text().splitlines()[0] for name in order]
     assert [line for line in answer.text.splitlines() if line in titles] == titles
-    assert not re.findall(r"\]\((?:#|[\w-]+\.md)", answer.text)
+    targets = set(re.findall(r"\]\(([^)#]*)", answer.text))
+    paths = {one for one in targets if not one.startswith("https://")}
+    assert "/docs/images/terminal-dark.png" in paths
+    assert {path: (await client.get(path)).status_code for path in paths} == dict.fromkeys(paths, 200)
     assert "](/docs/protocol.md#errors)" in answer.text
 
 

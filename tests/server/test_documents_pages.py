@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tickwire.server.documents.page import PIECE, Page, anchor_of, plain_text, read_page
+from tickwire.server.documents.page import PIECE, Page, anchor_of, from_anywhere, plain_text, read_page
 from tickwire.server.documents.search import Search
 from tickwire.server.documents.shelf import GROUPS, Shelf
 from tickwire.server.documents.words import MOST_WORDS, SAID, words_of
@@ -118,6 +118,11 @@ def test_links_of_a_page() -> None:
     assert "[a](/docs/relay.md) [b](/docs/relay.md#run) [c](/docs/mine.md#d) [e](https://x.org/y.md)" in (
         piece.markdown
     )
+    assert "f [g](/docs/gone.md#x) h [i](/openapi.json)" in piece.markdown
+
+
+def test_images_are_found_from_anywhere() -> None:
+    assert from_anywhere("terminal", "![a](images/a.png)") == "![a](/docs/images/a.png)"
 
 
 def test_a_table_can_be_scrolled_and_its_columns_stand_right_without_a_style() -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..client import Account, Book, Trade
 
 HEADER = ("CODE", "LAST", "VOLUME", "BID", "BID VOL", "ASK", "ASK VOL", "TIME (UTC)")
+PATIENCE = 2.0
+"""Seconds after which it is said that it goes on."""
+STILL_ASKING = "still asking: the plan allows few requests, or the server is slow."
 NUMBERS = {*HEADER[1:7]}
 
 
@@ -56,10 +59,14 @@ async def _quotes(server: Account, codes: list[str]) -> list[Quote]:
     # Here, because other commands start faster without.
     from ..client import Api
 
-    async with Api(server.url, token=server.token, plan=server.plan) as api:
-        trades = {one.code: one for one in await api.latest_trades(codes)}
-        books = {one.code: one for one in await api.books(codes)}
-    return [Quote(code, trades.get(code), books.get(code)) for code in codes]
+    telling = asyncio.get_running_loop().call_later(PATIENCE, note, STILL_ASKING)
+    try:
+        async with Api(server.url, token=server.token, plan=server.plan) as api:
+            trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
+    finally:
+        telling.cancel()
+    last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
+    return [Quote(code, last.get(code), shown.get(code)) for code in codes]
 
 
 def _record(quote: Quote) -> dict[str, str | None]:

@@ -17,6 +17,7 @@ PIECE = 1200
 LOCAL = re.compile(r"(?:([\w-]+)\.md)?(#[\w-]*)?")
 """A link within a page, or to another one beside it."""
 LOCAL_IN_TEXT = re.compile(r"\]\((?:([\w-]+)\.md)?(#[\w-]*)?\)")
+OUTSIDE_IN_TEXT = re.compile(r"\[([^\]]*)\]\(\.\./[^)]*\)")
 EDGES = {"table_open": (2, 0), "fence": (1, 1)}
 """How many lines at both ends of a block belong to each part of it, where a block may be taken apart."""
 COMMENT = re.compile(r"^<!--.*-->\n", re.MULTILINE)
@@ -83,11 +84,13 @@ def read_page(name: str, text: str, names: Collection[str]) -> Page:
 
 
 def from_anywhere(name: str, markdown: str) -> str:
-    """Markdown of that page, its links to pages as paths of the server."""
-    return LOCAL_IN_TEXT.sub(
+    """Markdown of that page, its links to pages and images as paths of the server; links to other files of
+    the source become plain text."""
+    linked = LOCAL_IN_TEXT.sub(
         lambda found: f"](/docs/{found[1] or name}.md{found[2] or ''})" if any(found.groups()) else found[0],
         markdown,
     )
+    return OUTSIDE_IN_TEXT.sub(r"\1", linked.replace("](images/", "](/docs/images/"))
 
 
 def plain_text(markdown: str) -> str:
