@@ -109,7 +109,7 @@ class Link:
 
     async def recv(self) -> dict[str, Any]:
         """The next message, whatever it is."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             message: dict[str, Any] = msgspec.json.decode(await self.socket.recv())
         if "ret" not in message:
             self.pushes.append(message)
@@ -159,7 +159,7 @@ class Raw:
     async def head(self) -> bytes:
         """The head of an answer, in lower case; empty if the server hung up without one."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 return (await self.reader.readuntil(b"\r\n\r\n")).lower()
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
@@ -167,7 +167,7 @@ class Raw:
     async def rest(self) -> bytes:
         """All that comes until the server hangs up, which must be within 5 seconds."""
         found = b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with contextlib.suppress(ConnectionError):
                 while data := await self.reader.read(2**16):
                     found += data
@@ -176,7 +176,7 @@ class Raw:
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame; opcode -1 if there is none any more."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 first, size = await self.reader.readexactly(2)
                 if size > 125:
                     size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8), "big")
@@ -262,7 +262,7 @@ class Served:
         return await self.request("GET", path, params=parameters, **options)
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, timeout=5) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             return await client.request(method, path, **options)
 
 
@@ -332,7 +332,7 @@ class Program:
         """Sends the signal; returns the exit status and the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             status = await self.process.wait()
         return status, time.monotonic() - began
 

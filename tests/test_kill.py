@@ -76,7 +76,7 @@ async def bars(client: httpx.AsyncClient, url: str, code: str, kline_type: int) 
 
 async def ended(running: Program) -> dict[tuple[str, int], list[dict[str, str]]]:
     """All bars of all codes and types once the recording has ended."""
-    async with asyncio.timeout(30), httpx.AsyncClient(timeout=10) as client:
+    async with asyncio.timeout(30), httpx.AsyncClient(timeout=20) as client:
         while "source ended" not in running.log:
             await client.get(f"{running.url}/readyz")
         return {
@@ -134,7 +134,7 @@ class Trades:
 
 async def minutes_since(url: str, since: int) -> Decimal:
     """The volume of all minute bars from that second on."""
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=20) as client:
         found = await bars(client, url, "BTCUSDT", 1)
     return sum((Decimal(bar["volume"]) for bar in found if int(bar["timestamp"]) >= since), Decimal(0))
 

@@ -88,7 +88,7 @@ async def test_a_reader_that_pauses_holds_up_nothing_and_loses_nothing(
             await asyncio.sleep(0.001)  # the loop goes on
         assert not writing.done()
         read = await asyncio.to_thread(end.readline)
-        await asyncio.wait_for(writing, 5)
+        await asyncio.wait_for(writing, 20)
         assert read.decode() == "é" * 500_000 + "\n"
 
 

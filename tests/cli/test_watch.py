@@ -89,7 +89,7 @@ class Terminal:
     async def ended(self) -> int:
         """The exit status."""
         assert self.process is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.process.wait()
 
 
@@ -265,7 +265,7 @@ async def test_lines_of_json_from_a_server_that_behaves_like_the_vendor_s() -> N
             assert (gap["code"], gap["kind"]) == ("GOLD", "trade")
             assert process.stdout is not None
             process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await process.wait() == 130
             assert process.stderr is not None
             told = (await process.stderr.read()).decode()

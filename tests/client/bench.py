@@ -79,7 +79,7 @@ class Hand:
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits until that holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -94,7 +94,7 @@ class Owner:
     async def take(self, kind: type[Event], count: int = 1) -> list[Event]:
         """What comes next of that kind, so many."""
         found: list[Event] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(found) < count:
                 event = await anext(self.buffer)
                 self.told.append(event)

@@ -112,7 +112,7 @@ async def act(folder: Path, name: str, tap: Tap) -> Ledger:
             await feed.unsubscribe(trades=wanted)
         if name == "expired-token":
             with pytest.raises(Unauthorized, match="token invalid"):
-                await asyncio.wait_for(drinking, 5)
+                await asyncio.wait_for(drinking, 20)
             return ledger
         for run in served.engine.scenarios.running:
             served.engine.scenarios.stop(run.number)

@@ -157,6 +157,6 @@ async def test_a_slow_reader_is_told_in_the_stream() -> None:
     async with connect(buffer=3) as feed:
         feed._strands.add(Kind.TRADE, "GOLD", Family.OTHER)
         feed._buffer.put([pushed(number=number) for number in range(5)])
-        found = await asyncio.wait_for(feed.batch(), 5)
+        found = await asyncio.wait_for(feed.batch(), 20)
         assert found[0] == gap("GOLD", 0, 1, SLOW, 2)
         assert [one.seq for one in found[1:] if isinstance(one, Trade)] == [2, 3, 4]

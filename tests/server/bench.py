@@ -134,7 +134,7 @@ async def a_bench(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
         httpx.AsyncClient(base_url=served.url) as client,
     ):
         script.emit(*(event for code in CODES[:MANY] for event in (trade(code), book(code))))
-        async with asyncio.timeout(10), served.link(STOCK_WS) as link:
+        async with asyncio.timeout(20), served.link(STOCK_WS) as link:
             while served.engine.events < 2 * MANY:
                 await link.ask(HEARTBEAT)
         yield Bench(served, client, data_dir, (clock, wall))
@@ -147,7 +147,7 @@ async def is_open(link: Link) -> bool:
 async def closed(link: Link) -> tuple[int | None, str | None]:
     """How the server closed it, within a second."""
     began = time.monotonic()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await link.socket.wait_closed()
     assert time.monotonic() - began < 1
     return link.socket.close_code, link.socket.close_reason

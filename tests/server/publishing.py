@@ -44,7 +44,7 @@ def a_trade(seq: int = 0, code: str = "BTCUSDT", **more: Any) -> dict[str, Any]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Lets the server work until that is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -107,7 +107,7 @@ class Desk:
 
     async def served_all(self) -> None:
         """Waits until nothing is queued any more."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await self.standing())["queued"]:
                 pass
 
@@ -130,7 +130,7 @@ class Talk:
         return await self.answer()
 
     async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             document = json.loads(await self.socket.recv())
         assert document["ret"] == 200, document
         data: dict[str, Any] = document["data"]
@@ -141,6 +141,6 @@ class Talk:
 async def desk_in(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
     async with (
         serving(folder, **{"source": "publish"} | settings) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=10) as client,
+        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
     ):
         yield Desk(served, client)

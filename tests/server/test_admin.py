@@ -265,7 +265,7 @@ async def test_a_revoked_admin_token_ends_within_a_second(guarded: Desk) -> None
 
     async def until(status: int) -> float:
         began = time.monotonic()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not statuses or statuses[-1] != status:
                 statuses.append(await guarded.status(headers=bearer(secret)))
         return time.monotonic() - began

@@ -111,7 +111,7 @@ class Tap:
         self.socket = socket
 
     async def recv(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return self.ledger.came(self.path, await self.socket.recv())
 
     async def answer(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Tap:
 
     async def end(self) -> None:
         """Takes messages until the server closes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     self.ledger.came(self.path, await self.socket.recv())

@@ -96,7 +96,7 @@ async def test_a_reset_is_one_of_tcp(stage: Stage) -> None:
         assert b"101 switching" in await raw.head()
         await stage.begin({"do": "disconnect", "reset": True})
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(raw.reader.read(), 5)
+            await asyncio.wait_for(raw.reader.read(), 20)
         assert await closing(link) == (1006, "")
     assert stage.served.engine.callers == {}
 

@@ -73,7 +73,7 @@ async def serving(documents: Documents) -> AsyncIterator[httpx.AsyncClient]:
     try:
         await server.listens.wait()
         host, port = listener.getsockname()
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20) as client:
             yield client
     finally:
         server.should_exit = True
@@ -235,7 +235,7 @@ async def test_an_unknown_page_names_those_like_it(client: httpx.AsyncClient) ->
 async def test_nothing_but_the_pages_can_be_named(client: httpx.AsyncClient, path: str) -> None:
     reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         answer = (await reader.read()).decode()
     writer.close()
     await writer.wait_closed()

@@ -59,7 +59,7 @@ class Market(Script):
     async def some_rounds(self, count: int) -> None:
         """Waits until bars were looked over so many times more."""
         until = self.rounds + count
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.rounds < until:
                 self._round.clear()
                 await self._round.wait()
@@ -122,7 +122,7 @@ async def taken(served: Served, script: Script, *events: Trade) -> None:
     """Emits these, and waits until the server has taken them."""
     until = served.engine.events + len(events)
     script.emit(*events)
-    async with asyncio.timeout(10), served.link() as link:
+    async with asyncio.timeout(20), served.link() as link:
         while served.engine.events < until:
             await link.ask(HEARTBEAT)
 

@@ -78,7 +78,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     source = Hours()
     async with (
         serving(tmp_path_factory.mktemp("hours"), source) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=5) as client,
+        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
     ):
         yield Desk(served, source, client)
 

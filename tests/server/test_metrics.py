@@ -219,7 +219,7 @@ async def test_as_the_admin_api(tmp_path: Path, source: Script) -> None:
     store.close()
     async with (
         serving(tmp_path, source) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=5) as client,
+        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
     ):
         boss, desk = ({"authorization": f"Bearer {secrets[name]}"} for name in ("boss", "desk"))
         foreign = {"host": "tickwire.example"}

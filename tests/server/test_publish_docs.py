@@ -38,7 +38,7 @@ async def test_the_program_publishes_three_trades(desk: Desk) -> None:
         program.replace("127.0.0.1:8600", address),
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         out, _ = await process.communicate()
     answers = [json.loads(line)["data"] for line in out.splitlines()]
     assert [(one["message"], one["accepted"], one["seq"]) for one in answers] == [

@@ -79,7 +79,7 @@ async def test_every_trade_is_in_the_bars_once_though_the_server_was_killed(tmp_
                 assert answer.json()["data"]["bad_lines"] == 0
         assert await standing(server) == TRADES
         expected = sum((volume(seq) for seq in range(1, TRADES + 1)), Decimal(0))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await counted(server) != expected:
                 pass
 

@@ -83,7 +83,7 @@ class Stage:
     async def emit(self, *events: Event) -> None:
         """Yields these, and waits until the server has taken them."""
         self.feed.emit(*events)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not self.feed.taken:
                 await self.client.get("/healthz")
 
@@ -117,7 +117,7 @@ async def staged(
     real_time = real_time or feed is None
     async with (
         serving(folder, feed, clock=time.monotonic if real_time else hand, **settings) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=5) as client,
+        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
     ):
         yield Stage(served, feed or Feed(), hand, client)
 
@@ -298,7 +298,7 @@ async def test_a_late_tick_comes_behind_younger_ones_and_is_counted(tmp_path: Pa
         await stage.emit(at(1))
         if ends == "stopped":
             await stage.stop(number)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while ends == "over" and stage.served.engine.scenarios.running:
                 await link.ask(HEARTBEAT)
         if ends != "goes on":

@@ -98,7 +98,7 @@ class Visitor:
         self.use(token)
         codes = {"symbol_list": [{"code": "BTCUSDT"}]}
         query = msgspec.json.encode({"trace": "t", "data": codes}).decode()
-        async with httpx.AsyncClient(base_url=self.url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
 
             async def ask(method: str, path: str, **options: Any) -> None:
                 answer = await client.request(method, path, **options)
@@ -208,7 +208,7 @@ async def misbehave(url: str, token: str) -> None:
             writer.write(request.encode())
             if not request.startswith("POST"):
                 with contextlib.suppress(ConnectionError):
-                    assert await asyncio.wait_for(reader.read(100), 5)
+                    assert await asyncio.wait_for(reader.read(100), 20)
 
 
 @contextlib.asynccontextmanager
@@ -218,7 +218,7 @@ async def subscribed(url: str, token: str) -> AsyncIterator[None]:
     requests = [msgspec.json.encode({"cmd_id": kind, "data": codes}) for kind in (TRADE, DEPTH)]
     async with bare(url, receive_buffer=4096) as (reader, writer):
         writer.write(upgrade(OTHER_WS, f"?token={token}"))
-        assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
         writer.write(b"".join(masked(1, one) for one in requests))
         yield
 
@@ -257,7 +257,7 @@ async def test_refused_tokens_are_one_line_every_ten_seconds(
 
         async def reported() -> None:
             looks.clear()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 await looks.wait()
 
         monkeypatch.setattr(served.engine.admission, "report", watched)
@@ -307,7 +307,7 @@ async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
             assert (answer.status_code, secret in answer.text) == (500, False)
             async with served.link(token=secret) as link:
                 await link.send({"cmd_id": TRADE} | query)
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await link.socket.wait_closed()
             errors = [one for one in caplog.records if one.levelno >= logging.ERROR and one.exc_info]
             assert len(errors) == 2

@@ -114,7 +114,7 @@ class Bench:
         """The next event, which must come."""
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._stream))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             event = await self._next
         self._next = None
         return event

@@ -90,7 +90,7 @@ class Taken:
 
     async def until(self, count: int) -> list[Event]:
         """The events when there are so many."""
-        async with asyncio.timeout(5), self._changed:
+        async with asyncio.timeout(20), self._changed:
             await self._changed.wait_for(lambda: len(self.events) >= count)
         return self.events
 

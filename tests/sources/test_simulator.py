@@ -189,7 +189,7 @@ def test_time_that_the_machine_slept_is_skipped() -> None:
 async def test_a_request_wakes_a_simulator_that_waits() -> None:
     source = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=0.001)
     events = source.events()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert [(await anext(events)).code for _ in range(3)] == ["BTCUSDT"] * 3
         coming = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)

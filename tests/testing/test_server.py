@@ -57,7 +57,7 @@ class Client:
         )
 
     def read(self) -> dict[str, Any]:
-        message: dict[str, Any] = msgspec.json.decode(self.link.recv(timeout=5))
+        message: dict[str, Any] = msgspec.json.decode(self.link.recv(timeout=20))
         return message
 
     def subscribe(self, cmd_id: int, *codes: str) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Client:
         """Code and reason of the close frame; messages before it are passed over."""
         with contextlib.suppress(ConnectionClosed):
             while True:
-                self.link.recv(timeout=5)
+                self.link.recv(timeout=20)
         return self.link.close_code or 0, self.link.close_reason or ""
 
 
@@ -745,7 +745,7 @@ async def test_it_serves_a_client_in_an_event_loop(quiet: AllTickServer) -> None
         heard = await asyncio.to_thread(quiet.wait_for, lambda heard: '"seq_id":77' in heard.text)
         assert heard.connection == quiet.connections[-1]
         quiet.trade("GOLD", "1500.25")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while "1500.25" not in await link.recv():
                 pass
 

@@ -314,7 +314,7 @@ async def test_a_ping_is_answered_and_a_slow_venue_is_waited_for(venue: Binance)
 async def test_what_is_not_taken_does_not_pile_up(venue: Binance) -> None:
     source = exchange(venue.options)
     source._outlet._limit = 50
-    async with aclosing(source.events()) as events, asyncio.timeout(10):  # type: ignore[type-var]
+    async with aclosing(source.events()) as events, asyncio.timeout(20):  # type: ignore[type-var]
         while not isinstance(await anext(events), Book):
             pass
         await venue.subscribed(TRADES)
