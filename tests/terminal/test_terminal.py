@@ -138,6 +138,24 @@ async def test_a_restart_of_the_server_heals_without_a_reload(tmp_path: Path, vi
         assert await seen.page.evaluate("window.sameLoad")
 
 
+async def test_a_restart_with_another_source_shows_nothing_of_the_old_one(
+    tmp_path: Path, visit: Open
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = "--port", str(free.getsockname()[1])
+    (tmp_path / "trades.csv").write_text("code,tick_time_ms,price,volume\nBTCUSDT,1788529064027,0.12,5\n")
+    replay = "--source", "replay", "--file", str(tmp_path / "trades.csv"), "--hold"
+    async with program(tmp_path, *port, *replay) as server:
+        seen = await visit(f"{server.url}/?code=BTCUSDT")
+        tape = seen.page.get_by_role("region", name="Trades")
+        await expect(tape).to_contain_text("0.12")
+        await seen.page.evaluate("window.oldLoad = true")
+    async with program(tmp_path, *port):
+        await seen.page.wait_for_function("() => !window.oldLoad")
+        await expect(seen.price("BTCUSDT")).to_have_text(re.compile(r"7\d\s\d{3}"))
+        await expect(tape).not_to_contain_text("0.12")
+
+
 async def test_a_first_visit_to_a_recording_shows_what_is_in_it(tmp_path: Path, visit: Open) -> None:
     rows = "".join(f"DOGEUSDT,{1788529064027 + 200 * n},0.{1200 + n},5\n" for n in range(600))
     (tmp_path / "trades.csv").write_text(f"code,tick_time_ms,price,volume\n{rows}")

@@ -214,6 +214,8 @@ function choose(): void {
 }
 
 let waiting: number | undefined;
+/** The names of the sources, as the first answer had them. */
+let source: string | undefined;
 
 async function fetchCatalogue(): Promise<void> {
   const [{ instrument_list }, { market_list }, ready] = await Promise.all([
@@ -222,6 +224,8 @@ async function fetchCatalogue(): Promise<void> {
     readiness().catch(() => null),
   ]);
   madeUp.value = ready?.simulated ?? madeUp.peek();
+  source ??= ready?.source;
+  if (ready && ready.source !== source) location.reload(); // all that is shown is another market's
   const time = market_list[0]?.time;
   if (time) ahead = time - Date.now();
   clearTimeout(waiting);
