@@ -122,7 +122,12 @@ async def test_more_codes_than_a_connection_carries_take_another_one(tmp_path: P
         plan = UpstreamPlan(3, 2)
         codes = ["BTCUSDT", "GOLD", "EURUSD", "ETHUSDT", "USOIL", "Silver", "SOLUSDT"]
         async with relaying(served.url, plan=plan) as consumer:
-            assert consumer.relay.room(Kind.TRADE, codes) == codes[:6]
+            with capture_logs() as logs:
+                for _ in range(3):
+                    assert consumer.relay.room(Kind.TRADE, codes) == codes[:6]
+            assert [(one["event"], one["first"]) for one in logs] == [
+                ("the upstream plan has no room", ["SOLUSDT"])
+            ]
             assert sorted(consumer.relay.want(Kind.TRADE, codes[:3], subscribed=True)) == sorted(codes[:3])
             await consumer.began(*codes[:3])
             assert len(served.engine.callers) == 2

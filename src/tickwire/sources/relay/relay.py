@@ -106,6 +106,7 @@ class Relay:
         self._out: list[Yielded] = []
         self._let_in = False
         self._http_fails = ""
+        self._crowded_out: set[str] = set()  # codes of which the log has said so
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
         self.codes: Collection[str] = self._demand.codes
@@ -141,7 +142,17 @@ class Relay:
 
     def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
         """What upstream's plan leaves room for; codes without a book need none for it."""
-        return self._demand.room(kind, codes, self._clock.time())
+        found = self._demand.room(kind, codes, self._clock.time())
+        if left := set(codes).difference(found, self._crowded_out):
+            self._crowded_out |= left
+            log.warning(
+                "the upstream plan has no room",
+                source=self.name,
+                kind=kind.name.lower(),
+                codes=len(left),
+                first=sorted(left)[:3],
+            )
+        return found
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """See Source. A subscription lasts for a minute and a half; a request over HTTP counts for five."""
