@@ -273,7 +273,27 @@ async def test_a_phone_shows_one_panel_at_a_time_and_nothing_beside_the_screen(
         await seen.page.get_by_role("button", name="Book").tap()
         await expect(seen.page.get_by_role("region", name="Order book")).to_be_visible()
         assert await seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await seen.page.get_by_role("button", name="Status and sandbox").tap()
+        await seen.page.get_by_role(
+            "button", name="Light colours" if theme == "dark" else "Dark colours"
+        ).tap()
+        other = "light" if theme == "dark" else "dark"
+        await expect(seen.page.locator("html")).to_have_attribute("data-theme", other)
         assert not seen.troubles
+
+
+async def test_a_phone_held_sideways_has_room_for_the_chart(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path) as server:
+        seen = await visit(f"{server.url}/?code=BTCUSDT", width=844, height=390, has_touch=True)
+        chart = seen.page.get_by_role("region", name="Chart")
+        await expect(chart).to_be_visible()
+        box = await chart.bounding_box()
+        assert box is not None
+        assert (box["width"], box["height"] > 250) == (844, True)
+        await seen.page.get_by_role("button", name="Book").tap()
+        await expect(chart).to_be_hidden()
+        for name in ("Order book", "Trades"):
+            await expect(seen.page.get_by_role("region", name=name)).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 390])

@@ -57,6 +57,10 @@ export const byMarket = stored<boolean>("groups", true, isBoolean);
 /** What the change of a price is counted from: the previous daily close, or the price 24 hours ago. */
 export const changeSince = stored<"close" | "24h">("change", "close", oneOf("close", "24h"));
 
+export function switchTheme(): void {
+  theme.value = theme.peek() === "dark" ? "light" : "dark";
+}
+
 /** The instrument that is looked at; empty before the first is known. */
 export const selected = signal(asked.get("code") ?? "");
 export const interval = signal<KlineType>(klineType(asked.get("type")) ?? MINUTE);

@@ -2,7 +2,7 @@
 
 import { linkState, simulated, sockets, sources, ticksPerSecond } from "../market/desk.ts";
 import { signedIn, signOut } from "../session.ts";
-import { theme } from "../settings.ts";
+import { switchTheme, theme } from "../settings.ts";
 import { helpOpen } from "./keys.ts";
 import { runningScenarios } from "./Sandbox.tsx";
 import { statusOpen, statusTab } from "./Status.tsx";
@@ -44,7 +44,7 @@ export function Bar() {
       <button
         class="wide"
         aria-label={theme.value === "dark" ? "Light colours" : "Dark colours"}
-        onClick={() => (theme.value = theme.value === "dark" ? "light" : "dark")}
+        onClick={switchTheme}
       >
         {theme.value === "dark" ? "☀" : "☾"}
       </button>

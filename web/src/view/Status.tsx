@@ -11,6 +11,7 @@ import { runningScenarios } from "../market/scenarios.ts";
 import type { Family } from "../protocol/api.ts";
 import type { StatusData } from "../protocol/messages.ts";
 import type { LinkState } from "../protocol/socket.ts";
+import { switchTheme, theme } from "../settings.ts";
 import { Gaps } from "./Gaps.tsx";
 import { Sandbox } from "./Sandbox.tsx";
 
@@ -127,6 +128,11 @@ function Health() {
             <a href="/asyncapi.json">AsyncAPI</a>
           </li>
         </ul>
+      </section>
+      <section aria-label="Colours">
+        <button onClick={switchTheme}>
+          {theme.value === "dark" ? "Light colours" : "Dark colours"}
+        </button>
       </section>
       <footer class="soft">
         {simulated.value && <p class="warn">Simulated data: prices are made up.</p>}

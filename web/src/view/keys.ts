@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 
 import { watched } from "../market/desk.ts";
 import { KLINE_TYPES } from "../protocol/klines.ts";
-import { interval, logScale, selected, theme } from "../settings.ts";
+import { interval, logScale, selected, switchTheme } from "../settings.ts";
 import { statusOpen } from "./Status.tsx";
 
 export const helpOpen = signal(false);
@@ -39,12 +39,7 @@ export const KEYS: readonly Key[] = [
   },
   { keys: ["r", "End"], shown: "R or End", does: "To the latest bar", run: () => latestAsked.value++ },
   { keys: ["l"], shown: "L", does: "Logarithmic scale", run: () => (logScale.value = !logScale.value) },
-  {
-    keys: ["t"],
-    shown: "T",
-    does: "Dark or light",
-    run: () => (theme.value = theme.value === "dark" ? "light" : "dark"),
-  },
+  { keys: ["t"], shown: "T", does: "Dark or light", run: switchTheme },
   { keys: ["s"], shown: "S", does: "Status and sandbox", run: () => (statusOpen.value = !statusOpen.value) },
   { keys: ["?"], shown: "?", does: "This list", run: () => (helpOpen.value = !helpOpen.value) },
 ];
