@@ -28,6 +28,8 @@ from .welcome import welcome
 
 GRACE = 3
 """Seconds that clients and requests have to end when the server stops."""
+LOOK = 0.01
+"""Seconds between two looks at whether they have: uvicorn's lists of them wake nobody."""
 BACKLOG = 2048
 
 
@@ -63,6 +65,8 @@ class Server(uvicorn.Server):
         self._engine = engine
         self._ready = ready
         self._websockets = WebSockets(engine)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news
         super().__init__(
             uvicorn.Config(
@@ -74,12 +78,12 @@ class Server(uvicorn.Server):
                 access_log=False,  # its lines would hold tokens
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=GRACE,
             )
         )
 
     async def run_engine(self, listeners: list[socket.socket]) -> None:
         """Serves until told to stop, or until the source breaks: then raises what it raised."""
+        self._loop = asyncio.get_running_loop()
         source = asyncio.create_task(self._engine.run())
         sweep = asyncio.create_task(self._websockets.sweep())
         source.add_done_callback(lambda _: self.stop())
@@ -95,11 +99,38 @@ class Server(uvicorn.Server):
         """Ends the server; called again, without waiting for clients."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._stopping.set)  # a signal alone does not wake the loop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to take connections."""
         await super().startup(sockets)
         self._ready()
+
+    async def main_loop(self) -> None:
+        """Keeps the date of answers right until told to stop, for which uvicorn's own looks every 0.1 s."""
+        while not self.should_exit:
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends all connections. uvicorn's own takes a tenth of a second even where there are none."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        state = self.server_state
+        for connection in [*state.connections]:
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                while (state.connections or state.tasks) and not self.force_exit:  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK)
+        for task in state.tasks:
+            task.cancel("the server stops")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
