@@ -10,7 +10,7 @@ from tickwire.client import websocket_url
 from tickwire.model import Family
 from tickwire.sandbox import scenario_of
 
-from ..serving import Served
+from ..serving import HEARTBEAT, Served
 
 
 def url(served: Served, family: Family = Family.OTHER) -> str:
@@ -19,6 +19,13 @@ def url(served: Served, family: Family = Family.OTHER) -> str:
 
 def begin(served: Served, *steps: dict[str, Any]) -> None:
     served.engine.scenarios.begin(scenario_of({"step": [*steps]}, "the test"))
+
+
+async def taken(served: Served, count: int) -> None:
+    """Waits until the server has taken so many events."""
+    async with served.link() as link:
+        while served.engine.events < count:
+            await link.ask(HEARTBEAT)
 
 
 class Log:

@@ -19,8 +19,9 @@ from tickwire.client.plans import CAUTIOUS
 from tickwire.model import Kline, KlineType
 from tickwire.store import load_catalogue
 
-from ..serving import Served, serving
+from ..serving import Script, Served, serving, trade
 from .alltick_stub import NOW, TOKEN, AllTick, alltick
+from .heard import taken
 
 FAST = Plan(subscribe_spacing=0.0)
 MINUTE = 60
@@ -139,10 +140,15 @@ async def test_what_the_vendor_does_not_have_is_refused(vendor: AllTick) -> None
 
 
 # A Tickwire.
-async def test_what_only_a_tickwire_has(served: Served) -> None:
+async def test_what_only_a_tickwire_has(served: Served, script: Script) -> None:
+    script.emit(trade("BTCUSDT", at=NOW))
+    await taken(served, 1)
     async with Api(served.url) as api:
         (apple,) = await api.instruments("AAPL.US")
         assert (apple.code, apple.family, apple.price_decimals) == ("AAPL.US", "stock", 6)
+        assert apple.last_trade is None
+        bitcoin = next(one for one in await api.instruments("BTCUSDT") if one.code == "BTCUSDT")
+        assert bitcoin.last_trade == datetime.fromtimestamp(NOW / 1000, UTC)
         market = next(one for one in await api.markets() if one.calendar == "XNYS")
         assert market.timezone == "America/New_York"
         assert market.next_open is not None

@@ -23,20 +23,13 @@ from tickwire.client import (
 )
 from tickwire.model import Book, Family, Kline, KlineType, Level, Suspension, SuspensionList, Trade
 
-from ..serving import HEARTBEAT, Script, Served, book, serving, trade
+from ..serving import Script, Served, book, serving, trade
 from .bench import Hand, until
-from .heard import begin
+from .heard import begin, taken
 
 MINUTE, DAY = KlineType.MINUTE, KlineType.DAY
 T0 = 1788529020
 """A minute's begin."""
-
-
-async def taken(served: Served, count: int) -> None:
-    """Waits until the server has taken so many events."""
-    async with served.link() as link:
-        while served.engine.events < count:
-            await link.ask(HEARTBEAT)
 
 
 # A real server.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -163,6 +165,23 @@ async def test_a_first_visit_to_a_recording_shows_what_is_in_it(tmp_path: Path, 
     async with program(tmp_path, *replay) as server:
         seen = await visit(server.url)
         await expect(seen.price("DOGEUSDT")).to_have_text(re.compile(r"0\.1\d+"))
+        await expect(seen.page.locator(".row")).to_have_count(1)
+        assert not seen.troubles
+
+
+async def test_a_first_visit_to_a_desk_of_one_s_own_shows_its_prices(tmp_path: Path, visit: Open) -> None:
+    instrument = {"type": "instrument", "code": "OURS", "market": "crypto", "levels": 0}
+    decimals = {"price_decimals": 12, "volume_decimals": 0, "turnover_decimals": 4}
+    now = int(time.time() * 1000)
+    trade = {"type": "trade", "code": "OURS", "time": now, "price": "0.000000001234", "volume": "3"}
+    async with program(tmp_path, "--source", "publish") as server:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            lines = "".join(json.dumps(line) + "\n" for line in (instrument | decimals, trade))
+            kind = {"content-type": "application/x-ndjson"}
+            answer = await client.post("/v1/publish", content=lines, headers=kind)
+            assert answer.json()["data"]["accepted"] == 2
+        seen = await visit(server.url)
+        await expect(seen.price("OURS")).to_have_text("0.000000001234")
         await expect(seen.page.locator(".row")).to_have_count(1)
         assert not seen.troubles
 

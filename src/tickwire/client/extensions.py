@@ -69,6 +69,12 @@ class InstrumentInfo(msgspec.Struct, frozen=True):
     price_decimals: int
     volume_decimals: int
     turnover_decimals: int
+    last_trade_ms: int | None = field(name="last_trade", default=None)
+
+    @property
+    def last_trade(self) -> datetime | None:
+        """When the last trade was that the server knows of, in UTC; None before it."""
+        return None if self.last_trade_ms is None else moment(self.last_trade_ms)
 
 
 class GapInfo(msgspec.Struct, frozen=True):

@@ -44,7 +44,10 @@ class MarketList(msgspec.Struct):
 
 
 class InstrumentInfo(msgspec.Struct):
-    """An instrument, with what it does now: `depth_levels` 0 means that it has no book."""
+    """An instrument, with what it does now: `depth_levels` 0 means that it has no book.
+
+    `last_trade` is when the last trade was that is known here, in milliseconds since the epoch.
+    """
 
     code: str
     aliases: list[str]
@@ -62,6 +65,7 @@ class InstrumentInfo(msgspec.Struct):
     price_decimals: int
     volume_decimals: int
     turnover_decimals: int
+    last_trade: int | None
 
 
 class InstrumentList(msgspec.Struct):
@@ -133,6 +137,7 @@ def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentLi
         names = (one.code, one.name_en, one.name_cn, one.name_hk, *aliases)
         served = caller.reads(one) and engine.feeds.serve(one)
         if served and (not text or any(text in name.casefold() for name in names)):
+            last = engine.hub.last_trade(one)
             found.append(
                 InstrumentInfo(
                     one.code,
@@ -151,6 +156,7 @@ def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentLi
                     one.price_decimals,
                     one.volume_decimals,
                     one.turnover_decimals,
+                    last[0].time if last else None,
                 )
             )
     return InstrumentList(found)

@@ -18,18 +18,11 @@ from tickwire.sources import Began, Broke, Snapshot, Status
 from tickwire.sources.relay import UpstreamPlan
 
 from ...client.bench import Hand, closed_port, until
-from ...client.heard import Log, begin
-from ...serving import HEARTBEAT, Script, Served, book, serving
+from ...client.heard import Log, begin, taken
+from ...serving import Script, Served, book, serving
 from .bench import CATALOGUE, SLOW, TOKEN, fresh, now_ms, relaying
 
 BASIC = UpstreamPlan(1, 100, 0.0, 1.0, None, Rates((1, 1), (1, 3), (1, 60), (60, 60)))
-
-
-async def taken(served: Served, count: int) -> None:
-    """Waits until the server has taken so many events."""
-    async with served.link() as link:
-        while served.engine.events < count:
-            await link.ask(HEARTBEAT)
 
 
 async def test_what_is_kept_comes_first_as_it_stands_and_then_as_it_happens(

@@ -34,7 +34,7 @@ export function legend(bar: Bar, before: Bar | undefined, decimals: number): Leg
     low: price(low_price),
     close: price(close_price),
     volume: grouped(volume),
-    change: signed(fitted(change, decimals)),
+    change: grouped(signed(fitted(change, decimals))),
     changePercent: part === "" ? "" : `${signed(part)}%`,
     trend: trend(minus(close_price, open_price)),
     changeTrend: trend(change),

@@ -32,6 +32,8 @@ const FIRST_CODES = (
   "AAPL.US NVDA.US TSLA.US MSFT.US 700.HK 9988.HK 3690.HK 600519.SH 000001.SZ"
 ).split(" ");
 const FIRST_COUNT = 16;
+/** So many of them are a list. */
+const FEW = 6;
 /** The most codes of one list; what is over it is not asked for. */
 export const MOST_WATCHED = 500;
 /** Codes of one /batch-kline. */
@@ -235,10 +237,14 @@ async function fetchCatalogue(): Promise<void> {
   catalogue.value = new Map(instrument_list.map((one) => [one.code, one]));
 }
 
+/** Well-known codes; where other ones have traded and these have not, such as on a desk of one's own, those. */
 function firstCodes(): string[] {
-  const served = catalogue.peek();
-  const known = FIRST_CODES.filter((code) => served.has(code));
-  return known.length >= 6 ? known : [...served.keys()].slice(0, FIRST_COUNT);
+  const served = [...catalogue.peek().values()];
+  const known = served.filter(({ code }) => FIRST_CODES.includes(code));
+  const traded = served.filter((one) => one.last_trade !== null);
+  const wellKnown = known.length >= FEW && (traded.length === 0 || known.some((one) => one.last_trade !== null));
+  if (wellKnown) return FIRST_CODES.filter((code) => catalogue.peek().has(code));
+  return (traded.length > 0 ? traded : served).slice(0, FIRST_COUNT).map(({ code }) => code);
 }
 
 // What is wanted follows what is watched and looked at.

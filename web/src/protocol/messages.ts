@@ -339,7 +339,11 @@ export interface HttpTooMany {
   readonly trace: string;
 }
 
-/** An instrument, with what it does now: `depth_levels` 0 means that it has no book. */
+/**
+ * An instrument, with what it does now: `depth_levels` 0 means that it has no book.
+ *
+ * `last_trade` is when the last trade was that is known here, in milliseconds since the epoch.
+ */
 export interface InstrumentInfo {
   readonly code: string;
   readonly aliases: readonly string[];
@@ -357,6 +361,7 @@ export interface InstrumentInfo {
   readonly price_decimals: number;
   readonly volume_decimals: number;
   readonly turnover_decimals: number;
+  readonly last_trade: number | null;
 }
 
 /** A new instrument, or one that is known already. */

@@ -30,7 +30,7 @@ export function Row({ instrument, onPick, onDrag, onDrop }: Props) {
     of.last.value === null ? (silent.value ? "no data" : "–") : grouped(shortened(of.last.value, of.decimals.value)),
   );
   const why = useComputed(() => (silent.value ? NO_DATA : ""));
-  const change = useComputed(() => (of.change.value === null ? "" : signed(shortened(of.change.value, of.decimals.value))));
+  const change = useComputed(() => (of.change.value === null ? "" : grouped(signed(shortened(of.change.value, of.decimals.value)))));
   const part = useComputed(() => (of.changePercent.value ? `${signed(of.changePercent.value)}%` : ""));
   const trend = useComputed(() => TREND[of.change.value === null ? 0 : sign(of.change.value)]);
   const age = useComputed(() => (of.time.value === null ? "" : aged(now.value - of.time.value)));

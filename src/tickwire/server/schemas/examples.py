@@ -93,6 +93,7 @@ INSTRUMENT: Example = {
     "price_decimals": 2,
     "volume_decimals": 2,
     "turnover_decimals": 2,
+    "last_trade": 1795387137000,
 }
 GAP: Example = {
     "source": "alltick",
