@@ -18,6 +18,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,7 +48,7 @@ from bench import (
 from tickwire.bars import Bars
 from tickwire.klines import Rules, Series
 from tickwire.model import EXACT, Catalogue, Instrument, Trade
-from tickwire.store import SqliteKlineStore, load_catalogue
+from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
 STATE, HTTP, MEMORY = "a", "b", "c"
 CODES = 600
@@ -158,8 +159,8 @@ def through_series(ticks: Ticks) -> float:
 
 def through_bars(ticks: Ticks) -> float:
     """With the catalogue's look-up, the market's clock and batches to the store, as the engine does it."""
-    with tempfile.TemporaryDirectory() as folder:
-        bars = Bars("benchmark", SqliteKlineStore(Path(folder) / "bars.db"), Rules())
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteFile(Path(folder) / "bars.db")) as file:
+        bars = Bars("benchmark", SqliteKlineStore(file), Database(file), Rules())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_through_bars(ticks, bars))
 
@@ -167,7 +168,8 @@ def through_bars(ticks: Ticks) -> float:
 async def _through_bars(ticks: Ticks, bars: Bars) -> float:
     catalogue = Catalogue(ticks.instruments)
     for trade, turnover in zip(ticks.trades[:CODES], ticks.turnovers, strict=False):
-        bars.add(catalogue[trade.code], trade, turnover)  # which looks for what the store has of it
+        bars.add(catalogue[trade.code], trade, turnover)
+    assert await bars.write()  # which looks for what the store has of them
     keeping = asyncio.create_task(bars.keep())
     await asyncio.sleep(0)
     began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
@@ -181,7 +183,6 @@ async def _through_bars(ticks: Ticks, bars: Bars) -> float:
             advance += ADVANCE_EVERY
     spent = time.process_time() - began
     keeping.cancel()
-    bars.close()
     return spent
 
 

@@ -25,7 +25,7 @@ from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market
 from tickwire.server import Server
 from tickwire.server.logs import configure
 from tickwire.sources import Health, Status
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
 BATCH = 1000
@@ -86,9 +86,8 @@ def instrument(code: str) -> Instrument:
 
 def keep_token(secret: str, data_dir: Path) -> None:
     """From now on only that token is let in."""
-    store = TokenStore(data_dir / DATABASE)
-    store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
-    store.close()
+    with open_tokens(data_dir / DATABASE) as store:
+        store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
 
 
 async def run(codes: list[str], rate: float, data_dir: Path) -> None:

@@ -14,7 +14,7 @@ from tickwire.bars import Bars
 from tickwire.errors import SourceError
 from tickwire.klines import DEFAULTS, Closed, Series
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
-from tickwire.store import SqliteKlineStore, load_catalogue
+from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
 from .serving import Script
 
@@ -82,7 +82,8 @@ class Bench:
     def __init__(self, instrument: Instrument, past: Past) -> None:
         self.instrument, self.past = instrument, past
         self.source = Script()
-        self.bars = Bars("s", SqliteKlineStore(None), DEFAULTS)
+        file = SqliteFile(None)
+        self.bars = Bars("s", SqliteKlineStore(file), Database(file), DEFAULTS)
         self.revised: list[Closed] = []
         self.filled: list[str] = []
         self.whole = asyncio.Event()
@@ -111,13 +112,15 @@ class Bench:
 
     def missed(self, begin: float | None, end: float) -> None:
         """A hole, in seconds."""
-        known = int(begin * 1000) if begin is not None else self.backfill.known_until(self.instrument)
+        known = None if begin is None else int(begin * 1000)
+        if begin is None and not self.backfill.knows(self.instrument):
+            known = 0
         self.bars.hole(self.instrument, known, int(end * 1000))
         self.backfill.hole(self.instrument, None if begin is None else int(begin * 1000), int(end * 1000))
 
     async def reach(self, kline_type: KlineType, count: int = 500, end: int | None = None) -> list[Kline]:
         await self.backfill.reach(self.instrument, kline_type, count=count, end=end)
-        return self.bars.read(self.instrument, kline_type, count=count, end=end)
+        return await self.bars.joined(self.instrument, kline_type, count=count, end=end)
 
 
 def shown(bars: Iterable[Kline]) -> list[tuple[object, ...]]:
@@ -192,11 +195,13 @@ async def test_a_hole_is_closed_with_one_request() -> None:
     bench.missed(T0 + 630, T0 + 905)
     bench.go(T0 + 900, between(all_of, T0 + 600, T0 + 630))
     bench.go(T0 + 1000, between(all_of, T0 + 905, T0 + 1000))
-    incomplete = [bar.time for bar in bench.bars.read(BTC, MINUTE, count=20) if bar.incomplete]
+    incomplete = [bar.time for bar in await bench.bars.joined(BTC, MINUTE, count=20) if bar.incomplete]
     assert incomplete == [T0 + 600, T0 + 900]
     for kline_type in KlineType:
         await bench.reach(kline_type, 20)
-        assert shown(bench.bars.read(BTC, kline_type, count=20)) == shown(bench.past.bars(kline_type)[-20:])
+        assert shown(await bench.bars.joined(BTC, kline_type, count=20)) == shown(
+            bench.past.bars(kline_type)[-20:]
+        )
     assert len(bench.past.asked) == asked + 1
     assert bench.filled == [BTC.code] * 2
     assert {one.kline.time for one in bench.revised if one.kline.kline_type is MINUTE} >= set(
@@ -223,7 +228,9 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None
         await bench.whole.wait()
     running.cancel()
     for kline_type in KlineType:
-        assert shown(bench.bars.read(BTC, kline_type, count=20)) == shown(bench.past.bars(kline_type)[-20:])
+        assert shown(await bench.bars.joined(BTC, kline_type, count=20)) == shown(
+            bench.past.bars(kline_type)[-20:]
+        )
 
 
 async def test_a_source_that_fails_is_left_alone_for_a_while() -> None:
@@ -259,7 +266,7 @@ async def test_a_hole_is_closed_for_codes_whose_bars_nobody_asked_for() -> None:
         await bench.whole.wait()
     running.cancel()
     assert [kline_type for kline_type, _, _ in bench.past.asked] == [MINUTE]
-    minutes = bench.bars.read(BTC, MINUTE, count=12)
+    minutes = await bench.bars.joined(BTC, MINUTE, count=12)
     assert shown(minutes) == shown(bench.past.bars(MINUTE)[-12:])
     for kline_type in KlineType:  # and the rest when somebody does
         assert shown(await bench.reach(kline_type, 20)) == shown(bench.past.bars(kline_type)[-20:])

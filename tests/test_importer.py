@@ -17,6 +17,7 @@ from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore, load_catalogue
 
 from .serving import OTHER_HTTP, serving
+from .stores import opened
 
 CATALOGUE = load_catalogue()
 HEADER = "code,timestamp_s,open,high,low,close\n"
@@ -25,9 +26,8 @@ FRIDAY = 1_398_988_800  # 2014-05-02 00:00 UTC
 
 @pytest.fixture
 def store() -> Iterator[SqliteKlineStore]:
-    made = SqliteKlineStore(None)
-    yield made
-    made.close()
+    with opened(SqliteKlineStore, None) as made:
+        yield made
 
 
 def everything(
@@ -158,9 +158,8 @@ def test_bad_parquet_values_are_skipped(tmp_path: Path, store: SqliteKlineStore)
 async def test_a_server_answers_what_was_imported_and_makes_no_past(tmp_path: Path) -> None:
     path = tmp_path / "bars.csv.gz"
     path.write_bytes(gzip.compress(minutes(30).encode()))
-    store = SqliteKlineStore(tmp_path / "tickwire.db")
-    import_bars([path], "simulator", store, CATALOGUE)
-    store.close()
+    with opened(SqliteKlineStore, tmp_path / "tickwire.db") as store:
+        import_bars([path], "simulator", store, CATALOGUE)
     async with serving(tmp_path, codes=["GOLD"]) as served:
         query = {
             "code": "GOLD",

@@ -37,13 +37,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
     "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
     "supply": {"admission", "feeds", "hub", "model"},
+    "kline_push": set("admission feeds hub klines supply wire model".split()),
     "engine": set(
-        "admission supply scenarios feeds outages backfill config sources store hub klines access sandbox "
-        "wire model".split()
+        "admission supply kline_push scenarios feeds outages backfill config sources store hub klines access "
+        "sandbox watched wire model".split()
     ),
     "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
     "server": {
         "assembly",
+        "bars",
         "engine",
         "feeds",
         "sources",
@@ -52,10 +54,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sandbox",
         "access",
         "calendars",
+        "watched",
         "wire",
         "model",
     },
     "testing": set("server assembly engine admission config access sandbox store sources wire model".split()),
+    "watched": set(),
     "tables": set(),
     "importer": {"klines", "store", "model", "tables"},
     "cli": {"server", "client", "config", "importer", "store", "access", "sandbox", "wire", "model"},

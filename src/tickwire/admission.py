@@ -13,7 +13,7 @@ from .access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Ver
 from .errors import StartError, StoreError
 from .model import Family, Instrument, Kind
 from .sandbox import Client, Sandbox
-from .store import TokenStore
+from .store import Database, TokenStore
 from .wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
@@ -144,6 +144,7 @@ class Admission:
     def __init__(
         self,
         store: TokenStore,
+        database: Database,
         sandbox: Sandbox,
         rules: Rules,
         supply: Supply,
@@ -152,6 +153,7 @@ class Admission:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._database = database
         self._sandbox = sandbox
         self._rules = rules
         self._supply = supply
@@ -159,12 +161,13 @@ class Admission:
         self._wall = wall
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._changes = -1
+        self._unreadable = False
         self._register = Register((), b"")
         self._guarded = False
         self._next_expiry = float("inf")
         self._looked = wall()
         self._refused = 0
-        self.refresh()
+        self.load()
 
     @property
     def guarded(self) -> bool:
@@ -231,16 +234,21 @@ class Admission:
             return None
         return "token revoked" if caller.token.valid(wall) else "token expired"
 
-    def refresh(self) -> bool:
+    def load(self) -> None:
+        """Reads the tokens at once: for when nothing is served yet. Raises StoreError or StartError."""
+        self._take(*self._read())
+
+    async def refresh(self) -> bool:
         """Looks whether tokens have changed or expired; returns whether connections must be looked at."""
         try:
-            changes = self._store.changes()
-            if changes != self._changes:
-                self._load(self._store.tokens())
-                self._changes = changes
+            if await self._database.read(self._store.changes) != self._changes:
+                self._take(*await self._database.read(self._read))
+                self._unreadable = False
                 return True
         except (StoreError, StartError) as error:  # those that are known still hold
-            log.error("tokens cannot be read", reason=str(error))
+            if not self._unreadable:
+                log.error("tokens cannot be read, those that are known still hold", reason=str(error))
+            self._unreadable = True
         looked, self._looked = self._looked, self._wall()
         if looked <= self._looked < self._next_expiry:  # else a token has expired, or the clock was set back
             return False
@@ -253,11 +261,13 @@ class Admission:
             log.warning("tokens refused", requests=self._refused)
             self._refused = 0
 
-    def close(self) -> None:
-        """Lets go of the store."""
-        self._store.close()
+    def _read(self) -> tuple[int, list[Token], bytes]:
+        """What the store holds: how often it has changed, the tokens, and the key of their hashes."""
+        changes, tokens = self._store.changes(), self._store.tokens()
+        return changes, tokens, self._store.key() if tokens else b""
 
-    def _load(self, tokens: list[Token]) -> None:
+    def _take(self, changes: int, tokens: list[Token], key: bytes) -> None:
+        self._changes = changes
         self._guarded = bool(tokens)
         if not tokens:
             return
@@ -265,7 +275,7 @@ class Admission:
             if token.plan not in self._rules.plans:
                 log.error("a token is not let in: its plan is unknown", token=token.id, plan=token.plan)
         known = [token for token in tokens if token.plan in self._rules.plans]
-        self._register = Register(known, self._store.key())
+        self._register = Register(known, key)
         self._next_expiry = self._expiry(known)
 
     def _expiry(self, tokens: Iterable[Token]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,13 +26,17 @@ from .sources import DEFAULT_CODES, Csv, Mapper, Published, Recording, Replay, S
 from .sources.exchange import Exchange, load_symbols
 from .sources.relay import Relay, TokenFile, UpstreamPlan
 from .store import (
+    KEY_FILE,
+    Database,
     EpochFile,
     GapStore,
     InstrumentStore,
+    SqliteFile,
     SqliteKlineStore,
     SuspensionStore,
     TokenStore,
     load_catalogue,
+    open_tokens,
 )
 from .store.recordings import Recorder, Recordings
 
@@ -43,11 +49,22 @@ def build(
     wall: Callable[[], float] = time.time,
 ) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
+    with ExitStack() as opened:
+        engine = _build(settings, opened, clock, wall)
+        opened.pop_all()
+    return engine
+
+
+def _build(
+    settings: Settings, opened: ExitStack, clock: Callable[[], float], wall: Callable[[], float]
+) -> Engine:
+    """What it opens is closed with `opened`, unless the engine takes it over."""
     catalogue = shipped = load_catalogue(settings.instruments)
-    instruments = None
+    file = instruments = None
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
         EpochFile(settings.data_dir)  # which makes the folder
-        instruments = InstrumentStore(settings.data_dir / DATABASE)
+        file = opened.enter_context(closing(SqliteFile(settings.data_dir / DATABASE)))
+        instruments = InstrumentStore(file)
         catalogue = load_catalogue(settings.instruments)  # others do not have what is published here
         instruments.teach(catalogue)
     named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
@@ -65,14 +82,10 @@ def build(
             )
             for one in settings.source
         ]
-    engine = assemble(settings, catalogue, sources, clock, wall)
-    engine.instruments = instruments
-    try:
-        for scenario in scenarios:
-            engine.scenarios.begin(scenario)
-    except BaseException:
-        engine.close()
-        raise
+    engine = assemble(settings, catalogue, sources, clock, wall, file)
+    opened.callback(engine.close)
+    for scenario in scenarios:
+        engine.scenarios.begin(scenario)
     return engine
 
 
@@ -82,10 +95,12 @@ def assemble(
     sources: Sequence[tuple[Source, Collection[str]]],
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
+    file: SqliteFile | None = None,
 ) -> Engine:
     """An engine on sources, each with the codes that it owns, none for all that it serves.
 
-    Raises StartError if the data directory is unusable.
+    `file` is the database, if it is open already: the engine closes it. Raises StartError if the data
+    directory is unusable.
 
     `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
     in seconds.
@@ -93,28 +108,47 @@ def assemble(
     epoch_file = EpochFile(settings.data_dir)
     database = settings.data_dir / DATABASE
     replay = any(isinstance(source, Replay) for source, _ in sources)
-    store = SqliteKlineStore(None if replay and not settings.keep_bars else database)
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
-    feeds = [
-        Feed(
-            source,
-            Bars(source.name, store, rules, repeats=isinstance(source, Replay), flat=settings.flat_bars),
-            codes or None,
+    with ExitStack() as opened:
+        file = opened.enter_context(closing(file or SqliteFile(database)))
+        databases = [opened.enter_context(closing(Database(file)))]
+        store = SqliteKlineStore(file)
+        if replay and not settings.keep_bars:
+            memory = SqliteFile(None)
+            databases.append(opened.enter_context(closing(Database(memory))))
+            store = SqliteKlineStore(memory)
+        maker = ThreadPoolExecutor(1, "past")
+        opened.callback(maker.shutdown)
+        feeds = [
+            Feed(
+                source,
+                Bars(
+                    source.name,
+                    store,
+                    databases[-1],
+                    rules,
+                    maker=maker,
+                    repeats=isinstance(source, Replay),
+                    flat=settings.flat_bars,
+                ),
+                codes or None,
+            )
+            for source, codes in sources
+        ]
+        engine = Engine(
+            settings,
+            catalogue,
+            Feeds(feeds, settings.fallback_after, clock),
+            epoch_file,
+            databases,
+            TokenStore(file, database.with_name(KEY_FILE)),
+            SuspensionStore(file),
+            GapStore(file),
+            maker=maker,
+            clock=clock,
+            wall=wall,
         )
-        for source, codes in sources
-    ]
-    engine = Engine(
-        settings,
-        catalogue,
-        Feeds(feeds, settings.fallback_after, clock),
-        epoch_file,
-        TokenStore(database),
-        SuspensionStore(database),
-        GapStore(database),
-        clock=clock,
-        wall=wall,
-    )
-    try:
+        opened.callback(engine.close)
         for feed in feeds:
             if isinstance(feed.source, Published):
                 engine.publisher = feed.source
@@ -122,9 +156,7 @@ def assemble(
                 feed.bars.gather = feed.source.notes
             if settings.record is not None:
                 feed.recorder = _recorder(settings, settings.record, feed.source, alone=len(feeds) == 1)
-    except BaseException:
-        engine.close()
-        raise
+        opened.pop_all()
     return engine
 
 
@@ -206,11 +238,8 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
 def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
     EpochFile(settings.data_dir)
-    tokens = TokenStore(settings.data_dir / DATABASE)
-    try:
+    with open_tokens(settings.data_dir / DATABASE) as tokens:
         return bool(tokens.tokens())
-    finally:
-        tokens.close()
 
 
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:

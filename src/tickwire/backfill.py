@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ PATIENCE = 5.0
 """Seconds that a request waits for history; what comes later is there for the next one."""
 RETRY = 15.0
 """Seconds before a code is tried again that failed."""
+MOST_TASKS = 500
+"""Questions that are looked into at a time."""
 MOST_PAGES = 4
 """Requests that go further back because of one question."""
 PARTS = 40
@@ -41,6 +44,15 @@ class Hole(NamedTuple):
     instrument: Instrument
     begin: int | None
     end: int
+
+
+class Asked(NamedTuple):
+    """Bars that somebody asks for: the latest `number` up to `end`, in seconds."""
+
+    code: str
+    kline_type: KlineType
+    number: int
+    end: int | None
 
 
 class Backfill:
@@ -69,7 +81,7 @@ class Backfill:
         self._depths: dict[str, dict[KlineType, int]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Asked, asyncio.Task[None]] = {}
 
     def hole(self, instrument: Instrument, begin: int | None, end: int) -> None:
         """Trades are missing from `begin` (None: it is not known) up to `end`, in milliseconds."""
@@ -79,10 +91,9 @@ class Backfill:
             since = before.begin
         self._holes[instrument.code] = Hole(instrument, since, end // 1000)
 
-    def known_until(self, instrument: Instrument) -> int:
-        """Up to when the bars of an instrument are complete for certain, in milliseconds; 0 if none are."""
-        last = self._bars.read(instrument, KlineType.MINUTE, count=1) if self._depth(instrument) else []
-        return last[0].time * 1000 if last else 0
+    def knows(self, instrument: Instrument) -> bool:
+        """Whether the bars of an instrument were complete up to the last one that there is."""
+        return bool(self._depth(instrument))
 
     async def run(self) -> None:
         """Fills holes behind what was known, when the source can know them. Never ends."""
@@ -96,20 +107,42 @@ class Backfill:
     async def reach(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
     ) -> None:
-        """Fetches what is missing of the latest `count` bars up to `end`, in seconds, or waits no longer."""
-        if kline_type not in Grid(instrument).types or self._has(instrument, kline_type, count, end):
+        """Fetches what is missing of the latest `count` bars up to `end`, in seconds, or waits no longer.
+
+        Raises StoreError.
+        """
+        if kline_type not in Grid(instrument).types or await self._has(instrument, kline_type, count, end):
             return
-        task = asyncio.create_task(self._reach(instrument, kline_type, count, end))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        asked = Asked(instrument.code, kline_type, count, end)
+        task = self._tasks.get(asked)
+        if task is None:
+            if len(self._tasks) >= MOST_TASKS:
+                return
+            task = asyncio.create_task(self._reach(instrument, kline_type, count, end))
+            self._tasks[asked] = task
+            task.add_done_callback(functools.partial(self._reached, asked))
         await asyncio.wait([task], timeout=PATIENCE)
+
+    async def end(self) -> None:
+        """Fetches nothing more."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _reached(self, asked: Asked, task: asyncio.Task[None]) -> None:
+        del self._tasks[asked]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("bars cannot be fetched", source=self._source.name, code=asked.code, exc_info=error)
 
     async def _reach(
         self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
     ) -> None:
         for _ in range(MOST_PAGES):
-            if self._has(instrument, kline_type, count, end) or self._waits(instrument):
+            if self._waits(instrument):
                 return
+            with self._failing(instrument):
+                if await self._has(instrument, kline_type, count, end):
+                    return
             if self._lacks(instrument):
                 await self._complete(instrument, kline_type)
                 continue
@@ -125,12 +158,12 @@ class Backfill:
         fresh = not self._depth(instrument)
         return fresh or (hole is not None and self._settled(hole))
 
-    def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
+    async def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
         """Whether nothing is missing of these bars, as far as can be known now."""
         depth = self._depth(instrument).get(kline_type)
         if depth is None or self._lacks(instrument):
             return False
-        found = self._bars.read(instrument, kline_type, count=count, end=end)
+        found = await self._bars.joined(instrument, kline_type, count=count, end=end)
         return depth == 0 or (len(found) >= count and found[0].time >= depth)
 
     async def _complete(self, instrument: Instrument, first: KlineType = KlineType.MINUTE) -> None:
@@ -148,7 +181,7 @@ class Backfill:
     async def _fill(self, instrument: Instrument, hole: Hole | None, first: KlineType) -> None:
         begin = hole.begin if hole is not None else None
         if hole is not None and begin is None and self._depth(instrument):
-            last = self._bars.read(instrument, KlineType.MINUTE, count=1, end=hole.end - 60)
+            last = await self._bars.joined(instrument, KlineType.MINUTE, count=1, end=hole.end - 60)
             begin = last[0].time if last else None
         grid, given = Grid(instrument), {}
         now = self._now()
@@ -161,8 +194,8 @@ class Backfill:
             base = max(one for one in ASKED if one <= first)
             for kline_type in sorted(ASKED, key=lambda one: one is not base):
                 given[kline_type] = await self._page(instrument, kline_type, None, begin)
-        changed = self._take(instrument, given)
-        self._bars.reopen(instrument)
+        changed = await self._take(instrument, given)
+        await self._bars.reopen(instrument)
         if begin is not None:
             self._revised(changed)
         if hole is not None and not self._settled(hole):  # its last minute has not closed yet
@@ -199,7 +232,7 @@ class Backfill:
                 found.append(msgspec.structs.replace(bar, first=first, last=over * 1000 - 1))
         return found, len(bars) < count
 
-    def _take(self, instrument: Instrument, given: Mapping[KlineType, Sequence[Kline]]) -> list[Closed]:
+    async def _take(self, instrument: Instrument, given: Mapping[KlineType, Sequence[Kline]]) -> list[Closed]:
         """Puts these bars in place of what there was, and makes the larger ones around them anew; returns
         those that differ from what there was."""
         types, depth = Grid(instrument).types, self._depth(instrument)
@@ -208,20 +241,23 @@ class Backfill:
         for kline_type in types:
             bars = given.get(kline_type)
             if bars is None:
-                bars = self._rebuilt(instrument, kline_type, taken[smaller(kline_type, types)])
+                bars = await self._rebuilt(instrument, kline_type, taken[smaller(kline_type, types)])
                 base = depth.get(smaller(kline_type, types))
                 if kline_type not in depth and base is not None:
                     depth[kline_type] = base and _next_open(Grid(instrument), kline_type, base)
             taken[kline_type] = bars
             if bars:
-                before = self._bars.joined(instrument, kline_type, count=len(bars) + PARTS, end=bars[-1].time)
+                count = len(bars) + PARTS
+                before = await self._bars.joined(instrument, kline_type, count=count, end=bars[-1].time)
                 known = {bar.time: _shown(bar) for bar in before}
                 changed += [Closed(bar, revised=True) for bar in bars if known.get(bar.time) != _shown(bar)]
                 self._bars.put(bars)
         self._note(instrument)
         return changed
 
-    def _rebuilt(self, instrument: Instrument, kline_type: KlineType, parts: Sequence[Kline]) -> list[Kline]:
+    async def _rebuilt(
+        self, instrument: Instrument, kline_type: KlineType, parts: Sequence[Kline]
+    ) -> list[Kline]:
         """The closed bars of a type around some of the smaller type, where all of their parts are there."""
         if not parts:
             return []
@@ -230,11 +266,12 @@ class Backfill:
         first, last = min(opened), max(opened)
         end, depth = grid.end(kline_type, last), self._depth(instrument).get(part)
         count = max(PARTS, (end - first) // SECONDS.get(part, 86_400) + 2)
-        around = self._bars.joined(instrument, part, count=count, end=end - 1)
+        around = await self._bars.joined(instrument, part, count=count, end=end - 1)
         found = roll_up(
             instrument, kline_type, (one for one in around if grid.open_time(kline_type, one.time) in opened)
         )
-        known = {bar.time: bar for bar in self._bars.joined(instrument, kline_type, count=count, end=last)}
+        before = await self._bars.joined(instrument, kline_type, count=count, end=last)
+        known = {bar.time: bar for bar in before}
         return [
             bar
             for bar in found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -18,8 +20,10 @@ from .admission import Admission, Caller, Peer
 from .admission import Rules as AdmissionRules
 from .backfill import Backfill
 from .config import Settings
+from .errors import InputError, StoreError, TickwireError
 from .feeds import Feed, Feeds
 from .hub import Hub
+from .kline_push import KlinePush
 from .klines import Closed
 from .model import (
     Book,
@@ -28,9 +32,6 @@ from .model import (
     Family,
     Instrument,
     Kind,
-    KlineState,
-    KlineType,
-    KlineUpdate,
     Trade,
     turnover,
 )
@@ -38,9 +39,10 @@ from .outages import Outages
 from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
 from .sources import Began, Published, Snapshot, Source, Status
-from .store import EpochFile, GapStore, InstrumentStore, SuspensionStore, TokenStore
+from .store import Backlog, Database, EpochFile, GapStore, SuspensionStore, TokenStore
 from .store.recordings import Recorder
 from .supply import Supply
+from .watched import watched
 from .wire import (
     POLICY_VIOLATION,
     QUERY_INVALID,
@@ -52,13 +54,18 @@ from .wire import (
     Session,
     StatusData,
     Subscribe,
-    Want,
     WatchStatus,
     status_frame,
 )
 
 FALLBACK_WATCH = 0.5
 """Seconds between looks whether a source is silent that another one could stand in for."""
+SOURCE_RETRY, SOURCE_MOST = 1.0, 30.0
+"""Seconds before a source that failed is tried again, at first and at most: twice as long each time."""
+SOURCE_SETTLED = 60.0
+"""Seconds after which a source that fails counts as failing for the first time."""
+END_WAIT = 5.0
+"""Seconds in which the last gaps and suspensions must be written when the server ends."""
 RELIEF_WAIT = 10.0
 """Seconds that a patient source waits for slow clients before it goes on without them."""
 RECORDING_LOOK = 0.02
@@ -87,6 +94,8 @@ class Heard(NamedTuple):
 class Engine:
     """Takes events from the sources and carries out what clients ask for.
 
+    `databases` run the calls of the stores, first that of the data directory, and `maker` those that make a
+    past; all end with the engine.
     `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
     tokens and daily quotas go by, both in seconds.
     """
@@ -97,10 +106,12 @@ class Engine:
         catalogue: Catalogue,
         feeds: Feeds,
         epoch_file: EpochFile,
+        databases: Sequence[Database],
         tokens: TokenStore,
         suspensions: SuspensionStore,
         gaps: GapStore,
         *,
+        maker: Executor,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -110,10 +121,11 @@ class Engine:
         self.clock = clock
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
         self.running = False
+        self.database = database = databases[0]
+        self._databases = databases
         self.suspensions = suspensions
         self.gaps = gaps
         self.publisher: Published | None = None
-        self.instruments: InstrumentStore | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
         self.callers: dict[Peer, Caller] = {}
@@ -121,7 +133,7 @@ class Engine:
         self._epoch_file = epoch_file
         self._epoch = epoch_file.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._maker = maker
         self._slow: set[Peer] = set()
         self._relief = asyncio.Event()
         self._watching: set[Peer] = set()
@@ -140,13 +152,17 @@ class Engine:
             int(hours) * 3600 + int(minutes) * 60,
         )
         self.supply = Supply(feeds, self.hub, self.callers)
-        self.admission = Admission(tokens, sandbox, rules, self.supply, clock=clock, wall=wall)
+        self.klines = KlinePush(catalogue, feeds, self.hub, self.supply, settings.kline_push_interval)
+        self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
+        self._halts = Backlog(database, "suspensions")
+        self._gap_entries = Backlog(database, "gaps")
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
             feeds,
             self.hub,
             suspensions,
+            self._halts,
             callers=self.callers,
             publish=self._publish,
             clock=clock,
@@ -156,7 +172,8 @@ class Engine:
 
     def _join(self, feed: Feed) -> None:
         """Gives a feed what keeps its bars complete."""
-        source, revised = feed.source, functools.partial(self._push_of, feed)
+        source, revised = feed.source, functools.partial(self.klines.closed_of, feed)
+        feed.bars.revised = revised
         if source.history is not None:
             feed.backfill = Backfill(
                 source,
@@ -166,7 +183,13 @@ class Engine:
                 filled=lambda code: feed.outages.filled(code),
             )
         feed.outages = Outages(
-            source, feed.bars, self.catalogue, self.gaps, revised=revised, backfill=feed.backfill
+            source,
+            feed.bars,
+            self.catalogue,
+            self.gaps,
+            self._gap_entries,
+            revised=revised,
+            backfill=feed.backfill,
         )
 
     @property
@@ -186,52 +209,105 @@ class Engine:
         return self.catalogue["BTCUSDT" if "BTCUSDT" in codes or not codes else min(codes)]
 
     async def run(self) -> None:
-        """Serves the sources, and the last state of those that end. Raises InputError if one breaks."""
+        """Serves the sources, and the last state of those that end or fail. Never ends."""
         self.running = True
+        tasks = {
+            "upkeep": self._keep_up,
+            "bars": self.klines.run,
+            "tokens": self._watch_tokens,
+            "fallback": self._watch_silence,
+            "scenarios": self.scenarios.carry_out,
+            "suspensions": self._halts.run,
+            "gaps": self._gap_entries.run,
+        }
+        for number, feed in enumerate(self.feeds):
+            feed.source.health.changed = functools.partial(self._health_changed, feed)
+            feed.outages.start()
+            tasks |= {
+                f"{feed.source.name} {number}: joining bars": feed.bars.join,
+                f"{feed.source.name} {number}: writing bars": feed.bars.keep,
+                f"{feed.source.name} {number}: receiving": functools.partial(self._receive, feed),
+            }
+            if feed.backfill is not None:
+                tasks[f"{feed.source.name} {number}: backfill"] = feed.backfill.run
         try:
             async with asyncio.TaskGroup() as beside:
-                beside.create_task(self._keep_up())
-                beside.create_task(self._close_bars())
-                beside.create_task(self._watch_tokens())
-                beside.create_task(self._watch_silence())
-                beside.create_task(self.scenarios.carry_out())
-                for feed in self.feeds:
-                    log.info("source started", source=feed.source.name)
-                    feed.source.health.changed = functools.partial(self._health_changed, feed)
-                    beside.create_task(feed.bars.keep())
-                    beside.create_task(feed.outages.run())
-                    if feed.backfill is not None:
-                        beside.create_task(feed.backfill.run())
-                    beside.create_task(self._consume(feed))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+                for name, run in tasks.items():
+                    beside.create_task(watched(name, run), name=name)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            for feed in self.feeds:
-                await feed.bars.write()
-                if feed.recorder is not None:
-                    await asyncio.to_thread(feed.recorder.close)
-            self.close()
-            self._note_epoch()
+            self.running = False
+            await self._end()
+
+    async def _end(self) -> None:
+        """Writes what is left, and lets go of everything."""
+        await self.klines.end()
+        for feed in self.feeds:
+            if feed.backfill is not None:
+                await feed.backfill.end()
+        for feed in self.feeds:
+            await feed.bars.end()
+            if feed.recorder is not None:
+                await asyncio.to_thread(feed.recorder.close)
+        try:
+            async with asyncio.timeout(END_WAIT):
+                await self._halts.drain()
+                await self._gap_entries.drain()
+        except (StoreError, TimeoutError):
+            log.error("the last gaps and suspensions are lost, they cannot be written")
+        self._note_epoch()
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Lets go of the stores. May be called again."""
         for feed in self.feeds:
             if feed.recorder is not None:
                 feed.recorder.close()
-            feed.bars.close()
-        self.admission.close()
-        self.suspensions.close()
-        self.gaps.close()
-        if self.instruments is not None:
-            self.instruments.close()
+        self._maker.shutdown(cancel_futures=True)
+        for database in self._databases:
+            database.close()
+
+    async def _receive(self, feed: Feed) -> None:
+        """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
+        health, wait = feed.source.health, SOURCE_RETRY
+        while True:
+            began = time.monotonic()
+            try:
+                if feed.bars.repeats:  # what an earlier run has counted is passed over
+                    await feed.bars.ready(self.catalogue[code] for code in feed.source.codes)
+                log.info("source started", source=feed.source.name)
+                await self._consume(feed)
+                log.info(
+                    "source ended, its last state is served on", source=feed.source.name, events=feed.events
+                )
+                await asyncio.Event().wait()
+            except Exception as error:
+                known = isinstance(error, TickwireError)
+                reason = str(error) if known else f"{type(error).__name__}: {error}"
+                health.tell(Status.DOWN, reason)
+                # No further try mends a file; what begins anew must not be counted again.
+                final = isinstance(error, InputError) or (
+                    feed.bars.repeats and not isinstance(error, StoreError)
+                )
+                if time.monotonic() - began > SOURCE_SETTLED:
+                    wait = SOURCE_RETRY
+                log.error(
+                    "source failed, its last state is served on",
+                    source=feed.source.name,
+                    reason=reason,
+                    tried_again_in=None if final else wait,
+                    exc_info=None if known else error,
+                )
+                feed.outages.failed(reason)
+                await (asyncio.Event().wait() if final else asyncio.sleep(wait))
+                wait = min(2 * wait, SOURCE_MOST)
 
     async def _consume(self, feed: Feed) -> None:
         source = feed.source
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
+                if source.health.status is Status.DOWN and source.history is None:  # it had failed
+                    source.health.tell(Status.UP)
+                    feed.outages.recovered()
                 if isinstance(event, (Trade, Book)):
                     self.take(event, feed)
                     if self.supply.awaited:
@@ -246,7 +322,6 @@ class Engine:
                     feed.outages.began(event)
                 else:
                     feed.outages.broke(event)
-        log.info("source ended, its last state is served on", source=source.name, events=feed.events)
 
     def take(self, event: Event, feed: Feed | None = None) -> None:
         """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
@@ -276,7 +351,7 @@ class Engine:
         if feed.recorder is not None:
             feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
         if closed:
-            self._push_closed(closed)
+            self.klines.closed(closed)
 
     def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
         if self.scenarios.idle:
@@ -334,10 +409,9 @@ class Engine:
             case Subscribe(kind, wants):
                 self.supply.want(kind, [want.instrument for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
-                    fresh = [want for want in wants if self.hub.view(client, kind, want) is None]
-                    task = asyncio.create_task(self._show_bars(client, fresh))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self.klines.show(
+                        client, [want for want in wants if self.hub.view(client, kind, want) is None]
+                    )
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
@@ -351,6 +425,7 @@ class Engine:
     def leave(self, client: Peer) -> None:
         """The client is gone."""
         self.hub.leave(client)
+        self.klines.leave(client)
         self._watching.discard(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
@@ -373,50 +448,10 @@ class Engine:
         if not self._slow:
             self._relief.set()
 
-    async def _show_bars(self, client: Peer, wants: Sequence[Want]) -> None:
-        """Sends the bars that are forming to a client that has just subscribed to them."""
-        topics = [self.hub.topic(Kind.KLINE, want.instrument, want.kline_type) for want in wants]
-        before = [topic.seq for topic in topics]
-        for want, topic, seq in zip(wants, topics, before, strict=True):
-            kline_type = KlineType(want.kline_type)
-            await self.supply.prepare_bars(want.instrument, kline_type, count=1, end=None)
-            self._push_forming(want.instrument, kline_type)
-            bars = self.feeds.of(want.instrument).bars
-            is_forming = bars.forming(want.instrument, kline_type) is not None
-            if topic.seq == seq and is_forming:  # nothing new: others have it already
-                self.hub.repeat(client, Kind.KLINE, want)
-
-    def _push_forming(self, instrument: Instrument, kline_type: KlineType) -> None:
-        """Publishes a bar that is forming, if it is another one than at the last time."""
-        bar = self.feeds.of(instrument).bars.forming(instrument, kline_type)
-        last = self.hub.topic(Kind.KLINE, instrument, kline_type).last
-        if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
-            self.hub.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
-
-    def _push_closed(self, closed: Iterable[Closed]) -> None:
-        for bar, revised in closed:
-            instrument = self.catalogue[bar.code]
-            if self.hub.wants_klines(instrument, bar.kline_type):
-                state = KlineState.REVISED if revised else KlineState.CLOSED
-                self.hub.publish(instrument, KlineUpdate(bar, state))
-
-    def _push_of(self, feed: Feed, closed: Iterable[Closed]) -> None:
-        """Pushes the bars of a feed that are what clients see."""
-        self._push_closed(one for one in closed if self.feeds.of(self.catalogue[one.kline.code]) is feed)
-
-    async def _close_bars(self) -> None:
-        """Closes bars by the market's clock, and pushes those that form."""
-        while True:
-            await asyncio.sleep(self.settings.kline_push_interval)
-            for feed in self.feeds:
-                self._push_of(feed, feed.bars.advance(feed.source.market_time()))
-            for topic in self.hub.wanted_klines():
-                self._push_forming(topic.instrument, KlineType(topic.kline_type))
-
-    def check_tokens(self) -> None:
+    async def check_tokens(self) -> None:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no
         more."""
-        if self.admission.refresh():
+        if await self.admission.refresh():
             for peer, caller in [*self.callers.items()]:
                 if (objection := self.admission.objection(caller)) is not None:
                     peer.close(POLICY_VIOLATION, objection)
@@ -426,7 +461,7 @@ class Engine:
         reported = self.clock()
         while True:
             await asyncio.sleep(TOKEN_WATCH)
-            self.check_tokens()
+            await self.check_tokens()
             if self.clock() - reported >= TOKEN_REPORT:
                 self.admission.report()
                 reported = self.clock()
@@ -467,7 +502,8 @@ class Engine:
                     name = feed.source.name
                     log.warning("trades came too late for their bars", source=name, trades=trades)
                     late[feed] = feed.bars.late
-                await feed.bars.prune(self.settings.retention)
+                with contextlib.suppress(StoreError):  # which has been said; it is tried again
+                    await feed.bars.prune(self.settings.retention)
             self.supply.renew()
 
     # How the sources are.

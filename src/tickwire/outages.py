@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-
-import structlog
+from functools import partial
 
 from .backfill import Backfill
 from .bars import Bars
 from .calendars import KEYS, load
-from .errors import StoreError
 from .klines import Closed
 from .model import Catalogue, Instrument, Market
 from .sources import Began, Broke, Source
-from .store import GapStore
+from .store import Backlog, GapStore
 
 NOT_RUNNING = "the server did not run"
 UNCERTAIN = 2_000
 """Milliseconds of rest before a start that say nothing: until when a server ran is known to the second."""
-
-log = structlog.get_logger()
 
 
 @dataclass
@@ -50,11 +45,13 @@ class Outages:
         bars: Bars,
         catalogue: Catalogue,
         gaps: GapStore,
+        backlog: Backlog,
         *,
         revised: Callable[[Iterable[Closed]], None],
         backfill: Backfill | None = None,
     ) -> None:
-        """`revised` is called with closed bars that turn out to be incomplete."""
+        """`backlog` writes what goes into `gaps`; `revised` is called with closed bars that turn out to be
+        incomplete."""
         self._source = source
         self._bars = bars
         self._catalogue = catalogue
@@ -63,20 +60,26 @@ class Outages:
         self._backfill = backfill
         self._since: dict[str, tuple[int, str]] = {}  # since when a code is missing, and why
         self._entries: list[Entry] = []
-        self._todo: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+        self._backlog = backlog
+        self._complete: set[str] = set()  # codes that have begun and not broken since
 
-    async def run(self) -> None:
-        """Keeps the ledger. Never ends."""
-        self._start()
-        while True:
-            action = await self._todo.get()
-            try:
-                await asyncio.to_thread(action)
-            except StoreError as error:
-                log.error("a gap cannot be written", source=self._source.name, reason=str(error))
+    def failed(self, reason: str) -> None:
+        """The source has failed: of all codes that came from it trades are missing until it is back."""
+        at = self._source.market_time()
+        if self._source.history is None:
+            known = [code for code in self._source.codes if code not in self._since]
+            self.broke(Broke(tuple(known), at, reason))
+        else:
+            self.broke(Broke(tuple(self._complete), at, reason))
+
+    def recovered(self) -> None:
+        """A source without a history is back after it had failed."""
+        if self._since and self._source.history is None:
+            self.began(Began(tuple(self._since), self._source.market_time()))
 
     def broke(self, news: Broke) -> None:
         """Trades are missing from now on."""
+        self._complete.difference_update(news.codes)
         gone = [self._catalogue[code] for code in news.codes]
         for one in gone:
             self._since[one.code] = news.at, news.reason
@@ -88,15 +91,16 @@ class Outages:
 
     def began(self, news: Began) -> None:
         """Trades are complete from now on."""
+        self._complete.update(news.codes)
         back = [self._catalogue[code] for code in news.codes]
         unnoticed: defaultdict[tuple[int, str], list[Instrument]] = defaultdict(list)
         noticed = {code for entry in self._entries for code in entry.missing}
         for one in back:
             since, reason = self._since.pop(one.code, (None, ""))
             begin = since
-            if begin is None and self._backfill is not None:
-                begin = self._backfill.known_until(one)
-            self._revised(self._bars.hole(one, begin or 0, news.at))
+            if begin is None and (self._backfill is None or not self._backfill.knows(one)):
+                begin = 0
+            self._revised(self._bars.hole(one, begin, news.at))
             if self._backfill is not None:
                 self._backfill.hole(one, since, news.at)
             if since is not None and reason and one.code not in noticed:
@@ -113,24 +117,21 @@ class Outages:
                 entry.unfilled.discard(code)
                 if not entry.unfilled:
                     self._entries.remove(entry)
-                    self._todo.put_nowait(lambda entry=entry: self._gaps.fill(entry.number, now))  # type: ignore[misc]
+                    self._backlog.put(partial(self._fill, entry, now))
 
-    def _start(self) -> None:
+    def start(self) -> None:
         """Closes what an earlier run left open, and enters the time in which none ran."""
         begin, now = (1000 * at for at in self._bars.down)
-        self._todo.put_nowait(self._close_old(now or self._source.market_time()))
+        self._backlog.put(partial(self._close_old, now or self._source.market_time()))
         if begin and now - begin > UNCERTAIN:
             instruments = [self._catalogue[code] for code in sorted(self._source.codes)]
             self._enter(instruments, begin, now, NOT_RUNNING)
             if self._source.history is None:
                 self._settle([one.code for one in instruments], now)
 
-    def _close_old(self, now: int) -> Callable[[], None]:
-        def close() -> None:
-            for gap in self._gaps.open_gaps(self._source.name):
-                self._gaps.end(gap.number, now)
-
-        return close
+    def _close_old(self, now: int) -> None:
+        for gap in self._gaps.open_gaps(self._source.name):
+            self._gaps.end(gap.number, now)
 
     def _enter(self, instruments: Iterable[Instrument], begin: int, end: int, reason: str) -> None:
         """Begins an entry for each market that was open at any time up to `end`."""
@@ -141,12 +142,18 @@ class Outages:
         for market, codes in by_market.items():
             entry = Entry(market, tuple(codes), begin, reason, missing={*codes}, unfilled={*codes})
             self._entries.append(entry)
-            self._todo.put_nowait(lambda entry=entry: self._open(entry))  # type: ignore[misc]
+            self._backlog.put(partial(self._open, entry))
 
     def _open(self, entry: Entry) -> None:
         entry.number = self._gaps.open(
             self._source.name, entry.market, entry.codes, entry.begin, entry.reason
         )
+
+    def _end(self, entry: Entry, at: int) -> None:
+        self._gaps.end(entry.number, at)  # which is known by now
+
+    def _fill(self, entry: Entry, at: int) -> None:
+        self._gaps.fill(entry.number, at)
 
     def _settle(self, codes: Iterable[str], at: int) -> None:
         """These are not missing any more: ends the entries of which all are back."""
@@ -154,7 +161,7 @@ class Outages:
             if entry.missing:
                 entry.missing.difference_update(codes)
                 if not entry.missing:
-                    self._todo.put_nowait(lambda entry=entry: self._gaps.end(entry.number, at))  # type: ignore[misc]
+                    self._backlog.put(partial(self._end, entry, at))
                     if self._backfill is None:
                         self._entries.remove(entry)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ import structlog
 
 from .admission import Caller, Peer
 from .calendars import KEYS, State, load
-from .errors import InputError, StoreError
+from .errors import InputError
 from .feeds import Feeds
 from .hub import Hub, Numbered, Topic
 from .model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
@@ -32,7 +33,7 @@ from .sandbox import (
     without_orders,
 )
 from .sources import Simulator
-from .store import SuspensionStore
+from .store import Backlog, SuspensionStore
 from .wire import POLICY_VIOLATION
 
 BEAT = 0.05
@@ -52,18 +53,21 @@ class Scenarios:
         feeds: Feeds,
         hub: Hub,
         suspensions: SuspensionStore,
+        backlog: Backlog,
         *,
         callers: Mapping[Peer, Caller],
         publish: Publish,
         clock: Callable[[], float],
     ) -> None:
-        """`callers` are the open connections; `publish` takes what scenarios themselves let happen."""
+        """`backlog` writes what goes into `suspensions`; `callers` are the open connections; `publish` takes
+        what scenarios themselves let happen."""
         self._sandbox = sandbox
         self._catalogue = catalogue
         self._feeds = feeds
         self._source = feeds.first.source
         self._hub = hub
         self._suspensions = suspensions
+        self._backlog = backlog
         self._callers = callers
         self._publish = publish
         self._clock = clock
@@ -209,18 +213,14 @@ class Scenarios:
 
     def _tell(self, halted: Collection[str], resumed: Collection[str]) -> None:
         """Enters halts and resumes into the lists of suspensions."""
-        try:
-            self._suspensions.add(
-                self._source.name,
-                [one for code in sorted(halted) if (one := self._suspension(self._catalogue[code]))],
-            )
-            for code in resumed:
-                instrument = self._catalogue[code]
-                if (where := suspension_list(instrument)) is not None:
-                    day, time = self._local(where)
-                    self._suspensions.resume(self._source.name, where, _symbol(instrument), day, time)
-        except StoreError as error:
-            log.error("suspensions cannot be written", reason=str(error))
+        name, store = self._source.name, self._suspensions
+        if entries := [one for code in sorted(halted) if (one := self._suspension(self._catalogue[code]))]:
+            self._backlog.put(partial(store.add, name, entries))
+        for code in resumed:
+            instrument = self._catalogue[code]
+            if (where := suspension_list(instrument)) is not None:
+                day, time = self._local(where)
+                self._backlog.put(partial(store.resume, name, where, _symbol(instrument), day, time))
 
     def _suspension(self, instrument: Instrument) -> Suspension | None:
         where = suspension_list(instrument)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 
 from .admission import Caller, Peer
+from .errors import StoreError
 from .feeds import Feeds
 from .hub import Hub
 from .model import Instrument, Kind, KlineType
@@ -73,15 +74,20 @@ class Supply:
 
     async def prepare_bars(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> None:
-        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds."""
+    ) -> bool:
+        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
+        returns whether the store could be asked what there is."""
         feed = self._feeds.of(instrument)
-        if feed.backfill is None:
-            await self.begin(Kind.TRADE, [instrument])
-            await feed.bars.make_past(instrument, feed.source.past)
-        else:
-            self.want(Kind.TRADE, [instrument], subscribed=False)
-            await feed.backfill.reach(instrument, kline_type, count=count, end=end)
+        try:
+            if feed.backfill is None:
+                await self.begin(Kind.TRADE, [instrument])
+                await feed.bars.make_past(instrument, feed.source.past)
+            else:
+                self.want(Kind.TRADE, [instrument], subscribed=False)
+                await feed.backfill.reach(instrument, kline_type, count=count, end=end)
+        except StoreError:  # which has been said
+            return False
+        return True
 
 
 def _flow(kind: Kind) -> Kind:

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -22,6 +21,7 @@ from tickwire.model import Suspension, SuspensionList
 from tickwire.store import SuspensionStore
 
 from ..serving import program_environment
+from ..stores import opened
 
 FAILED, WRONG = 1, 2
 COMMANDS = (["suspend"], ["suspend", "add"], ["suspend", "list"], ["suspend", "import"])
@@ -64,7 +64,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def kept(data_dir: Path, exchange: SuspensionList) -> list[Suspension]:
-    with closing(SuspensionStore(data_dir / DATABASE)) as store:
+    with opened(SuspensionStore, data_dir / DATABASE) as store:
         return store.page(exchange, [""])[1]
 
 
@@ -233,7 +233,7 @@ def test_strict_input_stops_at_a_bad_line(run: Run, data_dir: Path, tmp_path: Pa
 
 def test_what_a_simulator_announces_is_not_listed(run: Run, data_dir: Path) -> None:
     run("add", "nyse", "A", "--reason", "r")
-    with closing(SuspensionStore(data_dir / DATABASE)) as store:
+    with opened(SuspensionStore, data_dir / DATABASE) as store:
         store.add(
             "simulator", [Suspension(exchange=SuspensionList.NYSE, symbol="B", publish_date="2026-09-03")]
         )

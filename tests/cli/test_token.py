@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +19,10 @@ from tickwire.cli import token as module
 from tickwire.cli.main import run as run_program
 from tickwire.config import DATABASE
 from tickwire.model import Instrument, Market
-from tickwire.store import InstrumentStore, TokenStore
+from tickwire.store import InstrumentStore, open_tokens
 
 from ..serving import program_environment
+from ..stores import opened
 
 FAILED, WRONG = 1, 2
 SECRET = re.compile(r"tw_[A-Za-z0-9_-]{43}")
@@ -85,13 +85,13 @@ def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def kept(data_dir: Path) -> list[Token]:
-    with closing(TokenStore(data_dir / DATABASE)) as store:
+    with open_tokens(data_dir / DATABASE) as store:
         return store.tokens()
 
 
 def found(data_dir: Path, secret: str) -> Token | None:
     """The token that this text opens now."""
-    with closing(TokenStore(data_dir / DATABASE)) as store:
+    with open_tokens(data_dir / DATABASE) as store:
         return Register(store.tokens(), store.key()).find(secret, time.time())
 
 
@@ -136,7 +136,7 @@ def test_what_a_token_may_read(tickwire: Run, data_dir: Path) -> None:
 
 def test_a_token_that_may_publish_what_was_defined(tickwire: Run, data_dir: Path) -> None:
     create(tickwire, "first")  # which makes the database
-    with closing(InstrumentStore(data_dir / DATABASE)) as store:
+    with opened(InstrumentStore, data_dir / DATABASE) as store:
         store.put(
             Instrument(
                 code="MYIDX",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -21,17 +21,19 @@ from tickwire.store import sqlite_klines
 from tickwire.store.kline_store import KlineStore
 from tickwire.store.sqlite_klines import SqliteKlineStore
 
+from ..stores import opened
+
 MINUTE, DAY = KlineType.MINUTE, KlineType.DAY
 SOURCE = "simulator"
-Open: TypeAlias = Callable[[Path], KlineStore]
+Open: TypeAlias = Callable[[Path], AbstractContextManager[KlineStore]]
 
 
-def in_a_file(folder: Path) -> KlineStore:
-    return SqliteKlineStore(folder / "bars.db")
+def in_a_file(folder: Path) -> AbstractContextManager[KlineStore]:
+    return opened(SqliteKlineStore, folder / "bars.db")
 
 
-def in_memory(_: Path) -> KlineStore:
-    return SqliteKlineStore(None)
+def in_memory(_: Path) -> AbstractContextManager[KlineStore]:
+    return opened(SqliteKlineStore, None)
 
 
 @pytest.fixture(params=[in_a_file, in_memory])
@@ -42,7 +44,7 @@ def make(request: pytest.FixtureRequest) -> Open:
 
 @pytest.fixture
 def store(make: Open, tmp_path: Path) -> Iterator[KlineStore]:
-    with closing(make(tmp_path)) as store:
+    with make(tmp_path) as store:
         yield store
 
 
@@ -58,7 +60,6 @@ def times(bars: list[Kline]) -> list[int]:
 def test_an_empty_store_has_nothing(store: KlineStore) -> None:
     assert store.read(SOURCE, "GOLD", MINUTE, count=500) == []
     assert store.span(SOURCE, "GOLD", MINUTE) is None
-    assert list(store.bars_since(SOURCE, MINUTE, 0)) == []
     assert store.prune(SOURCE, MINUTE, 10**9) == 0
     assert store.get(SOURCE, "alive") is None
 
@@ -96,7 +97,6 @@ def test_a_count_below_one_gives_none(store: KlineStore, count: int) -> None:
 def test_no_number_is_too_large(store: KlineStore, end: int) -> None:
     store.write(SOURCE, [a_bar(60)])
     assert len(store.read(SOURCE, "GOLD", MINUTE, count=10**30, end=end)) == (end > 0)
-    assert len(list(store.bars_since(SOURCE, MINUTE, end))) == (end < 0)
     assert store.prune(SOURCE, MINUTE, end) == (end > 0)
 
 
@@ -110,7 +110,6 @@ def test_sources_codes_and_types_never_mix(store: KlineStore) -> None:
     assert store.read("A", "GOLD", MINUTE, count=9) == []
     assert store.span("a", "GOLD", MINUTE) == (60, 60)
     assert store.span("b", "GOLD", MINUTE) == (60, 120)
-    assert [*store.bars_since("b", MINUTE, 0)] == [a_bar(60, price="3"), a_bar(120, price="3")]
     assert store.get("b", "alive") is None
     assert store.prune("a", MINUTE, 1000) == 2
     assert store.span("a", "GOLD", DAY) == (0, 0)
@@ -154,23 +153,27 @@ def test_a_generator_that_fails_leaves_the_store_usable(store: KlineStore) -> No
 
 def test_a_generator_may_read_the_store(store: KlineStore) -> None:
     store.write(SOURCE, [a_bar(60)])
-    store.write("copy", (bar for bar in store.bars_since(SOURCE, MINUTE, 0)))
+    store.write("copy", (bar for bar in store.read(SOURCE, "GOLD", MINUTE, count=9)))
     store.write("copy", iter(()))
     assert store.read("copy", "GOLD", MINUTE, count=9) == [a_bar(60)]
 
 
-def test_bars_since_walks_through_all_codes(store: KlineStore) -> None:
-    store.write(SOURCE, [a_bar(60 * n, code) for n in range(4) for code in ("GOLD", "SILVER", "BTCUSDT")])
-    assert [(bar.code, bar.time) for bar in store.bars_since(SOURCE, MINUTE, 120)] == [
-        (code, time) for code in ("BTCUSDT", "GOLD", "SILVER") for time in (120, 180)
+def test_restoring_gives_the_latest_of_each_type_of_each_code(store: KlineStore) -> None:
+    bars = [
+        a_bar(60 * n, code, kline_type)
+        for n in range(5)
+        for code in ("GOLD", "SILVER", "BTCUSDT")
+        for kline_type in ((MINUTE, DAY) if code == "GOLD" else (MINUTE,))
     ]
-
-
-def test_one_may_write_while_walking(store: KlineStore) -> None:
-    store.write(SOURCE, [a_bar(60, code) for code in ("A", "B")])
-    for bar in store.bars_since(SOURCE, MINUTE, 0):
-        store.write(SOURCE, [a_bar(0, bar.code)])
-    assert store.span(SOURCE, "B", MINUTE) == (0, 60)
+    store.write(SOURCE, bars)
+    store.write("other", [a_bar(9000)])
+    assert store.restore(SOURCE, ["SILVER", "NONE", "GOLD"], 2) == {
+        "SILVER": {MINUTE: [a_bar(180, "SILVER"), a_bar(240, "SILVER")]},
+        "NONE": {},
+        "GOLD": {kind: [a_bar(60 * n, "GOLD", kind) for n in (3, 4)] for kind in (MINUTE, DAY)},
+    }
+    assert store.restore(SOURCE, ["GOLD"], 0) == {"GOLD": {}}
+    assert store.restore(SOURCE, [], 9) == {}
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 100])
@@ -194,6 +197,15 @@ def test_notes_are_kept_by_source_and_name(store: KlineStore) -> None:
     assert store.get(SOURCE, "past:黄金") == "made\n'\""
 
 
+def test_notes_are_found_by_what_their_names_begin_with(store: KlineStore) -> None:
+    store.write(SOURCE, [], {"past:GOLD": "made", "past:%": "1", "past": "2", "pasta:x": "3", "Past:y": "4"})
+    store.put("other", "past:SILVER", "5")
+    assert store.notes(SOURCE, "past:") == {"past:GOLD": "made", "past:%": "1"}
+    assert store.notes(SOURCE, "past:%") == {"past:%": "1"}
+    assert store.notes(SOURCE, "past:GOLD!") == {}
+    assert len(store.notes(SOURCE, "")) == 5
+
+
 def test_notes_come_with_their_batch_or_not_at_all(store: KlineStore) -> None:
     store.write(SOURCE, [a_bar(60)], {"alive": "61", "past:GOLD": "made"})
     with pytest.raises(OverflowError):
@@ -210,9 +222,8 @@ def test_any_code_is_only_text(store: KlineStore, code: str) -> None:
 
 
 def test_after_closing_it_says_so(make: Open, tmp_path: Path) -> None:
-    store = make(tmp_path)
-    store.close()
-    store.close()
+    with make(tmp_path) as store:
+        pass
     for use in (
         lambda: store.write(SOURCE, [a_bar(60)]),
         lambda: store.read(SOURCE, "GOLD", MINUTE, count=1),
@@ -220,7 +231,8 @@ def test_after_closing_it_says_so(make: Open, tmp_path: Path) -> None:
         lambda: store.prune(SOURCE, MINUTE, 1),
         lambda: store.put(SOURCE, "a", "b"),
         lambda: store.get(SOURCE, "a"),
-        lambda: list(store.bars_since(SOURCE, MINUTE, 0)),
+        lambda: store.restore(SOURCE, ["GOLD"], 1),
+        lambda: store.notes(SOURCE, "a"),
     ):
         with pytest.raises(StoreError, match="closed"):
             use()
@@ -297,7 +309,7 @@ def exactly(bar: Kline) -> tuple[object, ...]:
 
 @given(st.lists(any_bar, max_size=5))
 def test_any_bar_comes_back_with_its_decimals_as_they_were(bars: list[Kline]) -> None:
-    with closing(in_memory(Path())) as store:
+    with in_memory(Path()) as store:
         store.write(SOURCE, bars)
         for bar in {(bar.code, bar.kline_type, bar.time): bar for bar in bars}.values():
             (found,) = store.read(SOURCE, bar.code, bar.kline_type, count=1, end=bar.time)
@@ -315,7 +327,7 @@ steps = st.one_of(
     st.tuples(st.just("write"), sources, few_bars),
     st.tuples(st.just("prune"), sources, types, moments),
     st.tuples(st.just("read"), sources, types, moments, st.integers(0, 8)),
-    st.tuples(st.just("since"), sources, types, moments),
+    st.tuples(st.just("restore"), sources, st.integers(0, 8)),
 )
 
 
@@ -326,7 +338,7 @@ def test_it_behaves_as_a_dict_would(todo: list[tuple[object, ...]], prune_step: 
     def kept(source: str, kline_type: KlineType) -> list[Kline]:
         return [bar for (*key, _, _), bar in sorted(model.items()) if key == [source, kline_type]]
 
-    with pytest.MonkeyPatch.context() as patch, closing(in_memory(Path())) as store:
+    with pytest.MonkeyPatch.context() as patch, in_memory(Path()) as store:
         patch.setattr(sqlite_klines, "PRUNE_STEP", prune_step)
         patch.setattr(sqlite_klines, "PAUSE", 0)
         for step in todo:
@@ -348,8 +360,13 @@ def test_it_behaves_as_a_dict_would(todo: list[tuple[object, ...]], prune_step: 
                         assert store.read(source, code, kline_type, count=sys.maxsize) == of_code
                         span = (of_code[0].time, of_code[-1].time) if of_code else None
                         assert store.span(source, code, kline_type) == span
-                case ("since", str(source), KlineType() as kline_type, int(since)):
-                    after = [bar for bar in kept(source, kline_type) if bar.time >= since]
-                    assert list(store.bars_since(source, kline_type, since)) == after
+                case ("restore", str(source), int(count)):
+                    expected: dict[str, dict[KlineType, list[Kline]]] = {"GOLD": {}, "SILVER": {}}
+                    for kline_type in (MINUTE, DAY):
+                        for code, by_type in expected.items():
+                            of_code = [bar for bar in kept(source, kline_type) if bar.code == code]
+                            if of_code and count:
+                                by_type[kline_type] = of_code[-count:]
+                    assert store.restore(source, ["GOLD", "SILVER"], count) == expected
                 case _:
                     raise AssertionError(step)

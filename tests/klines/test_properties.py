@@ -12,10 +12,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.bars import RESTORED, Bars
+from tickwire.bars.bars import RESTORED, Bars
 from tickwire.klines import DEFAULTS, Closed, Grid, Rules, Series, roll_up, smaller
 from tickwire.model import EXACT, Instrument, Kline, KlineType, Trade
-from tickwire.store import SqliteKlineStore
+from tickwire.store import Database, SqliteFile, SqliteKlineStore
 
 from .test_grid import CATALOGUE, at, naive_open_time
 
@@ -251,13 +251,13 @@ def test_a_late_trade_of_a_recording_that_begins_anew_finds_its_minute() -> None
 
 
 async def test_a_trade_as_late_as_the_settings_allow_finds_its_bar_after_a_restart() -> None:
-    rules, store, btc = Rules(late_window=3_600_000), SqliteKlineStore(None), CATALOGUE["BTCUSDT"]
+    rules, file, btc = Rules(late_window=3_600_000), SqliteFile(None), CATALOGUE["BTCUSDT"]
     stream = few(*((n * 60_000, 0, 10) for n in range(60)), (5 * 60_000 + 1, 0, 11))
     for part in (stream.arrivals[:60], stream.arrivals[60:]):
-        bars = Bars("test", store, rules)
+        bars = Bars("test", SqliteKlineStore(file), Database(file), rules)
         for _, trade in part:
             bars.add(btc, trade, money(trade))
         await bars.write()
-    found = bars.read(btc, MINUTE, count=100)
+    found = await bars.joined(btc, MINUTE, count=100)
     assert [(bar.close, bar.volume) for bar in found if bar.volume != 1] == [(Decimal(11), Decimal(2))]
     assert len(found) == 60

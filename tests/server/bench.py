@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 from tickwire.access import Account, Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.model import Event, Family
-from tickwire.store import TokenStore, load_catalogue
+from tickwire.store import load_catalogue, open_tokens
 
 from ..serving import (
     HEARTBEAT,
@@ -62,7 +62,7 @@ class Clock:
 def issue(data_dir: Path, name: str, plan: str = "unlimited", **fields: Any) -> str:
     """The text of a new token."""
     secret = new_secret()
-    with closing(TokenStore(data_dir / DATABASE)) as store:
+    with open_tokens(data_dir / DATABASE) as store:
         digest = digest_of(secret, store.key())
         store.add(Token(id=new_id(), digest=digest, name=name, plan=plan, **fields))
     return secret
@@ -86,7 +86,7 @@ class Bench:
 
     def token(self, plan: str, **fields: Any) -> str:
         secret = issue(self._data_dir, f"token {next(self._numbers)}", plan, **fields)
-        self.served.engine.admission.refresh()
+        self.served.engine.admission.load()
         return secret
 
     def account(self, secret: str) -> Account:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tickwire.access import Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.sources import Published
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import OTHER_HTTP, Served, serving
 
@@ -56,7 +56,7 @@ def packed(*lines: dict[str, Any] | str) -> bytes:
 
 def a_token(folder: Path, **fields: Any) -> str:
     """Makes a token in that data directory; its text."""
-    with contextlib.closing(TokenStore(folder / DATABASE)) as store:
+    with open_tokens(folder / DATABASE) as store:
         secret = new_secret()
         digest = digest_of(secret, store.key())
         store.add(Token(id=new_id(), digest=digest, **{"name": new_id(), "plan": "unlimited"} | fields))

@@ -18,7 +18,7 @@ from tickwire.access import Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.sandbox import library
 from tickwire.server.app import make_app
-from tickwire.store import TokenStore
+from tickwire.store import KEY_FILE, SqliteFile, TokenStore
 from tickwire.wire import MAX_MESSAGE
 
 from ..serving import STOCK_WS, Served, serving
@@ -54,7 +54,8 @@ class Desk:
     def __init__(self, served: Served, client: httpx.AsyncClient, folder: Path) -> None:
         self.served = served
         self.request = client.request
-        self.store = TokenStore(folder / DATABASE)
+        self.file = SqliteFile(folder / DATABASE)
+        self.store = TokenStore(self.file, folder / KEY_FILE)
         self.host = served.url.removeprefix("http://")
 
     def create(self, name: str, **fields: Any) -> str:
@@ -93,7 +94,7 @@ async def desk_in(folder: Path) -> AsyncIterator[Desk]:
     ):
         desk = Desk(served, client, folder)
         yield desk
-        desk.store.close()
+        desk.file.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -113,7 +114,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
             expired=desk.create("gone", admin=True, expires=1),
             wrong="tw_wrong",
         )
-        desk.served.engine.admission.refresh()
+        await desk.served.engine.admission.refresh()
         yield desk
 
 

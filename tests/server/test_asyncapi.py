@@ -22,7 +22,7 @@ from tickwire.server import websocket
 from tickwire.server.schemas.asyncapi import asyncapi_document
 from tickwire.server.schemas.openapi import openapi_document
 from tickwire.sources import Status
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 from tickwire.wire import Command
 
 from ..serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, upgrade
@@ -426,11 +426,11 @@ async def ends_of_publishing(ledger: Ledger, folder: Path) -> None:
             secret = a_token(folder, publish=True)
             await tap.end()
         async with tapped(ledger, served, PATH, secret) as tap:
-            with contextlib.closing(TokenStore(folder / DATABASE)) as store:
+            with open_tokens(folder / DATABASE) as store:
                 store.revoke(store.tokens()[0], now())
             await tap.end()
         secret = a_token(folder, publish=True)
-        served.engine.check_tokens()
+        await served.engine.check_tokens()
         async with tapped(ledger, served, PATH, secret) as tap:
             served.server.stop()
             await tap.end()

@@ -15,7 +15,7 @@ from tickwire.access import Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.model import Market
 from tickwire.sources import Began, Broke
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import Script, Served, serving
 
@@ -184,10 +184,9 @@ async def test_as_every_other_endpoint_of_the_api(desk: Desk) -> None:
 @alone
 async def test_a_limited_token_sees_what_it_may_read_and_its_plan_counts(tmp_path: Path) -> None:
     secret = new_secret()
-    made = TokenStore(tmp_path / DATABASE)
-    fields: dict[str, Any] = {"markets": frozenset({Market.METALS}), "codes": frozenset({"BTCUSDT"})}
-    made.add(Token(id=new_id(), digest=digest_of(secret, made.key()), name="desk", plan="free", **fields))
-    made.close()
+    with open_tokens(tmp_path / DATABASE) as made:
+        fields: dict[str, Any] = {"markets": frozenset({Market.METALS}), "codes": frozenset({"BTCUSDT"})}
+        made.add(Token(id=new_id(), digest=digest_of(secret, made.key()), name="desk", plan="free", **fields))
     now = 1000.0
     async with serving(tmp_path, Script(), clock=lambda: now) as served:
         fill(served)
@@ -233,7 +232,7 @@ async def test_strict_protocol_knows_no_aliases(tmp_path: Path) -> None:
 
 @alone
 async def test_a_ledger_that_cannot_be_read_is_500(served: Served) -> None:
-    served.engine.gaps.close()
+    served.engine.database.close()
     answer = await served.get(PATH)
     assert (answer.status_code, answer.json()) == (500, {"msg": "server error", "trace": "", "ret": 500})
     assert (await served.get("/v1/markets")).status_code == 200

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import urllib.parse
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest_asyncio
 
 from tickwire.access import Token, digest_of, new_id
 from tickwire.config import DATABASE
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import (
     OTHER_HTTP,
@@ -261,10 +260,10 @@ async def test_a_token_is_taken_from_url_bearer_or_header(full: Served) -> None:
 
 @pytest.mark.asyncio(loop_scope="function")
 async def test_an_unknown_token_is_401(tmp_path: Path, served: Served) -> None:
-    with closing(TokenStore(tmp_path / DATABASE)) as store:
+    with open_tokens(tmp_path / DATABASE) as store:
         digest = digest_of("good", store.key())
         store.add(Token(id=new_id(), digest=digest, name="the one", plan="unlimited"))
-    assert served.engine.admission.refresh()
+    assert await served.engine.admission.refresh()
     for path in (*PATHS, f"{OTHER_HTTP}/nope", "/api/x", OTHER_WS):
         for options in (
             {"params": {"token": "bad"}},

@@ -16,7 +16,7 @@ from tickwire.calendars import KEYS, load
 from tickwire.config import DATABASE
 from tickwire.model import Market
 from tickwire.sources import Simulator
-from tickwire.store import TokenStore, load_catalogue
+from tickwire.store import load_catalogue, open_tokens
 
 from ..calendars.moments import at
 from ..serving import Script, Served, serving
@@ -279,10 +279,9 @@ async def test_as_every_other_endpoint_of_the_api(desk: Desk, path: str) -> None
 @alone
 async def test_a_limited_token_sees_what_it_may_read_and_its_plan_counts(tmp_path: Path) -> None:
     secret = new_secret()
-    made = TokenStore(tmp_path / DATABASE)
-    fields: dict[str, Any] = {"markets": frozenset({Market.METALS}), "codes": frozenset({"AAPL.US"})}
-    made.add(Token(id=new_id(), digest=digest_of(secret, made.key()), name="desk", plan="free", **fields))
-    made.close()
+    with open_tokens(tmp_path / DATABASE) as made:
+        fields: dict[str, Any] = {"markets": frozenset({Market.METALS}), "codes": frozenset({"AAPL.US"})}
+        made.add(Token(id=new_id(), digest=digest_of(secret, made.key()), name="desk", plan="free", **fields))
     now = 1000.0
     async with serving(tmp_path, Hours(), clock=lambda: now) as served:
         answer = await served.get(INSTRUMENTS, token=secret)

@@ -16,7 +16,7 @@ from tickwire.access import Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.model import Market
 from tickwire.sources import Health, Status
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import DEPTH, OTHER_WS, STOCK_WS, TRADE, Script, Served, book, serving, trade
 
@@ -203,7 +203,7 @@ async def test_nothing_is_in_the_registry_that_all_share(served: Served) -> None
 
 async def test_a_ledger_that_cannot_be_read_leaves_the_rest(served: Served) -> None:
     assert (await scrape(served)).get("source_open_gaps", **SOURCE) == 0
-    served.engine.gaps.close()
+    served.engine.database.close()
     found = await scrape(served)
     assert found.get("source_open_gaps", **SOURCE) is None
     assert found.get("source_events_total", **SOURCE) == 0
@@ -212,11 +212,10 @@ async def test_a_ledger_that_cannot_be_read_leaves_the_rest(served: Served) -> N
 # Who may ask.
 async def test_as_the_admin_api(tmp_path: Path, source: Script) -> None:
     secrets = {name: new_secret() for name in ("boss", "desk")}
-    store = TokenStore(tmp_path / DATABASE)
-    for name, secret in secrets.items():
-        digest = digest_of(secret, store.key())
-        store.add(Token(id=new_id(), digest=digest, name=name, plan="unlimited", admin=name == "boss"))
-    store.close()
+    with open_tokens(tmp_path / DATABASE) as store:
+        for name, secret in secrets.items():
+            digest = digest_of(secret, store.key())
+            store.add(Token(id=new_id(), digest=digest, name=name, plan="unlimited", admin=name == "boss"))
     async with (
         serving(tmp_path, source) as served,
         httpx.AsyncClient(base_url=served.url, timeout=20) as client,

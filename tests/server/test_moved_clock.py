@@ -15,6 +15,7 @@ from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore
 
 from ..serving import DEPTH, OTHER_HTTP, STOCK_WS, TRADE, Link
+from ..stores import opened
 from .test_scenarios import Feed, Stage, push, staged
 
 KLINE = 28004
@@ -39,11 +40,8 @@ async def klines(stage: Stage, count: int = 500) -> list[dict[str, Any]]:
 
 def stored(folder: Path) -> list[Kline]:
     """The minute bars of BTCUSDT that the file holds."""
-    store = SqliteKlineStore(folder / DATABASE)
-    try:
+    with opened(SqliteKlineStore, folder / DATABASE) as store:
         return store.read("simulator", "BTCUSDT", KlineType.MINUTE, count=1000)
-    finally:
-        store.close()
 
 
 async def closed(link: Link) -> dict[str, Any]:

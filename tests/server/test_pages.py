@@ -12,6 +12,7 @@ from tickwire.server.pages import LIFETIME, MOST_PAGES, Pages
 from tickwire.store import SqliteKlineStore
 
 from ..serving import OTHER_HTTP, TRADE, Link, Script, Served, serving, trade
+from ..stores import opened
 
 MINUTE = 1_788_529_020  # where a minute begins
 
@@ -65,7 +66,7 @@ async def test_pages_are_bounded(tmp_path: Path, script: Script) -> None:
         pages = Pages(served.engine)
         instrument = served.engine.catalogue["BTCUSDT"]
         for end in range(MINUTE, MINUTE + 3 * MOST_PAGES):
-            pages.answer(instrument, KlineType.MINUTE, count=500, end=end)
+            await pages.answer(instrument, KlineType.MINUTE, count=500, end=end)
         assert 0 < len(pages._pages) <= MOST_PAGES
 
 
@@ -77,11 +78,10 @@ async def test_what_another_process_writes_is_seen_when_pages_have_expired(
         await trades(link, script, 1)
         pages, instrument = Pages(served.engine), served.engine.catalogue["BTCUSDT"]
         asked = (instrument, KlineType.MINUTE)
-        assert bytes(pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 1
+        assert bytes((await pages.answer(*asked, count=500, end=None)).bars).count(b"timestamp") == 1
         forming = served.engine.feeds.first.bars.forming(*asked)
         assert forming is not None
-        other = SqliteKlineStore(tmp_path / "tickwire.db")
-        other.write(script.name, [msgspec.structs.replace(forming, time=MINUTE - 60)])
-        other.close()
+        with opened(SqliteKlineStore, tmp_path / "tickwire.db") as other:
+            other.write(script.name, [msgspec.structs.replace(forming, time=MINUTE - 60)])
         pages._made -= LIFETIME
-        assert bytes(pages.answer(*asked, count=500, end=None)).count(b"timestamp") == 2
+        assert bytes((await pages.answer(*asked, count=500, end=None)).bars).count(b"timestamp") == 2

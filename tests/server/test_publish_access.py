@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tickwire.config import DATABASE
 from tickwire.model import Market
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import Raw, upgrade
 from .publishing import NDJSON, NEW, PATH, Desk, a_token, a_trade, desk_in, packed
@@ -45,7 +45,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
             forex=a_token(folder, publish=True, markets=frozenset({Market.FOREX})),
             wrong="tw_wrong",
         )
-        desk.served.engine.check_tokens()
+        await desk.served.engine.check_tokens()
         yield desk
 
 
@@ -186,7 +186,7 @@ async def test_each_token_has_a_sequence_of_its_own(guarded: Desk) -> None:
 
 async def test_a_revoked_token_ends_its_connection_and_its_body(guarded: Desk) -> None:
     secret = a_token(FOLDER["guarded"], name="leaving", publish=True)
-    guarded.served.engine.check_tokens()
+    await guarded.served.engine.check_tokens()
     hello = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nToken: {secret}\r\nContent-Type: application/json\r\n"
     async with (
         guarded.socket(additional_headers={"token": secret}) as talk,
@@ -194,10 +194,9 @@ async def test_a_revoked_token_ends_its_connection_and_its_body(guarded: Desk) -
     ):
         assert (await talk.send(a_trade(1)))["accepted"] == 1
         await chunk(raw, packed(a_trade(2)) + b"\n")
-        store = TokenStore(FOLDER["guarded"] / DATABASE)
-        store.revoke(store.find("leaving"), 1)
-        store.close()
-        guarded.served.engine.check_tokens()
+        with open_tokens(FOLDER["guarded"] / DATABASE) as store:
+            store.revoke(store.find("leaving"), 1)
+        await guarded.served.engine.check_tokens()
         with pytest.raises(ConnectionClosed) as ended:
             await talk.answer()
         assert ended.value.rcvd is not None
@@ -215,7 +214,7 @@ async def test_the_first_token_ends_what_needed_none(tmp_path_factory: pytest.Te
     async with desk_in(folder) as desk, desk.socket() as talk:
         await talk.send(a_trade())
         a_token(folder)
-        desk.served.engine.check_tokens()
+        await desk.served.engine.check_tokens()
         with pytest.raises(ConnectionClosed) as ended:
             await talk.answer()
     assert ended.value.rcvd is not None

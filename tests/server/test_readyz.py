@@ -56,6 +56,7 @@ async def test_what_it_says_of_a_source(served: Served, source: Script) -> None:
                 "recording": None,
             }
         ],
+        "store": {"up": True, "since": None, "reason": "", "waiting_bars": 0},
     }
     source.health.tell(Status.STALE, "nothing came for 30 s")
     source.health.lag, source.health.bad, source.health.dropped = 120, 3, 4

@@ -22,9 +22,9 @@ async def test_bars_older_than_their_days_are_removed(tmp_path: Path, script: Sc
             script.emit(trade(at=at))
             await link.push()
         await bars.write()
-        assert len(bars.read(instrument, KlineType.MINUTE, count=9)) == 3
+        assert len(await bars.joined(instrument, KlineType.MINUTE, count=9)) == 3
         with capture_logs() as logged:
             await bars.prune(served.engine.settings.retention)
         assert [entry["bars"] for entry in logged] == [1]
-        assert len(bars.read(instrument, KlineType.MINUTE, count=9)) == 2
-        assert len(bars.read(instrument, KlineType.DAY, count=9)) == 3
+        assert len(await bars.joined(instrument, KlineType.MINUTE, count=9)) == 2
+        assert len(await bars.joined(instrument, KlineType.DAY, count=9)) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tickwire import admission
 from tickwire.access import Token, digest_of, new_secret
 from tickwire.config import DATABASE
 from tickwire.model import Market
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 from tickwire.store.tokens import KEY_FILE
 
 from ..serving import (
@@ -76,7 +76,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 
 def add(data_dir: Path, text: str, **fields: Any) -> None:
     """A token of that very text and name."""
-    with closing(TokenStore(data_dir / DATABASE)) as store:
+    with open_tokens(data_dir / DATABASE) as store:
         digest = digest_of(text, store.key())
         store.add(Token(id=f"id {text}", digest=digest, name=text, plan="unlimited", **fields))
 
@@ -236,9 +236,9 @@ async def test_open_connections_of_a_token_that_ends_are_closed_within_a_second(
         links = [await stack.enter_async_context(served.link(path, secret)) for path in paths]
         stays = await stack.enter_async_context(served.link(OTHER_WS, other))
         wall.now += 60 - 1 / 1024
-        served.engine.admission.refresh()
+        await served.engine.admission.refresh()
         assert [await is_open(link) for link in links] == [True] * 3
-        with closing(TokenStore(tmp_path / DATABASE)) as store:
+        with open_tokens(tmp_path / DATABASE) as store:
             if what == "revoked":
                 store.revoke(store.find("ends"), 1)
             elif what == "rotated":
@@ -267,7 +267,7 @@ async def test_from_the_first_token_on_unknown_ones_are_not_let_in(tmp_path: Pat
         for text in ("any", "other", "revoked"):
             assert (await answered(served, get(HTTP_PATHS[0], f"?token={text}")))[1] == INVALID
         add(tmp_path, "good")
-        served.engine.admission.refresh()
+        await served.engine.admission.refresh()
         async with served.link(token="good") as good:
             assert await is_open(good)
     async with serving(tmp_path, Script()) as served:  # and after a restart
@@ -280,7 +280,7 @@ async def test_a_key_that_is_damaged_while_it_runs_does_no_harm(tmp_path: Path) 
     add(tmp_path, "stays")
     async with serving(tmp_path, Script()) as served:
         async with served.link(token="ends") as ends, served.link(token="stays") as stays:
-            with closing(TokenStore(tmp_path / DATABASE)) as store:
+            with open_tokens(tmp_path / DATABASE) as store:
                 (tmp_path / KEY_FILE).write_bytes(b"")
                 store.revoke(store.find("ends"), 1)
             assert await closed(ends) == (1008, "token revoked")

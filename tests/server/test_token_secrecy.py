@@ -9,7 +9,6 @@ import logging
 import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from websockets.asyncio.client import connect
 from tickwire import engine
 from tickwire.access import digest_of, new_secret
 from tickwire.config import DATABASE
-from tickwire.store import TokenStore
+from tickwire.store import open_tokens
 
 from ..serving import (
     DEPTH,
@@ -174,7 +173,7 @@ async def test_nothing_that_the_program_writes_holds_a_token(tmp_path: Path) -> 
                     break
                 await asyncio.sleep(0.02)
         assert TOO_SLOW in running.log
-        with closing(TokenStore(data_dir / DATABASE)) as store:
+        with open_tokens(data_dir / DATABASE) as store:
             new = new_secret()
             store.rotate(store.find("unlimited"), digest_of(new, store.key()))
             store.revoke(store.find("premium"), 1)

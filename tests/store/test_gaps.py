@@ -13,8 +13,10 @@ import pytest
 import tickwire.store.gaps
 from tickwire.errors import StartError, StoreError
 from tickwire.model import Market, Suspension, SuspensionList
-from tickwire.store import GapStore, SuspensionStore
+from tickwire.store import GapStore, SqliteFile, SuspensionStore
 from tickwire.store.gaps import AMONG, PAGE, Gap
+
+from ..stores import opened
 
 ALLTICK, VENUE = "alltick", "exchange:binance"
 
@@ -26,12 +28,11 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[GapStore]:
-    made = GapStore(path)
-    yield made
-    made.close()
+    with opened(GapStore, path) as made:
+        yield made
 
 
-def opened(store: GapStore, begin: int, *codes: str, source: str = ALLTICK) -> int:
+def begun(store: GapStore, begin: int, *codes: str, source: str = ALLTICK) -> int:
     return store.open(source, Market.CRYPTO, codes or ("BTCUSDT",), begin, f"at {begin}")
 
 
@@ -54,21 +55,20 @@ def test_a_gap_from_its_begin_to_its_filling(store: GapStore, path: Path) -> Non
     assert store.open_gaps(ALLTICK) == []
     assert store.page(None, 0, None, 100) == [gap._replace(end=2000)]
     store.fill(number, 3000)
-    store.close()
-    with closing(GapStore(path)) as again:
+    with opened(GapStore, path) as again:
         (found,) = again.page(None, 0, None, 100)
         assert found == gap._replace(end=2000, filled=3000)
         assert type(found.market) is Market
 
 
 def test_in_memory() -> None:
-    with closing(GapStore(None)) as store:
-        opened(store, 1)
+    with opened(GapStore, None) as store:
+        begun(store, 1)
         assert begins(store) == [1]
 
 
 def test_numbers_tell_gaps_apart(store: GapStore) -> None:
-    first, second, other = opened(store, 5), opened(store, 5), opened(store, 7, source=VENUE)
+    first, second, other = begun(store, 5), begun(store, 5), begun(store, 7, source=VENUE)
     assert len({first, second, other}) == 3
     store.end(first, 9)
     assert [gap.number for gap in store.open_gaps(ALLTICK)] == [second]
@@ -78,14 +78,13 @@ def test_numbers_tell_gaps_apart(store: GapStore) -> None:
 
 def test_what_an_earlier_run_left_open_is_found_oldest_first(store: GapStore, path: Path) -> None:
     for begin in (30, 10, 20):
-        opened(store, begin)
-    store.close()
-    with closing(GapStore(path)) as again:
+        begun(store, begin)
+    with opened(GapStore, path) as again:
         assert [gap.begin for gap in again.open_gaps(ALLTICK)] == [10, 20, 30]
 
 
 def test_a_gap_that_is_not_there_is_neither_ended_nor_filled(store: GapStore) -> None:
-    number = opened(store, 1)
+    number = begun(store, 1)
     store.end(number + 1, 5)
     store.fill(number + 1, 5)
     (gap,) = store.page(None, 0, None, 100)
@@ -94,7 +93,7 @@ def test_a_gap_that_is_not_there_is_neither_ended_nor_filled(store: GapStore) ->
 
 # Pages.
 def test_the_newest_is_first_and_the_limit_is_kept(store: GapStore) -> None:
-    numbers = [opened(store, begin) for begin in (10, 40, 20, 30, 40)]
+    numbers = [begun(store, begin) for begin in (10, 40, 20, 30, 40)]
     assert begins(store) == [40, 40, 30, 20, 10]
     assert [gap.number for gap in store.page(None, 0, None, 2)] == [numbers[4], numbers[1]]
     for limit in (0, -1):
@@ -121,16 +120,16 @@ def test_a_page_holds_what_overlaps_its_time(
     store: GapStore, begin: int, end: int | None, found: list[int]
 ) -> None:
     for since, until in ((100, 150), (200, 250), (300, None)):
-        number = opened(store, since)
+        number = begun(store, since)
         if until is not None:
             store.end(number, until)
     assert begins(store, None, begin, end) == found
 
 
 def test_codes_narrow_a_page_and_each_gap(store: GapStore) -> None:
-    opened(store, 1, "BTCUSDT", "ETHUSDT")
-    opened(store, 2, "ETHUSDT", "GOLD")
-    opened(store, 3, "GOLD")
+    begun(store, 1, "BTCUSDT", "ETHUSDT")
+    begun(store, 2, "ETHUSDT", "GOLD")
+    begun(store, 3, "GOLD")
     found = store.page(["ETHUSDT", "BTCUSDT"], 0, None, 100)
     assert [(gap.begin, gap.codes) for gap in found] == [(2, ("ETHUSDT",)), (1, ("BTCUSDT", "ETHUSDT"))]
     assert begins(store, ["BTCUSDT"], limit=1) == [1]  # the limit counts what is found
@@ -140,27 +139,27 @@ def test_codes_narrow_a_page_and_each_gap(store: GapStore) -> None:
 
 def test_the_oldest_go(store: GapStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tickwire.store.gaps, "MOST", 3)
-    numbers = [opened(store, begin) for begin in range(5)]
+    numbers = [begun(store, begin) for begin in range(5)]
     assert begins(store) == [4, 3, 2]
     assert len(store.open_gaps(ALLTICK)) == 3
     store.end(numbers[0], 9)
     store.fill(numbers[0], 9)
     assert begins(store) == [4, 3, 2]
-    assert opened(store, 9) not in numbers
+    assert begun(store, 9) not in numbers
 
 
 # The file.
 def test_suspensions_lie_in_the_same_file(store: GapStore, path: Path) -> None:
-    opened(store, 1)
-    with closing(SuspensionStore(path)) as other:
+    begun(store, 1)
+    with opened(SuspensionStore, path) as other:
         other.add("", [Suspension(exchange=SuspensionList.NYSE, symbol="X", publish_date="2026-09-03")])
         assert other.page(SuspensionList.NYSE, [""])[0] == 1
     assert begins(store) == [1]
 
 
 def test_another_connection_s_gap_is_seen_at_once(store: GapStore, path: Path) -> None:
-    with closing(GapStore(path)) as other:
-        number = opened(other, 1)
+    with opened(GapStore, path) as other:
+        number = begun(other, 1)
         assert begins(store) == [1]
         store.end(number, 2)
         assert other.open_gaps(ALLTICK) == []
@@ -174,7 +173,7 @@ def test_many_threads(store: GapStore) -> None:
         begin.wait()
         try:
             for n in range(25):
-                number = opened(store, n, source=str(place))
+                number = begun(store, n, source=str(place))
                 if [gap.number for gap in store.open_gaps(str(place))] != [number]:
                     wrong.append(number)
                 store.end(number, n + 1)
@@ -195,12 +194,12 @@ def test_many_threads(store: GapStore) -> None:
 
 
 def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
-    with closing(GapStore(path, timeout=0.05)) as store:
-        number = opened(store, 1)
+    with opened(GapStore, path, timeout=0.05) as store:
+        number = begun(store, 1)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             for write in (
-                lambda: opened(store, 2),
+                lambda: begun(store, 2),
                 lambda: store.end(number, 2),
                 lambda: store.fill(number, 2),
             ):
@@ -208,16 +207,15 @@ def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
                     write()
             assert begins(store) == [1]
             other.execute("ROLLBACK")
-        opened(store, 3)
+        begun(store, 3)
         assert begins(store) == [3, 1]
 
 
 def test_a_closed_store_says_so(path: Path) -> None:
-    store = GapStore(path)
-    store.close()
-    store.close()
+    with opened(GapStore, path) as store:
+        pass
     for use in (
-        lambda: opened(store, 1),
+        lambda: begun(store, 1),
         lambda: store.end(1, 1),
         lambda: store.fill(1, 1),
         lambda: store.open_gaps(ALLTICK),
@@ -230,12 +228,12 @@ def test_a_closed_store_says_so(path: Path) -> None:
 def test_what_is_no_database_does_not_start(path: Path) -> None:
     path.write_bytes(b"no database at all, " * 100)
     with pytest.raises(StartError, match=r"tickwire\.db"):
-        GapStore(path)
+        SqliteFile(path)
 
 
 def test_a_page_needs_no_sorting(path: Path) -> None:
     """A long ledger is read in the order of the index, only as far as the page goes."""
-    GapStore(path).close()
+    SqliteFile(path).close()
     with closing(sqlite3.connect(path)) as connection:
         for among, asked in (("", ()), (AMONG, ('["GOLD"]',))):
             query = f"EXPLAIN QUERY PLAN {PAGE.format(among=among)}"

@@ -12,7 +12,9 @@ import pytest
 
 from tickwire.errors import StartError, StoreError
 from tickwire.model import Instrument, Market
-from tickwire.store import InstrumentStore, load_catalogue
+from tickwire.store import InstrumentStore, SqliteFile, load_catalogue
+
+from ..stores import opened
 
 FULL = Instrument(
     code="MY.IDX",
@@ -37,17 +39,17 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_put_is_there_after_a_restart(path: Path) -> None:
     plain = msgspec.structs.replace(FULL, code="A", name_cn="")
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         assert store.instruments() == []
         store.put(FULL)
         store.put(plain)
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         assert store.instruments() == [plain, FULL]
 
 
 def test_every_shipped_instrument_comes_back_as_it_was(path: Path) -> None:
     shipped = sorted(load_catalogue(), key=lambda one: one.code)[:50]
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         for one in shipped:
             store.put(one)
         assert store.instruments() == shipped
@@ -55,7 +57,7 @@ def test_every_shipped_instrument_comes_back_as_it_was(path: Path) -> None:
 
 def test_the_last_definition_of_a_code_stays(path: Path) -> None:
     other = msgspec.structs.replace(FULL, price_decimals=2)
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         store.put(FULL)
         store.put(other)
         assert store.instruments() == [other]
@@ -63,7 +65,7 @@ def test_the_last_definition_of_a_code_stays(path: Path) -> None:
 
 def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
     catalogue = load_catalogue()
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         store.put(FULL)
         store.put(msgspec.structs.replace(FULL, code="GOLD"))
         store.teach(catalogue)
@@ -72,7 +74,7 @@ def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
 
 
 def test_a_definition_that_cannot_be_read_is_named(path: Path) -> None:
-    with closing(InstrumentStore(path)) as store:
+    with opened(InstrumentStore, path) as store:
         store.put(FULL)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE instrument SET definition = '{}'")
@@ -81,9 +83,8 @@ def test_a_definition_that_cannot_be_read_is_named(path: Path) -> None:
 
 
 def test_a_store_that_was_closed_says_so(path: Path) -> None:
-    store = InstrumentStore(path)
-    store.close()
-    store.close()
+    with opened(InstrumentStore, path) as store:
+        pass
     with pytest.raises(StoreError):
         store.put(FULL)
     with pytest.raises(StoreError):
@@ -93,4 +94,4 @@ def test_a_store_that_was_closed_says_so(path: Path) -> None:
 def test_a_file_that_is_no_database(path: Path) -> None:
     path.write_bytes(b"x" * 5000)
     with pytest.raises(StartError):
-        InstrumentStore(path)
+        SqliteFile(path)

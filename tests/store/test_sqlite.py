@@ -18,8 +18,11 @@ import pytest
 
 from tickwire.errors import StartError, StoreError
 from tickwire.model import Kline, KlineType
-from tickwire.store.sqlite import MIGRATIONS, open_database, transaction
-from tickwire.store.sqlite_klines import SqliteKlineStore
+from tickwire.store import SqliteFile, SqliteKlineStore
+from tickwire.store.migrations import MIGRATIONS
+from tickwire.store.sqlite import open_database, transaction
+
+from ..stores import opened
 
 MINUTE = KlineType.MINUTE
 SOURCE = "simulator"
@@ -72,11 +75,11 @@ def as_nobody() -> Iterator[None]:
 
 
 def test_bars_survive_closing(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         store.write(SOURCE, [a_bar(60)])
         store.put(SOURCE, "alive", "61")
     assert [file.name for file in path.parent.iterdir()] == ["bars.db"]
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
         assert store.get(SOURCE, "alive") == "61"
 
@@ -103,8 +106,12 @@ def test_how_it_is_open(path: Path) -> None:
 
 
 def test_the_one_that_reads_cannot_write(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store, pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store._reader.execute("DELETE FROM kline")
+    with (
+        closing(SqliteFile(path)) as file,
+        pytest.raises(StoreError, match="readonly"),
+        file.reading() as connection,
+    ):
+        connection.execute("DELETE FROM kline")
 
 
 # ---- the schema
@@ -125,7 +132,7 @@ def test_an_empty_file_is_a_database_of_version_0(path: Path) -> None:
 
 
 def test_an_old_file_is_brought_up_to_date_with_what_is_in_it(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         store.write(SOURCE, [a_bar(60)])
     open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
     assert version(path) == len(MIGRATIONS) + 1
@@ -139,7 +146,7 @@ def test_a_file_of_each_earlier_version_becomes_what_a_new_one_is(path: Path, ol
     with closing(open_database(path, migrations=MIGRATIONS[:old])) as connection:
         connection.execute("INSERT INTO series VALUES (1, ?, 'GOLD')", (SOURCE,))
         connection.execute("INSERT INTO kline VALUES (1, 1, 60, '1', '1', '1', '1', '1', '1', 0, 0, 0)")
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
     open_database(fresh := path.with_name("new.db")).close()
     schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
@@ -163,7 +170,7 @@ def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
     known = len(MIGRATIONS)
     text = rf"newer Tickwire \(schema {known + 1}, this one knows {known}\)\. Update"
     with pytest.raises(StartError, match=text):
-        SqliteKlineStore(path)
+        SqliteFile(path)
     assert path.read_bytes() == before
 
 
@@ -174,16 +181,16 @@ def test_another_program_s_database_is_refused_and_left_alone(path: Path, number
         other.execute(f"PRAGMA user_version = {number}")
     before = path.read_bytes()
     with pytest.raises(StartError, match="another program's"):
-        SqliteKlineStore(path)
+        SqliteFile(path)
     assert path.read_bytes() == before
 
 
 CREATE = """
 import sys
 from pathlib import Path
-from tickwire.store.sqlite_klines import SqliteKlineStore
+from tickwire.store import SqliteFile
 for line in sys.stdin:
-    SqliteKlineStore(Path(line.strip())).close()
+    SqliteFile(Path(line.strip())).close()
     print("made", flush=True)
 """
 
@@ -208,20 +215,20 @@ def test_many_processes_may_make_it_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("code,time\n" * 1000)
     with pytest.raises(StartError, match=r"bars\.db: file is not a database\. It is damaged.*Move it away"):
-        SqliteKlineStore(path)
+        SqliteFile(path)
     assert path.read_text() == "code,time\n" * 1000
 
 
 def test_a_folder_in_its_place(path: Path) -> None:
     path.mkdir()
     with pytest.raises(StartError, match="--data-dir"):
-        SqliteKlineStore(path)
+        SqliteFile(path)
 
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(StartError, match="--data-dir"):
-        SqliteKlineStore(tmp_path / "data" / "bars.db")
+        SqliteFile(tmp_path / "data" / "bars.db")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
@@ -229,9 +236,9 @@ def test_a_folder_that_cannot_be_written(shared: Path) -> None:
     (shared / "closed").mkdir(mode=0o555)
     with as_nobody():
         with pytest.raises(StartError, match="writable, or choose another --data-dir"):
-            SqliteKlineStore(shared / "closed" / "bars.db")
+            SqliteFile(shared / "closed" / "bars.db")
         with pytest.raises(StartError, match=r"Permission denied.*--data-dir"):
-            SqliteKlineStore(shared / "closed" / "new" / "bars.db")
+            SqliteFile(shared / "closed" / "new" / "bars.db")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
@@ -240,7 +247,7 @@ def test_a_file_that_cannot_be_written(shared: Path) -> None:
     open_database(path).close()
     path.chmod(0o444)
     with as_nobody(), pytest.raises(StartError, match="Cannot write"):
-        SqliteKlineStore(path)
+        SqliteFile(path)
 
 
 @pytest.fixture
@@ -258,12 +265,12 @@ def shared(tmp_path: Path) -> Iterator[Path]:
 def test_a_locked_file_at_the_start(path: Path) -> None:
     path.touch()
     with locked(path), pytest.raises(StartError, match=r"locked\. Another program is using it"):
-        SqliteKlineStore(path, timeout=0.05)
-    SqliteKlineStore(path).close()
+        SqliteFile(path, timeout=0.05)
+    SqliteFile(path).close()
 
 
 def test_a_locked_file_while_running(path: Path) -> None:
-    with closing(SqliteKlineStore(path, timeout=0.05)) as store:
+    with opened(SqliteKlineStore, path, timeout=0.05) as store:
         store.write(SOURCE, [a_bar(60)])
         with locked(path):
             with pytest.raises(StoreError, match=r"locked\. Another program is using it"):
@@ -276,7 +283,7 @@ def test_a_locked_file_while_running(path: Path) -> None:
 
 
 def test_a_lock_that_ends_soon_is_waited_for(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         thread = threading.Thread(target=store.write, args=(SOURCE, [a_bar(60)]))
         with locked(path):
             thread.start()
@@ -287,32 +294,39 @@ def test_a_lock_that_ends_soon_is_waited_for(path: Path) -> None:
 
 
 def test_a_full_disk(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with closing(SqliteFile(path)) as file:
+        store = SqliteKlineStore(file)
         store.write(SOURCE, [a_bar(60)])
-        (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
-        store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+        limit_pages(file, 2)
         batch = [a_bar(60 * n, f"CODE{n % 7}") for n in range(5000)]
         with pytest.raises(StoreError, match=r"full\. Make room"):
             store.write(SOURCE, batch)
-        assert [*store.bars_since(SOURCE, MINUTE, 0)] == [a_bar(60)]
+        assert ask(path, "SELECT count(*) FROM kline") == [(1,)]
         store.write(SOURCE, [a_bar(60, price=2)])
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        limit_pages(file, 1_000_000)
         store.write(SOURCE, batch)
-        assert len([*store.bars_since(SOURCE, MINUTE, 0)]) == 5001
+        assert ask(path, "SELECT count(*) FROM kline") == [(5001,)]
     assert whole(path)
 
 
+def limit_pages(file: SqliteFile, more: int) -> None:
+    """From now on the file may grow by so many pages."""
+    with file.writing() as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + more}")
+
+
 def test_a_damaged_file(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         store.write(SOURCE, [a_bar(60 * n) for n in range(5000)])
     content = bytearray(path.read_bytes())
     content[20 * 4096 : 60 * 4096] = b"\xa5" * (40 * 4096)
     path.write_bytes(content)
-    with closing(SqliteKlineStore(path)) as store:
-        with pytest.raises(StoreError, match=r"malformed\. It is damaged"):
-            store.read(SOURCE, "GOLD", MINUTE, count=5000)
-        with pytest.raises(StoreError, match=r"malformed\. It is damaged"):
-            [*store.bars_since(SOURCE, MINUTE, 0)]
+    with (
+        opened(SqliteKlineStore, path) as store,
+        pytest.raises(StoreError, match=r"malformed\. It is damaged"),
+    ):
+        store.read(SOURCE, "GOLD", MINUTE, count=5000)
 
 
 # ---- transactions, threads, processes
@@ -341,7 +355,8 @@ def test_a_series_without_a_name_is_refused(path: Path) -> None:
 
 
 def test_a_read_does_not_wait_for_a_write(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as store:
+    with closing(SqliteFile(path)) as file:
+        store = SqliteKlineStore(file)
         store.write(SOURCE, [a_bar(60)])
         seen: list[object] = []
 
@@ -350,8 +365,8 @@ def test_a_read_does_not_wait_for_a_write(path: Path) -> None:
             seen.append(store.get(SOURCE, "alive"))
 
         reading = threading.Thread(target=read)
-        with store._writing, transaction(store._writer):
-            store._writer.execute("DELETE FROM kline")
+        with file.writing() as connection:
+            connection.execute("DELETE FROM kline")
             reading.start()
             reading.join(10)
             assert seen == [a_bar(60), None]
@@ -359,9 +374,53 @@ def test_a_read_does_not_wait_for_a_write(path: Path) -> None:
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == []
 
 
+def test_a_read_is_of_one_moment(path: Path) -> None:
+    with closing(SqliteFile(path)) as file:
+        store = SqliteKlineStore(file)
+        store.write(SOURCE, [a_bar(60)])
+        count = "SELECT count(*) FROM kline"
+        with file.reading() as connection:
+            assert connection.execute(count).fetchone() == (1,)
+            writing = threading.Thread(target=store.write, args=(SOURCE, [a_bar(120)]))
+            writing.start()
+            writing.join(10)
+            assert connection.execute(count).fetchone() == (1,)
+        with file.reading() as connection:
+            assert connection.execute(count).fetchone() == (2,)
+
+
+def test_a_block_that_fails_leaves_nothing_and_the_file_usable(path: Path) -> None:
+    with closing(SqliteFile(path)) as file:
+
+        def write() -> None:
+            with file.writing() as connection:
+                connection.execute("INSERT INTO note VALUES ('a', 'b', 'c')")
+                raise LookupError
+
+        def read() -> None:
+            with file.reading():
+                raise LookupError
+
+        for use in (write, read, write):
+            with pytest.raises(LookupError):
+                use()
+        with file.reading() as connection:
+            assert connection.execute("SELECT * FROM note").fetchall() == []
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_after_closing_it_says_so(path: Path, in_memory: bool) -> None:
+    file = SqliteFile(None if in_memory else path)
+    file.close()
+    file.close()
+    for use in (file.writing, file.reading):
+        with pytest.raises(StoreError, match="was closed"), use():
+            pass
+
+
 def test_others_may_write_between_the_steps_of_a_prune(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tickwire.store.sqlite_klines.PRUNE_STEP", 10)
-    with closing(SqliteKlineStore(path)) as store:
+    with opened(SqliteKlineStore, path) as store:
         store.write(SOURCE, [a_bar(60 * n) for n in range(6_000)])
         pruning = threading.Thread(target=store.prune, args=(SOURCE, MINUTE, 10**9))
         pruning.start()
@@ -375,7 +434,7 @@ def test_others_may_write_between_the_steps_of_a_prune(path: Path, monkeypatch: 
 
 
 def test_two_stores_share_a_file(path: Path) -> None:
-    with closing(SqliteKlineStore(path)) as one, closing(SqliteKlineStore(path)) as two:
+    with opened(SqliteKlineStore, path) as one, opened(SqliteKlineStore, path) as two:
         one.write(SOURCE, [a_bar(60, "GOLD")])
         assert two.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
         two.write(SOURCE, [a_bar(0, "SILVER"), a_bar(120, "GOLD")])
@@ -389,9 +448,9 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from tickwire.model import Kline, KlineType
-from tickwire.store.sqlite_klines import SqliteKlineStore
+from tickwire.store import SqliteFile, SqliteKlineStore
 
-store, number = SqliteKlineStore(Path(sys.argv[1])), int(sys.argv[2])
+store, number = SqliteKlineStore(SqliteFile(Path(sys.argv[1]))), int(sys.argv[2])
 while True:
     one = Decimal(number)
     bars = [
@@ -433,7 +492,7 @@ def test_kill_9_loses_no_batch_that_was_written_and_leaves_no_half_of_one(path: 
         acknowledged = int([line for line in lines if line.endswith("\n")][-1])
         assert acknowledged > written
 
-        with closing(SqliteKlineStore(path)) as store:
+        with opened(SqliteKlineStore, path) as store:
             for code in (f"CODE{n}" for n in range(50)):
                 replaced, *added = store.read(SOURCE, code, MINUTE, count=10**9)
                 last = int(replaced.close)
@@ -448,8 +507,8 @@ def test_kill_9_loses_no_batch_that_was_written_and_leaves_no_half_of_one(path: 
 
 
 def test_another_process_reads_while_one_writes(path: Path) -> None:
-    SqliteKlineStore(path).close()
-    with child(WRITE, path, 1) as writer, closing(SqliteKlineStore(path)) as store:
+    SqliteFile(path).close()
+    with child(WRITE, path, 1) as writer, opened(SqliteKlineStore, path) as store:
         assert writer.stdout is not None
         for line in writer.stdout:
             number = int(line)

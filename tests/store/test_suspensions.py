@@ -13,7 +13,9 @@ import pytest
 
 from tickwire.errors import StoreError
 from tickwire.model import Kline, KlineType, Suspension, SuspensionList
-from tickwire.store import SqliteKlineStore, SuspensionStore
+from tickwire.store import SqliteFile, SqliteKlineStore, SuspensionStore
+
+from ..stores import opened
 
 SSE, NYSE, NASDAQ = SuspensionList
 ENTERED, SIMULATOR = "", "simulator"
@@ -48,9 +50,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SuspensionStore]:
-    made = SuspensionStore(path)
-    yield made
-    made.close()
+    with opened(SuspensionStore, path) as made:
+        yield made
 
 
 def symbols(store: SuspensionStore, exchange: SuspensionList = NYSE, *sources: str, **part: Any) -> list[str]:
@@ -62,13 +63,12 @@ def test_what_is_kept_comes_back_equal(store: SuspensionStore, path: Path) -> No
     assert store.page(NASDAQ, [ENTERED]) == (1, [FULL])
     assert store.page(NYSE, [ENTERED]) == (1, [a_suspension()])
     assert store.page(SSE, [ENTERED]) == (0, [])
-    store.close()
-    with closing(SuspensionStore(path)) as again:
+    with opened(SuspensionStore, path) as again:
         assert again.page(NASDAQ, [ENTERED]) == (1, [FULL])
 
 
 def test_in_memory() -> None:
-    with closing(SuspensionStore(None)) as store:
+    with opened(SuspensionStore, None) as store:
         assert store.add(ENTERED, iter([FULL])) == 1
         assert store.page(NASDAQ, [ENTERED]) == (1, [FULL])
 
@@ -206,7 +206,7 @@ def test_there_is_nothing_to_resume(store: SuspensionStore) -> None:
 
 def test_bars_lie_in_the_same_file(store: SuspensionStore, path: Path) -> None:
     store.add(ENTERED, [FULL])
-    with closing(SqliteKlineStore(path)) as bars:
+    with opened(SqliteKlineStore, path) as bars:
         bars.write(SIMULATOR, [Kline("GOLD", KlineType.MINUTE, 60, *[1] * 6)])  # type: ignore[arg-type]
         assert bars.span(SIMULATOR, "GOLD", KlineType.MINUTE) == (60, 60)
     assert store.page(NASDAQ, [ENTERED]) == (1, [FULL])
@@ -214,7 +214,7 @@ def test_bars_lie_in_the_same_file(store: SuspensionStore, path: Path) -> None:
 
 def test_another_connection_s_entry_is_seen_at_once(store: SuspensionStore, path: Path) -> None:
     assert store.page(NYSE, [ENTERED]) == (0, [])
-    with closing(SuspensionStore(path)) as other:
+    with opened(SuspensionStore, path) as other:
         other.add(ENTERED, [a_suspension()])
         assert store.page(NYSE, [ENTERED])[0] == 1
         store.clear(ENTERED)
@@ -248,7 +248,7 @@ def test_many_threads(store: SuspensionStore) -> None:
 
 
 def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
-    with closing(SuspensionStore(path, timeout=0.05)) as store:
+    with opened(SuspensionStore, path, timeout=0.05) as store:
         store.add(ENTERED, [FULL])
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -265,9 +265,8 @@ def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
 
 
 def test_a_closed_store_says_so(path: Path) -> None:
-    store = SuspensionStore(path)
-    store.close()
-    store.close()
+    with opened(SuspensionStore, path) as store:
+        pass
     for use in (
         lambda: store.add(ENTERED, [FULL]),
         lambda: store.page(NYSE, [ENTERED]),
@@ -286,7 +285,7 @@ def test_a_list_that_there_is_not(store: SuspensionStore) -> None:
 
 def test_a_page_needs_no_sorting(path: Path) -> None:
     """A long list is read in the order of the index."""
-    SuspensionStore(path).close()
+    SqliteFile(path).close()
     with closing(sqlite3.connect(path)) as connection:
         plan = connection.execute(
             "EXPLAIN QUERY PLAN SELECT symbol FROM suspension WHERE exchange = ? AND source IN (?, ?) "

@@ -18,7 +18,7 @@ from tickwire.access import KEY_SIZE, Register, Token, digest_of, new_id, new_se
 from tickwire.config import DATABASE
 from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Market
-from tickwire.store import TokenStore
+from tickwire.store import SqliteFile, TokenStore, open_tokens
 from tickwire.store.tokens import KEY_FILE
 
 from .test_sqlite import as_nobody, locked
@@ -39,8 +39,8 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[TokenStore]:
-    with closing(TokenStore(path)) as opened:
-        yield opened
+    with open_tokens(path) as made:
+        yield made
 
 
 def a_token(store: TokenStore, name: str = "desk", text: str = "s", **fields: Any) -> Token:
@@ -49,7 +49,7 @@ def a_token(store: TokenStore, name: str = "desk", text: str = "s", **fields: An
 
 # What is kept.
 def test_all_of_a_token_is_kept_but_its_text(path: Path) -> None:
-    with closing(TokenStore(path)) as store:
+    with open_tokens(path) as store:
         full = a_token(
             store,
             '跟 desk\'s "one"',
@@ -64,7 +64,7 @@ def test_all_of_a_token_is_kept_but_its_text(path: Path) -> None:
         bare = a_token(store, "bare", "other", created=1_700_000_000_000)
         store.add(full)
         store.add(bare)
-    with closing(TokenStore(path)) as store:
+    with open_tokens(path) as store:
         assert store.tokens() == [bare, full], "the oldest first"
 
 
@@ -78,7 +78,7 @@ def test_no_text_of_a_token_stands_in_any_file_while_it_is_open_or_closed(path: 
                 assert [name for name, content in found.items() if part.encode() in content] == []
         return found
 
-    with closing(TokenStore(path)) as store:
+    with open_tokens(path) as store:
         for number, secret in enumerate(secrets[:40]):
             store.add(a_token(store, f"token {number}", secret))
         for number, secret in enumerate(secrets[40:]):
@@ -141,7 +141,7 @@ def test_a_revoked_token_stays_revoked_since_the_first_time(path: Path, store: T
     store.revoke(token, 5)
     store.revoke(token, 9)
     store.rotate(token, digest_of("new", store.key()))
-    with closing(TokenStore(path)) as again:
+    with open_tokens(path) as again:
         (kept,) = again.tokens()
         assert kept.revoked == 5
         register = Register(again.tokens(), again.key())
@@ -182,25 +182,27 @@ def test_the_key_is_made_at_the_first_use_for_its_owner_only(store: TokenStore, 
 def test_each_data_directory_has_a_key_of_its_own(tmp_path: Path) -> None:
     keys = set()
     for n in range(10):
-        with closing(TokenStore(tmp_path / str(n) / DATABASE)) as store:
+        with open_tokens(tmp_path / str(n) / DATABASE) as store:
             keys.add(store.key())
     assert len(keys) == 10
 
 
 def test_without_the_key_of_its_tokens_a_store_does_not_open(path: Path, key_file: Path) -> None:
-    with closing(TokenStore(path)) as store:
+    with open_tokens(path) as store:
         store.add(a_token(store))
     before = path.read_bytes()
     key = key_file.read_bytes()
     key_file.unlink()
-    with pytest.raises(
-        StartError, match=rf"{KEY_FILE} is missing.*Put it back, or choose another --data-dir"
+    with (
+        pytest.raises(StartError, match=rf"{KEY_FILE} is missing.*Put it back, or choose another --data-dir"),
+        open_tokens(path),
     ):
-        TokenStore(path)
+        pass
     assert not key_file.exists(), "no other key is made in its place"
     assert path.read_bytes() == before
     key_file.write_bytes(key)
-    TokenStore(path).close()
+    with open_tokens(path) as again:
+        assert len(again.tokens()) == 1
 
 
 @pytest.mark.parametrize("size", [0, 16, KEY_SIZE - 1, KEY_SIZE + 1])
@@ -223,24 +225,23 @@ def test_a_folder_in_place_of_the_key(store: TokenStore, key_file: Path) -> None
 def test_a_key_that_may_not_be_read(path: Path, store: TokenStore, key_file: Path) -> None:
     key = store.key()
     key_file.chmod(0)
-    with closing(TokenStore(path)) as other, as_nobody():
+    with open_tokens(path) as other, as_nobody():
         with pytest.raises(StartError, match=r"Cannot use the key of the tokens.*Permission denied"):
             other.key()
         assert store.key() == key, "who has it keeps it"
 
 
-def test_a_store_that_is_locked_or_closed_says_so(path: Path) -> None:
-    store = TokenStore(path)
-    token = a_token(store)
-    store._connection.execute("PRAGMA busy_timeout = 50")
-    with locked(path):
-        with pytest.raises(StoreError, match=r"locked\. Another program is using it"):
-            store.add(token)
-        assert store.tokens() == []
-        assert store.changes() == 0
-    store.add(token)
-    store.close()
-    with pytest.raises(StoreError):
+def test_a_store_that_is_locked_or_closed_says_so(path: Path, key_file: Path) -> None:
+    with closing(SqliteFile(path, timeout=0.05)) as file:
+        store = TokenStore(file, key_file)
+        token = a_token(store)
+        with locked(path):
+            with pytest.raises(StoreError, match=r"locked\. Another program is using it"):
+                store.add(token)
+            assert store.tokens() == []
+            assert store.changes() == 0
+        store.add(token)
+    with pytest.raises(StoreError, match="closed"):
         store.changes()
 
 
@@ -248,19 +249,20 @@ def test_a_store_that_is_locked_or_closed_says_so(path: Path) -> None:
 MAKE_KEYS = """
 import sys
 from pathlib import Path
-from tickwire.store import TokenStore
+from tickwire.store import TokenStore, open_tokens
 for line in sys.stdin:
-    store = TokenStore(Path(line.strip()))
-    print("open", flush=True)
-    sys.stdin.readline()
-    print(store.key().hex(), flush=True)
-    store.close()
+    with open_tokens(Path(line.strip())) as store:
+        print("open", flush=True)
+        sys.stdin.readline()
+        print(store.key().hex(), flush=True)
 """
 WATCH = """
 import sys
 from pathlib import Path
-from tickwire.store import TokenStore
-store = TokenStore(Path(sys.argv[1]))
+from tickwire.store import SqliteFile, TokenStore
+from tickwire.store.tokens import KEY_FILE
+path = Path(sys.argv[1])
+store = TokenStore(SqliteFile(path), path.with_name(KEY_FILE))
 for line in sys.stdin:
     tokens = (f"{one.name}:{one.revoked}:{one.digest.hex()}" for one in store.tokens())
     print(store.changes(), *tokens, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -40,15 +41,13 @@ def import_bars(
     # Here, because other commands start faster without.
     from ..importer import import_bars as run
     from ..server.logs import configure
-    from ..store import EpochFile, SqliteKlineStore, load_catalogue
+    from ..store import EpochFile, SqliteFile, SqliteKlineStore, load_catalogue
 
     configure(settings.log_level)
     EpochFile(settings.data_dir)
-    store = SqliteKlineStore(settings.data_dir / DATABASE)
-    try:
-        report = run(files, source, store, load_catalogue(settings.instruments), strict=strict_input)
-    finally:
-        store.close()
+    with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
+        catalogue = load_catalogue(settings.instruments)
+        report = run(files, source, SqliteKlineStore(file), catalogue, strict=strict_input)
     if not report.bars:
         raise InputError(f"Nothing was imported: {report.bad_lines} lines skipped, no bar left.")
     typer.echo(

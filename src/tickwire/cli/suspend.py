@@ -91,7 +91,7 @@ def add(
     Example: tickwire suspend add nyse IBM --reason "News Pending" --halt "2026-09-03 19:50:00"
     """
     path = _database(data_dir)
-    from ..store import SuspensionStore, suspension_of
+    from ..store import SqliteFile, SuspensionStore, suspension_of
 
     fields = {
         "symbol": symbol,
@@ -105,8 +105,8 @@ def add(
         "publishDate": published,
     }
     suspension = suspension_of(fields, exchange, now=datetime.now(UTC))
-    with closing(SuspensionStore(path)) as store:
-        new = store.add(ENTERED, [suspension])
+    with closing(SqliteFile(path)) as file:
+        new = SuspensionStore(file).add(ENTERED, [suspension])
     typer.echo(
         f"{suspension.symbol} {'added to' if new else 'replaced in'} the suspensions of {exchange}, "
         f"published {suspension.publish_date}."
@@ -128,13 +128,13 @@ def list_suspensions(
     path = _database(data_dir)
     import msgspec
 
-    from ..store import SuspensionStore
+    from ..store import SqliteFile, SuspensionStore
 
     found = []
     if path.exists():  # to look at a folder does not make it
-        with closing(SuspensionStore(path)) as store:
+        with closing(SqliteFile(path)) as file:
             for one in Exchange if exchange is None else [exchange]:
-                found += store.page(one, [ENTERED])[1]
+                found += SuspensionStore(file).page(one, [ENTERED])[1]
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
         return
@@ -179,7 +179,7 @@ def import_suspensions(
     Example: tickwire suspend import nyse.json --exchange nyse
     """
     path = _database(data_dir)
-    from ..store import SuspensionStore, read_suspensions
+    from ..store import SqliteFile, SuspensionStore, read_suspensions
 
     found, bad = [], 0
     for where, one in read_suspensions(file, exchange):
@@ -191,7 +191,7 @@ def import_suspensions(
         bad += 1
         if bad <= SHOWN_LINES:
             typer.echo(f"tickwire: {where}: {one} Skipped.", err=True)
-    with closing(SuspensionStore(path)) as store:
+    with closing(SqliteFile(path)) as database:
         # The newest stands first in a file, as in the API, and is added last.
-        new = store.add(ENTERED, reversed(found))
+        new = SuspensionStore(database).add(ENTERED, reversed(found))
     typer.echo(f"{len(found)} suspensions imported, {new} of them new, {bad} lines skipped.")

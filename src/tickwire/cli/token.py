@@ -17,7 +17,7 @@ from ..access import BUILT_IN, Token, digest_of, new_id, new_secret
 from ..config import DATABASE, Settings, load
 from ..errors import SettingsError
 from ..model import Family, Market
-from ..store import EpochFile, InstrumentStore, TokenStore, load_catalogue
+from ..store import EpochFile, InstrumentStore, SqliteFile, TokenStore, load_catalogue, open_tokens
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 YEAR_10000 = 253_402_300_800
@@ -173,11 +173,8 @@ def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> Non
 @contextmanager
 def _tokens(settings: Settings) -> Iterator[TokenStore]:
     EpochFile(settings.data_dir)
-    store = TokenStore(settings.data_dir / DATABASE)
-    try:
+    with open_tokens(settings.data_dir / DATABASE) as store:
         yield store
-    finally:
-        store.close()
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:
@@ -202,8 +199,8 @@ def _market(text: str) -> Market:
 
 def _known(codes: list[str], settings: Settings) -> frozenset[str]:
     catalogue = load_catalogue(settings.instruments)
-    with closing(InstrumentStore(settings.data_dir / DATABASE)) as defined:
-        defined.teach(catalogue)
+    with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
+        InstrumentStore(file).teach(catalogue)
     found = []
     for code in codes:
         instrument = next(

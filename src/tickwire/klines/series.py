@@ -96,16 +96,16 @@ class Series:
         if minute is not None and minute.time <= trade.time // 1000 < minute.end:
             minute.add(trade, turnover)
             return NOTHING
+        if trade.time < self._passed_over:
+            return NOTHING
         opened = self._grid.open_time(MINUTE, trade.time // 1000)
-        if opened <= self._newest or self._grid.end(MINUTE, opened) <= self._closed_until:
-            return NOTHING if trade.time < self._passed_over else self._revise(trade, turnover)
-        out: list[Closed] = []
-        if minute is not None:
-            self._close_minute(minute, out)
-        self._close_larger(opened, out)
-        self._minute = self._bar(MINUTE, opened, trade, turnover)
-        self._newest = opened
-        return out
+        begun = OpenBar(opened, self._grid.end(MINUTE, opened), trade, turnover)
+        begun.incomplete = self._was_down(MINUTE, begun)
+        return self._take(begun)
+
+    def absorb(self, minute: Kline) -> list[Closed]:
+        """Takes a minute, or a part of one, that was counted elsewhere: what its trades would have made."""
+        return self._take(self._reopened(minute, MINUTE))
 
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
@@ -187,14 +187,26 @@ class Series:
             self._newest -= 1
         self._forget()
 
-    def resume(self, before: Series) -> None:
-        """Stands where another series of the instrument stood: what had closed there has closed."""
-        self.late = before.late
-        self.advance(before._closed_until * 1000 + self._rules.close_delay)
+    def resume(self, before: Series) -> list[Closed]:
+        """Stands where another series of the instrument stood: what had closed there has closed. Returns
+        that."""
+        self.late += before.late
+        return self.advance(before._closed_until * 1000 + self._rules.close_delay)
+
+    @property
+    def newest(self) -> int:
+        """The open time of the last minute that began, in seconds; negative if none has."""
+        return self._newest
 
     def contains(self, bar: Kline, at: int) -> bool:
         """Whether a moment, in seconds, belongs to the bar."""
         return self._grid.open_time(bar.kline_type, at) == bar.time
+
+    def ended(self, bar: Kline) -> Kline | None:
+        """The bar of that type and time as it is now, if it has closed and a late trade may still revise
+        it."""
+        found = self._ended.get((bar.kline_type, bar.time))
+        return None if found is None else found.kline(self._code, bar.kline_type, bar.time)
 
     def precede(self, part: Kline) -> bool:
         """Puts a part before the first trade of a larger bar. Returns whether that bar has not closed yet;
@@ -210,23 +222,39 @@ class Series:
         self._put_larger(part.kline_type, before)
         return True
 
-    def _revise(self, trade: Trade, turnover: Decimal) -> list[Closed]:
-        """Takes a trade of a minute that has closed, or that none was opened for."""
-        if self._latest_time() - trade.time > self._rules.late_window:
+    def _take(self, part: OpenBar) -> list[Closed]:
+        """Takes a minute, or a part of one."""
+        minute = self._minute
+        if minute is not None and minute.time == part.time:
+            minute.merge(part)
+            return NOTHING
+        if part.time <= self._newest or part.end <= self._closed_until:
+            return self._revise(part)
+        out: list[Closed] = []
+        if minute is not None:
+            self._close_minute(minute, out)
+        self._close_larger(part.time, out)
+        self._minute = part
+        self._newest = part.time
+        return out
+
+    def _revise(self, part: OpenBar) -> list[Closed]:
+        """Takes a part of a minute that has closed, or that none was opened for."""
+        if self._latest_time() - part.last[0] > self._rules.late_window:
             self.late += 1
             return NOTHING
         out: list[Closed] = []
         for kline_type in self._grid.types:
-            opened = self._grid.open_time(kline_type, trade.time // 1000)
+            opened = self._grid.open_time(kline_type, part.time)
             larger = self._larger.get(kline_type)
             ended = self._ended.get((kline_type, opened))
             if larger is not None and larger.time == opened:
-                larger.add(trade, turnover)
+                larger.merge(part)
             elif ended is not None:
-                ended.add(trade, turnover)
+                ended.merge(part)
                 out.append(Closed(ended.kline(self._code, kline_type, opened), revised=True))
             else:
-                bar = self._bar(kline_type, opened, trade, turnover)
+                bar = self._begun(kline_type, part)
                 if kline_type is not MINUTE and bar.end > max(self._newest, self._closed_until):
                     self._put_larger(kline_type, bar)
                 else:
@@ -274,11 +302,6 @@ class Series:
 
     def _latest_time(self) -> int:
         return max(self._latest, self._minute.last[0]) if self._minute else self._latest
-
-    def _bar(self, kline_type: KlineType, opened: int, trade: Trade, turnover: Decimal) -> OpenBar:
-        bar = OpenBar(opened, self._grid.end(kline_type, opened), trade, turnover)
-        bar.incomplete = self._was_down(kline_type, bar)
-        return bar
 
     def _begun(self, kline_type: KlineType, part: OpenBar) -> OpenBar:
         """A larger bar that begins with a smaller one."""

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-import structlog
 from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
@@ -55,13 +54,16 @@ from ..wire import (
     trade_entries,
 )
 from .lists import Listing, Lists, plain_parameters
-from .pages import Pages
-
-log = structlog.get_logger()
+from .pages import Answer, Pages
 
 Header: TypeAlias = tuple[bytes, bytes]
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
+PARTIAL: list[Header] = [
+    (b"tickwire-partial", b"store"),
+    (b"access-control-expose-headers", b"tickwire-partial"),
+]
+"""The store cannot be read now: these are the bars that memory holds."""
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -78,7 +80,13 @@ class Endpoint(NamedTuple):
     name: str
     methods: tuple[str, ...]
     shape: type
-    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct]]
+    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct | Partial]]
+
+
+class Partial(NamedTuple):
+    """An answer that lacks what the store could not be asked for."""
+
+    answer: msgspec.Struct
 
 
 class Api:
@@ -150,7 +158,11 @@ class Api:
             if query.refusal is not None:
                 raise Refused(query.refusal)
             data: Any = self._reader.data(query.data, endpoint.shape)
-            return 200, success(await endpoint.answer(caller, family, data), trace), headers
+            found = await endpoint.answer(caller, family, data)
+            if isinstance(found, Partial):
+                headers += PARTIAL
+                found = found.answer
+            return 200, success(found, trace), headers
         except Refused as refused:
             ret = refused.ret
             if refused.retry_after is not None:
@@ -159,8 +171,7 @@ class Api:
                 headers.append((b"upgrade", b"websocket"))  # RFC 9110, 15.5.22
         except msgspec.ValidationError:
             ret = DATA_INVALID
-        except StoreError as error:
-            log.error("a request cannot be answered", path=path, reason=str(error))
+        except StoreError:  # which has been said
             ret = SERVER_ERROR
         return ret.status, failure(ret, trace), headers
 
@@ -200,25 +211,33 @@ class Api:
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
-    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList:
+    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
         (want,) = self._wants(caller, family, [data], None)
-        return KlineList(want.name, data.kline_type, await self._bars(want, data, MAX_BARS))
+        bars, partial = await self._bars(want, data, MAX_BARS)
+        found = KlineList(want.name, data.kline_type, bars)
+        return Partial(found) if partial else found
 
-    async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> BatchKlineList:
+    async def _batch_kline(
+        self, caller: Caller, family: Family, data: BatchKlineQuery
+    ) -> BatchKlineList | Partial:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
         wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
         found = await asyncio.gather(
             *(self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
         )
-        return BatchKlineList(
-            [KlineGroup(want.name, want.kline_type, bars) for want, bars in zip(wants, found, strict=True)]
+        groups = [
+            KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
+        ]
+        return (
+            Partial(BatchKlineList(groups)) if any(one.partial for one in found) else BatchKlineList(groups)
         )
 
-    async def _bars(self, want: Want, query: KlineQuery, most: int) -> msgspec.Raw:
+    async def _bars(self, want: Want, query: KlineQuery, most: int) -> Answer:
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
-        await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
-        return self._pages.answer(instrument, kline_type, count=count, end=end)
+        asked = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+        found = await self._pages.answer(instrument, kline_type, count=count, end=end)
+        return found if asked else found._replace(partial=True)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)

@@ -19,7 +19,7 @@ from .api import Api
 from .documents import Documents
 from .guard import Denied, check_admin
 from .metrics import Metrics
-from .operating import Failure, Health, Readiness, SourceReadiness
+from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
 from .publish import Publishing
 from .schemas import Schemas
 from .welcome import welcome
@@ -99,6 +99,18 @@ def readiness(engine: Engine) -> Readiness:
         engine.events,
         all(recordings) if recordings else None,
         sources,
+        _store(engine),
+    )
+
+
+def _store(engine: Engine) -> StoreReadiness:
+    failing = [one for one in (engine.database.writes, engine.database.reads) if one.since is not None]
+    first = min(failing, key=lambda one: one.since or 0.0, default=None)
+    return StoreReadiness(
+        first is None,
+        None if first is None or first.since is None else int(first.since * 1000),
+        "" if first is None else first.reason,
+        sum(feed.bars.waiting for feed in engine.feeds),
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
-
-import structlog
 
 from ..admission import Caller
 from ..engine import Engine
@@ -25,7 +24,6 @@ from ..wire import (
 )
 from .overview import gap_list, instrument_list, market_list
 
-log = structlog.get_logger()
 NO_PARAMETERS: dict[str, str] = {}
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Gaps of one answer."""
@@ -58,11 +56,11 @@ class Lists:
 
     def _suspension_list(self, exchange: SuspensionList) -> Listing:
         async def answer(_: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
-            return self._suspensions(exchange, asked)
+            return await self._suspensions(exchange, asked)
 
         return Listing(f"suspension/{exchange}", answer)
 
-    def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> tuple[int, bytes]:
+    async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> tuple[int, bytes]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         sources = ("", self._engine.source.name)
         try:
@@ -72,9 +70,9 @@ class Lists:
         page, size = wanted or (None, None)
         try:
             offset = (page - 1) * size if page and size else 0
-            total, entries = self._engine.suspensions.page(exchange, sources, offset=offset, limit=size)
-        except StoreError as error:
-            log.error("suspensions cannot be read", reason=str(error))
+            page_of = partial(self._engine.suspensions.page, exchange, sources, offset=offset, limit=size)
+            total, entries = await self._engine.database.read(page_of)
+        except StoreError:  # which has been said
             return 500, suspension_error("The server cannot read its suspensions now.")
         return 200, suspension_page(now, total, entries, page, size)
 

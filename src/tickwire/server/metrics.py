@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
-import structlog
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -17,8 +15,6 @@ from ..engine import Engine
 from ..errors import StoreError
 from ..model import Family
 from ..sources import Status
-
-log = structlog.get_logger()
 
 
 class Metrics(Collector):
@@ -35,9 +31,8 @@ class Metrics(Collector):
         except TypeError:  # it names a version that is no number
             encode, content_type = choose_encoder("")
         try:
-            self._open_gaps = await asyncio.to_thread(self._count_gaps)
-        except StoreError as error:
-            log.error("gaps cannot be read", reason=str(error))
+            self._open_gaps = await self._engine.database.read(self._count_gaps)
+        except StoreError:  # which has been said
             self._open_gaps = {}
         return encode(self), content_type
 
@@ -52,6 +47,7 @@ class Metrics(Collector):
         yield CounterMetricFamily("tickwire_events", "Events of all sources.", engine.events)
         yield from self._sources()
         yield from self._recordings()
+        yield from self._store()
         families = Counter(caller.client.family for caller in engine.callers.values())
         connections = GaugeMetricFamily("tickwire_connections", "Open WebSockets.", labels=["family"])
         for family in Family:
@@ -65,6 +61,29 @@ class Metrics(Collector):
         for kind, instruments in engine.hub.wanted().items():
             codes.add_metric([kind.name.lower()], len(instruments))
         yield codes
+
+    def _store(self) -> Iterator[Metric]:
+        database = self._engine.database
+        well = GaugeMetricFamily(
+            "tickwire_store_up", "1 while calls of the store work, else 0.", labels=["call"]
+        )
+        failures = CounterMetricFamily(
+            "tickwire_store_failures", "Calls of the store that failed.", labels=["call"]
+        )
+        for name, access in (("write", database.writes), ("read", database.reads)):
+            well.add_metric([name], access.since is None)
+            failures.add_metric([name], access.failures)
+        yield from (well, failures)
+        waiting = GaugeMetricFamily(
+            "tickwire_store_waiting_bars", "Bars in memory that wait to be written.", labels=["source"]
+        )
+        lost = CounterMetricFamily(
+            "tickwire_store_lost_bars", "Bars let go of because too many waited.", labels=["source"]
+        )
+        for feed in self._engine.feeds:
+            waiting.add_metric([feed.source.name], feed.bars.waiting)
+            lost.add_metric([feed.source.name], feed.bars.lost)
+        yield from (waiting, lost)
 
     def _sources(self) -> Iterator[Metric]:
         labels = ["source"]

@@ -39,8 +39,19 @@ class SourceReadiness(msgspec.Struct):
     recording: bool | None
 
 
+class StoreReadiness(msgspec.Struct):
+    """Whether the store can be used; since when it cannot (milliseconds since the epoch) and why, null and
+    empty while it can. `waiting_bars` are kept in memory until they can be written."""
+
+    up: bool
+    since: int | None
+    reason: str
+    waiting_bars: int
+
+
 class Readiness(msgspec.Struct):
-    """Whether the server serves, and how its sources are. A source that is down makes no server unready."""
+    """Whether the server serves, and how its sources and its store are. Neither a source that is down nor a
+    store that cannot be used makes the server unready: it serves what memory holds."""
 
     ready: bool
     source: str
@@ -48,6 +59,7 @@ class Readiness(msgspec.Struct):
     events: int
     recording: bool | None
     sources: list[SourceReadiness]
+    store: StoreReadiness
 
 
 class Failure(msgspec.Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
@@ -176,7 +175,7 @@ async def gap_list(
         codes = [one.code for one in engine.catalogue if caller.reads(one)]
         if len(codes) == len(engine.catalogue):
             codes = None  # those too that the catalogue knows no more
-    found = await asyncio.to_thread(engine.gaps.page, codes, begin, end, limit)
+    found = await engine.database.read(engine.gaps.page, codes, begin, end, limit)
     return GapList(
         [
             GapInfo(one.source, one.market, one.codes, one.begin, one.end, one.reason, one.filled)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..bars import Bars
 from ..engine import Engine
 from ..model import Instrument, Kline, KlineType
 from ..wire import kline_bar, to_json
@@ -38,6 +39,13 @@ class Page(NamedTuple):
     forming: int | None
 
 
+class Answer(NamedTuple):
+    """Bars as a JSON array, and whether the store could not be asked for more of them."""
+
+    bars: msgspec.Raw
+    partial: bool
+
+
 class Pages:
     """Answers with bars."""
 
@@ -46,26 +54,42 @@ class Pages:
         self._pages: dict[Key, Page] = {}
         self._made = 0.0
 
-    def answer(
+    async def answer(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> msgspec.Raw:
-        """The latest `count` bars up to and including `end` (in seconds), ascending, as a JSON array."""
+    ) -> Answer:
+        """The latest `count` bars up to and including `end` (in seconds), ascending. Raises StoreError."""
         bars = self._engine.feeds.of(instrument).bars
-        forming = bars.forming(instrument, kline_type)
-        if forming is not None and end is not None and forming.time > end:
-            forming = None
         key = Key(instrument.code, kline_type, count, end)
-        version = bars.version(instrument, kline_type)
-        opened = forming.time if forming is not None else None
         if (now := time.monotonic()) - self._made > LIFETIME or len(self._pages) >= MOST_PAGES:
             self._pages, self._made = {}, now
-        page = self._pages.get(key)
-        if page is None or (page.version, page.forming) != (version, opened):
-            found = bars.read(instrument, kline_type, count=count, end=end)
-            closed = [bar for bar in found if bar.time != opened]
-            page = self._pages[key] = Page(_encoded(instrument, closed), version, opened)
-        last = _encoded(instrument, [forming] if forming is not None else [])
-        return msgspec.Raw(b"[" + page.bars + b"," * bool(page.bars and last) + last + b"]")
+        page, forming = self._pages.get(key), self._forming(bars, instrument, key)
+        version, opened = bars.version(instrument, kline_type), _opened(forming)
+        if page is not None and (page.version, page.forming) == (version, opened):
+            return Answer(_joined(page.bars, instrument, forming), partial=False)
+        reading = await bars.read(instrument, kline_type, count=count, end=end)
+        forming = self._forming(bars, instrument, key)
+        # What has closed while the store was asked is read already, but not as what it is now.
+        same = (version, opened) == (bars.version(instrument, kline_type), _opened(forming))
+        if not same or reading.partial:
+            return Answer(_joined(b"", instrument, *reading.bars), partial=reading.partial)
+        closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
+        self._pages[key] = Page(closed, version, opened)
+        return Answer(_joined(closed, instrument, forming), partial=False)
+
+    def _forming(self, bars: Bars, instrument: Instrument, key: Key) -> Kline | None:
+        """The bar that is forming, if it belongs to the page."""
+        forming = bars.forming(instrument, key.kline_type)
+        return None if forming is None or (key.end is not None and forming.time > key.end) else forming
+
+
+def _opened(bar: Kline | None) -> int | None:
+    return None if bar is None else bar.time
+
+
+def _joined(closed: bytes, instrument: Instrument, *others: Kline | None) -> msgspec.Raw:
+    """A JSON array of encoded bars and of these behind them."""
+    last = _encoded(instrument, [bar for bar in others if bar is not None])
+    return msgspec.Raw(b"[" + closed + b"," * bool(closed and last) + last + b"]")
 
 
 def _encoded(instrument: Instrument, bars: list[Kline]) -> bytes:

@@ -1,24 +1,35 @@
 """Data at rest: the catalogue of instruments, bars, tokens, suspensions, and where sequences begin."""
 
+from .backlog import Backlog
 from .catalogue import load_catalogue
+from .database import Access, Database
 from .epoch import EpochFile
 from .gaps import GapStore
 from .instruments import InstrumentStore
 from .kline_store import KlineStore, past_note
+from .overlay import Overlay
+from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
 from .suspension_file import read_suspensions, suspension_of
 from .suspensions import SuspensionStore
-from .tokens import TokenStore
+from .tokens import KEY_FILE, TokenStore, open_tokens
 
 __all__ = [
+    "KEY_FILE",
+    "Access",
+    "Backlog",
+    "Database",
     "EpochFile",
     "GapStore",
     "InstrumentStore",
     "KlineStore",
+    "Overlay",
+    "SqliteFile",
     "SqliteKlineStore",
     "SuspensionStore",
     "TokenStore",
     "load_catalogue",
+    "open_tokens",
     "past_note",
     "read_suspensions",
     "suspension_of",

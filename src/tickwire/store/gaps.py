@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..model import Market
-from .sqlite import BUSY_TIMEOUT, open_database, told, transaction
+from .sqlite_file import SqliteFile
 
 MOST = 100_000
 """Gaps that are kept; the oldest entries beyond them go."""
@@ -52,37 +50,31 @@ class GapStore:
     that failed has touched is then as before.
     """
 
-    def __init__(self, path: Path | None, *, timeout: float = BUSY_TIMEOUT) -> None:
-        """Without a path they are in memory; `timeout` is how many seconds to wait for another process.
-
-        Raises StartError if the file cannot be used.
-        """
-        self._name = ":memory:" if path is None else str(path)
-        self._lock = threading.Lock()
-        self._connection = open_database(path, timeout=timeout)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
 
     def open(self, source: str, market: str, codes: Collection[str], begin: int, reason: str) -> int:
         """A gap begins: its number. Of a gap that was pruned, `end` and `fill` know nothing."""
         row = (source, str(market), _text(codes), begin, reason)
-        with self._lock, told(self._name), transaction(self._connection):
-            number = self._connection.execute(INSERT, row).lastrowid or 0
-            self._connection.execute("DELETE FROM gap WHERE id <= ?", (number - MOST,))
+        with self._file.writing() as connection:
+            number = connection.execute(INSERT, row).lastrowid or 0
+            connection.execute("DELETE FROM gap WHERE id <= ?", (number - MOST,))
         return number
 
     def end(self, number: int, at: int) -> None:
         """All codes of a gap are back."""
-        with self._lock, told(self._name):
-            self._connection.execute("UPDATE gap SET end = ? WHERE id = ?", (at, number))
+        with self._file.writing() as connection:
+            connection.execute("UPDATE gap SET end = ? WHERE id = ?", (at, number))
 
     def fill(self, number: int, at: int) -> None:
         """The bars of a gap are complete again."""
-        with self._lock, told(self._name):
-            self._connection.execute("UPDATE gap SET filled = ? WHERE id = ?", (at, number))
+        with self._file.writing() as connection:
+            connection.execute("UPDATE gap SET filled = ? WHERE id = ?", (at, number))
 
     def open_gaps(self, source: str) -> list[Gap]:
         """Those of a source that have not ended, the oldest first."""
-        with self._lock, told(self._name):
-            rows = self._connection.execute(OPEN, (source,)).fetchall()
+        with self._file.reading() as connection:
+            rows = connection.execute(OPEN, (source,)).fetchall()
         return [_gap(row) for row in rows]
 
     def page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> list[Gap]:
@@ -93,20 +85,13 @@ class GapStore:
         """
         among, asked = ("", ()) if codes is None else (AMONG, (_text(codes),))
         times = (LAST if end is None else end, begin)
-        with self._lock, told(self._name):
-            rows = self._connection.execute(
-                PAGE.format(among=among), (*times, *asked, max(limit, 0))
-            ).fetchall()
+        with self._file.reading() as connection:
+            rows = connection.execute(PAGE.format(among=among), (*times, *asked, max(limit, 0))).fetchall()
         found = [_gap(row) for row in rows]
         if codes is None:
             return found
         wanted = frozenset(codes)
         return [gap._replace(codes=tuple(one for one in gap.codes if one in wanted)) for gap in found]
-
-    def close(self) -> None:
-        """Ends all use. May be called again."""
-        with self._lock, told(self._name):
-            self._connection.close()
 
 
 def _text(codes: Collection[str]) -> str:

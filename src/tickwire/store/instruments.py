@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from pathlib import Path
-
 import msgspec
 
 from ..errors import StoreError
 from ..model import Catalogue, Instrument
-from .sqlite import open_database, told, transaction
+from .sqlite_file import SqliteFile
 
 PUT = "INSERT INTO instrument VALUES (?, ?) ON CONFLICT DO UPDATE SET definition = excluded.definition"
 
@@ -22,22 +19,19 @@ class InstrumentStore:
     Methods may be called from any thread, and raise StoreError if the store cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the database. Raises StartError if it cannot be used."""
-        self._name = str(path)
-        self._lock = threading.Lock()
-        self._connection = open_database(path)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
 
     def put(self, instrument: Instrument) -> None:
         """Keeps an instrument, in place of the one of its code."""
         row = (instrument.code, msgspec.json.encode(instrument).decode())
-        with self._lock, told(self._name), transaction(self._connection):
-            self._connection.execute(PUT, row)
+        with self._file.writing() as connection:
+            connection.execute(PUT, row)
 
     def instruments(self) -> list[Instrument]:
         """All of them, by code."""
-        with self._lock, told(self._name):
-            rows = self._connection.execute(ALL).fetchall()
+        with self._file.reading() as connection:
+            rows = connection.execute(ALL).fetchall()
         return [self._instrument(code, definition) for code, definition in rows]
 
     def teach(self, catalogue: Catalogue) -> None:
@@ -46,16 +40,11 @@ class InstrumentStore:
             if instrument.code not in catalogue:
                 catalogue.add(instrument)
 
-    def close(self) -> None:
-        """Ends all use. May be called again."""
-        with self._lock:
-            self._connection.close()
-
     def _instrument(self, code: str, definition: str) -> Instrument:
         try:
             return msgspec.json.decode(definition, type=Instrument)
         except ValueError as error:
             raise StoreError(
-                f"{self._name} holds an instrument {code!r} that cannot be read: {error}. "
+                f"{self._file.name} holds an instrument {code!r} that cannot be read: {error}. "
                 "Delete its row from the table `instrument`, and define it again."
             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -42,11 +42,12 @@ class KlineStore(Protocol):
         """
         ...
 
-    def bars_since(self, source: str, kline_type: KlineType, since: int) -> Iterator[Kline]:
-        """The bars of all codes that open at `since` or later, by code, then by time.
+    def restore(
+        self, source: str, codes: Sequence[str], count: int
+    ) -> dict[str, dict[KlineType, list[Kline]]]:
+        """The latest `count` bars of each type of each of these codes, ascending, all of one moment.
 
-        Each code is read when its turn comes: a long walk locks nobody, and may see what is written
-        meanwhile.
+        Each of `codes` is a key; a type without bars is left out.
         """
         ...
 
@@ -69,6 +70,6 @@ class KlineStore(Protocol):
         """A fact that was put; None if none was."""
         ...
 
-    def close(self) -> None:
-        """Ends all use. May be called again."""
+    def notes(self, source: str, prefix: str) -> dict[str, str]:
+        """All facts of a source whose names begin so, by name."""
         ...

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from ..model import Kline, KlineType
 from .kline_store import NO_NOTES
-from .sqlite import BUSY_TIMEOUT, open_database, told, transaction
+from .sqlite_file import SqliteFile
 
 INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)"
@@ -21,10 +20,7 @@ READ = """
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
     ORDER BY time DESC LIMIT ?
 """
-SINCE = """
-    SELECT time, open, high, low, close, volume, turnover, first, last, incomplete FROM kline
-    WHERE series = ? AND type = ? AND time >= ? ORDER BY time
-"""
+NOTES = "SELECT name, value FROM note WHERE source = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2"
 # Two selects: min() and max() in one would walk through all bars.
 SPAN = """
     SELECT (SELECT min(time) FROM kline WHERE series = id AND type = ?1),
@@ -51,42 +47,27 @@ LATEST, EARLIEST = 2**63 - 1, -(2**63)
 
 
 class SqliteKlineStore:
-    """A KlineStore in a SQLite file; without a path in memory, for as long as it is open.
+    """A KlineStore in a SQLite file, which it shares with other stores."""
 
-    One connection writes and another reads, each by one thread at a time: a read never waits for a batch,
-    since readers of a write-ahead log see the state before it. In memory there is one for both, and a read
-    does wait. Other processes may have the same file open.
-    """
-
-    def __init__(self, path: Path | None, *, timeout: float = BUSY_TIMEOUT) -> None:
-        """`timeout` is how many seconds to wait while another process writes.
-
-        Raises StartError if the file cannot be used.
-        """
-        self._name = ":memory:" if path is None else str(path)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._generation = file.generation
         self._ids: dict[tuple[str, str], int] = {}
-        self._writing = self._reading = threading.Lock()
-        self._writer = self._reader = open_database(path, timeout=timeout)
-        if path is not None:
-            self._reading = threading.Lock()
-            try:
-                self._reader = open_database(path, timeout=timeout)
-                self._reader.execute("PRAGMA query_only = ON")
-            except BaseException:
-                self.close()
-                raise
+        """The numbers of the series of this generation of the file."""
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
         rows = [(bar.code, *_row(bar)) for bar in bars]
         codes = {row[0] for row in rows}
-        with self._writing, told(self._name):
-            with transaction(self._writer):
-                ids = {code: self._ids.get((source, code)) or self._series(source, code) for code in codes}
-                # In the order of the key each page is touched once; of equal keys the later stays the later.
-                ordered = sorted(((ids[code], *row) for code, *row in rows), key=KEY)
-                self._writer.executemany(INSERT, ordered)
-                self._writer.executemany(PUT, [(source, name, value) for name, value in notes.items()])
-            self._ids.update(((source, code), number) for code, number in ids.items())
+        with self._file.writing() as connection:
+            if self._generation != self._file.generation:
+                self._ids, self._generation = {}, self._file.generation
+            known = self._ids
+            ids = {code: known.get((source, code)) or _series(connection, source, code) for code in codes}
+            # In the order of the key each page is touched once; of equal keys the later stays the later.
+            ordered = sorted(((ids[code], *row) for code, *row in rows), key=KEY)
+            connection.executemany(INSERT, ordered)
+            connection.executemany(PUT, [(source, name, value) for name, value in notes.items()])
+        known.update(((source, code), number) for code, number in ids.items())
 
     def read(
         self, source: str, code: str, kline_type: KlineType, *, count: int, end: int | None = None
@@ -94,66 +75,73 @@ class SqliteKlineStore:
         if count < 1:
             return []
         last = LATEST if end is None else _whole(end)
-        with self._reading, told(self._name):
-            rows = self._reader.execute(
-                READ, (source, code, int(kline_type), last, min(count, LATEST))
-            ).fetchall()
-        rows.reverse()
-        return _klines(code, KlineType(kline_type), rows)
+        with self._file.reading() as connection:
+            return _latest(connection, source, code, kline_type, last, count)
 
-    def bars_since(self, source: str, kline_type: KlineType, since: int) -> Iterator[Kline]:
-        with self._reading, told(self._name):
-            found = self._reader.execute(
-                "SELECT id, code FROM series WHERE source = ? ORDER BY code", (source,)
-            ).fetchall()
-        for series, code in found:
-            with self._reading, told(self._name):
-                rows = self._reader.execute(SINCE, (series, int(kline_type), _whole(since))).fetchall()
-            yield from _klines(code, KlineType(kline_type), rows)
+    def restore(
+        self, source: str, codes: Sequence[str], count: int
+    ) -> dict[str, dict[KlineType, list[Kline]]]:
+        if count < 1:
+            return {code: {} for code in codes}
+        found = {}
+        with self._file.reading() as connection:
+            for code in codes:
+                of_code = ((one, _latest(connection, source, code, one, LATEST, count)) for one in KlineType)
+                found[code] = {kline_type: bars for kline_type, bars in of_code if bars}
+        return found
 
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
-        with self._reading, told(self._name):
-            row = self._reader.execute(SPAN, (int(kline_type), source, code)).fetchone()
+        with self._file.reading() as connection:
+            row = connection.execute(SPAN, (int(kline_type), source, code)).fetchone()
         return None if row is None or row[0] is None else (row[0], row[1])
 
     def prune(self, source: str, kline_type: KlineType, before: int) -> int:
         before, gone = _whole(before), 0
-        with self._reading, told(self._name):
-            found = self._reader.execute(PRUNABLE, (source, int(kline_type), before)).fetchall()
+        with self._file.reading() as connection:
+            found = connection.execute(PRUNABLE, (source, int(kline_type), before)).fetchall()
         for (series,) in found:
             step = PRUNE_STEP
             while step == PRUNE_STEP:
-                with self._writing, told(self._name):
-                    step = self._writer.execute(PRUNE, (series, int(kline_type), before, PRUNE_STEP)).rowcount
+                with self._file.writing() as connection:
+                    values = (series, int(kline_type), before, PRUNE_STEP)
+                    step = connection.execute(PRUNE, values).rowcount
                 gone += step
                 time.sleep(PAUSE)
         return gone
 
     def put(self, source: str, name: str, value: str) -> None:
-        with self._writing, told(self._name):
-            self._writer.execute(PUT, (source, name, value))
+        with self._file.writing() as connection:
+            connection.execute(PUT, (source, name, value))
 
     def get(self, source: str, name: str) -> str | None:
-        with self._reading, told(self._name):
-            row = self._reader.execute(
+        with self._file.reading() as connection:
+            row = connection.execute(
                 "SELECT value FROM note WHERE source = ? AND name = ?", (source, name)
             ).fetchone()
         return None if row is None else str(row[0])
 
-    def close(self) -> None:
-        if self._reader is not self._writer:
-            with self._reading, told(self._name):
-                self._reader.close()
-        with self._writing, told(self._name):  # the last one to close empties the log into the file
-            self._writer.close()
+    def notes(self, source: str, prefix: str) -> dict[str, str]:
+        with self._file.reading() as connection:
+            rows = connection.execute(NOTES, (source, prefix)).fetchall()
+        return dict(rows)
 
-    def _series(self, source: str, code: str) -> int:
-        """The number of a code of a source."""
-        self._writer.execute("INSERT OR IGNORE INTO series (source, code) VALUES (?, ?)", (source, code))
-        (number,) = self._writer.execute(
-            "SELECT id FROM series WHERE source = ? AND code = ?", (source, code)
-        ).fetchone()
-        return int(number)
+
+def _series(connection: sqlite3.Connection, source: str, code: str) -> int:
+    """The number of a code of a source."""
+    connection.execute("INSERT OR IGNORE INTO series (source, code) VALUES (?, ?)", (source, code))
+    (number,) = connection.execute(
+        "SELECT id FROM series WHERE source = ? AND code = ?", (source, code)
+    ).fetchone()
+    return int(number)
+
+
+def _latest(
+    connection: sqlite3.Connection, source: str, code: str, kline_type: KlineType, last: int, count: int
+) -> list[Kline]:
+    """The latest `count` bars up to and including `last`, ascending."""
+    rows = connection.execute(READ, (source, code, int(kline_type), last, min(count, LATEST))).fetchall()
+    rows.reverse()
+    return _klines(code, KlineType(kline_type), rows)
 
 
 def _whole(seconds: int) -> int:

@@ -1,16 +1,14 @@
-"""Suspensions in a SQLite file, or in memory."""
+"""Suspensions: rows of the SQLite file."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..model import Suspension, SuspensionList
-from .sqlite import BUSY_TIMEOUT, open_database, told, transaction
+from .sqlite_file import SqliteFile
 
 INSERT = """
     INSERT INTO suspension (
@@ -55,14 +53,8 @@ class SuspensionStore:
     was closed; what a write that failed has touched is then as before.
     """
 
-    def __init__(self, path: Path | None, *, timeout: float = BUSY_TIMEOUT) -> None:
-        """Without a path they are in memory; `timeout` is how many seconds to wait for another process.
-
-        Raises StartError if the file cannot be used.
-        """
-        self._name = ":memory:" if path is None else str(path)
-        self._lock = threading.Lock()
-        self._connection = open_database(path, timeout=timeout)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
 
     def add(self, source: str, suspensions: Iterable[Suspension]) -> int:
         """Keeps these, which were checked, each in place of the one of its key; how many are new.
@@ -70,9 +62,9 @@ class SuspensionStore:
         Of two with the same key the later stays.
         """
         rows = [_row(source, one) for one in suspensions]
-        with self._lock, told(self._name), transaction(self._connection):
-            new = self._connection.executemany(INSERT, rows).rowcount if rows else 0
-            self._connection.executemany(UPDATE, rows)
+        with self._file.writing() as connection:
+            new = connection.executemany(INSERT, rows).rowcount if rows else 0
+            connection.executemany(UPDATE, rows)
         return new
 
     def page(
@@ -90,33 +82,21 @@ class SuspensionStore:
         marks = ", ".join("?" * len(sources))
         of = (str(exchange), *sources)
         count = MOST if limit is None else max(0, min(limit, MOST))
-        with self._lock, told(self._name):
-            self._connection.execute("BEGIN")  # the count and the page see the same state
-            try:
-                (total,) = self._connection.execute(COUNT.format(marks=marks), of).fetchone()
-                rows = self._connection.execute(
-                    PAGE.format(marks=marks), (*of, count, min(offset, MOST))
-                ).fetchall()
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+        with self._file.reading() as connection:
+            (total,) = connection.execute(COUNT.format(marks=marks), of).fetchone()
+            rows = connection.execute(PAGE.format(marks=marks), (*of, count, min(offset, MOST))).fetchall()
         return int(total), [_suspension(SuspensionList(exchange), row) for row in rows]
 
     def resume(self, source: str, exchange: str, symbol: str, date: str, time: str) -> bool:
         """Writes when trading resumes into a symbol's newest entry that lacks it; whether there is one."""
-        with self._lock, told(self._name):
-            found = self._connection.execute(RESUME, (date, time, source, str(exchange), symbol))
+        with self._file.writing() as connection:
+            found = connection.execute(RESUME, (date, time, source, str(exchange), symbol))
         return found.rowcount > 0
 
     def clear(self, source: str) -> None:
         """Lets go of all that a source has announced."""
-        with self._lock, told(self._name):
-            self._connection.execute("DELETE FROM suspension WHERE source = ?", (source,))
-
-    def close(self) -> None:
-        """Ends all use. May be called again."""
-        with self._lock, told(self._name):
-            self._connection.close()
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM suspension WHERE source = ?", (source,))
 
 
 def _row(source: str, suspension: Suspension) -> dict[str, str | None]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError
 from ..model import Market
-from .sqlite import open_database, told, transaction
+from .sqlite_file import SqliteFile
 
 KEY_FILE = "token.key"
 COLUMNS = "id, digest, name, plan, markets, codes, admin, publish, created, expires, revoked"
@@ -32,15 +33,12 @@ class TokenStore:
     be called from any thread, and raise StoreError if the store cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the database. Raises StartError if it, or the key of its tokens, cannot be used."""
-        self._name = str(path)
-        self._key_path = path.with_name(KEY_FILE)
-        self._connection = open_database(path)
-        self._lock = threading.Lock()
+    def __init__(self, file: SqliteFile, key_path: Path) -> None:
+        """Raises StartError if there are tokens but no key, and StoreError if the file cannot be read."""
+        self._file = file
+        self._key_path = key_path
         self._key = b""  # once read, a file that is damaged later does no harm
         if self.tokens() and not self._key_path.exists():
-            self.close()
             raise StartError(
                 f"{self._key_path} is missing, the key that tokens are checked with. Put it back, "
                 f"or choose another --data-dir and create new tokens."
@@ -72,16 +70,16 @@ class TokenStore:
 
     def changes(self) -> int:
         """A number that grows whenever tokens change."""
-        with self._lock, told(self._name):
-            row = self._connection.execute(
+        with self._file.reading() as connection:
+            row = connection.execute(
                 "SELECT value FROM note WHERE source = '' AND name = ?", (CHANGES,)
             ).fetchone()
         return int(row[0]) if row else 0
 
     def tokens(self) -> list[Token]:
         """All of them, the oldest first; revoked and expired ones too."""
-        with self._lock, told(self._name):
-            rows = self._connection.execute(
+        with self._file.reading() as connection:
+            rows = connection.execute(
                 f"SELECT {COLUMNS} FROM token ORDER BY created, id"  # noqa: S608
             ).fetchall()
         return [_token(row) for row in rows]
@@ -108,14 +106,14 @@ class TokenStore:
             token.expires,
             token.revoked,
         )
-        with self._lock, told(self._name), transaction(self._connection):
+        with self._file.writing() as connection:
             try:
-                self._connection.execute(f"INSERT INTO token ({COLUMNS}) VALUES (?{', ?' * 10})", row)  # noqa: S608
+                connection.execute(f"INSERT INTO token ({COLUMNS}) VALUES (?{', ?' * 10})", row)  # noqa: S608
             except sqlite3.IntegrityError:
                 raise InputError(
                     f"There is a token {token.name!r} already. Choose another --name, or rotate that one."
                 ) from None
-            self._connection.execute(COUNT)
+            connection.execute(COUNT)
 
     def revoke(self, token: Token, now: int) -> None:
         """The token counts no more; `now` is in milliseconds since the epoch."""
@@ -125,15 +123,17 @@ class TokenStore:
         """Gives a token another text; the old one counts no more."""
         self._change("UPDATE token SET digest = ? WHERE id = ?", (digest, token.id))
 
-    def close(self) -> None:
-        """Ends all use."""
-        with self._lock:
-            self._connection.close()
-
     def _change(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock, told(self._name), transaction(self._connection):
-            self._connection.execute(statement, values)
-            self._connection.execute(COUNT)
+        with self._file.writing() as connection:
+            connection.execute(statement, values)
+            connection.execute(COUNT)
+
+
+@contextmanager
+def open_tokens(database: Path) -> Iterator[TokenStore]:
+    """The tokens of a database by themselves, their key beside it. Raises StartError if it cannot be used."""
+    with closing(SqliteFile(database)) as file:
+        yield TokenStore(file, database.with_name(KEY_FILE))
 
 
 def _text(names: frozenset[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
@@ -86,6 +86,15 @@ class Running:
         if not future.done():
             raise RuntimeError("The server has ended.") from self._ended.exception()
         return future.result()
+
+    def finish(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """As `call`, for what takes several turns of the loop."""
+        done: Future[T] = self.call(lambda: asyncio.run_coroutine_threadsafe(work(), self._loop))
+        ends: tuple[Future[Any], ...] = (done, self._ended)
+        wait(ends, return_when=FIRST_COMPLETED)
+        if not done.done():
+            raise RuntimeError("The server has ended.") from self._ended.exception()
+        return done.result()
 
     def settle(self) -> None:
         """Returns when the simulator has done what is due at the market's time.

@@ -306,15 +306,12 @@ class AllTickServer:
     def _tokens(self) -> Iterator[TokenStore]:
         """The store of the tokens; what changes in it the server knows at the end."""
         from ..config import DATABASE
-        from ..store import TokenStore
+        from ..store import open_tokens
 
         engine = self._server.engine
-        store = TokenStore(engine.settings.data_dir / DATABASE)
-        try:
+        with open_tokens(engine.settings.data_dir / DATABASE) as store:
             yield store
-        finally:
-            store.close()
-        self._do(lambda engine: engine.check_tokens())
+        self._server.finish(engine.check_tokens)
 
 
 def _checked(family: str) -> str:

@@ -1,0 +1,273 @@
+"""A server whose parts fail: a source, a task, a store. It serves on, says so, and mends itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+import tickwire.engine as module
+from tickwire.errors import InputError, StoreError
+from tickwire.model import Kline, KlineType
+from tickwire.sources import Status, Yielded
+from tickwire.store import SqliteKlineStore
+from tickwire.watched import watched
+
+from .serving import OTHER_HTTP, TRADE, Script, Served, serving, trade
+
+KLINES = 28004
+
+
+class Failing(Script):
+    """A source that raises when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = 0
+        self._failure: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Raises that next."""
+        self._failure = error
+        self.emit(trade())
+
+    async def events(self) -> AsyncIterator[Yielded]:
+        self.began += 1
+        async for event in super().events():
+            if self._failure is not None:
+                error, self._failure = self._failure, None
+                raise error
+            yield event
+
+
+class Unreadable(SqliteKlineStore):
+    """A store of bars that cannot be read while it is told so."""
+
+    unreadable = True
+
+    def read(self, *asked: Any, **named: Any) -> list[Kline]:
+        if self.unreadable:
+            raise StoreError("The disk cannot be read.")
+        return super().read(*asked, **named)
+
+    def restore(self, *asked: Any) -> dict[str, dict[KlineType, list[Kline]]]:
+        if self.unreadable:
+            raise StoreError("The disk cannot be read.")
+        return super().restore(*asked)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again at once."""
+    monkeypatch.setattr(module, "SOURCE_RETRY", 0.01)
+
+
+async def readiness(served: Served) -> Any:
+    answer = await served.request("GET", "/readyz")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def until(found: Any, *, every: float = 0.01) -> None:
+    """Returns when `found`, a function or a coroutine function, gives something true."""
+    async with asyncio.timeout(30):
+        while True:
+            result = found()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return
+            await asyncio.sleep(every)
+
+
+async def bars(served: Served, **more: Any) -> Any:
+    query = {"trace": "t", "data": {"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 500} | more}
+    return await served.get(f"{OTHER_HTTP}/kline", query)
+
+
+# Sources.
+async def test_a_source_that_fails_is_down_with_its_reason_and_is_tried_again(tmp_path: Path) -> None:
+    source = Failing()
+    source.now = 1788529064027
+    async with serving(tmp_path, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(trade(price="1"))
+        assert (await link.push())["data"]["price"] == "1.00"
+        with capture_logs() as logs:
+            source.fail(ValueError("no such number"))
+            await until(lambda: source.began == 2)
+        (line,) = [one for one in logs if one["event"].startswith("source failed")]
+        assert line["reason"] == "ValueError: no such number"
+        told = (await readiness(served))["sources"][0]
+        assert (told["status"], told["reason"]) == ("down", "ValueError: no such number")
+        async with served.link() as other:
+            await other.subscribe(TRADE, "BTCUSDT")
+            assert (await other.push())["data"]["price"] == "1.00"
+        source.now += 1000
+        source.emit(trade(price="2"))
+        assert (await link.push())["data"]["price"] == "2.00"
+        assert source.health.status is Status.UP
+
+        async def told_as_gap() -> bool:
+            gaps = (await served.get("/v1/gaps")).json()["data"]["gap_list"]
+            return [one["reason"] for one in gaps] == ["ValueError: no such number"]
+
+        await until(told_as_gap)
+    assert source.began == 2
+
+
+async def test_a_fallback_that_fails_leaves_the_preferred_one(tmp_path: Path) -> None:
+    first, second = Script(), Failing()
+    second.name = "other"
+    feeds = [(first, ()), (second, ())]
+    async with serving(tmp_path, feeds, fallback_after=60) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        second.fail(RuntimeError("broken"))
+        await until(lambda: second.began == 2)
+        first.emit(trade(price="3"))
+        assert (await link.push())["data"]["price"] == "3.00"
+        assert [one["status"] for one in (await readiness(served))["sources"]] == ["up", "down"]
+
+
+async def test_a_source_whose_data_is_unusable_is_down_and_not_tried_again(tmp_path: Path) -> None:
+    source = Failing()
+    async with serving(tmp_path, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(trade(price="1"))
+        await link.push()
+        source.fail(InputError("day.csv, line 7: no number."))
+        await until(lambda: source.health.status is Status.DOWN)
+        assert (await readiness(served))["sources"][0]["reason"] == "day.csv, line 7: no number."
+        source.emit(trade(price="2"))
+        await link.nothing()
+    assert source.began == 1
+
+
+# The store of bars.
+def broken(served: Served) -> Unreadable:
+    """A store that cannot be read, in place of the one of the server."""
+    feed_bars = served.engine.feeds.first.bars
+    store = Unreadable(served.engine.database._file)  # type: ignore[arg-type]
+    feed_bars._store = store
+    return store
+
+
+async def test_a_first_tick_without_a_store_is_served_and_counted(tmp_path: Path) -> None:
+    source, at = Script(), 1788529064027
+    async with serving(tmp_path, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(*(trade(volume="1", at=at + n) for n in range(11)))
+        for _ in range(11):
+            await link.push()
+    again = Script()
+    async with serving(tmp_path, again) as served, served.link() as link:
+        store = broken(served)
+        assert (await bars(served)).status_code == 500
+        await link.subscribe(TRADE, "BTCUSDT")
+        again.emit(trade(volume="1", at=at + 20))
+        await link.push()
+        answer = await bars(served)
+        assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+        assert [bar["volume"] for bar in answer.json()["data"]["kline_list"]] == ["1.00000"]
+        told = (await readiness(served))["store"]
+        assert (told["up"], told["reason"]) == (False, "The disk cannot be read.")
+        store.unreadable = False
+
+        async def joined() -> bool:
+            found = (await bars(served)).json()["data"]["kline_list"]
+            return [bar["volume"] for bar in found] == ["12.00000"]
+
+        await until(joined)
+        answer = await bars(served)
+        assert "tickwire-partial" not in answer.headers
+    async with serving(tmp_path, Script()) as served:
+        found = (await bars(served)).json()["data"]["kline_list"]
+        assert [bar["volume"] for bar in found] == ["12.00000"]
+
+
+async def test_batch_klines_say_too_that_they_are_partial(tmp_path: Path) -> None:
+    source = Script()
+    async with serving(tmp_path, source) as served, served.link() as link:
+        broken(served)
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(trade())
+        await link.push()
+        body = {"data": {"data_list": [{"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 2}]}}
+        answer = await served.request("POST", f"{OTHER_HTTP}/batch-kline?token=t", json=body)
+        assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+
+
+# Subscriptions of bars.
+def running() -> int:
+    return len(asyncio.all_tasks())
+
+
+async def test_subscriptions_of_bars_take_one_task_a_client_and_end_with_it(tmp_path: Path) -> None:
+    source = Script()
+    async with serving(tmp_path, source) as served:
+        store = broken(served)
+        before = running()
+        async with served.link() as link:
+            for kline_type in [1, 2, 3, 4, 5, 8, 9, 10] * 20:
+                wanted = [{"code": "BTCUSDT", "kline_type": kline_type}]
+                await link.ask(KLINES, {"symbol_list": wanted})
+            assert running() <= before + 10
+        await until(lambda: running() <= before)
+        store.unreadable = False
+
+
+async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp_path: Path) -> None:
+    source = Script()
+    async with serving(tmp_path, source) as served, served.link() as link:
+        broken(served)
+        source.emit(trade())
+        await until(lambda: served.engine.events == 1)
+        await link.ask(KLINES, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
+        assert (await link.push())["data"]["close_price"] == "79317.70"
+
+
+# Tasks.
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        ("tickwire.engine.Engine", "_keep_up"),
+        ("tickwire.engine.Engine", "_watch_tokens"),
+        ("tickwire.engine.Engine", "_watch_silence"),
+        ("tickwire.kline_push.KlinePush", "run"),
+        ("tickwire.scenarios.Scenarios", "carry_out"),
+        ("tickwire.store.backlog.Backlog", "run"),
+        ("tickwire.bars.bars.Bars", "join"),
+        ("tickwire.bars.bars.Bars", "keep"),
+    ],
+)
+async def test_a_task_that_fails_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, method: str
+) -> None:
+    owner: Any = pytest.importorskip(part.rpartition(".")[0]).__dict__[part.rpartition(".")[2]]
+    proper, tries, again = getattr(owner, method), [0], asyncio.Event()
+
+    async def failing(self: Any) -> None:
+        tries[0] += 1
+        if tries[0] == 1:
+            raise RuntimeError("killed")
+        again.set()
+        await proper(self)
+
+    monkeypatch.setattr(module, "watched", partial(watched, pause=0.01))
+    monkeypatch.setattr(owner, method, failing)
+    source = Script()
+    with capture_logs() as logs:
+        async with serving(tmp_path, source) as served, served.link() as link:
+            async with asyncio.timeout(30):
+                await again.wait()
+            await link.ask(KLINES, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
+            source.emit(trade())
+            assert (await link.push())["data"]["close_price"] == "79317.70"
+    assert [one["reason"] for one in logs if one["event"].startswith("a task failed")] == [
+        "RuntimeError: killed"
+    ]
