@@ -240,22 +240,23 @@ class Engine:
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
-        await self.klines.end()
-        for feed in self.feeds:
-            if feed.backfill is not None:
-                await feed.backfill.end()
-        for feed in self.feeds:
-            await feed.bars.end()
-            if feed.recorder is not None:
-                await asyncio.to_thread(feed.recorder.close)
+        backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
+        steps = [self.klines.end, *backfills, *(feed.bars.end for feed in self.feeds), self._drain]
+        for step in steps:
+            try:
+                await step()
+            except Exception:  # the others are to end all the same
+                log.exception("a part of the server did not end well")
+        self._note_epoch()
+        await asyncio.to_thread(self.close)
+
+    async def _drain(self) -> None:
         try:
             async with asyncio.timeout(END_WAIT):
                 await self._halts.drain()
                 await self._gap_entries.drain()
         except (StoreError, TimeoutError):
-            log.error("the last gaps and suspensions are lost, they cannot be written")
-        self._note_epoch()
-        await asyncio.to_thread(self.close)
+            log.error("the last gaps and suspensions cannot be written: lost")
 
     def close(self) -> None:
         """Lets go of the stores. May be called again."""
@@ -268,7 +269,7 @@ class Engine:
 
     async def _receive(self, feed: Feed) -> None:
         """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
-        health, wait = feed.source.health, SOURCE_RETRY
+        health, wait, said = feed.source.health, SOURCE_RETRY, ""
         while True:
             began = time.monotonic()
             try:
@@ -289,14 +290,16 @@ class Engine:
                     feed.bars.repeats and not isinstance(error, StoreError)
                 )
                 if time.monotonic() - began > SOURCE_SETTLED:
-                    wait = SOURCE_RETRY
-                log.error(
-                    "source failed, its last state is served on",
-                    source=feed.source.name,
-                    reason=reason,
-                    tried_again_in=None if final else wait,
-                    exc_info=None if known else error,
-                )
+                    wait, said = SOURCE_RETRY, ""
+                if reason != said:
+                    said = reason
+                    log.error(
+                        "source failed, its last state is served on",
+                        source=feed.source.name,
+                        reason=reason,
+                        tried_again_in=None if final else wait,
+                        exc_info=None if known else error,
+                    )
                 feed.outages.failed(reason)
                 await (asyncio.Event().wait() if final else asyncio.sleep(wait))
                 wait = min(2 * wait, SOURCE_MOST)

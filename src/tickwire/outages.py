@@ -145,6 +145,8 @@ class Outages:
             self._backlog.put(partial(self._open, entry))
 
     def _open(self, entry: Entry) -> None:
+        if entry.number:  # a call that took too long has come to its end all the same
+            return
         entry.number = self._gaps.open(
             self._source.name, entry.market, entry.codes, entry.begin, entry.reason
         )

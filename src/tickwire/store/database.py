@@ -14,6 +14,8 @@ from ..errors import StoreError
 
 READ_WAIT = 2.0
 """Seconds that a read may take, its wait for others included."""
+WRITE_WAIT = 30.0
+"""Seconds that a write may take, its wait for others included."""
 MOST_READS = 200
 """Reads that may wait at a time."""
 SETTLED = 5.0
@@ -87,8 +89,15 @@ class Database:
         return self._file.generation
 
     async def write(self, call: Callable[..., T], *arguments: object) -> T:
-        """What a call that writes returns. Raises StoreError."""
-        return await self._run(self._writer, self.writes, call, arguments)
+        """What a call that writes returns. Raises StoreError, also if it takes too long: one that has begun
+        may then come to its end later."""
+        try:
+            async with asyncio.timeout(WRITE_WAIT):
+                return await self._run(self._writer, self.writes, call, arguments)
+        except TimeoutError:
+            reason = f"A write to the store took longer than {WRITE_WAIT:.0f} s."
+            self.writes.failed(reason)
+            raise StoreError(reason) from None
 
     async def read(self, call: Callable[..., T], *arguments: object) -> T:
         """What a call that reads returns. Raises StoreError, also if it takes too long or too many wait."""

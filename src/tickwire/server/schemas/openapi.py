@@ -113,6 +113,10 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": '"endpoint";q=1;w=1',
     },
+    "Tickwire-Partial": {
+        "description": "`store`: the store cannot be read now, these are the bars that memory holds.",
+        "schema": {"type": "string", "enum": ["store"]},
+    },
     "RateLimit": {
         "description": "How they stand: `r` requests are left, `t` seconds until the next one comes free.",
         "schema": {"type": "string"},

@@ -107,7 +107,8 @@ def _endpoint(family: Family, one: Endpoint) -> Path:
             {"name": "query", "in": "query", "required": True, "content": {"application/json": request}}
         ]
     name = f"{family}_{one.name.replace('-', '_')}"
-    answers = responses(succeeded(one.answered, answered), rets, LIMITS)
+    headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
+    answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
 
 
