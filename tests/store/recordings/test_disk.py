@@ -101,16 +101,16 @@ import resource, sys, time
 from pathlib import Path
 import msgspec
 from tests.store.recordings.events import put, simulated
-from tickwire.store.recordings import Recorder
+from tickwire.store.recordings import Recorder, recorder as module
 
 rows = simulated(3_000)
+module.LOOK_EVERY = 3600  # it does not go on
 recorder = Recorder(Path(sys.argv[1]), "simulator")
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 put(recorder, rows)
-while recorder.status().recording:
+while (status := recorder.status()).events + status.lost < 3_000:
     time.sleep(0.01)
 recorder.close()
-status = recorder.status()
 sys.stdout.buffer.write(b"STATUS " + msgspec.json.encode(status))
 """
 

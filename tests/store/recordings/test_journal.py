@@ -38,7 +38,7 @@ def written(path: Path, records: Sequence[Sequence[Row]] = RECORDS, *, first: in
     journal = Journal(path, "simulator", now=NOW, first=first)
     ends = []
     for rows in records:
-        journal.append(encode(first, rows))
+        journal.append(encode(first, rows, {}, NOW))
         first += len(rows)
         ends.append(journal.size)
     journal.close()
@@ -107,7 +107,9 @@ def test_a_record_is_found_behind_any_damage(path: Path) -> None:
         path.unlink(missing_ok=True)
         (end,) = written(path, [[trade(1)]])
         journal_bytes = path.read_bytes()
-        path.write_bytes(journal_bytes + MARK * (length // 4) + b"x" * (length % 4) + encode(8, [trade(2)]))
+        path.write_bytes(
+            journal_bytes + MARK * (length // 4) + b"x" * (length % 4) + encode(8, [trade(2)], {}, NOW)
+        )
         before, damage, after = read(path)
         assert isinstance(before, Record)
         assert damage == Damage(end, end + length)
@@ -123,7 +125,7 @@ def test_another_file_has_no_head(path: Path) -> None:
 
 def test_a_journal_that_was_moved_is_noticed(path: Path) -> None:
     journal = Journal(path, "simulator", now=NOW, first=0)
-    journal.append(encode(0, [trade(1)]))
+    journal.append(encode(0, [trade(1)], {}, NOW))
     journal.check()
     path.rename(path.with_suffix(".away"))
     with pytest.raises(FileNotFoundError):

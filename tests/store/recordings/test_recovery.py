@@ -28,7 +28,7 @@ def left(folder: Path, rows: list[Row], *, first: int = 0, each: int = 10) -> Pa
     names.own.mkdir(parents=True, exist_ok=True)
     journal = Journal(names.journal(first), "simulator", now=rows[0][2], first=first)
     for begin in range(0, len(rows), each):
-        journal.append(encode(first + begin, rows[begin : begin + each]))
+        journal.append(encode(first + begin, rows[begin : begin + each], {}, NOW))
     journal.close()
     return journal.path
 

@@ -4,6 +4,7 @@
 kind=trade|book/market=…/date=YYYY-MM-DD/FIRST-LAST.parquet    what is sealed
 _tickwire/FIRST.journal                                        what is not sealed yet
 _tickwire/gaps.jsonl                                           what is missing
+_tickwire/positions.json                                       how far publishers are in what is sealed
 _tickwire/damaged/                                             bytes of journals that could not be read
 _tickwire/sealing/                                             files being written
 _tickwire/lock                                                 held by the one that records
@@ -68,6 +69,7 @@ class Folder:
         self.own = path / "_tickwire"
         self.lock = self.own / "lock"
         self.gaps = self.own / "gaps.jsonl"
+        self.positions = self.own / "positions.json"
         self.damaged = self.own / "damaged"
         self.sealing = self.own / "sealing"
 

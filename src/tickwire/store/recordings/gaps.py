@@ -24,6 +24,8 @@ class GapReason(StrEnum):
     """Nothing recorded: the one before had ended as it should."""
     BROKEN_OFF = "broken_off"
     """The one before was killed, or its disk was full; the next began at the end of the gap."""
+    INTERRUPTED = "interrupted"
+    """The folder could not be written for a while: its disk was full, or it was away."""
     DAMAGED = "damaged"
     """Bytes of a journal could not be read; they are in `damaged/`."""
     OVERRUN = "overrun"

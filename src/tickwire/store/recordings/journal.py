@@ -1,9 +1,11 @@
 """The journal: what is recorded and not sealed yet, on the disk within a fraction of a second.
 
 A head says the version, the source and where in the order it begins. Records follow, each of some hundred
-events: a mark, a checksum, what stretch of the order and of our clock it holds, and its trades and its books
-as lines of JSON with exact decimals. So a record is whole or it is recognised as torn, and the damage of one
-leaves the others readable.
+events: a mark, a checksum, what stretch of the order and of our clock it holds, its trades and its books as
+lines of JSON with exact decimals, and the positions that publishers reach with it. So a record is whole or it
+is recognised as torn, and the damage of one leaves the others readable.
+
+Version 1 had no positions. It is read, and no longer written.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import struct
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias
 
@@ -22,7 +24,7 @@ import msgspec
 from ...errors import StartError
 from ...model import Book, Event, Market, Trade
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"\xffTICKWIRE JOURNAL\n"
 MARK = b"\xffTWR"
 """Begins a record. Its first byte is never part of UTF-8, so that it does not occur in what is recorded."""
@@ -30,8 +32,10 @@ HEAD = struct.Struct("<II")
 """Checksum and length of the head, which is JSON."""
 HEADER = struct.Struct("<4sI")
 """The mark and the checksum of all that follows in the record."""
-RECORD = struct.Struct("<qIqqII")
-"""First event, count, `received` of the first and the last, bytes of trades, bytes of books."""
+RECORD = struct.Struct("<qIqqIII")
+"""First event, count, `received` of the first and the last; bytes of trades, of books, of positions."""
+RECORD_1 = struct.Struct("<qIqqII")
+"""The same in version 1, without positions."""
 WINDOW = 1 << 20
 """Bytes that are searched for the next mark at a time."""
 
@@ -70,7 +74,10 @@ class BookLine(msgspec.Struct, gc=False):
 
 
 class Record(NamedTuple):
-    """Some events that follow one another in the order: the trades and the books among them, as lines."""
+    """Some events that follow one another in the order: the trades and the books among them, as lines.
+
+    `positions` are the last `seq` of each publisher of whom something is in it. There may be no events.
+    """
 
     first: int
     events: int
@@ -78,6 +85,7 @@ class Record(NamedTuple):
     last_received: int
     trades: bytes
     books: bytes
+    positions: dict[str, int]
 
 
 class Damage(NamedTuple):
@@ -90,8 +98,12 @@ class Damage(NamedTuple):
 _encoder = msgspec.json.Encoder()
 
 
-def encode(first: int, events: Sequence[Waiting]) -> bytes:
-    """A record of these events, whose first has that place in the order."""
+def encode(first: int, events: Sequence[Waiting], positions: Mapping[str, int], now: int) -> bytes:
+    """A record of these events and of the positions that are reached with them.
+
+    `first` is the place of the first event in the order; `now` the time of a record without events, in
+    microseconds.
+    """
     trades: list[TradeLine] = []
     books: list[BookLine] = []
     for order, (event, market, received, seq) in enumerate(events, first):
@@ -100,11 +112,10 @@ def encode(first: int, events: Sequence[Waiting]) -> bytes:
         else:
             books.append(BookLine(order, market, received, seq, event))
     trade_lines, book_lines = _encoder.encode_lines(trades), _encoder.encode_lines(books)
-    body = (
-        RECORD.pack(first, len(events), events[0][2], events[-1][2], len(trade_lines), len(book_lines))
-        + trade_lines
-        + book_lines
-    )
+    reached = _encoder.encode(positions) if positions else b""
+    began, ended = (events[0][2], events[-1][2]) if events else (now, now)
+    sizes = len(trade_lines), len(book_lines), len(reached)
+    body = b"".join((RECORD.pack(first, len(events), began, ended, *sizes), trade_lines, book_lines, reached))
     return HEADER.pack(MARK, zlib.crc32(body)) + body
 
 
@@ -163,12 +174,13 @@ def read(path: Path) -> Iterator[Record | Damage]:
     Raises OSError.
     """
     with path.open("rb") as file:
-        _head(file, path)
+        head = _head(file, path)
+        layout = RECORD_1 if head is not None and head.version == 1 else RECORD
         offset, size = file.tell(), os.fstat(file.fileno()).st_size
         while offset < size:
-            record = _record_at(file, offset, size)
+            record = _record_at(file, offset, size, layout)
             if record is None:
-                begin, offset = offset, _next_whole(file, offset + 1, size)
+                begin, offset = offset, _next_whole(file, offset + 1, size, layout)
                 yield Damage(begin, offset)
             else:
                 offset = file.tell()
@@ -192,30 +204,32 @@ def _head(file: IO[bytes], path: Path) -> Head | None:
     return head
 
 
-def _record_at(file: IO[bytes], offset: int, size: int) -> Record | None:
+def _record_at(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -> Record | None:
     """The record that begins there, if a whole one does; the file then stands behind it."""
     file.seek(offset)
-    prefix = file.read(HEADER.size + RECORD.size)
-    if len(prefix) < HEADER.size + RECORD.size or not prefix.startswith(MARK):
+    prefix = file.read(HEADER.size + layout.size)
+    if len(prefix) < HEADER.size + layout.size or not prefix.startswith(MARK):
         return None
     _, checksum = HEADER.unpack_from(prefix)
-    first, events, began, ended, trades, books = RECORD.unpack_from(prefix, HEADER.size)
-    if offset + len(prefix) + trades + books > size:
+    first, events, began, ended, *sizes = layout.unpack_from(prefix, HEADER.size)
+    if offset + len(prefix) + sum(sizes) > size:
         return None
-    lines = file.read(trades + books)
-    if zlib.crc32(lines, zlib.crc32(prefix[HEADER.size :])) != checksum:
+    rest = file.read(sum(sizes))
+    if zlib.crc32(rest, zlib.crc32(prefix[HEADER.size :])) != checksum:
         return None
-    return Record(first, events, began, ended, lines[:trades], lines[trades:])
+    trades, books = sizes[0], sizes[0] + sizes[1]
+    positions = msgspec.json.decode(rest[books:], type=dict[str, int]) if rest[books:] else {}
+    return Record(first, events, began, ended, rest[:trades], rest[trades:books], positions)
 
 
-def _next_whole(file: IO[bytes], offset: int, size: int) -> int:
+def _next_whole(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -> int:
     """Where the next whole record begins; the size of the file if none does."""
     while offset < size:
         file.seek(offset)
         window = file.read(WINDOW)
         at = window.find(MARK)
         while at >= 0:
-            if _record_at(file, offset + at, size) is not None:
+            if _record_at(file, offset + at, size, layout) is not None:
                 return offset + at
             at = window.find(MARK, at + 1)
         offset += max(1, len(window) - len(MARK) + 1)

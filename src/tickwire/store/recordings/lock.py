@@ -23,6 +23,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Raises StartError if somebody else holds it, and OSError if the file cannot be written."""
+        self._path = path
         self._file = path.open("a+b")
         try:
             _take(self._file)
@@ -42,9 +43,17 @@ class Lock:
             self._file.write(str(os.getpid()).encode("ascii"))
             self._file.flush()
 
+    def stands(self) -> bool:
+        """Whether the file is where it was taken: another one of its name is held by somebody else, or by
+        nobody."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except (OSError, ValueError):  # the latter once it was let go of
+            return False
+
     def release(self, *, clean: bool) -> None:
         """Lets go of it; `clean` says that we came to our end."""
-        with contextlib.suppress(OSError), self._file:
+        with contextlib.suppress(OSError, ValueError), self._file:  # May be called again.
             if clean:
                 self._file.truncate(0)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import queue
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,26 @@ import structlog
 
 from ...errors import StartError
 from ...model import Event, Market, Trade
-from .durable import sync_folder
 from .folder import Folder
 from .gaps import Gap, GapReason, add_gap, moment
 from .journal import Journal, Waiting, encode
 from .lock import Lock
 from .needs import need_pyarrow
+from .positions import Positions, advance, read_positions, write_positions
 from .refused import Refused
-from .retention import prune
+from .sealer import Sealer
 from .status import RecorderStatus, StopReason, reason_of, text_of
 
 FLUSH_EVERY = 0.25
 """Seconds between writes to the journal. With the time that a write takes, less than a second is at risk
 when the process is killed."""
-SYNC_EVERY = 5.0
-"""Seconds after which what is in the journal is forced onto the disk: what is at risk when the power goes."""
+LOOK_EVERY = 1.0
+"""Seconds between looks whether a recording that stopped can go on. If a look takes long, since there is much
+to seal, the next one comes later: looking takes a twentieth of the time at most."""
+HANG = 10.0
+"""Seconds without an answer after which a disk counts as hung: nobody waits for it then."""
+END = 60.0
+"""Seconds that the end of a recording waits for its threads."""
 VALUES = 4
 """Values of an event that waits for the journal."""
 CHUNK = 128
@@ -39,6 +42,7 @@ WAITING_LIMIT = 500_000
 """Trades and levels of books that may wait for the journal: some 250 MB, several seconds of a slow disk."""
 SEAL_BYTES = 64 << 20
 SEAL_SECONDS = 900.0
+HANGS = "its disk does not answer"
 
 log = structlog.get_logger()
 
@@ -49,7 +53,8 @@ class Recorder:
     `record` only puts an event into memory. A thread of its own writes the journal, so that neither a busy
     event loop nor other work in the loop's threads adds to what is at risk; another syncs, seals and lets go
     of old files, so that none of that keeps the journal waiting. A failure of the disk stops the recording,
-    never the caller: `status` and one line of the log say so.
+    never the caller: `status` and one line of the log say so. As soon as the folder can be written again the
+    recording goes on, and what it missed is listed as a gap.
 
     When the process is killed, what came in its last second is lost at most; when the machine is, its last
     ten seconds. What was sealed is lost in neither case.
@@ -60,6 +65,7 @@ class Recorder:
         folder: Path,
         source: str,
         *,
+        lines: bool = False,
         clock: Callable[[], float] = time.time,
         seal_bytes: int = SEAL_BYTES,
         seal_seconds: float = SEAL_SECONDS,
@@ -68,8 +74,9 @@ class Recorder:
     ) -> None:
         """Makes the folder if need be, seals what an earlier run left, and begins.
 
-        `clock` is the wall clock, in seconds since the epoch. A journal is sealed when it has `seal_bytes`,
-        is `seal_seconds` old, or when the date changes. `keep_days` and `keep_bytes` are those of `prune`.
+        `lines` says that events come in lines of publishers, each of which is ended by `reach`. `clock` is
+        the wall clock, in seconds since the epoch. A journal is sealed when it has `seal_bytes`, is
+        `seal_seconds` old, or when the date changes. `keep_days` and `keep_bytes` are those of `prune`.
 
         Raises StartError if another recorder has the folder, if it cannot be written, or without pyarrow.
         """
@@ -79,34 +86,44 @@ class Recorder:
         self._source = source
         self._clock = clock
         self._seal_bytes, self._seal_seconds = seal_bytes, seal_seconds
-        self._keep_days, self._keep_bytes = keep_days, keep_bytes
         self._folder = Folder(folder)
-        # What `record` was called with, value after value: tuples that live this long would cost the garbage
-        # collector of the whole process more than they are worth.
+        # What `record` and `reach` were called with, value after value: tuples that live this long would cost
+        # the garbage collector of the whole process more than they are worth.
         self._waiting: deque[Any] = deque()
+        self._lines = lines
+        self._open: list[Waiting] = []  # of a line that has not ended
         # Each of these two is written by one thread only; what waits is the difference.
         self._put = self._taken = 0
-        self._events = self._unfit = 0
+        self._events = 0
         self._refused = Refused()
         self._limit = WAITING_LIMIT
+        self._passed: dict[str, int] = {}  # positions of lines that came while it had stopped
+        self._pending: dict[str, int] = {}  # those that the next record says
+        self._whole = False  # whether no position is missing in the journal
         self._reason: StopReason | None = None
         self._text = ""
+        self._look_at = 0.0
         self._stopping = threading.Lock()
         self._journal: Journal | None = None
-        self._to_seal: queue.SimpleQueue[Journal | None] = queue.SimpleQueue()
-        self._sealer_waits = True
+        self._alive = time.monotonic()
+        self._hung = False
         self._ending = threading.Event()
         self._closed = False
         try:
             self._folder.own.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self._folder.lock)
             try:
-                self._order = recover(
-                    self._folder, source, now=self._now(), size=seal_bytes, broken_off=self._lock.left
+                reason = GapReason.BROKEN_OFF if self._lock.left else GapReason.STOPPED
+                self._order = recover(self._folder, source, now=self._now(), size=seal_bytes, reason=reason)
+                self._positions = read_positions(self._folder.positions)
+                self._sealer = Sealer(
+                    self._folder,
+                    clock=clock,
+                    seal_bytes=seal_bytes,
+                    keep_days=keep_days,
+                    keep_bytes=keep_bytes,
+                    failed=self._stop,
                 )
-                self._sealed_bytes = sum(file.path.stat().st_size for file in self._folder.files())
-                self._pruned_on: date | None = None
-                self._prune()
             except BaseException:
                 self._lock.release(clean=not self._lock.left)
                 raise
@@ -116,7 +133,6 @@ class Recorder:
                 f"Cannot record into {folder}: {said}. Mend it, or choose another folder."
             ) from error
         self._writer = threading.Thread(target=self._write_on, name="recording-journal", daemon=True)
-        self._sealer = threading.Thread(target=self._seal_on, name="recording-sealing", daemon=True)
         self._writer.start()
         self._sealer.start()
         log.info("recording", folder=str(folder), source=source)
@@ -131,23 +147,59 @@ class Recorder:
             self._put += 1 if type(event) is Trade else _weight(event)
             self._waiting.extend((event, market, received, seq))
         else:
-            self._refused.add(received)
+            self._refused.add(received, listed=not self._closed)
+
+    def reach(self, publisher: str, seq: int) -> None:
+        """What was recorded since the last call is a line of a publisher, of that `seq` (0: it has none).
+
+        The events of a line get into one record, or none does. Called by the thread that records.
+        """
+        if self._limit > 0:
+            self._waiting.extend((None, publisher, 0, seq))
+        elif seq:
+            self._passed[publisher] = seq
+
+    def reached(self, publisher: str) -> int:
+        """The `seq` up to which the lines of a publisher are in the journal or sealed, so that no kill loses
+        them; what came while the recording had stopped counts as well. Any thread may ask."""
+        return self._positions.publishers.get(publisher, 0)
+
+    @property
+    def id(self) -> str:
+        """Which recording this is, for notes beside the bars; empty while it misses what is published."""
+        return self._positions.id if self._whole and self._reason is None else ""
+
+    def follow(self, recording: str | None) -> str:
+        """Goes on from the positions of the folder if it is that recording, as the notes beside the bars say,
+        and begins them anew otherwise. Returns which recording it is.
+
+        To be called before the first event. Raises StartError if the folder cannot be written.
+        """
+        if self._positions.id != recording:
+            self._positions = Positions()
+            try:
+                write_positions(self._folder.positions, self._positions)
+            except OSError as error:
+                raise StartError(f"Cannot record into {self._folder.path}: {error.strerror}.") from error
+        return self._positions.id
 
     @property
     def behind(self) -> bool:
         """Whether half of the room for what waits is taken: who can wait should."""
-        return self._put - self._taken > self._limit // 2 > 0
+        return self._put - self._taken > self._limit // 2 > 0 and not self._hangs()
 
     def status(self) -> RecorderStatus:
         """How it goes. Any thread may ask."""
-        journal = self._journal
+        journal, reason, text = self._journal, self._reason, self._text
+        if reason is None and self._hangs():
+            reason, text = StopReason.FAILED, HANGS
         return RecorderStatus(
-            self._reason is None,
-            self._reason,
-            self._text,
-            self._events - self._unfit,
-            self._refused.total + self._unfit,
-            self._sealed_bytes,
+            reason is None,
+            reason,
+            text,
+            self._events - self._sealer.unfit,
+            self._refused.total + self._sealer.unfit,
+            self._sealer.bytes,
             0 if journal is None else journal.size,
         )
 
@@ -156,11 +208,14 @@ class Recorder:
         if self._closed:
             return
         self._closed = True
-        self._refuse_all()
+        self._limit = -1
         self._ending.set()
-        self._writer.join()
-        self._to_seal.put(None)
-        self._sealer.join()
+        self._writer.join(END)
+        if self._writer.is_alive() or not self._sealer.close(END):
+            self._stop(TimeoutError(HANGS))  # its threads end with the process
+            return
+        if self._reason is not None:  # there may be room by now; if not, the next start seals what is left
+            self._go_on(ending=True)
         if self._reason is None:
             self._text, self._reason = "it was ended", StopReason.CLOSED
             log.info("recording ended", folder=str(self._folder.path), events=self._events)
@@ -169,62 +224,96 @@ class Recorder:
     def _now(self) -> int:
         return int(self._clock() * 1e6)
 
-    def _refuse_all(self) -> None:
-        self._refused.listed = False  # it is no overrun
-        self._limit = -1
+    def _hangs(self) -> bool:
+        """Whether the disk has not answered for long. Said once."""
+        hangs = time.monotonic() - self._alive > HANG and not self._closed
+        if hangs and not self._hung:
+            log.error("recording hangs, the server goes on", folder=str(self._folder.path), reason=HANGS)
+        self._hung = hangs
+        return hangs
 
     # The thread of the journal.
     def _write_on(self) -> None:
         ending = False
-        while self._reason is None and not ending:
+        while not ending:
             ending = self._ending.wait(FLUSH_EVERY)
+            self._alive = time.monotonic()
             try:
-                self._flush()
-                self._list_refused(ending=ending)
-                if self._journal is not None and (ending or self._is_due(self._journal)):
-                    self._hand_on(self._journal)
-            except Exception as error:
+                self._turn(ending=ending)
+            except Exception as error:  # whatever it is, it is tried again
                 self._stop(error)
-        self._ending.wait()
-        self._refused.total += len(self._waiting) // VALUES  # of a recording that stopped
-        self._waiting.clear()
-        if self._journal is not None:
+
+    def _turn(self, *, ending: bool) -> None:
+        if self._reason is not None:
+            self._drop()
+            if not ending and time.monotonic() >= self._look_at:
+                self._go_on()
+            return
+        self._flush(ending=ending)
+        self._list_refused(ending=ending)
+        if self._journal is not None and (ending or self._is_due(self._journal)):
             self._hand_on(self._journal)
 
-    def _flush(self) -> None:
-        """Writes what waits now."""
+    def _flush(self, *, ending: bool = False) -> None:
+        """Writes what waits now, up to the end of a line."""
         if self._journal is not None:
             self._journal.check()
-        left, take = len(self._waiting) // VALUES, self._waiting.popleft
-        while left:
-            rows: list[Waiting] = [(take(), take(), take(), take()) for _ in range(min(left, CHUNK))]
-            left -= len(rows)
-            try:
-                journal = self._journal = self._journal or self._begin()
-                journal.append(encode(self._order, rows))
-            except Exception:
-                for row in reversed(rows):  # so that they are counted
-                    self._waiting.extendleft(reversed(row))
-                raise
-            self._order += len(rows)
-            self._events += len(rows)
-            self._taken += sum(_weight(row[0]) for row in rows)
-            if journal.size >= self._seal_bytes and self._sealer_waits:
-                self._hand_on(journal)
+        while self._passed:
+            advance(self._pending, dict((self._passed.popitem(),)))
+        rows: list[Waiting] = []
+        take = self._waiting.popleft
+        for _ in range(len(self._waiting) // VALUES):
+            event, market, received, seq = take(), take(), take(), take()
+            if event is None:
+                if seq > self._pending.get(market, 0):
+                    self._pending[market] = seq
+                rows += self._open
+                self._open.clear()
+            elif self._lines:
+                self._open.append((event, market, received, seq))
+                continue
+            else:
+                rows.append((event, market, received, seq))
+            if len(rows) >= CHUNK:
+                self._write(rows)
+                rows = []
+        if ending:
+            rows += self._open
+            self._open.clear()
+        if rows or self._pending:
+            self._write(rows)
+        self._whole = True
+
+    def _write(self, rows: list[Waiting]) -> None:
+        """Writes a record of these, and of the positions that are reached with them."""
+        try:
+            journal = self._journal = self._sealer.writing = self._journal or self._begin()
+            journal.append(encode(self._order, rows, self._pending, self._now()))
+        except Exception:
+            self._lose(rows)
+            raise
+        self._order += len(rows)
+        self._events += len(rows)
+        self._taken += sum(_weight(row[0]) for row in rows)
+        self._alive = time.monotonic()
+        advance(self._positions.publishers, self._pending)
+        self._pending = {}
+        if journal.size >= self._seal_bytes and self._sealer.idle:
+            self._hand_on(journal)
 
     def _begin(self) -> Journal:
         path = self._folder.journal(self._order)
         return Journal(path, self._source, now=self._now(), first=self._order)
 
-    def _list_refused(self, *, ending: bool) -> None:
-        if (refused := self._refused.over(ending=ending)) is not None:
-            begin, end, events = refused
-            gap = Gap(GapReason.OVERRUN, moment(begin), moment(end), events, self._source)
-            add_gap(self._folder.gaps, gap)
+    def _list_refused(self, *, ending: bool = False, reason: GapReason = GapReason.OVERRUN) -> None:
+        if (stretch := self._refused.over(ending=ending)) is not None:
+            begin, end, events = stretch
+            add_gap(self._folder.gaps, Gap(reason, moment(begin), moment(end), events, self._source))
+            self._refused.list(stretch)
 
     def _is_due(self, journal: Journal) -> bool:
         # One that goes on growing while another is sealed makes several segments.
-        if not self._sealer_waits:
+        if not self._sealer.idle:
             return False
         now = self._now()
         return (
@@ -234,67 +323,17 @@ class Recorder:
         )
 
     def _hand_on(self, journal: Journal) -> None:
-        self._journal = None
-        self._sealer_waits = False
-        self._to_seal.put(journal)
+        self._journal = self._sealer.writing = None
+        self._sealer.seal(journal)
 
-    # The thread of the sealing.
-    def _seal_on(self) -> None:
-        left: list[Journal] = []
-        while True:
-            try:
-                journal = self._to_seal.get(timeout=SYNC_EVERY)
-            except queue.Empty:
-                journal = self._journal
-                if journal is not None and self._reason is None:
-                    self._try(journal.sync)
-                    self._try(partial(sync_folder, self._folder.own))
-                continue
-            if journal is None:
-                break
-            if not self._try(partial(self._seal, journal)):
-                left.append(journal)
-            self._sealer_waits = True
-            self._try(self._prune)
-        for journal in left:  # there may be room by now; if not, the next start seals it
-            self._try(partial(self._seal, journal))
-
-    def _seal(self, journal: Journal) -> None:
-        from .recovery import note_losses
-        from .sealing import seal
-
-        journal.sync()
-        journal.close()
-        sealed = seal(journal.path, journal.head, self._folder, self._seal_bytes)
-        self._sealed_bytes += sealed.bytes
-        self._unfit += sealed.unfit
-        note_losses(self._folder, journal.head, sealed)
-
-    def _prune(self) -> None:
-        """Lets go of old files, if that is wanted and there may be such."""
-        today = datetime.fromtimestamp(self._clock(), UTC).date()
-        too_many = self._keep_bytes is not None and self._sealed_bytes > self._keep_bytes
-        if too_many or (self._keep_days is not None and today != self._pruned_on):
-            self._sealed_bytes -= prune(
-                self._folder, today, keep_days=self._keep_days, keep_bytes=self._keep_bytes
-            )
-            self._pruned_on = today
-
-    def _try(self, action: Callable[[], None]) -> bool:
-        """Whether it could be done; if not, the recording stops."""
-        try:
-            action()
-        except Exception as error:
-            self._stop(error)
-            return False
-        return True
-
+    # While it has stopped.
     def _stop(self, error: Exception) -> None:
-        """Records nothing more. Said once, by whichever thread fails first."""
+        """Records nothing for now. Said once, by whichever thread fails first."""
         with self._stopping:
             if self._reason is not None:
                 return
-            self._refuse_all()
+            self._limit = -1
+            self._look_at = time.monotonic() + LOOK_EVERY
             self._text = text_of(error)
             self._reason = reason_of(error)
         log.error(
@@ -303,6 +342,58 @@ class Recorder:
             reason=self._text,
             exc_info=None if isinstance(error, OSError) else error,
         )
+
+    def _drop(self) -> None:
+        """Lets go of what waits: it is in the gap."""
+        if self._journal is not None:
+            with contextlib.suppress(OSError):
+                self._journal.close()
+            self._journal = self._sealer.writing = None
+        self._lose(self._open)
+        self._open = []
+        take = self._waiting.popleft
+        for _ in range(len(self._waiting) // VALUES):
+            event, market, received, seq = take(), take(), take(), take()
+            if event is not None:
+                self._lose([(event, market, received, seq)])
+            elif seq > self._pending.get(market, 0):
+                self._pending[market] = seq
+
+    def _lose(self, rows: list[Waiting]) -> None:
+        for event, _, received, _ in rows:
+            self._refused.add(received)
+            self._taken += _weight(event)
+
+    def _go_on(self, *, ending: bool = False) -> None:
+        """Records again if that can be: seals what was left, and begins a journal unless this is the end."""
+        from .recovery import check_room, recover
+
+        self._drop()
+        if not self._sealer.idle:
+            return
+        began = time.monotonic()
+        try:
+            check_room(self._folder, self._seal_bytes)
+            if not self._lock.stands():
+                self._lock.release(clean=False)
+                self._lock = Lock(self._folder.lock)
+            order = recover(self._folder, self._source, now=self._now(), size=self._seal_bytes, reason=None)
+            self._order = max(self._order, order)
+            self._sealer.count()
+            if not ending:
+                self._write([])
+            self._list_refused(ending=True, reason=GapReason.INTERRUPTED)
+        except Exception as error:
+            self._text, self._reason = text_of(error), reason_of(error)
+            self._drop()
+            now = time.monotonic()
+            self._look_at = now + max(LOOK_EVERY, 19 * (now - began))
+            return
+        with self._stopping:
+            self._reason, self._text, self._whole = None, "", False
+            self._limit = -1 if ending or self._closed else WAITING_LIMIT
+        if not ending:
+            log.warning("recording goes on", folder=str(self._folder.path))
 
 
 def _weight(event: Event) -> int:

@@ -1,7 +1,10 @@
-"""What a recorder finds when it starts: the journals of one that was killed, and a gap up to now."""
+"""What a recorder finds when it starts or goes on: journals that are not sealed, and a gap up to now."""
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import structlog
@@ -17,14 +20,16 @@ from .sealing import Sealed, seal
 log = structlog.get_logger()
 
 
-def recover(folder: Folder, source: str, *, now: int, size: int, broken_off: bool) -> int:
+def recover(folder: Folder, source: str, *, now: int, size: int, reason: GapReason | None) -> int:
     """Seals what earlier runs left, lists what is missing, and returns where the order goes on.
 
-    `now` is in microseconds since the epoch, and the end of the last gap; `broken_off` says that the run
-    before did not come to its end. Raises StartError if a journal is of a newer version, and OSError.
+    `now` is in microseconds since the epoch, and the end of the last gap. `reason` says why nothing was
+    recorded until then; None: that is listed elsewhere. Raises StartError if a journal is of a newer version,
+    and OSError.
     """
+    told, ended = reason is None, 0
+    reason = reason or GapReason.BROKEN_OFF
     following = 1 + max((file.last for file in folder.files()), default=-1)
-    reason, ended = GapReason.BROKEN_OFF if broken_off else GapReason.STOPPED, 0
     received = _last_received(folder)
     for first, path in folder.journals():
         if reason is GapReason.DAMAGED:  # the end of the one before, which was written until then
@@ -43,10 +48,18 @@ def recover(folder: Folder, source: str, *, now: int, size: int, broken_off: boo
             reason = GapReason.DAMAGED
         received = head.began if sealed.last is None else sealed.last_received
         following = max(following, first if sealed.last is None else sealed.last + 1)
-        log.info("journal of an earlier run sealed", file=path.name, files=len(sealed.files))
-    if following or reason is GapReason.DAMAGED:
+        log.info("journal left behind sealed", file=path.name, files=len(sealed.files))
+    if reason is GapReason.DAMAGED or (following and not told):
         _add(folder, reason, received, now, source)
     return following
+
+
+def check_room(folder: Folder, seal_bytes: int) -> None:
+    """Raises OSError if there is too little room to seal what is left and to go on for a while: a disk that
+    has hardly any would stop the recording again at once."""
+    left = sum(path.stat().st_size for _, path in folder.journals())
+    if shutil.disk_usage(folder.own).free < left + seal_bytes // 4:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder.path))
 
 
 def note_losses(folder: Folder, head: Head, sealed: Sealed) -> None:

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
+
+
+class Stretch(NamedTuple):
+    """From when to when events were refused, in microseconds of our clock, and how many."""
+
+    begin: int
+    end: int
+    events: int
 
 
 class Refused:
@@ -10,29 +19,32 @@ class Refused:
 
     def __init__(self) -> None:
         self.total = 0
-        self.listed = True
-        """Whether those that come now are to be listed."""
         self._begin = self._end = self._count = self._seen = 0
         self._changing = threading.Lock()
 
-    def add(self, received: int) -> None:
-        """One more."""
+    def add(self, received: int, *, listed: bool = True) -> None:
+        """One more, in a gap if it is `listed`. One that had waited may come after newer ones."""
         with self._changing:
             self.total += 1
-            if not self.listed:
+            if not listed:
                 return
-            if not self._count:
-                self._begin = received
+            self._begin = min(self._begin, received) if self._count else received
+            self._end = max(self._end, received) if self._count else received
             self._count += 1
-            self._end = received
 
-    def over(self, *, ending: bool) -> tuple[int, int, int] | None:
-        """When those that followed one another came, and how many: once there were none since the last time
-        that this was asked, or at the end."""
+    def over(self, *, ending: bool) -> Stretch | None:
+        """Those that followed one another: once there were none since the last time that this was asked, or
+        at the end. The same again until `list` was called with it."""
         with self._changing:
             if not self._count or (self._count != self._seen and not ending):
                 self._seen = self._count
                 return None
-            stretch = self._begin, self._end, self._count
-            self._count = self._seen = 0
-            return stretch
+            return Stretch(self._begin, self._end, self._count)
+
+    def list(self, stretch: Stretch) -> None:
+        """These are listed now."""
+        with self._changing:
+            self._count -= stretch.events
+            self._begin = self._seen = 0
+            if self._count:  # some came meanwhile
+                self._begin = stretch.end

@@ -27,6 +27,7 @@ from .folder import Folder, Partition
 from .footer import KEY, CodeNote, Footer
 from .gaps import EPOCH
 from .journal import Damage, Head, Record
+from .positions import advance, read_positions, write_positions
 
 PIECE = 4 << 20
 """Bytes of lines that are parsed at once."""
@@ -64,6 +65,8 @@ class Sealed:
     """Damaged stretches before the end."""
     lost_end: bool = False
     """Whether the end is damaged too: what was there is not known."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """How far publishers came with it."""
 
 
 class _Written(NamedTuple):
@@ -99,6 +102,7 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
             sealed.files.append(final)
         for parent in sorted({above for _, final in written for above in _above(final, folder)}):
             sync_folder(parent)
+        _keep_positions(folder, sealed)
     except BaseException:
         for final in sealed.files:
             final.unlink(missing_ok=True)
@@ -107,6 +111,14 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
         shutil.rmtree(folder.sealing, ignore_errors=True)
     path.unlink()
     return sealed
+
+
+def _keep_positions(folder: Folder, sealed: Sealed) -> None:
+    """Before the journal goes, which says them too."""
+    if sealed.positions:
+        positions = read_positions(folder.positions)
+        advance(positions.publishers, sealed.positions)
+        write_positions(folder.positions, positions)
 
 
 def _above(final: Path, folder: Folder) -> Iterator[Path]:
@@ -129,7 +141,10 @@ def _whole(path: Path, head: Head, folder: Folder, sealed: Sealed) -> Iterator[R
         if damaged:
             sealed.losses.append(Loss(received, found.first_received, found.first - following))
             damaged = False
+        advance(sealed.positions, found.positions)
         received, following = found.last_received, found.first + found.events
+        if not found.events:
+            continue
         if sealed.last is None:
             sealed.first_received = found.first_received
         sealed.last, sealed.last_received = following - 1, received

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class StopReason(StrEnum):
-    """Why nothing is recorded any more."""
+    """Why nothing is recorded."""
 
     CLOSED = "closed"
     """It was ended."""
@@ -56,9 +56,9 @@ if hasattr(errno, "ESTALE"):
     _REASONS[errno.ESTALE] = StopReason.GONE
 
 _TEXTS = {
-    StopReason.FULL: "its disk is full. Make room on it and start again",
-    StopReason.GONE: "it was removed or moved. Put it back, or choose another, and start again",
-    StopReason.FORBIDDEN: "it may no longer be written. Make it writable and start again",
+    StopReason.FULL: "its disk is full. Make room on it: the recording then goes on",
+    StopReason.GONE: "it was removed or moved. Put it back: the recording then goes on",
+    StopReason.FORBIDDEN: "it may no longer be written. Make it writable: the recording then goes on",
 }
 
 
@@ -71,4 +71,4 @@ def reason_of(error: Exception) -> StopReason:
 def text_of(error: Exception) -> str:
     """A failure for people."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return _TEXTS.get(reason_of(error), f"{said.partition(chr(10))[0]}. Look after its disk and start again")
+    return _TEXTS.get(reason_of(error), f"{said.partition(chr(10))[0]}. It is tried again and again")
