@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -17,11 +18,15 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
+from tickwire.model import Event, Trade
+from tickwire.store.recordings import GapReason, Recordings
+
 from .serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Program, program
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
-KILLS = 20 if "TICKWIRE_SOAK" in os.environ else 6
+SOAK = "TICKWIRE_SOAK" in os.environ
+KILLS = 20 if SOAK else 6
 START = 1756679400  # 2025-08-31, a Sunday, 22:30 UTC: a day, a week and a month end on the way
 HOURS = 5
 LINES = 20_000
@@ -182,3 +187,122 @@ async def test_a_killed_simulator_lacks_the_last_second_at_most(tmp_path: Path) 
         assert "source=simulator" in line
         kept_until = int(line.partition("kept_until=")[2].split()[0])
         assert killed_at - 2 <= kept_until <= killed_at
+
+
+# What is published.
+PUBLISHED_KILLS = 50 if SOAK else 8
+PUBLISH = "/v1/publish"
+DESKS = {"a": ["BTCUSDT", "ETHUSDT"], "b": ["GOLD", "AAPL.US", "EURUSD"]}
+"""Two publishers, each with codes of its own."""
+LINES_EACH = 20
+"""Lines of a message."""
+PACE = 0.01
+"""Seconds between messages: a kill then falls between all that is written now and then."""
+
+
+class Desk:
+    """A publisher whose n-th line is always the same, and what it was promised."""
+
+    def __init__(self, name: str, begin: int) -> None:
+        self.name = name
+        self.begin = begin
+        self.sent = self.durable = 0
+
+    def line(self, seq: int) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
+        """A line, and the kind, code and time of the events that come of it. No two events of a kind and
+        code have the same time."""
+        codes = DESKS[self.name]
+        code, at = codes[seq % len(codes)], self.begin + seq
+        line = {"code": code, "time": at, "seq": seq}
+        match seq // len(codes) % 3:
+            case 0:
+                trade = {"type": "trade", "price": "100.50", "volume": volume_of(seq)}
+                return line | trade, [("trade", code, at)]
+            case 1:
+                book = {"type": "book", "bids": [["100.25", seq]], "asks": [["100.75", 1], ["101.00", 2]]}
+                return line | book, [("book", code, at)]
+            case _:
+                quote = {"type": "quote", "bid": "100.25", "ask": "100.75"}
+                book_and_trade = [("book", code, at), ("trade", code, at)]
+                return line | quote, book_and_trade if code in ("GOLD", "EURUSD") else book_and_trade[:1]
+
+    async def publish(self, server: Program, until: int | None = None) -> None:
+        """Sends what the server does not have, as its GET says, and goes on until it is killed."""
+        after = await self.standing(server)
+        url = server.url.replace("http", "ws", 1) + f"{PUBLISH}?publisher={self.name}"
+        async with connect(url, compression=None) as socket:
+            while until is None or after < until:
+                seqs = range(after + 1, after + 1 + LINES_EACH)
+                await socket.send("\n".join(json.dumps(self.line(seq)[0]) for seq in seqs))
+                after = seqs[-1]
+                self.sent = max(self.sent, after)
+                data = json.loads(await socket.recv())["data"]
+                assert (data["accepted"], data["seq"]) == (LINES_EACH, after), data
+                assert self.durable <= data["durable"] <= after
+                self.durable = data["durable"]
+                await asyncio.sleep(PACE)
+
+    async def standing(self, server: Program) -> int:
+        """The last line that the server took: not one that was called durable is missing."""
+        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+            data = (await client.get(PUBLISH, params={"publisher": self.name})).json()["data"]
+        assert self.durable <= data["durable"] <= data["seq"] <= self.sent
+        self.durable = data["durable"]
+        return int(data["seq"])
+
+    async def settled(self, server: Program) -> None:
+        """Returns once all is durable."""
+        async with asyncio.timeout(30):
+            while self.durable < self.sent:
+                await self.standing(server)
+
+
+def volume_of(seq: int) -> int:
+    """No two sums of a few of these are the same by accident."""
+    return seq * seq % 10_007 + 1
+
+
+async def test_what_is_published_is_in_bars_and_recording_once_however_often_the_server_is_killed(
+    tmp_path: Path,
+) -> None:
+    dice = random.Random()
+    begin = int(time.time() * 1000) - 3_000_000
+    desks = [Desk(name, begin) for name in DESKS]
+    ticks = tmp_path / "ticks"
+    options = ("--source", "publish", "--record", str(ticks), "--late-window", "3600")
+    for _ in range(PUBLISHED_KILLS):
+        async with program(tmp_path, *options) as server:
+            publishing = [asyncio.create_task(desk.publish(server)) for desk in desks]
+            await asyncio.sleep(dice.uniform(0.05, 1.5))  # the moment of the kill
+            server.process.kill()
+            await server.process.wait()
+            ends = await asyncio.gather(*publishing, return_exceptions=True)
+            assert not [end for end in ends if isinstance(end, AssertionError)], ends
+            assert "Traceback" not in server.log
+    async with program(tmp_path, *options) as server:
+        for desk in desks:
+            await desk.publish(server, until=desk.sent + 1)
+            await desk.settled(server)
+        async with httpx.AsyncClient(timeout=20) as client:
+            for desk in desks:
+                for code in DESKS[desk.name]:
+                    lines = [desk.line(seq)[0] for seq in range(1, desk.sent + 1)]
+                    expected = sum(
+                        line["volume"] for line in lines if line["code"] == code and "volume" in line
+                    )
+                    found = await bars(client, server.url, code, 1)
+                    assert sum(Decimal(bar["volume"]) for bar in found) == expected, code
+        status, _ = await server.end()
+        assert status == 0
+    recorded = [(kind_of(one.event), one.event.code, one.event.time) for one in Recordings(ticks).read()]
+    for desk in desks:
+        events = [event for seq in range(1, desk.sent + 1) for event in desk.line(seq)[1]]
+        assert [one for one in recorded if one[1] in DESKS[desk.name]] == events
+    assert {gap.reason for gap in Recordings(ticks).contents().gaps} <= {
+        GapReason.BROKEN_OFF,
+        GapReason.DAMAGED,
+    }
+
+
+def kind_of(event: Event) -> str:
+    return "trade" if isinstance(event, Trade) else "book"

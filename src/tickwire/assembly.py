@@ -22,7 +22,18 @@ from .feeds import Feed, Feeds
 from .klines import Rules
 from .model import Catalogue, Event
 from .sandbox import load_scenario
-from .sources import DEFAULT_CODES, Csv, Mapper, Published, Recording, Replay, Simulator, Source, widened
+from .sources import (
+    DEFAULT_CODES,
+    PUBLISHER,
+    Csv,
+    Mapper,
+    Published,
+    Recording,
+    Replay,
+    Simulator,
+    Source,
+    widened,
+)
 from .sources.exchange import Exchange, load_symbols
 from .sources.relay import Relay, TokenFile, UpstreamPlan
 from .store import (
@@ -39,6 +50,9 @@ from .store import (
     open_tokens,
 )
 from .store.recordings import Recorder, Recordings
+
+RECORDING = "recording"
+"""The note that says which recording is kept beside the bars of what is published."""
 
 log = structlog.get_logger()
 
@@ -150,12 +164,12 @@ def assemble(
         )
         opened.callback(engine.close)
         for feed in feeds:
-            if isinstance(feed.source, Published):
-                engine.publisher = feed.source
-                feed.source.restore(feed.bars.noted)
-                feed.bars.gather = feed.source.notes
             if settings.record is not None:
                 feed.recorder = _recorder(settings, settings.record, feed.source, alone=len(feeds) == 1)
+            if isinstance(feed.source, Published):
+                engine.publisher = feed.source
+                _restore(feed.source, feed.recorder, store)
+                feed.bars.gather, feed.bars.kept = feed.source.notes, feed.source.kept
         opened.pop_all()
     return engine
 
@@ -165,9 +179,19 @@ def _recorder(settings: Settings, folder: Path, source: Source, *, alone: bool) 
     return Recorder(
         folder if alone else folder / source.name.replace(":", "-"),
         source.name,
+        lines=isinstance(source, Published),
         keep_days=settings.record_keep_days,
         keep_bytes=settings.record_keep_bytes,
     )
+
+
+def _restore(published: Published, recorder: Recorder | None, store: SqliteKlineStore) -> None:
+    """Publishers go on where they were, in the bars and in the recording that was kept beside them."""
+    name, recording = published.name, ""
+    if recorder is not None:
+        recording = recorder.follow(store.get(name, RECORDING))
+        store.put(name, RECORDING, recording)
+    published.restore(store.notes(name, PUBLISHER), recorder, recording)
 
 
 def _source(

@@ -38,7 +38,7 @@ from .model import (
 from .outages import Outages
 from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
-from .sources import Began, Published, Snapshot, Source, Status
+from .sources import Began, Published, Resent, Snapshot, Source, Status
 from .store import Backlog, Database, EpochFile, GapStore, SuspensionStore, TokenStore
 from .store.recordings import Recorder
 from .supply import Supply
@@ -241,6 +241,8 @@ class Engine:
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
         backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
+        for feed in self.feeds:
+            self._take_rest(feed)
         steps = [self.klines.end, *backfills, *(feed.bars.end for feed in self.feeds), self._drain]
         for step in steps:
             try:
@@ -319,6 +321,8 @@ class Engine:
                         await self._wait_for_relief()
                     if feed.recorder is not None and feed.recorder.behind and source.history is None:
                         await self._wait_for_recording(feed.recorder)
+                elif isinstance(event, Resent):
+                    self._take_again(feed, event)
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
                 elif isinstance(event, Began):
@@ -342,6 +346,35 @@ class Engine:
         else:
             for shaped in self.scenarios.shape(event, instrument):
                 self._publish(instrument, shaped.event, shaped.way, feed)
+
+    def _take_again(self, feed: Feed, resent: Resent) -> None:
+        """Takes what a kill left only half kept: into the bars or the recording, and to the clients."""
+        event, counted, recorded = resent
+        instrument = self.catalogue[event.code]
+        feed.events += 1
+        closed: list[Closed] = []
+        if type(event) is Trade:
+            if not counted:
+                event, closed = self._count(feed, instrument, event)
+            elif event.turnover is None:
+                event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
+        seq = self._send(instrument, event) if self.feeds.passes(feed, instrument) else 0
+        if feed.recorder is not None and not recorded:
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+        self.klines.closed_of(feed, closed)
+
+    def _take_rest(self, feed: Feed) -> None:
+        """Takes what was published and waits still: it was answered as taken."""
+        if feed.source is not self.publisher or self.publisher is None:
+            return
+        try:
+            for event in self.publisher.end():
+                if isinstance(event, Resent):
+                    self._take_again(feed, event)
+                else:
+                    self.take(event, feed)
+        except Exception:
+            log.exception("what was published is lost in part", waiting=self.publisher.queued)
 
     def _publish(
         self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None

@@ -14,7 +14,7 @@ import pytest
 
 from tickwire.errors import SourceError, StoreError
 from tickwire.model import Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Market, Trade
-from tickwire.sources import Published, QuoteTrades, Source, Status, published
+from tickwire.sources import Published, QuoteTrades, Resent, Source, Status, published
 from tickwire.store import load_catalogue
 from tickwire.wire import Tally
 
@@ -84,6 +84,7 @@ class Taken:
     async def consume(self, source: Published) -> None:
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
+                assert not isinstance(event, Resent)
                 self.events.append(event)
                 async with self._changed:
                     self._changed.notify_all()
@@ -270,7 +271,7 @@ async def test_what_is_noted_is_what_was_yielded() -> None:
 
 async def test_it_goes_on_where_it_was() -> None:
     source = a_source()
-    source.restore({"publisher:a": "7"}.get)
+    source.restore({"publisher:a": "7"})
     assert counts(await take(source, a_trade(7), a_trade(8), by="a")) == (1, 1, 0, 8)
     assert counts(await take(source, a_trade(7), by="b")) == (1, 0, 0, 7)
 
@@ -289,10 +290,10 @@ async def test_after_a_crash_at_any_event_every_trade_is_counted_once() -> None:
                     counted.append(event.source_seq)
             kept = first.notes()
         second = a_source()
-        second.restore(kept.get)
+        second.restore(kept)
         await take(second, *lines, a_trade(code="AAPL.US"))
         async with aclosing(second.events()) as events:  # type: ignore[type-var]
-            while (event := await anext(events)).code != "AAPL.US":
+            while not isinstance(event := await anext(events), Trade) or event.code != "AAPL.US":
                 if isinstance(event, Trade):
                     counted.append(event.source_seq)
         assert counted == [*range(1, 13)], crash

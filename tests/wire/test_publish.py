@@ -381,6 +381,7 @@ def test_an_answer_names_the_first_bad_lines_and_counts_all() -> None:
         "bad_lines": 105,
         "bad": None,
         "seq": 5,
+        "durable": 0,
         "queued": 0,
         "limit": 9,
     }

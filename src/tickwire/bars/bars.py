@@ -478,11 +478,14 @@ class Bars:
         if self._generation != self._database.generation:
             self._generation = self._database.generation
             self._write_again()
-        self._notes.update(self.gather())
+        # Notes speak of all bars: they wait while those of some codes cannot be written.
+        whole = not self._unjoined
+        if whole:
+            self._notes.update(self.gather())
         forming = self._forming_minutes()
         changed, self._changed = self._changed, set()
         self._writing.put(self._waiting.take())
-        notes = self._notes | self._alive()
+        notes = self._notes | self._alive() if whole else {}
         written = False
         try:
             written = await self._write_batch([*self._writing.all(), *forming], notes)

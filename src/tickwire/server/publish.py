@@ -54,6 +54,7 @@ GZIP_BROKEN = Ret(400, "the gzip of the body is broken or ends early", 400)
 GZIP_BOMB = Ret(413, f"the body unpacks to more than {MOST_GAIN} times its size", 413)
 USELESS = Ret(400, f"over {MOST_USELESS} lines of the body are bad or empty", 400)
 STALLED = Ret(408, f"nothing of the body came for {STALL:.0f} seconds", 408)
+STOPS = Ret(503, "the server stops: send what was not taken to the next one", 503)
 NOT_KEPT = Ret(500, "a new instrument cannot be kept now", 500)
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -181,9 +182,10 @@ class Publishing:
             await self.published.take(permit.publisher, lines, tally, allows=permit.allows, patience=PATIENCE)
         except TimeoutError:
             raise Stopped(BUSY, (b"retry-after", b"1")) from None
-        except StoreError as error:
-            log.error("a new instrument cannot be kept", reason=str(error))
+        except StoreError:
             raise Stopped(NOT_KEPT) from None
+        except SourceError:
+            raise Stopped(STOPS) from None
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:
             raise Stopped(USELESS)
 

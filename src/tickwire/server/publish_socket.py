@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from ..errors import StoreError
+from ..errors import SourceError, StoreError
 from ..wire import MAX_MESSAGE, OK, POLICY_VIOLATION, Ret, failure, publish_answer
 from .guard import Denied
 from .publish import NOT_KEPT, Permit, Publishing
@@ -142,9 +142,10 @@ class PublishSocket(asyncio.Protocol):
         tally.message = self._count
         try:
             await published.take(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
-        except StoreError as error:
-            log.error("a new instrument cannot be kept", reason=str(error))
+        except StoreError:
             ret = NOT_KEPT
+        except SourceError:  # the server stops, and has begun to close the connection
+            return
         if self._protocol.state is State.OPEN:
             self._protocol.send_text(publish_answer(tally, ret))
 

@@ -1,14 +1,15 @@
 """Data in: the contract of a source, and the sources."""
 
 from .health import Health, Status
-from .published import Published, Publisher
+from .published import PUBLISHER, Published, Publisher
 from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
-from .source import Began, Broke, History, Snapshot, Source, Yielded
+from .source import Began, Broke, History, Resent, Snapshot, Source, Yielded
 
 __all__ = [
     "DEFAULT_CODES",
+    "PUBLISHER",
     "Began",
     "Broke",
     "Csv",
@@ -21,6 +22,7 @@ __all__ = [
     "Recording",
     "Reel",
     "Replay",
+    "Resent",
     "Scan",
     "Simulator",
     "Snapshot",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple, Protocol
+
+import structlog
 
 from ..errors import SourceError
 from ..model import Book, Catalogue, Event, Instrument, Kind, Kline, KlineType
@@ -14,6 +17,7 @@ from .clock import wall_clock
 from .health import Health, Status
 from .published_lines import PublishedLines
 from .replay import QuoteTrades
+from .source import Resent
 
 LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
@@ -25,20 +29,53 @@ MOST_PUBLISHERS = 10_000
 """Names of publishers that are remembered."""
 
 
-class Publisher:
-    """Who publishes. `taken` is the `seq` of the last line that was taken, `applied` that of the last one
-    whose events have been yielded; 0 if there is none."""
+PUBLISHER = "publisher:"
+"""Begins the name of a note that says how far a publisher is."""
 
-    def __init__(self, name: str, seq: int) -> None:
+log = structlog.get_logger()
+
+
+class RecordedLines(Protocol):
+    """A recording that keeps how far publishers are in it."""
+
+    @property
+    def id(self) -> str:
+        """Which one it is; empty while it misses what is published."""
+        ...
+
+    def reach(self, publisher: str, seq: int) -> None:
+        """What was recorded since the last call is a line of that publisher and `seq` (0: none)."""
+        ...
+
+    def reached(self, publisher: str) -> int:
+        """The `seq` up to which a kill loses nothing of a publisher's."""
+        ...
+
+
+class Publisher:
+    """Who publishes.
+
+    `taken` is the `seq` of the last line that was taken, `applied` that of the last one whose events have
+    been yielded, `kept` that up to which they are in bars on the disk; 0 if there is none. `recording` is the
+    one that got them too. What is not above `counted` was in the bars when the server began, what is not
+    above `recorded` in the recording.
+    """
+
+    def __init__(self, name: str, counted: int, recorded: int, recording: str) -> None:
         self.name = name
-        self.taken = self.applied = seq
+        self.counted, self.recorded = counted, recorded
+        self.parted = max(counted, recorded)
+        self.taken = min(counted, recorded)
+        self.applied = self.kept = counted
+        self.recording = recording
 
 
 class Batch(NamedTuple):
-    """Events that wait, each with the `seq` that is reached with it, 0 for none."""
+    """Events that wait. With each comes the `seq` that is reached with it: 0 for none, and None before the
+    last event of a line. A line without events comes as None."""
 
     publisher: Publisher
-    events: list[tuple[Event, int]]
+    events: deque[tuple[Event | Resent | None, int | None]]
     weight: int
 
 
@@ -55,6 +92,9 @@ class Published:
     Lines are read by `take`; their events wait in a queue until `events` yields them. A `seq` counts as
     applied in the same turn of the event loop in which its event is yielded, so that what `notes` says and
     the bars that were made of the events are of the same moment.
+
+    After a kill a publisher sends again what is above the lower one of two positions: where it is in the
+    bars, and where it is in the recording. What lies between the two is yielded as Resent.
     """
 
     name = "publish"
@@ -82,12 +122,16 @@ class Published:
         self._keep = keep
         self._wall = wall
         self._lines = PublishedLines(catalogue, quote_trades)
-        self._get: Callable[[str], str | None] = lambda _: None
+        self._recording: RecordedLines | None = None
+        self._noted = ""  # the recording that the last notes named
         self._publishers: dict[str, Publisher] = {}
+        self._restored = 0
         self._applied: set[Publisher] = set()  # since the last notes
         self._queue: deque[Batch] = deque()
-        self._queued = 0
-        self._defining = False
+        self.queued = 0
+        """Trades and levels of books that wait."""
+        self._in_line = self._ended = False
+        self._defining: asyncio.Task[None] | None = None
         self._filled, self._freed = asyncio.Event(), asyncio.Event()
 
     # What the contract of a source asks for.
@@ -111,56 +155,121 @@ class Published:
         """Nothing comes because it is asked for."""
         return ()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[Event | Resent]:
         """The stream. It never ends."""
         self.health.tell(Status.UP, "nothing published yet")
         turn = 0
         while True:
-            while self._queue:
-                publisher, events, weight = self._queue.popleft()
-                self._applied.add(publisher)
-                for event, seq in events:
-                    if seq:
-                        publisher.applied = seq
+            with closing(self._waiting()) as waiting:
+                for event in waiting:
                     yield event
-                self._queued -= weight
-                self._freed.set()
-                turn += weight
-                if turn >= BATCH:
-                    turn = 0
-                    await asyncio.sleep(0)
+                    turn += _weight(event)
+                    if turn >= BATCH:
+                        turn = 0
+                        await asyncio.sleep(0)
             self._filled.clear()
             await self._filled.wait()
 
+    def end(self) -> Iterator[Event | Resent]:
+        """Takes no more lines, and yields what waits still. `events` is to be closed before."""
+        self._ended = True
+        self._freed.set()
+        return self._waiting()
+
+    def _waiting(self) -> Generator[Event | Resent]:
+        """What waits. What was yielded counts as taken when the next is asked for, or at the end."""
+        while self._queue:
+            publisher, events, weight = self._queue[0]
+            while events:
+                event, seq = events.popleft()
+                if seq is not None and seq > publisher.applied:
+                    publisher.applied = seq
+                    self._applied.add(publisher)
+                self._in_line = True
+                try:
+                    if event is not None:
+                        yield event
+                finally:
+                    if seq is not None:
+                        self._in_line = False
+                        if self._recording is not None:
+                            self._recording.reach(publisher.name, seq)
+            self._queue.popleft()
+            self.queued -= weight
+            self._freed.set()
+
     # What is kept with the bars.
-    def restore(self, get: Callable[[str], str | None]) -> None:
-        """Publishers go on where they were: `get` gives what `notes` said, by name."""
-        self._get = get
+    def restore(
+        self, notes: Mapping[str, str], recording: RecordedLines | None = None, recording_id: str = ""
+    ) -> None:
+        """Publishers go on where they were, as what `notes` returned says, and as `recording` does, if that
+        is what they were recorded into. To be called before anything else."""
+        self._recording = recording
+        for name, value in notes.items():
+            kept, _, recorded_into = value.partition(" ")
+            publisher, seq = name.removeprefix(PUBLISHER), int(kept)
+            if recording is not None and recorded_into == recording_id:
+                found = Publisher(publisher, seq, recording.reached(publisher), recorded_into)
+            else:  # what came until now is not expected there
+                found = Publisher(publisher, seq, seq, "")
+                if recording is not None:
+                    recording.reach(publisher, seq)
+            self._publishers[publisher] = found
+        self._restored = len(self._publishers)
 
     def notes(self) -> dict[str, str]:
         """The `seq` up to which events have been yielded, of the publishers of whom some were since the last
-        call. To be kept together with the bars as they are right now."""
+        call, and the recording that got them. To be kept together with the bars as they are right now."""
+        recording = ""
+        if self._recording is not None:
+            if not self._in_line:  # what was recorded outside of any line is whole
+                self._recording.reach("", 0)
+            recording = self._recording.id
+        if recording != self._noted:
+            self._noted = recording
+            self._applied.update(self._publishers.values())
         applied, self._applied = self._applied, set()
-        return {_note(one.name): str(one.applied) for one in applied if one.applied}
+        return {PUBLISHER + one.name: f"{one.applied} {recording}".rstrip() for one in applied if one.applied}
+
+    def kept(self, notes: Mapping[str, str]) -> None:
+        """These notes, among others, are on the disk, with the bars that they speak of."""
+        for name, value in notes.items():
+            if name.startswith(PUBLISHER):
+                publisher = self._publishers[name.removeprefix(PUBLISHER)]
+                kept, _, publisher.recording = value.partition(" ")
+                publisher.kept = int(kept)
 
     # What publishers do.
     def publisher(self, name: str) -> Publisher:
-        """The publisher of that name. Raises SourceError if there are too many, StoreError if it cannot be
-        read how far it was."""
+        """The publisher of that name. Raises SourceError if there are too many."""
         found = self._publishers.get(name)
         if found is None:
-            if len(self._publishers) >= MOST_PUBLISHERS:
+            if len(self._publishers) - self._restored >= MOST_PUBLISHERS:
                 raise SourceError(f"There are {MOST_PUBLISHERS} publishers already.")
-            found = self._publishers[name] = Publisher(name, int(self._get(_note(name)) or 0))
+            recorded = 0 if self._recording is None else self._recording.reached(name)
+            found = self._publishers[name] = Publisher(name, 0, recorded, "")
         return found
+
+    def durable(self, publisher: Publisher) -> int:
+        """The `seq` up to which nothing of a publisher's is lost when the process is killed. Where the
+        recording has stopped the bars alone count: what it missed is listed as a gap."""
+        if self._recording is None or not publisher.recording:
+            return publisher.kept
+        return min(publisher.kept, self._recording.reached(publisher.name))
 
     def standing(self, publisher: Publisher) -> Standing:
         """How a publisher stands."""
-        return Standing(publisher.name, publisher.taken, self._queued, self.limit)
+        return Standing(publisher.name, publisher.taken, self.durable(publisher), self.queued, self.limit)
 
     def tally(self, publisher: Publisher) -> Tally:
         """A tally for lines to come."""
-        return Tally(seq=publisher.taken, queued=self._queued, limit=self.limit)
+        tally = Tally(limit=self.limit)
+        self._tell(publisher, tally)
+        return tally
+
+    def _tell(self, publisher: Publisher, tally: Tally) -> None:
+        tally.seq, tally.durable = publisher.taken, self.durable(publisher)
+        tally.queued = self.queued
 
     async def take(
         self,
@@ -174,22 +283,31 @@ class Published:
         """Takes lines, as fast as there is room for them, and counts them in the tally.
 
         `allows` says what the publisher may publish (None: everything). Raises TimeoutError if no room came
-        for `patience` seconds, StoreError if a new instrument cannot be kept: what is counted was taken.
+        for `patience` seconds, StoreError if a new instrument cannot be kept, SourceError if the server
+        stops: what is counted was taken.
         """
         place = 0
         try:
             while place < len(lines):
-                if self._queued >= self.limit or self._defining:
+                if self.queued >= self.limit or self._defining is not None:
                     await self._wait_for_room(patience)
+                if self._ended:
+                    raise SourceError("The server stops.")
                 place, new = self._read(publisher, lines, place, tally, allows)
                 if new is not None:
-                    await self._define(new.instrument)
-                    publisher.taken = new.seq or publisher.taken
+                    await self._define(publisher, new)
                     tally.accepted += 1
-                if place < len(lines) or self._queued >= BATCH:
+                if place < len(lines) or self.queued >= BATCH:
                     await asyncio.sleep(0)
         finally:
-            tally.seq, tally.queued = publisher.taken, self._queued
+            self._tell(publisher, tally)
+
+    def _put(
+        self, publisher: Publisher, events: Sequence[tuple[Event | Resent | None, int | None]], weight: int
+    ) -> None:
+        self._queue.append(Batch(publisher, deque(events), weight))
+        self.queued += weight
+        self._filled.set()
 
     def _read(
         self,
@@ -202,7 +320,8 @@ class Published:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, and
         that instrument."""
         now = self._wall()
-        batch: list[tuple[Event, int]] = []
+        batch: list[tuple[Event | Resent | None, int | None]] = []
+        last: Event | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
         while place < end and weight < BATCH and new is None:
             data = lines[place]
@@ -233,39 +352,50 @@ class Published:
                 publisher.taken = seq
             tally.accepted += 1
             for event in events:
-                batch.append((event, 0))
+                last = event
                 weight += _weight(event)
+                again = seq and seq <= publisher.parted
+                put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded) if again else event
+                batch.append((put, None))
             if events:
-                batch[-1] = (events[-1], seq)  # reached when all of the line has been yielded
+                batch[-1] = (batch[-1][0], seq)  # reached when all of the line has been yielded
+            elif seq:
+                batch.append((None, seq))
+                weight += 1
         if batch:
-            self._queue.append(Batch(publisher, batch, weight))
-            self._queued += weight
-            self._filled.set()
-            self.health.lag = now - batch[-1][0].time
+            self._put(publisher, batch, weight)
+        if last is not None:
+            self.health.lag = now - last.time
             self.health.reason = ""
         return place, new
 
     async def _wait_for_room(self, patience: float | None) -> None:
         async with asyncio.timeout(patience):
-            while self._queued >= self.limit or self._defining:
+            while not self._ended and (self.queued >= self.limit or self._defining is not None):
                 self._freed.clear()
                 await self._freed.wait()
 
-    async def _define(self, instrument: Instrument) -> None:
+    async def _define(self, publisher: Publisher, new: New) -> None:
         """Keeps a new instrument, then knows it: events of it must not outlive it. Nothing else is taken
-        meanwhile, so that all stays in order."""
-        self._defining = True
-        try:
-            await asyncio.to_thread(self._keep, instrument)
-            self._catalogue.add(instrument)
-        finally:
-            self._defining = False
-            self._freed.set()
+        meanwhile, so that all stays in order. It goes on when who asked for it is cancelled."""
+        self._defining = asyncio.create_task(self._keep_and_know(publisher, new))
+        ended = asyncio.shield(self._defining)  # whose waiter goes on before those that wait for room
+        self._defining.add_done_callback(self._defined)
+        await ended
+
+    async def _keep_and_know(self, publisher: Publisher, new: New) -> None:
+        await asyncio.to_thread(self._keep, new.instrument)
+        self._catalogue.add(new.instrument)
+        if new.seq:
+            publisher.taken = new.seq
+            self._put(publisher, [(None, new.seq)], 1)
+
+    def _defined(self, defining: asyncio.Task[None]) -> None:
+        self._defining = None
+        self._freed.set()
+        if not defining.cancelled() and (error := defining.exception()) is not None:
+            log.error("a new instrument cannot be kept", reason=str(error))
 
 
-def _note(name: str) -> str:
-    return f"publisher:{name}"
-
-
-def _weight(event: Event) -> int:
+def _weight(event: Event | Resent) -> int:
     return 1 + len(event.bids) + len(event.asks) if isinstance(event, Book) else 1

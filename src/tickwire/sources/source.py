@@ -25,6 +25,17 @@ class Snapshot(NamedTuple):
     event: Event | None
 
 
+class Resent(NamedTuple):
+    """An event that a publisher sends again after a kill, since only the bars or only the recording have it.
+
+    `counted` says that it is in the bars already, `recorded` that it is in the recording.
+    """
+
+    event: Event
+    counted: bool
+    recorded: bool
+
+
 class Began(NamedTuple):
     """From that moment on, in milliseconds of the market's clock, all trades of these codes are yielded."""
 
@@ -43,7 +54,7 @@ class Broke(NamedTuple):
     reason: str
 
 
-Yielded: TypeAlias = Event | Snapshot | Began | Broke
+Yielded: TypeAlias = Event | Resent | Snapshot | Began | Broke
 
 
 class History(Protocol):

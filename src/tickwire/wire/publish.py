@@ -257,7 +257,8 @@ class Tally(msgspec.Struct):
     """What has become of the lines of a request or message: the data of the answer.
 
     `lines` were read, `accepted` and `duplicates` (of a `seq` that came before) taken, `bad_lines` refused.
-    `seq` is the publisher's last one. `queued` of `limit` trades and levels of books wait to be served.
+    `seq` is the publisher's last one that was taken; what is at or below `durable` survives a kill of the
+    server's process. `queued` of `limit` trades and levels of books wait to be served.
     `message` is the number of the message on its WebSocket.
     """
 
@@ -268,6 +269,7 @@ class Tally(msgspec.Struct):
     bad_lines: int = 0
     bad: list[BadLine] = []
     seq: int = 0
+    durable: int = 0
     queued: int = 0
     limit: int = 0
 
@@ -283,6 +285,7 @@ class Standing(msgspec.Struct):
 
     publisher: str
     seq: int
+    durable: int
     queued: int
     limit: int
 

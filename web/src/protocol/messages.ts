@@ -828,6 +828,7 @@ export interface SsePage {
 export interface Standing {
   readonly publisher: string;
   readonly seq: number;
+  readonly durable: number;
   readonly queued: number;
   readonly limit: number;
 }
@@ -947,8 +948,9 @@ export interface SymbolListRequest {
  * What has become of the lines of a request or message: the data of the answer.
  *
  * `lines` were read, `accepted` and `duplicates` (of a `seq` that came before) taken, `bad_lines` refused.
- * `seq` is the publisher's last one. `queued` of `limit` trades and levels of books wait to be served.
- * `message` is the number of the message on its WebSocket.
+ * `seq` is the publisher's last one that was taken; what is at or below `durable` survives a kill of the
+ * server's process. `queued` of `limit` trades and levels of books wait to be served. `message` is the number
+ * of the message on its WebSocket.
  */
 export interface Tally {
   readonly message?: number;
@@ -958,6 +960,7 @@ export interface Tally {
   readonly bad_lines: number;
   readonly bad: readonly BadLine[];
   readonly seq: number;
+  readonly durable: number;
   readonly queued: number;
   readonly limit: number;
 }

@@ -197,10 +197,11 @@ TALLY: Example = {
     "bad_lines": 1,
     "bad": [{"line": 3, "reason": "price 1.234 has more than 2 decimals"}],
     "seq": 12,
+    "durable": 9,
     "queued": 2,
     "limit": 20000,
 }
-STANDING: Example = {"publisher": "local", "seq": 12, "queued": 0, "limit": 20000}
+STANDING: Example = {"publisher": "local", "seq": 12, "durable": 12, "queued": 0, "limit": 20000}
 READINESS: Example = {
     "ready": True,
     "source": "simulator",
