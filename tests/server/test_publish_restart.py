@@ -1,10 +1,31 @@
-"""What is published outlives the process: kills at any moment, and every trade in the bars once."""
+"""What is published outlives the server; kills are in tests/test_kill.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from tickwire.store.recordings import Recorder, Recordings
+
 from .publishing import NEW, a_trade, desk_in, packed
+
+
+async def test_what_waits_at_the_end_is_kept_in_bars_and_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks, count = tmp_path / "ticks", 2_000
+    with monkeypatch.context() as slow:
+        slow.setattr(Recorder, "behind", True)  # so that all but the first line waits
+        async with desk_in(tmp_path / "data", record=ticks) as desk:
+            data = await desk.data(packed(*(a_trade(seq) for seq in range(1, count + 1))))
+            assert data["seq"] == count
+            assert data["queued"] > count / 2
+    assert len([*Recordings(ticks).read()]) == count
+    async with desk_in(tmp_path / "data", record=ticks) as desk:
+        standing = await desk.standing()
+        assert (standing["seq"], standing["durable"]) == (count, count)
+        assert desk.published.queued == 0
 
 
 async def test_a_new_instrument_is_known_after_a_restart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Disks that fill, folders that vanish or close: the recording stops, the rest goes on."""
+"""Disks that fill, folders that vanish or close: the recording stops, the rest goes on, and then it too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,10 @@ from pyarrow import parquet
 from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
-from tickwire.store.recordings import GapReason, Recorder, Recordings, StopReason
+from tickwire.store.recordings import Gap, GapReason, Recorder, Recordings, StopReason
+from tickwire.store.recordings import recorder as module
+from tickwire.store.recordings.gaps import moment
+from tickwire.store.recordings.journal import Journal
 
 from ..test_sqlite import NOBODY, as_nobody
 from .events import Row, everything, journals, put, recorded, sealed_files, simulated, trade, until
@@ -158,6 +162,165 @@ def test_a_sealing_that_fails_halfway_leaves_no_file_behind(tmp_path: Path) -> N
     (tmp_path / "kind=book").unlink()
     recorded(tmp_path, [])
     assert everything(tmp_path) == rows
+
+
+def interrupted(recorder: Recorder, rows: list[Row], mend: Callable[[], object]) -> None:
+    """Records until the disk stops it, mends that, and goes on: what came in between is a gap, and either is
+    one line in the log."""
+    folder = recorder._folder.path
+    with capture_logs() as logs:
+        put(recorder, rows[:1_000])
+        upcoming = iter(range(1_000, len(rows) - 1_000, 100))
+        while recorder.status().recording:
+            first = next(upcoming)
+            put(recorder, rows[first : first + 100])
+            until(lambda: not recorder.status().recording or recorder.status().events >= first + 100)  # noqa: B023
+        lost_up_to = first + 1_000
+        put(recorder, rows[first + 100 : lost_up_to])
+        until(lambda: recorder.status().events + recorder.status().lost == lost_up_to)
+        events = recorder.status().events
+        mend()
+        until(lambda: recorder.status().recording)
+        put(recorder, rows[lost_up_to : lost_up_to + 500])
+        recorder.close()
+    status = recorder.status()
+    assert (status.events, status.lost) == (events + 500, lost_up_to - events)
+    assert everything(folder) == [*rows[:events], *rows[lost_up_to : lost_up_to + 500]]
+    gaps = [gap for gap in Recordings(folder).contents().gaps if gap.reason is not GapReason.DAMAGED]
+    lost = [row[2] for row in rows[events:lost_up_to]]
+    begin, end = moment(min(lost)), moment(max(lost))
+    assert gaps == [Gap(GapReason.INTERRUPTED, begin, end, len(lost), "simulator")]
+    said = [line["event"] for line in logs if line["log_level"] in ("warning", "error")]
+    assert said.count("recording stopped, the server goes on") == said.count("recording goes on") == 1
+
+
+def test_it_goes_on_when_there_is_room_again(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(1 << 20))
+    recorder = Recorder(small_disk / "recording", "simulator", seal_bytes=150_000)
+    interrupted(recorder, simulated(20_000), ballast.unlink)
+
+
+def test_it_goes_on_when_its_folder_is_back(tmp_path: Path) -> None:
+    folder, away = tmp_path / "recording", tmp_path / "away"
+    recorder = Recorder(folder, "simulator")
+    put(recorder, (rows := simulated(4_000))[:0])
+    folder.rename(away)
+    interrupted(recorder, rows, lambda: away.rename(folder))
+
+
+def test_it_goes_on_in_a_folder_that_was_put_in_place_of_its_own(tmp_path: Path) -> None:
+    """As when a disk is mounted anew: the lock is another file then."""
+    folder, copy = tmp_path / "recording", tmp_path / "copy"
+    rows = simulated(4_000)
+    recorded(folder, rows[:10])
+    shutil.copytree(folder, copy)
+    recorder = Recorder(folder, "simulator")
+    put(recorder, rows[10:20])
+    until(lambda: recorder.status().journal_bytes)
+    shutil.rmtree(folder)
+    put(recorder, rows[20:30])
+    until(lambda: not recorder.status().recording)
+    copy.rename(folder)
+    until(lambda: recorder.status().recording)
+    put(recorder, rows[30:40])
+    with pytest.raises(StartError, match="records into"):
+        Recorder(folder, "simulator")
+    recorder.close()
+    assert everything(folder) == [*rows[:10], *rows[30:40]]
+    assert Recordings(folder).contents().gaps[-1].reason is GapReason.INTERRUPTED
+
+
+def test_it_stays_stopped_while_somebody_else_records_there(tmp_path: Path) -> None:
+    folder, away = tmp_path / "recording", tmp_path / "away"
+    recorder = Recorder(folder, "simulator")
+    folder.rename(away)
+    put(recorder, [trade(1)])
+    until(lambda: not recorder.status().recording)
+    other = Recorder(folder, "simulator")
+    until(lambda: "Another Tickwire" in recorder.status().text)
+    other.close()
+    until(lambda: recorder.status().recording)
+    recorder.close()
+
+
+def test_what_comes_while_it_has_stopped_takes_no_memory(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    recorder = Recorder(folder, "publish", lines=True)
+    folder.rename(tmp_path / "away")
+    put(recorder, [trade(1)])
+    recorder.reach("a", 1)
+    until(lambda: not recorder.status().recording)
+    for seq in range(2, 50_000):
+        recorder.record(*trade(seq))
+        recorder.reach("a", seq)
+    until(lambda: recorder.status().lost == 49_999)
+    until(lambda: not recorder._waiting)
+    assert recorder._passed == {"a": 49_999}
+    (tmp_path / "away").rename(folder)
+    until(lambda: recorder.reached("a") == 49_999)
+    recorder.close()
+
+
+def test_an_error_that_nobody_thought_of_stops_it_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path, "simulator")
+    monkeypatch.setattr(module, "encode", lambda *_: 1 / 0)
+    with capture_logs() as logs:
+        put(recorder, [trade(1)])
+        until(lambda: not recorder.status().recording)
+        assert recorder.status().reason is StopReason.FAILED
+        monkeypatch.undo()
+        until(lambda: recorder.status().recording)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        "recording stopped, the server goes on"
+    ]
+    put(recorder, [trade(2)])
+    recorder.close()
+    assert everything(tmp_path) == [trade(2)]
+
+
+def test_a_disk_that_hangs_is_told_and_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HANG", 0.0)
+    monkeypatch.setattr(module, "WAITING_LIMIT", 100)
+    answers, begun = threading.Event(), threading.Event()
+    append = Journal.append
+
+    def hanging(self: Journal, record: bytes) -> None:
+        begun.set()
+        assert answers.wait(20)
+        append(self, record)
+
+    monkeypatch.setattr(Journal, "append", hanging)
+    recorder = Recorder(tmp_path, "simulator")
+    put(recorder, [trade(number) for number in range(60)])
+    assert begun.wait(20)
+    with capture_logs() as logs:
+        until(lambda: not recorder.status().recording)
+        assert not recorder.behind
+        assert "does not answer" in recorder.status().text
+    assert [line["event"] for line in logs] == ["recording hangs, the server goes on"]
+    monkeypatch.setattr(module, "HANG", 20.0)
+    answers.set()
+    until(lambda: recorder.status().recording)
+    recorder.close()
+    assert len(everything(tmp_path)) == 60
+
+
+def test_an_end_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "END", 0.01)
+    answers = threading.Event()
+    monkeypatch.setattr(Journal, "append", lambda *_: answers.wait(20))
+    recorder = Recorder(tmp_path, "simulator")
+    put(recorder, [trade(1)])
+    with capture_logs() as logs:
+        recorder.close()
+    assert "does not answer" in recorder.status().text
+    assert [line["event"] for line in logs] == ["recording stopped, the server goes on"]
+    answers.set()
 
 
 def test_a_folder_that_loses_its_rights_stops_the_recording(tmp_path: Path) -> None:
