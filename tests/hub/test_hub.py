@@ -46,10 +46,14 @@ class Reader:
     def __init__(self, on_push: Callable[[], None] = lambda: None) -> None:
         self.writes: list[bytes] = []
         self.on_push = on_push
+        self.ended = False
 
     def push(self, data: bytes) -> None:
         self.writes.append(data)
         self.on_push()
+
+    def reset(self) -> None:
+        self.ended = True
 
     def seqs(self, name: str, kind: Kind = Kind.TRADE) -> list[int]:
         """What came under that name, counted from the epoch."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import structlog
+
 from ..model import Book, Instrument, Kind, KlineUpdate, Trade
 from ..wire import Want
 from .lane import Client, Lane
 from .topic import Published, Topic, View
+
+log = structlog.get_logger()
 
 
 class Membership(NamedTuple):
@@ -106,7 +110,19 @@ class Hub:
             data = b"".join(lane.pending)
             lane.pending.clear()
             for client in tuple(lane.clients):
-                client.push(data)
+                try:
+                    client.push(data)
+                except Exception:
+                    self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        """Ends a client whose `push` has just raised, so that the others get their bytes."""
+        log.exception("a client cannot be written to and is dropped")
+        self.leave(client)
+        try:
+            client.reset()
+        except Exception:
+            log.exception("a client cannot be ended")
 
     def subscribe(self, client: Client, kind: Kind, wants: Iterable[Want]) -> bytes:
         """Replaces the client's list of that kind.

@@ -13,6 +13,9 @@ class Client(Protocol):
     def push(self, data: bytes) -> None:
         """Takes whole frames, without ever waiting. May leave the hub while it does."""
 
+    def reset(self) -> None:
+        """Is ended at once, because it failed."""
+
 
 class Lane:
     """Clients with the same set of views. They get the same bytes, joined once per flush."""
