@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed
 
-from tickwire.server import publish_socket
+from tickwire.server import publish_socket, shell
 from tickwire.server.publish_socket import PublishSocket
 from tickwire.wire import MAX_MESSAGE
 
@@ -145,7 +145,7 @@ async def test_whoever_reads_no_answers_is_read_no_further(
         assert socket.transport.get_write_buffer_size() < 2**18
         # And it does not stay for ever.
         later = desk.served.engine.clock() + 2 * publish_socket.QUIET + 1
-        monkeypatch.setattr(publish_socket, "LINGER", 0)
+        monkeypatch.setattr(shell, "LINGER", 0)
         socket.check(later)
         await until(lambda: socket not in sockets(desk))
         sending.cancel()
@@ -178,10 +178,10 @@ async def test_a_publisher_from_whom_nothing_comes_is_pinged_and_then_gone(desk:
 async def test_a_pong_keeps_it(desk: Desk) -> None:
     async with desk.socket() as talk:
         (socket,) = sockets(desk)
-        heard = socket._heard
+        heard = socket._frames.heard
         socket.check(heard + publish_socket.QUIET + 1)
         async with asyncio.timeout(20):
-            while socket._heard == heard:  # the client answers pings while it reads
+            while socket._frames.heard == heard:  # the client answers pings while it reads
                 await talk.socket.ping()
                 await asyncio.sleep(0)
         assert (await talk.send(a_trade()))["accepted"] == 1

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tickwire import engine
-from tickwire.server import websocket
+from tickwire.server import shell, websocket
 
 from ..serving import DEPTH, HEARTBEAT, TRADE, Raw, Script, Served, book, masked, serving, trade, upgrade
 
@@ -132,7 +132,7 @@ def test_a_client_that_never_reads_is_closed_and_the_others_get_everything(
 def test_a_client_that_still_does_not_read_is_dropped(
     tmp_path: Path, run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "LINGER", 0.2)
+    monkeypatch.setattr(shell, "LINGER", 0.2)
 
     async def scenario() -> None:
         script = Script()

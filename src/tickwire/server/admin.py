@@ -16,7 +16,8 @@ from starlette.routing import Route
 from ..engine import Engine
 from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
-from ..wire import MAX_MESSAGE
+from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused
+from .bodies import Bodies
 from .guard import Denied, check_admin
 from .operating import ConnectionInfo, ConnectionList, Failure, ScenarioList, ScenarioRun, StoppedList
 
@@ -26,8 +27,9 @@ Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 class Admin:
     """The routes below /admin."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bodies: Bodies) -> None:
         self._engine = engine
+        self._bodies = bodies
 
     def routes(self) -> list[Route]:
         """What Starlette is given."""
@@ -70,11 +72,12 @@ class Admin:
 
     async def _begin(self, request: Request) -> ScenarioRun:
         """The body is `{"name": …}` for a scenario of the library, or a scenario itself."""
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_MESSAGE:
-                raise Denied(413, f"A scenario has at most {MAX_MESSAGE} bytes.")
+        try:
+            body = await self._bodies.read(request.receive)
+        except Refused as refused:
+            large = f"A scenario has at most {MAX_MESSAGE} bytes."
+            said = large if refused.ret == BODY_TOO_LARGE else f"{refused.ret.msg.capitalize()}."
+            raise Denied(refused.ret.status, said) from None
         try:
             document = msgspec.json.decode(body)
         except (ValueError, RecursionError):

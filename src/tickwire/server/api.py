@@ -16,10 +16,8 @@ from ..engine import Engine, Heard
 from ..errors import StoreError
 from ..model import Family, Kind, KlineType
 from ..wire import (
-    BODY_TOO_LARGE,
     DATA_INVALID,
     HTTP_BASES,
-    MAX_MESSAGE,
     METHOD_INVALID,
     QUERY_INVALID,
     SERVER_ERROR,
@@ -53,6 +51,7 @@ from ..wire import (
     token_of,
     trade_entries,
 )
+from .bodies import Bodies
 from .lists import Listing, Lists, plain_parameters
 from .pages import Answer, Pages
 
@@ -92,8 +91,9 @@ class Partial(NamedTuple):
 class Api:
     """Every path that needs a token: an ASGI application. All answers are JSON, open to any origin."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bodies: Bodies) -> None:
         self._engine = engine
+        self._bodies = bodies
         self._reader = Reader(engine.dialect.strict_protocol)
         self._pages = Pages(engine)
         self._lists = Lists(engine)
@@ -149,7 +149,7 @@ class Api:
                 raise Refused(QUERY_INVALID)
             _check_method(scope, endpoint.methods, headers)
             if scope["method"] == "POST":
-                body = await _body(receive)
+                body = await self._bodies.read(receive)
                 self._hear(path, body.decode(errors="replace"))
                 query = read_body(body, self._reader)
             else:
@@ -256,16 +256,3 @@ def _limit_headers(verdict: Verdict) -> list[Header]:
         return []
     policy, standing = rate_limit_headers([(*policy, *standing) for policy, standing in verdict.limits])
     return [EXPOSED, (b"ratelimit-policy", policy.encode()), (b"ratelimit", standing.encode())]
-
-
-async def _body(receive: Receive) -> bytes:
-    """The whole body. Raises Refused if it is too large, without reading on."""
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)  # a client that has gone sends no more
-        if len(body) > MAX_MESSAGE:
-            raise Refused(BODY_TOO_LARGE)
-    return bytes(body)

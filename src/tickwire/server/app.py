@@ -16,6 +16,7 @@ from ..wire import PUBLISH_PATH, base_of
 from . import terminal
 from .admin import Admin
 from .api import Api
+from .bodies import Bodies
 from .documents import Documents
 from .guard import Denied, check_admin
 from .metrics import Metrics
@@ -28,6 +29,7 @@ from .welcome import welcome
 def make_app(engine: Engine) -> ASGIApp:
     """The ASGI application of a server."""
     figures = Metrics(engine)
+    bodies = Bodies()
 
     async def index(request: Request) -> Response:
         if terminal.wants_page(request):
@@ -56,10 +58,10 @@ def make_app(engine: Engine) -> ASGIApp:
         Route("/metrics", metrics),
     ]
     pages = Starlette(
-        routes=[*probes, *Admin(engine).routes(), *Documents().routes(), *Schemas().routes()],
+        routes=[*probes, *Admin(engine, bodies).routes(), *Documents().routes(), *Schemas().routes()],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
-    api = Api(engine)
+    api = Api(engine, bodies)
     publishing = Publishing(engine)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""The door: who comes with an unknown token is turned away before anything is made for him.
+"""The door: whoever comes with an unknown token is turned away before anything is made for the connection.
 
 The whole way to a 401, through uvicorn and, for an upgrade, `websockets`, costs several times what taking
 and closing the connection does; at a thousand tries a second those who are connected would feel it.
@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from ..admission import Admission
 from ..wire import TOKEN_INVALID, failure, request_token
 from . import http_protocol
+from .bounds import Deadline, Held
 
 _BODY = failure(TOKEN_INVALID)
 REFUSAL = (
@@ -25,9 +26,10 @@ REFUSAL = (
 
 def doors(admission: Admission) -> Callable[..., Door]:
     """What makes the protocol of each new connection."""
+    held = Held("long requests", http_protocol.MOST_HELD)
 
     def door(**arguments: Any) -> Door:
-        return Door(admission, arguments)
+        return Door(admission, arguments | {"held": held})
 
     return door
 
@@ -37,7 +39,7 @@ class Door(asyncio.Protocol):
     the whole check follows."""
 
     transport: asyncio.Transport
-    _deadline: asyncio.TimerHandle
+    _deadline: Deadline
 
     def __init__(self, admission: Admission, arguments: dict[str, Any]) -> None:
         self._admission = admission
@@ -48,12 +50,10 @@ class Door(asyncio.Protocol):
         """Somebody is there."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._state.connections.add(self)  # type: ignore[arg-type]
-        self._deadline = asyncio.get_running_loop().call_later(
-            http_protocol.HEAD_TIMEOUT, self.transport.abort
-        )
+        self._deadline = Deadline(http_protocol.HEAD_TIMEOUT, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """His first bytes."""
+        """The first bytes."""
         self._gone()
         secret = request_token(data)
         if secret and self._admission.turns_away(secret):
@@ -66,7 +66,7 @@ class Door(asyncio.Protocol):
         protocol.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """He left without a word."""
+        """The client left without a word."""
         self._gone()
 
     def shutdown(self) -> None:

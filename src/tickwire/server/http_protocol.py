@@ -1,49 +1,152 @@
-"""uvicorn's HTTP protocol with bounds on what a client may send before it has asked for anything."""
+"""uvicorn's HTTP protocol with bounds on what a client may send, and leave unread, before it is known."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ..wire import Ret, failure
+from ..wire import SERVER_ERROR, Ret, failure
+from .bounds import LATE, TURN, Deadline, Held
 
 MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
+MAX_PATH = 2**16 - 1
+"""Bytes of the longest path, without its query: as many as httptools can tell apart."""
+MAX_FIELDS = 128
+"""Headers of a request, and as many trailers."""
+SLICE = 1024
+"""Bytes that are parsed at a time; no more requests wait for their answers than fit in."""
+FREE_HEAD = 16 * 1024
+"""Bytes of a request that may always be held; those beyond count in what all connections hold together."""
+MOST_HELD = 64 * 1024 * 1024
+"""Bytes that long requests of all connections hold together."""
 HEAD_TIMEOUT = 30.0
 """Seconds in which the head of a request must be there."""
+REST_TIMEOUT = 5.0
+"""Seconds in which the rest of a body must come of which nothing is wanted any more."""
 STALL_TIMEOUT = 30.0
 """Seconds in which a client must take what it is answered."""
+LINGER = 2.0
+"""Seconds that a client has to close its side after we closed ours."""
+
 TOO_LARGE = Ret(431, "request header fields too large", 431)
+MALFORMED = Ret(400, "this is no valid HTTP request", 400)
+FULL = Ret(503, "too many long requests are under way, try again", 503)
+STOPPING = Ret(503, "the server stops", 503)
+
+
+class Flow(FlowControl):
+    """uvicorn's wish to read on, or not; the protocol decides, since it also holds what is not parsed yet."""
+
+    def __init__(self, transport: asyncio.Transport, changed: Any) -> None:
+        super().__init__(transport)
+        self._changed = changed
+
+    def pause_reading(self) -> None:
+        self.read_paused = True
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._changed()
+
+
+class Objection(Exception):
+    """Raised in a callback of the parser, which has no other way to stop it."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Refuses a request whose head is too long or too slow, and drops a client that reads no answer."""
+    """One connection of HTTP.
 
-    _head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
-    _in_head = True
-    _deadline: asyncio.TimerHandle | None = None
+    Nothing more is parsed, and hardly anything read, while a request waits for its answer. What is wrong is
+    answered with JSON, after the requests before it have been answered, and ends the connection.
+    """
 
+    def __init__(self, held: Held, **arguments: Any) -> None:
+        """`held` counts what all connections hold of long requests."""
+        super().__init__(**arguments)
+        self._held = held
+        self._counted = 0  # bytes that this connection has in it
+        self._unparsed = bytearray()
+        self._parsing = False
+        self._paused = False
+        self._head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
+        self._kept = 0  # bytes of the head of the request that is being answered
+        self._fields = 0
+        self._in_head = True
+        self._unanswered = 0
+        self._objection: Ret | None = None
+        self._ended = False
+        self._discarded = 0  # bytes that came after that
+        self._deadline: Deadline | None = None  # for the client to send what it began
+        self._stall: Deadline | None = None  # for the client to read
+
+    # What asyncio calls.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT, transport.abort)
+        self.flow = Flow(transport, self._parse)
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        self._head += len(data)
-        if self._head > MAX_HEAD:
-            self._refuse()
+        if self._ended:
+            self._discarded += len(data)
+            if self._discarded > MAX_HEAD:
+                self.transport.abort()
             return
-        super().data_received(data)
-        if self._in_head and self._head and self._deadline is None:  # it goes on
-            self._deadline = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
+        self._unset_keepalive_if_required()
+        self._unparsed += data
+        self._parse()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall = Deadline(STALL_TIMEOUT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._met_stall()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = True
+        self._unparsed.clear()
+        self._count(0)
+        self._set_deadline(None)
+        self._met_stall()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    # What the parser calls.
+    def on_message_begin(self) -> None:
+        self._fields = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            self._object(TOO_LARGE)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._head = 0
-        self._stop_deadline()
+        url = self.url
+        # httptools cannot split a URL of 64 KiB, so uvicorn is given the path alone.
+        self.url, _, query = url.partition(b"?")
+        if len(self.url) > MAX_PATH:
+            self._object(TOO_LARGE)
+        before = self.cycle
         super().on_headers_complete()
+        self.url = url
+        self._kept, self._head, self._fields = self._head, 0, 0
+        self._in_head = False
+        self._set_deadline(None)
+        if self.cycle is not before:  # it is no upgrade
+            self._unanswered += 1
+            self.scope["query_string"] = query.partition(b"#")[0]
 
     def on_body(self, body: bytes) -> None:
         self._head = 0
@@ -52,36 +155,202 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_head = True
         self._head = 0
+        self._set_deadline(None)
         super().on_message_complete()
+
+    # What uvicorn calls.
+    def shutdown(self) -> None:
+        if self._ended:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def on_response_complete(self) -> None:
+        self._unanswered -= 1
+        self._kept = 0
+        self._parsing = True  # not in the middle of this
+        super().on_response_complete()
+        self._parsing = False
+        if self.transport.is_closing():
+            return
+        if self._objection is not None and not self._unanswered:
+            self._refuse(self._objection)
+        elif not self._in_head and not self._unanswered:
+            self._set_deadline(Deadline(REST_TIMEOUT, self.transport.close))
+        self._parse()
+
+    def timeout_keep_alive_handler(self) -> None:
+        timer = self.timeout_keep_alive_task
+        if timer is not None and self.loop.time() - timer.when() > LATE:  # a request may wait in the socket
+            self.timeout_keep_alive_task = self.loop.call_later(TURN, super().timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def handle_websocket_upgrade(self) -> None:
         websockets: Any = self.ws_protocol_class
-        self.ws_protocol_class = partial(websockets, path=self.url.partition(b"?")[0].decode("latin-1"))  # type: ignore[assignment]
+        self.url, _, query = self.url.partition(b"?")
+        self.ws_protocol_class = partial(  # type: ignore[assignment]
+            websockets, path=self.url.decode("latin-1"), query=query.decode("latin-1")
+        )
         super().handle_websocket_upgrade()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._stop_deadline()
-        self._deadline = self.loop.call_later(STALL_TIMEOUT, self.transport.abort)
+    def _should_upgrade(self) -> bool:
+        return self.parser.get_http_version() != "1.0" and super()._should_upgrade()  # RFC 9110, 7.8
 
-    def resume_writing(self) -> None:
-        self._stop_deadline()
-        super().resume_writing()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_deadline()
-        super().connection_lost(exc)
+    async def _answer(
+        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        async def closing(message: Message) -> None:
+            """Whoever still waits for `100 Continue` may send its body or not: there is no telling."""
+            if cycle.waiting_for_100_continue:
+                cycle.keep_alive = False
+            await send(message)
 
-    def _stop_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        try:
+            await app(scope, receive, closing if cycle.waiting_for_100_continue else send)
+        except asyncio.CancelledError:  # the server stops
+            self._say_in(cycle, STOPPING)
+        except Exception:
+            self._say_in(cycle, SERVER_ERROR)
+            raise
 
-    def _refuse(self) -> None:
-        body = failure(TOO_LARGE)
+    def _say_in(self, cycle: RequestResponseCycle, ret: Ret) -> None:
+        """Ends the connection in the middle of a request, with an answer if none has begun."""
+        started, gone = cycle.response_started, cycle.disconnected
+        cycle.response_started = cycle.disconnected = True  # uvicorn says nothing of its own
+        cycle.message_event.set()
+        if not started and not gone:
+            self._refuse(ret)
+        else:
+            self.transport.close()
+
+    # The parsing.
+    def _parse(self) -> None:
+        """Parses what has come, a slice at a time, while no request waits for its answer."""
+        if self._parsing:
+            return
+        self._parsing = True
+        while self._unparsed and not self._waits():
+            piece = bytes(self._unparsed[:SLICE])
+            del self._unparsed[:SLICE]
+            self._parse_slice(piece)
+        self._parsing = False
+        if self._ended:
+            return
+        if not self._count(self._kept + self._head + len(self._unparsed)):
+            self._stop(FULL)
+        elif self._in_head and self._head and self._deadline is None:  # a request has begun
+            self._await_head()
+        self._pause(bool(self._unparsed) or self.flow.read_paused)
+
+    def _waits(self) -> bool:
+        """Whether what comes next has to wait for the answer to what came before."""
+        return self._ended or self.flow.read_paused or (self._in_head and self._unanswered > 0)
+
+    def _parse_slice(self, piece: bytes) -> None:
+        self._head += len(piece)
+        if self._head > MAX_HEAD:
+            self._stop(TOO_LARGE)
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._unparsed[:0] = piece[upgrade.args[0] :]
+            if self._should_upgrade():
+                self._upgrade()
+        except httptools.HttpParserCallbackError:
+            self._stop(self._objection or MALFORMED)
+        except httptools.HttpParserError as error:
+            self._stop(Ret(400, f"{MALFORMED.msg}: {error}", 400))
+
+    def _upgrade(self) -> None:
+        if self._unanswered:
+            self._stop(Ret(400, "an upgrade must wait for the answers before it", 400))
+            return
+        self._pause(False)
+        self._ended = True
+        self._set_deadline(None)
+        self._count(0)
+        rest = bytes(self._unparsed)
+        self._unparsed.clear()
+        self.handle_websocket_upgrade()
+        if rest:
+            self.transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
+
+    def _object(self, ret: Ret) -> None:
+        self._objection = ret
+        raise Objection
+
+    def _stop(self, ret: Ret) -> None:
+        """Parses no further: the rest cannot be told apart, or may not be held."""
+        self._objection = ret
+        self._unparsed.clear()
+        self._ended = True
+        if not self._in_head and self._unanswered:  # in the middle of a body
+            if not self.pipeline:
+                self._say_in(self.cycle, ret)
+                return
+            self.pipeline.popleft()  # the newest; those before it are answered yet
+            self._unanswered -= 1
+        if not self._unanswered:
+            self._refuse(ret)
+
+    def _refuse(self, ret: Ret) -> None:
+        """Answers that the connection goes no further, and ends it so that the answer arrives."""
+        body = failure(ret)
         head = (
-            f"HTTP/1.1 {TOO_LARGE.status} Request Header Fields Too Large\r\n"
+            f"HTTP/1.1 {ret.status} {HTTPStatus(ret.status).phrase}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
+        if self.transport.is_closing():
+            return
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._ended = True
+        self._unparsed.clear()
+        self._count(0)
+        self._unset_keepalive_if_required()
+        self._pause(False)
+        self._set_deadline(Deadline(LINGER, self.transport.abort))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _await_head(self) -> None:
+        self._set_deadline(Deadline(HEAD_TIMEOUT, self._miss_head))
+
+    def _miss_head(self) -> None:
+        if self._unanswered:  # it is we who are late
+            self._await_head()
+        else:
+            self._stop(Ret(408, f"the head of the request took longer than {HEAD_TIMEOUT:.0f} seconds", 408))
+
+    def _met_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _set_deadline(self, deadline: Deadline | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = deadline
+
+    def _pause(self, paused: bool) -> None:
+        if paused is not self._paused and not self.transport.is_closing():
+            self._paused = paused
+            if paused:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _count(self, size: int) -> bool:
+        """Whether this connection may hold so many bytes."""
+        more = max(0, size - FREE_HEAD) - self._counted
+        if more > 0 and not self._held.take(more):
+            return False
+        if more < 0:
+            self._held.give(-more)
+        self._counted += more
+        return True

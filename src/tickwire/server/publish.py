@@ -5,10 +5,9 @@ Outside CORS: no answer has a header that opens it to pages of other origins.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 import structlog
@@ -31,6 +30,7 @@ from ..wire import (
     publish_answer,
     token_of,
 )
+from .bodies import Gone, pieces
 from .guard import Denied, check_page, is_local
 from .lists import plain_parameters
 
@@ -168,9 +168,12 @@ class Publishing:
     async def _take_body(self, permit: Permit, tally: Tally, receive: Receive, gunzip: Gunzip | None) -> None:
         """Takes all lines of a body, as they come. Raises Stopped, or Gone."""
         lines = Lines()
-        async for chunk in _body(receive):
-            for piece in (chunk,) if gunzip is None else gunzip.feed(chunk):
-                await self._take(permit, lines.feed(piece), tally)
+        try:
+            async for chunk in pieces(receive, STALL):
+                for piece in (chunk,) if gunzip is None else gunzip.feed(chunk):
+                    await self._take(permit, lines.feed(piece), tally)
+        except TimeoutError:
+            raise Stopped(STALLED, (b"connection", b"close")) from None
         if gunzip is not None:
             gunzip.end()
         await self._take(permit, lines.end(), tally)
@@ -188,10 +191,6 @@ class Publishing:
             raise Stopped(STOPS) from None
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:
             raise Stopped(USELESS)
-
-
-class Gone(Exception):
-    """The client has gone in the middle."""
 
 
 class Stopped(Exception):
@@ -244,18 +243,3 @@ def _encoding(headers: Mapping[str, str]) -> Gunzip | None:
             return Gunzip()
         case _:
             raise Denied(415, "A body may be encoded with gzip, or not at all.")
-
-
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Stopped if nothing comes any more, Gone if the client leaves."""
-    more = True
-    while more:
-        try:
-            async with asyncio.timeout(STALL):
-                message = await receive()
-        except TimeoutError:
-            raise Stopped(STALLED, (b"connection", b"close")) from None
-        if message["type"] == "http.disconnect":
-            raise Gone
-        yield message.get("body", b"")
-        more = message.get("more_body", False)

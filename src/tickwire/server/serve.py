@@ -21,6 +21,7 @@ from ..assembly import build, is_guarded
 from ..config import Settings
 from ..engine import Engine
 from ..errors import SettingsError, StartError
+from ..watched import watched
 from .app import make_app
 from .door import doors
 from .websocket import WebSockets
@@ -85,7 +86,7 @@ class Server(uvicorn.Server):
         """Serves until told to stop, or until the source breaks: then raises what it raised."""
         self._loop = asyncio.get_running_loop()
         source = asyncio.create_task(self._engine.run())
-        sweep = asyncio.create_task(self._websockets.sweep())
+        sweep = asyncio.create_task(watched("sweep of connections", self._websockets.sweep))
         source.add_done_callback(lambda _: self.stop())
         try:
             await self.serve(listeners)
@@ -129,8 +130,10 @@ class Server(uvicorn.Server):
             async with asyncio.timeout(GRACE):
                 while (state.connections or state.tasks) and not self.force_exit:  # noqa: ASYNC110
                     await asyncio.sleep(LOOK)
-        for task in state.tasks:
-            task.cancel("the server stops")
+        if state.tasks:
+            for task in state.tasks:
+                task.cancel("the server stops")
+            await asyncio.wait(state.tasks, timeout=GRACE)  # each says so to its client
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

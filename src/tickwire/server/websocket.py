@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from uvicorn.server import ServerState
@@ -18,16 +18,17 @@ from uvicorn.server import ServerState
 from ..engine import Engine, Heard
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision
 from ..wire.connection import Connection
+from .bounds import LATE
 from .publish import Publishing
 from .publish_socket import PublishSocket
+from .shell import Shell
 
-LINGER = 2.0
-"""Seconds that a client has to close its side after we began to close ours."""
 SWEEP = 0.25
 """Seconds between looks for connections that are overdue."""
+GRACE = 10.0
+"""Seconds that all have after the process was paused: as long as lies between two heartbeats."""
 DIRECT_WRITES = sys.platform != "win32"
 """Whether os.write takes a socket's descriptor."""
-GOING_AWAY = 1001  # RFC 6455, 7.4.1
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: closed at once, with a reset."""
 
@@ -43,43 +44,63 @@ class WebSockets:
         self._publishing = Publishing(engine)
         self._publishers: set[PublishSocket] = set()
 
-    def protocol(self, *, server_state: ServerState, path: str, **_: Any) -> WebSocket | PublishSocket:
-        """Makes the protocol of a connection that is upgraded on that path; called by uvicorn."""
+    def protocol(
+        self, *, server_state: ServerState, path: str, query: str, **_: Any
+    ) -> WebSocket | PublishSocket:
+        """Makes the protocol of a connection that is upgraded on that path; called by uvicorn.
+
+        The query comes apart from the head that follows, in which no line may be as long.
+        """
         if path == PUBLISH_PATH:
-            return PublishSocket(self._publishing, self._publishers, server_state)
-        return WebSocket(self, server_state)
+            return PublishSocket(self._publishing, self._publishers, server_state, query)
+        return WebSocket(self, server_state, query)
 
     async def sweep(self) -> None:
-        """Closes those from which nothing came for too long, and publishers that must end."""
+        """Closes those from which nothing came for too long, and publishers that must end.
+
+        A look that comes late follows a pause of the process, or of its machine. What the clients sent
+        meanwhile waits in the sockets, and some of them were paused with us: nobody is closed until they had
+        time to be heard.
+        """
+        loop = asyncio.get_running_loop()
+        grace = 0.0
         while True:
+            due = loop.time() + SWEEP
             await asyncio.sleep(SWEEP)
-            now = self.engine.clock()
-            for websocket in tuple(self.alive):
-                websocket.check_heartbeat(now)
-            for publisher in tuple(self._publishers):
-                publisher.check(now)
+            if (late := loop.time() - due) > LATE:
+                log.warning("the server was held up", seconds=round(late, 3))
+                grace = loop.time() + GRACE
+            if loop.time() >= grace:
+                self.check(self.engine.clock())
+
+    def check(self, now: float) -> None:
+        """Closes whoever is overdue. One that cannot be closed is dropped, and keeps nobody else open."""
+        for one in (*self.alive, *self._publishers):
+            try:
+                one.check(now)
+            except Exception:
+                log.exception("a connection cannot be checked, it is dropped")
+                one.transport.abort()
 
 
-class WebSocket(asyncio.Protocol):
+class WebSocket(Shell):
     """One client's socket.
 
     Pushes go past the connection, because their bytes are the same for every client: straight to the
     socket while nothing waits before them, else through the transport, which keeps the order.
     """
 
-    transport: asyncio.Transport
-
-    def __init__(self, websockets: WebSockets, server_state: ServerState) -> None:
-        self._all = websockets
+    def __init__(self, websockets: WebSockets, server_state: ServerState, query: str) -> None:
         self._engine = websockets.engine
-        self._server_state = server_state
+        super().__init__(websockets.alive, server_state, self._engine.settings.client_buffer)
         self.last_heard = self._engine.clock()
         self._connection = Connection(
-            partial(self._engine.admit, self), strict=self._engine.dialect.strict_protocol, heard=self._hear
+            partial(self._engine.admit, self),
+            query=query,
+            strict=self._engine.dialect.strict_protocol,
+            heard=self._hear,
         )
-        self._bound = self._engine.settings.client_buffer
         self._descriptor: int | None = None
-        self._ending: asyncio.TimerHandle | None = None
         self._delayed: deque[bytes] = deque()  # what came and is looked at later
         self._delayed_size = 0
         self._delayed_until = 0.0
@@ -87,16 +108,13 @@ class WebSocket(asyncio.Protocol):
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
-        self._server_state.connections.add(self)  # type: ignore[arg-type]
-        self._all.alive.add(self)
+        super().connection_made(transport)
         if DIRECT_WRITES and transport.get_extra_info("sslcontext") is None:
             self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came from the client. What would be answered to them waits while we close and it reads
-        nothing, or answers would pile up behind the close."""
-        if self._ending is not None and self.transport.get_write_buffer_size() > self._bound:
+        """Bytes came from the client."""
+        if self._deaf:
             return
         self.last_heard = self._engine.clock()
         if self._delayed or self._engine.delay(self):
@@ -106,24 +124,19 @@ class WebSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        self._server_state.connections.discard(self)
-        self._all.alive.discard(self)
+        self._descriptor = None
+        super().connection_lost(exc)
         self._engine.leave(self)
-        if self._ending is not None:
-            self._ending.cancel()
 
     def pause_writing(self) -> None:
         """The client takes less than it is sent."""
+        super().pause_writing()
         self._engine.slow(self)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
+        super().resume_writing()
         self._engine.quick(self)
-
-    # What uvicorn calls.
-    def shutdown(self) -> None:
-        """The server stops."""
-        self.close(GOING_AWAY, "server shutdown")
 
     # What the hub calls.
     def push(self, data: bytes) -> None:
@@ -131,19 +144,13 @@ class WebSocket(asyncio.Protocol):
         if self._ending is None:
             self._write(data)
 
-    def check_heartbeat(self, now: float) -> None:
+    # What the sweep calls.
+    def check(self, now: float) -> None:
         """Closes the connection if its heartbeat is overdue."""
-        session = self._connection.session
-        if session is not None and session.overdue(now):
-            self.close(POLICY_VIOLATION, "heartbeat timeout")
+        if (reason := self._connection.overdue(now)) is not None:
+            self.close(POLICY_VIOLATION, reason)
 
-    # What the engine calls.
-    def close(self, code: int, reason: str) -> None:
-        """Begins to close; pushes end here."""
-        if self._ending is None:
-            self._end()
-            self._carry(self._connection.close(code, reason))
-
+    # What the engine and the hub call.
     def reset(self) -> None:
         """Ends the connection at once, with a reset of TCP."""
         plain = self.transport.get_extra_info("socket")
@@ -175,39 +182,30 @@ class WebSocket(asyncio.Protocol):
     def _carry(self, out: Iterable[bytes | Decision]) -> None:
         """Writes and carries out, in order."""
         replies: list[bytes] = []
-        over = False
         close: Close | None = None
         for item in out:
             if isinstance(item, Close):
                 close = item
-            elif not isinstance(item, bytes):
-                replies.append(self._engine.carry_out(self, item))
-            elif item:
+            elif isinstance(item, bytes):
                 replies.append(item)
-            else:
-                over = True
-        if data := b"".join(replies):
-            self._write(data)
+            elif frames := self._engine.carry_out(self, item):
+                replies.append(frames)
+        self._send(replies)
         if close is not None:
             self.close(*close)
-        if over:
-            self._end()
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
+
+    def _closing(self, code: int, reason: str) -> Iterable[bytes]:
+        return self._connection.close(code, reason)
 
     def _end(self) -> None:
-        """Leaves the client `LINGER` to close its side. Closing at once would reset the connection while
-        the client still sends, and what we said last would be lost."""
-        self._engine.leave(self)
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
+        self._engine.leave(self)  # pushes end here
+        super()._end()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         transport = self.transport
-        if transport.is_closing():
-            return
-        rest: bytes | memoryview = data
         if self._descriptor is not None and not transport.get_write_buffer_size():
+            if transport.is_closing():
+                return
             try:
                 sent = os.write(self._descriptor, data)
             except (BlockingIOError, InterruptedError):
@@ -217,8 +215,5 @@ class WebSocket(asyncio.Protocol):
                 return
             if sent == len(data):
                 return
-            rest = memoryview(data)[sent:]
-        transport.write(rest)
-        if transport.get_write_buffer_size() > self._bound and self._ending is None:
-            log.warning("client closed: too slow", unread_bytes=transport.get_write_buffer_size())
-            self.close(POLICY_VIOLATION, f"too slow: over {self._bound} bytes unread")
+            data = memoryview(data)[sent:]
+        super()._write(data)

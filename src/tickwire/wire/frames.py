@@ -1,0 +1,173 @@
+"""The server's side of any WebSocket, without sockets: bytes and a time in, messages and bytes out.
+
+Handshake, frames, masks, control frames and limits are `websockets`'; here are the joining of
+fragments and the refusal of text that is not UTF-8 (1007).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from .entry import SUBPROTOCOL
+from .messages import MAX_MESSAGE, HttpError, to_json
+from .ret import Ret
+
+MESSAGE_TIMEOUT = 30.0
+"""Seconds in which a message must be complete that comes in fragments."""
+
+Enter: TypeAlias = Callable[[Request], Response | None]
+"""Lets an upgrade in, or makes the response that refuses it."""
+
+
+class Message(NamedTuple):
+    """A whole message."""
+
+    data: bytes
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """The client sent a ping; it is answered already."""
+
+
+class Frames:
+    """One WebSocket: what a client sends becomes messages and pings."""
+
+    def __init__(self, enter: Enter, *, text_only: bool = False) -> None:
+        """`text_only` ends a connection on which a binary message comes (1003)."""
+        self._enter = enter
+        self._text_only = text_only
+        self._protocol = _Protocol(max_size=MAX_MESSAGE, select_subprotocol=_subprotocol)
+        self._entered = False
+        self._message = bytearray()
+        self._opcode = Opcode.TEXT
+        self._begun: float | None = None
+        self.heard = -math.inf
+        """When the last whole frame came."""
+
+    @property
+    def open(self) -> bool:
+        """Whether the handshake is done and neither side has begun to close."""
+        return self._protocol.state is State.OPEN
+
+    def overdue(self, now: float) -> bool:
+        """Whether a message that came in part is not complete in time."""
+        return self._begun is not None and now - self._begun >= MESSAGE_TIMEOUT
+
+    def receive(self, data: bytes, now: float) -> Iterator[bytes | Message | Ping]:
+        """Bytes came: what to write and what was said, in order. What is said to a message is written next.
+
+        Empty bytes mean: close the sending side.
+        """
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            self.heard = now
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif isinstance(event, Frame) and self._entered:
+                if event.opcode is Opcode.PING:
+                    yield Ping()
+                elif (message := self._join(event, now)) is not None:
+                    yield Message(message)
+            yield from self._protocol.data_to_send()
+        yield from self._protocol.data_to_send()
+
+    def send(self, text: bytes) -> None:
+        """A message to the client, if the connection is open still."""
+        if self.open:
+            self._protocol.send_text(text)
+
+    def ping(self) -> None:
+        """A ping to the client, if the connection is open still."""
+        if self.open:
+            self._protocol.send_ping(b"")
+
+    def close(self, code: int, reason: str) -> list[bytes]:
+        """Begins to close, if the connection is open: what to write."""
+        if self.open:
+            self._protocol.send_close(code, reason)
+        return self.waiting()
+
+    def waiting(self) -> list[bytes]:
+        """What to write of what was said."""
+        return self._protocol.data_to_send()
+
+    def _handshake(self, request: Request) -> None:
+        response = self._protocol.accept(request)
+        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            refused = self._enter(request)
+            self._entered = refused is None
+            response = refused or response
+        self._protocol.send_response(response)
+
+    def _join(self, frame: Frame, now: float) -> bytes | None:
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return None
+        if frame.opcode is not Opcode.CONT:
+            self._opcode = frame.opcode
+            self._begun = now
+        self._message += frame.data
+        if not frame.fin:
+            return None
+        message, self._message, self._begun = bytes(self._message), bytearray(), None
+        if self._opcode is Opcode.TEXT:
+            try:
+                message.decode()
+            except UnicodeDecodeError:
+                self._fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+                return None
+        elif self._text_only:
+            self._fail(CloseCode.UNSUPPORTED_DATA, "text frames only")
+            return None
+        return message
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._entered = False  # what came behind it is not looked at
+        self._protocol.fail(code, reason)
+
+
+def refusal(ret: Ret, retry_after: float | None = None, *, pages: bool = True) -> Response:
+    """The response that refuses an upgrade; `pages` lets web pages of any origin read it."""
+    body = to_json(HttpError(ret.msg, "", ret.code))
+    headers = Headers(
+        [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+    )
+    if pages:
+        headers["Access-Control-Allow-Origin"] = "*"
+    if retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(retry_after))
+    phrase = next((one.phrase for one in HTTPStatus if one == ret.status), "Refused")
+    return Response(ret.status, phrase, headers, body)
+
+
+def _subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Ours, if it is asked for; whoever asks for others goes on without one."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+class _Protocol(ServerProtocol):
+    """Answers a failed handshake with a body like that of every other error."""
+
+    def reject(self, status: int, text: str) -> Response:
+        return refusal(Ret(int(status), text.strip(), int(status)))
+
+    def recv_frame(self, frame: Frame) -> None:
+        """A Close may stand inside a message (RFC 6455, 5.4), which then never ends; it is answered by its
+        own code (5.5.1), where `websockets` would call it an error."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
