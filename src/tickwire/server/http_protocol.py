@@ -22,7 +22,9 @@ MAX_PATH = 2**16 - 1
 MAX_FIELDS = 128
 """Headers of a request, and as many trailers."""
 SLICE = 1024
-"""Bytes that are parsed at a time; no more requests wait for their answers than fit in."""
+"""Bytes of heads that are parsed at a time; no more requests wait for their answers than fit in."""
+BODY_SLICE = 256 * 1024
+"""Bytes of a body that are parsed at a time, if its length is known."""
 FREE_HEAD = 16 * 1024
 """Bytes of a request that may always be held; those beyond count in what all connections hold together."""
 MOST_HELD = 64 * 1024 * 1024
@@ -80,6 +82,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
         self._kept = 0  # bytes of the head of the request that is being answered
         self._fields = 0
+        self._body_left = 0  # bytes to come of a body whose length is known
         self._in_head = True
         self._unanswered = 0
         self._objection: Ret | None = None
@@ -123,13 +126,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     # What the parser calls.
     def on_message_begin(self) -> None:
-        self._fields = 0
+        self._fields = self._body_left = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
         if self._fields > MAX_FIELDS:
             self._object(TOO_LARGE)
+        if name.lower() == b"content-length":
+            self._body_left = int(value)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -150,6 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._head = 0
+        self._body_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -203,14 +209,8 @@ class HttpProtocol(HttpToolsProtocol):
     async def _answer(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        async def closing(message: Message) -> None:
-            """Whoever still waits for `100 Continue` may send its body or not: there is no telling."""
-            if cycle.waiting_for_100_continue:
-                cycle.keep_alive = False
-            await send(message)
-
         try:
-            await app(scope, receive, closing if cycle.waiting_for_100_continue else send)
+            await app(scope, receive, _closing(cycle, send) if cycle.waiting_for_100_continue else send)
         except asyncio.CancelledError:  # the server stops
             self._say_in(cycle, STOPPING)
         except Exception:
@@ -234,8 +234,12 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._parsing = True
         while self._unparsed and not self._waits():
-            piece = bytes(self._unparsed[:SLICE])
-            del self._unparsed[:SLICE]
+            size = SLICE if self._in_head else max(SLICE, min(self._body_left, BODY_SLICE))
+            if size >= len(self._unparsed):
+                piece, self._unparsed = self._unparsed, bytearray()
+            else:
+                piece = self._unparsed[:size]
+                del self._unparsed[:size]
             self._parse_slice(piece)
         self._parsing = False
         if self._ended:
@@ -250,7 +254,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether what comes next has to wait for the answer to what came before."""
         return self._ended or self.flow.read_paused or (self._in_head and self._unanswered > 0)
 
-    def _parse_slice(self, piece: bytes) -> None:
+    def _parse_slice(self, piece: bytearray) -> None:
         self._head += len(piece)
         if self._head > MAX_HEAD:
             self._stop(TOO_LARGE)
@@ -354,3 +358,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._held.give(-more)
         self._counted += more
         return True
+
+
+def _closing(cycle: RequestResponseCycle, send: Send) -> Send:
+    """Ends the connection with an answer that comes while the client still waits for `100 Continue`: it may
+    send its body now or not, and there is no telling (RFC 9110, 10.1.1)."""
+
+    async def sent(message: Message) -> None:
+        if cycle.waiting_for_100_continue:
+            cycle.keep_alive = False
+        await send(message)
+
+    return sent

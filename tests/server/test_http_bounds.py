@@ -1,0 +1,345 @@
+"""What a stranger may send over HTTP, and how what is wrong is answered: at a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from structlog.testing import capture_logs
+
+from tickwire.server import bodies, http_protocol
+from tickwire.server.bounds import Held
+from tickwire.server.http_protocol import HttpProtocol
+
+from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, Raw, Script, Served, masked, program, serving, upgrade
+from .publishing import until
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+BATCH = f"{OTHER_HTTP}/batch-kline?token=t"
+ADMIN = "/admin/scenario"
+CODES = {
+    "trace": "t",
+    "data": {"symbol_list": [{"code": f"CODE{n:04}.NN"} for n in range(2999)] + [{"code": "BTCUSDT"}]},
+}
+LONG = quote(json.dumps(CODES))
+
+
+def post(path: str, size: int, more: str = "") -> bytes:
+    """The head of a POST of JSON."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {size}\r\n{more}\r\n"
+    ).encode()
+
+
+async def answer(raw: Raw) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and JSON of the next answer."""
+    head = (await raw.head()).decode()
+    lines = head.split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+    async with asyncio.timeout(20):
+        body = await raw.reader.readexactly(int(headers["content-length"]))
+    return int(lines[0].split()[1]), headers, json.loads(body)
+
+
+def protocols(served: Served) -> list[HttpProtocol]:
+    return [one for one in served.server.server_state.connections if isinstance(one, HttpProtocol)]
+
+
+# Pipelining.
+async def test_requests_that_nobody_reads_do_not_pile_up(served: Served) -> None:
+    async with served.raw(receive_buffer=4096) as raw:
+        sending = asyncio.create_task(raw.send(HEALTH * 100_000))
+        await until(lambda: any(one.flow and one.flow.write_paused for one in protocols(served)))
+        (flooded,) = protocols(served)
+        for _ in range(50):  # and others are answered meanwhile
+            assert (await served.request("GET", "/healthz")).status_code == 200
+        assert len(flooded.pipeline) <= http_protocol.SLICE // 16
+        assert len(flooded._unparsed) < 2**19  # what one read of the socket brings
+        assert len(served.server.server_state.tasks) < 10
+        sending.cancel()
+
+
+async def test_requests_behind_one_another_are_all_answered_in_order(served: Served) -> None:
+    count = 500
+    async with served.raw() as raw:
+        asks = b"".join(
+            f"GET {OTHER_HTTP}/nosuch{n}?token=t&n={n} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + HEALTH
+            for n in range(count)
+        )
+        sending = asyncio.create_task(raw.send(asks))
+        for _ in range(count):
+            assert [(await answer(raw))[0] for _ in range(2)] == [402, 200]
+        await sending
+        await raw.send(HEALTH)  # and the connection stays
+        assert (await answer(raw))[0] == 200
+
+
+async def test_bodies_behind_one_another_are_all_read(served: Served) -> None:
+    body = json.dumps({"trace": "x" * 60, "data": {"data_list": []}}).encode()
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    async with served.raw() as raw:
+        head = post(BATCH, len(body)) + body
+        in_chunks = post(BATCH, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + chunked
+        await raw.send((head + in_chunks) * 50)
+        for _ in range(100):
+            status, _, said = await answer(raw)
+            assert (status, said["ret"], said["trace"]) == (400, 400, "x" * 60)
+
+
+# Bodies.
+@pytest.mark.parametrize("path", [BATCH, ADMIN])
+async def test_a_body_that_stalls_is_answered(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(bodies, "STALL", 0.2)
+    async with served.raw(post(path, 11) + b'{"a": "b"}') as raw:
+        status, _, said = await answer(raw)
+        assert status == 408
+        assert "nothing of the body came" in str(said).lower()
+
+
+@pytest.mark.parametrize("path", [BATCH, ADMIN])
+async def test_a_body_that_trickles_is_answered(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(bodies, "WHOLE", 0.5)
+
+    async def trickle() -> None:
+        while True:
+            await raw.send(b" ")
+            await asyncio.sleep(0.05)
+
+    async with served.raw(post(path, 1000)) as raw:
+        trickling = asyncio.create_task(trickle())
+        status, _, said = await answer(raw)
+        assert status == 408
+        assert "took longer" in str(said)
+        trickling.cancel()
+
+
+async def test_all_bodies_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helds: list[Held] = []
+
+    def made(what: str, _: int) -> Held:
+        helds.append(Held(what, 100_000))
+        return helds[0]
+
+    monkeypatch.setattr(bodies, "Held", made)
+    async with (
+        serving(tmp_path, Script()) as served,
+        served.raw(post(BATCH, 90_001) + b" " * 90_000) as first,
+    ):
+        await until(lambda: helds[0].held >= 90_000)
+        with capture_logs() as logged:
+            for _ in range(3):
+                async with served.raw(post(BATCH, 20_000) + b" " * 20_000) as second:
+                    status, headers, said = await answer(second)
+                    assert (status, headers["retry-after"], said["ret"]) == (503, "1", 503)
+        assert [line["event"] for line in logged if "refused" in line] == [
+            "bodies of requests are refused: too much is held"
+        ]
+        await first.send(b" ")
+        assert (await answer(first))[0] == 400
+        assert helds[0].held == 0
+
+
+@pytest.mark.parametrize("path", [BATCH, ADMIN, "/v1/publish"])
+async def test_who_leaves_in_the_middle_of_a_body_leaves_nothing(
+    tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, source="publish") as served:
+        async with served.raw(post(path, 1000) + b'{"a":') as raw:
+            await until(lambda: bool(served.server.server_state.tasks))
+        del raw
+        await until(lambda: not (served.server.server_state.tasks or served.server.server_state.connections))
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("path", [BATCH, ADMIN, "/v1/publish"])
+async def test_an_unfinished_body_ends_quietly_with_the_server(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys.modules["tickwire.server.serve"], "GRACE", 0.2)
+    async with serving(tmp_path, source="publish") as served, served.raw(post(path, 1000) + b'{"a":') as raw:
+        await until(lambda: bool(served.server.server_state.tasks))
+        served.server.stop()
+        status, _, said = await answer(raw)
+        assert (status, said["ret"], said["msg"]) == (503, 503, "the server stops")
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+async def test_the_program_stops_without_a_traceback_while_bodies_are_unfinished(tmp_path: Path) -> None:
+    async with program(tmp_path) as running:
+        host, port = running.url.removeprefix("http://").split(":")
+        writers = []
+        for path in (BATCH, ADMIN) * 3:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(post(path, 1000, "Expect: 100-continue\r\n"))
+            assert b" 100 " in await reader.readuntil(b"\r\n\r\n")  # it is being read
+            writers.append(writer)
+        status, _ = await running.end()
+        assert (status, "Traceback" in running.log, "Exception" in running.log) == (0, False, False)
+        for writer in writers:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/", "/nosuch", "/docs", f"{OTHER_HTTP}/trade-tick"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_body_that_nobody_wants_does_not_hold_the_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str, method: str
+) -> None:
+    monkeypatch.setattr(http_protocol, "REST_TIMEOUT", 0.2)
+    head = post(path, 10_000_000).replace(b"POST", method.encode())
+
+    async def trickle() -> None:
+        while True:
+            await raw.send(b" ")
+            await asyncio.sleep(0.05)
+
+    async with served.raw(head) as raw:
+        assert (await raw.head()).startswith(b"http/1.1 ")
+        trickling = asyncio.create_task(trickle())
+        await raw.rest()
+        trickling.cancel()
+
+
+async def test_a_body_that_nobody_wants_may_still_end(served: Served) -> None:
+    async with served.raw(post("/healthz", 100_000).replace(b"POST", b"GET")) as raw:
+        assert (await answer(raw))[0] == 200
+        await raw.send(b"x" * 100_000 + HEALTH)
+        assert (await answer(raw))[0] == 200
+
+
+async def test_who_waits_for_100_continue(served: Served) -> None:
+    body = b'{"trace":"t","data":{}}'
+    async with served.raw(post(BATCH, len(body), "Expect: 100-continue\r\n")) as raw:
+        assert (await raw.head()).startswith(b"http/1.1 100 ")
+        await raw.send(body + HEALTH)
+        status, headers, _ = await answer(raw)
+        assert (status, headers.get("connection")) == (400, None)
+        assert (await answer(raw))[0] == 200  # the connection stays
+    async with served.raw(post(f"{OTHER_HTTP}/batch-kline", 5, "Expect: 100-continue\r\n")) as raw:
+        status, headers, _ = await answer(raw)  # whether the body comes now is anyone's guess
+        assert (status, headers["connection"]) == (401, "close")
+        assert await raw.rest() == b""
+
+
+# Heads.
+async def test_three_thousand_codes_fit_in_a_query(served: Served) -> None:
+    assert 2**16 < len(LONG) < http_protocol.MAX_HEAD
+    async with served.raw(
+        f"GET {OTHER_HTTP}/trade-tick?token=t&query={LONG} HTTP/1.1\r\n\r\n".encode()
+    ) as raw:
+        status, _, said = await answer(raw)
+        assert (status, said["ret"], said["trace"]) == (200, 200, "t")
+    async with served.raw(upgrade(query=f"?query={LONG}&token=t")) as raw:
+        assert (await raw.head()).startswith(b"http/1.1 101 ")
+        await raw.send(masked(1, b'{"cmd_id":22000}'))
+        assert b'"ret":200' in (await raw.frame())[1]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /healthz?" + b"x" * 2**18 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET /" + b"x" * 2**16 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET /" + b"x" * 2**18 + b" HTTP/1.1\r\n\r\n", 431),
+        (upgrade(query="?" + "x" * 2**18), 431),
+        (upgrade(path="/" + "x" * 2**16), 431),
+        (upgrade(more="A: b\r\n" * 128), 431),
+        (upgrade(more="A: " + "b" * 9000 + "\r\n"), 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 129 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nA: " + b"b" * 2**18 + b"\r\n\r\n", 431),
+        (b"hello\r\n\r\n", 400),
+        (b"GET\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET http://\xff/ HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), 400),  # TLS
+    ],
+)
+async def test_what_cannot_be_read_is_answered_with_json(served: Served, head: bytes, status: int) -> None:
+    async with served.raw(head) as raw:
+        found, headers, said = await answer(raw)
+        assert (found, said["ret"], said["trace"]) == (status, status, "")
+        assert (headers["content-type"], headers["connection"]) == ("application/json", "close")
+        assert await raw.rest() == b""
+
+
+@pytest.mark.parametrize("chunk", [b"x\r\n", b"5\r\nhelloX", b"fffffffffffffffff\r\n", b"-1\r\n"])
+@pytest.mark.parametrize("path", [BATCH, ADMIN, "/v1/publish"])
+async def test_a_malformed_chunk_is_answered_with_json(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, chunk: bytes, path: str
+) -> None:
+    head = post(path, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    async with serving(tmp_path, source="publish") as served, served.raw(head + b"1\r\n \r\n") as raw:
+        await until(lambda: bool(served.server.server_state.tasks))
+        await raw.send(chunk)
+        status, _, said = await answer(raw)
+        assert (status, said["ret"]) == (400, 400)
+        assert await raw.rest() == b""
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"hello\r\n\r\n",
+        upgrade(),
+        post(BATCH, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"x\r\n",
+    ],
+)
+async def test_requests_before_a_bad_one_are_answered_first(served: Served, bad: bytes) -> None:
+    async with served.raw(HEALTH * 3 + bad) as raw:
+        for _ in range(3):
+            assert (await answer(raw))[0] == 200
+        assert (await answer(raw))[0] == 400
+
+
+async def test_an_upgrade_of_http_1_0_is_none(served: Served) -> None:
+    async with served.raw(upgrade().replace(b"HTTP/1.1", b"HTTP/1.0")) as raw:
+        status, headers, said = await answer(raw)
+        assert (status, said["ret"], headers["connection"]) == (426, 426, "close")
+
+
+async def test_frames_in_the_same_bytes_as_an_upgrade_are_read(served: Served) -> None:
+    heartbeat = masked(1, b'{"cmd_id":%d,"seq_id":7}' % HEARTBEAT)
+    async with served.raw(upgrade(OTHER_WS) + heartbeat * 300) as raw:
+        assert (await raw.head()).startswith(b"http/1.1 101 ")
+        for _ in range(300):
+            assert b'"seq_id":7' in (await raw.frame())[1]
+
+
+async def test_long_heads_of_all_connections_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "MOST_HELD", 100_000)
+    begun = b"GET /?" + b"x" * 90_000
+    async with serving(tmp_path, Script()) as served, served.raw(begun) as first:
+        await until(lambda: any(one._counted > 70_000 for one in protocols(served)))
+        async with served.raw(begun) as second:
+            assert (await answer(second))[0] == 503
+        assert (await served.request("GET", "/healthz")).status_code == 200  # an ordinary one always is
+        await first.send(b" HTTP/1.1\r\n\r\n")
+        assert (await first.head()).startswith(b"http/1.1 200 ")
+        async with served.raw(begun + b" HTTP/1.1\r\n\r\n") as third:
+            assert (await third.head()).startswith(b"http/1.1 200 ")
+
+
+async def test_a_head_that_trickles_is_answered(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT", 0.2)
+    async with served.raw(b"GET / HTTP/1.1\r\n") as raw:
+        status, _, said = await answer(raw)
+        assert (status, said["ret"]) == (408, 408)
