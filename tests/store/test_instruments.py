@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tickwire.errors import StartError, StoreError
 from tickwire.model import Instrument, Market
@@ -73,13 +74,24 @@ def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
     assert catalogue["GOLD"] == load_catalogue()["GOLD"]
 
 
-def test_a_definition_that_cannot_be_read_is_named(path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    ["definition = '{}', checksum = NULL", "definition = replace(definition, '12', '11')", "code = 'MY.IDY'"],
+)
+def test_a_definition_that_was_altered_is_left_out_and_told_once(path: Path, change: str) -> None:
+    other = msgspec.structs.replace(FULL, code="A")
     with opened(InstrumentStore, path) as store:
         store.put(FULL)
+        store.put(other)
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("UPDATE instrument SET definition = '{}'")
-        with pytest.raises(StoreError, match="that cannot be read: "):
-            store.instruments()
+            connection.execute(f"UPDATE instrument SET {change} WHERE code = 'MY.IDX'")  # noqa: S608
+        with capture_logs() as logs:
+            assert store.instruments() == store.instruments() == [other]
+        assert [line["event"] for line in logs] == ["a stored instrument is damaged and left out"]
+        assert "MY.ID" in logs[0]["code"]
+        assert store.altered == 1
+        store.put(FULL)
+        assert FULL in store.instruments()
 
 
 def test_a_store_that_was_closed_says_so(path: Path) -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from ..model import Market
+from .rows import GAP, Altered, fetch
 from .sqlite_file import SqliteFile
 
 MOST = 100_000
 """Gaps that are kept; the oldest entries beyond them go."""
-COLUMNS = "id, source, market, codes, begin, end, reason, filled"
 INSERT = "INSERT INTO gap (source, market, codes, begin, reason) VALUES (?, ?, ?, ?, ?)"
-OPEN = f"SELECT {COLUMNS} FROM gap WHERE source = ? AND end IS NULL ORDER BY begin, id"  # noqa: S608
+SEAL = f"UPDATE gap SET checksum = {GAP.seal} WHERE id = ?"  # noqa: S608
+CHANGE = f"UPDATE gap SET {{column}} = ?1 WHERE id = ?2 AND {GAP.intact}"  # noqa: S608
+# By their order, not by their numbers: a damaged number may be of any size.
+PRUNE = "DELETE FROM gap WHERE id <= (SELECT id FROM gap ORDER BY id DESC LIMIT 1 OFFSET ?)"
+OPEN = f"SELECT {GAP.all} FROM gap WHERE source = ? AND end IS NULL ORDER BY begin, id"  # noqa: S608
 PAGE = f"""
-    SELECT {COLUMNS} FROM gap WHERE begin < ? AND (end IS NULL OR end > ?) {{among}}
+    SELECT {GAP.all} FROM gap WHERE begin < ? AND (end IS NULL OR end > ?) {{among}}
     ORDER BY begin DESC, id DESC LIMIT ?
 """  # noqa: S608
-AMONG = "AND EXISTS (SELECT 1 FROM json_each(codes) WHERE value IN (SELECT value FROM json_each(?)))"
+AMONG = """
+    AND EXISTS (
+        SELECT 1 FROM json_each(iif(json_valid(codes), codes, '[]'))
+        WHERE value IN (SELECT value FROM json_each(?))
+    )
+"""
 LAST = 2**63 - 1
 
 _codes = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -52,30 +61,35 @@ class GapStore:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
+        self._altered = Altered(file.name)
+
+    @property
+    def altered(self) -> int:
+        """How many stored gaps were found to be damaged, and left out."""
+        return self._altered.count
 
     def open(self, source: str, market: str, codes: Collection[str], begin: int, reason: str) -> int:
         """A gap begins: its number. Of a gap that was pruned, `end` and `fill` know nothing."""
         row = (source, str(market), _text(codes), begin, reason)
         with self._file.writing() as connection:
             number = connection.execute(INSERT, row).lastrowid or 0
-            connection.execute("DELETE FROM gap WHERE id <= ?", (number - MOST,))
+            connection.execute(SEAL, (number,))
+            connection.execute(PRUNE, (MOST,))
         return number
 
     def end(self, number: int, at: int) -> None:
         """All codes of a gap are back."""
-        with self._file.writing() as connection:
-            connection.execute("UPDATE gap SET end = ? WHERE id = ?", (at, number))
+        self._change("end", number, at)
 
     def fill(self, number: int, at: int) -> None:
         """The bars of a gap are complete again."""
-        with self._file.writing() as connection:
-            connection.execute("UPDATE gap SET filled = ? WHERE id = ?", (at, number))
+        self._change("filled", number, at)
 
     def open_gaps(self, source: str) -> list[Gap]:
         """Those of a source that have not ended, the oldest first."""
         with self._file.reading() as connection:
-            rows = connection.execute(OPEN, (source,)).fetchall()
-        return [_gap(row) for row in rows]
+            rows = fetch(connection, OPEN, (source,))
+        return self._gaps(rows)
 
     def page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> list[Gap]:
         """The latest `limit` gaps that overlap the time from `begin` up to `end` (None: without end), the
@@ -86,18 +100,32 @@ class GapStore:
         among, asked = ("", ()) if codes is None else (AMONG, (_text(codes),))
         times = (LAST if end is None else end, begin)
         with self._file.reading() as connection:
-            rows = connection.execute(PAGE.format(among=among), (*times, *asked, max(limit, 0))).fetchall()
-        found = [_gap(row) for row in rows]
+            rows = fetch(connection, PAGE.format(among=among), (*times, *asked, max(limit, 0)))
+        found = self._gaps(rows)
         if codes is None:
             return found
         wanted = frozenset(codes)
         return [gap._replace(codes=tuple(one for one in gap.codes if one in wanted)) for gap in found]
+
+    def _change(self, column: str, number: int, at: int) -> None:
+        with self._file.writing() as connection:
+            if connection.execute(CHANGE.format(column=column), (at, number)).rowcount:
+                connection.execute(SEAL, (number,))
+
+    def _gaps(self, rows: Iterable[Sequence[Any]]) -> list[Gap]:
+        found = []
+        for row in self._altered.sift(GAP, rows):
+            try:
+                found.append(_gap(row))
+            except ValueError:
+                self._altered.tell(GAP, row)
+        return found
 
 
 def _text(codes: Collection[str]) -> str:
     return msgspec.json.encode([*codes]).decode()
 
 
-def _gap(row: tuple[Any, ...]) -> Gap:
+def _gap(row: Sequence[Any]) -> Gap:
     number, source, market, codes, begin, end, reason, filled = row
-    return Gap(number, source, Market(market), _codes(codes), begin, end, reason, filled)
+    return msgspec.convert((number, source, market, _codes(codes), begin, end, reason, filled), Gap)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from ..errors import StoreError
 from ..model import Catalogue, Instrument
+from .rows import INSTRUMENT, Altered, fetch
 from .sqlite_file import SqliteFile
 
-PUT = "INSERT INTO instrument VALUES (?, ?) ON CONFLICT DO UPDATE SET definition = excluded.definition"
-
-ALL = "SELECT code, definition FROM instrument ORDER BY code"
+PUT = "INSERT OR REPLACE INTO instrument VALUES (?1, ?2, checksum(?1, ?2))"
+ALL = f"SELECT {INSTRUMENT.all} FROM instrument ORDER BY code"  # noqa: S608
 
 
 class InstrumentStore:
@@ -21,6 +20,12 @@ class InstrumentStore:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
+        self._altered = Altered(file.name)
+
+    @property
+    def altered(self) -> int:
+        """How many stored definitions were found to be damaged, and left out."""
+        return self._altered.count
 
     def put(self, instrument: Instrument) -> None:
         """Keeps an instrument, in place of the one of its code."""
@@ -29,22 +34,19 @@ class InstrumentStore:
             connection.execute(PUT, row)
 
     def instruments(self) -> list[Instrument]:
-        """All of them, by code."""
+        """All of them that can be read, by code."""
         with self._file.reading() as connection:
-            rows = connection.execute(ALL).fetchall()
-        return [self._instrument(code, definition) for code, definition in rows]
+            rows = fetch(connection, ALL)
+        found = []
+        for row in self._altered.sift(INSTRUMENT, rows):
+            try:
+                found.append(msgspec.json.decode(row[1], type=Instrument))
+            except ValueError:
+                self._altered.tell(INSTRUMENT, row)
+        return found
 
     def teach(self, catalogue: Catalogue) -> None:
         """Adds all of them to a catalogue; where it has one of the same code, as from a file, that stays."""
         for instrument in self.instruments():
             if instrument.code not in catalogue:
                 catalogue.add(instrument)
-
-    def _instrument(self, code: str, definition: str) -> Instrument:
-        try:
-            return msgspec.json.decode(definition, type=Instrument)
-        except ValueError as error:
-            raise StoreError(
-                f"{self._file.name} holds an instrument {code!r} that cannot be read: {error}. "
-                "Delete its row from the table `instrument`, and define it again."
-            ) from error

@@ -101,5 +101,9 @@ MIGRATIONS: Migrations = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    tuple(
+        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"
+        for table in ("kline", "note", "token", "suspension", "gap", "instrument")
+    ),
 )
 """The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import StartError, StoreError
+from ..errors import StartError
 from .migrations import MIGRATIONS, Migrations
+from .rows import checksum
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -25,9 +28,7 @@ CACHE = 16 << 10
 """KiB of pages per connection: the pages that the forming bars of 600 codes lie in, several times."""
 
 _LOCKED = "Another program is using it: wait for it or end it."
-_DAMAGED = (
-    "It is damaged or no database. Move it away, and a new one is made; or mend a copy with `.recover`."
-)
+_DAMAGED = "It is damaged or no database."
 _RIGHTS = "Make it and its folder writable, or choose another --data-dir."
 _DISK = "Make room on its disk, or choose another --data-dir."
 _REMEDIES = {
@@ -42,6 +43,12 @@ _REMEDIES = {
     sqlite3.SQLITE_IOERR: "Look after its disk, or choose another --data-dir.",
 }
 
+_OS_REMEDIES = {errno.ENOSPC: _DISK, errno.EDQUOT: _DISK, errno.EIO: _REMEDIES[sqlite3.SQLITE_IOERR]}
+
+
+class Damaged(StartError):
+    """The bytes of the file are not what SQLite, or our schema, makes them."""
+
 
 def open_database(
     path: Path | None, *, timeout: float = BUSY_TIMEOUT, migrations: Migrations = MIGRATIONS
@@ -49,7 +56,7 @@ def open_database(
     """A connection in autocommit mode, its schema up to date; None is a database in memory.
 
     It may be used in any thread, by one at a time. A file that is not ours, or of a newer schema, is left
-    as it is. Raises StartError if the file cannot be used.
+    as it is. Raises StartError if the file cannot be used, and Damaged if that lies in its bytes.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StartError(
@@ -61,8 +68,9 @@ def open_database(
     try:
         connection = sqlite3.connect(name, timeout, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise StartError(_text(name, error)) from error
+        raise StartError(text_of(name, error)) from error
     try:
+        connection.create_function("checksum", -1, checksum, deterministic=True)
         _version(connection, name, migrations)
         mode = _use_wal(connection, timeout)
         if path is not None and mode != "wal":
@@ -76,9 +84,12 @@ def open_database(
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
         connection.execute(f"PRAGMA cache_size = -{CACHE}")
         _migrate(connection, name, migrations)
-    except sqlite3.Error as error:
+        if migrations is MIGRATIONS and (wrong := altered(connection)):
+            raise Damaged(f"Cannot use the database {name}: {wrong}. {_DAMAGED}")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        kind = Damaged if is_damage(error, connection) else StartError
         connection.close()
-        raise StartError(_text(name, error)) from error
+        raise kind(text_of(name, error)) from error
     except BaseException:
         connection.close()
         raise
@@ -99,12 +110,48 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(name: str) -> Iterator[None]:
-    """Tells of SQLite's errors as StoreError, with the remedy."""
+def view(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in it is of one moment."""
+    connection.execute("BEGIN")
     try:
         yield
-    except sqlite3.Error as error:
-        raise StoreError(_text(name, error)) from error
+    finally:
+        if connection.in_transaction:  # a damaged page may have ended it already
+            connection.execute("ROLLBACK")
+
+
+def is_damage(error: Exception, connection: sqlite3.Connection) -> bool:
+    """Whether an error of our statements comes of damaged bytes."""
+    if isinstance(error, UnicodeDecodeError) or _code(error) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+    ):
+        return True
+    if _code(error) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
+        return False
+    try:  # "no such table": a letter of the schema has changed, or a statement of ours is wrong
+        return bool(altered(connection))
+    except (sqlite3.Error, UnicodeDecodeError):
+        return True
+
+
+def altered(connection: sqlite3.Connection) -> str:
+    """What of our schema is not there as it was made; empty if all is."""
+    found = dict(connection.execute(SCHEMA).fetchall())
+    wrong = [name for name, sql in _schema().items() if found.get(name, "") != sql]
+    return f"the definition of {wrong[0]} has changed" if wrong else ""
+
+
+SCHEMA = "SELECT name, sql FROM sqlite_master"
+
+
+@functools.cache
+def _schema() -> dict[str, str | None]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statement in (one for step in MIGRATIONS for one in step):
+            connection.execute(statement)
+        return dict(connection.execute(SCHEMA).fetchall())
 
 
 def _make_sure_of(path: Path) -> None:
@@ -161,11 +208,16 @@ def _migrate(connection: sqlite3.Connection, name: str, migrations: Migrations) 
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     """SQLite's primary result code; 0 for what Python's module raises by itself."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _text(name: str, error: sqlite3.Error) -> str:
+def text_of(name: str, error: Exception) -> str:
+    """What went wrong with a database, and what to do."""
+    if isinstance(error, OSError):
+        return (
+            f"Cannot use the database {name}: {error.strerror}. {_OS_REMEDIES.get(error.errno or 0, _RIGHTS)}"
+        )
     remedy = _REMEDIES.get(_code(error))
     return f"Cannot use the database {name}: {error}." + (f" {remedy}" if remedy else "")

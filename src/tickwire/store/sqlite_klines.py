@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
 from ..model import Kline, KlineType
 from .kline_store import NO_NOTES
+from .rows import NOTE, Altered, checksum, encode, fetch
 from .sqlite_file import SqliteFile
 
-INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-PUT = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)"
+INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))"
 READ = """
-    SELECT time, open, high, low, close, volume, turnover, first, last, incomplete FROM kline
+    SELECT time, open, high, low, close, volume, turnover, first, last, incomplete, checksum
+    FROM kline
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
     ORDER BY time DESC LIMIT ?
 """
-NOTES = "SELECT name, value FROM note WHERE source = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2"
-# Two selects: min() and max() in one would walk through all bars.
-SPAN = """
-    SELECT (SELECT min(time) FROM kline WHERE series = id AND type = ?1),
-           (SELECT max(time) FROM kline WHERE series = id AND type = ?1)
-    FROM series WHERE source = ?2 AND code = ?3
-"""
+ENDS = [READ.replace("DESC", order) for order in ("", "DESC")]
+ONE_NOTE = f"SELECT {NOTE.all} FROM note WHERE source = ? AND name = ?"  # noqa: S608
+NOTES = f"""
+    SELECT {NOTE.all} FROM note WHERE source = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2
+"""  # noqa: S608
 PRUNABLE = """
     SELECT id FROM series
     WHERE source = ? AND EXISTS (SELECT 1 FROM kline WHERE series = id AND type = ? AND time < ?)
@@ -39,6 +42,8 @@ PRUNE = """
 """
 KEY = itemgetter(0, 1, 2)
 """The primary key of a row."""
+VALUES, SEAL = itemgetter(slice(10)), itemgetter(10)
+"""What the checksum of a row that was read is made of, and the checksum."""
 PRUNE_STEP = 5_000
 """Bars removed in one transaction."""
 PAUSE = 0.001
@@ -54,17 +59,29 @@ class SqliteKlineStore:
         self._generation = file.generation
         self._ids: dict[tuple[str, str], int] = {}
         """The numbers of the series of this generation of the file."""
+        self._altered = Altered(file.name)
+
+    @property
+    def altered(self) -> int:
+        """How many stored bars and notes were found to be damaged, and left out."""
+        return self._altered.count
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
-        rows = [(bar.code, *_row(bar)) for bar in bars]
-        codes = {row[0] for row in rows}
+        kept = [(bar.code, int(bar.kline_type), _values(bar)) for bar in bars]
+        seeds = {key: seed_of(source, *key) for key in {(code, kline_type) for code, kline_type, _ in kept}}
+        seals = [zlib.crc32(encode(values), seeds[code, kline_type]) for code, kline_type, values in kept]
+        codes = {code for code, _ in seeds}
         with self._file.writing() as connection:
             if self._generation != self._file.generation:
                 self._ids, self._generation = {}, self._file.generation
             known = self._ids
             ids = {code: known.get((source, code)) or _series(connection, source, code) for code in codes}
+            rows = [
+                (ids[code], kline_type, *values, seal)
+                for (code, kline_type, values), seal in zip(kept, seals, strict=True)
+            ]
             # In the order of the key each page is touched once; of equal keys the later stays the later.
-            ordered = sorted(((ids[code], *row) for code, *row in rows), key=KEY)
+            ordered = sorted(rows, key=KEY)
             connection.executemany(INSERT, ordered)
             connection.executemany(PUT, [(source, name, value) for name, value in notes.items()])
         known.update(((source, code), number) for code, number in ids.items())
@@ -76,24 +93,28 @@ class SqliteKlineStore:
             return []
         last = LATEST if end is None else _whole(end)
         with self._file.reading() as connection:
-            return _latest(connection, source, code, kline_type, last, count)
+            return self._latest(connection, source, code, kline_type, last, count)
 
     def restore(
         self, source: str, codes: Sequence[str], count: int
     ) -> dict[str, dict[KlineType, list[Kline]]]:
         if count < 1:
             return {code: {} for code in codes}
-        found = {}
+        found: dict[str, dict[KlineType, list[Kline]]] = {}
         with self._file.reading() as connection:
             for code in codes:
-                of_code = ((one, _latest(connection, source, code, one, LATEST, count)) for one in KlineType)
-                found[code] = {kline_type: bars for kline_type, bars in of_code if bars}
+                found[code] = {
+                    one: bars
+                    for one in KlineType
+                    if (bars := self._latest(connection, source, code, one, LATEST, count))
+                }
         return found
 
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
         with self._file.reading() as connection:
-            row = connection.execute(SPAN, (int(kline_type), source, code)).fetchone()
-        return None if row is None or row[0] is None else (row[0], row[1])
+            ends = [self._end(connection, query, source, code, kline_type) for query in ENDS]
+        first, last = ends
+        return None if first is None or last is None else (first, last)
 
     def prune(self, source: str, kline_type: KlineType, before: int) -> int:
         before, gone = _whole(before), 0
@@ -115,15 +136,64 @@ class SqliteKlineStore:
 
     def get(self, source: str, name: str) -> str | None:
         with self._file.reading() as connection:
-            row = connection.execute(
-                "SELECT value FROM note WHERE source = ? AND name = ?", (source, name)
-            ).fetchone()
-        return None if row is None else str(row[0])
+            rows = fetch(connection, ONE_NOTE, (source, name))
+        for *_, value in self._altered.sift(NOTE, rows):
+            return str(value)
+        return None
 
     def notes(self, source: str, prefix: str) -> dict[str, str]:
         with self._file.reading() as connection:
-            rows = connection.execute(NOTES, (source, prefix)).fetchall()
-        return dict(rows)
+            rows = fetch(connection, NOTES, (source, prefix))
+        return {name: value for _, name, value in self._altered.sift(NOTE, rows)}
+
+    def _latest(
+        self,
+        connection: sqlite3.Connection,
+        source: str,
+        code: str,
+        kline_type: KlineType,
+        last: int,
+        count: int,
+    ) -> list[Kline]:
+        """The latest `count` bars up to and including `last`, ascending."""
+        rows = fetch(connection, READ, (source, code, int(kline_type), last, min(count, LATEST)))
+        rows.reverse()
+        return self._klines(source, code, KlineType(kline_type), rows)
+
+    def _end(
+        self, connection: sqlite3.Connection, query: str, source: str, code: str, kline_type: KlineType
+    ) -> int | None:
+        """The time of the first bar of a query, looking further where bars are altered."""
+        count = 1
+        while True:
+            rows = fetch(connection, query, (source, code, int(kline_type), LATEST, count))
+            for row in rows[count // 2 :]:
+                for bar in self._klines(source, code, KlineType(kline_type), [row]):
+                    return bar.time
+            if len(rows) < count:
+                return None
+            count *= 2
+
+    def _klines(
+        self, source: str, code: str, kline_type: KlineType, rows: list[tuple[Any, ...]]
+    ) -> list[Kline]:
+        """The bars of these rows; those that were altered are left out."""
+        seed, seals = seed_of(source, code, int(kline_type)), [*map(SEAL, rows)]
+        try:
+            if seals == [*map(zlib.crc32, map(encode, map(VALUES, rows)), repeat(seed))]:
+                return _read(code, kline_type, rows)
+        except (ValueError, TypeError, ArithmeticError):  # told below, row by row
+            pass
+        found = []
+        for row in rows:
+            try:
+                if row[-1] is None or row[-1] == zlib.crc32(encode(VALUES(row)), seed):
+                    found += _read(code, kline_type, [row])
+                    continue
+            except (ValueError, TypeError, ArithmeticError):
+                pass
+            self._altered.add("bar", source=source, code=code, kline_type=int(kline_type), time=row[0])
+        return found
 
 
 def _series(connection: sqlite3.Connection, source: str, code: str) -> int:
@@ -135,23 +205,20 @@ def _series(connection: sqlite3.Connection, source: str, code: str) -> int:
     return int(number)
 
 
-def _latest(
-    connection: sqlite3.Connection, source: str, code: str, kline_type: KlineType, last: int, count: int
-) -> list[Kline]:
-    """The latest `count` bars up to and including `last`, ascending."""
-    rows = connection.execute(READ, (source, code, int(kline_type), last, min(count, LATEST))).fetchall()
-    rows.reverse()
-    return _klines(code, KlineType(kline_type), rows)
-
-
 def _whole(seconds: int) -> int:
     """A time as SQLite can hold it."""
     return max(EARLIEST, min(LATEST, seconds))
 
 
-def _row(bar: Kline) -> tuple[int, int, str, str, str, str, str, str, int, int, int]:
+@functools.lru_cache(maxsize=10_000)
+def seed_of(source: str, code: str, kline_type: int) -> int:
+    """What the checksum of a bar begins with, so that one in a wrong place is noticed."""
+    return checksum(source, code, kline_type)
+
+
+def _values(bar: Kline) -> tuple[int, str, str, str, str, str, str, int, int, int]:
+    """The columns that the checksum is made of."""
     return (
-        int(bar.kline_type),
         bar.time,
         str(bar.open),
         str(bar.high),
@@ -165,7 +232,8 @@ def _row(bar: Kline) -> tuple[int, int, str, str, str, str, str, str, int, int, 
     )
 
 
-def _klines(code: str, kline_type: KlineType, rows: Iterable[tuple[Any, ...]]) -> list[Kline]:
+def _read(code: str, kline_type: KlineType, rows: Iterable[tuple[Any, ...]]) -> list[Kline]:
+    """Raises ValueError, TypeError or ArithmeticError for what is no bar."""
     number = Decimal
     return [
         Kline(
@@ -182,5 +250,5 @@ def _klines(code: str, kline_type: KlineType, rows: Iterable[tuple[Any, ...]]) -
             last,
             bool(incomplete),
         )
-        for time, open_, high, low, close, volume, turnover, first, last, incomplete in rows
+        for time, open_, high, low, close, volume, turnover, first, last, incomplete, _ in rows
     ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from ..model import Suspension, SuspensionList
+from ..model import Suspension
+from .rows import SUSPENSION, Altered, fetch
 from .sqlite_file import SqliteFile
 
 INSERT = """
@@ -27,21 +28,22 @@ UPDATE = """
         pause_threshold_price = :pause_threshold_price
     WHERE source = :source AND exchange = :exchange AND symbol = :symbol AND publish_date = :publish_date
 """
+KEY = "source = :source AND exchange = :exchange AND symbol = :symbol AND publish_date = :publish_date"
+SEAL = f"UPDATE suspension SET checksum = {SUSPENSION.seal} WHERE {{which}}"  # noqa: S608
 COUNT = "SELECT count(*) FROM suspension WHERE exchange = ? AND source IN ({marks})"
-PAGE = """
-    SELECT symbol, publish_date, symbol_name, halt_reason, halt_date, halt_time, halt_period, resume_date,
-        resume_time, source_exchange, pause_threshold_price
-    FROM suspension WHERE exchange = ? AND source IN ({marks})
+PAGE = f"""
+    SELECT {SUSPENSION.all} FROM suspension WHERE exchange = ? AND source IN ({{marks}})
     ORDER BY publish_date DESC, id DESC LIMIT ? OFFSET ?
-"""
-RESUME = """
-    UPDATE suspension SET resume_date = ?, resume_time = ? WHERE id = (
-        SELECT id FROM suspension
-        WHERE source = ? AND exchange = ? AND symbol = ? AND coalesce(resume_date, '') IN ('', '-')
-        ORDER BY publish_date DESC, id DESC LIMIT 1
-    )
-"""
+"""  # noqa: S608
+OPEN = f"""
+    SELECT id FROM suspension
+    WHERE source = ? AND exchange = ? AND symbol = ? AND coalesce(resume_date, '') IN ('', '-')
+        AND {SUSPENSION.intact}
+    ORDER BY publish_date DESC, id DESC LIMIT 1
+"""  # noqa: S608
+RESUME = "UPDATE suspension SET resume_date = ?, resume_time = ? WHERE id = ?"
 MOST = 2**63 - 1
+NAMES = [*zip(Suspension.__struct_fields__, Suspension.__struct_encode_fields__, strict=True)]
 
 
 class SuspensionStore:
@@ -55,6 +57,12 @@ class SuspensionStore:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
+        self._altered = Altered(file.name)
+
+    @property
+    def altered(self) -> int:
+        """How many stored suspensions were found to be damaged, and left out."""
+        return self._altered.count
 
     def add(self, source: str, suspensions: Iterable[Suspension]) -> int:
         """Keeps these, which were checked, each in place of the one of its key; how many are new.
@@ -65,6 +73,7 @@ class SuspensionStore:
         with self._file.writing() as connection:
             new = connection.executemany(INSERT, rows).rowcount if rows else 0
             connection.executemany(UPDATE, rows)
+            connection.executemany(SEAL.format(which=KEY), rows)
         return new
 
     def page(
@@ -84,14 +93,23 @@ class SuspensionStore:
         count = MOST if limit is None else max(0, min(limit, MOST))
         with self._file.reading() as connection:
             (total,) = connection.execute(COUNT.format(marks=marks), of).fetchone()
-            rows = connection.execute(PAGE.format(marks=marks), (*of, count, min(offset, MOST))).fetchall()
-        return int(total), [_suspension(SuspensionList(exchange), row) for row in rows]
+            rows = fetch(connection, PAGE.format(marks=marks), (*of, count, min(offset, MOST)))
+        found = []
+        for row in self._altered.sift(SUSPENSION, rows):
+            try:
+                found.append(_suspension(row))
+            except ValueError:
+                self._altered.tell(SUSPENSION, row)
+        return int(total) - (len(rows) - len(found)), found
 
     def resume(self, source: str, exchange: str, symbol: str, date: str, time: str) -> bool:
         """Writes when trading resumes into a symbol's newest entry that lacks it; whether there is one."""
         with self._file.writing() as connection:
-            found = connection.execute(RESUME, (date, time, source, str(exchange), symbol))
-        return found.rowcount > 0
+            found = connection.execute(OPEN, (source, str(exchange), symbol)).fetchone()
+            if found is not None:
+                connection.execute(RESUME, (date, time, *found))
+                connection.execute(SEAL.format(which="id = ?"), found)
+        return found is not None
 
     def clear(self, source: str) -> None:
         """Lets go of all that a source has announced."""
@@ -108,21 +126,7 @@ def _row(source: str, suspension: Suspension) -> dict[str, str | None]:
     }
 
 
-def _suspension(exchange: SuspensionList, row: tuple[Any, ...]) -> Suspension:
-    symbol, published, name, reasons, halt_date, halt_time, period, resume_date, resume_time, where, price = (
-        row
-    )
-    return Suspension(
-        exchange=exchange,
-        symbol=symbol,
-        publish_date=published,
-        symbol_name=name,
-        halt_reason=msgspec.json.decode(reasons, type=tuple[str, ...]),
-        halt_date=halt_date,
-        halt_time=halt_time,
-        halt_period=period,
-        resume_date=resume_date,
-        resume_time=resume_time,
-        source_exchange=where,
-        pause_threshold_price=price,
-    )
+def _suspension(row: Sequence[Any]) -> Suspension:
+    fields = dict(zip(SUSPENSION.columns, row, strict=True))
+    fields["halt_reason"] = msgspec.json.decode(fields["halt_reason"])
+    return msgspec.convert({shown: fields[name] for name, shown in NAMES}, Suspension)

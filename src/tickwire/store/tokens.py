@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError
-from ..model import Market
+from .rows import NOTE, TOKEN, Altered, fetch
 from .sqlite_file import SqliteFile
 
 KEY_FILE = "token.key"
-COLUMNS = "id, digest, name, plan, markets, codes, admin, publish, created, expires, revoked"
 CHANGES = "tokens"
 """The note that counts the changes, of no source."""
-COUNT = f"""
-    INSERT INTO note VALUES ('', '{CHANGES}', '1')
-    ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
-"""  # noqa: S608
+INSERT = f"INSERT INTO token ({TOKEN.all}) VALUES (?{', ?' * 10}, NULL)"  # noqa: S608
+SEAL = f"UPDATE token SET checksum = {TOKEN.seal} WHERE id = ?"  # noqa: S608
+CHANGE = f"UPDATE token SET {{change}} WHERE id = ?2 AND {TOKEN.intact}"  # noqa: S608
+CHANGED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
+ALL = f"SELECT {TOKEN.all} FROM token ORDER BY created, id"  # noqa: S608
 
 
 class TokenStore:
@@ -36,6 +38,7 @@ class TokenStore:
     def __init__(self, file: SqliteFile, key_path: Path) -> None:
         """Raises StartError if there are tokens but no key, and StoreError if the file cannot be read."""
         self._file = file
+        self._altered = Altered(file.name)
         self._key_path = key_path
         self._key = b""  # once read, a file that is damaged later does no harm
         if self.tokens() and not self._key_path.exists():
@@ -43,6 +46,11 @@ class TokenStore:
                 f"{self._key_path} is missing, the key that tokens are checked with. Put it back, "
                 f"or choose another --data-dir and create new tokens."
             )
+
+    @property
+    def altered(self) -> int:
+        """How many stored tokens were found to be damaged, and count as revoked."""
+        return self._altered.count
 
     def key(self) -> bytes:
         """The key of the hashes, made at the first use. Raises StartError if it cannot be read or made."""
@@ -71,18 +79,24 @@ class TokenStore:
     def changes(self) -> int:
         """A number that grows whenever tokens change."""
         with self._file.reading() as connection:
-            row = connection.execute(
-                "SELECT value FROM note WHERE source = '' AND name = ?", (CHANGES,)
-            ).fetchone()
-        return int(row[0]) if row else 0
+            return _changes(connection)
 
     def tokens(self) -> list[Token]:
-        """All of them, the oldest first; revoked and expired ones too."""
+        """All of them, the oldest first; revoked and expired ones too.
+
+        One that cannot be read counts as revoked, so that it opens nothing, and is still there.
+        """
         with self._file.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {COLUMNS} FROM token ORDER BY created, id"  # noqa: S608
-            ).fetchall()
-        return [_token(row) for row in rows]
+            rows = fetch(connection, ALL)
+        found = []
+        for row in rows:
+            try:
+                (whole,) = self._altered.sift(TOKEN, [row])
+                found.append(_token(whole))
+            except ValueError:
+                self._altered.tell(TOKEN, row[:-1])
+                found.append(_unreadable(row))
+        return found
 
     def find(self, name_or_id: str) -> Token:
         """The token of that name or id. Raises InputError if there is none."""
@@ -108,25 +122,27 @@ class TokenStore:
         )
         with self._file.writing() as connection:
             try:
-                connection.execute(f"INSERT INTO token ({COLUMNS}) VALUES (?{', ?' * 10})", row)  # noqa: S608
+                connection.execute(INSERT, row)
             except sqlite3.IntegrityError:
                 raise InputError(
                     f"There is a token {token.name!r} already. Choose another --name, or rotate that one."
                 ) from None
-            connection.execute(COUNT)
+            connection.execute(SEAL, (token.id,))
+            _count(connection)
 
     def revoke(self, token: Token, now: int) -> None:
         """The token counts no more; `now` is in milliseconds since the epoch."""
-        self._change("UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL", (now, token.id))
+        self._change("revoked = coalesce(revoked, ?1)", now, token)
 
     def rotate(self, token: Token, digest: bytes) -> None:
         """Gives a token another text; the old one counts no more."""
-        self._change("UPDATE token SET digest = ? WHERE id = ?", (digest, token.id))
+        self._change("digest = ?1", digest, token)
 
-    def _change(self, statement: str, values: tuple[object, ...]) -> None:
+    def _change(self, change: str, value: object, token: Token) -> None:
         with self._file.writing() as connection:
-            connection.execute(statement, values)
-            connection.execute(COUNT)
+            if connection.execute(CHANGE.format(change=change), (value, token.id)).rowcount:
+                connection.execute(SEAL, (token.id,))
+            _count(connection)
 
 
 @contextmanager
@@ -136,13 +152,35 @@ def open_tokens(database: Path) -> Iterator[TokenStore]:
         yield TokenStore(file, database.with_name(KEY_FILE))
 
 
+def _changes(connection: sqlite3.Connection) -> int:
+    row = connection.execute(CHANGED, (CHANGES,)).fetchone()
+    return int(row[0]) if row and str(row[0]).isdecimal() else 0
+
+
+def _count(connection: sqlite3.Connection) -> None:
+    """Counts a change. A count that was lost begins anew at the time, which no count has come to."""
+    count = _changes(connection)
+    lost = not count and connection.execute("SELECT 1 FROM token LIMIT 1 OFFSET 1").fetchone()
+    connection.execute(
+        "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))",
+        ("", CHANGES, str(int(time.time()) if lost else count + 1)),
+    )
+
+
 def _text(names: frozenset[str]) -> str:
     return msgspec.json.encode(sorted(names)).decode()
 
 
-def _token(row: tuple[object, ...]) -> Token:
-    fields = dict(zip(COLUMNS.split(", "), row, strict=True))
-    fields["markets"] = frozenset(Market(name) for name in msgspec.json.decode(str(fields["markets"])))
-    fields["codes"] = frozenset(msgspec.json.decode(str(fields["codes"])))
+def _token(row: Sequence[Any]) -> Token:
+    fields = dict(zip(TOKEN.columns, row, strict=True))
+    fields |= {name: msgspec.json.decode(fields[name]) for name in ("markets", "codes")}
     fields |= {name: bool(fields[name]) for name in ("admin", "publish")}
-    return Token(**fields)  # type: ignore[arg-type]
+    return msgspec.convert(fields, Token)
+
+
+def _unreadable(row: Sequence[Any]) -> Token:
+    """What stands for a token that cannot be read: nothing opens it."""
+    number = ascii(row[0])[1:-1][:16]
+    return Token(
+        id=number, digest=secrets.token_bytes(32), name=f"unreadable {number}", plan="free", revoked=1
+    )

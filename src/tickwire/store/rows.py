@@ -1,0 +1,132 @@
+"""Rows that tell by a checksum whether they are what was written."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+MOST_TOLD = 10_000
+"""Altered rows that are told apart, so that each is counted and logged once."""
+
+log = structlog.get_logger()
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+def checksum(*values: object) -> int:
+    """The CRC-32 of a row: of its values as an array of MessagePack."""
+    return zlib.crc32(encode(values))
+
+
+class Table(NamedTuple):
+    """A table whose rows carry a checksum of all of their other columns, in this order.
+
+    Rows of before there were checksums have none, and are taken as they are.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    """What a row is called by in the log."""
+
+    @property
+    def all(self) -> str:
+        """The columns of a query, with the checksum at the end."""
+        return f"{', '.join(self.columns)}, checksum"
+
+    @property
+    def seal(self) -> str:
+        """The expression that makes the checksum of a row."""
+        return f"checksum({', '.join(self.columns)})"
+
+    @property
+    def intact(self) -> str:
+        """The condition that a row is as it was written, so that no change makes an altered one valid."""
+        return f"(checksum IS NULL OR checksum = {self.seal})"
+
+
+NOTE = Table("note", ("source", "name", "value"), ("source", "name"))
+TOKEN = Table(
+    "token",
+    tuple("id digest name plan markets codes admin publish created expires revoked".split()),
+    ("id", "name"),
+)
+SUSPENSION = Table(
+    "suspension",
+    tuple(
+        "id source exchange symbol publish_date symbol_name halt_reason halt_date halt_time halt_period "
+        "resume_date resume_time source_exchange pause_threshold_price".split()
+    ),
+    ("exchange", "symbol", "publish_date"),
+)
+GAP = Table("gap", tuple("id source market codes begin end reason filled".split()), ("id", "source", "begin"))
+INSTRUMENT = Table("instrument", ("code", "definition"), ("code",))
+SEALED = (NOTE, TOKEN, SUSPENSION, GAP, INSTRUMENT)
+
+
+class Altered:
+    """The rows of a store that are not what was written: counted, and logged once each."""
+
+    def __init__(self, file: str) -> None:
+        self.count = 0
+        self._file = file
+        self._told: set[tuple[object, ...]] = set()
+
+    def add(self, what: str, **key: object) -> None:
+        """`key` says which row, for a person."""
+        row = (what, *key.values())
+        if row in self._told or len(self._told) >= MOST_TOLD:
+            return
+        self._told.add(row)
+        self.count += 1
+        shown = {name: value if isinstance(value, int) else ascii(value) for name, value in key.items()}
+        log.error(f"a stored {what} is damaged and left out", file=self._file, **shown)
+
+    def sift(self, table: Table, rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+        """The rows of a query for `table.all` that are as they were written, without their checksums."""
+        found = []
+        for *row, sealed in rows:
+            if sealed is None or is_sealed(row, sealed):
+                found.append(row)
+            else:
+                self.tell(table, row)
+        return found
+
+    def tell(self, table: Table, row: Sequence[Any]) -> None:
+        """A row, in the order of the table's columns, cannot be used."""
+        named = dict(zip(table.columns, row, strict=True))
+        self.add(table.name, **{name: named[name] for name in table.key})
+
+
+def is_sealed(row: Sequence[Any], sealed: object) -> bool:
+    """Whether a row has that checksum."""
+    try:
+        return checksum(*row) == sealed
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+
+
+def fetch(
+    connection: sqlite3.Connection, query: str, values: Sequence[object] | dict[str, object] = ()
+) -> list[tuple[Any, ...]]:
+    """All rows of a query. Text that is no UTF-8 comes with surrogates, so that one row hides no other."""
+    try:
+        return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", None) is not None:
+            raise
+    connection.text_factory = lenient
+    try:
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def lenient(text: bytes) -> str:
+    """Text whatever its bytes are."""
+    return text.decode("utf-8", "surrogateescape")
