@@ -103,25 +103,49 @@ def test_a_stocks_day_opens_at_midnight_of_its_exchange(tmp_path: Path, store: S
 
 
 BAD = [
-    "GOLD,60,1,1,1",
-    "GOLD,61,2,3,1,2",
-    "GOLD,60,2,1,1,2",
-    "GOLD,60,2,3,2.5,2",
-    "GOLD,60,0,0,0,0",
-    "GOLD,60,NaN,3,1,2",
-    "GOLD,60,1e3,3,1,2",
+    f"GOLD,{FRIDAY},1,1,1",
+    f"GOLD,{FRIDAY + 1},2,3,1,2",
+    f"GOLD,{FRIDAY},2,1,1,2",
+    f"GOLD,{FRIDAY},2,3,2.5,2",
+    f"GOLD,{FRIDAY},0,0,0,0",
+    f"GOLD,{FRIDAY},2,3,0,2",
+    f"GOLD,{FRIDAY},NaN,3,1,2",
+    f"GOLD,{FRIDAY},1e15,3,1,2",
+    f"GOLD,{FRIDAY},2,3,1e-13,2",
     "GOLD,-60,2,3,1,2",
-    "NO.SUCH,60,2,3,1,2",
+    "GOLD,60,2,3,1,2",
+    "GOLD,4102444740,2,3,1,2",
+    f"NO.SUCH,{FRIDAY},2,3,1,2",
 ]
 
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_line_is_skipped_or_stops(tmp_path: Path, store: SqliteKlineStore, bad: str) -> None:
-    path = write(tmp_path, f"{HEADER}GOLD,120,2,3,1,2\n{bad}\n")
+    path = write(tmp_path, f"{HEADER}GOLD,{FRIDAY + 60},2,3,1,2\n{bad}\n")
     report = import_bars([path], "desk", store, CATALOGUE)
     assert (report.bars, report.bad_lines) == (1, 1)
     with pytest.raises(InputError, match=r"bars\.csv, line 3: "):
         import_bars([path], "desk", store, CATALOGUE, strict=True)
+
+
+def test_a_bad_line_names_its_field(tmp_path: Path, store: SqliteKlineStore) -> None:
+    path = write(tmp_path, f"{HEADER}GOLD,{FRIDAY},2,3,one,2\n")
+    with pytest.raises(InputError, match="line 2: low is 'one', expected a number from 0 to below"):
+        import_bars([path], "desk", store, CATALOGUE, strict=True)
+
+
+def test_numbers_as_pandas_writes_small_ones_are_exact(tmp_path: Path, store: SqliteKlineStore) -> None:
+    columns = "code,timestamp_s,open,high,low,close,volume\n"
+    path = write(tmp_path, f"{columns}SHIBUSDT,{FRIDAY},1.04e-05,1.05E-05,1.03e-05,1.04e-05,1e+6\n")
+    import_bars([path], "desk", store, CATALOGUE, strict=True)
+    (bar,) = everything(store, "SHIBUSDT")[KlineType.DAY]
+    assert (bar.low, bar.high, bar.volume) == (Decimal("0.0000103"), Decimal("0.0000105"), Decimal(1_000_000))
+
+
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path, store: SqliteKlineStore) -> None:
+    path = write(tmp_path, f"code,timestamp_s,open,high,low,close,low\nGOLD,{FRIDAY},2,3,1,2,1\n")
+    with pytest.raises(InputError, match="line 1: the column low is there twice"):
+        import_bars([path], "desk", store, CATALOGUE)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "code,tick_time_ms,price,volume\n"])
@@ -148,7 +172,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, store: SqliteKline
 
 
 def test_bad_parquet_values_are_skipped(tmp_path: Path, store: SqliteKlineStore) -> None:
-    table = {"code": ["GOLD"] * 3, "timestamp_s": [60, 120, 180]}
+    table = {"code": ["GOLD"] * 3, "timestamp_s": [FRIDAY, FRIDAY + 60, FRIDAY + 120]}
     table |= {name: [float("nan"), 1e300, 2.0] for name in ("open", "high", "low", "close")}
     parquet.write_table(pyarrow.table(table), tmp_path / "bars.parquet")
     report = import_bars([tmp_path / "bars.parquet"], "desk", store, CATALOGUE)

@@ -20,18 +20,21 @@ from .engine import Engine
 from .errors import InputError, SettingsError
 from .feeds import Feed, Feeds
 from .klines import Rules
-from .model import Catalogue, Event
+from .model import Catalogue, Entrance, Event, event_fault
 from .sandbox import load_scenario
 from .sources import (
     DEFAULT_CODES,
     PUBLISHER,
     Csv,
+    Health,
+    Judge,
     Mapper,
     Published,
     Recording,
     Replay,
     Simulator,
     Source,
+    Status,
     widened,
 )
 from .sources.exchange import Exchange, load_symbols
@@ -281,6 +284,8 @@ def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay
         "recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals)
     )
     catalogue = widened(catalogue, scan, settings.quote_trades)
+    health = Health(Status.UP)
+    health.bad, health.crossed = scan.bad_lines, scan.crossed
     replay = Replay(
         names,
         Csv(recording, Mapper(catalogue, scan.traded, settings.quote_trades)),
@@ -290,6 +295,7 @@ def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay
         rebase=settings.rebase,
         hold=settings.hold,
         loop=settings.loop,
+        health=health,
     )
     return catalogue, replay
 
@@ -305,15 +311,23 @@ def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue,
     codes = {code: one for code, one in found.codes.items() if every or code in settings.codes}
     if unknown := [code for code in codes if code not in catalogue]:
         raise InputError(f"{folder} holds {unknown[0]!r}, which is unknown here: add it with --instruments.")
-    first = next(recordings.read(settings.from_time, settings.to_time, codes), None)
+    every_event = recordings.read(settings.from_time, settings.to_time, codes)
+    fit = (
+        one
+        for one in every_event
+        if event_fault(one.event, catalogue[one.event.code], Entrance.REPLAY) is None
+    )
+    first = next(fit, None)
     if first is None:
         raise InputError(f"Nothing to replay in {folder}: it holds no such code at that time.")
     log.info("recording read", folder=str(folder), trades=found.trades, books=found.books, codes=len(codes))
     decimals = {code: (one.price_decimals, one.volume_decimals) for code, one in codes.items()}
     catalogue = catalogue.widened(decimals)
+    health = Health(Status.UP)
+    judge = Judge(f"replay:{folder.name}", Entrance.REPLAY, catalogue, health)
     replay = Replay(
         folder.name,
-        Folder(recordings, settings.from_time, settings.to_time, frozenset(codes)),
+        Folder(recordings, settings.from_time, settings.to_time, frozenset(codes), judge),
         codes=sorted(codes),
         first_time=first.event.time,
         speed=settings.speed,
@@ -321,19 +335,22 @@ def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue,
         hold=settings.hold,
         loop=settings.loop,
         simulated=Simulator.name in found.sources,
+        health=health,
     )
     return catalogue, replay
 
 
 class Folder(NamedTuple):
-    """What a server recorded, as a reel: from a moment up to another one, in milliseconds."""
+    """What a server recorded, as a reel: from a moment up to another one, in milliseconds; what is fit of it,
+    for a server that knew fewer rules may have recorded it."""
 
     recordings: Recordings
     start: int | None
     end: int | None
     codes: frozenset[str]
+    judge: Judge
 
     def events(self) -> Iterator[tuple[int, list[Event]]]:
         """In the order in which they came."""
         found = self.recordings.read(self.start, self.end, self.codes)
-        return ((one.event.time, [one.event]) for one in found)
+        return ((one.event.time, [one.event]) for one in found if self.judge.passes(one.event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import structlog
 
 from .errors import InputError
 from .klines import Grid, roll_up, smaller
-from .model import Catalogue, Instrument, Kline, KlineType
+from .model import Catalogue, Entrance, Instrument, Kline, KlineType, bar_fault
 from .store import KlineStore, past_note
 from .tables import CODE, NUMBER, read_table
 
@@ -52,11 +53,11 @@ def import_bars(
     Importing again changes nothing. Raises InputError if a file cannot be read; with `strict`, if a line
     cannot.
     """
-    report = Report()
+    report, now = Report(), time.time_ns() // 1_000_000
     for path in paths:
         by_code: defaultdict[str, dict[int, list[str]]] = defaultdict(dict)
         for number, row in _rows(path):
-            reason = row if isinstance(row, str) else _wrong(row, catalogue)
+            reason = row if isinstance(row, str) else _wrong(row, catalogue, now)
             if reason is not None:
                 if strict:
                     raise InputError(
@@ -117,16 +118,16 @@ def _kline(row: Sequence[str], kline_type: KlineType, grid: Grid) -> Kline:
     )
 
 
-def _wrong(row: Sequence[str], catalogue: Catalogue) -> str | None:
-    """What is wrong with a bar, if anything."""
+def _wrong(row: Sequence[str], catalogue: Catalogue, now: int) -> str | None:
+    """What is wrong with a bar, if anything. `now` is the wall clock in milliseconds."""
     if row[0] not in catalogue:
         return f"unknown code {row[0]!r} (add it with --instruments)"
     if int(row[1]) % 60:
         return f"{row[1]} is not the first second of a minute"
-    open_, high, low, close = map(Decimal, row[2:6])
-    if not 0 < low <= min(open_, close) <= max(open_, close) <= high:
-        return "open, high, low and close disagree"
-    return None
+    open_, high, low, close, volume, turnover = map(Decimal, [*row[2:], "0", "0"][:6])
+    bar = Kline(row[0], KlineType.MINUTE, int(row[1]), open_, high, low, close, volume, turnover)
+    fault = bar_fault(bar, catalogue[row[0]], Entrance.IMPORT, now)
+    return None if fault is None else fault.text
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:

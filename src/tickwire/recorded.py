@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import InputError
 from .klines import Closed, Series
-from .model import Catalogue, Event, Kline, KlineType, Trade, turnover
+from .model import Catalogue, Entrance, Event, Kline, KlineType, Trade, event_fault, turnover
 from .sources.recording import Recording
 from .sources.replay import Mapper, QuoteTrades
 from .store import load_catalogue
@@ -61,7 +61,8 @@ def recorded_klines(
 def _events(path: Path, codes: Collection[str], first: int | None, catalogue: Catalogue) -> Iterator[Event]:
     """What was recorded of the codes, at least that from `first` on."""
     if path.is_dir():
-        yield from (one.event for one in Recordings(path).read(first, None, codes))
+        found = (one.event for one in Recordings(path).read(first, None, codes))
+        yield from (one for one in found if event_fault(one, catalogue[one.code], Entrance.REPLAY) is None)
         return
     recording = Recording([path], catalogue, only=frozenset(codes))
     mapper = Mapper(catalogue, recording.scan().traded, QuoteTrades.BID)

@@ -6,6 +6,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, TypeVar, cast
 
@@ -13,6 +14,8 @@ from .errors import InputError
 
 NUMBER = r"\d{1,15}(?:\.\d{1,12})?"
 """A plain decimal; bounded, so that no line can make a number that takes gigabytes to write."""
+SCIENTIFIC = re.compile(r"\d{1,15}(?:\.\d{1,20})?[eE][+-]?\d{1,2}")
+"""A number as pandas and spreadsheets write a small or a large one."""
 CODE = r"[!-+\--~]{1,32}"
 LINE_LIMIT = 4096
 """Bytes of the longest line."""
@@ -31,7 +34,8 @@ def read_table(
     number = 1
     try:
         with _open(path) as file:
-            shape, names, pattern = _columns(path, file.readline(LINE_LIMIT), shapes)
+            shape, columns, pattern = _columns(path, file.readline(LINE_LIMIT), shapes)
+            patterns = shapes[shape]
             while raw := file.readline(LINE_LIMIT):
                 number += 1
                 if len(raw) == LINE_LIMIT and not raw.endswith(b"\n"):
@@ -40,9 +44,10 @@ def read_table(
                     yield number, f"longer than {LINE_LIMIT} bytes"
                     continue
                 if found := pattern.match(raw):
-                    yield number, (shape, [text.decode() for text in found.group(*names)])
+                    yield number, (shape, [text.decode() for text in found.group(*patterns)])
                 elif raw.strip():
-                    yield number, f"not {', '.join(names)} in plain numbers"
+                    read = _read_again(raw, columns, patterns)
+                    yield number, read if isinstance(read, str) else (shape, read)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"Cannot read {path} after line {number - 1}: {reason}.") from error
@@ -57,11 +62,36 @@ def _open(path: Path) -> IO[bytes]:
 def _columns(
     path: Path, header: bytes, shapes: Mapping[Shape, Mapping[str, str]]
 ) -> tuple[Shape, list[str], re.Pattern[bytes]]:
-    """Which shape a file has, the columns of that shape, and the pattern of a line, from its first line."""
+    """Which shape a file has, its columns, and the pattern of a line, from its first line."""
     names = header.decode("utf-8-sig", "replace").strip().split(",")
     for shape, patterns in shapes.items():
         if set(names) >= patterns.keys():
+            if twice := [name for name in patterns if names.count(name) > 1]:
+                raise InputError(f"{path}, line 1: the column {twice[0]} is there twice. Remove one of them.")
             groups = (f"(?P<{name}>{patterns[name]})" if name in patterns else "[^,]*" for name in names)
-            return shape, list(patterns), re.compile(rf"{','.join(groups)}\s*$".encode("ascii"))
+            return shape, names, re.compile(rf"{','.join(groups)}\s*$".encode("ascii"))
     expected = " or ".join(",".join(patterns) for patterns in shapes.values())
     raise InputError(f"{path}, line 1: the columns are {','.join(names)[:100]!r}, expected {expected}.")
+
+
+def _read_again(raw: bytes, columns: list[str], patterns: Mapping[str, str]) -> list[str] | str:
+    """The fields of a line that is not plain: numbers may be in scientific notation. Else what is wrong."""
+    fields = raw.decode("utf-8", "replace").rstrip().split(",")
+    if len(fields) != len(columns):
+        return f"{len(fields)} fields in place of {len(columns)}"
+    found = []
+    for name, pattern in patterns.items():
+        text = fields[columns.index(name)]
+        number = f"{Decimal(text):f}" if NUMBER in pattern and SCIENTIFIC.fullmatch(text) else text
+        if not re.fullmatch(pattern, number, re.ASCII):
+            return f"{name} is {text[:40]!a}, expected {_expected(pattern)}"
+        found.append(number)
+    return found
+
+
+def _expected(pattern: str) -> str:
+    if NUMBER in pattern:
+        return "a number from 0 to below 10^15 with at most 12 decimals"
+    if digits := re.fullmatch(r"\\d\{1,(\d+)\}", pattern):
+        return f"a whole number of at most {digits[1]} digits"
+    return "visible ASCII characters without a comma"

@@ -49,14 +49,15 @@ async def a_simulator(_: Path) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def a_replay(folder: Path) -> AsyncIterator[Source]:
     path = folder / "t.csv"
-    lines = (f"GOLD,{n},{n % 50 + 1}.5,1\nBTCUSDT,{n},7,1\n" for n in range(2000))
+    at = range(1_788_530_000_000, 1_788_530_002_000)
+    lines = (f"GOLD,{n},{n % 50 + 1}.5,1\nBTCUSDT,{n},7,1\n" for n in at)
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
     mapper = Mapper(CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID)
     yield Replay(
         "t",
         Csv(Recording([path], CATALOGUE), mapper),
         codes=["BTCUSDT", "GOLD"],
-        first_time=0,
+        first_time=at.start,
         speed=0,
         loop=True,
     )

@@ -113,7 +113,7 @@ def test_numbers_or_their_texts_are_the_same() -> None:
     assert trade(price=5, volume=0) == trade(price="5.00", volume="0.00000")
 
 
-@given(st.integers(1, 10**20 - 1), st.integers(0, 12))
+@given(st.integers(1, 10**15 - 1), st.integers(0, 12))
 def test_what_fits_arrives_exactly(digits: int, decimals: int) -> None:
     one = Decimal(digits).scaleb(-decimals)
     fine = Instrument(
@@ -135,6 +135,8 @@ def test_what_fits_arrives_exactly(digits: int, decimals: int) -> None:
         ({"turnover": "0.001"}, "turnover 0.001 has more than 2 decimals"),
         ({"price": "0"}, "price is not above 0"),
         ({"price": "0.00"}, "price is not above 0"),
+        ({"price": "1e15"}, "price is not below 10^15"),
+        ({"time": 4_102_444_800_000}, "not between 1990 and 2100"),
         ({"price": "-1"}, "price '-1' is no number from 0"),
         ({"price": -1}, "price '-1' is no number from 0"),
         ({"price": "NaN"}, "price 'NaN' is no number"),
@@ -229,8 +231,9 @@ def test_a_book() -> None:
         ({"bids": [["99", "1"], ["100", "1"]]}, "bids are not sorted best first"),
         ({"bids": [["99", "1"], ["99.00", "1"]]}, "bids are not sorted best first"),
         ({"asks": [["102", "1"], ["101", "1"]]}, "asks are not sorted best first"),
-        ({"bids": [["100", "0"]]}, "bids have a level without volume"),
-        ({"bids": [["0", "1"]]}, "bids is not above 0"),
+        ({"bids": [["0", "1"]]}, "a price of bids is not above 0"),
+        ({"bids": [["1e15", "1"]], "asks": []}, "a price of bids is not below 10^15"),
+        ({"bids": [["1", "1e15"]], "asks": []}, "a volume of bids is not from 0 to below 10^15"),
         ({"bids": [["101.01", "1"]]}, "crossed: the bid 101.01 is above the ask 101"),
         ({"bids": [["100.001", "1"]]}, "bids 100.001 has more than 2 decimals"),
         ({"bids": [["100", "0.000001"]]}, "a volume of bids 0.000001 has more than 5 decimals"),
@@ -246,6 +249,15 @@ def test_a_book_that_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(Unfit) as refused:
         book(**changes)
     assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("empty", [[], [["0", "0"]], [["0.00", 0], [0, 0]]])
+def test_zeros_are_an_empty_side(empty: list[Any]) -> None:
+    assert book(asks=empty) == Book("BTCUSDT", AT, levels(("100", "1"), ("99.5", "2")), ())
+
+
+def test_a_level_of_unknown_volume() -> None:
+    assert book(asks=[["101", 0], ["102", "1"]]).asks == levels(("101", "0"), ("102", "1"))
 
 
 def test_a_book_of_a_thousand_levels() -> None:
@@ -295,7 +307,7 @@ def test_a_side_of_many_digits_is_not_rounded() -> None:
     fine = Instrument(
         code="X", market=Market.CRYPTO, price_decimals=12, volume_decimals=0, turnover_decimals=0, levels=5
     )
-    prices = [f"12345678901234567890.{n:012d}" for n in range(3)]
+    prices = [f"123456789012345.{n:012d}" for n in range(3)]
     held = Book("X", AT, (), ())
     for price in prices:
         line = read_published(data(BOOK, type="delta", code="X", bids=[[price, 1]], asks=[]))
@@ -316,7 +328,7 @@ def test_a_quote_is_a_book_of_one_level() -> None:
     [
         ({"bid": None, "ask": None}, "a quote needs a bid or an ask"),
         ({"bid": "3"}, "crossed"),
-        ({"bid": "0"}, "bid is not above 0"),
+        ({"bid": "0", "bid_volume": "1"}, "a price of bids is not above 0"),
         ({"ask_volume": "-1"}, "ask_volume '-1' is no number"),
     ],
 )

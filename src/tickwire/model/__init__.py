@@ -3,6 +3,17 @@
 from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .events import Book, Direction, Event, Kind, Level, Trade
+from .fitness import (
+    Entrance,
+    Fault,
+    Rule,
+    bar_fault,
+    book_fault,
+    event_fault,
+    is_crossed,
+    side,
+    trade_fault,
+)
 from .instrument import RULES, Family, Instrument, Market, tick_size
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
@@ -19,8 +30,10 @@ __all__ = [
     "Book",
     "Catalogue",
     "Direction",
+    "Entrance",
     "Event",
     "Family",
+    "Fault",
     "Instrument",
     "Kind",
     "Kline",
@@ -29,11 +42,18 @@ __all__ = [
     "KlineUpdate",
     "Level",
     "Market",
+    "Rule",
     "Suspension",
     "SuspensionList",
     "Trade",
+    "bar_fault",
+    "book_fault",
     "decimals_of",
+    "event_fault",
     "fixed",
+    "is_crossed",
+    "side",
     "tick_size",
+    "trade_fault",
     "turnover",
 ]

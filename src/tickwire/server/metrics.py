@@ -99,7 +99,12 @@ class Metrics(Collector):
             labels=labels,
         )
         events = CounterMetricFamily("tickwire_source_events", "Events taken.", labels=labels)
-        bad = CounterMetricFamily("tickwire_source_bad", "What could not be read.", labels=labels)
+        bad = CounterMetricFamily(
+            "tickwire_source_bad", "What could not be read, or was unfit.", labels=labels
+        )
+        crossed = CounterMetricFamily(
+            "tickwire_source_crossed", "Books taken whose bid was above their ask.", labels=labels
+        )
         late = CounterMetricFamily("tickwire_source_late", "Trades too late for their bars.", labels=labels)
         dropped = CounterMetricFamily(
             "tickwire_source_dropped", "What came faster than it was taken.", labels=labels
@@ -114,11 +119,12 @@ class Metrics(Collector):
                 lag.add_metric([name], health.lag / 1000)
             events.add_metric([name], feed.events)
             bad.add_metric([name], health.bad)
+            crossed.add_metric([name], health.crossed)
             late.add_metric([name], feed.bars.late)
             dropped.add_metric([name], health.dropped)
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
-        yield from (status, changed, lag, events, bad, late, dropped, gaps)
+        yield from (status, changed, lag, events, bad, crossed, late, dropped, gaps)
 
     def _recordings(self) -> Iterator[Metric]:
         recording = GaugeMetricFamily(

@@ -1,6 +1,7 @@
 """Data in: the contract of a source, and the sources."""
 
 from .health import Health, Status
+from .judge import Judge
 from .published import PUBLISHER, Published, Publisher
 from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
@@ -15,6 +16,7 @@ __all__ = [
     "Csv",
     "Health",
     "History",
+    "Judge",
     "Mapper",
     "Published",
     "Publisher",

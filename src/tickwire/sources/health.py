@@ -24,8 +24,9 @@ class Health:
     """The state of a source and its counters; the source itself keeps it up to date.
 
     `since` is in milliseconds since the epoch. `lag` is how long the last event took from the source's time
-    to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read,
-    `dropped` what came faster than it was taken.
+    to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read or
+    is unfit (docs/data-rules.md), `dropped` what came faster than it was taken, `crossed` the books that
+    passed although their best bid was above their best ask.
     """
 
     def __init__(self, status: Status = Status.CONNECTING, wall: Callable[[], int] = wall_clock) -> None:
@@ -33,7 +34,7 @@ class Health:
         self.since = wall()
         self.reason = ""
         self.lag: int | None = None
-        self.bad = self.dropped = 0
+        self.bad = self.dropped = self.crossed = 0
         self.changed: Callable[[], None] | None = None
         """Called whenever the status is another one."""
         self._wall = wall

@@ -23,8 +23,6 @@ LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
 BATCH = 500
 """Lines, or trades and levels, between two turns of the event loop."""
-AHEAD = 60_000
-"""Milliseconds that a line may be dated ahead of our clock: it would open bars that are yet to come."""
 MOST_PUBLISHERS = 10_000
 """Names of publishers that are remembered."""
 
@@ -342,7 +340,7 @@ class Published:
                         continue
                     events: tuple[Event, ...] = ()
                 else:
-                    events = self._lines.events(line, now + AHEAD, allows)
+                    events = self._lines.events(line, now, allows)
             except Unfit as unfit:
                 if not data.isspace():
                     tally.refuse(str(unfit))

@@ -38,12 +38,12 @@ class PublishedLines:
         self._books: dict[str, Book] = {}
 
     def events(
-        self, line: Priced, latest: int, allows: Callable[[Instrument], bool] | None = None
+        self, line: Priced, now: int, allows: Callable[[Instrument], bool] | None = None
     ) -> tuple[Event, ...]:
         """The events of a line, the one that counts in bars last.
 
-        `latest` is the time up to which a line may be dated, in milliseconds; `allows` says what may be
-        published (None: everything). Raises Unfit. A delta that is refused ends the book that it was for.
+        `now` is the wall clock in milliseconds; `allows` says what may be published (None: everything).
+        Raises Unfit. A delta that is refused ends the book that it was for.
         """
         if line.code not in self._catalogue:
             raise Unfit(f"code {line.code[:32]!a} is unknown")
@@ -51,13 +51,11 @@ class PublishedLines:
         try:
             if allows is not None and not allows(instrument):
                 raise Unfit(f"the token may not publish {line.code}")
-            if line.time > latest:
-                raise Unfit("time is too far ahead of the server's clock")
             if isinstance(line, TradeLine):
-                return (published_trade(line, instrument),)
+                return (published_trade(line, instrument, now),)
             if isinstance(line, QuoteLine):
-                return self._quote(line, instrument)
-            return (self._book(line, instrument),)
+                return self._quote(line, instrument, now)
+            return (self._book(line, instrument, now),)
         except Unfit:
             if isinstance(line, DeltaLine):
                 self._books.pop(line.code, None)
@@ -83,25 +81,25 @@ class PublishedLines:
             raise Unfit(f"there are {MOST_INSTRUMENTS} instruments already")
         return instrument
 
-    def _book(self, line: BookLine, instrument: Instrument) -> Book:
+    def _book(self, line: BookLine, instrument: Instrument, now: int) -> Book:
         if not instrument.levels:
             raise Unfit(f"{line.code} has no book")
         if isinstance(line, DeltaLine):
             if (before := self._books.get(line.code)) is None:
                 raise Unfit(f"a delta of {line.code} needs a whole book before it")
-            book = book_after(before, line, instrument)
+            book = book_after(before, line, instrument, now)
         else:
-            book = published_book(line, instrument)
+            book = published_book(line, instrument, now)
         self._books[line.code] = book
         return book
 
-    def _quote(self, line: QuoteLine, instrument: Instrument) -> tuple[Event, ...]:
+    def _quote(self, line: QuoteLine, instrument: Instrument, now: int) -> tuple[Event, ...]:
         """The book of a quote, and in markets that trade by quotes the trade that stands for it: its volume
         is zero (section 2 of the protocol, "Push")."""
         quoted = instrument.market in QUOTED
         if not instrument.levels and not quoted:
             raise Unfit(f"{line.code} has no book")
-        book = quote_book(line, instrument)
+        book = quote_book(line, instrument, now)
         events: list[Event] = []
         if instrument.levels:
             self._books[line.code] = book

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -16,7 +17,17 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import InputError
-from ..model import decimals_of
+from ..model import (
+    Book,
+    Catalogue,
+    Entrance,
+    Level,
+    Trade,
+    decimals_of,
+    event_fault,
+    is_crossed,
+    side,
+)
 from ..tables import CODE, NUMBER, read_table
 
 LOGGED_LINES = 10
@@ -33,6 +44,10 @@ class TradeLine(NamedTuple):
     price: str
     volume: str
 
+    def event(self) -> Trade:
+        """The trade that it is."""
+        return Trade(self.code, self.tick_time_ms, Decimal(self.price), Decimal(self.volume))
+
 
 class QuoteLine(NamedTuple):
     """A line of a quote file; what is not known is empty."""
@@ -43,6 +58,15 @@ class QuoteLine(NamedTuple):
     bid_volume: str
     ask: str
     ask_volume: str
+
+    def event(self) -> Book:
+        """The book of one level that it is."""
+        bids, asks = _side(self.bid, self.bid_volume), _side(self.ask, self.ask_volume)
+        return Book(self.code, self.tick_time_ms, bids, asks)
+
+
+def _side(price: str, volume: str) -> tuple[Level, ...]:
+    return side((Level(Decimal(price), Decimal(volume or 0)),)) if price else ()
 
 
 Line: TypeAlias = TradeLine | QuoteLine
@@ -65,21 +89,23 @@ class Scan:
     """The earliest time, in milliseconds since the epoch; 0 if there is no line."""
     lines: int = 0
     bad_lines: int = 0
+    crossed: int = 0
+    """Quotes whose bid lies above their ask."""
 
 
 class Recording:
     """One or more files, read as one stream in order of time and never held in memory as a whole."""
 
     def __init__(
-        self, paths: Collection[Path], known: Container[str], *, only: Container[str] | None = None
+        self, paths: Collection[Path], catalogue: Catalogue, *, only: Container[str] | None = None
     ) -> None:
-        """`known` are the codes that exist; with `only`, lines of other codes are passed over."""
+        """With `only`, lines of other codes are passed over."""
         self._paths = paths
-        self._known = known
+        self._catalogue = catalogue
         self._only = only
 
     def scan(self, *, strict: bool = False) -> Scan:
-        """Reads everything once, and logs the lines that cannot be read.
+        """Reads everything once, and logs the lines that cannot be read, or are unfit.
 
         Raises InputError if a file cannot be read; with `strict`, if a line cannot.
         """
@@ -97,6 +123,7 @@ class Recording:
                         log.warning("line skipped", file=str(path), line=number, reason=line)
                     continue
                 scan.lines += 1
+                scan.crossed += isinstance(line, QuoteLine) and is_crossed(line.event())
                 prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
                 volumes = (
                     (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
@@ -115,7 +142,7 @@ class Recording:
         return scan
 
     def lines(self) -> Iterator[Line]:
-        """All lines that can be read, by time; those of one time in the order of the files."""
+        """All lines that are good, by time; those of one time in the order of the files."""
         return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
 
     def _good(self, path: Path) -> Iterator[Line]:
@@ -130,7 +157,9 @@ class Recording:
             kind, (code, at, *rest) = line
             if self._only is not None and code not in self._only:
                 continue
-            if code not in self._known:
+            if code not in self._catalogue:
                 yield number, f"unknown code {code!r} (add it with --instruments)"
                 continue
-            yield number, kind(code, int(at), *rest)
+            made = kind(code, int(at), *rest)
+            fault = event_fault(made.event(), self._catalogue[code], Entrance.REPLAY)
+            yield number, made if fault is None else fault.text

@@ -13,9 +13,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Level, Trade
+from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Trade
 from .health import Health, Status
-from .recording import Line, QuoteLine, Recording, Scan, TradeLine
+from .recording import Line, Recording, Scan, TradeLine
 
 HOLD_GRACE = 0.5
 """Seconds between the first subscription and the first event of a held replay, so that a client that
@@ -47,23 +47,20 @@ class Mapper:
         """The events of one line."""
         at = line.tick_time_ms
         if isinstance(line, TradeLine):
-            return [Trade(line.code, at, Decimal(line.price), Decimal(line.volume))]
-        events: list[Event] = []
-        if self._catalogue[line.code].levels:
-            events.append(
-                Book(line.code, at, _side(line.bid, line.bid_volume), _side(line.ask, line.ask_volume))
-            )
-        if line.code not in self._traded and (price := self._price(line)) is not None:
+            return [line.event()]
+        book = line.event()
+        events: list[Event] = [book] if self._catalogue[line.code].levels else []
+        if line.code not in self._traded and (price := self._price(book)) is not None:
             events.append(Trade(line.code, at, price, Decimal(0)))
         return events
 
-    def _price(self, line: QuoteLine) -> Decimal | None:
+    def _price(self, book: Book) -> Decimal | None:
         """The price of the trade that stands for a quote. Its volume is zero (section 2, "Push")."""
         match self._quote_trades:
-            case QuoteTrades.BID if line.bid:
-                return Decimal(line.bid)
-            case QuoteTrades.MID if line.bid and line.ask:
-                return EXACT.divide(EXACT.add(Decimal(line.bid), Decimal(line.ask)), Decimal(2))
+            case QuoteTrades.BID if book.bids:
+                return book.bids[0].price
+            case QuoteTrades.MID if book.bids and book.asks:
+                return EXACT.divide(EXACT.add(book.bids[0].price, book.asks[0].price), Decimal(2))
             case _:
                 return None
 
@@ -94,10 +91,6 @@ class Csv:
 def moved(event: Event, shift: int) -> Event:
     """The event so many milliseconds later."""
     return msgspec.structs.replace(event, time=event.time + shift) if shift else event
-
-
-def _side(price: str, volume: str) -> tuple[Level, ...]:
-    return (Level(Decimal(price), Decimal(volume or 0)),) if price else ()
 
 
 def widened(catalogue: Catalogue, scan: Scan, quote_trades: QuoteTrades) -> Catalogue:
@@ -142,11 +135,13 @@ class Replay:
         hold: bool = False,
         loop: bool = False,
         simulated: bool = False,
+        health: Health | None = None,
     ) -> None:
+        """`health` is what the reading of the recording has counted, if anything."""
         self.simulated = simulated
         self.name = f"replay:{name}"
         self.codes = codes
-        self.health = Health(Status.UP)
+        self.health = health or Health(Status.UP)
         self.patient = speed == 0
         self._reel = reel
         self._first_time = first_time

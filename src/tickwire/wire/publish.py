@@ -8,13 +8,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
-from itertools import pairwise
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ..model import MAX_DECIMALS, QUANTA, Book, Instrument, Level, Trade
+from ..model import (
+    MAX_DECIMALS,
+    QUANTA,
+    Book,
+    Entrance,
+    Fault,
+    Instrument,
+    Level,
+    Trade,
+    book_fault,
+    side,
+    trade_fault,
+)
 from .messages import HttpSuccess, to_json
 from .number import MOST_KNOWN, UNREADABLE, YEAR_1990, number
 from .ret import OK, Ret
@@ -108,51 +119,56 @@ def read_published(data: bytes) -> Line:
         raise Unfit(_short(f"not JSON: {error}")) from None
 
 
-def published_trade(line: TradeLine, instrument: Instrument) -> Trade:
+# `now` is the wall clock in milliseconds; None leaves times ahead of it to the caller.
+def published_trade(line: TradeLine, instrument: Instrument, now: int | None = None) -> Trade:
     """The trade of a line. Raises Unfit."""
     money = line.turnover
-    return Trade(
+    trade = Trade(
         line.code,
         line.time,
-        _price("price", line.price, instrument),
+        _number("price", line.price, instrument.price_decimals),
         _number("volume", line.volume, instrument.volume_decimals),
         None if money is None else _number("turnover", money, instrument.turnover_decimals),
         line.direction,
         line.seq,
     )
+    _check(trade_fault(trade, instrument, Entrance.PUBLISH, now))
+    return trade
 
 
-def published_book(line: BookLine, instrument: Instrument) -> Book:
+def published_book(line: BookLine, instrument: Instrument, now: int | None = None) -> Book:
     """The whole book of a line. Raises Unfit."""
     bids, asks = _levels("bids", line.bids, instrument), _levels("asks", line.asks, instrument)
-    for name, side, ahead in (("bids", bids, Decimal.__gt__), ("asks", asks, Decimal.__lt__)):
-        if not all(ahead(one.price, worse.price) for one, worse in pairwise(side)):
-            raise Unfit(f"{name} are not sorted best first")
-        if not all(one.volume for one in side):
-            raise Unfit(f"{name} have a level without volume")
-    return _uncrossed(Book(line.code, line.time, tuple(bids), tuple(asks)))
+    book = Book(line.code, line.time, side(tuple(bids)), side(tuple(asks)))
+    _check(book_fault(book, instrument, Entrance.PUBLISH, now))
+    return book
 
 
-def book_after(book: Book, line: DeltaLine, instrument: Instrument) -> Book:
+def book_after(book: Book, line: DeltaLine, instrument: Instrument, now: int | None = None) -> Book:
     """The whole book after a line. Raises Unfit."""
     bids, asks = [*book.bids], [*book.asks]
-    for level in _levels("bids", line.bids, instrument):
+    new_bids, new_asks = _levels("bids", line.bids, instrument), _levels("asks", line.asks, instrument)
+    for level in new_bids:
         place = bisect_left(bids, level.price.copy_negate(), key=_falling)
         _put(bids, place, level)
-    for level in _levels("asks", line.asks, instrument):
+    for level in new_asks:
         _put(asks, bisect_left(asks, level.price, key=_rising), level)
     if max(len(bids), len(asks)) > MAX_LEVELS:
         raise Unfit(f"the book has more than {MAX_LEVELS} levels")
-    return _uncrossed(Book(line.code, line.time, tuple(bids), tuple(asks)))
+    after = Book(line.code, line.time, tuple(bids), tuple(asks))
+    _check(book_fault(after, instrument, Entrance.PUBLISH, now, changed=(new_bids, new_asks)))
+    return after
 
 
-def quote_book(line: QuoteLine, instrument: Instrument) -> Book:
+def quote_book(line: QuoteLine, instrument: Instrument, now: int | None = None) -> Book:
     """The book of one level that a line is. Raises Unfit."""
     if line.bid is None and line.ask is None:
         raise Unfit("a quote needs a bid or an ask")
     bids = _quoted("bid", line.bid, line.bid_volume, instrument)
     asks = _quoted("ask", line.ask, line.ask_volume, instrument)
-    return _uncrossed(Book(line.code, line.time, bids, asks))
+    book = Book(line.code, line.time, bids, asks)
+    _check(book_fault(book, instrument, Entrance.PUBLISH, now))
+    return book
 
 
 def published_instrument(line: InstrumentLine) -> Instrument:
@@ -161,7 +177,8 @@ def published_instrument(line: InstrumentLine) -> Instrument:
     for name, value in fields.items():
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise Unfit(f"{name} is longer than {MAX_TEXT} characters")
-    _price("reference_price", str(line.reference_price), line, MAX_DECIMALS)
+    if not _number("reference_price", str(line.reference_price), MAX_DECIMALS):
+        raise Unfit("reference_price is not above 0")
     return Instrument(**fields)
 
 
@@ -179,16 +196,16 @@ def _put(side: list[Level], place: int, level: Level) -> None:
     side[place : place + there] = [level] if level.volume else []
 
 
-def _uncrossed(book: Book) -> Book:
-    if book.bids and book.asks and book.bids[0].price > book.asks[0].price:
-        raise Unfit(f"crossed: the bid {book.bids[0].price:f} is above the ask {book.asks[0].price:f}")
-    return book
+def _check(fault: Fault | None) -> None:
+    if fault is not None:
+        raise Unfit(fault.text)
 
 
 def _levels(name: str, pairs: Iterable[tuple[Any, Any]], instrument: Instrument) -> list[Level]:
-    volume_name, decimals = f"a volume of {name}", instrument.volume_decimals
+    price_name, volume_name = f"a price of {name}", f"a volume of {name}"
+    price_decimals, volume_decimals = instrument.price_decimals, instrument.volume_decimals
     return [
-        Level(_price(name, price, instrument), _number(volume_name, volume, decimals))
+        Level(_number(price_name, price, price_decimals), _number(volume_name, volume, volume_decimals))
         for price, volume in pairs
     ]
 
@@ -198,19 +215,12 @@ def _quoted(name: str, price: Any, volume: Any, instrument: Instrument) -> tuple
         return ()
     decimals = instrument.volume_decimals
     waits = Decimal(0) if volume is None else _number(f"{name}_volume", volume, decimals)
-    return (Level(_price(name, price, instrument), waits),)
+    return side((Level(_number(name, price, instrument.price_decimals), waits),))
 
 
 # Numbers come again and again: by decimals and text, those that came before.
 _known: tuple[dict[str, Decimal], ...] = tuple({} for _ in range(MAX_DECIMALS + 1))
 _FITTING = Context(prec=36, traps=[InvalidOperation, Inexact])
-
-
-def _price(name: str, value: Any, instrument: Instrument, decimals: int | None = None) -> Decimal:
-    price = _number(name, value, instrument.price_decimals if decimals is None else decimals)
-    if not price:
-        raise Unfit(f"{name} is not above 0")
-    return price
 
 
 def _number(name: str, value: Any, decimals: int) -> Decimal:

@@ -38,11 +38,11 @@ async def reader(venue: Binance) -> AsyncIterator[Reading]:
 
 async def test_trades_arrive_exactly(venue: Binance, reader: Reading) -> None:
     first = await venue.trade(BTC, "79317.70", "0.1234567890123456789")
-    await venue.trade(BTC, "0.00000001", "8999.99999999", sell=True)
+    await venue.trade(BTC, "0.01000001", "8999.99999999", sell=True)
     trades = await reader.some(Trade, 2)
     assert [(str(one.price), str(one.volume)) for one in trades] == [
         ("79317.70", "0.1234567890123456789"),
-        ("1E-8", "8999.99999999"),
+        ("0.01000001", "8999.99999999"),
     ]
     assert trades[0] == Trade(
         BTC,

@@ -127,7 +127,6 @@ async def test_no_request_asks_for_more_than_the_venue_gives(venue: Binance, rea
     [
         (row(MINUTE - 60 + 7), "open at 2026-11-22T11:59:07"),
         (row(MINUTE - 60, "NaN"), "unreadable"),
-        (row(MINUTE - 60, "1.00"), "unreadable"),
         ([(MINUTE - 60) * 1000], "unreadable"),
     ],
 )
@@ -136,6 +135,16 @@ async def test_a_bar_that_cannot_be_is_an_error(venue: Binance, reader: Reading,
     venue.bad_bars = [bad]
     with pytest.raises(SourceError, match=said):
         await klines(reader, KlineType.MINUTE, 2)
+
+
+@pytest.mark.parametrize("low", ["79318", "0", "0.001", "-1"])
+async def test_a_bar_that_is_unfit_is_left_out_and_counted(venue: Binance, reader: Reading, low: str) -> None:
+    venue.pairs["BTCUSDT"].bars["1m"] = [row(MINUTE)]
+    venue.bad_bars = [bad := row(MINUTE - 60), row(MINUTE)]
+    bad[3] = low
+    before = reader.source.health.bad
+    assert [bar.time for bar in await klines(reader, KlineType.MINUTE, 2)] == [MINUTE]
+    assert reader.source.health.bad > before
 
 
 async def test_a_venue_that_does_not_answer_is_an_error(venue: Binance, reader: Reading) -> None:

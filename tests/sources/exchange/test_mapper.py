@@ -14,6 +14,7 @@ from tickwire.sources.exchange.seen import REMEMBERED, Seen
 from .reading import CATALOGUE
 
 NOW = 1_788_530_573_000
+BTC = CATALOGUE["BTCUSDT"]
 TRADE: dict[str, Any] = {
     "info": {
         "e": "trade",
@@ -50,8 +51,8 @@ BOOK: dict[str, Any] = {
 def test_a_trade() -> None:
     price, volume = Decimal("79317.70"), Decimal("0.00012")
     expected = Trade("BTCUSDT", NOW - 17, price, volume, direction=Direction.BUY, source_seq=3062814)
-    assert read_trade("BTCUSDT", TRADE, NOW) == expected
-    assert str(read_trade("BTCUSDT", TRADE, NOW).price) == "79317.70000000"
+    assert read_trade(BTC, TRADE, NOW) == expected
+    assert str(read_trade(BTC, TRADE, NOW).price) == "79317.70000000"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_trade() -> None:
     ],
 )
 def test_sides_and_numbers(fields: dict[str, Any], direction: Direction, number: int) -> None:
-    trade = read_trade("BTCUSDT", TRADE | fields, NOW)
+    trade = read_trade(BTC, TRADE | fields, NOW)
     assert (trade.direction, trade.source_seq) == (direction, number)
     assert (trade.price, trade.volume) == (Decimal("79317.7"), Decimal("0.00012"))
 
@@ -89,6 +90,8 @@ def test_sides_and_numbers(fields: dict[str, Any], direction: Direction, number:
         {"price": Decimal("NaN")},
         {"price": Decimal("Infinity")},
         {"price": Decimal("1E+16")},
+        {"price": Decimal("0.00499")},  # 0.00 in its decimals
+        {"timestamp": 600_000_000_000},
         {"price": Decimal("1E-31")},
         {"price": Decimal("1E+999999")},
         {"amount": Decimal(0)},
@@ -103,14 +106,14 @@ def test_sides_and_numbers(fields: dict[str, Any], direction: Direction, number:
 )
 def test_a_trade_that_cannot_be(fields: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
-        read_trade("BTCUSDT", TRADE | fields, NOW)
+        read_trade(BTC, TRADE | fields, NOW)
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", 7, {}])
 def test_what_is_no_structure_at_all(raw: Any) -> None:
     for read in (read_trade, read_book):
         with pytest.raises(Unreadable):
-            read("BTCUSDT", raw, NOW)
+            read(BTC, raw, NOW)
 
 
 def test_numbers_stay_as_they_were_written() -> None:
@@ -124,15 +127,15 @@ def test_numbers_stay_as_they_were_written() -> None:
 
 
 def test_a_book() -> None:
-    assert read_book("BTCUSDT", BOOK, NOW) == Book(
+    assert read_book(BTC, BOOK, NOW) == Book(
         "BTCUSDT",
         NOW - 20,
         (Level(Decimal("79317.60"), Decimal("0.5")), Level(Decimal("79317.50"), Decimal(2))),
         (Level(Decimal("79317.70"), Decimal("0.25")),),
     )
-    assert read_book("BTCUSDT", BOOK | {"timestamp": None, "bids": []}, NOW).time == NOW
+    assert read_book(BTC, BOOK | {"timestamp": None, "bids": []}, NOW).time == NOW
     many = [[Decimal(n), Decimal(1)] for n in range(1, 1000)]
-    assert len(read_book("BTCUSDT", BOOK | {"asks": many}, NOW).asks) == LEVELS
+    assert len(read_book(BTC, BOOK | {"asks": many}, NOW).asks) == LEVELS
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_a_book() -> None:
 )
 def test_a_book_that_cannot_be(fields: dict[str, Any]) -> None:
     with pytest.raises(Unreadable):
-        read_book("BTCUSDT", BOOK | fields, NOW)
+        read_book(BTC, BOOK | fields, NOW)
 
 
 def test_a_bar() -> None:
@@ -179,24 +182,24 @@ def test_a_bar() -> None:
 
 def test_a_trade_with_a_number_is_known_again_for_long() -> None:
     seen = Seen()
-    batch = seen.batch("BTCUSDT", [TRADE, TRADE, TRADE | {"id": "3062815"}], NOW, None)
+    batch = seen.batch(BTC, [TRADE, TRADE, TRADE | {"id": "3062815"}], NOW, None)
     assert [one.source_seq for one in batch.trades] == [3062814, 3062815]
     assert batch.latest == NOW - 17
-    assert not seen.batch("BTCUSDT", [TRADE], NOW, None).trades
-    seen.batch("BTCUSDT", (TRADE | {"id": f"x{n}"} for n in range(REMEMBERED)), NOW, None)
-    assert seen.batch("BTCUSDT", [TRADE], NOW, None).trades
+    assert not seen.batch(BTC, [TRADE], NOW, None).trades
+    seen.batch(BTC, (TRADE | {"id": f"x{n}"} for n in range(REMEMBERED)), NOW, None)
+    assert seen.batch(BTC, [TRADE], NOW, None).trades
 
 
 def test_trades_without_a_number_are_known_again_only_when_a_subscription_begins() -> None:
     seen, trade = Seen(), TRADE | {"id": None}
-    assert len(seen.batch("BTCUSDT", [trade, trade], NOW, None).trades) == 2
+    assert len(seen.batch(BTC, [trade, trade], NOW, None).trades) == 2
     other = trade | {"price": Decimal(1)}
-    assert [one.price for one in seen.batch("BTCUSDT", [trade, other], NOW, NOW - 100).trades] == [1]
-    assert len(seen.batch("BTCUSDT", [trade], NOW, None).trades) == 1
+    assert [one.price for one in seen.batch(BTC, [trade, other], NOW, NOW - 100).trades] == [1]
+    assert len(seen.batch(BTC, [trade], NOW, None).trades) == 1
 
 
 def test_what_is_older_than_a_subscription_is_not_new_and_the_unreadable_is_told() -> None:
-    batch = Seen().batch("BTCUSDT", [TRADE, None, TRADE | {"id": "1", "price": "x"}], NOW, NOW)
+    batch = Seen().batch(BTC, [TRADE, None, TRADE | {"id": "1", "price": "x"}], NOW, NOW)
     assert batch.trades == []
     assert batch.latest == NOW - 17
     assert len(batch.bad) == 2

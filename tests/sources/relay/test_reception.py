@@ -6,8 +6,20 @@ from decimal import Decimal
 
 import msgspec
 
-from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate
-from tickwire.sources import Began, Broke, Snapshot
+from tickwire.model import (
+    Book,
+    Catalogue,
+    Entrance,
+    Instrument,
+    Kind,
+    Kline,
+    KlineState,
+    KlineType,
+    KlineUpdate,
+    Market,
+)
+from tickwire.sources import Began, Broke, Health, Snapshot
+from tickwire.sources.judge import Judge
 from tickwire.sources.relay.reception import FIRST, Reception
 from tickwire.sources.relay.upstream_clock import UpstreamClock
 from tickwire.wire import Pushed
@@ -16,6 +28,12 @@ from ...serving import book, trade
 
 WALL = 1_795_000_000_000
 DAY = 86_400_000
+CATALOGUE = Catalogue(
+    Instrument(
+        code=code, market=Market.CRYPTO, price_decimals=2, volume_decimals=2, turnover_decimals=2, levels=5
+    )
+    for code in ("A", "B", "C", "BTCUSDT")
+)
 
 
 class Desk:
@@ -25,7 +43,8 @@ class Desk:
         self.clock = UpstreamClock()
         if sure:
             self.clock.happened(WALL, 0.0, WALL)
-        self.reception = Reception(self.clock, lambda _code, _at: False, 0.0)
+        self.judge = Judge("alltick", Entrance.RELAY, CATALOGUE, Health())
+        self.reception = Reception(self.clock, lambda _code, _at: False, self.judge, 0.0)
 
     def agree(self, at: float, *codes: str, kind: Kind = Kind.TRADE) -> list[Began | Broke]:
         for code in codes:
@@ -151,7 +170,7 @@ def test_what_cannot_be_is_counted_and_stays_the_first() -> None:
     desk = Desk()
     desk.agree(1.0, "A")
     assert desk.trade(1.1, ago=-DAY) is None
-    assert desk.reception.bad == 1
+    assert desk.judge.bad == 1
     assert not desk.reception.live(Kind.TRADE, "A")
     assert isinstance(desk.trade(1.2, ago=300), Snapshot)
 

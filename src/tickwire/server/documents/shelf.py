@@ -11,7 +11,7 @@ FOLDER = PACKAGE / "docs" if (PACKAGE / "docs").is_dir() else PACKAGE.parents[1]
 """The pages that a wheel brings lie in the package; in a checkout they are those of the repository."""
 GROUPS = {
     "Start": ("quickstart", "terminal", "sandbox", "faq"),
-    "Sources": ("sources", "relay", "exchanges", "publishing", "recording"),
+    "Sources": ("sources", "relay", "exchanges", "publishing", "recording", "data-rules"),
     "Protocol": ("protocol", "klines", "access"),
     "Clients": ("client", "cli"),
     "Running": ("settings", "operating", "performance", "security"),

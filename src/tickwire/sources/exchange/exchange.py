@@ -13,9 +13,10 @@ import structlog
 from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import InputError, SettingsError
-from ...model import Catalogue, Instrument, Kind, Kline, KlineType
+from ...model import Catalogue, Entrance, Instrument, Kind, Kline, KlineType
 from ..clock import wall_clock
 from ..health import Health, Status
+from ..judge import Judge
 from ..source import History, Yielded
 from .history import ExchangeHistory
 from .outlet import Outlet
@@ -67,7 +68,8 @@ class Exchange:
         self.health = Health()
         self.decimals: Mapping[str, tuple[int, int]] = {}
         """The venue's decimals of prices and volumes by code; empty until its markets are loaded."""
-        self._history = ExchangeHistory(self.name, self._venue, self._symbols, wall)
+        judge = Judge(self.name, Entrance.EXCHANGE, catalogue, self.health)
+        self._history = ExchangeHistory(self.name, self._venue, self._symbols, judge, wall)
         self.history: History | None = self._history
         self._backoff = backoff or Backoff()
         self._wall = wall
@@ -79,6 +81,8 @@ class Exchange:
         self._streams = Streams(
             self.name,
             self._venue,
+            catalogue,
+            judge,
             self._symbols,
             self._wants,
             self._outlet,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ...errors import SourceError
 from ...klines import SECONDS, Grid
 from ...model import Instrument, Kline, KlineType
+from ..judge import Judge
 from .mapper import Unreadable, read_bar
 from .venue import Venue
 
@@ -33,13 +34,21 @@ there are open times."""
 class ExchangeHistory:
     """Bars through ccxt's `fetch_ohlcv`; see tickwire.sources.History."""
 
-    def __init__(self, name: str, venue: Venue, symbols: Mapping[str, str], wall: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        venue: Venue,
+        symbols: Mapping[str, str],
+        judge: Judge,
+        wall: Callable[[], int],
+    ) -> None:
         self.most = venue.most_bars
         self.exchange: Any = None
         """The connected instance, None while there is none."""
         self._name = name
         self._venue = venue
         self._symbols = symbols
+        self._judge = judge
         self._wall = wall
 
     async def klines(
@@ -74,11 +83,23 @@ class ExchangeHistory:
             raise SourceError(f"{self._name} has no bars of {timeframe}.")
         try:
             raws = await exchange.fetch_ohlcv(symbol, timeframe, since=first * 1000, limit=count)
-            return [read_bar(instrument, kline_type, raw, self._wall()) for raw in raws]
-        except Unreadable as error:
-            raise SourceError(f"{self._name}: a bar of {instrument.code} is unreadable: {error}.") from None
         except Exception as error:  # ccxt lets through what its parsers and sockets raise
             raise SourceError(f"{self._name}: {self._venue.said(error)}.") from None
+        return [*self._read(instrument, kline_type, raws)]
+
+    def _read(self, instrument: Instrument, kline_type: KlineType, raws: Any) -> Iterator[Kline]:
+        """The bars of an answer, without those that are unfit."""
+        if not isinstance(raws, list):
+            raise SourceError(f"{self._name} answers no list of bars.")
+        for raw in raws:
+            try:
+                yield read_bar(instrument, kline_type, raw, self._wall())
+            except Unreadable as error:
+                if error.fault is None:
+                    raise SourceError(
+                        f"{self._name}: a bar of {instrument.code} is unreadable: {error}."
+                    ) from None
+                self._judge.refuse(instrument.code, error.fault)
 
 
 def back(kline_type: KlineType, opened: int, bars: int) -> int:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
-from ...model import Trade
+from ...model import Instrument, Trade
 from .mapper import Unreadable, identity, read_trade
 
 REMEMBERED = 2000
@@ -28,7 +28,7 @@ class Seen:
     def __init__(self) -> None:
         self._identities: OrderedDict[Hashable, None] = OrderedDict()
 
-    def batch(self, code: str, raws: Iterable[Any], now: int, since: int | None) -> Batch:
+    def batch(self, instrument: Instrument, raws: Iterable[Any], now: int, since: int | None) -> Batch:
         """Reads a batch. `now` is in milliseconds.
 
         The first one of a subscription has `since`, when it was asked for: some venues begin with what was
@@ -39,7 +39,7 @@ class Seen:
         latest = 0
         for raw in raws:
             try:
-                trade = read_trade(code, raw, now)
+                trade = read_trade(instrument, raw, now)
             except Unreadable as error:
                 found.bad.append(error)
                 continue

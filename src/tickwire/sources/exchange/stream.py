@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ...model import Book, Kind, Trade
+from ...model import Book, Instrument, Kind, Trade
 from .mapper import Unreadable, read_book, read_trade
 from .venue import Bad
 from .wants import Key
@@ -25,7 +25,7 @@ class Stream:
     """Trades or books of one code. Times are in milliseconds since the epoch, but for `heard`."""
 
     kind: Kind
-    code: str
+    instrument: Instrument
     symbol: str
     heard: float
     """When it last was known to live, in seconds of the monotonic clock."""
@@ -41,6 +41,11 @@ class Stream:
     task: asyncio.Task[None] = field(init=False)
 
     @property
+    def code(self) -> str:
+        """The code of its instrument."""
+        return self.instrument.code
+
+    @property
     def key(self) -> Key:
         """What it is known by."""
         return self.kind, self.code
@@ -54,7 +59,7 @@ async def last_trades(exchange: Any, stream: Stream, now: int, bad: Bad) -> list
     trades = []
     for raw in await exchange.fetch_trades(stream.symbol, limit=FEW):
         try:
-            trade = read_trade(stream.code, raw, now)
+            trade = read_trade(stream.instrument, raw, now)
         except Unreadable as error:
             bad(error)
             continue
@@ -65,7 +70,7 @@ async def last_trades(exchange: Any, stream: Stream, now: int, bad: Bad) -> list
 async def missed(exchange: Any, stream: Stream, wall: Callable[[], int], bad: Bad) -> str:
     """What did not come over a stream although it happened; empty if nothing did. Raises what ccxt raises."""
     if stream.kind is Kind.DEPTH:
-        book = read_book(stream.code, await exchange.fetch_order_book(stream.symbol), wall())
+        book = read_book(stream.instrument, await exchange.fetch_order_book(stream.symbol), wall())
         return "" if alike(book, stream.book) else "the book is another one"
     if not exchange.has.get("fetchTrades"):
         return "its last trades cannot be asked for"

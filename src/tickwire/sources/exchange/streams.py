@@ -15,15 +15,16 @@ import structlog
 from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import SourceError
-from ...model import Kind, Trade
+from ...model import Catalogue, Kind, Trade, is_crossed
 from ..clock import wall_clock
 from ..health import Health, Status
+from ..judge import Judge
 from ..source import Snapshot
 from .mapper import Unreadable, read_book
 from .outlet import Outlet
 from .seen import Seen
 from .stream import Stream, alike, last_trades, missed
-from .venue import Venue
+from .venue import Bad, Venue
 from .wants import Key, Wants
 
 BEAT = 1.0
@@ -47,6 +48,8 @@ class Streams:
         self,
         name: str,
         venue: Venue,
+        catalogue: Catalogue,
+        judge: Judge,
         symbols: Mapping[str, str],
         wants: Wants,
         outlet: Outlet,
@@ -62,6 +65,8 @@ class Streams:
         """The streams of which something was yielded since they began."""
         self._name = name
         self._venue = venue
+        self._catalogue = catalogue
+        self._judge = judge
         self._symbols = symbols
         self._wants = wants
         self._outlet = outlet
@@ -124,7 +129,7 @@ class Streams:
         wanted = {key for key in self._wants.wanted(self._monotonic()) if key[1] in self._symbols}
         for key in wanted - self._streams.keys():
             kind, code = key
-            stream = Stream(kind, code, self._symbols[code], self._monotonic())
+            stream = Stream(kind, self._catalogue[code], self._symbols[code], self._monotonic())
             self._streams[key] = stream
             stream.task = self._spawn(self._keep_up(stream))
             if kind is Kind.TRADE and key not in self.told:
@@ -180,10 +185,10 @@ class Streams:
         while True:
             raws = await self._exchange.watch_trades(stream.symbol)
             now = self._wall()
-            batch = self._seen[stream.code].batch(stream.code, raws, now, since)
+            batch = self._seen[stream.code].batch(stream.instrument, raws, now, since)
             since = None
             for error in batch.bad:
-                self._bad(error)
+                self._bad(error, stream.code)
             stream.latest = max(stream.latest, batch.latest)
             if batch.trades:
                 self._health.lag = now - batch.trades[-1].time
@@ -199,12 +204,13 @@ class Streams:
             raw = await self._exchange.watch_order_book(stream.symbol)
             self._lives(stream)
             try:
-                book = read_book(stream.code, raw, self._wall())
+                book = read_book(stream.instrument, raw, self._wall())
             except Unreadable as error:
-                self._bad(error)
+                self._bad(error, stream.code)
                 continue
             if not alike(book, stream.book):
                 stream.book = book
+                self._health.crossed += is_crossed(book)
                 self._outlet.put([book])
                 self.told.add(stream.key)
 
@@ -213,7 +219,7 @@ class Streams:
         last: Trade | None = None
         with contextlib.suppress(Exception):
             last = max(
-                await last_trades(self._exchange, stream, self._wall(), self._bad),
+                await last_trades(self._exchange, stream, self._wall(), self._bad_of(stream)),
                 key=lambda trade: trade.time,
                 default=None,
             )
@@ -247,7 +253,13 @@ class Streams:
             self._outlet.show(Snapshot(stream.kind, stream.code, None))
         self._tell()
 
-    def _bad(self, error: Exception) -> None:
+    def _bad_of(self, stream: Stream) -> Bad:
+        return lambda error: self._bad(error, stream.code)
+
+    def _bad(self, error: Exception, code: str = "") -> None:
+        if isinstance(error, Unreadable) and error.fault is not None:
+            self._judge.refuse(code, error.fault)
+            return
         self._health.bad += 1
         if self._health.bad <= LOGGED:
             log.warning("message unreadable", source=self._name, reason=self._venue.said(error))
@@ -267,7 +279,7 @@ class Streams:
         """Asks the venue whether a silent stream is quiet or dead. If it is dead, so may be the others."""
         heard = stream.heard
         try:
-            dead = await missed(self._exchange, stream, self._wall, self._bad)
+            dead = await missed(self._exchange, stream, self._wall, self._bad_of(stream))
         except Exception as error:
             dead = f"asking for it failed ({self._venue.said(error)})"
         stream.looked_at = False

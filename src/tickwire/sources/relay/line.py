@@ -11,6 +11,7 @@ from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, T
 from ...model import Family, Kind
 from ...wire import Bad, Key, Pace, Pushed, Refusal, Subscribed
 from ..health import Status
+from ..judge import Judge
 from ..source import Yielded
 from .hours import Hours
 from .reception import Reception
@@ -43,6 +44,7 @@ class Shared(NamedTuple):
     wall: Callable[[], int]
     market: UpstreamClock
     hours: Hours
+    judge: Judge
     silence: float
     arrived: Callable[[], None]
 
@@ -57,7 +59,7 @@ class Line:
         self.open = False
         """Whether it is there, or tries to be."""
         self.bad = self.dropped = 0
-        self.reception = Reception(shared.market, shared.hours.is_closed, now)
+        self.reception = Reception(shared.market, shared.hours.is_closed, shared.judge, now)
         self._shared = shared
         self._buffer = Buffer(arrived=shared.arrived)
         self._link = Link(

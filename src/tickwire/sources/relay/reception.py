@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ...model import Event, Kind, KlineUpdate, Trade
+from ...model import Event, Fault, Kind, KlineUpdate, Rule, Trade
 from ...wire import Key, Pushed
+from ..judge import Judge
 from ..source import Began, Broke, Snapshot
 from .upstream_clock import UpstreamClock
 
+TOO_FAR = Fault(Rule.TIME, "its time lies more than a minute ahead of all clocks")
 FIRST = 2.0
 """Seconds after the answer to a subscription within which upstream has sent how its codes stand, if it is
 not known what its time was."""
@@ -35,17 +37,18 @@ class Reception:
     `wall` in milliseconds since the epoch; `closed` says whether the market of a code is closed at a moment.
     """
 
-    def __init__(self, clock: UpstreamClock, closed: Callable[[str, int], bool], now: float) -> None:
+    def __init__(
+        self, clock: UpstreamClock, closed: Callable[[str, int], bool], judge: Judge, now: float
+    ) -> None:
         self.heard = now
         """When the last live event came."""
         self.lag: int | None = None
         """Milliseconds by the wall clock that the last live event took from the source's time to us."""
-        self.bad = 0
-        """Events whose time could not be believed."""
         self.agreed = False
         """Whether the server has consented to something."""
         self._clock = clock
         self._closed = closed
+        self._judge = judge
         self._streams: dict[Kind, dict[str, Stream]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
         self._trades = self._streams[Kind.TRADE]
         self._in_effect: dict[Kind, frozenset[Key]] = dict.fromkeys(self._streams, frozenset())
@@ -127,13 +130,13 @@ class Reception:
         return broke
 
     def event(self, pushed: Pushed, now: float, wall: int) -> Event | Snapshot | None:
-        """What an event is to us; None if it was not asked for, or cannot be."""
+        """What an event is to us; None if it was not asked for, is unfit, or has a time that cannot be."""
         event = pushed.event
         if isinstance(event, KlineUpdate):
             return None
         kind = Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH
         stream = self._streams[kind].get(event.code)
-        if stream is None:
+        if stream is None or not self._judge.passes(event):
             return None
         if stream.first and self._stands(stream, event.time, now):
             closed = self._closed(event.code, wall)
@@ -143,7 +146,7 @@ class Reception:
             believed = self._clock.happened(event.time, now, wall)
             found = event
         if not believed:
-            self.bad += 1
+            self._judge.refuse(event.code, TOO_FAR)
             return None
         stream.first = False
         if found is event:

@@ -21,10 +21,11 @@ from ...client import (
 )
 from ...client.clock import sleep
 from ...errors import SourceError
-from ...model import Catalogue, Event, Family, Instrument, Kind, Kline, KlineType, KlineUpdate
+from ...model import Catalogue, Entrance, Event, Family, Instrument, Kind, Kline, KlineType, KlineUpdate
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal
 from ..clock import wall_clock
 from ..health import Health, Status
+from ..judge import Judge
 from ..source import History, Snapshot, Yielded
 from .answers import Answer, Answers
 from .demand import Demand, Group
@@ -100,6 +101,7 @@ class Relay:
         self._clock: Clock = clock or RealClock()
         self._probing = probe
         self._wake = asyncio.Event()
+        self._judge = Judge(name, Entrance.RELAY, catalogue, self.health)
         hours = Hours(catalogue)
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
@@ -112,7 +114,8 @@ class Relay:
         self.codes: Collection[str] = self._demand.codes
         self._http = Http(url, self._secret, pacer=Pacer(plan.rates, self._clock), timeout=HTTP_TIMEOUT)
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
-        self.history: History | None = UpstreamHistory(self._http, self._read, self._secret.plain)
+        plain = self._secret.plain
+        self.history: History | None = UpstreamHistory(self._http, self._judge, self._read, plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
@@ -123,6 +126,7 @@ class Relay:
             wall=wall,
             market=self._time.market,
             hours=hours,
+            judge=self._judge,
             silence=silence,
             arrived=self._wake.set,
         )
@@ -264,7 +268,7 @@ class Relay:
         self.health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
         every = self._lines.values()
         self.health.dropped = sum(line.dropped for line in every)
-        self.health.bad = self._http.bad + sum(line.bad + line.reception.bad for line in every)
+        self.health.bad = self._http.bad + self._judge.bad + sum(line.bad for line in every)
         last = max(lines, key=lambda line: line.reception.heard, default=None)
         if last is not None and last.reception.lag is not None:
             self.health.lag = last.reception.lag if self._time.is_real else None
@@ -324,7 +328,7 @@ class Relay:
             event = pushed.event
             if isinstance(event, KlineUpdate) or event.code not in answer.codes:
                 continue
-            if self._time.stood(event.code, event.time):
+            if self._judge.passes(event) and self._time.stood(event.code, event.time):
                 shown[event.code] = event
         self._out += (Snapshot(kind, code, shown.get(code)) for code in answer.codes)
         if answer.error is not None and answer.error.ret in FINAL:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from ...client import ClientError, Http
 from ...errors import SourceError
-from ...model import Instrument, Kline, KlineType
+from ...model import Entrance, Instrument, Kline, KlineType, bar_fault
+from ..judge import Judge
 
 
 class UpstreamHistory:
@@ -22,17 +23,20 @@ class UpstreamHistory:
     def __init__(
         self,
         http: Http,
+        judge: Judge,
         told: Callable[[Instrument, KlineType, Kline | None, ClientError | None], Awaitable[None]],
         plain: Callable[[str], str],
     ) -> None:
         self._http = http
+        self._judge = judge
         self._told = told
         self._plain = plain
 
     async def klines(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
     ) -> list[Kline]:
-        """The latest `count` bars, at most `most`, that open up to `end`. Raises SourceError.
+        """The latest `count` bars, at most `most`, that open up to `end`, but for those that are unfit.
+        Raises SourceError.
 
         A server that ignores the end of stocks, as the vendor's does, has none before its latest ones.
         """
@@ -43,7 +47,16 @@ class UpstreamHistory:
         except ClientError as error:
             await self._told(instrument, kline_type, None, error)
             raise SourceError(f"No bars of {instrument.code}: upstream {self._plain(str(error))}") from None
-        by_time = {bar.time: bar for bar in bars if end is None or bar.time <= end}
+        by_time = {
+            bar.time: bar
+            for bar in bars
+            if (end is None or bar.time <= end) and self._is_fit(bar, instrument)
+        }
         found = [by_time[time] for time in sorted(by_time)][-count:]
         await self._told(instrument, kline_type, found[-1] if found and end is None else None, None)
         return found
+
+    def _is_fit(self, bar: Kline, instrument: Instrument) -> bool:
+        if (fault := bar_fault(bar, instrument, Entrance.RELAY)) is not None:
+            self._judge.refuse(instrument.code, fault)
+        return fault is None

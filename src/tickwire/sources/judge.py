@@ -1,0 +1,54 @@
+"""What of a source's data is fit to be served, and what became of the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import structlog
+
+from ..model import Book, Catalogue, Entrance, Event, Fault, Rule, event_fault, is_crossed
+from .health import Health
+
+log = structlog.get_logger()
+
+
+class Judge:
+    """Lets through what the rules allow (model/fitness.py) and counts what they do not.
+
+    The log says the first refusal for each rule, and then each tenth, hundredth and so on.
+    """
+
+    def __init__(self, source: str, entrance: Entrance, catalogue: Catalogue, health: Health) -> None:
+        self.bad = 0
+        """How much was refused."""
+        self._source = source
+        self._entrance = entrance
+        self._catalogue = catalogue
+        self._health = health
+        self._times: Counter[Rule] = Counter()
+
+    def passes(self, event: Event, now: int | None = None) -> bool:
+        """Whether an event of a known code is fit. `now` is the wall clock in milliseconds."""
+        fault = event_fault(event, self._catalogue[event.code], self._entrance, now)
+        if fault is not None:
+            self.refuse(event.code, fault)
+            return False
+        if type(event) is Book and is_crossed(event):
+            self._health.crossed += 1
+        return True
+
+    def refuse(self, code: str, fault: Fault) -> None:
+        """Something of a code is unfit."""
+        self.bad += 1
+        self._health.bad += 1
+        self._times[fault.rule] += 1
+        times = self._times[fault.rule]
+        if set(str(times)[1:]) <= {"0"} and str(times)[0] == "1":
+            log.warning(
+                "data refused",
+                source=self._source,
+                code=code,
+                reason=fault.text,
+                rule=str(fault.rule),
+                times=times,
+            )
