@@ -167,17 +167,22 @@ def _side_fault(
     name: str, levels: Sequence[Level], instrument: Instrument, entrance: Entrance, *, ordered: bool
 ) -> Fault | None:
     """What is wrong with the levels of a side."""
-    least, falling, before = _least(instrument, entrance), name == "bids", None
+    if not levels:
+        return None
+    falling, before = name == "bids", None
     for level in levels:
         price = level.price
-        if not least <= price < LARGEST:
-            return _price_fault(f"a price of {name}", price, instrument)
         if not NONE <= level.volume < LARGEST:
             return Fault(Rule.VOLUME, f"a volume of {name} is not from 0 to below 10^15")
         if before is not None and not (price < before if falling else price > before):
             return Fault(Rule.ORDER, f"{name} are not sorted best first, each price once")
         if ordered:
             before = price
+    least = _least(instrument, entrance)
+    # Of what is in order, the ends say enough.
+    for level in (levels[0], levels[-1]) if ordered else levels:
+        if not least <= level.price < LARGEST:
+            return _price_fault(f"a price of {name}", level.price, instrument)
     return None
 
 
