@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ from .sources.relay import Relay, TokenFile, UpstreamPlan
 from .store import (
     KEY_FILE,
     Database,
-    EpochFile,
+    DataDirectory,
     GapStore,
     InstrumentStore,
     SqliteFile,
@@ -50,6 +51,7 @@ from .store import (
     SuspensionStore,
     TokenStore,
     load_catalogue,
+    make_data_directory,
     open_tokens,
 )
 from .store.recordings import Recorder, Recordings
@@ -66,24 +68,15 @@ def build(
     wall: Callable[[], float] = time.time,
 ) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
-    with ExitStack() as opened:
-        engine = _build(settings, opened, clock, wall)
-        opened.pop_all()
-    return engine
+    with _data(settings.data_dir) as data:  # first: what is opened may be brought to a newer form
+        return _build(settings, data, clock, wall)
 
 
-def _build(
-    settings: Settings, opened: ExitStack, clock: Callable[[], float], wall: Callable[[], float]
-) -> Engine:
-    """What it opens is closed with `opened`, unless the engine takes it over."""
+def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Callable[[], float]) -> Engine:
     catalogue = shipped = load_catalogue(settings.instruments)
-    file = instruments = None
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
-        EpochFile(settings.data_dir)  # which makes the folder
-        file = opened.enter_context(closing(SqliteFile(settings.data_dir / DATABASE)))
-        instruments = InstrumentStore(file)
         catalogue = load_catalogue(settings.instruments)  # others do not have what is published here
-        instruments.teach(catalogue)
+        InstrumentStore(data.file).teach(catalogue)
     named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
     if unknown := [code for code in named if code not in catalogue and named != ["all"]]:
         raise SettingsError(f"Unknown code {unknown[0]!r} in --codes or --source. Add it with --instruments.")
@@ -94,15 +87,18 @@ def _build(
     else:
         sources = [
             (
-                _source(one, settings, catalogue if one.kind is SourceKind.PUBLISH else shipped, instruments),
+                _source(one, settings, catalogue if one.kind is SourceKind.PUBLISH else shipped, data),
                 one.codes,
             )
             for one in settings.source
         ]
-    engine = assemble(settings, catalogue, sources, clock, wall, file)
-    opened.callback(engine.close)
-    for scenario in scenarios:
-        engine.scenarios.begin(scenario)
+    engine = _assemble(settings, catalogue, sources, data, clock, wall)
+    try:
+        for scenario in scenarios:
+            engine.scenarios.begin(scenario)
+    except BaseException:
+        engine.close()
+        raise
     return engine
 
 
@@ -112,23 +108,49 @@ def assemble(
     sources: Sequence[tuple[Source, Collection[str]]],
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
-    file: SqliteFile | None = None,
 ) -> Engine:
     """An engine on sources, each with the codes that it owns, none for all that it serves.
 
-    `file` is the database, if it is open already: the engine closes it. Raises StartError if the data
-    directory is unusable.
+    Raises StartError if the data directory is unusable.
 
     `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
     in seconds.
     """
-    epoch_file = EpochFile(settings.data_dir)
-    database = settings.data_dir / DATABASE
+    with _data(settings.data_dir) as data:
+        return _assemble(settings, catalogue, sources, data, clock, wall)
+
+
+class Data(NamedTuple):
+    """The data directory of a server, its database, and what runs the calls of that."""
+
+    directory: DataDirectory
+    file: SqliteFile
+    database: Database
+
+
+@contextmanager
+def _data(path: Path) -> Iterator[Data]:
+    """A data directory for a server that starts, let go of if the start fails."""
+    with ExitStack() as opened:
+        directory = opened.enter_context(closing(DataDirectory(path)))
+        file = opened.enter_context(closing(SqliteFile(path / DATABASE)))
+        database = opened.enter_context(closing(Database(file)))
+        yield Data(directory, file, database)
+        opened.pop_all()
+
+
+def _assemble(
+    settings: Settings,
+    catalogue: Catalogue,
+    sources: Sequence[tuple[Source, Collection[str]]],
+    data: Data,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+) -> Engine:
+    file, databases = data.file, [data.database]
     replay = any(isinstance(source, Replay) for source, _ in sources)
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     with ExitStack() as opened:
-        file = opened.enter_context(closing(file or SqliteFile(database)))
-        databases = [opened.enter_context(closing(Database(file)))]
         store = SqliteKlineStore(file)
         if replay and not settings.keep_bars:
             memory = SqliteFile(None)
@@ -156,9 +178,9 @@ def assemble(
             settings,
             catalogue,
             Feeds(feeds, settings.fallback_after, clock),
-            epoch_file,
+            data.directory,
             databases,
-            TokenStore(file, database.with_name(KEY_FILE)),
+            TokenStore(file, settings.data_dir / KEY_FILE),
             SuspensionStore(file),
             GapStore(file),
             maker=maker,
@@ -197,9 +219,7 @@ def _restore(published: Published, recorder: Recorder | None, store: SqliteKline
     published.restore(store.notes(name, PUBLISHER), recorder, recording)
 
 
-def _source(
-    choice: Choice, settings: Settings, catalogue: Catalogue, instruments: InstrumentStore | None
-) -> Source:
+def _source(choice: Choice, settings: Settings, catalogue: Catalogue, data: Data) -> Source:
     """A live or simulated source. Raises TickwireError if it cannot be used."""
     codes = [*choice.codes] or settings.codes
     if codes == ["all"]:
@@ -217,8 +237,9 @@ def _source(
                 options=settings.exchanges.get(choice.venue, {}),
                 silence=settings.upstream_silence,
             )
-        case SourceKind.PUBLISH if instruments is not None:
-            return Published(catalogue, codes, keep=instruments.put, quote_trades=settings.quote_trades)
+        case SourceKind.PUBLISH:
+            keep = partial(data.database.write, InstrumentStore(data.file).put)
+            return Published(catalogue, codes, keep=keep, quote_trades=settings.quote_trades)
         case _:
             return Simulator(
                 catalogue,
@@ -264,7 +285,7 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
 
 def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
-    EpochFile(settings.data_dir)
+    make_data_directory(settings.data_dir)
     with open_tokens(settings.data_dir / DATABASE) as tokens:
         return bool(tokens.tokens())
 

@@ -39,7 +39,7 @@ from .outages import Outages
 from .sandbox import Sandbox, Way
 from .scenarios import Scenarios
 from .sources import Began, Published, Resent, Snapshot, Source, Status
-from .store import Backlog, Database, EpochFile, GapStore, SuspensionStore, TokenStore
+from .store import Backlog, Database, DataDirectory, GapStore, SuspensionStore, TokenStore
 from .store.recordings import Recorder
 from .supply import Supply
 from .watched import watched
@@ -105,7 +105,7 @@ class Engine:
         settings: Settings,
         catalogue: Catalogue,
         feeds: Feeds,
-        epoch_file: EpochFile,
+        directory: DataDirectory,
         databases: Sequence[Database],
         tokens: TokenStore,
         suspensions: SuspensionStore,
@@ -130,8 +130,8 @@ class Engine:
         self.connections_changed: Callable[[], None] | None = None
         self.callers: dict[Peer, Caller] = {}
         self._numbers = itertools.count(1)
-        self._epoch_file = epoch_file
-        self._epoch = epoch_file.begin(time.time_ns() // 1000)
+        self._directory = directory
+        self._epoch = directory.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
         self._maker = maker
         self._slow: set[Peer] = set()
@@ -249,7 +249,7 @@ class Engine:
                 await step()
             except Exception:  # the others are to end all the same
                 log.exception("a part of the server did not end well")
-        self._note_epoch()
+        await asyncio.to_thread(self._note_epoch)
         await asyncio.to_thread(self.close)
 
     async def _drain(self) -> None:
@@ -261,13 +261,16 @@ class Engine:
             log.error("the last gaps and suspensions cannot be written: lost")
 
     def close(self) -> None:
-        """Lets go of the stores. May be called again."""
-        for feed in self.feeds:
-            if feed.recorder is not None:
-                feed.recorder.close()
-        self._maker.shutdown(cancel_futures=True)
-        for database in self._databases:
-            database.close()
+        """Lets go of the stores and of the data directory. May be called again."""
+        try:
+            for feed in self.feeds:
+                if feed.recorder is not None:
+                    feed.recorder.close()
+            self._maker.shutdown(cancel_futures=True)
+            for database in self._databases:
+                database.close()
+        finally:
+            self._directory.close()
 
     async def _receive(self, feed: Feed) -> None:
         """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
@@ -532,7 +535,7 @@ class Engine:
         late = dict.fromkeys(self.feeds, 0)
         while True:
             await asyncio.sleep(UPKEEP)
-            self._note_epoch()
+            await asyncio.to_thread(self._note_epoch)
             for feed in self.feeds:
                 if (trades := feed.bars.late - late[feed]) > 0:
                     name = feed.source.name
@@ -553,7 +556,8 @@ class Engine:
                 client.push(frame)
 
     def _note_epoch(self) -> None:
-        self._epoch_file.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
+        """Waits for the disk."""
+        self._directory.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
 
 
 def _status(source: Source) -> StatusData:

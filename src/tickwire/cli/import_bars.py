@@ -41,10 +41,10 @@ def import_bars(
     # Here, because other commands start faster without.
     from ..importer import import_bars as run
     from ..server.logs import configure
-    from ..store import EpochFile, SqliteFile, SqliteKlineStore, load_catalogue
+    from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
 
     configure(settings.log_level)
-    EpochFile(settings.data_dir)
+    make_data_directory(settings.data_dir)
     with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
         catalogue = load_catalogue(settings.instruments)
         report = run(files, source, SqliteKlineStore(file), catalogue, strict=strict_input)

@@ -17,7 +17,7 @@ from ..access import BUILT_IN, Token, digest_of, new_id, new_secret
 from ..config import DATABASE, Settings, load
 from ..errors import SettingsError
 from ..model import Family, Market
-from ..store import EpochFile, InstrumentStore, SqliteFile, TokenStore, load_catalogue, open_tokens
+from ..store import InstrumentStore, SqliteFile, TokenStore, load_catalogue, make_data_directory, open_tokens
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 YEAR_10000 = 253_402_300_800
@@ -172,7 +172,7 @@ def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> Non
 
 @contextmanager
 def _tokens(settings: Settings) -> Iterator[TokenStore]:
-    EpochFile(settings.data_dir)
+    make_data_directory(settings.data_dir)
     with open_tokens(settings.data_dir / DATABASE) as store:
         yield store
 

@@ -93,8 +93,11 @@ class Server(uvicorn.Server):
         finally:
             source.cancel()
             sweep.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await source
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await source
+        finally:
+            self._engine.close()  # which it does not do itself if it never began
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ends the server; called again, without waiting for clients."""

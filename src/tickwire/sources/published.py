@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing
 from typing import NamedTuple, Protocol
 
@@ -84,6 +93,10 @@ class New(NamedTuple):
     seq: int
 
 
+async def _forget(_: Instrument) -> None:
+    """Keeps nothing."""
+
+
 class Published:
     """What is published, in the order in which it was taken.
 
@@ -106,12 +119,12 @@ class Published:
         catalogue: Catalogue,
         codes: Collection[str],
         *,
-        keep: Callable[[Instrument], None] = lambda _: None,
+        keep: Callable[[Instrument], Awaitable[None]] = _forget,
         quote_trades: QuoteTrades = QuoteTrades.BID,
         limit: int = LIMIT,
         wall: Callable[[], int] = wall_clock,
     ) -> None:
-        """`keep` is given each new instrument, in a thread, before it is used; it may raise StoreError.
+        """`keep` is given each new instrument before it is used; it may raise StoreError.
         `wall` is in milliseconds since the epoch."""
         self.codes = codes
         self.health = Health(wall=wall)
@@ -382,7 +395,7 @@ class Published:
         await ended
 
     async def _keep_and_know(self, publisher: Publisher, new: New) -> None:
-        await asyncio.to_thread(self._keep, new.instrument)
+        await self._keep(new.instrument)
         self._catalogue.add(new.instrument)
         if new.seq:
             publisher.taken = new.seq

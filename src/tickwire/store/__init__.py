@@ -2,6 +2,7 @@
 
 from .backlog import Backlog
 from .catalogue import load_catalogue
+from .data_directory import DataDirectory, make_data_directory
 from .database import Access, Database
 from .epoch import EpochFile
 from .gaps import GapStore
@@ -18,6 +19,7 @@ __all__ = [
     "KEY_FILE",
     "Access",
     "Backlog",
+    "DataDirectory",
     "Database",
     "EpochFile",
     "GapStore",
@@ -29,6 +31,7 @@ __all__ = [
     "SuspensionStore",
     "TokenStore",
     "load_catalogue",
+    "make_data_directory",
     "open_tokens",
     "past_note",
     "read_suspensions",

@@ -2,57 +2,99 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
+import re
+import zlib
 from pathlib import Path
 
 import structlog
 
-from ..errors import StartError
+from .small_files import Damaged, read_small, replace_small, set_aside
 
 FILE = "epoch"
 MARGIN = 60_000_000
 """Microseconds added to what the last run may have reached since it noted its time."""
+LATEST_CLOCK = 7_258_118_400_000_000
+"""Microseconds up to the year 2200: a clock that shows more is not believed, for sequences never go back."""
+LATEST = 2**53 - 1
+"""The last number that every client can tell from its neighbours, those written in JavaScript too. It lies 55
+years beyond `LATEST_CLOCK`, so no epoch of ours reaches it."""
+AHEAD = 86_400_000_000
+"""Microseconds by which an epoch may be ahead of the clock before the log says more about it."""
+
+_NOTE = re.compile(rb"(\d{1,19})(?: ([0-9a-f]{8}))?\n?")
+"""A number and its checksum, which those before 0.2 do not have."""
 
 log = structlog.get_logger()
 
 
 class EpochFile:
-    """Notes the latest time this machine's servers have seen, so that `seq` grows across restarts even if
-    the clock was set back in between (section 2, "Push")."""
+    """Notes how far the sequences of a data directory may have come, so that `seq` grows across restarts even
+    if the clock was set back in between (section 2, "Push").
+
+    Numbers are microseconds since the Unix epoch.
+    """
 
     def __init__(self, data_dir: Path) -> None:
-        """Raises StartError if the folder cannot be used."""
         self._path = data_dir / FILE
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=data_dir):
-                pass
-        except OSError as error:
-            raise StartError(
-                f"Cannot write to the data directory {data_dir}: {error.strerror}. "
-                "Choose another with --data-dir."
-            ) from error
 
     def begin(self, now: int) -> int:
-        """The epoch of a run that starts now, both in microseconds since the Unix epoch."""
-        seen = 0
-        with contextlib.suppress(OSError, ValueError):
-            seen = int(self._path.read_text("ascii"))
-        if now <= seen:
+        """The epoch of a run that starts now: above all that earlier runs may have given. It is to be noted.
+
+        A file that is damaged is set aside. Raises OSError if it cannot be read.
+        """
+        try:
+            seen = self._read()
+        except FileNotFoundError:
+            seen = 0
+        except Damaged as damage:
+            seen = self._set_aside(damage)
+        if now > LATEST_CLOCK:
+            log.warning(
+                "the clock is beyond the year 2200 and not believed: sequences go on from where they were. "
+                "Set it right",
+                clock=now / 1e6,
+            )
+            return seen + MARGIN
+        if now > seen:
+            return now
+        if seen - now > AHEAD:
+            log.warning(
+                "sequences begin far ahead of the clock, above those of an earlier run: its clock was ahead, "
+                "or this one is behind. If the clock is right there is nothing to do",
+                days=round((seen - now) / AHEAD, 1),
+            )
+        else:
             log.warning(
                 "the clock was set back: sequences go on from where they were", seconds=(seen - now) / 1e6
             )
-            now = seen + MARGIN
-        self.note(now)
-        return now
+        return seen + MARGIN
 
-    def note(self, now: int) -> None:
-        """The run has come so far."""
-        fresh = self._path.with_suffix(f".{os.getpid()}")
-        try:
-            fresh.write_text(str(now), "ascii")
-            fresh.replace(self._path)
-        except OSError as error:
-            log.warning("cannot note the epoch", file=str(self._path), reason=error.strerror)
+    def note(self, reached: int) -> None:
+        """The run has come so far. Returns when that is on the disk. Raises OSError."""
+        number = str(reached).encode("ascii")
+        replace_small(self._path, b"%b %08x\n" % (number, zlib.crc32(number)))
+
+    def _read(self) -> int:
+        content = read_small(self._path)
+        match = _NOTE.fullmatch(content)
+        if match is None:
+            raise Damaged("it is empty" if not content.strip() else "it holds no number")
+        number, checksum = match.groups()
+        if checksum is not None and int(checksum, 16) != zlib.crc32(number):
+            raise Damaged("its checksum is wrong")
+        if int(number) > LATEST:
+            raise Damaged("its number is too large")
+        return int(number)
+
+    def _set_aside(self, damage: Damaged) -> int:
+        """What is known without the file: it was last written when the run before it had come so far."""
+        written = self._path.stat().st_mtime_ns // 1000
+        aside = set_aside(self._path)
+        log.error(
+            "the file that says how far sequences have come was damaged and is set aside: they go on from "
+            "the clock. If the clock was set back, stop the server and put the file of a backup in its place",
+            file=str(self._path),
+            reason=str(damage),
+            kept_as=aside.name,
+        )
+        return written if written <= LATEST_CLOCK else 0

@@ -132,13 +132,14 @@ class Running:
             host, self.port = listener.getsockname()[:2]
             self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
             self.engine = build(self._settings)
-            self.engine.heard = self._heard
-            self.connections = Connections(self.engine)
-            if self._quiet:
-                self._stop_clock()
-            self._loop = asyncio.get_running_loop()
-            self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None))
-            await self._server.run_engine([listener])
+            with contextlib.closing(self.engine):
+                self.engine.heard = self._heard
+                self.connections = Connections(self.engine)
+                if self._quiet:
+                    self._stop_clock()
+                self._loop = asyncio.get_running_loop()
+                self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None))
+                await self._server.run_engine([listener])
 
     def _stop_clock(self) -> None:
         """Lets the market's time stand still at the next full second, in which scenarios count."""

@@ -14,10 +14,10 @@ import structlog
 
 from ...errors import StartError
 from ...model import Event, Market, Trade
+from ..lock import Lock
 from .folder import Folder
 from .gaps import Gap, GapReason, add_gap, moment
 from .journal import Journal, Waiting, encode
-from .lock import Lock
 from .needs import need_pyarrow
 from .positions import Positions, advance, read_positions, write_positions
 from .refused import Refused
@@ -111,7 +111,7 @@ class Recorder:
         self._closed = False
         try:
             self._folder.own.mkdir(parents=True, exist_ok=True)
-            self._lock = Lock(self._folder.lock)
+            self._lock = self._take()
             try:
                 reason = GapReason.BROKEN_OFF if self._lock.left else GapReason.STOPPED
                 self._order = recover(self._folder, source, now=self._now(), size=seal_bytes, reason=reason)
@@ -220,6 +220,11 @@ class Recorder:
             self._text, self._reason = "it was ended", StopReason.CLOSED
             log.info("recording ended", folder=str(self._folder.path), events=self._events)
         self._lock.release(clean=self._reason is StopReason.CLOSED)
+
+    def _take(self) -> Lock:
+        """The lock of the folder. Raises StartError if another recorder has it, and OSError."""
+        taken = f"records into {self._folder.path}"
+        return Lock(self._folder.lock, taken, "End it, or record into another folder.")
 
     def _now(self) -> int:
         return int(self._clock() * 1e6)
@@ -374,9 +379,9 @@ class Recorder:
         began = time.monotonic()
         try:
             check_room(self._folder, self._seal_bytes)
-            if not self._lock.stands():
+            if not self._lock.in_place:
                 self._lock.release(clean=False)
-                self._lock = Lock(self._folder.lock)
+                self._lock = self._take()
             order = recover(self._folder, self._source, now=self._now(), size=self._seal_bytes, reason=None)
             self._order = max(self._order, order)
             self._sealer.count()
