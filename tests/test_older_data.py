@@ -110,6 +110,18 @@ async def test_sequences_go_on_above_all_that_was_given(
         assert (await link.push())["data"]["seq"] > before
 
 
+async def test_its_key_is_known_from_now_on(version: Path, expected: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with opened(version / "data", folder):
+        pass
+    key = bytearray((folder / "token.key").read_bytes())
+    key[0] ^= 1
+    (folder / "token.key").write_bytes(key)
+    ended = await tickwire(tmp_path, "serve", "--port", "0", "--data-dir", str(folder))
+    assert (ended.status, ended.out) == (1, "")
+    assert "is not the key that the tokens were made with" in ended.err.splitlines()[-1]
+
+
 async def test_the_command_line_reads_it(version: Path, expected: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(version / "data", folder)

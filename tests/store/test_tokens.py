@@ -193,8 +193,9 @@ def test_without_the_key_of_its_tokens_a_store_does_not_open(path: Path, key_fil
     before = path.read_bytes()
     key = key_file.read_bytes()
     key_file.unlink()
+    missing = rf"{KEY_FILE} is missing.*Put the right one back.*or choose another --data-dir"
     with (
-        pytest.raises(StartError, match=rf"{KEY_FILE} is missing.*Put it back, or choose another --data-dir"),
+        pytest.raises(StartError, match=missing),
         open_tokens(path),
     ):
         pass
@@ -213,6 +214,42 @@ def test_a_key_of_another_size_is_refused_and_left_alone(
     with pytest.raises(StartError, match=rf"{KEY_FILE} holds no key of 32 bytes\. Put the right one back"):
         store.key()
     assert key_file.read_bytes() == b"k" * size
+
+
+def test_a_key_in_which_a_bit_has_flipped_is_told_when_it_is_opened(path: Path, key_file: Path) -> None:
+    with open_tokens(path) as store:
+        store.add(a_token(store))
+    key = bytearray(key_file.read_bytes())
+    key[17] ^= 4
+    key_file.write_bytes(key)
+    wrong = rf"{KEY_FILE} is not the key that the tokens were made with.*backup"
+    with pytest.raises(StartError, match=wrong), open_tokens(path):
+        pass
+    key[17] ^= 4
+    key_file.write_bytes(key)
+    with open_tokens(path) as store:
+        assert Register(store.tokens(), store.key()).find("s", 0.0)
+
+
+def test_a_key_of_another_directory_is_told(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with open_tokens(tmp_path / name / DATABASE) as store:
+            store.add(a_token(store))
+    (tmp_path / "a" / KEY_FILE).replace(tmp_path / "b" / KEY_FILE)
+    with pytest.raises(StartError, match="is not the key"), open_tokens(tmp_path / "b" / DATABASE):
+        pass
+    with pytest.raises(StartError, match="is missing"), open_tokens(tmp_path / "a" / DATABASE):
+        pass
+
+
+def test_a_key_without_tokens_may_be_replaced(path: Path, key_file: Path) -> None:
+    with open_tokens(path) as store:
+        store.key()
+    key_file.unlink()
+    with open_tokens(path) as store:
+        store.add(a_token(store))
+    with open_tokens(path) as store:
+        assert Register(store.tokens(), store.key()).find("s", 0.0)
 
 
 def test_a_folder_in_place_of_the_key(store: TokenStore, key_file: Path) -> None:

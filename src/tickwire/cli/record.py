@@ -81,6 +81,9 @@ def _show(found: Contents) -> None:
         _say_more(len(found.gaps) - SHOWN_GAPS)
     else:
         typer.echo("\nNo gaps.")
+    if found.unreadable_gaps:
+        lines = "1 line" if found.unreadable_gaps == 1 else f"{found.unreadable_gaps:,} lines"
+        typer.echo(f"\n{lines} of _tickwire/gaps.jsonl cannot be read: gaps may be missing in this list.")
     if found.unsealed_bytes:
         typer.echo(
             f"\n{_size(found.unsealed_bytes)} are not sealed yet: the server that records seals them, or the "

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..access import KEY_SIZE, Token
-from ..errors import InputError, StartError
+from ..errors import InputError, StartError, StoreError
 from .rows import NOTE, TOKEN, Altered, fetch
+from .small_files import Damaged, read_small
 from .sqlite_file import SqliteFile
 
 KEY_FILE = "token.key"
@@ -24,8 +26,12 @@ CHANGES = "tokens"
 INSERT = f"INSERT INTO token ({TOKEN.all}) VALUES (?{', ?' * 10}, NULL)"  # noqa: S608
 SEAL = f"UPDATE token SET checksum = {TOKEN.seal} WHERE id = ?"  # noqa: S608
 CHANGE = f"UPDATE token SET {{change}} WHERE id = ?2 AND {TOKEN.intact}"  # noqa: S608
-CHANGED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
+NOTED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
 ALL = f"SELECT {TOKEN.all} FROM token ORDER BY created, id"  # noqa: S608
+PUT_NOTE = "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))"
+FINGERPRINT = "token.key"
+"""The note that says which key the tokens were made with, of no source."""
+_REMEDY = "Put the right one back from a backup, or choose another --data-dir and create new tokens."
 
 
 class TokenStore:
@@ -36,16 +42,12 @@ class TokenStore:
     """
 
     def __init__(self, file: SqliteFile, key_path: Path) -> None:
-        """Raises StartError if there are tokens but no key, and StoreError if the file cannot be read."""
+        """Raises StartError if no key fits the tokens, and StoreError if the file cannot be read."""
         self._file = file
         self._altered = Altered(file.name)
         self._key_path = key_path
         self._key = b""  # once read, a file that is damaged later does no harm
-        if self.tokens() and not self._key_path.exists():
-            raise StartError(
-                f"{self._key_path} is missing, the key that tokens are checked with. Put it back, "
-                f"or choose another --data-dir and create new tokens."
-            )
+        self._check_key()
 
     @property
     def altered(self) -> int:
@@ -68,13 +70,38 @@ class TokenStore:
                     pass
                 finally:
                     fresh.unlink()
-            key = path.read_bytes()
-        except OSError as error:
-            raise StartError(f"Cannot use the key of the tokens, {path}: {error.strerror}.") from error
+            key = read_small(path)
+        except (OSError, Damaged) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StartError(f"Cannot use the key of the tokens, {path}: {reason}.") from error
         if len(key) != KEY_SIZE:
-            raise StartError(f"{path} holds no key of {KEY_SIZE} bytes. Put the right one back.")
+            raise StartError(f"{path} holds no key of {KEY_SIZE} bytes. {_REMEDY}")
+        self._note_key(hashlib.blake2b(key, digest_size=16, person=b"fingerprint").hexdigest())
         self._key = key
         return key
+
+    def _check_key(self) -> None:
+        """Raises StartError if there are tokens that the key does not fit."""
+        if not self.tokens():
+            return
+        if not os.path.lexists(self._key_path):
+            raise StartError(f"{self._key_path} is missing, the key that tokens are checked with. {_REMEDY}")
+        self.key()
+
+    def _note_key(self, fingerprint: str) -> None:
+        """Keeps by what a key is known; raises StartError if there are tokens that were made with another."""
+        with self._file.reading() as connection:
+            row = connection.execute(NOTED, (FINGERPRINT,)).fetchone()
+        if row == (fingerprint,):
+            return
+        if row is not None and self.tokens():
+            raise StartError(
+                f"{self._key_path} is not the key that the tokens were made with: it was damaged, or comes "
+                f"from another directory. {_REMEDY}"
+            )
+        # Of an older version, or of a directory without tokens. What cannot be written now will be later.
+        with suppress(StoreError), self._file.writing() as connection:
+            connection.execute(PUT_NOTE, ("", FINGERPRINT, fingerprint))
 
     def changes(self) -> int:
         """A number that grows whenever tokens change."""
@@ -153,7 +180,7 @@ def open_tokens(database: Path) -> Iterator[TokenStore]:
 
 
 def _changes(connection: sqlite3.Connection) -> int:
-    row = connection.execute(CHANGED, (CHANGES,)).fetchone()
+    row = connection.execute(NOTED, (CHANGES,)).fetchone()
     return int(row[0]) if row and str(row[0]).isdecimal() else 0
 
 
@@ -161,10 +188,7 @@ def _count(connection: sqlite3.Connection) -> None:
     """Counts a change. A count that was lost begins anew at the time, which no count has come to."""
     count = _changes(connection)
     lost = not count and connection.execute("SELECT 1 FROM token LIMIT 1 OFFSET 1").fetchone()
-    connection.execute(
-        "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))",
-        ("", CHANGES, str(int(time.time()) if lost else count + 1)),
-    )
+    connection.execute(PUT_NOTE, ("", CHANGES, str(int(time.time()) if lost else count + 1)))
 
 
 def _text(names: frozenset[str]) -> str:

@@ -49,10 +49,12 @@ class Contents(msgspec.Struct):
     days: list[DayContents]
     codes: dict[str, CodeContents]
     gaps: list[Gap]
+    unreadable_gaps: int
+    """Lines of the list of gaps that cannot be read."""
     unsealed_bytes: int
     """Bytes of journals: of a recorder that runs, or of one that was killed, which the next start seals."""
     damaged_bytes: int
-    """Bytes of journals that could not be read, kept in `damaged/`."""
+    """Bytes of journals and of the list of gaps that could not be read, kept in `damaged/`."""
 
 
 def contents(folder: Folder) -> Contents:
@@ -81,6 +83,7 @@ def contents(folder: Folder) -> Contents:
             else:
                 one.books += note.events
                 day.books += note.events
+    gaps, unreadable = read_gaps(folder.gaps)
     listed = [days[key] for key in sorted(days)]
     return Contents(
         folder=str(folder.path),
@@ -93,7 +96,8 @@ def contents(folder: Folder) -> Contents:
         last_time=max((footer.last_time for footer in footers), default=0),
         days=listed,
         codes=dict(sorted(codes.items())),
-        gaps=read_gaps(folder.gaps),
+        gaps=gaps,
+        unreadable_gaps=unreadable,
         unsealed_bytes=_bytes([path for _, path in folder.journals()]),
         damaged_bytes=_bytes([*folder.damaged.iterdir()] if folder.damaged.is_dir() else []),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 import structlog
+
+from ..small_files import replace_small
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 253_402_300_799_999_999
@@ -72,16 +75,48 @@ def add_gap(path: Path, gap: Gap) -> None:
         os.fsync(file.fileno())
 
 
-def read_gaps(path: Path) -> list[Gap]:
-    """All gaps that are listed, in the order in which they were found. Raises OSError."""
-    gaps = []
+def read_gaps(path: Path) -> tuple[list[Gap], int]:
+    """All gaps that are listed, in the order in which they were found, and how many lines cannot be read.
+
+    Raises OSError.
+    """
+    gaps = [gap for _, gap in _lines(path)]
+    return [gap for gap in gaps if gap is not None], gaps.count(None)
+
+
+def set_unreadable_aside(path: Path, damaged: Path) -> None:
+    """Moves lines that cannot be read into the folder `damaged`, and says so in the log. Raises OSError."""
+    lines = _lines(path)
+    bad = [line for line, gap in lines if gap is None]
+    if not bad:
+        return
+    damaged.mkdir(exist_ok=True)
+    with (damaged / path.name).open("ab") as aside:
+        aside.writelines(line + b"\n" for line in bad)
+        aside.flush()
+        os.fsync(aside.fileno())
+    replace_small(path, b"".join(line + b"\n" for line, gap in lines if gap is not None))
+    log.warning(
+        "lines of the list of gaps cannot be read and are set aside: it may lack gaps",
+        file=str(path),
+        lines=len(bad),
+        kept_in=str(damaged / path.name),
+    )
+
+
+def _lines(path: Path) -> list[tuple[bytes, Gap | None]]:
+    """The lines of the list, each with its gap; None where it cannot be read."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError(errno.EINVAL, f"{path.name} is no file")
     try:
-        lines = path.read_bytes().splitlines()
+        lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     except FileNotFoundError:
         return []
-    for line in lines:
-        try:
-            gaps.append(msgspec.json.decode(line, type=Gap))
-        except ValueError:  # a torn line of a run that was killed
-            continue
-    return gaps
+    return [(line, _gap(line)) for line in lines]
+
+
+def _gap(line: bytes) -> Gap | None:
+    try:
+        return msgspec.json.decode(line, type=Gap)
+    except (ValueError, RecursionError):
+        return None

@@ -13,7 +13,7 @@ from ...errors import InputError
 from . import journal
 from .folder import Folder
 from .footer import read_footer
-from .gaps import Gap, GapReason, add_gap, moment
+from .gaps import Gap, GapReason, add_gap, moment, set_unreadable_aside
 from .journal import Head
 from .sealing import Sealed, seal
 
@@ -27,6 +27,7 @@ def recover(folder: Folder, source: str, *, now: int, size: int, reason: GapReas
     recorded until then; None: that is listed elsewhere. Raises StartError if a journal is of a newer version,
     and OSError.
     """
+    set_unreadable_aside(folder.gaps, folder.damaged)
     told, ended = reason is None, 0
     reason = reason or GapReason.BROKEN_OFF
     following = 1 + max((file.last for file in folder.files()), default=-1)
