@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tickwire.model import Event, Kind
 from tickwire.sources import Simulator
-from tickwire.sources.clock import MarketClock, wall_clock
+from tickwire.sources.clock import MarketClock, SteadyClock, wall_clock
 from tickwire.store import load_catalogue
+
+from ..serving import OTHER_HTTP, TRADE, serving
 
 CATALOGUE = load_catalogue()
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -50,6 +54,25 @@ def test_it_goes_on_from_where_it_was_set() -> None:
     assert clock() == SATURDAY
     wall.now += 1500
     assert clock() == SATURDAY + 1500
+
+
+def test_it_never_goes_back_by_itself() -> None:
+    steps: list[int] = []
+    wall = Wall()
+    clock = SteadyClock(wall, steps.append)
+    assert clock() == WEDNESDAY
+    for wall_now, shows in (
+        (WEDNESDAY + 1000, WEDNESDAY + 1000),
+        (WEDNESDAY + 900, WEDNESDAY + 1000),  # as a time server corrects it
+        (WEDNESDAY + 2000, WEDNESDAY + 2000),
+        (WEDNESDAY + 2000 - HOUR, WEDNESDAY + 2000),
+        (WEDNESDAY + 3000 - HOUR, WEDNESDAY + 3000),
+        (WEDNESDAY + 4000, WEDNESDAY + 4000),  # set right again
+        (WEDNESDAY + HOUR, WEDNESDAY + HOUR),
+    ):
+        wall.now = wall_now
+        assert clock() == shows
+    assert steps == [-HOUR, HOUR + 1000, HOUR - 4000]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +186,64 @@ async def test_set_forward_the_ticks_are_of_that_time_and_what_lies_between_is_s
         later = await bench.take()
         assert later
         assert all(SATURDAY < event.time <= SATURDAY + 3000 for event in later)
+
+
+async def test_a_wall_clock_that_is_set_back_stops_nothing() -> None:
+    with capture_logs() as logged:
+        async with simulator() as bench:
+            bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
+            await bench.take()
+            bench.wall.now -= HOUR
+            found: list[Event] = []
+            for _ in range(5):
+                bench.wall.now += 2000
+                bench.simulator.move_clock(None, None, None)  # wakes it, and changes nothing
+                found += await bench.take()
+            for code in (*CODES, "GOLD"):
+                trades = times(found, code)
+                assert len(trades) >= 5
+                assert trades == sorted(trades)
+                assert WEDNESDAY <= trades[0] <= trades[-1] <= WEDNESDAY + 10_000
+    assert [entry["seconds"] for entry in logged] == [HOUR // 1000 - 2]
+
+
+async def test_a_wall_clock_that_jumps_ahead_is_followed_at_once() -> None:
+    with capture_logs() as logged:
+        async with simulator() as bench:
+            bench.simulator.want(Kind.TRADE, ["GOLD"], subscribed=True)
+            await bench.take()
+            bench.wall.now += 5 * HOUR
+            found = [await bench.next(), *await bench.take()]
+            assert {event.code for event in found} == {*CODES, "GOLD"}
+            assert {event.time for event in found} == {WEDNESDAY + 5 * HOUR}
+            assert len(found) <= 2 * 3 * len(CODES)
+    assert [entry["seconds"] for entry in logged] == [5 * HOUR // 1000]
+
+
+async def test_after_a_step_back_a_server_goes_on_with_each_bar_once(tmp_path: Path) -> None:
+    wall = Wall(WEDNESDAY)
+    made = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=1, clock=wall)
+    query = {"data": {"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 500}}
+
+    async with serving(tmp_path, [(made, ())]) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+
+        async def pass_time() -> None:
+            """150 seconds, no faster than trades come: there is one in each 1.6 seconds."""
+            for _ in range(75):
+                wall.now += 2000
+                made.move_clock(None, None, None)  # wakes it, and changes nothing
+                while (await link.push())["data"]["tick_time"] < made.market_time() - 1700:
+                    pass
+
+        await pass_time()
+        wall.now -= HOUR
+        await pass_time()
+        reply = await served.get(f"{OTHER_HTTP}/kline", query)
+        bars = [int(bar["timestamp"]) for bar in reply.json()["data"]["kline_list"]]
+        begin = next(n for n, at in enumerate(bars) if at * 1000 >= WEDNESDAY)
+        assert bars[begin:] == [WEDNESDAY // 1000 + 60 * n for n in range(len(bars) - begin)]
+        assert len(bars) - begin == 5
 
 
 async def test_frozen_nothing_comes_and_time_stands_until_it_goes_on() -> None:

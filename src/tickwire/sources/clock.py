@@ -1,4 +1,4 @@
-"""The time of a market that is made up: the wall clock until it is moved."""
+"""The time of a market that is made up: the wall clock, but for its steps back, until it is moved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,39 @@ from collections.abc import Callable
 def wall_clock() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+STEP = 5_000
+"""Milliseconds by which the wall clock must jump for that to count as a step rather than as a late look."""
+
+
+class SteadyClock:
+    """A clock of milliseconds that never goes back, over a wall clock that may.
+
+    A step back is left out: from then on it runs ahead of the wall clock by so much, until that is set
+    forward again. A small one lets it stand still. A step forward is followed. `stepped` is called with each
+    step, in milliseconds.
+    """
+
+    def __init__(self, wall: Callable[[], int], stepped: Callable[[int], None]) -> None:
+        self._wall = wall
+        self._stepped = stepped
+        self._ahead = 0
+        self._shown: int | None = None
+
+    def __call__(self) -> int:
+        """What it shows."""
+        wall = self._wall()
+        before = wall if self._shown is None else self._shown
+        step = wall + self._ahead - before
+        if step < -STEP:
+            self._ahead -= step
+        elif step > STEP:
+            self._ahead = max(0, self._ahead - step)
+        self._shown = max(before, wall + self._ahead)
+        if abs(step) > STEP:
+            self._stepped(step)
+        return self._shown
 
 
 class MarketClock:

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from datetime import datetime, timedelta
 from random import Random
 
+import structlog
+
 from ..calendars import KEYS, Calendar, load
 from ..model import Catalogue, Event, Instrument, Kind, Kline, KlineType
-from .clock import MarketClock, wall_clock
+from .clock import MarketClock, SteadyClock, wall_clock
 from .health import Health, Status
 from .simulated_market import SimulatedMarket
 from .simulated_past import simulated_past
@@ -34,8 +36,12 @@ LAG_LIMIT = 5_000
 """Milliseconds behind the clock (a sleeping machine) after which the time that was missed is skipped."""
 LONGEST_HOLIDAYS = 20
 """Days within which every market has been open."""
+LOOK = 1.0
+"""Seconds after which the clock is looked at anyhow: it may have been set."""
 BATCH = 200
 """Steps after which the event loop gets its turn."""
+
+log = structlog.get_logger()
 
 
 def last_open(calendar: Calendar, now: int) -> int:
@@ -175,7 +181,8 @@ class Simulator:
         self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
         self._seed = seed
         self._rate = rate
-        self._clock = MarketClock(clock)
+        self._clock = MarketClock(SteadyClock(clock, self._stepped))
+        self._has_stepped = False
         self._wake = asyncio.Event()
 
     async def events(self) -> AsyncIterator[Event]:
@@ -183,20 +190,32 @@ class Simulator:
         self._markets.open(self._clock())
         while True:
             self._wake.clear()
-            for count, event in enumerate(self._markets.due(self._clock()), 1):
+            now = self._clock()
+            if self._has_stepped:
+                self._has_stepped = False
+                self._markets.begin_anew(now, stands=not self._clock.speed)
+            for count, event in enumerate(self._markets.due(now), 1):
                 yield event
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
             next_time, speed = self._markets.next_time(), self._clock.speed
             ahead = None
             if next_time is not None and speed:
-                ahead = max(0.0, (next_time - self._clock()) / 1000 / speed)
+                ahead = min(LOOK, max(0.0, (next_time - self._clock()) / 1000 / speed))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ahead):
                     await self._wake.wait()
 
+    def _stepped(self, by: int) -> None:
+        """The wall clock was set, by so many milliseconds."""
+        if by < 0:
+            log.warning("the clock was set back, the simulator goes on ahead of it", seconds=-by // 1000)
+        else:
+            log.warning("the clock went ahead, what lies between is not simulated", seconds=by // 1000)
+        self._has_stepped = True
+
     def market_time(self) -> int:
-        """The wall clock, unless it was moved."""
+        """The wall clock, unless that was set back or this one was moved."""
         return self._clock()
 
     @property
