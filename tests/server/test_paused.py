@@ -17,15 +17,24 @@ from .publishing import PATH
 
 SHORT, PAUSE = 5.0, 7.0
 """Seconds of every deadline, uvicorn's own for idle connections among them, and of the pause."""
+STOP = b"stop here"
 SERVE = f"""
+import os, signal
 from tickwire.server import bodies, http_protocol, publish_socket, websocket
 from tickwire.wire import session
 session.HEARTBEAT_TIMEOUT = http_protocol.HEAD_TIMEOUT = bodies.STALL = bodies.WHOLE = {SHORT}
 publish_socket.QUIET = {SHORT / 2}
 websocket.GRACE = 1.0
+received = websocket.WebSocket.data_received
+def data_received(self, data):
+    received(self, data)
+    if {STOP!r} in data:
+        os.kill(os.getpid(), signal.SIGSTOP)
+websocket.WebSocket.data_received = data_received
 from tickwire.cli.main import run
 run()
 """
+"""The program stops itself while it is reading: its loop then looks at its timers before it reads on."""
 HEARTBEAT = masked(1, b'{"cmd_id":22000,"seq_id":5}')
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b'{"trace":"late","data":{"data_list":[]}}'
@@ -60,7 +69,8 @@ async def test_nobody_is_cut_by_a_pause_who_was_heard_in_it(tmp_path: Path) -> N
         )
         assert (await body.head()).startswith(b"http/1.1 100 ")
 
-        running.process.send_signal(signal.SIGSTOP)
+        await client.send(b"\x81\x89\0\0\0\0" + STOP)
+        await stopped(running)
         await client.send(HEARTBEAT)
         await publisher.send(masked(10, b""))
         await head.send(HEALTH[-2:])
@@ -69,6 +79,7 @@ async def test_nobody_is_cut_by_a_pause_who_was_heard_in_it(tmp_path: Path) -> N
         await asyncio.sleep(PAUSE)  # longer than every deadline
         running.process.send_signal(signal.SIGCONT)
 
+        assert b'"ret":400' in (await client.frame())[1]
         assert b'"seq_id":5' in (await client.frame())[1]
         assert (await head.head()).startswith(b"http/1.1 200 ")
         assert (await idle.head()).startswith(b"http/1.1 200 ")
@@ -81,6 +92,16 @@ async def test_nobody_is_cut_by_a_pause_who_was_heard_in_it(tmp_path: Path) -> N
             pass
         assert frame[0] == 1
         assert "the server was held up" in running.log
+
+
+async def stopped(running: Program) -> None:
+    """Waits until the process is stopped."""
+    async with asyncio.timeout(20):
+        state = ""
+        while not state.startswith("T"):
+            command = ("ps", "-o", "stat=", "-p", str(running.process.pid))
+            ps = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            state = (await ps.communicate())[0].decode().strip()
 
 
 @contextlib.asynccontextmanager

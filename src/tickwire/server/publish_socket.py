@@ -51,10 +51,7 @@ class PublishSocket(Shell):
         self._frames.heard = self._pinged = publishing.engine.clock()
 
     # What asyncio calls.
-    def data_received(self, data: bytes) -> None:
-        """Bytes came from the publisher."""
-        if self._deaf:
-            return
+    def _hear(self, data: bytes) -> None:
         out: list[bytes] = []
         for item in self._frames.receive(data, self._publishing.engine.clock()):
             if isinstance(item, Message):
@@ -100,6 +97,10 @@ class PublishSocket(Shell):
             self._frames.ping()
             self._send(self._frames.waiting())
 
+    @property
+    def _busy(self) -> bool:
+        return self._taking is not None
+
     async def _take(self) -> None:
         try:
             while self._messages and self._permit is not None:
@@ -110,10 +111,8 @@ class PublishSocket(Shell):
         except Exception:
             log.exception("publishing failed")
             self.close(CloseCode.INTERNAL_ERROR, "server error")
-        finally:
-            self._taking = None
-            if not self.transport.is_closing():
-                self.transport.resume_reading()
+        self._taking = None
+        self._go_on()
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""

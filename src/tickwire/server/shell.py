@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -18,6 +19,8 @@ UNREAD_TIMEOUT = 30.0
 """Seconds in which a client that does not keep up must at least take `UNREAD_LEAST`."""
 UNREAD_LEAST = 64 * 1024
 """Bytes."""
+PIECE = 16 * 1024
+"""Bytes of a client that are looked at in one turn of the loop: they may be thousands of frames."""
 GOING_AWAY = 1001  # RFC 6455, 7.4.1
 
 log = structlog.get_logger()
@@ -40,6 +43,7 @@ class Shell(asyncio.Protocol):
         self._ending: Deadline | None = None
         self._unread: Deadline | None = None
         self._written = 0  # bytes that the transport was given
+        self._later = bytearray()  # what came and is looked at in later turns
 
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,6 +51,41 @@ class Shell(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._server_state.connections.add(self)  # type: ignore[arg-type]
         self._alive.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came from the client."""
+        if self._deaf:
+            return
+        if len(data) <= PIECE and not self._later:
+            self._hear(data)
+            return
+        if not self._later:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._later += data
+
+    def _go_on(self) -> None:
+        """Looks at the next piece of what came, unless it has to wait."""
+        if self._later and not self._busy:
+            piece = bytes(self._later[:PIECE])
+            del self._later[:PIECE]
+            if not self._deaf:
+                self._hear(piece)
+        if self._busy:
+            return  # whatever it is will go on
+        if self._later:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether what comes has to wait; what it waits for calls `_go_on`."""
+        return False
+
+    def _hear(self, data: bytes) -> None:
+        """Looks at what came."""
+        raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
@@ -117,15 +156,14 @@ class Shell(asyncio.Protocol):
             self._give_up(f"over {self._bound} bytes unread")
 
     def _watch(self) -> None:
-        taken = self._taken()
+        self._unread = Deadline(UNREAD_TIMEOUT, partial(self._look, self._taken()))
 
-        def look() -> None:
-            if self._taken() - taken < UNREAD_LEAST:
-                self._give_up(f"hardly anything read in {UNREAD_TIMEOUT:.0f} s")
-            else:
-                self._watch()
-
-        self._unread = Deadline(UNREAD_TIMEOUT, look)
+    def _look(self, taken: int) -> None:
+        """Looks whether the client goes on reading; `taken` is what it had taken at the last look."""
+        if self._taken() - taken < UNREAD_LEAST:
+            self._give_up(f"hardly anything read in {UNREAD_TIMEOUT:.0f} s")
+        else:
+            self._watch()
 
     def _taken(self) -> int:
         return self._written - self.transport.get_write_buffer_size()

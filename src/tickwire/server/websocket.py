@@ -98,7 +98,7 @@ class WebSocket(Shell):
             partial(self._engine.admit, self),
             query=query,
             strict=self._engine.dialect.strict_protocol,
-            heard=self._hear,
+            heard=self._tell,
         )
         self._descriptor: int | None = None
         self._delayed: deque[bytes] = deque()  # what came and is looked at later
@@ -112,9 +112,8 @@ class WebSocket(Shell):
         if DIRECT_WRITES and transport.get_extra_info("sslcontext") is None:
             self._descriptor = transport.get_extra_info("socket").fileno()
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes came from the client."""
-        if self._deaf:
+    def _hear(self, data: bytes) -> None:
+        if self.transport.is_closing():
             return
         self.last_heard = self._engine.clock()
         if self._delayed or self._engine.delay(self):
@@ -158,7 +157,7 @@ class WebSocket(Shell):
         self._engine.leave(self)
         self.transport.abort()
 
-    def _hear(self, path: str, text: str) -> None:
+    def _tell(self, path: str, text: str) -> None:
         if self._engine.heard is not None and (caller := self._engine.callers.get(self)) is not None:
             self._engine.heard(Heard(caller.client.connection, path, text))
 
@@ -168,16 +167,22 @@ class WebSocket(Shell):
         self._delayed.append(data)
         self._delayed_size += len(data)
         self._delayed_until = max(self._delayed_until, loop.time() + self._engine.delay(self))
-        loop.call_at(self._delayed_until, self._look)
-        if self._delayed_size > self._bound:
+        loop.call_at(self._delayed_until, self._hear_delayed)
+        if self._busy:
             self.transport.pause_reading()
 
-    def _look(self) -> None:
+    def _hear_delayed(self) -> None:
+        held = self._busy
         data = self._delayed.popleft()
         self._delayed_size -= len(data)
         if not self.transport.is_closing():
-            self.transport.resume_reading()
             self._carry(self._connection.receive(data, self._engine.clock()))
+            if held and not self._busy:
+                self._go_on()
+
+    @property
+    def _busy(self) -> bool:
+        return self._delayed_size > self._bound
 
     def _carry(self, out: Iterable[bytes | Decision]) -> None:
         """Writes and carries out, in order."""
