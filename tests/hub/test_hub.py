@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from structlog.testing import capture_logs
 
 from tickwire.hub import Hub, topic
 from tickwire.model import Book, Event, Kind, Level, Trade
@@ -421,6 +422,25 @@ def test_a_client_may_leave_during_its_own_push(hub: Hub, loop: Loop) -> None:
     loop.turn()
     assert leaving.seqs("GOLD") == [0, 1]
     assert same.seqs("GOLD") == other.seqs("GOLD") == [0, 1, 2]
+    check_consistent(hub)
+
+
+def test_a_client_that_fails_is_ended_and_the_others_get_their_bytes(hub: Hub, loop: Loop) -> None:
+    def fail() -> None:
+        raise RuntimeError("a broken client")
+
+    failing, same, other = Reader(fail), Reader(), Reader()
+    for reader in (failing, same):
+        hub.subscribe(reader, Kind.TRADE, [want("GOLD")])
+    hub.subscribe(other, Kind.TRADE, [want("GOLD"), want("BTCUSDT")])
+    with capture_logs() as logged:
+        for _ in range(3):
+            publish(hub, trade())
+            loop.turn()
+    assert same.seqs("GOLD") == other.seqs("GOLD") == [0, 1, 2]
+    assert (failing.ended, same.ended, other.ended) == (True, False, False)
+    assert failing.seqs("GOLD") == [0]
+    assert [line["event"] for line in logged] == ["a client cannot be written to and is dropped"]
     check_consistent(hub)
 
 

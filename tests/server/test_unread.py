@@ -15,7 +15,7 @@ from tickwire import wire
 from tickwire.server import shell, websocket
 from tickwire.server.shell import Shell
 
-from ..serving import HEARTBEAT, OTHER_WS, Raw, Served, masked, serving, upgrade
+from ..serving import HEARTBEAT, OTHER_WS, TRADE, Raw, Script, Served, masked, serving, trade, upgrade
 from .publishing import PATH, until
 
 BOUND = 256 * 1024
@@ -190,6 +190,33 @@ async def test_messages_in_pieces_are_all_answered(tmp_path: Path) -> None:
                 assert answers == [1] * 201 * 5
                 await sending
         assert (await link.ask(HEARTBEAT))["ret"] == 200
+
+
+async def test_a_client_that_cannot_be_written_to_is_ended_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script()
+    async with serving(tmp_path, script) as served, served.link() as broken, served.link() as other:
+        sockets = served.server._websockets.alive
+        (first,) = (
+            one for one in sockets if one.transport.get_extra_info("peername") == broken.socket.local_address
+        )
+        for link in (broken, other):
+            assert (await link.subscribe(TRADE, "BTCUSDT"))["ret"] == 200
+
+        def fail(_: bytes) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(first, "push", fail)
+        with capture_logs() as logged:
+            for _ in range(3):
+                script.emit(trade())
+                assert (await other.push())["data"]["code"] == "BTCUSDT"
+            await broken.socket.wait_closed()
+        assert [line["event"] for line in logged if line["log_level"] == "error"] == [
+            "a client cannot be written to and is dropped"
+        ]
+        await until(lambda: len(sockets) == 1)
 
 
 async def test_a_sweep_that_fails_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

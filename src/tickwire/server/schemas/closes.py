@@ -20,6 +20,11 @@ EVERYWHERE: Closes = (
     Closing(1002, "", "A frame breaks the rules of RFC 6455."),
     Closing(1007, "^text is not UTF-8$", "A text is no UTF-8."),
     Closing(1008, "^token (expired|revoked|invalid)$", "The token counts no more."),
+    Closing(1008, "^too slow: over [0-9]+ bytes unread$", "The client does not read what it is sent."),
+    Closing(
+        1008, "^too slow: hardly anything read in 30 s$", "It reads less than 64 KiB of that in 30 seconds."
+    ),
+    Closing(1008, "^a message was not completed in time$", "The rest of its fragments did not come in 30 s."),
     Closing(1009, "", "A message is longer than 1 MiB."),
 )
 CLIENT_CLOSES: Closes = (
@@ -29,7 +34,6 @@ CLIENT_CLOSES: Closes = (
     Closing(
         1008, "^too many requests$", "Subscriptions came too fast for the third time in 10 seconds (606)."
     ),
-    Closing(1008, "^too slow: over [0-9]+ bytes unread$", "The client does not read what it is sent."),
     Closing(
         1008,
         "^another connection of this token took its place$",

@@ -90,7 +90,8 @@ The AllTick protocol over HTTP, and extensions below `/v1`.
 
 Clients branch on the status, on `ret` or on the text, and all three say the same. `HEAD` answers as `GET`
 does, without the body. A path below a base that there is not is answered with 402, `query invalid`; a request
-whose head is longer than 256 KiB with 431. Limits are those of the token's plan.
+whose head is longer than 256 KiB or has over 128 headers with 431, what is no HTTP with 400, always as JSON.
+Limits are those of the token's plan.
 
 The server reads more than the schemas of requests say: `trace` may be missing, numbers may be texts, codes
 plain texts. A running scenario may answer any request with any `ret` and status."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import wire
 from ...wire import Ret
-from .. import publish
+from .. import bodies, publish
 from . import examples
 from .components import ref
 from .operation import NO_METHOD, OPEN, PLAIN, TOKENS, Path, answer, operation, plain, succeeded
@@ -173,8 +173,13 @@ DENIALS = {
         "Use 127.0.0.1 on the server's own machine, or send an admin token as Bearer.",
     ),
     404: ("No scenario runs under that number.", "No scenario runs under the number '7'."),
+    408: (
+        "The body stalled, or took longer than a minute.",
+        f"{bodies.STALLED.msg.capitalize()}.",
+    ),
     413: ("The body is longer than 1 MiB.", "A scenario has at most 1048576 bytes."),
     415: ("The body is not called JSON.", "Send application/json."),
+    503: ("The server holds as many unfinished bodies as it may.", f"{bodies.TOO_MANY.msg.capitalize()}."),
 }
 
 
@@ -220,9 +225,7 @@ def _admin() -> dict[str, Path]:
                 "begin_scenario",
                 "Begins a scenario: one of the library by its name, or one of your own",
                 answer("It runs.", ref("ScenarioRun"), examples.RUN),
-                400,
-                413,
-                415,
+                *(400, 408, 413, 415, 503),
                 requestBody={"required": True, "content": {"application/json": asked}},
             ),
             "delete": of("stop_scenarios", "Stops all scenarios", stopped),

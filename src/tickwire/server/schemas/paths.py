@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ... import wire
 from ...model import Family, SuspensionList
+from .. import bodies
 from . import examples
 from .components import ref
 from .errors import GUARDED, refusals, responses
@@ -99,7 +100,10 @@ def _endpoint(family: Family, one: Endpoint) -> Path:
     rets: tuple[wire.Ret, ...] = (*GUARDED, *BAD, *OF_CODES)
     made: Path = {}
     if one.method == "post":
-        rets += (wire.BODY_EMPTY, wire.BODY_TOO_LARGE)
+        rets += (
+            *(wire.BODY_EMPTY, wire.BODY_TOO_LARGE),
+            *(bodies.STALLED, bodies.TOO_SLOW, bodies.TOO_MANY),
+        )
         made["requestBody"] = {"required": True, "content": {"application/json": request}}
     else:
         rets += (wire.QUERY_INVALID,)
