@@ -412,6 +412,21 @@ async def ends_of_a_strict_stream(ledger: Ledger, folder: Path) -> None:
             await tap.end()
 
 
+async def an_end_of_pings(ledger: Ledger, folder: Path) -> None:
+    hello = upgrade(PATH).replace(b"Host: x", b"Host: localhost")
+    async with (
+        serving(folder, source="publish", client_buffer=2**16) as served,
+        served.raw(hello, receive_buffer=4096) as raw,
+    ):
+        await raw.head()
+        sending = asyncio.create_task(raw.send(masked(9, b"p" * 125) * 50_000))
+        (socket,) = served.server._websockets._publishers
+        while socket._ending is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        ledger.ended(PATH, *await raw.closing())
+        sending.cancel()
+
+
 async def ends_of_publishing(ledger: Ledger, folder: Path) -> None:
     async with serving(folder, source="publish") as served:
         for wrong in ("x" * (2**20 + 1), b"\xff\xfe"):
@@ -449,8 +464,9 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     ends_of_a_stream,
     ends_of_a_strict_stream,
     ends_of_publishing,
+    an_end_of_pings,
 )
-RARE = ("took its place", "nothing heard", "server error")
+RARE = ("took its place", "nothing heard", "server error", "hardly anything", "not completed")
 """Ends for which much must happen; other tests look at them."""
 
 

@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Receive
 
-from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused, Ret
+from ..wire import (
+    BODY_STALLED,
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    MAX_MESSAGE,
+    TOO_MANY_BODIES,
+    Refused,
+    Ret,
+)
 from .bounds import Held, within
 
 STALL = 30.0
@@ -17,10 +25,7 @@ WHOLE = 60.0
 MOST_HELD = 64 * 1024 * 1024
 """Bytes that all bodies hold together while they are read."""
 
-STALLED = Ret(408, f"nothing of the body came for {STALL:.0f} seconds", 408)
-TOO_SLOW = Ret(408, f"the body took longer than {WHOLE:.0f} seconds", 408)
 CUT = Ret(400, "the body ended early", 400)
-TOO_MANY = Ret(503, "too many bodies are under way, try again", 503)
 
 
 class Gone(Exception):
@@ -55,11 +60,11 @@ class Bodies:
                     if len(body) + len(piece) > MAX_MESSAGE:
                         raise Refused(BODY_TOO_LARGE)
                     if not self._held.take(len(piece)):
-                        raise Refused(TOO_MANY, 1)
+                        raise Refused(TOO_MANY_BODIES, 1)
                     body += piece
         except TimeoutError:
             late = asyncio.get_running_loop().time() >= end
-            raise Refused(TOO_SLOW if late else STALLED) from None
+            raise Refused(BODY_TOO_SLOW if late else BODY_STALLED) from None
         except Gone:
             raise Refused(CUT) from None
         finally:

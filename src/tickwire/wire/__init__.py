@@ -65,7 +65,9 @@ from .push import book_data, encoder, kline_bar, kline_data, text_frame, trade_d
 from .reader import Reader, Request
 from .ret import (
     BODY_EMPTY,
+    BODY_STALLED,
     BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
     CODE_INVALID,
     CODE_UNAUTHORIZED,
     DATA_INVALID,
@@ -80,6 +82,7 @@ from .ret import (
     TOKEN_REQUIRED,
     TOO_FAST,
     TOO_FAST_CLOSED,
+    TOO_MANY_BODIES,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
@@ -113,7 +116,9 @@ from .upstream_http import Envelope, Found, read_envelope
 
 __all__ = [
     "BODY_EMPTY",
+    "BODY_STALLED",
     "BODY_TOO_LARGE",
+    "BODY_TOO_SLOW",
     "CODE_INVALID",
     "CODE_UNAUTHORIZED",
     "DATA_INVALID",
@@ -136,6 +141,7 @@ __all__ = [
     "TOKEN_REQUIRED",
     "TOO_FAST",
     "TOO_FAST_CLOSED",
+    "TOO_MANY_BODIES",
     "TOO_MANY_CONNECTIONS",
     "TOO_MANY_REQUESTS",
     "UPGRADE_REQUIRED",

@@ -35,6 +35,9 @@ PATH_UNKNOWN = Ret(404, "no such path", 404)
 UPGRADE_REQUIRED = Ret(426, "upgrade required: this path speaks WebSocket", 426)
 SERVER_ERROR = Ret(500, "server error", 500)
 BODY_TOO_LARGE = Ret(413, "body too large", 413)
+BODY_STALLED = Ret(408, "nothing came of the body for too long", 408)
+BODY_TOO_SLOW = Ret(408, "the body came too slowly", 408)
+TOO_MANY_BODIES = Ret(503, "too many bodies are under way, try again", 503)
 
 _BY_CODE = {
     ret.code: ret

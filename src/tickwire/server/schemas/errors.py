@@ -10,7 +10,6 @@ import msgspec
 
 from ... import wire
 from ...wire import OK, Ret, failure
-from .. import bodies
 from .components import Schema, ref
 
 WHEN: dict[Ret, str] = {
@@ -23,9 +22,9 @@ WHEN: dict[Ret, str] = {
     wire.METHOD_INVALID: "The path does not have that method.",
     wire.BODY_EMPTY: "There is no body.",
     wire.BODY_TOO_LARGE: "The body is longer than 1 MiB.",
-    bodies.STALLED: "Nothing of the body came for 30 seconds.",
-    bodies.TOO_SLOW: "The body took longer than a minute.",
-    bodies.TOO_MANY: "The server holds as many unfinished bodies as it may.",
+    wire.BODY_STALLED: "Nothing of the body came for 30 seconds.",
+    wire.BODY_TOO_SLOW: "The body took longer than a minute.",
+    wire.TOO_MANY_BODIES: "The server holds as many unfinished bodies as it may.",
     wire.CODE_INVALID: "None of the codes is known.",
     wire.LEVEL_TOO_LOW: "It is more than the plan allows, and the plan refuses where others truncate.",
     wire.CODE_UNAUTHORIZED: "The token may read none of the codes.",

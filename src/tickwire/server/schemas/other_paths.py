@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import wire
 from ...wire import Ret
-from .. import bodies, publish
+from .. import publish
 from . import examples
 from .components import ref
 from .operation import NO_METHOD, OPEN, PLAIN, TOKENS, Path, answer, operation, plain, succeeded
@@ -175,11 +175,14 @@ DENIALS = {
     404: ("No scenario runs under that number.", "No scenario runs under the number '7'."),
     408: (
         "The body stalled, or took longer than a minute.",
-        f"{bodies.STALLED.msg.capitalize()}.",
+        f"{wire.BODY_STALLED.msg.capitalize()}.",
     ),
     413: ("The body is longer than 1 MiB.", "A scenario has at most 1048576 bytes."),
     415: ("The body is not called JSON.", "Send application/json."),
-    503: ("The server holds as many unfinished bodies as it may.", f"{bodies.TOO_MANY.msg.capitalize()}."),
+    503: (
+        "The server holds as many unfinished bodies as it may.",
+        f"{wire.TOO_MANY_BODIES.msg.capitalize()}.",
+    ),
 }
 
 

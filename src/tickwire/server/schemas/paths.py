@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from ... import wire
 from ...model import Family, SuspensionList
-from .. import bodies
 from . import examples
 from .components import ref
 from .errors import GUARDED, refusals, responses
@@ -102,7 +101,7 @@ def _endpoint(family: Family, one: Endpoint) -> Path:
     if one.method == "post":
         rets += (
             *(wire.BODY_EMPTY, wire.BODY_TOO_LARGE),
-            *(bodies.STALLED, bodies.TOO_SLOW, bodies.TOO_MANY),
+            *(wire.BODY_STALLED, wire.BODY_TOO_SLOW, wire.TOO_MANY_BODIES),
         )
         made["requestBody"] = {"required": True, "content": {"application/json": request}}
     else:
