@@ -194,7 +194,8 @@ def _assemble(
             if isinstance(feed.source, Published):
                 engine.publisher = feed.source
                 _restore(feed.source, feed.recorder, store)
-                feed.bars.gather, feed.bars.kept = feed.source.notes, feed.source.kept
+                publishers = feed.source.publishers
+                feed.bars.gather, feed.bars.kept = publishers.notes, publishers.kept
         opened.pop_all()
     return engine
 
@@ -216,7 +217,7 @@ def _restore(published: Published, recorder: Recorder | None, store: SqliteKline
     if recorder is not None:
         recording = recorder.follow(store.get(name, RECORDING))
         store.put(name, RECORDING, recording)
-    published.restore(store.notes(name, PUBLISHER), recorder, recording)
+    published.publishers.restore(store.notes(name, PUBLISHER), recorder, recording)
 
 
 def _source(choice: Choice, settings: Settings, catalogue: Catalogue, data: Data) -> Source:

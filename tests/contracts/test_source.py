@@ -90,7 +90,7 @@ async def an_exchange(_: Path) -> AsyncIterator[Source]:
 @asynccontextmanager
 async def a_publisher(_: Path) -> AsyncIterator[Source]:
     async def publish() -> None:
-        publisher = made.publisher("local")
+        publisher = made.publishers.named("local")
         line = {"type": "trade", "price": "5", "volume": "1", "time": wall_clock()}
         lines = [json.dumps(line | {"code": code}).encode() for code in ("BTCUSDT", "GOLD")] * 100
         while True:

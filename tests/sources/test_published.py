@@ -59,7 +59,7 @@ def a_quote(code: str = "GOLD", **more: Any) -> dict[str, Any]:
 
 async def take(source: Published, *lines: dict[str, Any] | bytes, by: str = "p", **options: Any) -> Tally:
     """Publishes these; the tally of it."""
-    publisher = source.publisher(by)
+    publisher = source.publishers.named(by)
     tally = source.tally(publisher)
     encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     await source.take(publisher, encoded, tally, **options)
@@ -239,7 +239,7 @@ async def test_what_was_taken_is_not_taken_again() -> None:
         assert counts(await take(source, a_trade(1), a_trade(5), a_trade(5), a_trade(4))) == (2, 2, 0, 5)
         assert counts(await take(source, a_trade(5), a_trade(6), a_trade())) == (2, 1, 0, 6)
         assert len(await taken.until(4)) == 4
-        assert source.standing(source.publisher("p")).seq == 6
+        assert source.standing(source.publishers.named("p")).seq == 6
 
 
 async def test_each_publisher_counts_alone() -> None:
@@ -257,21 +257,21 @@ async def test_a_bad_line_leaves_its_number_free() -> None:
 async def test_what_is_noted_is_what_was_yielded() -> None:
     source = a_source()
     await take(source, *(a_trade(n) for n in range(1, 4)), a_quote(seq=4), a_trade(), by="a")
-    assert source.notes() == {}
+    assert source.publishers.notes() == {}
     noted = []
     async with aclosing(source.events()) as events:  # type: ignore[type-var]
         for _ in range(6):
             await anext(events)
-            noted.append(source.publisher("a").applied)
+            noted.append(source.publishers.named("a").applied)
     # The quote is reached with its second event, the trade.
     assert noted == [1, 2, 3, 3, 4, 4]
-    assert source.notes() == {"publisher:a": "4"}
-    assert source.notes() == {}
+    assert source.publishers.notes() == {"publisher:a": "4"}
+    assert source.publishers.notes() == {}
 
 
 async def test_it_goes_on_where_it_was() -> None:
     source = a_source()
-    source.restore({"publisher:a": "7"})
+    source.publishers.restore({"publisher:a": "7"})
     assert counts(await take(source, a_trade(7), a_trade(8), by="a")) == (1, 1, 0, 8)
     assert counts(await take(source, a_trade(7), by="b")) == (1, 0, 0, 7)
 
@@ -288,9 +288,9 @@ async def test_after_a_crash_at_any_event_every_trade_is_counted_once() -> None:
                 event = await anext(events)
                 if isinstance(event, Trade):
                     counted.append(event.source_seq)
-            kept = first.notes()
+            kept = first.publishers.notes()
         second = a_source()
-        second.restore(kept)
+        second.publishers.restore(kept)
         await take(second, *lines, a_trade(code="AAPL.US"))
         async with aclosing(second.events()) as events:  # type: ignore[type-var]
             while not isinstance(event := await anext(events), Trade) or event.code != "AAPL.US":
@@ -300,12 +300,12 @@ async def test_after_a_crash_at_any_event_every_trade_is_counted_once() -> None:
 
 
 async def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "MOST_PUBLISHERS", 2)
+    monkeypatch.setattr("tickwire.sources.publishers.MOST_PUBLISHERS", 2)
     source = a_source()
-    assert source.publisher("a") is source.publisher("a")
-    source.publisher("b")
+    assert source.publishers.named("a") is source.publishers.named("a")
+    source.publishers.named("b")
     with pytest.raises(SourceError, match="2 publishers"):
-        source.publisher("c")
+        source.publishers.named("c")
 
 
 # Room.
@@ -315,7 +315,7 @@ async def test_it_waits_for_room_and_goes_on() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     assert not taking.done()
-    queued = source.standing(source.publisher("p")).queued
+    queued = source.standing(source.publishers.named("p")).queued
     assert 100 <= queued <= 100 + published.BATCH
     async with served(source) as taken:
         events = await taken.until(3000)
@@ -325,7 +325,7 @@ async def test_it_waits_for_room_and_goes_on() -> None:
 
 async def test_who_has_no_patience_is_told_how_far_he_came() -> None:
     source = a_source(limit=100)
-    publisher = source.publisher("p")
+    publisher = source.publishers.named("p")
     tally = source.tally(publisher)
     lines = [json.dumps(a_trade(n)).encode() for n in range(1, 3001)]
     with pytest.raises(TimeoutError):
@@ -343,7 +343,7 @@ async def test_deep_books_take_the_room_of_their_levels() -> None:
     taking = asyncio.create_task(take(source, *([deep] * 10)))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert source.standing(source.publisher("p")).queued == 1001
+    assert source.standing(source.publishers.named("p")).queued == 1001
     async with served(source) as taken:
         await taken.until(10)
         assert counts(await taking) == (10, 0, 0, 0)
@@ -370,7 +370,7 @@ async def test_events_give_way_to_the_event_loop() -> None:
     source = a_source()
     async with served(source) as taken:
         await take(source, *(a_trade(n) for n in range(1, 5001)))
-        assert source.standing(source.publisher("p")).queued <= 5 * published.BATCH
+        assert source.standing(source.publishers.named("p")).queued <= 5 * published.BATCH
         await taken.until(5000)
 
 
@@ -427,7 +427,7 @@ async def test_an_instrument_that_cannot_be_kept_is_not_known_and_may_be_sent_ag
 
     catalogue = Catalogue(SHIPPED)
     source = a_source(catalogue, keep=keep)
-    publisher = source.publisher("p")
+    publisher = source.publishers.named("p")
     tally = source.tally(publisher)
     lines = [json.dumps(line).encode() for line in (a_trade(1), NEW | {"seq": 2}, a_trade(3, "MYIDX"))]
     with pytest.raises(StoreError):

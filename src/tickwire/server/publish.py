@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-import structlog
 from starlette.types import Receive, Scope, Send
 
 from ..admission import Caller
@@ -59,8 +58,6 @@ NOT_KEPT = Ret(500, "a new instrument cannot be kept now", 500)
 
 Header: TypeAlias = tuple[bytes, bytes]
 
-log = structlog.get_logger()
-
 
 class Permit(NamedTuple):
     """Who publishes, by which token (None while there is none), and what (None: everything)."""
@@ -96,12 +93,9 @@ class Publishing:
                 raise Denied(400, "publisher must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")
             name = f"{name}/{given}"
         try:
-            publisher = self.published.publisher(name)
+            publisher = self.published.publishers.named(name)
         except SourceError as error:
             raise Denied(429, str(error)) from None
-        except StoreError as error:
-            log.error("a publisher cannot be let in", publisher=name, reason=str(error))
-            raise Denied(500, "The server cannot read how far this publisher was.") from None
         token = None if caller is None else caller.token
         limited = token is not None and (token.markets or token.codes)
         return Permit(publisher, caller, token.reads if token is not None and limited else None)

@@ -2,7 +2,8 @@
 
 from .health import Health, Status
 from .judge import Judge
-from .published import PUBLISHER, Published, Publisher
+from .published import Published
+from .publishers import PUBLISHER, Publisher
 from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Generator,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import closing
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -25,6 +15,7 @@ from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .clock import wall_clock
 from .health import Health, Status
 from .published_lines import PublishedLines
+from .publishers import Publisher, Publishers
 from .replay import QuoteTrades
 from .source import Resent
 
@@ -32,49 +23,10 @@ LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
 BATCH = 500
 """Lines, or trades and levels, between two turns of the event loop."""
-MOST_PUBLISHERS = 10_000
-"""Names of publishers that are remembered."""
-
-
-PUBLISHER = "publisher:"
-"""Begins the name of a note that says how far a publisher is."""
+TOGETHER = 64
+"""Lines that a recording gets as one: a kill leaves all of them or none."""
 
 log = structlog.get_logger()
-
-
-class RecordedLines(Protocol):
-    """A recording that keeps how far publishers are in it."""
-
-    @property
-    def id(self) -> str:
-        """Which one it is; empty while it misses what is published."""
-        ...
-
-    def reach(self, publisher: str, seq: int) -> None:
-        """What was recorded since the last call is a line of that publisher and `seq` (0: none)."""
-        ...
-
-    def reached(self, publisher: str) -> int:
-        """The `seq` up to which a kill loses nothing of a publisher's."""
-        ...
-
-
-class Publisher:
-    """Who publishes.
-
-    `taken` is the `seq` of the last line that was taken, `applied` that of the last one whose events have
-    been yielded, `kept` that up to which they are in bars on the disk; 0 if there is none. `recording` is the
-    one that got them too. What is not above `counted` was in the bars when the server began, what is not
-    above `recorded` in the recording.
-    """
-
-    def __init__(self, name: str, counted: int, recorded: int, recording: str) -> None:
-        self.name = name
-        self.counted, self.recorded = counted, recorded
-        self.parted = max(counted, recorded)
-        self.taken = min(counted, recorded)
-        self.applied = self.kept = counted
-        self.recording = recording
 
 
 class Batch(NamedTuple):
@@ -101,11 +53,8 @@ class Published:
     """What is published, in the order in which it was taken.
 
     Lines are read by `take`; their events wait in a queue until `events` yields them. A `seq` counts as
-    applied in the same turn of the event loop in which its event is yielded, so that what `notes` says and
-    the bars that were made of the events are of the same moment.
-
-    After a kill a publisher sends again what is above the lower one of two positions: where it is in the
-    bars, and where it is in the recording. What lies between the two is yielded as Resent.
+    yielded in the same turn of the event loop as its last event, so that the notes of `publishers` and the
+    bars that were made of the events are of the same moment.
     """
 
     name = "publish"
@@ -133,15 +82,11 @@ class Published:
         self._keep = keep
         self._wall = wall
         self._lines = PublishedLines(catalogue, quote_trades)
-        self._recording: RecordedLines | None = None
-        self._noted = ""  # the recording that the last notes named
-        self._publishers: dict[str, Publisher] = {}
-        self._restored = 0
-        self._applied: set[Publisher] = set()  # since the last notes
+        self.publishers = Publishers()
         self._queue: deque[Batch] = deque()
         self.queued = 0
         """Trades and levels of books that wait."""
-        self._in_line = self._ended = False
+        self._ended = False
         self._defining: asyncio.Task[None] | None = None
         self._filled, self._freed = asyncio.Event(), asyncio.Event()
 
@@ -171,13 +116,12 @@ class Published:
         self.health.tell(Status.UP, "nothing published yet")
         turn = 0
         while True:
-            with closing(self._waiting()) as waiting:
-                for event in waiting:
-                    yield event
-                    turn += _weight(event)
-                    if turn >= BATCH:
-                        turn = 0
-                        await asyncio.sleep(0)
+            for event in self._waiting():
+                yield event
+                turn += _weight(event)
+                if turn >= BATCH:
+                    turn = 0
+                    await asyncio.sleep(0)
             self._filled.clear()
             await self._filled.wait()
 
@@ -187,90 +131,33 @@ class Published:
         self._freed.set()
         return self._waiting()
 
-    def _waiting(self) -> Generator[Event | Resent]:
-        """What waits. What was yielded counts as taken when the next is asked for, or at the end."""
+    def _waiting(self) -> Iterator[Event | Resent]:
+        """What waits. Closed in between, it goes on in the next call."""
         while self._queue:
             publisher, events, weight = self._queue[0]
+            lines = 0
             while events:
                 event, seq = events.popleft()
-                if seq is not None and seq > publisher.applied:
-                    publisher.applied = seq
-                    self._applied.add(publisher)
-                self._in_line = True
-                try:
-                    if event is not None:
-                        yield event
-                finally:
-                    if seq is not None:
-                        self._in_line = False
-                        if self._recording is not None:
-                            self._recording.reach(publisher.name, seq)
+                if seq:
+                    publisher.yielded = seq
+                    self.publishers.changed.add(publisher)
+                self.publishers.between_lines = False
+                if event is not None:
+                    yield event
+                if seq is not None and (lines := lines + 1) == TOGETHER:
+                    self.publishers.reach(publisher)
+                    lines = 0
+            self.publishers.reach(publisher)
             self._queue.popleft()
             self.queued -= weight
             self._freed.set()
 
-    # What is kept with the bars.
-    def restore(
-        self, notes: Mapping[str, str], recording: RecordedLines | None = None, recording_id: str = ""
-    ) -> None:
-        """Publishers go on where they were, as what `notes` returned says, and as `recording` does, if that
-        is what they were recorded into. To be called before anything else."""
-        self._recording = recording
-        for name, value in notes.items():
-            kept, _, recorded_into = value.partition(" ")
-            publisher, seq = name.removeprefix(PUBLISHER), int(kept)
-            if recording is not None and recorded_into == recording_id:
-                found = Publisher(publisher, seq, recording.reached(publisher), recorded_into)
-            else:  # what came until now is not expected there
-                found = Publisher(publisher, seq, seq, "")
-                if recording is not None:
-                    recording.reach(publisher, seq)
-            self._publishers[publisher] = found
-        self._restored = len(self._publishers)
-
-    def notes(self) -> dict[str, str]:
-        """The `seq` up to which events have been yielded, of the publishers of whom some were since the last
-        call, and the recording that got them. To be kept together with the bars as they are right now."""
-        recording = ""
-        if self._recording is not None:
-            if not self._in_line:  # what was recorded outside of any line is whole
-                self._recording.reach("", 0)
-            recording = self._recording.id
-        if recording != self._noted:
-            self._noted = recording
-            self._applied.update(self._publishers.values())
-        applied, self._applied = self._applied, set()
-        return {PUBLISHER + one.name: f"{one.applied} {recording}".rstrip() for one in applied if one.applied}
-
-    def kept(self, notes: Mapping[str, str]) -> None:
-        """These notes, among others, are on the disk, with the bars that they speak of."""
-        for name, value in notes.items():
-            if name.startswith(PUBLISHER):
-                publisher = self._publishers[name.removeprefix(PUBLISHER)]
-                kept, _, publisher.recording = value.partition(" ")
-                publisher.kept = int(kept)
-
     # What publishers do.
-    def publisher(self, name: str) -> Publisher:
-        """The publisher of that name. Raises SourceError if there are too many."""
-        found = self._publishers.get(name)
-        if found is None:
-            if len(self._publishers) - self._restored >= MOST_PUBLISHERS:
-                raise SourceError(f"There are {MOST_PUBLISHERS} publishers already.")
-            recorded = 0 if self._recording is None else self._recording.reached(name)
-            found = self._publishers[name] = Publisher(name, 0, recorded, "")
-        return found
-
-    def durable(self, publisher: Publisher) -> int:
-        """The `seq` up to which nothing of a publisher's is lost when the process is killed. Where the
-        recording has stopped the bars alone count: what it missed is listed as a gap."""
-        if self._recording is None or not publisher.recording:
-            return publisher.kept
-        return min(publisher.kept, self._recording.reached(publisher.name))
-
     def standing(self, publisher: Publisher) -> Standing:
         """How a publisher stands."""
-        return Standing(publisher.name, publisher.taken, self.durable(publisher), self.queued, self.limit)
+        return Standing(
+            publisher.name, publisher.taken, self.publishers.durable(publisher), self.queued, self.limit
+        )
 
     def tally(self, publisher: Publisher) -> Tally:
         """A tally for lines to come."""
@@ -279,7 +166,7 @@ class Published:
         return tally
 
     def _tell(self, publisher: Publisher, tally: Tally) -> None:
-        tally.seq, tally.durable = publisher.taken, self.durable(publisher)
+        tally.seq, tally.durable = publisher.taken, self.publishers.durable(publisher)
         tally.queued = self.queued
 
     async def take(

@@ -74,7 +74,7 @@ class Recorder:
     ) -> None:
         """Makes the folder if need be, seals what an earlier run left, and begins.
 
-        `lines` says that events come in lines of publishers, each of which is ended by `reach`. `clock` is
+        `lines` says that events come in lines of publishers, which are told by `reach`. `clock` is
         the wall clock, in seconds since the epoch. A journal is sealed when it has `seal_bytes`, is
         `seal_seconds` old, or when the date changes. `keep_days` and `keep_bytes` are those of `prune`.
 
@@ -91,7 +91,7 @@ class Recorder:
         # the garbage collector of the whole process more than they are worth.
         self._waiting: deque[Any] = deque()
         self._lines = lines
-        self._open: list[Waiting] = []  # of a line that has not ended
+        self._open: list[Waiting] = []  # before the next `reach`
         # Each of these two is written by one thread only; what waits is the difference.
         self._put = self._taken = 0
         self._events = 0
@@ -150,9 +150,9 @@ class Recorder:
             self._refused.add(received, listed=not self._closed)
 
     def reach(self, publisher: str, seq: int) -> None:
-        """What was recorded since the last call is a line of a publisher, of that `seq` (0: it has none).
+        """What was recorded since the last call are whole lines of a publisher, up to that `seq` (0: none).
 
-        The events of a line get into one record, or none does. Called by the thread that records.
+        It gets into one record, or nothing of it does. Called by the thread that records.
         """
         if self._limit > 0:
             self._waiting.extend((None, publisher, 0, seq))
@@ -260,7 +260,7 @@ class Recorder:
             self._hand_on(self._journal)
 
     def _flush(self, *, ending: bool = False) -> None:
-        """Writes what waits now, up to the end of a line."""
+        """Writes what waits now, up to the end of lines."""
         if self._journal is not None:
             self._journal.check()
         while self._passed:
