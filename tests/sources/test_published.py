@@ -462,3 +462,95 @@ async def test_all_stays_in_order_while_an_instrument_is_kept() -> None:
     async with served(source) as taken:
         events = await taken.until(3)
     assert [event.source_seq for event in events if isinstance(event, Trade)] == [1, 3, 4]
+
+
+async def test_a_definition_whose_publisher_is_cancelled_goes_on() -> None:
+    going, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    kept: list[Instrument] = []
+
+    def keep(instrument: Instrument) -> None:
+        loop.call_soon_threadsafe(going.set)
+        assert may_end.wait(20)
+        kept.append(instrument)
+
+    source = a_source(keep=keep)
+    one = asyncio.create_task(take(source, NEW | {"seq": 1}))
+    await going.wait()
+    one.cancel()
+    await asyncio.wait([one])
+    other = asyncio.create_task(
+        take(source, NEW | {"seq": 1}, NEW | {"price_decimals": 1}, a_trade(2, "MYIDX"))
+    )
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not other.done()
+    may_end.set()
+    tally = await other
+    assert counts(tally) == (1, 1, 1, 2)
+    assert [one.price_decimals for one in kept] == [3]
+
+
+# After a kill.
+class Recorded:
+    """A recording that has reached these."""
+
+    id = "r"
+
+    def __init__(self, **positions: int) -> None:
+        self.positions = positions
+
+    def reach(self, publisher: str, seq: int) -> None:
+        self.positions[publisher] = max(seq, self.positions.get(publisher, 0))
+
+    def reached(self, publisher: str) -> int:
+        return self.positions.get(publisher, 0)
+
+
+@pytest.mark.parametrize(("counted", "recorded"), [(5, 3), (3, 5), (4, 4), (0, 5)])
+async def test_what_only_one_of_the_two_has_is_taken_by_the_other(counted: int, recorded: int) -> None:
+    source = a_source()
+    notes = {"publisher:p": f"{counted} r"} if counted else {}
+    source.publishers.restore(notes, Recorded(p=recorded), "r")
+    lower, upper = sorted((counted, recorded))
+    assert source.standing(source.publishers.named("p")).seq == lower
+    tally = await take(source, *(a_quote(seq=seq) for seq in range(1, 8)))
+    assert counts(tally) == (7 - lower, lower, 0, 7)
+    assert tally.durable == lower
+    async with aclosing(source.events()) as events:  # type: ignore[type-var]
+        seen = [await anext(events) for _ in range(2 * (7 - lower))]
+    halves, whole = seen[: 2 * (upper - lower)], seen[2 * (upper - lower) :]
+    assert not any(isinstance(event, Resent) for event in whole)
+    for event in halves:
+        assert isinstance(event, Resent)
+        assert (event.counted, event.recorded) == (counted > recorded, recorded > counted)
+
+
+async def test_what_was_recorded_elsewhere_is_not_asked_for() -> None:
+    source, recording = a_source(), Recorded(p=3)
+    source.publishers.restore({"publisher:p": "5 other", "publisher:q": "7"}, recording, "r")
+    assert source.standing(source.publishers.named("p")).durable == 5
+    assert source.standing(source.publishers.named("q")).seq == 7
+    assert recording.positions == {"p": 5, "q": 7}
+    assert source.publishers.notes() == {"publisher:p": "5 r", "publisher:q": "7 r"}
+
+
+async def test_durable_is_what_both_have() -> None:
+    source, recording = a_source(), Recorded()
+    source.publishers.restore({}, recording, "r")
+    publisher = source.publishers.named("p")
+    await take(source, *(a_trade(seq) for seq in range(1, 11)))
+    async with served(source) as taken:
+        await taken.until(10)
+        await asyncio.sleep(0)
+    assert source.publishers.durable(publisher) == 0
+    source.publishers.kept(source.publishers.notes() | {"alive": "1"})
+    assert source.publishers.durable(publisher) == 10
+    recording.positions["p"] = 8
+    assert source.publishers.durable(publisher) == 8
+    recording.id = ""  # it has stopped
+    assert source.publishers.durable(publisher) == 8  # the notes do not say so yet
+    notes = source.publishers.notes()
+    assert notes == {"publisher:p": "10"}
+    source.publishers.kept(notes)
+    assert source.publishers.durable(publisher) == 10
