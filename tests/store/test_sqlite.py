@@ -337,7 +337,7 @@ def test_a_transaction_ends_whatever_happens(path: Path) -> None:
 
         def stopped() -> None:
             with transaction(connection):
-                connection.execute("INSERT INTO note VALUES ('a', 'b', 'c', NULL)")
+                connection.execute("INSERT INTO note VALUES ('a', 'b', 'c', -1)")
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -351,7 +351,7 @@ def test_a_series_without_a_name_is_refused(path: Path) -> None:
         closing(open_database(path)) as connection,
         pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"),
     ):
-        connection.execute("INSERT INTO kline VALUES (9, 1, 1, '1', '1', '1', '1', '1', '1', 0, 0, 0, NULL)")
+        connection.execute("INSERT INTO kline VALUES (9, 1, 1, '1', '1', '1', '1', '1', '1', 0, 0, 0, -1)")
 
 
 def test_a_read_does_not_wait_for_a_write(path: Path) -> None:
@@ -394,7 +394,7 @@ def test_a_block_that_fails_leaves_nothing_and_the_file_usable(path: Path) -> No
 
         def write() -> None:
             with file.writing() as connection:
-                connection.execute("INSERT INTO note VALUES ('a', 'b', 'c', NULL)")
+                connection.execute("INSERT INTO note VALUES ('a', 'b', 'c', -1)")
                 raise LookupError
 
         def read() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from .rows import SEALED
+
 Migrations: TypeAlias = Sequence[Sequence[str]]
 
 MIGRATIONS: Migrations = (
@@ -102,8 +104,9 @@ MIGRATIONS: Migrations = (
         """,
     ),
     tuple(
-        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"
+        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT -1"
         for table in ("kline", "note", "token", "suspension", "gap", "instrument")
-    ),
+    )
+    + tuple(f"UPDATE {table.name} SET checksum = {table.seal}" for table in SEALED),  # noqa: S608
 )
 """The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts."""

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+UNSEALED = -1
+"""In place of the checksum of a bar of before there were any. Not NULL: one altered bit can make a NULL."""
 MOST_TOLD = 10_000
 """Altered rows that are told apart, so that each is counted and logged once."""
 
@@ -23,11 +25,20 @@ def checksum(*values: object) -> int:
     return zlib.crc32(encode(values))
 
 
-class Table(NamedTuple):
-    """A table whose rows carry a checksum of all of their other columns, in this order.
+def know_checksum(connection: sqlite3.Connection) -> None:
+    """Teaches a connection the function that seals rows; NULL for text that is no UTF-8."""
 
-    Rows of before there were checksums have none, and are taken as they are.
-    """
+    def made(*values: object) -> int | None:
+        try:
+            return checksum(*values)
+        except UnicodeEncodeError:
+            return None
+
+    connection.create_function("checksum", -1, made, deterministic=True)
+
+
+class Table(NamedTuple):
+    """A table whose rows carry a checksum of all of their other columns, in this order."""
 
     name: str
     columns: tuple[str, ...]
@@ -47,7 +58,7 @@ class Table(NamedTuple):
     @property
     def intact(self) -> str:
         """The condition that a row is as it was written, so that no change makes an altered one valid."""
-        return f"(checksum IS NULL OR checksum = {self.seal})"
+        return f"checksum = {self.seal}"
 
 
 NOTE = Table("note", ("source", "name", "value"), ("source", "name"))
@@ -91,7 +102,7 @@ class Altered:
         """The rows of a query for `table.all` that are as they were written, without their checksums."""
         found = []
         for *row, sealed in rows:
-            if sealed is None or is_sealed(row, sealed):
+            if is_sound(row, sealed):
                 found.append(row)
             else:
                 self.tell(table, row)
@@ -103,10 +114,10 @@ class Altered:
         self.add(table.name, **{name: named[name] for name in table.key})
 
 
-def is_sealed(row: Sequence[Any], sealed: object) -> bool:
-    """Whether a row has that checksum."""
+def is_sound(row: Sequence[Any], seal: object) -> bool:
+    """Whether a row is as it was written."""
     try:
-        return checksum(*row) == sealed
+        return seal == checksum(*row)
     except UnicodeEncodeError:  # bytes that are no UTF-8
         return False
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import StartError
 from .migrations import MIGRATIONS, Migrations
-from .rows import checksum
+from .rows import know_checksum
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -70,7 +70,7 @@ def open_database(
     except sqlite3.Error as error:
         raise StartError(text_of(name, error)) from error
     try:
-        connection.create_function("checksum", -1, checksum, deterministic=True)
+        know_checksum(connection)
         _version(connection, name, migrations)
         mode = _use_wal(connection, timeout)
         if path is not None and mode != "wal":
@@ -128,12 +128,18 @@ def is_damage(error: Exception, connection: sqlite3.Connection) -> bool:
         sqlite3.SQLITE_FORMAT,
     ):
         return True
-    if _code(error) not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH):
-        return False
-    try:  # "no such table": a letter of the schema has changed, or a statement of ours is wrong
-        return bool(altered(connection))
+    try:
+        if _code(error) == sqlite3.SQLITE_CONSTRAINT:  # an index and its table may contradict each other
+            found = [connection.execute(f"PRAGMA integrity_check({table})").fetchone() for table in SMALL]
+            return found != [("ok",)] * len(SMALL)
+        # "no such table": a letter of the schema has changed, or a statement of ours is wrong.
+        return _code(error) in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH) and bool(altered(connection))
     except (sqlite3.Error, UnicodeDecodeError):
         return True
+
+
+SMALL = ("series", "note", "token", "suspension", "gap", "instrument")
+"""Tables that are checked in no time."""
 
 
 def altered(connection: sqlite3.Connection) -> str:
@@ -148,10 +154,18 @@ SCHEMA = "SELECT name, sql FROM sqlite_master"
 
 @functools.cache
 def _schema() -> dict[str, str | None]:
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        for statement in (one for step in MIGRATIONS for one in step):
-            connection.execute(statement)
+    with contextlib.closing(new_in_memory()) as connection:
         return dict(connection.execute(SCHEMA).fetchall())
+
+
+def new_in_memory() -> sqlite3.Connection:
+    """An empty database of our schema."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    know_checksum(connection)
+    for statement in (one for step in MIGRATIONS for one in step):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    return connection
 
 
 def _make_sure_of(path: Path) -> None:

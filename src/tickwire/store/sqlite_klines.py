@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
 from ..model import Kline, KlineType
+from .bar_rows import SEAL, VALUES, bars_of, is_sound_bar, seed_of, values_of
 from .kline_store import NO_NOTES
-from .rows import NOTE, Altered, checksum, encode, fetch
+from .rows import NOTE, Altered, encode, fetch
 from .sqlite_file import SqliteFile
 
 INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT = "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))"
 READ = """
-    SELECT time, open, high, low, close, volume, turnover, first, last, incomplete, checksum
-    FROM kline
+    SELECT time, open, high, low, close, volume, turnover, first, last, incomplete, checksum FROM kline
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
     ORDER BY time DESC LIMIT ?
 """
@@ -42,8 +40,6 @@ PRUNE = """
 """
 KEY = itemgetter(0, 1, 2)
 """The primary key of a row."""
-VALUES, SEAL = itemgetter(slice(10)), itemgetter(10)
-"""What the checksum of a row that was read is made of, and the checksum."""
 PRUNE_STEP = 5_000
 """Bars removed in one transaction."""
 PAUSE = 0.001
@@ -67,7 +63,7 @@ class SqliteKlineStore:
         return self._altered.count
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
-        kept = [(bar.code, int(bar.kline_type), _values(bar)) for bar in bars]
+        kept = [(bar.code, int(bar.kline_type), values_of(bar)) for bar in bars]
         seeds = {key: seed_of(source, *key) for key in {(code, kline_type) for code, kline_type, _ in kept}}
         seals = [zlib.crc32(encode(values), seeds[code, kline_type]) for code, kline_type, values in kept]
         codes = {code for code, _ in seeds}
@@ -181,18 +177,15 @@ class SqliteKlineStore:
         seed, seals = seed_of(source, code, int(kline_type)), [*map(SEAL, rows)]
         try:
             if seals == [*map(zlib.crc32, map(encode, map(VALUES, rows)), repeat(seed))]:
-                return _read(code, kline_type, rows)
+                return bars_of(code, kline_type, rows)
         except (ValueError, TypeError, ArithmeticError):  # told below, row by row
             pass
         found = []
         for row in rows:
-            try:
-                if row[-1] is None or row[-1] == zlib.crc32(encode(VALUES(row)), seed):
-                    found += _read(code, kline_type, [row])
-                    continue
-            except (ValueError, TypeError, ArithmeticError):
-                pass
-            self._altered.add("bar", source=source, code=code, kline_type=int(kline_type), time=row[0])
+            if is_sound_bar(source, code, kline_type, row):
+                found += bars_of(code, kline_type, [row])
+            else:
+                self._altered.add("bar", source=source, code=code, kline_type=int(kline_type), time=row[0])
         return found
 
 
@@ -208,47 +201,3 @@ def _series(connection: sqlite3.Connection, source: str, code: str) -> int:
 def _whole(seconds: int) -> int:
     """A time as SQLite can hold it."""
     return max(EARLIEST, min(LATEST, seconds))
-
-
-@functools.lru_cache(maxsize=10_000)
-def seed_of(source: str, code: str, kline_type: int) -> int:
-    """What the checksum of a bar begins with, so that one in a wrong place is noticed."""
-    return checksum(source, code, kline_type)
-
-
-def _values(bar: Kline) -> tuple[int, str, str, str, str, str, str, int, int, int]:
-    """The columns that the checksum is made of."""
-    return (
-        bar.time,
-        str(bar.open),
-        str(bar.high),
-        str(bar.low),
-        str(bar.close),
-        str(bar.volume),
-        str(bar.turnover),
-        bar.first,
-        bar.last,
-        int(bar.incomplete),
-    )
-
-
-def _read(code: str, kline_type: KlineType, rows: Iterable[tuple[Any, ...]]) -> list[Kline]:
-    """Raises ValueError, TypeError or ArithmeticError for what is no bar."""
-    number = Decimal
-    return [
-        Kline(
-            code,
-            kline_type,
-            time,
-            number(open_),
-            number(high),
-            number(low),
-            number(close),
-            number(volume),
-            number(turnover),
-            first,
-            last,
-            bool(incomplete),
-        )
-        for time, open_, high, low, close, volume, turnover, first, last, incomplete, _ in rows
-    ]

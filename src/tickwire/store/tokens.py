@@ -23,7 +23,7 @@ from .sqlite_file import SqliteFile
 KEY_FILE = "token.key"
 CHANGES = "tokens"
 """The note that counts the changes, of no source."""
-INSERT = f"INSERT INTO token ({TOKEN.all}) VALUES (?{', ?' * 10}, NULL)"  # noqa: S608
+INSERT = f"INSERT INTO token ({TOKEN.all}) VALUES (?{', ?' * 10}, 0)"  # noqa: S608
 SEAL = f"UPDATE token SET checksum = {TOKEN.seal} WHERE id = ?"  # noqa: S608
 CHANGE = f"UPDATE token SET {{change}} WHERE id = ?2 AND {TOKEN.intact}"  # noqa: S608
 NOTED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
