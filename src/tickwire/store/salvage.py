@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -180,9 +181,13 @@ def _template() -> bytes:
 
 
 def _free_name(path: Path) -> Path:
-    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    names = (beside(path, f".damaged-{stamp}{end}") for end in ("", *(f"-{n}" for n in range(2, 10**6))))
-    return next(name for name in names if not name.exists())
+    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    found = path.with_name(name)
+    for number in itertools.count(2):
+        if not found.exists():
+            break
+        found = path.with_name(f"{name}-{number}")
+    return found
 
 
 def _remove(path: Path) -> None:
