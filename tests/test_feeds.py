@@ -70,7 +70,7 @@ async def test_each_source_has_the_codes_that_it_owns(tmp_path: Path) -> None:
     sources = [(one, ["BTCUSDT"]), (two, ())]
     async with serving(tmp_path, sources, fallback_after=0) as served, served.link() as link:
         assert (await link.subscribe(TRADE, "BTCUSDT", "ETHUSDT", "GOLD", "SOLUSDT"))["ret"] == 200
-        assert (set(one.wanted), set(two.wanted)) == ({"BTCUSDT"}, {"BTCUSDT", "ETHUSDT", "GOLD"})
+        assert (set(one.wanted), set(two.wanted)) == ({"BTCUSDT"}, {"ETHUSDT", "GOLD"})
         two.emit(trade("BTCUSDT", "2"), trade("ETHUSDT", "22"), trade("GOLD", "23"))
         one.emit(trade("BTCUSDT", "1"), trade("ETHUSDT", "11"))
         pushes = [(await link.push())["data"] for _ in "123"]
@@ -136,6 +136,67 @@ def test_the_best_source_that_is_heard_stands_in() -> None:
     assert rivals.passes(feeds[1], 13.0)  # type: ignore[arg-type]
     rivals.look(100.0)
     assert rivals.active == 1, "where all are silent nothing is better"
+
+
+class Slow(Named):
+    """One whose first event of a code comes soon."""
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        super().want(kind, codes, subscribed=subscribed)
+        return codes
+
+
+async def test_what_does_not_pass_releases_no_request(tmp_path: Path) -> None:
+    """A request that waits for the first event of a code waits for one that it can be answered with."""
+    one, two = Slow("one", "BTCUSDT"), Slow("two", "BTCUSDT")
+    query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
+    async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
+        asking = asyncio.create_task(served.get(f"{OTHER_HTTP}/trade-tick", query))
+        await until(lambda: served.engine.supply.awaited)
+        two.emit(trade(price="2"), Snapshot(Kind.TRADE, "BTCUSDT", None))
+        await until(lambda: served.engine.events == 1)
+        assert served.engine.supply.awaited
+        one.emit(trade(price="1"))
+        (tick,) = (await asking).json()["data"]["tick_list"]
+        assert tick["price"] == "1.00"
+        assert not served.engine.supply.awaited
+
+
+async def test_what_only_a_stand_in_gives_is_not_waited_for(tmp_path: Path) -> None:
+    one, two = Named("one", "BTCUSDT"), Slow("two", "BTCUSDT")
+    async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
+        bitcoin = served.engine.catalogue["BTCUSDT"]
+        assert not served.engine.supply.want(Kind.TRADE, [bitcoin], subscribed=False)
+        assert two.wanted == ["BTCUSDT"], "it is to be ready"
+
+
+async def test_a_source_that_has_a_code_no_more_gives_way_at_once(tmp_path: Path) -> None:
+    """As a venue that turns out not to trade it, once its markets are loaded."""
+    one, two = Named("one", "BTCUSDT"), Named("two", "BTCUSDT")
+    async with (
+        serving(tmp_path, [(one, ()), (two, ())], fallback_after=0) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        one.emit(trade(price="1"))
+        assert await prices(link, 1) == ["1.00"]
+        one.codes = ()
+        two.emit(trade(price="2"))
+        assert await prices(link, 1) == ["2.00"]
+        assert served.engine.feeds.of(served.engine.catalogue["BTCUSDT"]).source is two
+
+
+async def test_reading_makes_no_topics(tmp_path: Path, script: Script) -> None:
+    async with serving(tmp_path, script) as served:
+        hub = served.engine.hub
+        await served.request("GET", "/v1/instruments")
+        await served.get(f"{OTHER_HTTP}/depth-tick", {"data": {"symbol_list": [{"code": "GOLD"}]}})
+        assert hub.topics == 0
+        async with served.link() as link:
+            await link.subscribe(TRADE, "BTCUSDT")
+            assert hub.topics == 1
+            assert [one.code for one in hub.wanted()[Kind.TRADE]] == ["BTCUSDT"]
+        await until(lambda: not hub.wanted()[Kind.TRADE])
 
 
 async def test_a_snapshot_is_shown_and_not_counted(tmp_path: Path, script: Script) -> None:

@@ -317,8 +317,7 @@ class Engine:
                     source.health.tell(Status.UP)
                     feed.outages.recovered()
                 if isinstance(event, (Trade, Book)):
-                    self.take(event, feed)
-                    if self.supply.awaited:
+                    if self.take(event, feed) and self.supply.awaited:
                         self.supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
                     if self._slow and source.patient:
                         await self._wait_for_relief()
@@ -333,9 +332,9 @@ class Engine:
                 else:
                     feed.outages.broke(event)
 
-    def take(self, event: Event, feed: Feed | None = None) -> None:
+    def take(self, event: Event, feed: Feed | None = None) -> bool:
         """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
-        scenario makes another of it."""
+        scenario makes another of it. Returns whether its code comes from that source now."""
         instrument = self.catalogue[event.code]
         feed = feed or self.feeds.first
         feed.events += 1
@@ -344,11 +343,13 @@ class Engine:
                 self._count(feed, instrument, event)
             if feed.recorder is not None:
                 feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
-        elif self.scenarios.idle:
+            return False
+        if self.scenarios.idle:
             self._publish(instrument, event, feed=feed)
         else:
             for shaped in self.scenarios.shape(event, instrument):
                 self._publish(instrument, shaped.event, shaped.way, feed)
+        return True
 
     def _take_again(self, feed: Feed, resent: Resent) -> None:
         """Takes what a kill left only half kept: into the bars or the recording, and to the clients."""
@@ -407,8 +408,9 @@ class Engine:
     def _show(self, feed: Feed, snapshot: Snapshot) -> None:
         """Shows how a code stands, if that is newer than what is shown."""
         kind, code, event = snapshot
-        self.supply.here(kind, code)
         instrument = self.catalogue[code]
+        if self.feeds.of(instrument) is feed:
+            self.supply.here(kind, code)
         if event is None or not self.feeds.passes(feed, instrument):
             return
         if isinstance(event, Trade) and event.turnover is None:

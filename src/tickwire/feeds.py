@@ -55,15 +55,26 @@ class Rivals:
 
     def __init__(self, feeds: Sequence[Feed], patience: float, now: float) -> None:
         self.feeds = feeds
-        self.active = self.told = 0
+        self.active = 0
+        self.told = feeds[0]
+        """The one that people were told of last."""
         self._patience = patience
         self._heard = [now] * len(feeds)
+
+    @property
+    def chosen(self) -> Feed:
+        """The one that the code comes from now."""
+        return self.feeds[self.active]
 
     def passes(self, feed: Feed, now: float) -> bool:
         """Whether an event of that source goes to clients.
 
         A better source is gone back to when two of its events came within the time that it may be silent.
         """
+        if len(self.feeds) == 1:
+            return self.feeds[0] is feed
+        if feed not in self.feeds:
+            return False
         place = self.feeds.index(feed)
         recovered = now - self._heard[place] < self._patience
         self._heard[place] = now
@@ -92,6 +103,7 @@ class Feeds:
         self._patience = patience
         self._clock = clock
         self._rivals: dict[str, Rivals] = {}
+        self._contested: dict[str, Rivals] = {}  # those of several sources, or of another one than was told
 
     def __iter__(self) -> Iterator[Feed]:
         return iter(self._feeds)
@@ -124,38 +136,50 @@ class Feeds:
         """The feed that an instrument comes from now."""
         if len(self._feeds) == 1:
             return self._feeds[0]
-        rivals = self._of(instrument)
-        return rivals.feeds[rivals.active]
+        return self._rivals_of(instrument).chosen
 
-    def all_of(self, instrument: Instrument) -> Sequence[Feed]:
-        """The feeds that an instrument may come from."""
-        return self._feeds if len(self._feeds) == 1 else self._of(instrument).feeds
+    def uses(self, feed: Feed, instrument: Instrument) -> bool:
+        """Whether an instrument comes from that feed, or may when others are silent."""
+        return feed.serves(instrument) and (
+            len(self._feeds) == 1 or feed in self._rivals_of(instrument).feeds
+        )
 
     def passes(self, feed: Feed, instrument: Instrument) -> bool:
         """Whether an event of that feed goes to clients."""
         if len(self._feeds) == 1:
             return True
-        rivals = self._of(instrument)
-        if len(rivals.feeds) == 1:
-            return rivals.feeds[0] is feed
-        return feed in rivals.feeds and rivals.passes(feed, self._clock())
+        rivals = self._rivals.get(instrument.code)
+        if rivals is not None and rivals.passes(feed, self._clock()):
+            return True
+        chosen_anew = self._rivals_of(instrument)
+        return chosen_anew is not rivals and chosen_anew.passes(feed, self._clock())
 
     def look(self) -> list[Switch]:
         """Goes over to other sources where one is silent; returns what has changed since the last look."""
         now, switches = self._clock(), []
-        for code, rivals in self._rivals.items():
-            if len(rivals.feeds) > 1:
-                rivals.look(now)
-                if rivals.active != rivals.told:
-                    before, rivals.told = rivals.feeds[rivals.told], rivals.active
-                    switches.append(Switch(code, before, rivals.feeds[rivals.active]))
+        for code, rivals in [*self._contested.items()]:
+            rivals.look(now)
+            if rivals.chosen is not rivals.told:
+                before, rivals.told = rivals.told, rivals.chosen
+                switches.append(Switch(code, before, rivals.chosen))
+            if len(rivals.feeds) == 1:
+                del self._contested[code]
         return switches
 
-    def _of(self, instrument: Instrument) -> Rivals:
-        found = self._rivals.get(instrument.code)
-        if found is None:
-            feeds = [feed for feed in self._feeds if feed.serves(instrument)] or [self.first]
-            if not self._patience:
-                feeds = feeds[:1]
-            found = self._rivals[instrument.code] = Rivals(feeds, self._patience, self._clock())
-        return found
+    def _rivals_of(self, instrument: Instrument) -> Rivals:
+        """The sources of an instrument; chosen anew when the one that it comes from has it no more."""
+        code = instrument.code
+        found = self._rivals.get(code)
+        if found is not None and found.chosen.serves(instrument):
+            return found
+        serving = [feed for feed in self._feeds if feed.serves(instrument)]
+        feeds = serving if self._patience else serving[:1]
+        made = Rivals(feeds or [self.first], self._patience, self._clock())
+        if found is not None:
+            made.told = found.told
+        self._rivals[code] = made
+        if len(made.feeds) > 1 or made.chosen is not made.told:
+            self._contested[code] = made
+        else:
+            self._contested.pop(code, None)
+        return made

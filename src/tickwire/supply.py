@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .admission import Caller, Peer
 from .errors import StoreError
-from .feeds import Feeds
+from .feeds import Feed, Feeds
 from .hub import Hub
 from .model import Instrument, Kind, KlineType
 
@@ -23,24 +23,21 @@ class Supply:
         self._feeds = feeds
         self._hub = hub
         self._callers = callers
-        self.awaited: dict[tuple[Kind, str], asyncio.Future[None]] = {}
-        """What requests wait for."""
+        self.awaited: dict[tuple[Kind, str], set[asyncio.Future[None]]] = {}
+        """What requests wait for, each with its future."""
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any source."""
         return self._feeds.serve(instrument)
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
-        """Those of these instruments that the sources can subscribe to now, in place of what the caller is
-        subscribed to."""
+        """Those of these instruments that the sources they come from can subscribe to now, in place of what
+        the caller is subscribed to."""
         if all(feed.source.history is None for feed in self._feeds):
             return instruments
         peer = next((peer for peer, one in self._callers.items() if one is caller), None)
         self.renew(peer, kind)
-        found: set[str] = set()
-        for feed in self._feeds:
-            codes = [one.code for one in instruments if feed.serves(one)]
-            found.update(feed.source.room(_flow(kind), codes))
+        found = self._told(instruments, lambda feed, codes: feed.source.room(_flow(kind), codes))
         return [one for one in instruments if one.code in found]
 
     def renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
@@ -50,27 +47,46 @@ class Supply:
 
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
         """Tells the sources what is asked for; returns the codes that are worth waiting for."""
+        return self._told(
+            instruments, lambda feed, codes: feed.source.want(_flow(kind), codes, subscribed=subscribed)
+        )
+
+    def _told(
+        self,
+        instruments: Collection[Instrument],
+        tell: Callable[[Feed, Collection[str]], Collection[str]],
+    ) -> set[str]:
+        """Tells each source of what it is used for, be it as a stand-in; returns what the source that a code
+        comes from answers."""
         found: set[str] = set()
         for feed in self._feeds:
-            codes = [one.code for one in instruments if feed.serves(one)]
-            found.update(feed.source.want(_flow(kind), codes, subscribed=subscribed))
+            used = {one.code: one for one in instruments if self._feeds.uses(feed, one)}
+            answered = tell(feed, [*used])
+            found.update(code for code in answered if self._feeds.of(used[code]) is feed)
         return found
 
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
         """Makes sure that instruments have a last trade or book to show, if they can have one."""
         fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
         loop = asyncio.get_running_loop()
-        waiting = [
-            self.awaited.setdefault((kind, code), loop.create_future())
-            for code in self.want(kind, fit, subscribed=False)
-        ]
-        if waiting:
-            await asyncio.wait(waiting, timeout=FIRST_EVENT_WAIT)
+        waiting = {(kind, code): loop.create_future() for code in self.want(kind, fit, subscribed=False)}
+        if not waiting:
+            return
+        for key, future in waiting.items():
+            self.awaited.setdefault(key, set()).add(future)
+        try:
+            await asyncio.wait(waiting.values(), timeout=FIRST_EVENT_WAIT)
+        finally:
+            for key, future in waiting.items():
+                if (others := self.awaited.get(key)) is not None:
+                    others.discard(future)
+                    if not others:
+                        del self.awaited[key]
 
     def here(self, kind: Kind, code: str) -> None:
-        """Something of a code has come that a request may wait for."""
-        if (waiting := self.awaited.pop((kind, code), None)) is not None:
-            waiting.set_result(None)
+        """Something of a code has come, from the source that it comes from, that a request may wait for."""
+        for future in self.awaited.pop((kind, code), ()):
+            future.set_result(None)
 
     async def prepare_bars(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None

@@ -53,9 +53,15 @@ class Hub:
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
+        self._wanted: dict[Kind, dict[Topic, None]] = {kind: {} for kind in Kind}  # what has views
         self._lanes: dict[frozenset[View], Lane] = {}
         self._members: dict[Client, Membership] = {}
         self._dirty: list[View] = []
+
+    @property
+    def topics(self) -> int:
+        """How many streams are known: those that somebody was subscribed to, or of which something came."""
+        return len(self._topics)
 
     def topic(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
         """The topic of that kind and instrument; of bars, one for each type."""
@@ -140,6 +146,7 @@ class Hub:
             )
             for want in wants
         ]
+        self._wanted[kind].update((view.topic, None) for view in asked)
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
         if not self._snapshots or kind is Kind.KLINE:  # the last push of a bar may be long out of date
             return b""
@@ -147,7 +154,8 @@ class Hub:
 
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""
-        view = self.topic(kind, want.instrument, want.kline_type).views.get((want.name, want.levels))
+        topic = self._topics.get((kind, want.instrument.code, want.kline_type))
+        view = None if topic is None else topic.views.get((want.name, want.levels))
         membership = self._members.get(client)
         return view if view is not None and membership and view in membership.lane.views else None
 
@@ -179,9 +187,11 @@ class Hub:
         if membership is not None and of is not None and len(membership.lane.clients) == 1:
             views = membership.views.get(of, frozenset())
             gone = frozenset(view for view in views if len(view.lanes) == 1)
-        for (kind, code, _), topic in self._topics.items():
-            if any(view not in gone for view in topic.views.values()):
-                found[Kind.TRADE if kind is Kind.KLINE else kind][code] = topic.instrument
+        for kind, topics in self._wanted.items():
+            of_kind = found[Kind.TRADE if kind is Kind.KLINE else kind]
+            for topic in topics:
+                if not gone or any(view not in gone for view in topic.views.values()):
+                    of_kind[topic.instrument.code] = topic.instrument
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
     def wants_klines(self, instrument: Instrument, kline_type: int) -> bool:
@@ -191,7 +201,7 @@ class Hub:
 
     def wanted_klines(self) -> list[Topic]:
         """The topics of bars that somebody is subscribed to."""
-        return [topic for (kind, _, _), topic in self._topics.items() if kind is Kind.KLINE and topic.views]
+        return [*self._wanted[Kind.KLINE]]
 
     def is_silent(self, instrument: Instrument) -> bool:
         """Whether nothing of the instrument has come yet."""
@@ -199,13 +209,13 @@ class Hub:
 
     def last_trade(self, instrument: Instrument) -> tuple[Trade, int] | None:
         """The last trade and its `seq`."""
-        topic = self.topic(Kind.TRADE, instrument)
-        return (topic.last, topic.seq) if isinstance(topic.last, Trade) else None
+        topic = self._topics.get((Kind.TRADE, instrument.code, 0))
+        return (topic.last, topic.seq) if topic is not None and isinstance(topic.last, Trade) else None
 
     def last_book(self, instrument: Instrument) -> tuple[Book, int] | None:
         """The last book and its `seq`."""
-        topic = self.topic(Kind.DEPTH, instrument)
-        return (topic.last, topic.seq) if isinstance(topic.last, Book) else None
+        topic = self._topics.get((Kind.DEPTH, instrument.code, 0))
+        return (topic.last, topic.seq) if topic is not None and isinstance(topic.last, Book) else None
 
     def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
@@ -225,6 +235,8 @@ class Hub:
             for view in membership.lane.views:
                 if not view.lanes:
                     view.topic.drop(view)
+                    if not view.topic.views:
+                        del self._wanted[view.topic.kind][view.topic]
 
     def _open(self, views: frozenset[View]) -> Lane:
         lane = self._lanes[views] = Lane(views)
