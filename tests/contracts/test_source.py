@@ -159,6 +159,41 @@ async def test_with_a_history_it_says_what_is_complete(source: Source) -> None:
     assert complete == (set(source.codes) if source.history is not None else set())
 
 
+@pytest.mark.parametrize("ends", ["closed", "raised", "in the middle"])
+async def test_it_is_called_again_and_goes_on(source: Source, ends: str) -> None:
+    """Nothing comes twice or begins twice, and what is incomplete is told before it begins anew."""
+    complete: set[str] = set()
+    last: dict[tuple[type, str], int] = {}
+    seen: set[Trade] = set()
+    for _ in range(3):
+        stream = source.events()
+        async with asyncio.timeout(20), aclosing(stream):  # type: ignore[type-var]
+            events = 0
+            async for one in stream:
+                match one:
+                    case Began(codes):
+                        assert not complete.intersection(codes)
+                        complete.update(codes)
+                    case Broke(codes):
+                        assert complete.issuperset(codes)
+                        complete.difference_update(codes)
+                    case Trade() | Book():
+                        assert isinstance(one, Book) or source.history is None or one.code in complete
+                        key = (type(one), one.code)
+                        assert one.time >= last.get(key, 0)
+                        last[key] = one.time
+                        if isinstance(one, Trade) and one.source_seq:
+                            assert one not in seen
+                            seen.add(one)
+                        events += 1
+                if events == (EVENTS if ends != "in the middle" else 7):
+                    break
+            if ends == "raised":
+                with contextlib.suppress(RuntimeError):
+                    await stream.athrow(RuntimeError("a bug"))  # type: ignore[attr-defined]
+    assert source.health.status is Status.UP
+
+
 async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
     turns = 0
 

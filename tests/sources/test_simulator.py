@@ -176,6 +176,19 @@ def test_a_code_runs_on_request_until_nobody_asks_for_it() -> None:
     assert {event.code for event in some.due(late + 1000)} == {"BTCUSDT", "SHIBUSDT"}
 
 
+def test_opened_again_it_goes_on_at_its_rate_with_what_runs_on_request() -> None:
+    some = markets(["BTCUSDT"])
+    some.open(START)
+    some.want(["GOLD"], START)
+    first = [*some.due(START + 5000)]
+    some.open(START + 5000)
+    events = [*some.due(START + 10_000)]
+    for code in ("BTCUSDT", "GOLD"):
+        times = [event.time for event in events if event.code == code and isinstance(event, Trade)]
+        assert 7 <= len(times) <= 15  # two a second, not four
+        assert times[0] >= max(event.time for event in first if event.code == code)
+
+
 def test_time_that_the_machine_slept_is_skipped() -> None:
     some = markets(DEFAULT_CODES)
     some.open(START)

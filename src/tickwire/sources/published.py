@@ -113,7 +113,7 @@ class Published:
 
     async def events(self) -> AsyncIterator[Event | Resent]:
         """The stream. It never ends."""
-        self.health.tell(Status.UP, "nothing published yet")
+        self.health.tell(Status.UP, "nothing published yet" if self.health.lag is None else "")
         turn = 0
         while True:
             for event in self._waiting():

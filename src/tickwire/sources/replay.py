@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from ..errors import InputError
 from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Trade
 from .health import Health, Status
 from .recording import Line, Recording, Scan, TradeLine
@@ -150,6 +151,10 @@ class Replay:
         self._loop = loop
         self._hold = hold
         self._subscribed = asyncio.Event()
+        self._played = 0  # events of this pass
+        self._shift = 0
+        self._reached = first_time
+        self._over = False
         self._market_time: Callable[[], int] = lambda: 0
 
     def market_time(self) -> int:
@@ -175,36 +180,55 @@ class Replay:
         return ()
 
     async def events(self) -> AsyncIterator[Event]:
-        """The stream; it ends with the recording unless it is looped."""
+        """The stream; it ends with the recording unless it is looped, or where that cannot be read."""
+        if self._over:
+            return
+        self.health.tell(Status.UP)
         if self._hold:
             await self._subscribed.wait()
             await asyncio.sleep(HOLD_GRACE)
-        while True:
-            async for event in self._pass():
-                yield event
-            if not self._loop:
+        while not self._over:
+            try:
+                async for event in self._pass():
+                    yield event
+            except InputError as error:
+                log.error("the recording cannot be read on", source=self.name, reason=str(error))
+                self.health.tell(Status.DOWN, str(error))
+                self._over = True
                 return
-            log.info("replay starts again", source=self.name)
-            await asyncio.sleep(0)
+            self._over = not self._loop or not self._played
+            self._played = 0
+            if not self._over:
+                log.info("replay starts again", source=self.name)
+                await asyncio.sleep(0)
 
     async def _pass(self) -> AsyncIterator[Event]:
-        began = time.monotonic()
-        shift = time.time_ns() // 1_000_000 - self._first_time if self._rebase else 0
-        reached = upcoming = self._first_time
+        """The recording, from where it was left."""
+        if not self._played:
+            self._shift = time.time_ns() // 1_000_000 - self._first_time if self._rebase else 0
+            self._reached = self._first_time
+        shift, upcoming = self._shift, self._reached
+        began = time.monotonic() - ((self._reached - self._first_time) / 1000 / (self._speed or 1))
 
         def market_time() -> int:
             paced = self._first_time + int((time.monotonic() - began) * 1000 * self._speed)
-            return shift + (max(reached, min(paced, upcoming)) if self._speed else reached)
+            return shift + (max(self._reached, min(paced, upcoming)) if self._speed else self._reached)
 
         self._market_time = market_time
         moments = self._reel.events()
+        before = self._played
         while batch := await asyncio.to_thread(list, islice(moments, BATCH)):
             for at, events in batch:
-                upcoming = max(reached, at)
+                if before and before >= len(events):
+                    before -= len(events)
+                    continue
+                upcoming = max(self._reached, at)
                 if self._speed:
                     due = began + (at - self._first_time) / 1000 / self._speed
                     if (ahead := due - time.monotonic()) > 0:
                         await asyncio.sleep(ahead)
-                reached = upcoming
-                for event in events:
+                self._reached = upcoming
+                for event in events[before:]:
+                    self._played += 1
                     yield moved(event, shift)
+                before = 0

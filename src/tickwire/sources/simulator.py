@@ -77,8 +77,9 @@ class SimulatedMarkets:
         self._opening: list[Event] = []
 
     def open(self, now: int) -> None:
-        """Starts what runs without being asked for."""
-        for code in sorted(self._codes):
+        """Starts what runs without being asked for; what has run on request goes on."""
+        self._queue.clear()
+        for code in sorted({*self._codes, *self._last_wanted}):
             self._start(code, now)
 
     def want(self, codes: Iterable[str], now: int) -> list[str]:
@@ -187,6 +188,7 @@ class Simulator:
 
     async def events(self) -> AsyncIterator[Event]:
         """The stream; it never ends."""
+        self.health.tell(Status.UP)
         self._markets.open(self._clock())
         while True:
             self._wake.clear()

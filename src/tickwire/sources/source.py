@@ -104,9 +104,11 @@ class Source(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Yielded]:
-        """The stream, once. Gives way to the event loop at least every few hundred events.
+        """The stream, one at a time. Gives way to the event loop at least every few hundred events.
 
-        Raises InputError if the data turns out to be unusable.
+        It may raise anything; then, or after it was closed, it is called again, and goes on: what was yielded
+        does not come again, what was not is yielded or told as missing by Broke, and nothing begins twice.
+        One that has ended is over, and yields nothing more. Tells its health that it is up as soon as it is.
         """
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from random import Random
 from typing import Any
@@ -78,6 +79,7 @@ class Exchange:
             key for kind in (Kind.TRADE, Kind.DEPTH) for key in keys_of(kind, self.codes, self._levels)
         )
         self._outlet = Outlet(self.health)
+        self._taken: deque[Yielded] = deque()
         self._streams = Streams(
             self.name,
             self._venue,
@@ -99,12 +101,14 @@ class Exchange:
         runner.add_done_callback(lambda _: self._outlet.wake())
         try:
             while not runner.done():
-                for one in await self._outlet.take():
-                    yield one
+                while self._taken:
+                    yield self._taken.popleft()
+                self._taken.extend(await self._outlet.take())
             runner.result()
         finally:
             runner.cancel()
             await asyncio.wait([runner])
+            self._streams.lost("the stream was closed")
             self._outlet.close()
 
     def market_time(self) -> int:

@@ -84,13 +84,13 @@ class Outlet:
         self._arrived.set()
 
     def close(self) -> None:
-        """Nothing is told any more."""
+        """Nothing is told any more, until the next one who takes."""
+        self._flush()
+
+    def _flush(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _flush(self) -> None:
-        self.close()
         for reason, codes in self._breaks.items():
             self._told.append(Broke(tuple(codes), min(codes.values()), reason))
             self.wake()

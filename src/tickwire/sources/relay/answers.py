@@ -57,7 +57,13 @@ class Answers:
         return True
 
     async def run(self) -> None:
-        """Sends the requests. Never ends."""
+        """Sends the requests. Never ends; begun again, it asks anew for what it was about to hear of."""
+        now = self._clock.time()
+        for group, codes in self._asked.items():
+            if codes:
+                self._waiting[group].update(dict.fromkeys(codes, now))
+                self._some[group].set()
+                codes.clear()
         async with asyncio.TaskGroup() as tasks:
             for group in self._waiting:
                 tasks.create_task(self._serve(group))

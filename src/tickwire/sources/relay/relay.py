@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 
 import structlog
@@ -105,7 +106,7 @@ class Relay:
         hours = Hours(catalogue)
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
-        self._out: list[Yielded] = []
+        self._out: deque[Yielded] = deque()
         self._let_in = False
         self._http_fails = ""
         self._crowded_out: set[str] = set()  # codes of which the log has said so
@@ -187,6 +188,8 @@ class Relay:
     async def events(self) -> AsyncIterator[Yielded]:
         """The stream; it never ends."""
         self._say_what_has_no_room()
+        self._dirty = True
+        self._wake.set()
         beside = [
             asyncio.create_task(one)
             for one in (self._greet(), self._keep_up(), self._time.find(), self._answers.run())
@@ -206,9 +209,10 @@ class Relay:
                         task.result()
                 self._arrange()
                 self._hear()
-                out, self._out = self._out, []
-                for count, one in enumerate(out, 1):
-                    yield one
+                count = 0
+                while self._out:
+                    yield self._out.popleft()
+                    count += 1
                     if count % BATCH == 0:
                         await asyncio.sleep(0)
         finally:
