@@ -12,7 +12,7 @@ from tickwire.calendars import load
 from tickwire.klines import Grid
 from tickwire.model import KlineType
 from tickwire.sources import Simulator
-from tickwire.sources.simulator import SimulatedMarkets, last_open
+from tickwire.sources.simulator import SimulatedMarkets
 from tickwire.store import load_catalogue
 
 from ..serving import OTHER_HTTP, STOCK_HTTP, serving
@@ -29,7 +29,7 @@ def test_a_closed_market_opens_with_its_last_moment_and_then_stands_still(code: 
     now = SATURDAY * 1000
     some.open(now)
     opening = list(some.due(now))
-    assert {event.time for event in opening} == {last_open(calendar, now)}
+    assert {event.time for event in opening} == {calendar.last_open(now)}
     assert calendar.is_open(opening[0].time)
     weekend = [event for hour in range(1, 60) for event in some.due(now + hour * 3_600_000)]
     assert weekend
@@ -39,10 +39,12 @@ def test_a_closed_market_opens_with_its_last_moment_and_then_stands_still(code: 
 
 def test_last_open_is_the_end_of_friday() -> None:
     forex = load("forex")
-    friday = datetime.fromtimestamp(last_open(forex, SATURDAY * 1000) / 1000, UTC)
+    last = forex.last_open(SATURDAY * 1000)
+    assert last is not None
+    friday = datetime.fromtimestamp(last / 1000, UTC)
     assert (friday.weekday(), friday.hour, friday.minute, friday.second) == (4, 21, 59, 59)
     monday = SATURDAY * 1000 + 2 * 86_400_000
-    assert last_open(forex, monday) == monday
+    assert forex.last_open(monday) == monday
 
 
 @pytest.mark.parametrize("code", CODES)

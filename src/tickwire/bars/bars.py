@@ -439,7 +439,7 @@ class Bars:
             and bool(latest := await self.joined(instrument, kline_type, count=1))
             and latest[0].time > end
         )
-        return filled(instrument, kline_type, bars, end if later else None)[-count:]
+        return filled(instrument, kline_type, bars, end if later else None, count=count)
 
     async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
         note = past_note(instrument)

@@ -97,6 +97,16 @@ class Calendar:
         """
         return self._next(ms, opening=False)
 
+    def last_open(self, ms: int) -> int | None:
+        """The last moment up to this one, included, at which the market was open; None if there was none for
+        long."""
+        today = ms // DAY_MS + EPOCH_ORDINAL
+        for number in range(today + 1, max(1, today - SEARCHED_DAYS), -1):
+            for one in reversed(self._day(date.fromordinal(number)).sessions):
+                if one.open <= ms:
+                    return min(ms, one.close - 1)
+        return None
+
     def is_holiday(self, day: date) -> bool:
         """Whether it is a weekday that is known to have no trading."""
         return bool(self.holidays(day, day))

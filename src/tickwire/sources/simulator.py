@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from datetime import datetime, timedelta
 from random import Random
 
 import structlog
@@ -34,24 +33,12 @@ FORGET_AFTER = 300_000
 """Milliseconds after which a code that runs on request, and that nobody asks for any more, stops."""
 LAG_LIMIT = 5_000
 """Milliseconds behind the clock (a sleeping machine) after which the time that was missed is skipped."""
-LONGEST_HOLIDAYS = 20
-"""Days within which every market has been open."""
 LOOK = 1.0
 """Seconds after which the clock is looked at anyhow: it may have been set."""
 BATCH = 200
 """Steps after which the event loop gets its turn."""
 
 log = structlog.get_logger()
-
-
-def last_open(calendar: Calendar, now: int) -> int:
-    """The last moment up to now at which the market was open, in milliseconds."""
-    today = datetime.fromtimestamp(now / 1000, calendar.zone).date()
-    for days in range(-1, LONGEST_HOLIDAYS):
-        for session in reversed(calendar.sessions(today - timedelta(days=days))):
-            if session.open <= now:
-                return min(now, session.close - 1)
-    return now
 
 
 class SimulatedMarkets:
@@ -135,7 +122,7 @@ class SimulatedMarkets:
         if market is None:
             market = self._markets[code] = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
             calendar = self._calendar(code)
-            self._opening += market.open(now if calendar is None else last_open(calendar, now))
+            self._opening += market.open(now if calendar is None else calendar.last_open(now) or now)
         heapq.heappush(self._queue, (now + self._pause(), code))
 
     def _calendar(self, code: str) -> Calendar | None:
