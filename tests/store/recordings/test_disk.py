@@ -302,7 +302,7 @@ def test_a_disk_that_hangs_is_told_and_nobody_waits_for_it(
         until(lambda: not recorder.status().recording)
         assert not recorder.behind
         assert "does not answer" in recorder.status().text
-    assert [line["event"] for line in logs] == ["recording hangs, the server goes on"]
+    assert [line["event"] for line in logs] == ["recording stopped, the server goes on"]
     monkeypatch.setattr(module, "HANG", 20.0)
     answers.set()
     until(lambda: recorder.status().recording)

@@ -31,7 +31,7 @@ LOOK_EVERY = 1.0
 """Seconds between looks whether a recording that stopped can go on. If a look takes long, since there is much
 to seal, the next one comes later: looking takes a twentieth of the time at most."""
 HANG = 10.0
-"""Seconds without an answer after which a disk counts as hung: nobody waits for it then."""
+"""Seconds without an answer of the disk after which the recording stops: nobody is to wait for it."""
 END = 60.0
 """Seconds that the end of a recording waits for its threads."""
 VALUES = 4
@@ -106,7 +106,7 @@ class Recorder:
         self._stopping = threading.Lock()
         self._journal: Journal | None = None
         self._alive = time.monotonic()
-        self._hung = False
+        self._silent = self._noticed = 0.0
         self._ending = threading.Event()
         self._closed = False
         try:
@@ -186,17 +186,19 @@ class Recorder:
     @property
     def behind(self) -> bool:
         """Whether half of the room for what waits is taken: who can wait should."""
-        return self._put - self._taken > self._limit // 2 > 0 and not self._hangs()
+        if self._put - self._taken <= self._limit // 2 or self._limit < 0:
+            return False
+        self._check_answers()
+        return self._reason is None
 
     def status(self) -> RecorderStatus:
         """How it goes. Any thread may ask."""
-        journal, reason, text = self._journal, self._reason, self._text
-        if reason is None and self._hangs():
-            reason, text = StopReason.FAILED, HANGS
+        self._check_answers()
+        journal = self._journal
         return RecorderStatus(
-            reason is None,
-            reason,
-            text,
+            self._reason is None,
+            self._reason,
+            self._text,
             self._events - self._sealer.unfit,
             self._refused.total + self._sealer.unfit,
             self._sealer.bytes,
@@ -229,13 +231,15 @@ class Recorder:
     def _now(self) -> int:
         return int(self._clock() * 1e6)
 
-    def _hangs(self) -> bool:
-        """Whether the disk has not answered for long. Said once."""
-        hangs = time.monotonic() - self._alive > HANG and not self._closed
-        if hangs and not self._hung:
-            log.error("recording hangs, the server goes on", folder=str(self._folder.path), reason=HANGS)
-        self._hung = hangs
-        return hangs
+    def _check_answers(self) -> None:
+        """Stops the recording if the disk has not answered for long: it goes on once it does."""
+        now = time.monotonic()
+        if now - self._alive <= HANG or self._closed:
+            return
+        if self._silent != self._alive:  # if the whole process stood still, it answers soon
+            self._silent, self._noticed = self._alive, now
+        elif now - self._noticed > LOOK_EVERY:
+            self._stop(TimeoutError(HANGS))
 
     # The thread of the journal.
     def _write_on(self) -> None:
