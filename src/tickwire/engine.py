@@ -134,6 +134,7 @@ class Engine:
         self._epoch = directory.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
         self._maker = maker
+        self._failed: set[Feed] = set()  # those that have not yielded since
         self._slow: set[Peer] = set()
         self._relief = asyncio.Event()
         self._watching: set[Peer] = set()
@@ -154,15 +155,15 @@ class Engine:
         self.supply = Supply(feeds, self.hub, self.callers)
         self.klines = KlinePush(catalogue, feeds, self.hub, self.supply, settings.kline_push_interval)
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
-        self._halts = Backlog(database, "suspensions")
-        self._gap_entries = Backlog(database, "gaps")
+        self.halts = Backlog(database, "suspensions")
+        self.gap_entries = Backlog(database, "gaps")
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
             feeds,
             self.hub,
             suspensions,
-            self._halts,
+            self.halts,
             callers=self.callers,
             publish=self._publish,
             clock=clock,
@@ -187,7 +188,7 @@ class Engine:
             feed.bars,
             self.catalogue,
             self.gaps,
-            self._gap_entries,
+            self.gap_entries,
             revised=revised,
             backfill=feed.backfill,
         )
@@ -217,8 +218,8 @@ class Engine:
             "tokens": self._watch_tokens,
             "fallback": self._watch_silence,
             "scenarios": self.scenarios.carry_out,
-            "suspensions": self._halts.run,
-            "gaps": self._gap_entries.run,
+            "suspensions": self.halts.run,
+            "gaps": self.gap_entries.run,
         }
         for number, feed in enumerate(self.feeds):
             feed.source.health.changed = functools.partial(self._health_changed, feed)
@@ -255,8 +256,8 @@ class Engine:
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(END_WAIT):
-                await self._halts.drain()
-                await self._gap_entries.drain()
+                await self.halts.drain()
+                await self.gap_entries.drain()
         except (StoreError, TimeoutError):
             log.error("the last gaps and suspensions cannot be written: lost")
 
@@ -306,16 +307,23 @@ class Engine:
                         exc_info=None if known else error,
                     )
                 feed.outages.failed(reason)
+                self._failed.add(feed)
                 await (asyncio.Event().wait() if final else asyncio.sleep(wait))
                 wait = min(2 * wait, SOURCE_MOST)
+
+    def _recover(self, feed: Feed) -> None:
+        """A source yields again after it had failed. One with a history says itself how it is."""
+        self._failed.discard(feed)
+        if feed.source.history is None:
+            feed.source.health.tell(Status.UP)
+            feed.outages.recovered()
 
     async def _consume(self, feed: Feed) -> None:
         source = feed.source
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                if source.health.status is Status.DOWN and source.history is None:  # it had failed
-                    source.health.tell(Status.UP)
-                    feed.outages.recovered()
+                if feed in self._failed:
+                    self._recover(feed)
                 if isinstance(event, (Trade, Book)):
                     if self.take(event, feed) and self.supply.awaited:
                         self.supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)

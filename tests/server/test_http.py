@@ -523,6 +523,7 @@ async def test_what_the_probes_say(full: Served) -> None:
     assert (await full.request("GET", "/healthz")).json() == {"status": "ok"}
     ready = (await full.request("GET", "/readyz")).json()
     assert [one["events"] for one in ready.pop("sources")] == [9]
+    assert ready.pop("store")["up"]
     assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9, "recording": None}
 
 

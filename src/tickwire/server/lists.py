@@ -71,6 +71,7 @@ class Lists:
         try:
             offset = (page - 1) * size if page and size else 0
             page_of = partial(self._engine.suspensions.page, exchange, sources, offset=offset, limit=size)
+            await self._engine.halts.settled()
             total, entries = await self._engine.database.read(page_of)
         except StoreError:  # which has been said
             return 500, suspension_error("The server cannot read its suspensions now.")

@@ -14,6 +14,8 @@ from .database import Database
 
 RETRY = 1.0
 """Seconds before a write that failed is tried again."""
+SETTLING = 0.5
+"""Seconds that a reader waits for what is yet to be written."""
 MOST = 10_000
 """Writes that may wait; of more the oldest go."""
 
@@ -32,7 +34,8 @@ class Backlog:
         self._what = what
         self._most = most
         self._waiting: deque[Callable[[], object]] = deque()
-        self._wake = asyncio.Event()
+        self._wake, self._empty = asyncio.Event(), asyncio.Event()
+        self._empty.set()
         self.lost = 0
 
     def put(self, write: Callable[[], object]) -> None:
@@ -43,7 +46,14 @@ class Backlog:
                 log.error(f"{self._what} are lost: too many wait to be written", most=self._most)
             self.lost += 1
         self._waiting.append(write)
+        self._empty.clear()
         self._wake.set()
+
+    async def settled(self) -> None:
+        """Waits until all is written, for `SETTLING` seconds at most: whoever reads then sees it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLING):
+                await self._empty.wait()
 
     async def run(self) -> None:
         """Writes them as they come. Never ends."""
@@ -69,3 +79,4 @@ class Backlog:
             with contextlib.suppress(IndexError):  # it was given up meanwhile
                 if self._waiting[0] is write:
                     self._waiting.popleft()
+        self._empty.set()

@@ -704,7 +704,10 @@ export interface QuoteLine {
   readonly seq?: number;
 }
 
-/** Whether the server serves, and how its sources are. A source that is down makes no server unready. */
+/**
+ * Whether the server serves, and how its sources and its store are. Neither a source that is down nor a store
+ * that cannot be used makes the server unready: it serves what memory holds.
+ */
 export interface Readiness {
   readonly ready: boolean;
   readonly source: string;
@@ -712,6 +715,7 @@ export interface Readiness {
   readonly events: number;
   readonly recording: boolean | null;
   readonly sources: readonly SourceReadiness[];
+  readonly store: StoreReadiness;
 }
 
 /** Refuses new connections on the upgrade with that HTTP status. */
@@ -912,6 +916,17 @@ export interface StatusDataPush {
 /** The numbers of the scenarios that were stopped. */
 export interface StoppedList {
   readonly stopped: readonly number[];
+}
+
+/**
+ * Whether the store can be used; since when it cannot (milliseconds since the epoch) and why, null and empty
+ * while it can. `waiting_bars` are kept in memory until they can be written.
+ */
+export interface StoreReadiness {
+  readonly up: boolean;
+  readonly since: number | null;
+  readonly reason: string;
+  readonly waiting_bars: number;
 }
 
 /** An answer that says what went wrong. */

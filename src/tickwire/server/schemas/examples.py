@@ -223,6 +223,7 @@ READINESS: Example = {
             "recording": None,
         }
     ],
+    "store": {"up": True, "since": None, "reason": "", "waiting_bars": 12},
 }
 RUN: Example = {
     "number": 1,
