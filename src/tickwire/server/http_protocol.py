@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -45,9 +46,10 @@ STOPPING = Ret(503, "the server stops", 503)
 
 
 class Flow(FlowControl):
-    """uvicorn's wish to read on, or not; the protocol decides, since it also holds what is not parsed yet."""
+    """uvicorn's wish to read on, or not; the protocol decides, since it also holds what is not parsed yet.
+    `changed` is called when reading may go on."""
 
-    def __init__(self, transport: asyncio.Transport, changed: Any) -> None:
+    def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
         super().__init__(transport)
         self._changed = changed
 
@@ -246,7 +248,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if not self._count(self._kept + self._head + len(self._unparsed)):
             self._stop(FULL)
-        elif self._in_head and self._head and self._deadline is None:  # a request has begun
+            return
+        if self._in_head and self._head and self._deadline is None:  # a request has begun
             self._await_head()
         self._pause(bool(self._unparsed) or self.flow.read_paused)
 

@@ -19,7 +19,7 @@ UNREAD_TIMEOUT = 30.0
 """Seconds in which a client that does not keep up must at least take `UNREAD_LEAST`."""
 UNREAD_LEAST = 64 * 1024
 """Bytes."""
-PIECE = 16 * 1024
+PIECE = 8 * 1024
 """Bytes of a client that are looked at in one turn of the loop: they may be thousands of frames."""
 GOING_AWAY = 1001  # RFC 6455, 7.4.1
 
