@@ -136,6 +136,8 @@ class Feeds:
         """The feed that an instrument comes from now."""
         if len(self._feeds) == 1:
             return self._feeds[0]
+        if instrument.code not in self._rivals:  # it is only read of
+            return next((feed for feed in self._feeds if feed.serves(instrument)), self.first)
         return self._rivals_of(instrument).chosen
 
     def uses(self, feed: Feed, instrument: Instrument) -> bool:

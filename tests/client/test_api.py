@@ -140,6 +140,14 @@ async def test_what_the_vendor_does_not_have_is_refused(vendor: AllTick) -> None
 
 
 # A Tickwire.
+async def test_many_instruments_come_page_by_page(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Api(served.url) as api:
+        whole = [one.code for one in await api.instruments()]
+        monkeypatch.setattr("tickwire.client.api.PAGE", 100)
+        assert [one.code for one in await api.instruments()] == whole
+        assert len(whole) > 200
+
+
 async def test_what_only_a_tickwire_has(served: Served, script: Script) -> None:
     script.emit(trade("BTCUSDT", at=NOW))
     await taken(served, 1)

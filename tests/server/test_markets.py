@@ -192,6 +192,38 @@ async def test_search_for_a_part_gives_all_that_hold_it(desk: Desk) -> None:
     assert (await desk.client.get(f"{INSTRUMENTS}?token=t&search=%ff%fe")).status_code == 200
 
 
+@pytest.mark.parametrize(("search", "limit"), [("", "100"), ("", "5000"), (".us", "7"), ("apple", "1")])
+async def test_pages_hold_what_the_whole_list_holds(desk: Desk, search: str, limit: str) -> None:
+    pages, asked = [], {"search": search, "limit": limit}
+    while True:
+        page = await desk.get(INSTRUMENTS, **asked)
+        codes = [one["code"] for one in page["instrument_list"]]
+        pages.append(codes)
+        if "next" not in page:
+            break
+        assert page["next"] == codes[-1]
+        asked["after"] = page["next"]
+    assert [code for page in pages for code in page] == await desk.codes(search)
+    assert all(len(page) == int(limit) for page in pages[:-1])
+    assert pages[-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "msg"),
+    [
+        ({"limit": "0"}, "limit is '0', expected a whole number from 1 to 5000."),
+        ({"limit": "5001"}, "limit is '5001', expected a whole number from 1 to 5000."),
+        ({"limit": "-1"}, "limit is '-1', expected a whole number from 1 to 5000."),
+        ({"limit": ""}, "limit is '', expected a whole number from 1 to 5000."),
+        ({"after": "NO.SUCH"}, "after is 'NO.SUCH', expected a code of this list."),
+        ({"after": "x" * 5000}, f"after is '{'x' * 40}', expected a code of this list."),
+    ],
+)
+async def test_a_page_that_is_not_there(desk: Desk, asked: dict[str, str], msg: str) -> None:
+    answer = await desk.client.get(INSTRUMENTS, params={"token": "t"} | asked)
+    assert (answer.status_code, answer.json()) == (400, {"msg": msg, "trace": "", "ret": 400})
+
+
 # States.
 @pytest.mark.parametrize(
     ("moment", "zone", "states"),
@@ -290,6 +322,15 @@ async def test_a_limited_token_sees_what_it_may_read_and_its_plan_counts(tmp_pat
         metals = {one.code for one in CATALOGUE if one.market is Market.METALS}
         assert {one["code"] for one in found if one["market"] == "metals"} == metals
         assert "q=1000;w=86400" in answer.headers["ratelimit-policy"]
+        for hidden in ("BTCUSDT", "NO.SUCH"):  # a code that it may not read is none
+            now += 60
+            answer = await served.request("GET", f"{INSTRUMENTS}?token={secret}&after={hidden}")
+            assert answer.json()["msg"] == f"after is '{hidden}', expected a code of this list."
+        now += 60
+        answer = await served.request("GET", f"{INSTRUMENTS}?token={secret}&limit=1&after=AAPL.US")
+        assert "BTCUSDT" not in answer.text
+        now += 60
+        answer = await served.get(INSTRUMENTS, token=secret)
         statuses = []
         for path in (INSTRUMENTS, MARKETS, MARKETS):  # each by itself once in ten seconds
             answer = await served.get(path, token=secret)

@@ -34,6 +34,8 @@ from .rows import Rows
 
 P = ParamSpec("P")
 T = TypeVar("T")
+PAGE = 5000
+"""Instruments of one request."""
 MOST_CODES = 50
 """Codes of one request: what the vendor recommends, for a URL may not grow for ever (section 4)."""
 TRIES = 5
@@ -166,8 +168,15 @@ class Api:
 
         (await api.instruments("apple")).to_pandas()
         """
-        data = await self._ask(self._http.extension, "instruments", {"search": search})
-        return Rows(InstrumentInfo, entries(data, "instrument_list", InstrumentInfo))
+        found: list[InstrumentInfo] = []
+        page = {"search": search, "limit": str(PAGE)}
+        while True:
+            data = await self._ask(self._http.extension, "instruments", page)
+            found += (some := entries(data, "instrument_list", InstrumentInfo))
+            after = data.get("next")  # a server that knows no pages answers all
+            if not some or not isinstance(after, str) or after in ("", page.get("after")):
+                return Rows(InstrumentInfo, found)
+            page["after"] = after
 
     async def markets(self) -> Rows[MarketInfo]:
         """The calendars of a Tickwire: which markets are open, and until when; AllTick refuses it."""

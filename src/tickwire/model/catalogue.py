@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -18,6 +19,9 @@ class Catalogue:
 
     def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] = ALIASES) -> None:
         self._by_code = {instrument.code: instrument for instrument in instruments}
+        self._listed = [*self._by_code.values()]
+        self._places = {code: place for place, code in enumerate(self._by_code)}
+        self._texts: dict[str, str] = {}  # what a search looks in, by code
         self._names = aliases
         self._aliases = {
             name: self._by_code[code]
@@ -37,6 +41,24 @@ class Catalogue:
     def __getitem__(self, code: str) -> Instrument:
         return self._by_code[code]
 
+    def listed(self, after: str = "", search: str = "") -> Iterator[Instrument]:
+        """The instruments behind one of that code ("" for all), in whose code, alias or name the text stands.
+
+        An instrument keeps its place, and new ones come last. Raises KeyError for an unknown code.
+        """
+        text = search.casefold()
+        first = self._places[after] + 1 if after else 0
+        return (one for one in islice(self._listed, first, None) if not text or text in self._text(one))
+
+    def _text(self, instrument: Instrument) -> str:
+        code = instrument.code
+        found = self._texts.get(code)
+        if found is None:
+            aliases = (name for name, meant in self._names.items() if meant == code)
+            names = (code, instrument.name_en, instrument.name_cn, instrument.name_hk, *aliases)
+            found = self._texts[code] = "\n".join(names).casefold()
+        return found
+
     def add(self, instrument: Instrument) -> None:
         """Learns a new instrument, and the other names of it, while in use.
 
@@ -46,6 +68,8 @@ class Catalogue:
         if (known := self._by_code.get(code) or self._aliases.get(code)) is not None:
             raise InputError(f"The code {code} is in use: it stands for {known.code}.")
         self._by_code[code] = instrument
+        self._places[code] = len(self._listed)
+        self._listed.append(instrument)
         for name, meant in self._names.items():
             if meant == code and name not in self._by_code:
                 self._aliases[name] = instrument

@@ -27,6 +27,8 @@ from .overview import gap_list, instrument_list, market_list
 NO_PARAMETERS: dict[str, str] = {}
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Gaps of one answer."""
+MAX_INSTRUMENTS = 5000
+"""Instruments of one page."""
 
 
 class Listing(NamedTuple):
@@ -82,16 +84,24 @@ class Lists:
         return 200, success(market_list(self._engine, today, today + timedelta(days=366)), "")
 
     async def _instruments(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
-        return 200, success(instrument_list(self._engine, caller, asked.get("search", "")), "")
+        text = asked.get("limit")
+        try:
+            limit = None if text is None else _limit(text, MAX_INSTRUMENTS)
+            found = await instrument_list(
+                self._engine, caller, asked.get("search", ""), asked.get("after", ""), limit
+            )
+        except ValueError as error:
+            raise _bad(error) from None
+        return 200, success(found, "")
 
     async def _gaps(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
         try:
             begin, end = _moment("from", asked.get("from")), _moment("to", asked.get("to"))
             if end is not None and end < (begin or 0):
                 raise ValueError("to lies before from.")
-            limit = _limit(asked.get("limit"))
+            limit = _limit(asked.get("limit"), MAX_LIMIT)
         except ValueError as error:
-            raise Refused(Ret(DATA_INVALID.code, str(error), DATA_INVALID.status)) from None
+            raise _bad(error) from None
         found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
         return 200, success(found, "")
 
@@ -126,9 +136,14 @@ def _moment(name: str, text: str | None) -> int | None:
         ) from None
 
 
-def _limit(text: str | None) -> int:
-    """How many entries are asked for. Raises ValueError."""
+def _bad(error: ValueError) -> Refused:
+    """What is answered to a parameter that is wrong."""
+    return Refused(Ret(DATA_INVALID.code, str(error), DATA_INVALID.status))
+
+
+def _limit(text: str | None, most: int) -> int:
+    """How many entries are asked for, at most so many. Raises ValueError."""
     number = DEFAULT_LIMIT if text is None else int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
-    if not 1 <= number <= MAX_LIMIT:
-        raise ValueError(f"limit is {(text or '')[:40]!r}, expected a whole number from 1 to {MAX_LIMIT}.")
+    if not 1 <= number <= most:
+        raise ValueError(f"limit is {(text or '')[:40]!r}, expected a whole number from 1 to {most}.")
     return number

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import date
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ..admission import Caller
 from ..calendars import KEYS, State, load
@@ -68,9 +69,10 @@ class InstrumentInfo(msgspec.Struct):
 
 
 class InstrumentList(msgspec.Struct):
-    """The data that /v1/instruments answers."""
+    """The data that /v1/instruments answers. `next` is there if there are more: the code to go on `after`."""
 
     instrument_list: list[InstrumentInfo]
+    next: str | UnsetType = UNSET
 
 
 class GapInfo(msgspec.Struct):
@@ -95,6 +97,8 @@ class GapList(msgspec.Struct):
     gap_list: list[GapInfo]
 
 
+WALKED = 500
+"""Instruments after which the event loop gets its turn."""
 NAMES = {code: [name for name, of in ALIASES.items() if of == code] for code in ALIASES.values()}
 
 
@@ -126,39 +130,55 @@ def market_list(engine: Engine, first: date, last: date) -> MarketList:
     return MarketList(found)
 
 
-def instrument_list(engine: Engine, caller: Caller, search: str) -> InstrumentList:
+async def instrument_list(
+    engine: Engine, caller: Caller, search: str = "", after: str = "", limit: int | None = None
+) -> InstrumentList:
     """The instruments that a source can yield, that the caller may read, and in whose code, alias or name
-    the text stands."""
-    text = search.strip().casefold()
-    found = []
-    for one in engine.catalogue:
-        aliases = NAMES.get(one.code, [])
-        names = (one.code, one.name_en, one.name_cn, one.name_hk, *aliases)
-        served = caller.reads(one) and engine.feeds.serve(one)
-        if served and (not text or any(text in name.casefold() for name in names)):
-            last = engine.hub.last_trade(one)
-            found.append(
-                InstrumentInfo(
-                    one.code,
-                    aliases,
-                    one.family,
-                    one.market,
-                    one.calendar,
-                    engine.scenarios.state(one),
-                    one.name_en,
-                    one.name_cn,
-                    one.name_hk,
-                    one.exchange,
-                    one.currency,
-                    one.lot_size,
-                    one.levels,
-                    one.price_decimals,
-                    one.volume_decimals,
-                    one.turnover_decimals,
-                    last[0].time if last else None,
-                )
-            )
-    return InstrumentList(found)
+    the text stands: at most `limit` of them, behind the one of the code `after`.
+
+    Raises ValueError if that is none that the caller may read.
+    """
+    known = engine.catalogue
+    if after and (after not in known or not _is_listed(engine, caller, known[after])):
+        raise ValueError(f"after is {after[:40]!r}, expected a code of this list.")
+    found = InstrumentList([])
+    for count, one in enumerate(known.listed(after, search.strip()), 1):
+        if count % WALKED == 0:
+            await asyncio.sleep(0)
+        if not _is_listed(engine, caller, one):
+            continue
+        if len(found.instrument_list) == limit:
+            found.next = found.instrument_list[-1].code
+            break
+        found.instrument_list.append(_instrument(engine, one))
+    return found
+
+
+def _is_listed(engine: Engine, caller: Caller, instrument: Instrument) -> bool:
+    return caller.reads(instrument) and engine.feeds.serve(instrument)
+
+
+def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
+    last = engine.hub.last_trade(one)
+    return InstrumentInfo(
+        one.code,
+        NAMES.get(one.code, []),
+        one.family,
+        one.market,
+        one.calendar,
+        engine.scenarios.state(one),
+        one.name_en,
+        one.name_cn,
+        one.name_hk,
+        one.exchange,
+        one.currency,
+        one.lot_size,
+        one.levels,
+        one.price_decimals,
+        one.volume_decimals,
+        one.turnover_decimals,
+        last[0].time if last else None,
+    )
 
 
 async def gap_list(

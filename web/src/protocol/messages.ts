@@ -393,9 +393,10 @@ export interface InstrumentLine {
   readonly dividend_yield?: string;
 }
 
-/** The data that /v1/instruments answers. */
+/** The data that /v1/instruments answers. `next` is there if there are more: the code to go on `after`. */
 export interface InstrumentList {
   readonly instrument_list: readonly InstrumentInfo[];
+  readonly next?: string;
 }
 
 /** A successful answer over HTTP. */

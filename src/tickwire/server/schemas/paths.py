@@ -172,10 +172,17 @@ def _extensions() -> dict[str, Path]:
         LIMITS,
     )
     error = {"msg": "to lies before from.", "trace": "", "ret": 400}
-    gap_errors["400"] = {
-        "description": "A parameter is wrong; `msg` says what was expected.",
-        "content": {"application/json": {"schema": ref("HttpError"), "example": error}},
-    }
+    instrument_errors = responses(
+        succeeded("InstrumentList", {"instrument_list": [examples.INSTRUMENT], "next": "GOLD"}),
+        GUARDED,
+        LIMITS,
+    )
+    wrong_limit = "limit is '0', expected a whole number from 1 to 5000."
+    for answers, example in ((gap_errors, error), (instrument_errors, error | {"msg": wrong_limit})):
+        answers["400"] = {
+            "description": "A parameter is wrong; `msg` says what was expected.",
+            "content": {"application/json": {"schema": ref("HttpError"), "example": example}},
+        }
     moment = "In milliseconds since the epoch, or a time such as `2026-11-22T09:30Z`."
     time = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]}
     return {
@@ -192,10 +199,17 @@ def _extensions() -> dict[str, Path]:
                 "instruments",
                 "extensions",
                 "The instruments that the token may read, with their state",
-                responses(
-                    succeeded("InstrumentList", {"instrument_list": [examples.INSTRUMENT]}), GUARDED, LIMITS
-                ),
-                parameters=[plain("search", "A text in the code, an alias or a name.", text, "gold")],
+                instrument_errors,
+                parameters=[
+                    plain("search", "A text in the code, an alias or a name.", text, "gold"),
+                    plain(
+                        "limit",
+                        "How many at most; all if it is not given. If there are more, the answer has `next`.",
+                        {"type": "integer", "minimum": 1, "maximum": 5000},
+                        1000,
+                    ),
+                    plain("after", "Only what comes after that code: the `next` before.", text, "EURUSD"),
+                ],
             )
         },
         "/v1/gaps": {
