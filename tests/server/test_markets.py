@@ -192,7 +192,7 @@ async def test_search_for_a_part_gives_all_that_hold_it(desk: Desk) -> None:
     assert (await desk.client.get(f"{INSTRUMENTS}?token=t&search=%ff%fe")).status_code == 200
 
 
-@pytest.mark.parametrize(("search", "limit"), [("", "100"), ("", "5000"), (".us", "7"), ("apple", "1")])
+@pytest.mark.parametrize(("search", "limit"), [("", "100"), ("", "2000"), (".us", "7"), ("apple", "1")])
 async def test_pages_hold_what_the_whole_list_holds(desk: Desk, search: str, limit: str) -> None:
     pages, asked = [], {"search": search, "limit": limit}
     while True:
@@ -211,10 +211,10 @@ async def test_pages_hold_what_the_whole_list_holds(desk: Desk, search: str, lim
 @pytest.mark.parametrize(
     ("asked", "msg"),
     [
-        ({"limit": "0"}, "limit is '0', expected a whole number from 1 to 5000."),
-        ({"limit": "5001"}, "limit is '5001', expected a whole number from 1 to 5000."),
-        ({"limit": "-1"}, "limit is '-1', expected a whole number from 1 to 5000."),
-        ({"limit": ""}, "limit is '', expected a whole number from 1 to 5000."),
+        ({"limit": "0"}, "limit is '0', expected a whole number from 1 to 2000."),
+        ({"limit": "2001"}, "limit is '2001', expected a whole number from 1 to 2000."),
+        ({"limit": "-1"}, "limit is '-1', expected a whole number from 1 to 2000."),
+        ({"limit": ""}, "limit is '', expected a whole number from 1 to 2000."),
         ({"after": "NO.SUCH"}, "after is 'NO.SUCH', expected a code of this list."),
         ({"after": "x" * 5000}, f"after is '{'x' * 40}', expected a code of this list."),
     ],

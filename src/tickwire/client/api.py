@@ -34,7 +34,7 @@ from .rows import Rows
 
 P = ParamSpec("P")
 T = TypeVar("T")
-PAGE = 5000
+PAGE = 2000
 """Instruments of one request."""
 MOST_CODES = 50
 """Codes of one request: what the vendor recommends, for a URL may not grow for ever (section 4)."""

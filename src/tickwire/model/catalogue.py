@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 
 import msgspec
 
@@ -21,8 +20,8 @@ class Catalogue:
         self._by_code = {instrument.code: instrument for instrument in instruments}
         self._listed = [*self._by_code.values()]
         self._places = {code: place for place, code in enumerate(self._by_code)}
-        self._texts: dict[str, str] = {}  # what a search looks in, by code
         self._names = aliases
+        self._texts = [self._text(one) for one in self._listed]  # what a search looks in, by place
         self._aliases = {
             name: self._by_code[code]
             for name, code in aliases.items()
@@ -47,17 +46,12 @@ class Catalogue:
         An instrument keeps its place, and new ones come last. Raises KeyError for an unknown code.
         """
         text = search.casefold()
-        first = self._places[after] + 1 if after else 0
-        return (one for one in islice(self._listed, first, None) if not text or text in self._text(one))
+        places = range(self._places[after] + 1 if after else 0, len(self._listed))
+        return (self._listed[place] for place in places if text in self._texts[place])
 
-    def _text(self, instrument: Instrument) -> str:
-        code = instrument.code
-        found = self._texts.get(code)
-        if found is None:
-            aliases = (name for name, meant in self._names.items() if meant == code)
-            names = (code, instrument.name_en, instrument.name_cn, instrument.name_hk, *aliases)
-            found = self._texts[code] = "\n".join(names).casefold()
-        return found
+    def _text(self, one: Instrument) -> str:
+        aliases = [name for name, code in self._names.items() if code == one.code]
+        return "\n".join((one.code, one.name_en, one.name_cn, one.name_hk, *aliases)).casefold()
 
     def add(self, instrument: Instrument) -> None:
         """Learns a new instrument, and the other names of it, while in use.
@@ -70,6 +64,7 @@ class Catalogue:
         self._by_code[code] = instrument
         self._places[code] = len(self._listed)
         self._listed.append(instrument)
+        self._texts.append(self._text(instrument))
         for name, meant in self._names.items():
             if meant == code and name not in self._by_code:
                 self._aliases[name] = instrument

@@ -27,7 +27,7 @@ from .overview import gap_list, instrument_list, market_list
 NO_PARAMETERS: dict[str, str] = {}
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Gaps of one answer."""
-MAX_INSTRUMENTS = 5000
+MAX_INSTRUMENTS = 2000
 """Instruments of one page."""
 
 

@@ -177,7 +177,7 @@ def _extensions() -> dict[str, Path]:
         GUARDED,
         LIMITS,
     )
-    wrong_limit = "limit is '0', expected a whole number from 1 to 5000."
+    wrong_limit = "limit is '0', expected a whole number from 1 to 2000."
     for answers, example in ((gap_errors, error), (instrument_errors, error | {"msg": wrong_limit})):
         answers["400"] = {
             "description": "A parameter is wrong; `msg` says what was expected.",
@@ -205,7 +205,7 @@ def _extensions() -> dict[str, Path]:
                     plain(
                         "limit",
                         "How many at most; all if it is not given. If there are more, the answer has `next`.",
-                        {"type": "integer", "minimum": 1, "maximum": 5000},
+                        {"type": "integer", "minimum": 1, "maximum": 2000},
                         1000,
                     ),
                     plain("after", "Only what comes after that code: the `next` before.", text, "EURUSD"),
