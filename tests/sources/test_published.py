@@ -33,9 +33,16 @@ NEW = {
 }
 
 
-def a_source(catalogue: Catalogue | None = None, **options: Any) -> Published:
+def a_source(
+    catalogue: Catalogue | None = None, keep: Callable[[Instrument], object] = id, **options: Any
+) -> Published:
+    """`keep` is called in a thread."""
+
+    async def kept(instrument: Instrument) -> None:
+        await asyncio.to_thread(keep, instrument)
+
     made = catalogue or Catalogue(SHIPPED)
-    return Published(made, ["BTCUSDT"], **{"wall": lambda: NOW} | options)
+    return Published(made, ["BTCUSDT"], keep=kept, **{"wall": lambda: NOW} | options)
 
 
 def an_instrument(code: str) -> Instrument:
@@ -554,3 +561,18 @@ async def test_durable_is_what_both_have() -> None:
     assert notes == {"publisher:p": "10"}
     source.publishers.kept(notes)
     assert source.publishers.durable(publisher) == 10
+
+
+async def test_called_again_it_goes_on_in_the_middle_of_a_batch() -> None:
+    """What was taken of a publisher is not lost, and its room is given back."""
+    source = a_source()
+    await take(source, *(a_trade(seq) for seq in range(1, 11)))
+    found: list[Event | Resent] = []
+    while len(found) < 10:
+        async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+            found += [await anext(events), await anext(events)]
+    assert [event.source_seq for event in found if isinstance(event, Trade)] == list(range(1, 11))
+    await take(source, a_trade(11))
+    async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+        assert (await anext(events)).source_seq == 11  # type: ignore[union-attr]
+        assert source.standing(source.publishers.named("p")).queued == 1

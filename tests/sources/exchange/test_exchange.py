@@ -326,3 +326,22 @@ async def test_what_is_not_taken_does_not_pile_up(venue: Binance) -> None:
     assert "faster" in told.reason
     assert trades <= 50
     assert source.health.dropped
+
+
+async def test_called_again_it_tells_first_what_broke(venue: Binance) -> None:
+    async def trade() -> None:
+        while True:
+            await venue.trade(BTC, "79317.70", "1")
+            await asyncio.sleep(0.01)
+
+    source, trading = exchange(venue.options), asyncio.create_task(trade())
+    try:
+        for expected in ([Began], [Broke, Began]):
+            told: list[type] = []
+            async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+                while Began not in told:
+                    if isinstance(one := await anext(events), (Began, Broke)):
+                        told.append(type(one))
+            assert told == expected
+    finally:
+        trading.cancel()
