@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -271,3 +272,55 @@ async def test_a_task_that_fails_is_begun_again(
     assert [one["reason"] for one in logs if one["event"].startswith("a task failed")] == [
         "RuntimeError: killed"
     ]
+
+
+# The data directory.
+@pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be moved there")
+@pytest.mark.parametrize("how", ["moved away and back", "removed and made anew"])
+async def test_a_data_directory_that_vanishes_is_told_and_what_memory_holds_is_written_later(
+    tmp_path: Path, how: str
+) -> None:
+    data, source, at = tmp_path / "data", Script(), 1788529064027
+    async with serving(data, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(trade(volume="1", at=at))
+        await link.push()
+
+        async def kept() -> bool:
+            return bool((await readiness(served))["store"]["waiting_bars"] == 0)
+
+        await until(kept)
+        with capture_logs() as logs:
+            data.rename(tmp_path / "elsewhere")
+
+            async def told() -> bool:
+                return not (await readiness(served))["store"]["up"]
+
+            for minute in (1, 2, 3):
+                source.emit(trade(volume="1", at=at + minute * 60_000))
+                await link.push()
+            await until(told)
+            assert "gone" in (await readiness(served))["store"]["reason"]
+            answer = await bars(served)
+            assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+            assert len(answer.json()["data"]["kline_list"]) == 4
+            metrics = (await served.request("GET", "/metrics")).text
+            assert 'tickwire_store_up{call="write"} 0' in metrics
+            if how == "moved away and back":
+                (tmp_path / "elsewhere").rename(data)
+            else:
+                data.mkdir()
+
+            async def whole() -> bool:
+                answer = await bars(served)
+                return "tickwire-partial" not in answer.headers and (await kept_again())
+
+            async def kept_again() -> bool:
+                return bool((await readiness(served))["store"]["waiting_bars"] == 0)
+
+            await until(whole)
+        failures = [one["event"] for one in logs if "cannot be" in one["event"]]
+        assert len(failures) == len(set(failures)) <= 3, failures
+    async with serving(data, Script()) as served:
+        found = (await bars(served)).json()["data"]["kline_list"]
+        assert [bar["volume"] for bar in found] == ["1.00000"] * 4
