@@ -39,6 +39,7 @@ METHODS: dict[type, dict[str, str]] = {
         "pause_writing": "self",
         "resume_writing": "self",
         "on_message_begin": "self",
+        "on_url": "self, url",
         "on_header": "self, name, value",
         "on_headers_complete": "self",
         "on_body": "self, body",
@@ -96,7 +97,8 @@ def test_every_method_that_is_overridden_is_named_here(owner: type) -> None:
 
 
 CONNECTION = set(
-    "cycle flow loop parser pipeline scope timeout_keep_alive_task transport ws_protocol_class url".split()
+    "cycle flow headers loop parser pipeline scope timeout_keep_alive_task transport url "
+    "ws_protocol_class".split()
 )
 
 

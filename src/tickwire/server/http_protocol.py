@@ -24,6 +24,8 @@ MAX_FIELDS = 128
 """Headers of a request, and as many trailers."""
 SLICE = 1024
 """Bytes of heads that are parsed at a time; no more requests wait for their answers than fit in."""
+LONG_SLICE = 8 * 1024
+"""Bytes of a head that is longer than `FREE_HEAD`: the parser copies what it has with each slice."""
 BODY_SLICE = 256 * 1024
 """Bytes of a body that are parsed at a time, if its length is known."""
 FREE_HEAD = 16 * 1024
@@ -83,6 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._paused = False
         self._head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
         self._kept = 0  # bytes of the head of the request that is being answered
+        self._url = bytearray()
         self._fields = 0
         self._body_left = 0  # bytes to come of a body whose length is known
         self._in_head = True
@@ -129,7 +132,11 @@ class HttpProtocol(HttpToolsProtocol):
     # What the parser calls.
     def on_message_begin(self) -> None:
         self._fields = self._body_left = 0
+        self._url.clear()
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
@@ -140,7 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        url = self.url
+        url = bytes(self._url)
         # httptools cannot split a URL of 64 KiB, so uvicorn is given the path alone.
         self.url, _, query = url.partition(b"?")
         if len(self.url) > MAX_PATH:
@@ -236,7 +243,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._parsing = True
         while self._unparsed and not self._waits():
-            size = SLICE if self._in_head else max(SLICE, min(self._body_left, BODY_SLICE))
+            size = self._slice()
             if size >= len(self._unparsed):
                 piece, self._unparsed = self._unparsed, bytearray()
             else:
@@ -252,6 +259,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_head and self._head and self._deadline is None:  # a request has begun
             self._await_head()
         self._pause(bool(self._unparsed) or self.flow.read_paused)
+
+    def _slice(self) -> int:
+        if self._in_head:
+            return SLICE if self._head < FREE_HEAD else LONG_SLICE
+        return max(SLICE, min(self._body_left, BODY_SLICE))
 
     def _waits(self) -> bool:
         """Whether what comes next has to wait for the answer to what came before."""
@@ -296,6 +308,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Parses no further: the rest cannot be told apart, or may not be held."""
         self._objection = ret
         self._unparsed.clear()
+        self._url, self.url, self.headers = (
+            bytearray(),
+            b"",
+            [],
+        )  # they may be long, and the connection lingers
         self._ended = True
         if not self._in_head and self._unanswered:  # in the middle of a body
             if not self.pipeline:
