@@ -1,118 +1,34 @@
-"""Damaged databases: what is answered is true, what can be read is kept, nothing ends in a traceback."""
+"""Altered bytes anywhere: what is answered is true, and nothing ends in a traceback."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tickwire.access import Token, digest_of
-from tickwire.errors import StartError, StoreError
-from tickwire.model import Instrument, Kline, KlineType, Market, Suspension, SuspensionList
+from tickwire.errors import StoreError
+from tickwire.model import KlineType, Market, SuspensionList
 from tickwire.store import (
     KEY_FILE,
-    GapStore,
-    InstrumentStore,
     SqliteFile,
     SqliteKlineStore,
-    SuspensionStore,
-    TokenStore,
 )
 
-PAGE = 4096
-SOURCE = "simulator"
-TYPES = (KlineType.MINUTE, KlineType.HOUR, KlineType.DAY)
-CODES = ("GOLD", "BTCUSDT", "黄金")
-
-
-def a_bar(code: str, kline_type: KlineType, n: int) -> Kline:
-    one = Decimal(n) / 100
-    return Kline(
-        code, kline_type, 60 * n, one, one + 1, one - 1, one, Decimal(n), one * n, 60_000 * n, 7, n % 9 == 0
-    )
-
-
-BARS = {
-    (code, kline_type): [a_bar(code, kline_type, n) for n in range(1, 120)]
-    for code in CODES
-    for kline_type in TYPES
-}
-TOKENS = {
-    f"name {n}": Token(
-        id=f"{n:08x}",
-        digest=digest_of(f"secret {n}", b"k" * 32),
-        name=f"name {n}",
-        plan="free",
-        markets=frozenset({Market.CRYPTO} if n % 2 else ()),
-        created=n,
-        revoked=5 if n % 3 == 0 else None,
-    )
-    for n in range(40)
-}
-SUSPENSIONS = [
-    Suspension(
-        exchange=SuspensionList.NYSE,
-        symbol=f"SYM{n}",
-        publish_date=f"2026-09-{1 + n % 28:02} 10:00:00",
-        halt_reason=("News; pending", f"{n}"),
-    )
-    for n in range(60)
-]
-INSTRUMENTS = [
-    Instrument(
-        code=f"MY{n}",
-        market=Market.CRYPTO,
-        price_decimals=n % 5,
-        volume_decimals=2,
-        turnover_decimals=3,
-        levels=5,
-    )
-    for n in range(40)
-]
-NOTES = {f"past:CODE{n}": f"made {n}" for n in range(60)}
-
-
-class Stores:
-    """All stores of a file."""
-
-    def __init__(self, file: SqliteFile, key_path: Path) -> None:
-        self.bars = SqliteKlineStore(file)
-        self.tokens = TokenStore(file, key_path)
-        self.suspensions = SuspensionStore(file)
-        self.gaps = GapStore(file)
-        self.instruments = InstrumentStore(file)
-
-    def fill(self) -> None:
-        for bars in BARS.values():
-            self.bars.write(SOURCE, bars, NOTES)
-        for token in TOKENS.values():
-            self.tokens.add(token)
-        self.suspensions.add("", SUSPENSIONS)
-        for n in range(60):
-            self.gaps.end(self.gaps.open("alltick", Market.CRYPTO, CODES, n, f"reason {n}"), n + 5)
-        for instrument in INSTRUMENTS:
-            self.instruments.put(instrument)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a database with all tables filled."""
-    path = tmp_path_factory.mktemp("filled") / "tickwire.db"
-    (path.parent / KEY_FILE).write_bytes(b"k" * 32)
-    with closing(SqliteFile(path)) as file:
-        Stores(file, path.with_name(KEY_FILE)).fill()
-    return path.read_bytes()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    (tmp_path / KEY_FILE).write_bytes(b"k" * 32)
-    return tmp_path / "tickwire.db"
+from .damaging import (
+    BARS,
+    CODES,
+    INSTRUMENTS,
+    NOTES,
+    PAGE,
+    SOURCE,
+    SUSPENSIONS,
+    TOKENS,
+    Stores,
+)
 
 
 def looks(stores: Stores) -> Iterator[Callable[[], bool]]:
@@ -188,12 +104,7 @@ def flip(content: bytes, dice: random.Random, pages: list[int], most: int) -> by
 def check_all(path: Path, content: bytes) -> None:
     """Uses a damaged file in all ways, twice; then, mended, it is whole and works."""
     path.write_bytes(content)
-    try:
-        file = SqliteFile(path)
-    except StartError:
-        assert path.read_bytes() == content
-        return
-    with closing(file):
+    with closing(SqliteFile(path)) as file:
         try:
             stores = Stores(file, path.with_name(KEY_FILE))
         except StoreError:  # the next write mends it
@@ -215,13 +126,13 @@ def check_all(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_a_byte_in_every_page(path: Path, filled: bytes, seed: int) -> None:
+def test_a_byte_in_every_page(guarded_path: Path, filled: bytes, seed: int) -> None:
     pages = [*range(len(filled) // PAGE)]
-    check_all(path, flip(filled, random.Random(seed), pages, 1))
+    check_all(guarded_path, flip(filled, random.Random(seed), pages, 1))
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_many_bytes_in_a_few_pages(path: Path, filled: bytes, seed: int) -> None:
+def test_many_bytes_in_a_few_pages(guarded_path: Path, filled: bytes, seed: int) -> None:
     dice = random.Random(1000 + seed)
     pages = dice.sample(range(len(filled) // PAGE), dice.randint(1, 4))
-    check_all(path, flip(filled, dice, pages, 200))
+    check_all(guarded_path, flip(filled, dice, pages, 200))

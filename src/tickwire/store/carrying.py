@@ -22,12 +22,17 @@ Row: TypeAlias = tuple[Any, ...]
 
 BATCH = 5_000
 """Rows that are written at once."""
-TRIES = 5_000
-"""Reads that may fail in one run of keys before what is left of it counts as lost."""
+TRIES, FEW_TRIES = 2_000, 50
+"""Reads that may fail in one run of keys before what is left of it counts as lost; and if neither end of it
+can be read."""
+NOTHING_READ = (0, 0)
+"""In place of the spans of a run of which nothing could be read."""
 MOST_TRIES = 200_000
 """Those in all, so that a file of which nothing is left is given up in time."""
 NAMED = 20
 """Losses that are named one by one."""
+MINUTE = 60
+"""Seconds by which two bars of a code and type differ at least."""
 BEYOND = 86_400
 """Seconds after now in which bars may still open."""
 LOWEST, FARTHEST = -(2**63), 2**63 - 1
@@ -118,13 +123,20 @@ class Carrying:
         columns = ", ".join(["series", "type", *COLUMNS, *self._named(["checksum"], "kline", str(UNSEALED))])
         query = f"SELECT {columns} FROM kline WHERE series = ? AND type = ? AND time BETWEEN"  # noqa: S608
         insert = f"INSERT OR IGNORE INTO kline VALUES ({', '.join('?' * (len(COLUMNS) + 3))})"  # noqa: S608
-        latest = int(time.time()) + BEYOND
+        latest, unread = int(time.time()) + BEYOND, 0
         for (number, (source, code)), kline_type in itertools.product(series.items(), KlineType):
             sound = functools.partial(_is_bar, source, code, kline_type)
-            run = Run("kline", insert, f"{query} ? AND ? ORDER BY time", (number, kline_type), 2, sound)
-            for low, high in self._run(run, latest):
-                span = f"{_moment(low)} to {_moment(high)}"
-                self._lost.append(f"bars of {code!r}, type {int(kline_type)}, {span}")
+            run = Run(
+                "kline", insert, f"{query} ? AND ? ORDER BY time", (number, kline_type), 2, MINUTE, sound
+            )
+            lost = self._run(run, latest)
+            if NOTHING_READ in lost:
+                unread += 1
+            else:
+                spans = (f"{_moment(low)} to {_moment(high)}" for low, high in lost)
+                self._lost += [f"bars of {code!r}, type {int(kline_type)}, {span}" for span in spans]
+        if unread:
+            self._lost.append(f"bars: {unread} pairs of a code and a type, of which none could be read")
 
     def _numbered(self, table: Table) -> None:
         """A table whose rows have numbers."""
@@ -134,14 +146,15 @@ class Carrying:
             by_time = f"SELECT id FROM {table.name} INDEXED BY {table.name}_by_time"  # noqa: S608
             for (number,) in self._old.execute(by_time):
                 highest = max(highest, number)
-        lost = self._run(Run(table.name, _insert(table), query, (), 0, _is_sound), highest)
-        self._lost += [f"{table.name}: numbers {low} to {high}" for low, high in lost]
+        for span in self._run(Run(table.name, _insert(table), query, (), 0, 1, _is_sound), highest):
+            what = "no row could be read" if span == NOTHING_READ else f"numbers {span[0]} to {span[1]}"
+            self._lost.append(f"{table.name}: {what}")
 
     def _texts(self, table: Table) -> bool:
         """A table whose key is text, from both ends and by the keys that its indexes hold; whether all of it
         could be read."""
         query, keys = self._select(table), table.columns[: 2 if table is NOTE else 1]
-        run = Run(table.name, _insert(table), "", (), 0, _is_sound)
+        run = Run(table.name, _insert(table), "", (), 0, 1, _is_sound)
         broken = 0
         for order in ("", " DESC"):
             rows = self._rows(f"{query} ORDER BY {', '.join(key + order for key in keys)}")
@@ -179,6 +192,7 @@ class Carrying:
         Up to the first of these it reads forwards, from the last one on backwards, and halves what is between
         until it knows them. `highest` is where to begin if the very last page cannot be read.
         """
+        before = self._counts.get(run.table, 0)
         last = self._scan(run, self._between(run, LOWEST, FARTHEST))
         if last is None:
             return []
@@ -186,6 +200,8 @@ class Carrying:
         low = last + 1 if isinstance(last, int) else 0
         high = first - 1 if isinstance(first, int) and first > low else max(low, highest)
         todo, lost, tries = [(low - high, low, high)], [], min(TRIES, self._tries)
+        if last is NOTHING and first is NOTHING:  # there may have been none
+            tries = min(tries, FEW_TRIES)
         while todo:
             _, low, high = heapq.heappop(todo)
             last = self._scan(run, self._between(run, low, high))
@@ -193,7 +209,7 @@ class Carrying:
                 continue
             tries -= 1
             self._tries -= 1
-            if low == high or tries <= 0:
+            if high - low < run.grain or tries <= 0:
                 lost.append((low, high))
                 continue
             if isinstance(last, int) and low <= last < high:
@@ -202,11 +218,11 @@ class Carrying:
             for begin, end in ((low, middle), (middle + 1, high)):
                 if begin <= end:
                     heapq.heappush(todo, (begin - end, begin, end))  # the widest first
-        return _joined(lost)
+        return _joined(lost) if self._counts.get(run.table, 0) > before else [NOTHING_READ]
 
     def _between(self, run: Run, low: int, high: int, order: str = "") -> Callable[[], Iterator[Row]]:
-        # Of one key only one row: beyond it may lie a page that cannot be read.
-        query = f"{run.query}{order} LIMIT {1 if low == high else -1}"
+        # Where there can be one row only, no further: beyond it may lie a page that cannot be read.
+        query = f"{run.query}{order} LIMIT {1 if high - low < run.grain else -1}"
         return self._rows(query, *run.whose, low, high)
 
     def _rows(self, query: str, *values: object) -> Callable[[], Iterator[Row]]:
@@ -247,7 +263,8 @@ class Run(NamedTuple):
     """Rows of a table in the order of one number, and where they go to.
 
     `query` ends in the columns that order them and lacks two values, from where and up to where; `whose`
-    are those before. `key` is the column of the number, `sound` says whether a row is as it was written.
+    are those before. `key` is the column of the number, of which two differ by `grain` at least; `sound`
+    says whether a row is as it was written.
     """
 
     table: str
@@ -255,6 +272,7 @@ class Run(NamedTuple):
     query: str
     whose: tuple[int, ...]
     key: int
+    grain: int
     sound: Callable[[Row], bool]
 
 

@@ -18,12 +18,14 @@ import structlog
 from .carrying import carry_over
 from .migrations import MIGRATIONS
 from .rows import know_checksum, lenient
-from .sqlite import altered, new_in_memory, open_database
+from .sqlite import altered, new_in_memory, open_database, transaction
 
 MARKS = tuple(b"CREATE TABLE " + name for name in (b"kline", b"series", b"suspension", b"instrument"))
 """What stands in the schema of a database of ours and hardly in another program's."""
 LOOKED = 1 << 20
 """Bytes at the beginning of a file in which they are looked for: the schema is what is made first."""
+TREE = (2, 5, 10, 13)
+"""What pages of tables and indexes begin with."""
 HEADER = 100
 """Bytes of SQLite's header, in front of the first page's own content."""
 PAGE = 4096
@@ -33,11 +35,18 @@ log = structlog.get_logger()
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file that cannot be used as a database was one of ours."""
+    """Whether a file that cannot be used as a database was one of ours.
+
+    That its schema tells or, if the first page has nothing of SQLite left, that the others are as SQLite
+    makes them: another program's file would not lie here.
+    """
     for file in (path, beside(path, "-wal")):
         with contextlib.suppress(OSError), file.open("rb") as opened:
             start = opened.read(LOOKED)
             if any(mark in start for mark in MARKS):
+                return True
+            like = [kind in TREE for kind in start[PAGE::PAGE]]
+            if b"CREATE TABLE" not in start and sum(like) > len(like) / 2:
                 return True
     return False
 
@@ -76,9 +85,10 @@ def set_aside(path: Path, file: tuple[int, int] | None) -> None:
                 old.execute("BEGIN IMMEDIATE")
             carried = carry_over(old, new, guarded=path.with_name(KEY_FILE).exists())
         aside = _free_name(path)
-        for end in ("-wal", "-shm", ""):
-            with contextlib.suppress(FileNotFoundError):
-                beside(path, end).rename(beside(aside, end))
+        with contextlib.suppress(FileNotFoundError):
+            beside(path, "-wal").rename(beside(aside, "-wal"))
+        path.rename(aside)
+        remove_log(path)
         fresh.replace(path)
     log.error(
         "the database was damaged: what can be read of it was carried over into a new one",
@@ -166,9 +176,10 @@ def _write_schema(copy: Path) -> None:
         file.write(first)
     with contextlib.closing(_connection(copy)) as connection:
         connection.execute("PRAGMA writable_schema = ON")
-        for kind, name, table, root, sql in rows:
-            row = (kind, name, table, roots.get(name, root), sql)
-            connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+        with transaction(connection):
+            for kind, name, table, root, sql in rows:
+                row = (kind, name, table, roots.get(name, root), sql)
+                connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
 
 
 MASTER = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master"

@@ -84,7 +84,7 @@ def open_database(
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
         connection.execute(f"PRAGMA cache_size = -{CACHE}")
         _migrate(connection, name, migrations)
-        if migrations is MIGRATIONS and (wrong := altered(connection)):
+        if migrations is MIGRATIONS and (wrong := altered(connection) or _broken(connection)):
             raise Damaged(f"Cannot use the database {name}: {wrong}. {_DAMAGED}")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         kind = Damaged if is_damage(error, connection) else StartError
@@ -129,6 +129,8 @@ def is_damage(error: Exception, connection: sqlite3.Connection) -> bool:
     ):
         return True
     try:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+            return True  # we replace or ignore what is there: its rows are not in their order
         if _code(error) == sqlite3.SQLITE_CONSTRAINT:  # an index and its table may contradict each other
             found = [connection.execute(f"PRAGMA integrity_check({table})").fetchone() for table in SMALL]
             return found != [("ok",)] * len(SMALL)
@@ -139,7 +141,16 @@ def is_damage(error: Exception, connection: sqlite3.Connection) -> bool:
 
 
 SMALL = ("series", "note", "token", "suspension", "gap", "instrument")
-"""Tables that are checked in no time."""
+"""Tables that are checked in no time, unlike that of the bars, whose rows are when they are read."""
+
+
+def _broken(connection: sqlite3.Connection) -> str:
+    """What is wrong with the pages of the small tables; empty if nothing is."""
+    for table in SMALL:
+        (found,) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
+        if found != "ok":
+            return f"{table}: {' '.join(str(found).split())}"
+    return ""
 
 
 def altered(connection: sqlite3.Connection) -> str:
@@ -188,6 +199,8 @@ def _version(connection: sqlite3.Connection, name: str, migrations: Migrations) 
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.execute("RELEASE look")
+    if migrations is MIGRATIONS and version != len(migrations) and tables and not altered(connection):
+        raise Damaged(f"Cannot use the database {name}: its header has changed. {_DAMAGED}")
     if (tables or version) and ("kline" not in tables or not version):
         raise StartError(f"{name} is another program's database. Move it away, or choose another --data-dir.")
     if version > len(migrations):
