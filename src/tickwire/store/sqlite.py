@@ -122,11 +122,8 @@ def view(connection: sqlite3.Connection) -> Iterator[None]:
 
 def is_damage(error: Exception, connection: sqlite3.Connection) -> bool:
     """Whether an error of our statements comes of damaged bytes."""
-    if isinstance(error, UnicodeDecodeError) or _code(error) in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_FORMAT,
-    ):
+    decoded = isinstance(error, (UnicodeDecodeError, sqlite3.OperationalError)) and not _code(error)
+    if decoded or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
         return True
     try:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
