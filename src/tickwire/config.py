@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +15,8 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, ValidationError
 
 from .access import BUILT_IN, UNLIMITED, Plan, read_plan
-from .errors import SettingsError
+from .errors import InputError, SettingsError
+from .files import read_toml, toml_in
 from .model import KlineType
 from .sources import QuoteTrades
 
@@ -26,6 +26,10 @@ OF_CLIENTS = {"TICKWIRE_URL", "TICKWIRE_TOKEN"}
 SECRETS = {"upstream_token"}
 """Settings that no message may show."""
 VENDOR = "https://quote.alltick.co"
+MOST_BYTES = 2**20
+"""Bytes of a file of settings."""
+SHOWN = 200
+"""Characters of a wrong value that a message shows."""
 DATABASE = "tickwire.db"
 """The file of the data directory that bars are kept in."""
 
@@ -107,7 +111,7 @@ def _choices(value: Any) -> Any:
 
 def _tables(value: Any) -> Any:
     """Options of venues, as tables of TOML or as the text of such tables."""
-    return tomllib.loads(value) if isinstance(value, str) else value
+    return _toml(value) if isinstance(value, str) else value
 
 
 def _days_by_type(value: Any) -> Any:
@@ -123,7 +127,7 @@ def _days_by_type(value: Any) -> Any:
 def _plans(value: Any) -> Any:
     """Plans by name, as tables of TOML or as the text of such tables."""
     if isinstance(value, str):
-        value = tomllib.loads(value)
+        value = _toml(value)
     if not isinstance(value, dict) or not all(isinstance(fields, dict) for fields in value.values()):
         raise ValueError("expected a table for each plan, such as [plans.desk]")
     return {name: read_plan(name, fields) for name, fields in value.items()}
@@ -360,7 +364,7 @@ def load(
         for problem in error.errors():
             name = str(problem["loc"][0])
             origin = next(origin for origin in origins if name in origin.values)
-            got = "" if name in SECRETS else f" (got {problem['input']!r})"
+            got = "" if name in SECRETS else f" (got {_shown(problem['input'])})"
             text = problem["msg"].removeprefix("Value error, ")
             lines.append(f"{origin.shown(name)}: {text}{got}.")
         raise SettingsError("\n".join(lines)) from None
@@ -412,11 +416,26 @@ def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"Cannot read the configuration {path}: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"The configuration {path} is not TOML: {error}.") from None
+        return read_toml(path, "the configuration", MOST_BYTES)
+    except InputError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it: no more of it than a line holds."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, endless nesting
+        return "too much to show"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """The tables in the text of a variable. Raises ValueError."""
+    try:
+        return toml_in(text, "the text")
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _unknown(name: str, origin: Origin) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from .errors import InputError
+from .files import check_regular
 from .klines import Grid, roll_up, smaller
 from .model import Catalogue, Entrance, Instrument, Kline, KlineType, bar_fault
 from .store import KlineStore, past_note
@@ -146,9 +147,11 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
     except ImportError:
         raise InputError("Parquet files need one more package: pip install 'tickwire[parquet]'.") from None
     try:
+        check_regular(path)
         file = parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowInvalid) as error:
-        raise InputError(f"Cannot read {path}: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot read {path}: {reason}.") from error
     with file:
         names = [name for name in (*COLUMNS, "volume", "turnover") if name in file.schema_arrow.names]
         if missing := [name for name in COLUMNS if name not in names]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TypeVar, cast
 
 from .errors import InputError
+from .files import check_regular
 
 NUMBER = r"\d{1,15}(?:\.\d{1,12})?"
 """A plain decimal; bounded, so that no line can make a number that takes gigabytes to write."""
@@ -54,6 +55,7 @@ def read_table(
 
 
 def _open(path: Path) -> IO[bytes]:
+    check_regular(path)
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.open(path)) if compressed else path.open("rb")

@@ -137,7 +137,7 @@ BAD_TOML = {
     "endless nesting": (f"{DEMO}levels = {'[' * 5000}\n", []),
 }
 BAD_CSV = {
-    "no header": ("DEMO,crypto\nDEMO2,crypto\n", ["line 2", "code is missing"]),
+    "no header": ("DEMO,crypto\nDEMO2,crypto\n", ["line 1", "code is missing"]),
     "no market": (f"{HEADER}\nGOLD,,2,2\nA,,2,2\n", ["line 3", "market is missing"]),
     "unknown market": (f"{HEADER}\nA,moon,2,2\n", ["line 2", "moon"]),
     "no decimals": (f"{HEADER}\nA,crypto,,2\n", ["line 2", "price_decimals"]),
@@ -151,7 +151,7 @@ BAD_CSV = {
     "endless field": (f"{HEADER}\nA,{'x' * 200_000},2,2\n", ["line"]),
     "space in a code": (f"{HEADER}\nA B,crypto,2,2\n", ["line 2", "code"]),
     "line break in a code": (f'{HEADER}\n"A\n",crypto,2,2\n', ["code"]),
-    "another separator": ("code;market\nA;crypto\n", ["line 2", "code is missing"]),
+    "another separator": ("code;market\nA;crypto\n", ["line 1", "code is missing"]),
     "no utf-8": (b"code,market\n\xff,crypto\n", ["UTF-8"]),
 }
 BAD = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -20,6 +21,8 @@ HEADER = ("TIME (UTC)", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER")
 NUMBERS = ("open", "high", "low", "close", "volume", "turnover")
 COLUMNS = ("code", "timestamp_s", "time", *NUMBERS)
 """Those of files: `time` is for people and tables, the others are what `tickwire import` reads."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What begins a formula in some spreadsheet."""
 PARQUET = "Writing Parquet"
 
 
@@ -49,7 +52,19 @@ def _row(bar: Kline) -> list[str | None]:
 
 def _fields(bar: Kline) -> list[str]:
     numbers = (plain(getattr(bar, name)) or "" for name in NUMBERS)
-    return [bar.code, str(bar.time_ms // 1000), utc(bar.time_ms) or "", *numbers]
+    return [text_cell(bar.code), str(bar.time_ms // 1000), utc(bar.time_ms) or "", *numbers]
+
+
+def text_cell(text: str) -> str:
+    """A text as a field of CSV. One that a spreadsheet would take for a formula has an apostrophe before it,
+    which spreadsheets do not show; numbers are no texts, and stay as they are.
+
+    >>> print(text_cell("700.HK"), text_cell("=1+1"), text_cell('a,"b'))
+    700.HK '=1+1 "a,""b"
+    """
+    if text.startswith(FORMULA):
+        text = f"'{text}"
+    return '"{}"'.format(text.replace('"', '""')) if re.search(r'[",\r\n]', text) else text
 
 
 def _parquet(bars: Rows[Kline]) -> bytes:

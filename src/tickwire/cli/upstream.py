@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 
-from ..errors import SettingsError
+from ..errors import InputError, SettingsError
+from ..files import read_toml
 
 if TYPE_CHECKING:
     from ..client import Account
@@ -87,6 +88,10 @@ Config = Annotated[
     typer.Option("--config", metavar="FILE", help=f"Settings file: TOML with url, token, plan. [{FILE}]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+MOST_BYTES = 2**16
+"""Bytes of the settings file."""
 
 
 class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,16 +204,12 @@ def _settings(config: Path | None) -> Place:
         path = user_config_path("tickwire", appauthor=False) / FILE
     else:
         path = config
+    if config is None and not path.exists():
+        return Place(path, Defaults())
     try:
-        return Place(path, msgspec.toml.decode(path.read_bytes(), type=Defaults))
-    except FileNotFoundError as error:
-        if config is None:
-            return Place(path, Defaults())
-        raise SettingsError(f"Cannot read the settings file {path}: {error.strerror}.") from None
-    except OSError as error:
-        raise SettingsError(f"Cannot read the settings file {path}: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
+        tables = read_toml(path, "the settings file", MOST_BYTES)
+        return Place(path, msgspec.convert(tables, Defaults))
+    except (InputError, msgspec.ValidationError) as error:
+        where = "" if str(path) in str(error) else f"The settings file {path} holds what it may not: "
         text = str(error).rstrip(".")
-        raise SettingsError(
-            f"The settings file {path} holds what it may not: {text}. It may have url, token and plan."
-        ) from None
+        raise SettingsError(f"{where}{text}. It may have url, token and plan.") from None

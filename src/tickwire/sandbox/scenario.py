@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import InputError
+from ..files import DEEP_KEY, read_text
 from . import places
 from .check import Mistake, scenario_in
 from .steps import Scenario
@@ -22,8 +23,6 @@ SUFFIX = ".toml"
 UNNAMED = "unnamed"
 LINE = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 """The place at the end of what `tomllib` says, which before Python 3.14 tells it in no other way."""
-DEEP_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){30}""")
-"""A dotted key for which `tomllib` needs memory by the square of its parts: 40 GB for 200 KB."""
 DIGITS = re.compile(r"[0-9][0-9_]{600}")
 PLAIN = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -39,19 +38,7 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 def load_file(path: Path) -> Scenario:
     """The scenario in a file. Raises InputError if it cannot be read, or as read_scenario does."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot read the scenario in {path}: {reason}.") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{path} is larger than 1 MiB, which no scenario needs to be.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
-    scenario = read_scenario(text, str(path))
+    scenario = read_scenario(read_text(path, "the scenario in", MAX_BYTES), str(path))
     if scenario.name == UNNAMED:
         return msgspec.structs.replace(scenario, name=path.stem)
     return scenario

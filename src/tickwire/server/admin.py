@@ -5,6 +5,7 @@ What it takes must be JSON, which a page may not send without a preflight that i
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Awaitable, Callable
 
@@ -79,7 +80,7 @@ class Admin:
             said = large if refused.ret == BODY_TOO_LARGE else f"{refused.ret.msg.capitalize()}."
             raise Denied(refused.ret.status, said) from None
         try:
-            document = msgspec.json.decode(body)
+            document = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
         except (ValueError, RecursionError):
             raise Denied(400, 'Send JSON: {"name": "halt-and-resume"}, or a whole scenario.') from None
         if isinstance(document, dict) and document.keys() == {"name"}:

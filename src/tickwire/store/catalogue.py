@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tomllib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from importlib.resources import files
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ..errors import InputError
+from ..files import read_text, read_toml
 from ..model import QUANTA, RULES, Catalogue, Instrument, Market
 
 A_SHARE_LOT = 100
@@ -37,22 +37,13 @@ def load_catalogue(own: Iterable[Path] = ()) -> Catalogue:
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The entries of a user's file as text, each with the place where it stands."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"Cannot read the instruments in {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
     if path.suffix.lower() == ".csv":
-        yield from _csv_rows(text, str(path))
+        yield from _csv_rows(read_text(path, "the instruments in"), str(path))
         return
     if path.suffix.lower() != ".toml":
         raise InputError(f"{path}: instruments come from a .toml or a .csv file.")
-    try:
-        document = tomllib.loads(text, parse_float=Decimal)
-        entries = document.get("instrument")
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, endless nesting
-        raise InputError(f"{path} is not TOML: {error}.") from error
+    document = read_toml(path, "the instruments in", parse_float=Decimal)
+    entries = document.get("instrument")
     if (
         set(document) != {"instrument"}
         or not isinstance(entries, list)
@@ -63,13 +54,15 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         where = f"{path}, instrument {number}"
         try:
             yield where, {key: str(value) for key, value in entry.items()}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, endless nesting
             raise InputError(f"{where}: {error}.") from error
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
     rows = csv.DictReader(io.StringIO(text), strict=True)
     try:
+        if REQUIRED[0] not in (rows.fieldnames or ()):
+            raise InputError(f"{name}, line 1: the column {REQUIRED[0]} is missing.")
         for row in rows:
             where = f"{name}, line {rows.line_num}"
             if None in row or None in row.values():

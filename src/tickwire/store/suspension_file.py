@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ..errors import InputError
+from ..files import read_text
 from ..model import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 
 REQUIRED = ("symbol", "publishDate")
@@ -46,12 +47,7 @@ def read_suspensions(path: Path, exchange: str | None = None) -> Iterator[tuple[
 
     `exchange` names the list of entries that do not say it. Raises InputError if the file cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"Cannot read the suspensions in {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+    text = read_text(path, "the suspensions in")
     rows = _json_rows if text.lstrip()[:1] in ("{", "[") else _csv_rows
     for where, row in rows(path, text, exchange):
         found: Suspension | str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from ...errors import InputError, SettingsError
+from ...files import read_toml
 from ...tables import CODE, read_table
 
 EVERY = ""
@@ -70,12 +70,7 @@ def _csv_lines(path: Path) -> Iterator[Line]:
 
 
 def _toml_lines(path: Path) -> Iterator[Line]:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"Cannot read the symbols in {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8, endless nesting
-        raise InputError(f"{path} is not TOML: {error}.") from error
+    document = read_toml(path, "the symbols in")
     entries = document.get("symbol")
     if set(document) != {"symbol"} or not isinstance(entries, list):
         raise InputError(f"{path}: expected nothing but [[symbol]] tables.")

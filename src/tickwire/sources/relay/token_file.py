@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TypeAlias
 
 import structlog
 
 from ...errors import StartError
+from ...files import check_regular
 
 MOST_BYTES = 4096
 """Bytes of the file at the most."""
@@ -57,8 +59,9 @@ class TokenFile:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> str:
+        check_regular(self._path)
         with self._path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)
         if len(raw) > MOST_BYTES:
             raise ValueError(f"it is longer than {MOST_BYTES} bytes")
         if not raw.isascii():

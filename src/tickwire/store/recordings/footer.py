@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ...errors import InputError
+from ...files import check_regular
 
 KEY = b"tickwire"
 """The key of the Parquet metadata under which it stands, as JSON."""
@@ -48,6 +49,7 @@ class Footer(msgspec.Struct, frozen=True):
 def read_footer(path: Path) -> Footer:
     """The note of a file. Raises InputError."""
     try:
+        check_regular(path)
         metadata = parquet.read_metadata(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise unreadable(path, error) from error
