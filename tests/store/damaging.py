@@ -121,7 +121,7 @@ class Desk:
         return [leaf for one in below for leaf in self._leaves(one)]
 
     def destroy(self, *pages: int) -> None:
-        """Overwrites these pages."""
+        """Overwrites these pages, and writes the file."""
         for page in pages:
             self.content[PAGE * page : PAGE * (page + 1)] = b"\xa5" * PAGE
         self.path.write_bytes(self.content)

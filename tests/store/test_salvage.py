@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -205,6 +208,44 @@ def test_two_processes_that_meet_the_same_damage_make_one_file_of_it(damaged: De
         assert (one.generation, two.generation) == (1, 1)
     assert len([*damaged.path.parent.glob("tickwire.db.damaged-*Z")]) == 1
     assert ask(damaged.path, "SELECT count(*) FROM series") == [(4,)]
+
+
+@pytest.mark.parametrize("batch", [20, 5_000])
+def test_a_disk_that_fills_while_it_is_mended_loses_nothing(
+    small_disk: Path,  # noqa: F811
+    filled: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+) -> None:
+    monkeypatch.setattr("tickwire.store.carrying.BATCH", batch)
+    desk = Desk(small_disk / "tickwire.db", filled)
+    (small_disk / KEY_FILE).write_bytes(b"k" * 32)
+    desk.content[:16] = bytes(16)
+    desk.destroy()
+    free = shutil.disk_usage(small_disk).free
+    for room in (60_000, 150_000, 250_000, 330_000):
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(bytes(free - room))
+        with suppress(StartError), closing(SqliteFile(desk.path)):
+            break
+        ballast.unlink()
+        assert desk.path.read_bytes() == bytes(desk.content)
+        assert sorted(one.name for one in small_disk.iterdir()) == [desk.path.name, KEY_FILE]
+    (small_disk / "ballast").unlink(missing_ok=True)
+    with closing(SqliteFile(desk.path)) as file:
+        assert len(read_all(SqliteKlineStore(file))) == sum(map(len, BARS.values()))
+        assert len(TokenStore(file, small_disk / KEY_FILE).tokens()) == len(TOKENS)
+    assert whole(desk.path)
+
+
+def test_the_command_line_mends_it_as_well(damaged: Desk) -> None:
+    damaged.content[:16] = bytes(16)
+    damaged.destroy()
+    command = [sys.executable, "-m", "tickwire", "token", "list", "--data-dir", str(damaged.path.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in TOKENS)
+    assert "the database was damaged" in done.stdout + done.stderr
+    assert whole(damaged.path)
 
 
 def test_damage_without_room_to_mend_it_is_told_and_mended_when_there_is(

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 
+from ..errors import StartError
 from ..model import KlineType
 from .bar_rows import COLUMNS, is_sound_bar
 from .rows import GAP, INSTRUMENT, NOTE, SUSPENSION, TOKEN, UNSEALED, Table, checksum, is_sound
-from .sqlite import transaction
+from .sqlite import text_of, transaction
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -63,8 +64,8 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection, *, guarded: boo
     """Copies all rows that can be read and are as they were written.
 
     `guarded` says that there were tokens: if theirs cannot all be read, one that is revoked stands for the
-    rest, so that a server that had tokens does not open to everybody. Raises sqlite3.Error if the new
-    database cannot be written.
+    rest, so that a server that had tokens does not open to everybody. Raises StartError if the new database
+    cannot be written.
     """
     return Carrying(old, new).all(guarded=guarded)
 
@@ -252,11 +253,14 @@ class Carrying:
         self._counts.setdefault(table, 0)
         if not rows:
             return
-        with transaction(self._new):
-            for row in rows:
-                # One of before there were checksums may be anything.
-                with contextlib.suppress(sqlite3.IntegrityError, OverflowError, UnicodeEncodeError):
-                    self._counts[table] += max(self._new.execute(insert, row).rowcount, 0)
+        try:
+            with transaction(self._new):
+                for row in rows:
+                    # One of before there were checksums may be anything.
+                    with contextlib.suppress(sqlite3.IntegrityError, OverflowError, UnicodeEncodeError):
+                        self._counts[table] += max(self._new.execute(insert, row).rowcount, 0)
+        except sqlite3.Error as error:  # which is no page that cannot be read
+            raise StartError(text_of("that is made in place of the damaged one", error)) from error
 
 
 class Run(NamedTuple):

@@ -95,7 +95,10 @@ class SqliteFile:
         except Damaged as error:
             if self.path is None or not is_ours(self.path):
                 raise StartError(f"{error} Move it away, or choose another --data-dir.") from error
-            set_aside(self.path, Place.of(self.path).file)
+            try:
+                set_aside(self.path, Place.of(self.path).file)
+            except OSError as failure:
+                raise StartError(text_of(self.name, failure)) from failure
             return self._connections()
 
     def _connections(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
