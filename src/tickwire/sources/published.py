@@ -86,6 +86,7 @@ class Published:
         self._queue: deque[Batch] = deque()
         self.queued = 0
         """Trades and levels of books that wait."""
+        self._turn = 0  # what was yielded since the event loop had its turn
         self._ended = False
         self._defining: asyncio.Task[None] | None = None
         self._filled, self._freed = asyncio.Event(), asyncio.Event()
@@ -114,13 +115,11 @@ class Published:
     async def events(self) -> AsyncIterator[Event | Resent]:
         """The stream. It never ends."""
         self.health.tell(Status.UP, "nothing published yet" if self.health.lag is None else "")
-        turn = 0
         while True:
             for event in self._waiting():
                 yield event
-                turn += _weight(event)
-                if turn >= BATCH:
-                    turn = 0
+                if self._turn >= BATCH:
+                    self._turn = 0
                     await asyncio.sleep(0)
             self._filled.clear()
             await self._filled.wait()
@@ -133,23 +132,26 @@ class Published:
 
     def _waiting(self) -> Iterator[Event | Resent]:
         """What waits. Closed in between, it goes on in the next call."""
+        publishers, changed = self.publishers, self.publishers.changed
         while self._queue:
             publisher, events, weight = self._queue[0]
             lines = 0
+            publishers.between_lines = False
             while events:
                 event, seq = events.popleft()
                 if seq:
                     publisher.yielded = seq
-                    self.publishers.changed.add(publisher)
-                self.publishers.between_lines = False
+                    changed.add(publisher)
                 if event is not None:
                     yield event
                 if seq is not None and (lines := lines + 1) == TOGETHER:
-                    self.publishers.reach(publisher)
+                    publishers.reach(publisher)
+                    publishers.between_lines = False
                     lines = 0
-            self.publishers.reach(publisher)
+            publishers.reach(publisher)
             self._queue.popleft()
             self.queued -= weight
+            self._turn += weight
             self._freed.set()
 
     # What publishers do.
@@ -201,9 +203,9 @@ class Published:
             self._tell(publisher, tally)
 
     def _put(
-        self, publisher: Publisher, events: Sequence[tuple[Event | Resent | None, int | None]], weight: int
+        self, publisher: Publisher, events: deque[tuple[Event | Resent | None, int | None]], weight: int
     ) -> None:
-        self._queue.append(Batch(publisher, deque(events), weight))
+        self._queue.append(Batch(publisher, events, weight))
         self.queued += weight
         self._filled.set()
 
@@ -218,7 +220,7 @@ class Published:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, and
         that instrument."""
         now = self._wall()
-        batch: list[tuple[Event | Resent | None, int | None]] = []
+        batch: deque[tuple[Event | Resent | None, int | None]] = deque()
         last: Event | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
         while place < end and weight < BATCH and new is None:
@@ -286,7 +288,7 @@ class Published:
         self._catalogue.add(new.instrument)
         if new.seq:
             publisher.taken = new.seq
-            self._put(publisher, [(None, new.seq)], 1)
+            self._put(publisher, deque([(None, new.seq)]), 1)
 
     def _defined(self, defining: asyncio.Task[None]) -> None:
         self._defining = None
@@ -295,5 +297,5 @@ class Published:
             log.error("a new instrument cannot be kept", reason=str(error))
 
 
-def _weight(event: Event | Resent) -> int:
+def _weight(event: Event) -> int:
     return 1 + len(event.bids) + len(event.asks) if isinstance(event, Book) else 1

@@ -122,8 +122,11 @@ class Publishers:
         if recording != self._noted:
             self._noted = recording
             self.changed.update(self._known.values())
-        changed, self.changed = self.changed, set()
-        return {PUBLISHER + one.name: f"{one.applied} {recording}".rstrip() for one in changed if one.applied}
+        found = {
+            PUBLISHER + one.name: f"{one.applied} {recording}".rstrip() for one in self.changed if one.applied
+        }
+        self.changed.clear()
+        return found
 
     def kept(self, notes: Mapping[str, str]) -> None:
         """These notes, among others, are on the disk, with the bars that they speak of."""

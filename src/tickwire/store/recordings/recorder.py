@@ -20,6 +20,7 @@ from .gaps import Gap, GapReason, add_gap, moment
 from .journal import Journal, Waiting, encode
 from .needs import need_pyarrow
 from .positions import Positions, advance, read_positions, write_positions
+from .pulse import Pulse
 from .refused import Refused
 from .sealer import Sealer
 from .status import RecorderStatus, StopReason, reason_of, text_of
@@ -87,6 +88,7 @@ class Recorder:
         self._clock = clock
         self._seal_bytes, self._seal_seconds = seal_bytes, seal_seconds
         self._folder = Folder(folder)
+        # No more than thirty attributes: beyond, CPython looks all of them up in a slower way.
         # What `record` and `reach` were called with, value after value: tuples that live this long would cost
         # the garbage collector of the whole process more than they are worth.
         self._waiting: deque[Any] = deque()
@@ -105,8 +107,7 @@ class Recorder:
         self._look_at = 0.0
         self._stopping = threading.Lock()
         self._journal: Journal | None = None
-        self._alive = time.monotonic()
-        self._silent = self._noticed = 0.0
+        self._pulse = Pulse()
         self._ending = threading.Event()
         self._closed = False
         try:
@@ -233,12 +234,7 @@ class Recorder:
 
     def _check_answers(self) -> None:
         """Stops the recording if the disk has not answered for long: it goes on once it does."""
-        now = time.monotonic()
-        if now - self._alive <= HANG or self._closed:
-            return
-        if self._silent != self._alive:  # if the whole process stood still, it answers soon
-            self._silent, self._noticed = self._alive, now
-        elif now - self._noticed > LOOK_EVERY:
+        if not self._closed and self._pulse.silent(HANG, LOOK_EVERY):
             self._stop(TimeoutError(HANGS))
 
     # The thread of the journal.
@@ -246,7 +242,7 @@ class Recorder:
         ending = False
         while not ending:
             ending = self._ending.wait(FLUSH_EVERY)
-            self._alive = time.monotonic()
+            self._pulse.beat()
             try:
                 self._turn(ending=ending)
             except Exception as error:  # whatever it is, it is tried again
@@ -304,7 +300,7 @@ class Recorder:
         self._order += len(rows)
         self._events += len(rows)
         self._taken += sum(_weight(row[0]) for row in rows)
-        self._alive = time.monotonic()
+        self._pulse.beat()
         advance(self._positions.publishers, self._pending)
         self._pending = {}
         if journal.size >= self._seal_bytes and self._sealer.idle:
