@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -324,3 +326,27 @@ async def test_a_data_directory_that_vanishes_is_told_and_what_memory_holds_is_w
     async with serving(data, Script()) as served:
         found = (await bars(served)).json()["data"]["kline_list"]
         assert [bar["volume"] for bar in found] == ["1.00000"] * 4
+
+
+async def test_a_start_mends_a_database_whatever_page_of_it_is_damaged(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    source = Script()
+    async with serving(whole, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        for minute in range(100):
+            source.emit(trade(at=1788529064027 + minute * 60_000))
+            await link.push()
+    pages = (whole / "tickwire.db").stat().st_size // 4096
+    assert pages > 15
+    for number in range(pages):
+        data = tmp_path / str(number)
+        shutil.copytree(whole, data)
+        with (data / "tickwire.db").open("r+b") as file:
+            file.seek(number * 4096 + 100 * (number == 0))  # that it is a database is still to be seen
+            file.write(random.Random(number).randbytes(2000))
+        source = Script()
+        async with serving(data, source) as served, served.link() as link:
+            await link.subscribe(TRADE, "BTCUSDT")
+            source.emit(trade(at=1788529064027 + 100 * 60_000))
+            await link.push()
+            assert (await bars(served)).status_code == 200, number

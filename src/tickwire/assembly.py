@@ -18,7 +18,7 @@ from .bars import Bars
 from .client import Rates
 from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
-from .errors import InputError, SettingsError
+from .errors import InputError, SettingsError, StoreError
 from .feeds import Feed, Feeds
 from .klines import Rules
 from .model import Catalogue, Entrance, Event, event_fault
@@ -68,8 +68,8 @@ def build(
     wall: Callable[[], float] = time.time,
 ) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
-    with _data(settings.data_dir) as data:  # first: what is opened may be brought to a newer form
-        return _build(settings, data, clock, wall)
+    # The directory first: what is opened may be brought to a newer form.
+    return _on(settings.data_dir, lambda data: _build(settings, data, clock, wall))
 
 
 def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Callable[[], float]) -> Engine:
@@ -116,8 +116,7 @@ def assemble(
     `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
     in seconds.
     """
-    with _data(settings.data_dir) as data:
-        return _assemble(settings, catalogue, sources, data, clock, wall)
+    return _on(settings.data_dir, lambda data: _assemble(settings, catalogue, sources, data, clock, wall))
 
 
 class Data(NamedTuple):
@@ -137,6 +136,21 @@ def _data(path: Path) -> Iterator[Data]:
         database = opened.enter_context(closing(Database(file)))
         yield Data(directory, file, database)
         opened.pop_all()
+
+
+def _on(path: Path, make: Callable[[Data], Engine]) -> Engine:
+    """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
+    it tries again."""
+    data: Data | None = None
+    try:
+        with _data(path) as data:
+            return make(data)
+    except StoreError:
+        if data is None or not data.file.damaged:
+            raise
+    with _data(path) as data:
+        data.file.mend()
+        return make(data)
 
 
 def _assemble(

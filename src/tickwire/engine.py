@@ -563,7 +563,7 @@ class Engine:
         if self._watching:
             frame = status_frame(_status(feed.source))
             for client in [*self._watching]:
-                client.push(frame)
+                self.hub.push(client, frame)
 
     def _note_epoch(self) -> None:
         """Waits for the disk."""

@@ -116,10 +116,14 @@ class Hub:
             data = b"".join(lane.pending)
             lane.pending.clear()
             for client in tuple(lane.clients):
-                try:
-                    client.push(data)
-                except Exception:
-                    self._drop(client)
+                self.push(client, data)
+
+    def push(self, client: Client, data: bytes) -> None:
+        """Writes whole frames to a client; one that cannot be written to is ended."""
+        try:
+            client.push(data)
+        except Exception:
+            self._drop(client)
 
     def _drop(self, client: Client) -> None:
         """Ends a client whose `push` has just raised, so that the others get their bytes."""
@@ -163,7 +167,7 @@ class Hub:
         """Sends a client the last event of what it is subscribed to once more."""
         if (view := self.view(client, kind, want)) is not None:
             self.flush()
-            client.push(view.snapshot())
+            self.push(client, view.snapshot())
 
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""

@@ -62,11 +62,12 @@ def remove_log(path: Path) -> None:
         beside(path, end).unlink(missing_ok=True)
 
 
-def set_aside(path: Path, file: tuple[int, int] | None) -> None:
+def set_aside(path: Path, file: tuple[int, int] | None, held: sqlite3.Connection | None = None) -> None:
     """Puts a new database at the path, with what can be read of the damaged one there, which is renamed.
 
     `file` is the device and number of the damaged one: if another process was faster, nothing is done.
-    Raises StartError or OSError if there is no room; then nothing has changed.
+    `held` is a connection to it, in whose memory may stand what the file has lost. Raises StartError or
+    OSError if there is no room; then nothing has changed.
     """
     from .tokens import KEY_FILE  # here, because tokens stand on the file that this mends
 
@@ -77,19 +78,28 @@ def set_aside(path: Path, file: tuple[int, int] | None) -> None:
         fresh, scratch = (beside(path, f".{name}-{secrets.token_hex(4)}") for name in ("new", "copy"))
         for one in (fresh, scratch):
             made.callback(_remove, one)
-        with (
-            contextlib.closing(open_database(fresh)) as new,
-            contextlib.closing(_readable(path, scratch)) as old,
-        ):
-            with contextlib.suppress(sqlite3.Error):  # so that no other process changes it meanwhile
-                old.execute("BEGIN IMMEDIATE")
-            carried = carry_over(old, new, guarded=path.with_name(KEY_FILE).exists())
+        carried = None
+        if held is None or not _copied(held, fresh):
+            with (
+                contextlib.closing(open_database(fresh)) as new,
+                contextlib.closing(_readable(path, scratch)) as old,
+            ):
+                with contextlib.suppress(sqlite3.Error):  # so that no other process changes it meanwhile
+                    old.execute("BEGIN IMMEDIATE")
+                carried = carry_over(old, new, guarded=path.with_name(KEY_FILE).exists())
         aside = _free_name(path)
         with contextlib.suppress(FileNotFoundError):
             beside(path, "-wal").rename(beside(aside, "-wal"))
         path.rename(aside)
         remove_log(path)
         fresh.replace(path)
+    if carried is None:
+        log.error(
+            "the database was damaged: all of it was still in memory, and was written anew",
+            file=str(path),
+            damaged_file=str(aside),
+        )
+        return
     log.error(
         "the database was damaged: what can be read of it was carried over into a new one",
         file=str(path),
@@ -98,6 +108,19 @@ def set_aside(path: Path, file: tuple[int, int] | None) -> None:
         damaged_file=str(aside),
         to_bring_back_more=f"sqlite3 {aside.name} .recover",
     )
+
+
+def _copied(held: sqlite3.Connection, fresh: Path) -> bool:
+    """Whether a connection could write all of its database anew, from its memory where it has a page."""
+    try:
+        with contextlib.closing(sqlite3.connect(fresh)) as target:
+            held.backup(target)
+            if target.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
+                return True
+    except sqlite3.Error:
+        pass
+    _remove(fresh)
+    return False
 
 
 def _readable(path: Path, scratch: Path) -> sqlite3.Connection:

@@ -51,6 +51,17 @@ class SqliteFile:
         self._writer, self._reader = self._open()
         self._place = Place.of(path)
 
+    @property
+    def damaged(self) -> bool:
+        """Whether a call has met a damaged page that the next write is to mend."""
+        return self._damaged
+
+    def mend(self) -> None:
+        """Sets the file aside as damaged, and carries over what can be read of it. Raises StoreError."""
+        self._damaged = True
+        with self.writing():
+            pass
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of what is done in the block, or nothing. Raises StoreError.
@@ -144,7 +155,7 @@ class SqliteFile:
         with self._read_lock:
             try:
                 if place == self._place:
-                    set_aside(path, place.file)
+                    set_aside(path, place.file, self._writer)
                 elif place.file in (None, self._place.file):  # it, or its log, was removed
                     self._write_anew(path)
                 else:
