@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import StrEnum
-from typing import NamedTuple
+from enum import Enum, StrEnum
+from typing import NamedTuple, cast
 
 from .decimals import MAX_DECIMALS
 from .events import Book, Direction, Event, Level, Trade
@@ -26,18 +26,8 @@ _ROUNDED = tuple(Decimal(5).scaleb(-n - 1) for n in range(MAX_DECIMALS + 1))
 """The least that is not zero once it is written with n decimals, by n."""
 
 
-class Entrance(StrEnum):
-    """Where data comes in."""
-
-    RELAY = "relay"
-    EXCHANGE = "exchange"
-    PUBLISH = "publish"
-    REPLAY = "replay"
-    IMPORT = "import"
-
-
-class Terms(NamedTuple):
-    """What entrances differ in, on purpose.
+class Entrance(Enum):
+    """Where data comes in, and what entrances differ in, on purpose.
 
     `ahead` is how many milliseconds data may be dated ahead of the wall clock; None: the entrance has a
     market's clock of its own. `crossed` says whether a bid may lie above the ask: live markets show it at
@@ -46,19 +36,17 @@ class Terms(NamedTuple):
     instrument is given as many.
     """
 
-    ahead: int | None
-    crossed: bool
-    rounded: bool
+    RELAY = (None, True, True)
+    EXCHANGE = (60_000, True, True)
+    PUBLISH = (60_000, False, False)
+    REPLAY = (None, True, False)
+    IMPORT = (86_400_000, True, False)
+    """A day, for the bars of a Sunday evening belong to Monday's, which opens ahead."""
 
-
-TERMS = {
-    Entrance.RELAY: Terms(None, crossed=True, rounded=True),
-    Entrance.EXCHANGE: Terms(60_000, crossed=True, rounded=True),
-    Entrance.PUBLISH: Terms(60_000, crossed=False, rounded=False),
-    Entrance.REPLAY: Terms(None, crossed=True, rounded=False),
-    # The bars of a Sunday evening belong to Monday's, which opens ahead.
-    Entrance.IMPORT: Terms(86_400_000, crossed=True, rounded=False),
-}
+    def __init__(self, ahead: int | None, crossed: bool, rounded: bool) -> None:
+        self.ahead = ahead
+        self.crossed = crossed
+        self.rounded = rounded
 
 
 class Rule(StrEnum):
@@ -117,7 +105,7 @@ def book_fault(
         or _side_fault("asks", asks, instrument, entrance, ordered=ordered)
         or _time_fault(book.time, entrance, now)
     )
-    if fault is None and not TERMS[entrance].crossed and is_crossed(book):
+    if fault is None and not entrance.crossed and is_crossed(book):
         bid, ask = book.bids[0].price, book.asks[0].price
         return Fault(Rule.CROSSED, f"crossed: the bid {bid:f} is above the ask {ask:f}")
     return fault
@@ -127,9 +115,9 @@ def event_fault(
     event: Event, instrument: Instrument, entrance: Entrance, now: int | None = None
 ) -> Fault | None:
     """What is wrong with a trade or a book, if anything."""
-    if isinstance(event, Trade):
+    if type(event) is Trade:
         return trade_fault(event, instrument, entrance, now)
-    return book_fault(event, instrument, entrance, now)
+    return book_fault(cast("Book", event), instrument, entrance, now)
 
 
 def bar_fault(bar: Kline, instrument: Instrument, entrance: Entrance, now: int | None = None) -> Fault | None:
@@ -160,7 +148,7 @@ def side(levels: tuple[Level, ...]) -> tuple[Level, ...]:
 
 def _least(instrument: Instrument, entrance: Entrance) -> Decimal:
     """The lowest price that the instrument may have."""
-    return _ROUNDED[instrument.price_decimals] if TERMS[entrance].rounded else _SMALLEST
+    return _ROUNDED[instrument.price_decimals] if entrance.rounded else _SMALLEST
 
 
 def _side_fault(
@@ -200,7 +188,6 @@ def _time_fault(at: int, entrance: Entrance, now: int | None) -> Fault | None:
         if YEAR_1990 <= at * 1000 < YEAR_2100:
             return Fault(Rule.TIME, f"the time {at} looks like seconds, expected milliseconds since 1970")
         return Fault(Rule.TIME, f"the time {at} is not between 1990 and 2100, in milliseconds since 1970")
-    ahead = TERMS[entrance].ahead
-    if ahead is not None and now is not None and at > now + ahead:
+    if now is not None and entrance.ahead is not None and at > now + entrance.ahead:
         return Fault(Rule.TIME, "time is too far ahead of the server's clock")
     return None
