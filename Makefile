@@ -15,7 +15,7 @@ help:
 	@echo "make web      build the terminal anew (web-check: test it, and compare it with what is committed)"
 	@echo "make generated  write docs/settings.md, docs/cli.md and the types of the terminal anew"
 	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
-	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed"
+	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed, a store that fails"
 	@echo "make fuzz     hostile input for ten minutes"
 	@echo "make install  what serve needs, into $(VENV)"
 	@echo "make lock     pin the dependencies anew"
@@ -90,7 +90,7 @@ bench: dev
 	$(BIN)/python benchmarks/terminal.py
 
 soak: dev
-	TICKWIRE_SOAK=1 $(BIN)/python -m pytest tests/test_two_servers.py tests/test_kill.py \
+	TICKWIRE_SOAK=1 $(BIN)/python -m pytest -s tests/drill tests/test_two_servers.py tests/test_kill.py \
 		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py $(ARGS)
 
 fuzz: dev
