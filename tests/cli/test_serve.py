@@ -296,7 +296,7 @@ def test_a_bad_file(here: Run, tmp_path: Path, text: str, words: list[str]) -> N
 def test_a_file_that_is_not_utf_8(here: Run, tmp_path: Path) -> None:
     path = tmp_path / "tickwire.toml"
     path.write_bytes(b'host = "\xff"')
-    refused(here, tmp_path, WRONG, [str(path), "not TOML"], "--config", str(path))
+    refused(here, tmp_path, WRONG, [str(path), "not UTF-8"], "--config", str(path))
 
 
 def test_two_mistakes_are_two_lines(here: Run, tmp_path: Path) -> None:
