@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-import tickwire.engine as module
+import tickwire.engine
+import tickwire.intake
 from tickwire.errors import InputError, StoreError
 from tickwire.model import Kline, KlineType
 from tickwire.sources import Status, Yielded
@@ -67,7 +68,7 @@ class Unreadable(SqliteKlineStore):
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once."""
-    monkeypatch.setattr(module, "SOURCE_RETRY", 0.01)
+    monkeypatch.setattr(tickwire.intake, "SOURCE_RETRY", 0.01)
 
 
 async def readiness(served: Served) -> Any:
@@ -261,7 +262,7 @@ async def test_a_task_that_fails_is_begun_again(
         again.set()
         await proper(self)
 
-    monkeypatch.setattr(module, "watched", partial(watched, pause=0.01))
+    monkeypatch.setattr(tickwire.engine, "watched", partial(watched, pause=0.01))
     monkeypatch.setattr(owner, method, failing)
     source = Script()
     with capture_logs() as logs:

@@ -302,7 +302,7 @@ async def nothing_remains(served: Served) -> None:
     assert hub._lanes == {}
     assert hub._dirty == []
     assert all(not topic.views for topic in hub._topics.values())
-    assert served.engine._slow == set()
+    assert served.engine._intake.slow == set()
 
 
 def rounds(seed: int) -> Iterator[random.Random]:

@@ -37,10 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
     "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
     "supply": {"admission", "feeds", "hub", "model"},
+    "intake": set(
+        "admission supply kline_push scenarios feeds sources store hub klines sandbox model".split()
+    ),
     "kline_push": set("admission feeds hub klines supply wire model".split()),
     "engine": set(
-        "admission supply kline_push scenarios feeds outages backfill config sources store hub klines access "
-        "sandbox watched wire model".split()
+        "admission supply intake kline_push scenarios feeds outages backfill config sources store hub klines "
+        "access sandbox watched wire model".split()
     ),
     "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
     "server": {

@@ -9,10 +9,8 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from .access import BUILT_IN, Verdict
@@ -20,27 +18,22 @@ from .admission import Admission, Caller, Peer
 from .admission import Rules as AdmissionRules
 from .backfill import Backfill
 from .config import Settings
-from .errors import InputError, StoreError, TickwireError
+from .errors import StoreError
 from .feeds import Feed, Feeds
 from .hub import Hub
+from .intake import Intake
 from .kline_push import KlinePush
-from .klines import Closed
 from .model import (
-    Book,
     Catalogue,
-    Event,
     Family,
     Instrument,
     Kind,
-    Trade,
-    turnover,
 )
 from .outages import Outages
-from .sandbox import Sandbox, Way
+from .sandbox import Sandbox
 from .scenarios import Scenarios
-from .sources import Began, Published, Resent, Snapshot, Source, Status
+from .sources import Published, Source, Status
 from .store import Backlog, Database, DataDirectory, GapStore, SuspensionStore, TokenStore
-from .store.recordings import Recorder
 from .supply import Supply
 from .watched import watched
 from .wire import (
@@ -60,16 +53,8 @@ from .wire import (
 
 FALLBACK_WATCH = 0.5
 """Seconds between looks whether a source is silent that another one could stand in for."""
-SOURCE_RETRY, SOURCE_MOST = 1.0, 30.0
-"""Seconds before a source that failed is tried again, at first and at most: twice as long each time."""
-SOURCE_SETTLED = 60.0
-"""Seconds after which a source that fails counts as failing for the first time."""
 END_WAIT = 5.0
 """Seconds in which the last gaps and suspensions must be written when the server ends."""
-RELIEF_WAIT = 10.0
-"""Seconds that a patient source waits for slow clients before it goes on without them."""
-RECORDING_LOOK = 0.02
-"""Seconds between looks whether a recording has caught up."""
 UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
 TOKEN_WATCH = 0.25
@@ -134,9 +119,6 @@ class Engine:
         self._epoch = directory.begin(time.time_ns() // 1000)
         self._began = time.monotonic()
         self._maker = maker
-        self._failed: set[Feed] = set()  # those that have not yielded since
-        self._slow: set[Peer] = set()
-        self._relief = asyncio.Event()
         self._watching: set[Peer] = set()
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
@@ -165,9 +147,11 @@ class Engine:
             suspensions,
             self.halts,
             callers=self.callers,
-            publish=self._publish,
+            publish=lambda instrument, event, way: self._intake.publish(instrument, event, way),
             clock=clock,
         )
+        self._intake = Intake(catalogue, feeds, self.hub, self.supply, self.scenarios, self.klines)
+        self.take = self._intake.take
         for feed in feeds:
             self._join(feed)
 
@@ -227,7 +211,7 @@ class Engine:
             tasks |= {
                 f"{feed.source.name} {number}: joining bars": feed.bars.join,
                 f"{feed.source.name} {number}: writing bars": feed.bars.keep,
-                f"{feed.source.name} {number}: receiving": functools.partial(self._receive, feed),
+                f"{feed.source.name} {number}: receiving": functools.partial(self._intake.run, feed),
             }
             if feed.backfill is not None:
                 tasks[f"{feed.source.name} {number}: backfill"] = feed.backfill.run
@@ -243,7 +227,7 @@ class Engine:
         """Writes what is left, and lets go of everything."""
         backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
         for feed in self.feeds:
-            self._take_rest(feed)
+            self._intake.end(feed)
         steps = [self.klines.end, *backfills, *(feed.bars.end for feed in self.feeds), self._drain]
         for step in steps:
             try:
@@ -272,163 +256,6 @@ class Engine:
                 database.close()
         finally:
             self._directory.close()
-
-    async def _receive(self, feed: Feed) -> None:
-        """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
-        health, wait, said = feed.source.health, SOURCE_RETRY, ""
-        while True:
-            began = time.monotonic()
-            try:
-                if feed.bars.repeats:  # what an earlier run has counted is passed over
-                    await feed.bars.ready(self.catalogue[code] for code in feed.source.codes)
-                log.info("source started", source=feed.source.name)
-                await self._consume(feed)
-                log.info(
-                    "source ended, its last state is served on", source=feed.source.name, events=feed.events
-                )
-                await asyncio.Event().wait()
-            except Exception as error:
-                known = isinstance(error, TickwireError)
-                reason = str(error) if known else f"{type(error).__name__}: {error}"
-                health.tell(Status.DOWN, reason)
-                # No further try mends a file; what begins anew must not be counted again.
-                final = isinstance(error, InputError) or (
-                    feed.bars.repeats and not isinstance(error, StoreError)
-                )
-                if time.monotonic() - began > SOURCE_SETTLED:
-                    wait, said = SOURCE_RETRY, ""
-                if reason != said:
-                    said = reason
-                    log.error(
-                        "source failed, its last state is served on",
-                        source=feed.source.name,
-                        reason=reason,
-                        tried_again_in=None if final else wait,
-                        exc_info=None if known else error,
-                    )
-                feed.outages.failed(reason)
-                self._failed.add(feed)
-                await (asyncio.Event().wait() if final else asyncio.sleep(wait))
-                wait = min(2 * wait, SOURCE_MOST)
-
-    def _recover(self, feed: Feed) -> None:
-        """A source yields again after it had failed. One with a history says itself how it is."""
-        self._failed.discard(feed)
-        if feed.source.history is None:
-            feed.source.health.tell(Status.UP)
-            feed.outages.recovered()
-
-    async def _consume(self, feed: Feed) -> None:
-        source = feed.source
-        async with aclosing(source.events()) as events:  # type: ignore[type-var]
-            async for event in events:
-                if feed in self._failed:
-                    self._recover(feed)
-                if isinstance(event, (Trade, Book)):
-                    if self.take(event, feed) and self.supply.awaited:
-                        self.supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
-                    if self._slow and source.patient:
-                        await self._wait_for_relief()
-                    if feed.recorder is not None and feed.recorder.behind and source.history is None:
-                        await self._wait_for_recording(feed.recorder)
-                elif isinstance(event, Resent):
-                    self._take_again(feed, event)
-                elif isinstance(event, Snapshot):
-                    self._show(feed, event)
-                elif isinstance(event, Began):
-                    feed.outages.began(event)
-                else:
-                    feed.outages.broke(event)
-
-    def take(self, event: Event, feed: Feed | None = None) -> bool:
-        """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
-        scenario makes another of it. Returns whether its code comes from that source now."""
-        instrument = self.catalogue[event.code]
-        feed = feed or self.feeds.first
-        feed.events += 1
-        if not self.feeds.passes(feed, instrument):
-            if type(event) is Trade:  # it is ready to stand in
-                self._count(feed, instrument, event)
-            if feed.recorder is not None:
-                feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
-            return False
-        if self.scenarios.idle:
-            self._publish(instrument, event, feed=feed)
-        else:
-            for shaped in self.scenarios.shape(event, instrument):
-                self._publish(instrument, shaped.event, shaped.way, feed)
-        return True
-
-    def _take_again(self, feed: Feed, resent: Resent) -> None:
-        """Takes what a kill left only half kept: into the bars or the recording, and to the clients."""
-        event, counted, recorded = resent
-        instrument = self.catalogue[event.code]
-        feed.events += 1
-        closed: list[Closed] = []
-        if type(event) is Trade:
-            if not counted:
-                event, closed = self._count(feed, instrument, event)
-            elif event.turnover is None:
-                event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
-        seq = self._send(instrument, event) if self.feeds.passes(feed, instrument) else 0
-        if feed.recorder is not None and not recorded:
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
-        self.klines.closed_of(feed, closed)
-
-    def _take_rest(self, feed: Feed) -> None:
-        """Takes what was published and waits still: it was answered as taken."""
-        if feed.source is not self.publisher or self.publisher is None:
-            return
-        try:
-            for event in self.publisher.end():
-                if isinstance(event, Resent):
-                    self._take_again(feed, event)
-                else:
-                    self.take(event, feed)
-        except Exception:
-            log.exception("what was published is lost in part", waiting=self.publisher.queued)
-
-    def _publish(
-        self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None
-    ) -> None:
-        feed = feed or self.feeds.of(instrument)
-        closed: list[Closed] = []
-        if type(event) is Trade:
-            event, closed = self._count(feed, instrument, event)
-        seq = self._send(instrument, event, way)
-        if feed.recorder is not None:
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
-        if closed:
-            self.klines.closed(closed)
-
-    def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
-        if self.scenarios.idle:
-            return self.hub.publish(instrument, event)
-        return self.scenarios.push(instrument, event, way)
-
-    def _count(self, feed: Feed, instrument: Instrument, trade: Trade) -> tuple[Trade, list[Closed]]:
-        """Takes a trade into the bars; returns it with its turnover, and the bars that it closed."""
-        money = turnover(instrument, trade)
-        if trade.turnover is None:
-            trade = msgspec.structs.replace(trade, turnover=money)
-        return trade, feed.bars.add(instrument, trade, money)
-
-    def _show(self, feed: Feed, snapshot: Snapshot) -> None:
-        """Shows how a code stands, if that is newer than what is shown."""
-        kind, code, event = snapshot
-        instrument = self.catalogue[code]
-        if self.feeds.of(instrument) is feed:
-            self.supply.here(kind, code)
-        if event is None or not self.feeds.passes(feed, instrument):
-            return
-        if isinstance(event, Trade) and event.turnover is None:
-            event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
-        last = self.hub.topic(kind, instrument).last
-        if isinstance(last, (Trade, Book)) and (last.time > event.time or _alike(last, event)):
-            return
-        seq = self._send(instrument, event)
-        if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
 
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
@@ -489,13 +316,11 @@ class Engine:
 
     def slow(self, client: Peer) -> None:
         """The client does not take what it is sent as fast as it comes."""
-        self._slow.add(client)
+        self._intake.slow.add(client)
 
     def quick(self, client: Peer) -> None:
         """The client has caught up."""
-        self._slow.discard(client)
-        if not self._slow:
-            self._relief.set()
+        self._intake.quick(client)
 
     async def check_tokens(self) -> None:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no
@@ -514,20 +339,6 @@ class Engine:
             if self.clock() - reported >= TOKEN_REPORT:
                 self.admission.report()
                 reported = self.clock()
-
-    async def _wait_for_recording(self, recorder: Recorder) -> None:
-        """What is not live waits for the disk rather than leaving a gap in the recording."""
-        while recorder.behind:  # noqa: ASYNC110 (its threads know no loop)
-            await asyncio.sleep(RECORDING_LOOK)
-
-    async def _wait_for_relief(self) -> None:
-        self._relief.clear()
-        try:
-            async with asyncio.timeout(RELIEF_WAIT):
-                await self._relief.wait()
-        except TimeoutError:
-            log.warning("slow clients are left behind", clients=len(self._slow))
-            self._slow.clear()
 
     async def _watch_silence(self) -> None:
         """Lets codes come from another source while theirs is silent."""
@@ -580,10 +391,3 @@ def _status(source: Source) -> StatusData:
         reason=health.reason,
         simulated=int(source.simulated),
     )
-
-
-def _alike(one: Event, other: Event) -> bool:
-    """Whether two events say the same."""
-    if isinstance(one, Trade) and isinstance(other, Trade):
-        one = msgspec.structs.replace(one, source_seq=other.source_seq)
-    return one == other

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire import engine
+from tickwire import intake
 from tickwire.server import shell, websocket
 
 from ..serving import DEPTH, HEARTBEAT, TRADE, Raw, Script, Served, book, masked, serving, trade, upgrade
@@ -217,13 +217,13 @@ def test_a_patient_source_waits_for_slow_readers(
     async def held(served: Served) -> None:
         """Returns when the source waits for somebody."""
         entered = asyncio.Event()
-        wait = served.engine._wait_for_relief
+        wait = served.engine._intake._wait_for_relief
 
         async def watched() -> None:
             entered.set()
             await wait()
 
-        served.engine._wait_for_relief = watched  # type: ignore[method-assign]
+        served.engine._intake._wait_for_relief = watched  # type: ignore[method-assign]
         await entered.wait()
 
     run(scenario)
@@ -232,7 +232,7 @@ def test_a_patient_source_waits_for_slow_readers(
 def test_a_patient_source_does_not_wait_for_ever(
     tmp_path: Path, run: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "RELIEF_WAIT", 0.05)
+    monkeypatch.setattr(intake, "RELIEF_WAIT", 0.05)
 
     async def scenario() -> None:
         script = Script(patient=True)
@@ -265,14 +265,14 @@ def test_a_client_that_leaves_while_it_is_slow_lets_a_patient_source_go_on(
             total = 40_000
             script.emit(*(trade() for _ in range(total)))
             received = 0
-            while not served.engine._slow:
+            while not served.engine._intake.slow:
                 await fast.frame()
                 received += 1
             slow.writer.transport.abort()
             while received < total:
                 assert (await fast.frame())[0] == 1
                 received += 1
-            assert not served.engine._slow
+            assert not served.engine._intake.slow
 
     run(scenario)
 

@@ -1,0 +1,243 @@
+"""The way of an event: from its source into the bars, the recording and the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from .admission import Peer
+from .errors import InputError, StoreError, TickwireError
+from .feeds import Feed, Feeds
+from .hub import Hub
+from .kline_push import KlinePush
+from .klines import Closed
+from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
+from .sandbox import Way
+from .scenarios import Scenarios
+from .sources import Began, Published, Resent, Snapshot, Status
+from .store.recordings import Recorder
+from .supply import Supply
+
+SOURCE_RETRY, SOURCE_MOST = 1.0, 30.0
+"""Seconds before a source that failed is tried again, at first and at most: twice as long each time."""
+SOURCE_SETTLED = 60.0
+"""Seconds after which a source that fails counts as failing for the first time."""
+RELIEF_WAIT = 10.0
+"""Seconds that a patient source waits for slow clients before it goes on without them."""
+RECORDING_LOOK = 0.02
+"""Seconds between looks whether a recording has caught up."""
+
+log = structlog.get_logger()
+
+
+class Intake:
+    """Takes what sources yield, and keeps them running."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        feeds: Feeds,
+        hub: Hub,
+        supply: Supply,
+        scenarios: Scenarios,
+        klines: KlinePush,
+    ) -> None:
+        self._catalogue = catalogue
+        self._feeds = feeds
+        self._hub = hub
+        self._supply = supply
+        self._scenarios = scenarios
+        self._klines = klines
+        self._failed: set[Feed] = set()  # those that have not yielded since
+        self.slow: set[Peer] = set()
+        """The clients that do not take what they are sent as fast as it comes."""
+        self._relief = asyncio.Event()
+
+    def quick(self, client: Peer) -> None:
+        """A client has caught up."""
+        self.slow.discard(client)
+        if not self.slow:
+            self._relief.set()
+
+    async def run(self, feed: Feed) -> None:
+        """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
+        health, wait, said = feed.source.health, SOURCE_RETRY, ""
+        while True:
+            began = time.monotonic()
+            try:
+                if feed.bars.repeats:  # what an earlier run has counted is passed over
+                    await feed.bars.ready(self._catalogue[code] for code in feed.source.codes)
+                log.info("source started", source=feed.source.name)
+                await self._consume(feed)
+                log.info(
+                    "source ended, its last state is served on", source=feed.source.name, events=feed.events
+                )
+                await asyncio.Event().wait()
+            except Exception as error:
+                known = isinstance(error, TickwireError)
+                reason = str(error) if known else f"{type(error).__name__}: {error}"
+                health.tell(Status.DOWN, reason)
+                # No further try mends a file; what begins anew must not be counted again.
+                final = isinstance(error, InputError) or (
+                    feed.bars.repeats and not isinstance(error, StoreError)
+                )
+                if time.monotonic() - began > SOURCE_SETTLED:
+                    wait, said = SOURCE_RETRY, ""
+                if reason != said:
+                    said = reason
+                    log.error(
+                        "source failed, its last state is served on",
+                        source=feed.source.name,
+                        reason=reason,
+                        tried_again_in=None if final else wait,
+                        exc_info=None if known else error,
+                    )
+                feed.outages.failed(reason)
+                self._failed.add(feed)
+                await (asyncio.Event().wait() if final else asyncio.sleep(wait))
+                wait = min(2 * wait, SOURCE_MOST)
+
+    def _recover(self, feed: Feed) -> None:
+        """A source yields again after it had failed. One with a history says itself how it is."""
+        self._failed.discard(feed)
+        if feed.source.history is None:
+            feed.source.health.tell(Status.UP)
+            feed.outages.recovered()
+
+    async def _consume(self, feed: Feed) -> None:
+        source = feed.source
+        async with aclosing(source.events()) as events:  # type: ignore[type-var]
+            async for event in events:
+                if self._failed and feed in self._failed:
+                    self._recover(feed)
+                if isinstance(event, (Trade, Book)):
+                    if self.take(event, feed) and self._supply.awaited:
+                        self._supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
+                    if self.slow and source.patient:
+                        await self._wait_for_relief()
+                    if feed.recorder is not None and feed.recorder.behind and source.history is None:
+                        await self._wait_for_recording(feed.recorder)
+                elif isinstance(event, Resent):
+                    self._take_again(feed, event)
+                elif isinstance(event, Snapshot):
+                    self._show(feed, event)
+                elif isinstance(event, Began):
+                    feed.outages.began(event)
+                else:
+                    feed.outages.broke(event)
+
+    def take(self, event: Event, feed: Feed | None = None) -> bool:
+        """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
+        scenario makes another of it. Returns whether its code comes from that source now."""
+        instrument = self._catalogue[event.code]
+        feed = feed or self._feeds.first
+        feed.events += 1
+        if not self._feeds.passes(feed, instrument):
+            if type(event) is Trade:  # it is ready to stand in
+                self._count(feed, instrument, event)
+            if feed.recorder is not None:
+                feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
+            return False
+        if self._scenarios.idle:
+            self.publish(instrument, event, feed=feed)
+        else:
+            for shaped in self._scenarios.shape(event, instrument):
+                self.publish(instrument, shaped.event, shaped.way, feed)
+        return True
+
+    def _take_again(self, feed: Feed, resent: Resent) -> None:
+        """Takes what a kill left only half kept: into the bars or the recording, and to the clients."""
+        event, counted, recorded = resent
+        instrument = self._catalogue[event.code]
+        feed.events += 1
+        closed: list[Closed] = []
+        if type(event) is Trade:
+            if not counted:
+                event, closed = self._count(feed, instrument, event)
+            elif event.turnover is None:
+                event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
+        seq = self._send(instrument, event) if self._feeds.passes(feed, instrument) else 0
+        if feed.recorder is not None and not recorded:
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+        self._klines.closed_of(feed, closed)
+
+    def end(self, feed: Feed) -> None:
+        """Takes what was published and waits still: it was answered as taken."""
+        source = feed.source
+        if not isinstance(source, Published):
+            return
+        try:
+            for event in source.end():
+                if isinstance(event, Resent):
+                    self._take_again(feed, event)
+                else:
+                    self.take(event, feed)
+        except Exception:
+            log.exception("what was published is lost in part", waiting=source.queued)
+
+    def publish(
+        self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None
+    ) -> None:
+        feed = feed or self._feeds.of(instrument)
+        closed: list[Closed] = []
+        if type(event) is Trade:
+            event, closed = self._count(feed, instrument, event)
+        seq = self._send(instrument, event, way)
+        if feed.recorder is not None:
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+        if closed:
+            self._klines.closed(closed)
+
+    def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
+        if self._scenarios.idle:
+            return self._hub.publish(instrument, event)
+        return self._scenarios.push(instrument, event, way)
+
+    def _count(self, feed: Feed, instrument: Instrument, trade: Trade) -> tuple[Trade, list[Closed]]:
+        """Takes a trade into the bars; returns it with its turnover, and the bars that it closed."""
+        money = turnover(instrument, trade)
+        if trade.turnover is None:
+            trade = msgspec.structs.replace(trade, turnover=money)
+        return trade, feed.bars.add(instrument, trade, money)
+
+    def _show(self, feed: Feed, snapshot: Snapshot) -> None:
+        """Shows how a code stands, if that is newer than what is shown."""
+        kind, code, event = snapshot
+        instrument = self._catalogue[code]
+        if self._feeds.of(instrument) is feed:
+            self._supply.here(kind, code)
+        if event is None or not self._feeds.passes(feed, instrument):
+            return
+        if isinstance(event, Trade) and event.turnover is None:
+            event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
+        last = self._hub.topic(kind, instrument).last
+        if isinstance(last, (Trade, Book)) and (last.time > event.time or _alike(last, event)):
+            return
+        seq = self._send(instrument, event)
+        if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
+            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+
+    async def _wait_for_recording(self, recorder: Recorder) -> None:
+        """What is not live waits for the disk rather than leaving a gap in the recording."""
+        while recorder.behind:  # noqa: ASYNC110 (its threads know no loop)
+            await asyncio.sleep(RECORDING_LOOK)
+
+    async def _wait_for_relief(self) -> None:
+        self._relief.clear()
+        try:
+            async with asyncio.timeout(RELIEF_WAIT):
+                await self._relief.wait()
+        except TimeoutError:
+            log.warning("slow clients are left behind", clients=len(self.slow))
+            self.slow.clear()
+
+
+def _alike(one: Event, other: Event) -> bool:
+    """Whether two events say the same."""
+    if isinstance(one, Trade) and isinstance(other, Trade):
+        one = msgspec.structs.replace(one, source_seq=other.source_seq)
+    return one == other
