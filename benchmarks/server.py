@@ -23,7 +23,7 @@ from tickwire.assembly import assemble
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market, Trade
 from tickwire.server import Server
-from tickwire.server.logs import configure
+from tickwire.cli.logs import configure
 from tickwire.sources import Health, Status
 from tickwire.store import open_tokens
 

@@ -18,7 +18,7 @@ import structlog
 from tickwire import __version__
 from tickwire.cli.main import run
 from tickwire.config import Settings
-from tickwire.server import logs
+from tickwire.cli import logs
 
 from ..serving import program_environment
 

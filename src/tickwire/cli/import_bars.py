@@ -40,8 +40,8 @@ def import_bars(
         )
     # Here, because other commands start faster without.
     from ..importer import import_bars as run
-    from ..server.logs import configure
     from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
+    from .logs import configure
 
     configure(settings.log_level)
     make_data_directory(settings.data_dir)

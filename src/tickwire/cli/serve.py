@@ -30,7 +30,7 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
     settings = load(flags, config)
     # Here, because other commands start faster without a server.
     from ..server import serve as run_server
-    from ..server.logs import configure
+    from .logs import configure
 
     configure(settings.log_level)
     run_server(settings)
