@@ -242,6 +242,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.engine.Engine", "_keep_up"),
         ("tickwire.engine.Engine", "_watch_tokens"),
         ("tickwire.engine.Engine", "_watch_silence"),
+        ("tickwire.intake.Intake", "run"),
         ("tickwire.kline_push.KlinePush", "run"),
         ("tickwire.scenarios.Scenarios", "carry_out"),
         ("tickwire.store.backlog.Backlog", "run"),
@@ -255,12 +256,12 @@ async def test_a_task_that_fails_is_begun_again(
     owner: Any = pytest.importorskip(part.rpartition(".")[0]).__dict__[part.rpartition(".")[2]]
     proper, tries, again = getattr(owner, method), [0], asyncio.Event()
 
-    async def failing(self: Any) -> None:
+    async def failing(self: Any, *arguments: Any) -> None:
         tries[0] += 1
         if tries[0] == 1:
             raise RuntimeError("killed")
         again.set()
-        await proper(self)
+        await proper(self, *arguments)
 
     monkeypatch.setattr(tickwire.engine, "watched", partial(watched, pause=0.01))
     monkeypatch.setattr(owner, method, failing)
