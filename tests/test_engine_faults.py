@@ -308,8 +308,12 @@ async def test_a_data_directory_that_vanishes_is_told_and_what_memory_holds_is_w
             answer = await bars(served)
             assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
             assert len(answer.json()["data"]["kline_list"]) == 4
-            metrics = (await served.request("GET", "/metrics")).text
-            assert 'tickwire_store_up{call="write"} 0' in metrics
+
+            async def measured() -> bool:
+                metrics = (await served.request("GET", "/metrics")).text
+                return 'tickwire_store_up{call="write"} 0' in metrics
+
+            await until(measured)
             if how == "moved away and back":
                 (tmp_path / "elsewhere").rename(data)
             else:

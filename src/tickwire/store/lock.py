@@ -53,7 +53,7 @@ class Lock:
         """Whether its file is still the one that others would find. Raises OSError if that is not known."""
         try:
             return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # the latter once it was let go of
             return False
 
     def release(self, *, clean: bool) -> None:
