@@ -20,10 +20,10 @@ import uvloop
 
 from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
+from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market, Trade
 from tickwire.server import Server
-from tickwire.cli.logs import configure
 from tickwire.sources import Health, Status
 from tickwire.store import open_tokens
 

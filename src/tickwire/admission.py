@@ -160,7 +160,7 @@ class Admission:
         self._clock = clock
         self._wall = wall
         self._accounts: OrderedDict[str, Account] = OrderedDict()
-        self._changes = -1
+        self._changes, self._taken = -1, 0
         self._unreadable = False
         self._register = Register((), b"")
         self._guarded = False
@@ -240,9 +240,12 @@ class Admission:
 
     async def refresh(self) -> bool:
         """Looks whether tokens have changed or expired; returns whether connections must be looked at."""
+        taken = self._taken
         try:
             if await self._database.read(self._store.changes) != self._changes:
-                self._take(*await self._database.read(self._read))
+                found = await self._database.read(self._read)
+                if self._taken == taken:  # else what was taken meanwhile is newer
+                    self._take(*found)
                 self._unreadable = False
                 return True
         except (StoreError, StartError) as error:  # those that are known still hold
@@ -268,6 +271,7 @@ class Admission:
 
     def _take(self, changes: int, tokens: list[Token], key: bytes) -> None:
         self._changes = changes
+        self._taken += 1
         self._guarded = bool(tokens)
         if not tokens:
             return

@@ -181,7 +181,7 @@ def _assemble(
                     databases[-1],
                     rules,
                     maker=maker,
-                    repeats=isinstance(source, Replay),
+                    repeats=isinstance(source, Replay) and settings.keep_bars,
                     flat=settings.flat_bars,
                 ),
                 codes or None,

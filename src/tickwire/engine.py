@@ -234,8 +234,11 @@ class Engine:
                 await step()
             except Exception:  # the others are to end all the same
                 log.exception("a part of the server did not end well")
-        await asyncio.to_thread(self._note_epoch)
-        await asyncio.to_thread(self.close)
+        for last in (self._note_epoch, self.close):
+            try:
+                await asyncio.to_thread(last)
+            except RuntimeError:  # Python itself ends, and begins no more threads
+                last()
 
     async def _drain(self) -> None:
         try:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from .admission import Peer
-from .errors import InputError, StoreError, TickwireError
+from .errors import InputError, TickwireError
 from .feeds import Feed, Feeds
 from .hub import Hub
 from .kline_push import KlinePush
@@ -81,10 +81,7 @@ class Intake:
                 known = isinstance(error, TickwireError)
                 reason = str(error) if known else f"{type(error).__name__}: {error}"
                 health.tell(Status.DOWN, reason)
-                # No further try mends a file; what begins anew must not be counted again.
-                final = isinstance(error, InputError) or (
-                    feed.bars.repeats and not isinstance(error, StoreError)
-                )
+                final = isinstance(error, InputError)  # no further try mends a file
                 if time.monotonic() - began > SOURCE_SETTLED:
                     wait, said = SOURCE_RETRY, ""
                 if reason != said:

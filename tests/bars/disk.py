@@ -26,6 +26,7 @@ class Disk(SqliteKlineStore):
 
     def __init__(self) -> None:
         self.file = SqliteFile(None)
+        self.database = Database(self.file)
         super().__init__(self.file)
         self.under_way = threading.Event()
         self.may_go = threading.Event()
@@ -73,7 +74,7 @@ class Clock:
 
 def a_run(store: Disk, *, repeats: bool = False, clock: Clock | None = None) -> Bars:
     """What a start of the program makes of the store."""
-    return Bars("s", store, Database(store.file), DEFAULTS, repeats=repeats, clock=clock or Clock())
+    return Bars("s", store, store.database, DEFAULTS, repeats=repeats, clock=clock or Clock())
 
 
 def price(at: int) -> Decimal:

@@ -16,7 +16,6 @@ from tickwire.bars import Bars
 from tickwire.errors import StoreError
 from tickwire.klines import DEFAULTS, roll_up
 from tickwire.model import Instrument, Kline, KlineType
-from tickwire.store import Database
 
 from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, figures, price, some_hours, take
 
@@ -25,7 +24,7 @@ from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, figures
 def disk() -> Iterator[Disk]:
     made = Disk()
     yield made
-    made.file.close()
+    made.database.close()
 
 
 @contextlib.asynccontextmanager
@@ -137,7 +136,7 @@ async def test_what_cannot_be_written_is_told_and_written_later(disk: Disk) -> N
 
 
 async def test_nothing_of_another_source_is_read(disk: Disk) -> None:
-    other = Bars("other", disk, Database(disk.file), DEFAULTS, clock=Clock())
+    other = Bars("other", disk, disk.database, DEFAULTS, clock=Clock())
     take(other, [T0 + 1])
     await other.write()
     bars = a_run(disk)
@@ -172,7 +171,7 @@ async def test_killed_it_lacks_what_came_after_the_last_write_and_nothing_else()
         await check(again, ats[:cut])
         take(again, ats[cut + 3 :])
         await check(again, ats[:cut] + ats[cut + 3 :])
-        store.file.close()
+        store.database.close()
 
 
 @pytest.mark.parametrize("seed", range(6))

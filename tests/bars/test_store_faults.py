@@ -18,7 +18,6 @@ from tickwire.bars import Bars
 from tickwire.errors import StoreError
 from tickwire.klines import DEFAULTS, Closed
 from tickwire.model import Instrument, Kline, KlineType
-from tickwire.store import Database
 
 from .disk import BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, some_hours, take
 
@@ -27,7 +26,7 @@ from .disk import BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, some_hours, 
 def disk() -> Iterator[Disk]:
     made = Disk()
     yield made
-    made.file.close()
+    made.database.close()
 
 
 def stored(disk: Disk, kline_type: KlineType = MINUTE) -> list[tuple[int, Decimal]]:
@@ -181,7 +180,7 @@ async def test_minutes_that_wait_to_be_joined_are_bounded_and_told(
 
 # Writing fails.
 async def test_a_write_that_is_cancelled_before_its_turn_loses_nothing(disk: Disk) -> None:
-    database = Database(disk.file)
+    database = disk.database
     bars = Bars("s", disk, database, DEFAULTS, clock=Clock())
     take(bars, ats := [T0 + 1, T0 + 61, T0 + 62])
     await bars.ready([BTC])
@@ -305,7 +304,7 @@ async def test_pasts_that_are_made_keep_no_batch_waiting(disk: Disk) -> None:
         assert may_go.wait(30)
         return {}
 
-    bars = Bars("s", disk, Database(disk.file), DEFAULTS, maker=maker, clock=Clock())
+    bars = Bars("s", disk, disk.database, DEFAULTS, maker=maker, clock=Clock())
     take(bars, [T0 + 1, T0 + 61])
     making = asyncio.create_task(bars.make_past(BTC, past))
     assert await bars.write()

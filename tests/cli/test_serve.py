@@ -16,9 +16,9 @@ import pytest
 import structlog
 
 from tickwire import __version__
+from tickwire.cli import logs
 from tickwire.cli.main import run
 from tickwire.config import Settings
-from tickwire.cli import logs
 
 from ..serving import program_environment
 

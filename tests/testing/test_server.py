@@ -112,7 +112,9 @@ def test_it_starts_from_nothing_in_a_process_of_its_own_and_may_be_forgotten(tmp
         check=False,
         env=program_environment(TMPDIR=str(tmp_path)),
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
+    # On a busy machine asyncio in development mode notes what took long.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, done.stdout, said) == (0, "ready\n", [])
     assert [*tmp_path.iterdir()] == [], "its data are removed"
 
 
@@ -233,7 +235,7 @@ def test_what_only_the_start_finds_is_told_and_leaves_nothing(
     assert threading.active_count() == threads
 
 
-def test_a_source_that_breaks_is_told_by_the_handles_and_at_the_end(tmp_path: Path, linked: Linked) -> None:
+def test_a_recording_that_breaks_is_told_at_the_end(tmp_path: Path, linked: Linked) -> None:
     path = tmp_path / "trades.csv"
     path.write_text("code,tick_time_ms,price,volume\nIBM.US,1381152600000,182.1,1\n")
     server = AllTickServer(source="replay", file=[path], hold=True, strict_input=True)
@@ -241,7 +243,12 @@ def test_a_source_that_breaks_is_told_by_the_handles_and_at_the_end(tmp_path: Pa
     path.write_text("rubbish\n")
     client = linked(server, "stock")
     client.send(TRADE, {"symbol_list": [{"code": "IBM.US"}]})
-    assert client.closing()[0] == 1001
+    deadline = time.monotonic() + 30
+    while httpx.get(f"{server.url}/readyz").json()["sources"][0]["status"] != "down":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    client.send(HEARTBEAT)
+    assert {22005, 22001} >= {client.read()["cmd_id"], client.read()["cmd_id"]}, "it serves on"
     with pytest.raises(InputError, match=str(path)):
         server.stop()
     with pytest.raises(RuntimeError, match="not running"):

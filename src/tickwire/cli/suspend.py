@@ -13,7 +13,6 @@ import typer
 
 from ..config import DATABASE, load
 from ..errors import InputError
-from .logs import configure
 
 ENTERED = ""
 """The source of what a person enters."""
@@ -66,9 +65,7 @@ DataDir = Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR
 
 
 def _database(data_dir: Path | None) -> Path:
-    settings = load({"data_dir": data_dir} if data_dir else {})
-    configure(settings.log_level)
-    return settings.data_dir / DATABASE
+    return load({"data_dir": data_dir} if data_dir else {}).data_dir / DATABASE
 
 
 # In the commands, not here: the stores, because other commands start faster without.

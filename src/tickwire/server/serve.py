@@ -38,7 +38,7 @@ def serve(settings: Settings) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     Prints the URL as the first line when connections are taken, then a few lines for a person. Raises
-    TickwireError if the server cannot start, or if its source breaks.
+    TickwireError if the server cannot start.
     """
     check_exposure(settings)
     _raise_descriptor_limit()
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         )
 
     async def run_engine(self, listeners: list[socket.socket]) -> None:
-        """Serves until told to stop, or until the source breaks: then raises what it raised."""
+        """Serves until told to stop, or until the engine breaks: then raises what it raised."""
         self._loop = asyncio.get_running_loop()
         source = asyncio.create_task(self._engine.run())
         sweep = asyncio.create_task(watched("sweep of connections", self._websockets.sweep))

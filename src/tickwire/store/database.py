@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -18,6 +21,8 @@ WRITE_WAIT = 30.0
 """Seconds that a write may take, its wait for others included."""
 MOST_READS = 200
 """Reads that may wait at a time."""
+CLOSE_WAIT = 30.0
+"""Seconds that the end waits for calls that are under way."""
 SETTLED = 5.0
 """Seconds without a failure after which a store that failed counts as mended."""
 
@@ -68,6 +73,48 @@ class Access:
             self.since, self.reason = None, ""
 
 
+class Worker:
+    """A thread that makes calls one after the other.
+
+    Neither a call that hangs nor the end of Python's own pools of threads keeps a process from ending: what
+    is called at exit is made too.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._starting = threading.Lock()
+
+    def call(self, call: Callable[..., T], *arguments: object) -> Future[T]:
+        """Makes a call when its turn comes, unless it is cancelled before. Raises StoreError at the end."""
+        if self._closed:
+            raise StoreError("The store is closed.")
+        with self._starting:
+            if self._thread.ident is None:
+                self._thread.start()
+        future: Future[T] = Future()
+        self._calls.put((future, partial(call, *arguments)))
+        return future
+
+    def close(self) -> None:
+        """Makes what was asked for, and ends; what takes longer than `CLOSE_WAIT` is left behind."""
+        self._closed = True
+        self._calls.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_WAIT)
+
+    def _work(self) -> None:
+        while (item := self._calls.get()) is not None:
+            future, call = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+
 class Database:
     """Runs the calls of a server to its stores: those that write in one thread, in the order in which they
     came, those that read in another one.
@@ -79,8 +126,7 @@ class Database:
         """`file` is what all these calls use; it is closed with this."""
         self.writes, self.reads = Access("written"), Access("read")
         self._file = file
-        self._writer = ThreadPoolExecutor(1, "store-write")
-        self._reader = ThreadPoolExecutor(1, "store-read")
+        self._writer, self._reader = Worker("store-write"), Worker("store-read")
         self._reading = 0
 
     @property
@@ -114,8 +160,8 @@ class Database:
 
     def close(self) -> None:
         """Lets calls that have begun come to their end, and closes the file. May be called again."""
-        for thread in (self._reader, self._writer):
-            thread.shutdown(cancel_futures=True)
+        for worker in (self._reader, self._writer):
+            worker.close()
         self._file.close()
 
     def _refused(self, reason: str) -> StoreError:
@@ -123,18 +169,10 @@ class Database:
         return StoreError(reason)
 
     async def _run(
-        self,
-        thread: ThreadPoolExecutor,
-        access: Access,
-        call: Callable[..., T],
-        arguments: tuple[object, ...],
+        self, worker: Worker, access: Access, call: Callable[..., T], arguments: tuple[object, ...]
     ) -> T:
         try:
-            calling = asyncio.get_running_loop().run_in_executor(thread, call, *arguments)
-        except RuntimeError as error:  # the threads have ended
-            raise StoreError("The store is closed.") from error
-        try:
-            found = await calling
+            found = await asyncio.wrap_future(worker.call(call, *arguments))
         except StoreError as error:
             access.failed(str(error))
             raise

@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 from ..assembly import build
 from ..config import Settings
 from ..engine import Engine, Heard
+from ..errors import InputError
 from ..sandbox import Clock, Scenario
 from ..server import Server
 from ..server.serve import check_exposure, listen, loop_factory
+from ..sources import Replay, Status
 from .connections import Connections
 from .log import threshold
 from .market_time import moment
@@ -105,7 +107,8 @@ class Running:
             self.call(lambda: None)
 
     def stop(self) -> None:
-        """Ends the server, and returns when it has. Raises InputError if its source broke."""
+        """Ends the server, and returns when it has. Raises InputError if the recording that it
+        replays broke."""
         for end, patience in ((self._server.stop, POLITE), (self._server.abandon, LONGEST_STOP)):
             with contextlib.suppress(RuntimeError):  # it has ended already
                 self._loop.call_soon_threadsafe(end)
@@ -113,6 +116,9 @@ class Running:
             if not self._thread.is_alive():
                 break
         self._ended.result(timeout=0)
+        for feed in self.engine.feeds:
+            if isinstance(feed.source, Replay) and feed.source.health.status is Status.DOWN:
+                raise InputError(feed.source.health.reason)
 
     def _run(self) -> None:
         try:

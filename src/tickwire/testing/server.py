@@ -91,7 +91,7 @@ class AllTickServer:
     def stop(self) -> None:
         """Returns when the server has ended and its data are removed; does nothing if there is none.
 
-        Clients get a close frame (1001). Raises InputError if its source broke.
+        Clients get a close frame (1001). Raises InputError if the recording that it replays broke.
         """
         running, self._running = self._running, None
         if running is None:
