@@ -6,7 +6,9 @@ import asyncio
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from structlog.testing import capture_logs
 
 import tickwire.engine
 import tickwire.intake
-from tickwire.errors import InputError, StoreError
+from tickwire.access import Token, digest_of, new_id
+from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Kline, KlineType
 from tickwire.sources import Status, Yielded
-from tickwire.store import SqliteKlineStore
+from tickwire.store import SqliteKlineStore, open_tokens
+from tickwire.store.lock import Lock
 from tickwire.watched import watched
 
 from .serving import OTHER_HTTP, TRADE, Script, Served, serving, trade
@@ -356,3 +360,106 @@ async def test_a_start_mends_a_database_whatever_page_of_it_is_damaged(tmp_path:
             source.emit(trade(at=1788529064027 + 100 * 60_000))
             await link.push()
             assert (await bars(served)).status_code == 200, number
+
+
+# What is held against the directory.
+async def test_a_server_whose_lock_was_removed_takes_it_again_or_writes_no_more(tmp_path: Path) -> None:
+    source, at = Script(), 1788529064027
+    async with serving(tmp_path, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        (tmp_path / "lock").unlink()
+        other = Lock(tmp_path / "lock", "serves from there", "Stop it.")  # somebody else was faster
+        source.emit(trade(at=at))
+        await link.push()
+
+        async def told() -> bool:
+            return "Another Tickwire" in (await readiness(served))["store"]["reason"]
+
+        await until(told)
+        other.release(clean=True)
+
+        async def written() -> bool:
+            return bool((await readiness(served))["store"]["waiting_bars"] == 0)
+
+        await until(written)
+        with pytest.raises(StartError, match="Another Tickwire"):
+            Lock(tmp_path / "lock", "serves from there", "Stop it.")
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied"])
+async def test_a_database_that_was_lost_opens_nothing_where_there_were_tokens(
+    tmp_path: Path, how: str
+) -> None:
+    with open_tokens(tmp_path / "tickwire.db") as store:
+        store.add(Token(id=new_id(), digest=digest_of("s", store.key()), name="desk", plan="unlimited"))
+    if how == "removed":
+        (tmp_path / "tickwire.db").unlink()
+    else:
+        (tmp_path / "tickwire.db").write_bytes(b"")
+    with capture_logs() as logs:
+        async with serving(tmp_path, Script()) as served:
+            assert (await served.get("/v1/markets", token="any")).status_code == 401
+            assert (await served.get("/v1/markets", token="s")).status_code == 401
+    assert [one["event"][:19] for one in logs if one["log_level"] == "error"] == ["the tokens are gone"]
+
+
+async def test_a_token_that_was_revoked_stays_so_without_the_log_of_the_database(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data", Script()) as served:
+        with open_tokens(tmp_path / "data" / "tickwire.db") as store:
+            digest = digest_of("s", store.key())
+            store.add(Token(id=new_id(), digest=digest, name="desk", plan="unlimited"))
+            store.revoke(store.find("desk"), 1)
+        del served
+        shutil.copytree(tmp_path / "data", tmp_path / "killed")  # as it stands when it is killed now
+    (tmp_path / "killed" / "tickwire.db-wal").unlink()
+    (tmp_path / "killed" / "tickwire.db-shm").unlink()
+    async with serving(tmp_path / "killed", Script()) as served:
+        assert (await served.get("/v1/markets", token="s")).status_code == 401
+
+
+# A store that can be read and not written.
+async def test_bars_are_answered_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+    async with serving(tmp_path, codes=["BTCUSDT"]) as served:
+        await until(lambda: served.engine.events > 0)
+        with closing(sqlite3.connect(tmp_path / "tickwire.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await until(lambda: served.engine.database.writes.since is not None)
+            answer = await bars(served)  # whose past was never made
+            assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+            served.engine.halts.put(partial(served.engine.suspensions.clear, "nobody"))
+            answer = await served.get("/api/suspension/nyse")
+            assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+            other.execute("ROLLBACK")
+
+        async def whole() -> bool:
+            answer = await bars(served)
+            return (
+                "tickwire-partial" not in answer.headers and len(answer.json()["data"]["kline_list"]) == 500
+            )
+
+        await until(whole)
+
+
+async def test_a_page_is_read_once_for_all_who_ask_at_the_same_time(tmp_path: Path) -> None:
+    source = Script()
+    async with serving(tmp_path, source) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        source.emit(trade())
+        await link.push()
+        feed_bars = served.engine.feeds.first.bars
+        read, reads, may_go = feed_bars.read, [0], asyncio.Event()
+
+        async def counted(*asked: Any, **named: Any) -> Any:
+            reads[0] += 1
+            await may_go.wait()
+            return await read(*asked, **named)
+
+        feed_bars.read = counted  # type: ignore[method-assign]
+        asking = [asyncio.create_task(bars(served)) for _ in range(20)]
+        await until(lambda: reads[0] > 0)
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        may_go.set()
+        answers = [(await one).json() for one in asking]
+        assert all(one == answers[0] for one in answers)
+        assert reads[0] <= 3

@@ -264,17 +264,23 @@ class Admission:
             log.warning("tokens refused", requests=self._refused)
             self._refused = 0
 
-    def _read(self) -> tuple[int, list[Token], bytes]:
-        """What the store holds: how often it has changed, the tokens, and the key of their hashes."""
+    def _read(self) -> tuple[int, list[Token], bytes | None]:
+        """What the store holds: how often it has changed, the tokens, and the key of their hashes, None if
+        tokens are not checked."""
         changes, tokens = self._store.changes(), self._store.tokens()
-        return changes, tokens, self._store.key() if tokens else b""
+        return changes, tokens, self._store.key() if self._store.guarded() else None
 
-    def _take(self, changes: int, tokens: list[Token], key: bytes) -> None:
+    def _take(self, changes: int, tokens: list[Token], key: bytes | None) -> None:
         self._changes = changes
         self._taken += 1
-        self._guarded = bool(tokens)
-        if not tokens:
+        self._guarded = key is not None
+        if key is None:
             return
+        if not tokens:
+            log.error(
+                "the tokens are gone, though their key is there: nobody is let in. Bring the database back, "
+                "create tokens anew, or remove token.key to let in whoever reaches the server"
+            )
         for token in tokens:
             if token.plan not in self._rules.plans:
                 log.error("a token is not let in: its plan is unknown", token=token.id, plan=token.plan)

@@ -132,7 +132,7 @@ def _data(path: Path) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     with ExitStack() as opened:
         directory = opened.enter_context(closing(DataDirectory(path)))
-        file = opened.enter_context(closing(SqliteFile(path / DATABASE)))
+        file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
         database = opened.enter_context(closing(Database(file)))
         yield Data(directory, file, database)
         opened.pop_all()
@@ -302,7 +302,7 @@ def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
     make_data_directory(settings.data_dir)
     with open_tokens(settings.data_dir / DATABASE) as tokens:
-        return bool(tokens.tokens())
+        return tokens.guarded()
 
 
 def _replay(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:

@@ -228,7 +228,7 @@ class Engine:
         backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
         for feed in self.feeds:
             self._intake.end(feed)
-        steps = [self.klines.end, *backfills, *(feed.bars.end for feed in self.feeds), self._drain]
+        steps = [self.klines.end, *backfills, self._end_bars, self._drain]
         for step in steps:
             try:
                 await step()
@@ -239,6 +239,13 @@ class Engine:
                 await asyncio.to_thread(last)
             except RuntimeError:  # Python itself ends, and begins no more threads
                 last()
+
+    async def _end_bars(self) -> None:
+        """All at once: each may wait for a store that cannot be written."""
+        ends = await asyncio.gather(*(feed.bars.end() for feed in self.feeds), return_exceptions=True)
+        for error in ends:
+            if isinstance(error, Exception):
+                log.error("bars did not end well", exc_info=error)
 
     async def _drain(self) -> None:
         try:

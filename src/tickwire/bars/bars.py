@@ -31,6 +31,8 @@ FINAL_WAIT = 5.0
 """Seconds in which the last batch must be written when the server ends."""
 MOST_WAITING = 200_000
 """Bars that may wait for a store that cannot be written, some 200 MB; of more the oldest go."""
+PAST_WAIT = 2.0
+"""Seconds that a request waits for a past to be written."""
 KEPT_IN_MEMORY = 5_000
 """Bars of each type that are kept of each code once they are kept in memory only."""
 MEMORY_UPKEEP = 60.0
@@ -96,6 +98,7 @@ class Bars:
         self._unjoined: dict[str, Unjoined] = {}
         self._begun = asyncio.Event()  # there is a code whose stored bars are to be read
         self._pasts: dict[str, asyncio.Task[None]] = {}
+        self._late_pasts: set[str] = set()  # those whose write was not waited for
         self._changed: set[Series] = set()  # those whose forming minute is newer than the store's
         self._waiting, self._writing = Waiting(), Waiting()
         self._leaving: tuple[list[Kline], dict[str, str]] | None = None  # the last batch before `detach`
@@ -129,9 +132,9 @@ class Bars:
 
     @property
     def waiting(self) -> int:
-        """Bars that wait to be written."""
-        unjoined = sum(len(one.closed) for one in self._unjoined.values())
-        return len(self._waiting) + len(self._writing) + unjoined
+        """Bars that wait to be written, those that form included."""
+        unjoined = sum(len(one.closed) + 1 for one in self._unjoined.values())
+        return len(self._waiting) + len(self._writing) + len(self._changed) + unjoined
 
     # What comes in.
     def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
@@ -325,7 +328,12 @@ class Bars:
                 while not await self.write():  # noqa: ASYNC110 (the store tells nobody)
                     await asyncio.sleep(WRITE_EVERY)
         except TimeoutError:
-            log.error("the last bars cannot be written: lost", source=self._source, bars=self.waiting)
+            log.error(
+                "the last bars cannot be written: lost",
+                source=self._source,
+                bars=self.waiting,
+                reason=self._database.writes.reason or "the store does not answer",
+            )
 
     def detach(self) -> None:
         """Writes nothing more into the store: what comes from now on is not of the time that it says, and
@@ -444,7 +452,11 @@ class Bars:
     async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
         note = past_note(instrument)
         if await self._database.read(self._store.get, self._source, note):
+            if instrument.code in self._late_pasts:  # it was written after all
+                await self.reopen(instrument)
             return
+        if self._database.writes.since is not None:  # nobody is to wait for what cannot be
+            raise StoreError(self._database.writes.reason)
         await self.ready([instrument])
         made = await asyncio.get_running_loop().run_in_executor(self._maker, past, instrument, first)
         contains = self._series[instrument.code].contains
@@ -454,7 +466,14 @@ class Bars:
             goes_on = kline_type is not KlineType.MINUTE and contains(bars[-1], first.time)
             whole += bars[:-1] if goes_on else bars
             parts += bars[-1:] if goes_on else ()
-        await self._database.write(self._store.write, self._source, whole, {note: "made"})
+        if not made:
+            return
+        try:
+            async with asyncio.timeout(PAST_WAIT):
+                await self._database.write(self._store.write, self._source, whole, {note: "made"})
+        except TimeoutError:
+            self._late_pasts.add(instrument.code)
+            raise StoreError(f"A past could not be written in {PAST_WAIT:.0f} s.") from None
         self._noted[note] = "made"
         self._recent.changes.update((instrument.code, kline_type) for kline_type in made)
         series = self._series[instrument.code]

@@ -109,7 +109,7 @@ def show(
     Example: tickwire token list
     """
     with _tokens(_settings(config, data_dir)) as store:
-        tokens = store.tokens()
+        tokens, guarded = store.tokens(), store.guarded()
     if as_json:
         for token in tokens:
             fields = msgspec.structs.asdict(token)
@@ -133,7 +133,11 @@ def show(
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if not tokens:
-        typer.echo("No token: the server lets in whoever reaches it.")
+        typer.echo(
+            "No token, though there is a token.key: the server lets nobody in."
+            if guarded
+            else "No token: the server lets in whoever reaches it."
+        )
 
 
 @token_app.command()

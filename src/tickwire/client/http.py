@@ -25,6 +25,8 @@ MOST_BYTES = 32 * 2**20
 """Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
+PARTIAL = "tickwire-partial"
+"""The header of an answer of a Tickwire's that lacks something."""
 HOLD = 1.0
 """Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
 
@@ -83,11 +85,23 @@ class Http:
         return self._entries(upstream_http.books, answer.data)
 
     async def klines(
-        self, family: Family, code: str, kline_type: KlineType, *, count: int = 500, end: int = 0
+        self,
+        family: Family,
+        code: str,
+        kline_type: KlineType,
+        *,
+        count: int = 500,
+        end: int = 0,
+        whole: bool = False,
     ) -> list[Kline]:
         """The last bars up to `end`, which is in seconds since the epoch and 0 for now; a server gives 500
-        at the most. They ascend, and the last one may still be forming."""
+        at the most. They ascend, and the last one may still be forming.
+
+        With `whole` it raises Unavailable where the server can only give a part of what it has.
+        """
         answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end), [code])
+        if whole and answer.partial:
+            raise Unavailable(f"/kline of {code}: upstream can only give a part of its bars now", status=OK)
         return self._entries(upstream_http.bars, answer.data, code, kline_type)
 
     async def latest_klines(
@@ -158,7 +172,7 @@ class Http:
                 ) from None
             envelope = Envelope(status, "", None)
         if envelope.ret == OK and status == OK:
-            return envelope
+            return envelope._replace(partial=PARTIAL in headers)
         refused = _error(f"/{endpoint} of {some(codes)}" if codes else f"/{endpoint}", envelope, status, wait)
         if isinstance(refused, TooManyRequests):
             self._pacer.hold(endpoint, HOLD if wait is None else wait)

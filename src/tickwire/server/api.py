@@ -179,8 +179,8 @@ class Api:
         self, listing: Listing, caller: Caller, scope: Scope, headers: list[Header]
     ) -> tuple[int, bytes, list[Header]]:
         _check_method(scope, listing.methods, headers)
-        status, body = await listing.answer(caller, plain_parameters(scope["query_string"]))
-        return status, body, headers
+        listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
+        return listed.status, listed.body, [*headers, *(PARTIAL if listed.partial else ())]
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])

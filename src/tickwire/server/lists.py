@@ -31,11 +31,19 @@ MAX_INSTRUMENTS = 2000
 """Instruments of one page."""
 
 
+class Listed(NamedTuple):
+    """An answer: its HTTP status and body, and whether it lacks what is yet to be written."""
+
+    status: int
+    body: bytes
+    partial: bool = False
+
+
 class Listing(NamedTuple):
-    """A path and what it answers: an HTTP status and a body, for a caller and the parameters."""
+    """A path and what it answers, for a caller and the parameters."""
 
     name: str
-    answer: Callable[[Caller, dict[str, str]], Awaitable[tuple[int, bytes]]]
+    answer: Callable[[Caller, dict[str, str]], Awaitable[Listed]]
     methods: tuple[str, ...] = ("GET", "HEAD")
 
 
@@ -57,33 +65,33 @@ class Lists:
         return self._by_path.get(path)
 
     def _suspension_list(self, exchange: SuspensionList) -> Listing:
-        async def answer(_: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
+        async def answer(_: Caller, asked: dict[str, str]) -> Listed:
             return await self._suspensions(exchange, asked)
 
         return Listing(f"suspension/{exchange}", answer)
 
-    async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> tuple[int, bytes]:
+    async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> Listed:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         sources = ("", self._engine.source.name)
         try:
             wanted = page_and_size(asked.get("page"), asked.get("size"))
         except ValueError as error:
-            return 400, suspension_error(str(error))
+            return Listed(400, suspension_error(str(error)))
         page, size = wanted or (None, None)
         try:
             offset = (page - 1) * size if page and size else 0
             page_of = partial(self._engine.suspensions.page, exchange, sources, offset=offset, limit=size)
-            await self._engine.halts.settled()
+            settled = await self._engine.halts.settled()
             total, entries = await self._engine.database.read(page_of)
         except StoreError:  # which has been said
-            return 500, suspension_error("The server cannot read its suspensions now.")
-        return 200, suspension_page(now, total, entries, page, size)
+            return Listed(500, suspension_error("The server cannot read its suspensions now."))
+        return Listed(200, suspension_page(now, total, entries, page, size), not settled)
 
-    async def _markets(self, _: Caller, __: dict[str, str]) -> tuple[int, bytes]:
+    async def _markets(self, _: Caller, __: dict[str, str]) -> Listed:
         today = self._today()
-        return 200, success(market_list(self._engine, today, today + timedelta(days=366)), "")
+        return Listed(200, success(market_list(self._engine, today, today + timedelta(days=366)), ""))
 
-    async def _instruments(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
+    async def _instruments(self, caller: Caller, asked: dict[str, str]) -> Listed:
         text = asked.get("limit")
         try:
             limit = None if text is None else _limit(text, MAX_INSTRUMENTS)
@@ -92,9 +100,9 @@ class Lists:
             )
         except ValueError as error:
             raise _bad(error) from None
-        return 200, success(found, "")
+        return Listed(200, success(found, ""))
 
-    async def _gaps(self, caller: Caller, asked: dict[str, str]) -> tuple[int, bytes]:
+    async def _gaps(self, caller: Caller, asked: dict[str, str]) -> Listed:
         try:
             begin, end = _moment("from", asked.get("from")), _moment("to", asked.get("to"))
             if end is not None and end < (begin or 0):
@@ -102,8 +110,9 @@ class Lists:
             limit = _limit(asked.get("limit"), MAX_LIMIT)
         except ValueError as error:
             raise _bad(error) from None
+        settled = await self._engine.gap_entries.settled()
         found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
-        return 200, success(found, "")
+        return Listed(200, success(found, ""), not settled)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._engine.source.market_time() / 1000, UTC).date()

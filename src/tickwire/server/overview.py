@@ -196,7 +196,6 @@ async def gap_list(
         codes = [one.code for one in engine.catalogue if caller.reads(one)]
         if len(codes) == len(engine.catalogue):
             codes = None  # those too that the catalogue knows no more
-    await engine.gap_entries.settled()
     found = await engine.database.read(engine.gaps.page, codes, begin, end, limit)
     return GapList(
         [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -46,12 +48,21 @@ class Answer(NamedTuple):
     partial: bool
 
 
+class Read(NamedTuple):
+    """Bars as they were read, and the version of their code and type right then."""
+
+    bars: list[Kline]
+    partial: bool
+    version: int
+
+
 class Pages:
     """Answers with bars."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pages: dict[Key, Page] = {}
+        self._reading: dict[Key, asyncio.Task[Read]] = {}
         self._made = 0.0
 
     async def answer(
@@ -66,15 +77,33 @@ class Pages:
         version, opened = bars.version(instrument, kline_type), _opened(forming)
         if page is not None and (page.version, page.forming) == (version, opened):
             return Answer(_joined(page.bars, instrument, forming), partial=False)
-        reading = await bars.read(instrument, kline_type, count=count, end=end)
-        forming = self._forming(bars, instrument, key)
-        # What has closed while the store was asked is read already, but not as what it is now.
-        same = (version, opened) == (bars.version(instrument, kline_type), _opened(forming))
-        if not same or reading.partial:
-            return Answer(_joined(b"", instrument, *reading.bars), partial=reading.partial)
-        closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
-        self._pages[key] = Page(closed, version, opened)
-        return Answer(_joined(closed, instrument, forming), partial=False)
+        reading = await self._read(bars, instrument, key)
+        forming, opened = self._forming(bars, instrument, key), _opened(self._forming(bars, instrument, key))
+        version = bars.version(instrument, kline_type)
+        page = self._pages.get(key)
+        if page is None or (page.version, page.forming) != (version, opened):
+            if reading.partial or reading.version != version:  # more has closed meanwhile
+                return Answer(_joined(b"", instrument, *reading.bars), partial=reading.partial)
+            closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
+            page = self._pages[key] = Page(closed, version, opened)
+        return Answer(_joined(page.bars, instrument, forming), partial=False)
+
+    async def _read(self, bars: Bars, instrument: Instrument, key: Key) -> Read:
+        """What the bars of a page are, read once for all who ask at the same time. Raises StoreError."""
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read_now(bars, instrument, key))
+            reading.add_done_callback(partial(self._done, key))
+        return await asyncio.shield(reading)
+
+    def _done(self, key: Key, reading: asyncio.Task[Read]) -> None:
+        del self._reading[key]
+        if not reading.cancelled():
+            reading.exception()  # which those who asked are told, if they are there still
+
+    async def _read_now(self, bars: Bars, instrument: Instrument, key: Key) -> Read:
+        found = await bars.read(instrument, key.kline_type, count=key.number, end=key.end)
+        return Read(*found, bars.version(instrument, key.kline_type))
 
     def _forming(self, bars: Bars, instrument: Instrument, key: Key) -> Kline | None:
         """The bar that is forming, if it belongs to the page."""

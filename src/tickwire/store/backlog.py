@@ -49,11 +49,12 @@ class Backlog:
         self._empty.clear()
         self._wake.set()
 
-    async def settled(self) -> None:
-        """Waits until all is written, for `SETTLING` seconds at most: whoever reads then sees it."""
+    async def settled(self) -> bool:
+        """Waits until all is written, for `SETTLING` seconds at most; returns whether it is, and is read."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLING):
                 await self._empty.wait()
+        return self._empty.is_set()
 
     async def run(self) -> None:
         """Writes them as they come. Never ends."""

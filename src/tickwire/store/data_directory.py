@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import tempfile
 import threading
@@ -93,6 +94,13 @@ class DataDirectory:
                     log.info("the data directory can be used again", folder=str(self._path))
                 self._trouble = ""
 
+    def hold(self) -> None:
+        """Makes sure that no other server has the directory that stands there now. Raises StartError if one
+        has."""
+        with self._noting, contextlib.suppress(OSError):  # what cannot be locked cannot be written either
+            if not self._closed:
+                self._hold()
+
     def close(self) -> None:
         """Lets another server have it. May be called again."""
         with self._noting:
@@ -125,7 +133,7 @@ class DataDirectory:
         fresh = self._take()
         self._lock.release(clean=False)
         self._lock = fresh
-        log.warning("the data directory was replaced; this server holds the new one", folder=str(self._path))
+        log.warning("the lock of the data directory was gone, and was taken anew", folder=str(self._path))
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:

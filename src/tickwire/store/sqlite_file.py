@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +32,11 @@ class SqliteFile:
     set aside by the next write, and what can be read of it carried over into a new one.
     """
 
-    def __init__(self, path: Path | None, *, timeout: float = BUSY_TIMEOUT) -> None:
+    def __init__(
+        self, path: Path | None, *, timeout: float = BUSY_TIMEOUT, guard: Callable[[], None] | None = None
+    ) -> None:
         """None is a database in memory; `timeout` is how many seconds to wait while another process writes.
+        `guard` is called before each write, and raises StartError if the file may not be written any more.
 
         Raises StartError if the file cannot be used.
         """
@@ -43,6 +46,7 @@ class SqliteFile:
         """Grows whenever what is behind the path was made anew: what a holder of data wrote before may be
         missing in it."""
         self._timeout = timeout
+        self._guard = guard
         self._closed = False
         self._damaged = False
         self._write_lock = self._read_lock = threading.Lock()
@@ -90,6 +94,12 @@ class SqliteFile:
             self._check_open()
             with self._told(self._reader), view(self._reader):
                 yield self._reader
+
+    def checkpoint(self) -> None:
+        """Brings what was written from the log into the file itself, as far as no reader is in the way."""
+        with self._write_lock, contextlib.suppress(sqlite3.Error):
+            if not self._closed:
+                self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Ends all use. May be called again."""
@@ -149,6 +159,11 @@ class SqliteFile:
     def _mend(self) -> None:
         """Sees to it that what is at the path is open, and whole as far as is known. Under the write lock."""
         self._check_open()
+        if self._guard is not None:
+            try:
+                self._guard()
+            except StartError as error:
+                raise StoreError(str(error)) from error
         path, place = self.path, Place.of(self.path)
         if path is None or (place == self._place and not self._damaged):
             return

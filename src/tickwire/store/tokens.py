@@ -103,6 +103,11 @@ class TokenStore:
         with suppress(StoreError), self._file.writing() as connection:
             connection.execute(PUT_NOTE, ("", FINGERPRINT, fingerprint))
 
+    def guarded(self) -> bool:
+        """Whether tokens are checked: some exist, or did, since the key is only made with the first one. So a
+        database that was lost opens nothing."""
+        return bool(self.tokens()) or os.path.lexists(self._key_path)
+
     def changes(self) -> int:
         """A number that grows whenever tokens change."""
         with self._file.reading() as connection:
@@ -156,6 +161,7 @@ class TokenStore:
                 ) from None
             connection.execute(SEAL, (token.id,))
             _count(connection)
+        self._file.checkpoint()
 
     def revoke(self, token: Token, now: int) -> None:
         """The token counts no more; `now` is in milliseconds since the epoch."""
@@ -170,6 +176,7 @@ class TokenStore:
             if connection.execute(CHANGE.format(change=change), (value, token.id)).rowcount:
                 connection.execute(SEAL, (token.id,))
             _count(connection)
+        self._file.checkpoint()  # a log that is lost must not bring a revoked one back
 
 
 @contextmanager

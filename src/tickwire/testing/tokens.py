@@ -49,9 +49,8 @@ def create(
 
 def revoke(store: TokenStore, which: str) -> None:
     """Revokes the token of that text, name or id. Raises ValueError if there is none."""
-    digest = digest_of(which, store.key())
     for token in store.tokens():
-        if digest == token.digest or which in (token.name, token.id):
+        if digest_of(which, store.key()) == token.digest or which in (token.name, token.id):
             store.revoke(token, int(time.time() * 1000))
             return
     raise ValueError("There is no token of that text or name.")  # which may be a secret

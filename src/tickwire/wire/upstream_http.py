@@ -19,12 +19,16 @@ _document = msgspec.json.Decoder(float_hook=str).decode  # a float's own text, w
 
 
 class Envelope(NamedTuple):
-    """An answer: the protocol's number and text, what it holds, and of a list how many entries there are."""
+    """An answer: the protocol's number and text, what it holds, and of a list how many entries there are.
+
+    `partial` says that a Tickwire could not ask its own store or upstream for all of it.
+    """
 
     ret: int
     msg: str
     data: Any
     total: int = 0
+    partial: bool = False
 
 
 class Found(NamedTuple):

@@ -41,8 +41,9 @@ class UpstreamHistory:
         A server that ignores the end of stocks, as the vendor's does, has none before its latest ones.
         """
         try:
+            asked = {"count": min(count, self.most), "end": end or 0}
             bars = await self._http.klines(
-                instrument.family, instrument.code, kline_type, count=min(count, self.most), end=end or 0
+                instrument.family, instrument.code, kline_type, **asked, whole=True
             )
         except ClientError as error:
             await self._told(instrument, kline_type, None, error)
