@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 from tickwire.server import bodies, http_protocol
 from tickwire.server.bounds import Held
 from tickwire.server.http_protocol import HttpProtocol
+from tickwire.server.serve import loop_factory
 
 from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, Raw, Script, Served, masked, program, serving, upgrade
 from .publishing import until
@@ -228,6 +230,61 @@ async def test_who_waits_for_100_continue(served: Served) -> None:
         status, headers, _ = await answer(raw)  # whether the body comes now is anyone's guess
         assert (status, headers["connection"]) == (401, "close")
         assert await raw.rest() == b""
+
+
+def test_who_reads_nothing_of_many_answers_leaves_no_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "STALL_TIMEOUT", 0.2)
+    asks = b"GET /docs/protocol.md HTTP/1.1\r\nHost: x\r\n\r\n" * 300
+
+    async def ask() -> None:
+        async with serving(tmp_path, Script()) as served, contextlib.AsyncExitStack() as opened:
+            raws = [await opened.enter_async_context(served.raw(receive_buffer=4096)) for _ in range(3)]
+            sending = [asyncio.create_task(raw.send(asks)) for raw in raws]
+            state = served.server.server_state
+            await until(lambda: bool(state.tasks))
+            await until(lambda: not (state.tasks or state.connections))
+            await asyncio.gather(*sending)
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:  # uvloop's transports raise, asyncio's do not
+        runner.run(ask())
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
+# Hosts.
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /admin/connections HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
+        b"GET /admin/connections HTTP/1.1\r\nHost: 127.0.0.1\r\nhost: 127.0.0.1\r\n\r\n",
+        b"GET http://evil.example/admin/connections HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET http://evil.example?/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        upgrade(more="Host: 127.0.0.1\r\n"),
+        upgrade(path=f"http://evil.example{OTHER_WS}"),
+    ],
+)
+async def test_a_request_names_one_host(served: Served, head: bytes) -> None:
+    async with served.raw(head) as raw:
+        status, headers, said = await answer(raw)
+        assert (status, said["ret"], headers["connection"]) == (400, 400, "close")
+        assert "host" in said["msg"].lower()
+
+
+async def test_a_target_may_name_the_host_that_the_header_names(served: Served) -> None:
+    async with served.raw(
+        b"GET http://LocalHost/healthz?to=http://x HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    ) as raw:
+        assert (await answer(raw))[0] == 200
+        await raw.send(b"GET /healthz?to=http://x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await answer(raw))[0] == 200
+
+
+async def test_trailers_are_no_headers(served: Served) -> None:
+    head = post(ADMIN, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    head = head.replace(b"Host: 127.0.0.1\r\n", b"")
+    async with served.raw(head + b"2\r\n{}\r\n0\r\nHost: 127.0.0.1\r\n\r\n") as raw:
+        assert (await answer(raw))[0] == 403
 
 
 # Heads.

@@ -43,6 +43,8 @@ LINGER = 2.0
 
 TOO_LARGE = Ret(431, "request header fields too large", 431)
 MALFORMED = Ret(400, "this is no valid HTTP request", 400)
+TWO_HOSTS = Ret(400, f"{MALFORMED.msg}: it has more than one Host header", 400)
+OTHER_HOST = Ret(400, f"{MALFORMED.msg}: its target and its Host header name different hosts", 400)
 FULL = Ret(503, "too many long requests are under way, try again", 503)
 STOPPING = Ret(503, "the server stops", 503)
 
@@ -86,10 +88,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._head = 0  # bytes since the last body: the head of a request, or the trailers of a chunked one
         self._kept = 0  # bytes of the head of the request that is being answered
         self._url = bytearray()
+        self._host: bytes | None = None
         self._fields = 0
         self._body_left = 0  # bytes to come of a body whose length is known
         self._in_head = True
         self._unanswered = 0
+        self._answering: RequestResponseCycle | None = None
         self._objection: Ret | None = None
         self._ended = False
         self._discarded = 0  # bytes that came after that
@@ -127,12 +131,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._set_deadline(None)
         self._met_stall()
         self._unset_keepalive_if_required()
+        if (
+            self._answering is not None
+        ):  # uvicorn tells only the newest request, which may wait behind this one
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     # What the parser calls.
     def on_message_begin(self) -> None:
         self._fields = self._body_left = 0
         self._url.clear()
+        self._host = None
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -142,8 +152,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._fields += 1
         if self._fields > MAX_FIELDS:
             self._object(TOO_LARGE)
-        if name.lower() == b"content-length":
+        if not self._in_head:  # trailers are no headers (RFC 9110, 6.5.1)
+            return
+        lower = name.lower()
+        if lower == b"content-length":
             self._body_left = int(value)
+        elif lower == b"host":
+            if self._host is not None:
+                self._object(TWO_HOSTS)
+            self._host = value
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -152,6 +169,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.url, _, query = url.partition(b"?")
         if len(self.url) > MAX_PATH:
             self._object(TOO_LARGE)
+        self._check_host()
         before = self.cycle
         super().on_headers_complete()
         self.url = url
@@ -161,6 +179,14 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not before:  # it is no upgrade
             self._unanswered += 1
             self.scope["query_string"] = query.partition(b"#")[0]
+
+    def _check_host(self) -> None:
+        """Objects to a target that names another host than the header does (RFC 9112, 3.2.2)."""
+        _, absolute, rest = self.url.partition(b"://")
+        if absolute and not self.url.startswith(b"/") and self._host is not None:
+            named = rest.partition(b"/")[0]
+            if named.lower() != self._host.lower():
+                self._object(OTHER_HOST)
 
     def on_body(self, body: bytes) -> None:
         self._head = 0
@@ -218,6 +244,7 @@ class HttpProtocol(HttpToolsProtocol):
     async def _answer(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        self._answering = cycle
         try:
             await app(scope, receive, _closing(cycle, send) if cycle.waiting_for_100_continue else send)
         except asyncio.CancelledError:  # the server stops
