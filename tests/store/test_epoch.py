@@ -95,6 +95,7 @@ def test_the_number_of_an_older_version_is_read(tmp_path: Path) -> None:
     [
         *(b"", b"soon", b"\xff\xfe", b"12.5", b"-5", b"9" * 20, b"9" * 400, b"9" * 5000, b"9" * 19),
         *(b"%d 00000000\n" % NOW, b"%d \n" % NOW, b"%d\x00" % NOW, b"%d" % 2**53),
+        *(b"%d" % (NOW // 10**n) for n in range(1, 16)),
     ],
 )
 def test_one_that_is_damaged_is_set_aside_and_told(tmp_path: Path, content: bytes) -> None:

@@ -18,6 +18,8 @@ LATEST_CLOCK = 7_258_118_400_000_000
 LATEST = 2**53 - 1
 """The last number that every client can tell from its neighbours, those written in JavaScript too. It lies 55
 years beyond `LATEST_CLOCK`, so no epoch of ours reaches it."""
+EARLIEST_BARE = 1_577_836_800_000_000
+"""Microseconds up to the year 2020: a smaller number without a checksum is what is left of a larger one."""
 AHEAD = 86_400_000_000
 """Microseconds by which an epoch may be ahead of the clock before the log says more about it."""
 
@@ -82,6 +84,8 @@ class EpochFile:
         number, checksum = match.groups()
         if checksum is not None and int(checksum, 16) != zlib.crc32(number):
             raise Damaged("its checksum is wrong")
+        if checksum is None and int(number) < EARLIEST_BARE:
+            raise Damaged("it ends in the middle of its number")
         if int(number) > LATEST:
             raise Damaged("its number is too large")
         return int(number)
