@@ -153,6 +153,21 @@ def test_another_program_s_file_at_its_place_is_refused_until_it_is_gone(desk: D
     assert times(desk.store) == [60, 120]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
+def test_a_folder_at_its_place_is_not_said_to_be_used(desk: Desk) -> None:
+    desk.path.unlink()
+    desk.path.mkdir()
+    with capture_logs() as logs:
+        for _ in range(3):
+            for use in (lambda: desk.store.write(SOURCE, [a_bar(120)]), lambda: times(desk.store)):
+                with pytest.raises(StoreError, match="unable to open"):
+                    use()
+    assert logs == []
+    desk.path.rmdir()
+    desk.store.write(SOURCE, [a_bar(120)])
+    assert times(desk.store) == [60, 120]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
 def test_two_processes_find_one_file_again(desk: Desk) -> None:
     with closing(SqliteFile(desk.path)) as file:

@@ -167,6 +167,7 @@ class SqliteFile:
         path, place = self.path, Place.of(self.path)
         if path is None or (place == self._place and not self._damaged):
             return
+        replaced = False
         with self._read_lock:
             try:
                 if place == self._place:
@@ -176,7 +177,7 @@ class SqliteFile:
                 else:
                     if place.log == self._place.log:  # what stands in it is not of the new file
                         remove_log(path)
-                    log.warning("the database was replaced by another one, which is used now", file=self.name)
+                    replaced = True
                 opened = self._open()
             except StartError as error:
                 raise StoreError(str(error)) from error
@@ -187,6 +188,8 @@ class SqliteFile:
             self._place = Place.of(path)
             self._damaged = False
             self.generation += 1
+        if replaced:
+            log.warning("the database was replaced by another one, which is used now", file=self.name)
 
     def _write_anew(self, path: Path) -> None:
         """Puts the content of the open file, which is at the path no more, into a new one there."""
