@@ -16,6 +16,7 @@ import structlog
 from ..errors import StartError, StoreError
 from .salvage import is_ours, remove_log, set_aside
 from .sqlite import BUSY_TIMEOUT, Damaged, is_damage, open_database, text_of, transaction, view
+from .wal import check_log
 
 log = structlog.get_logger()
 
@@ -111,6 +112,8 @@ class SqliteFile:
 
     def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         """Both connections to what is at the path, which is set aside if it is damaged. Raises StartError."""
+        if self.path is not None:
+            check_log(self.path)
         try:
             return self._connections()
         except Damaged as error:
