@@ -129,9 +129,13 @@ class Talk:
         await self.socket.send(packed(*lines))
         return await self.answer()
 
-    async def answer(self) -> dict[str, Any]:
+    async def document(self) -> dict[str, Any]:
         async with asyncio.timeout(20):
-            document = json.loads(await self.socket.recv())
+            found: dict[str, Any] = json.loads(await self.socket.recv())
+        return found
+
+    async def answer(self) -> dict[str, Any]:
+        document = await self.document()
         assert document["ret"] == 200, document
         data: dict[str, Any] = document["data"]
         return data

@@ -498,6 +498,82 @@ async def test_a_definition_whose_publisher_is_cancelled_goes_on() -> None:
     assert [one.price_decimals for one in kept] == [3]
 
 
+async def test_a_definition_keeps_nobody_waiting_but_its_own_publisher() -> None:
+    going, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    kept: list[str] = []
+
+    def keep(instrument: Instrument) -> None:
+        loop.call_soon_threadsafe(going.set)
+        assert may_end.wait(20)
+        kept.append(instrument.code)
+
+    source = a_source(keep=keep)
+    one = asyncio.create_task(take(source, NEW | {"seq": 1}, a_trade(2, "MYIDX"), by="one"))
+    await going.wait()
+    assert counts(await take(source, a_trade(1), a_trade(), a_quote(seq=2), by="two", patience=20)) == (
+        3,
+        0,
+        0,
+        2,
+    )
+    # An instrument of another waits for its turn, and so does what comes after it, on whatever connection.
+    tally = source.tally(three := source.publishers.named("three"))
+    lines = [
+        json.dumps(line).encode() for line in (a_trade(1), NEW | {"code": "B", "seq": 2}, a_trade(3, "B"))
+    ]
+    with pytest.raises(TimeoutError):
+        await source.take(three, lines, tally, patience=0)
+    assert (counts(tally), tally.lines) == ((1, 0, 0, 1), 1)
+    again = asyncio.create_task(source.take(three, lines, tally := source.tally(three)))
+    other = asyncio.create_task(take(source, a_trade(4, "B"), by="three"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not again.done()
+    assert not other.done()
+    may_end.set()
+    await again
+    assert counts(await one) == (2, 0, 0, 2)
+    assert counts(tally)[:3] == (2, 1, 0)
+    assert counts(await other) == (1, 0, 0, 4)
+    assert kept == ["MYIDX", "B"]
+
+
+async def test_nothing_is_taken_before_a_line_that_could_not_be_kept() -> None:
+    full = True
+
+    def keep(_: Instrument) -> None:
+        if full:
+            raise StoreError("the disk is full")
+
+    source = a_source(keep=keep)
+    publisher = source.publishers.named("p")
+    with pytest.raises(StoreError):
+        await take(source, a_trade(1), NEW | {"seq": 5})
+    for lines in ([a_trade(6)], [a_trade(), a_trade(7)], [NEW | {"code": "B", "seq": 8}]):
+        with pytest.raises(StoreError, match="seq 5"):
+            await take(source, *lines)
+    assert publisher.taken == 1
+    assert counts(await take(source, a_trade(1), a_trade())) == (1, 1, 0, 1)  # no matter of these
+    assert counts(await take(source, a_trade(9), by="other")) == (1, 0, 0, 9)
+    full = False
+    lines = [NEW | {"seq": 5}, a_trade(6, "MYIDX"), a_trade(7)]
+    assert counts(await take(source, *lines)) == (3, 0, 0, 7)
+
+
+@pytest.mark.parametrize("first", [a_trade(3), a_trade(5, code="NOSUCH")])
+async def test_a_lower_line_or_a_refusal_ends_the_wait_for_one_that_is_missing(first: dict[str, Any]) -> None:
+    def keep(_: Instrument) -> None:
+        raise StoreError("the disk is full")
+
+    source = a_source(keep=keep)
+    with pytest.raises(StoreError):
+        await take(source, NEW | {"seq": 5})
+    with pytest.raises(StoreError):
+        await take(source, b"{", a_trade(6))
+    assert (await take(source, first, a_trade(6))).seq == 6
+
+
 # After a kill.
 class Recorded:
     """A recording that has reached these."""

@@ -67,6 +67,13 @@ class Permit(NamedTuple):
     allows: Callable[[Instrument], bool] | None
 
 
+def not_kept(publisher: Publisher) -> Ret:
+    """What is answered where a new instrument cannot be kept, and to lines that may not come before it."""
+    if not publisher.missing:
+        return NOT_KEPT
+    return NOT_KEPT._replace(msg=f"{NOT_KEPT.msg}: send again from seq {publisher.missing} on")
+
+
 class Publishing:
     """POST and GET of /v1/publish: an ASGI application."""
 
@@ -180,7 +187,7 @@ class Publishing:
         except TimeoutError:
             raise Stopped(BUSY, (b"retry-after", b"1")) from None
         except StoreError:
-            raise Stopped(NOT_KEPT) from None
+            raise Stopped(not_kept(permit.publisher)) from None
         except SourceError:
             raise Stopped(STOPS) from None
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:

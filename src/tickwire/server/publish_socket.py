@@ -16,7 +16,7 @@ from ..errors import SourceError, StoreError
 from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
 from ..wire.frames import Frames, Message, refusal
 from .guard import Denied
-from .publish import NOT_KEPT, Permit, Publishing
+from .publish import Permit, Publishing, not_kept
 from .shell import Shell
 
 QUIET = 30.0
@@ -123,7 +123,7 @@ class PublishSocket(Shell):
         try:
             await published.take(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
         except StoreError:
-            ret = NOT_KEPT
+            ret = not_kept(permit.publisher)
         except SourceError:  # the server stops, and has begun to close the connection
             return
         self._frames.send(publish_answer(tally, ret))

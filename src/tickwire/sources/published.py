@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
-from ..errors import SourceError
+from ..errors import SourceError, StoreError
 from ..model import Book, Catalogue, Event, Instrument, Kind, Kline, KlineType
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .clock import wall_clock
@@ -182,22 +183,25 @@ class Published:
     ) -> None:
         """Takes lines, as fast as there is room for them, and counts them in the tally.
 
-        `allows` says what the publisher may publish (None: everything). Raises TimeoutError if no room came
-        for `patience` seconds, StoreError if a new instrument cannot be kept, SourceError if the server
-        stops: what is counted was taken.
+        `allows` says what the publisher may publish (None: everything). Raises TimeoutError if it could not
+        go on for `patience` seconds, StoreError if a new instrument cannot be kept or a line before these is
+        missing since one could not be kept, SourceError if the server stops: what is counted was taken.
         """
         place = 0
         try:
             while place < len(lines):
-                if self.queued >= self.limit or self._defining is not None:
-                    await self._wait_for_room(patience)
+                if self.queued >= self.limit or publisher.defining:
+                    await self._until(lambda: self.queued < self.limit and not publisher.defining, patience)
                 if self._ended:
                     raise SourceError("The server stops.")
-                place, new = self._read(publisher, lines, place, tally, allows)
+                place, new, waits = self._read(publisher, lines, place, tally, allows)
                 if new is not None:
                     await self._define(publisher, new)
                     tally.accepted += 1
-                if place < len(lines) or self.queued >= BATCH:
+                elif waits:
+                    await self._wait_to_define(publisher, patience)
+                # After either it is this connection's turn: its lines come before those that waited for it.
+                elif place < len(lines) or self.queued >= BATCH:
                     await asyncio.sleep(0)
         finally:
             self._tell(publisher, tally)
@@ -216,26 +220,37 @@ class Published:
         place: int,
         tally: Tally,
         allows: Callable[[Instrument], bool] | None,
-    ) -> tuple[int, New | None]:
-        """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, and
-        that instrument."""
+    ) -> tuple[int, New | None, bool]:
+        """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, that
+        instrument, and whether a line of an instrument comes next that another one must precede. Raises
+        StoreError at a line that may not be taken before the one that is missing."""
         now = self._wall()
         batch: deque[tuple[Event | Resent | None, int | None]] = deque()
         last: Event | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
+        waits = early = False
         while place < end and weight < BATCH and new is None:
             data = lines[place]
             place += 1
             tally.lines += 1
             if not data:
                 continue
+            seq = 0
             try:
                 line = read_published(data)
                 seq = line.seq
-                if seq and seq <= publisher.taken:
-                    tally.duplicates += 1
-                    continue
+                if seq:
+                    if seq <= publisher.taken:
+                        tally.duplicates += 1
+                        continue
+                    if publisher.missing and seq > publisher.missing:
+                        early = True
+                        break
                 if isinstance(line, InstrumentLine):
+                    if self._defining is not None:
+                        place, waits = place - 1, True
+                        tally.lines -= 1
+                        break
                     instrument = self._lines.definition(line, allows)
                     if instrument is not None:
                         new = New(instrument, seq)
@@ -247,9 +262,11 @@ class Published:
                 if not data.isspace():
                     tally.refuse(str(unfit))
                     self.health.bad += 1
+                if seq and seq == publisher.missing:  # it is bad by now: nothing comes of it any more
+                    publisher.missing = 0
                 continue
             if seq:
-                publisher.taken = seq
+                publisher.taken, publisher.missing = seq, 0
             tally.accepted += 1
             for event in events:
                 last = event
@@ -267,31 +284,50 @@ class Published:
         if last is not None:
             self.health.lag = now - last.time
             self.health.reason = ""
-        return place, new
+        if early:
+            raise StoreError(f"The line of seq {publisher.missing} is missing.")
+        return place, new, waits
 
-    async def _wait_for_room(self, patience: float | None) -> None:
+    async def _until(self, ready: Callable[[], bool], patience: float | None) -> None:
+        """Returns once that is so, or when no more lines are taken. Raises TimeoutError."""
         async with asyncio.timeout(patience):
-            while not self._ended and (self.queued >= self.limit or self._defining is not None):
+            while not self._ended and not ready():
                 self._freed.clear()
                 await self._freed.wait()
 
+    async def _wait_to_define(self, publisher: Publisher, patience: float | None) -> None:
+        """Waits for another publisher's definition. No line of this publisher is taken meanwhile, on whatever
+        connection, so that its own stay in order."""
+        publisher.defining = True
+        try:
+            await self._until(lambda: self._defining is None, patience)
+        finally:
+            publisher.defining = False
+            self._freed.set()
+
     async def _define(self, publisher: Publisher, new: New) -> None:
         """Keeps a new instrument, then knows it: events of it must not outlive it. Nothing else is taken
-        meanwhile, so that all stays in order. It goes on when who asked for it is cancelled."""
+        of the publisher meanwhile, so that its lines stay in order; others go on. Definitions follow one
+        another. It goes on when who asked for it is cancelled."""
+        publisher.defining = True
         self._defining = asyncio.create_task(self._keep_and_know(publisher, new))
-        ended = asyncio.shield(self._defining)  # whose waiter goes on before those that wait for room
-        self._defining.add_done_callback(self._defined)
+        ended = asyncio.shield(self._defining)  # whose waiter goes on before those that wait for it
+        self._defining.add_done_callback(partial(self._defined, publisher))
         await ended
 
     async def _keep_and_know(self, publisher: Publisher, new: New) -> None:
-        await self._keep(new.instrument)
-        self._catalogue.add(new.instrument)
+        try:
+            await self._keep(new.instrument)
+            self._catalogue.add(new.instrument)
+        except BaseException:
+            publisher.missing = new.seq or publisher.missing
+            raise
         if new.seq:
-            publisher.taken = new.seq
+            publisher.taken, publisher.missing = new.seq, 0
             self._put(publisher, deque([(None, new.seq)]), 1)
 
-    def _defined(self, defining: asyncio.Task[None]) -> None:
-        self._defining = None
+    def _defined(self, publisher: Publisher, defining: asyncio.Task[None]) -> None:
+        publisher.defining, self._defining = False, None
         self._freed.set()
         if not defining.cancelled() and (error := defining.exception()) is not None:
             log.error("a new instrument cannot be kept", reason=str(error))

@@ -40,7 +40,9 @@ class Publisher:
     `taken` is the `seq` of the last line that was taken, `yielded` that of the last one whose events have
     been yielded, `kept` that up to which they are in bars on the disk; 0 if there is none. `recording` is the
     one that got them too. What is not above `counted` was in the bars when the server began, what is not
-    above `recorded` in the recording.
+    above `recorded` in the recording. While `missing` is not 0 that line could not be kept, and none with a
+    higher `seq` is taken: it would make a duplicate of it. `defining` says that a new instrument of the
+    publisher is being kept, or waits for another one.
     """
 
     def __init__(self, name: str, counted: int, recorded: int, recording: str) -> None:
@@ -48,6 +50,8 @@ class Publisher:
         self.counted, self.recorded = counted, recorded
         self.parted = max(counted, recorded)
         self.taken = min(counted, recorded)
+        self.missing = 0
+        self.defining = False
         self.yielded = 0
         self.kept = counted
         self.recording = recording
