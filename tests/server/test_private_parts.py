@@ -24,7 +24,8 @@ from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 
 import tickwire
-from tickwire.server.http_protocol import Flow, HttpProtocol
+from tickwire.server.flow import Flow
+from tickwire.server.http_protocol import HttpProtocol
 from tickwire.server.serve import Server as OurServer
 from tickwire.wire.frames import _Protocol
 

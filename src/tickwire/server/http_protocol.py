@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import httptools
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.flow_control import FlowControl
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..wire import SERVER_ERROR, Ret, failure
 from .bounds import LATE, TURN, Deadline, Held
+from .flow import Flow, closing
 
 MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
@@ -47,23 +46,6 @@ TWO_HOSTS = Ret(400, f"{MALFORMED.msg}: it has more than one Host header", 400)
 OTHER_HOST = Ret(400, f"{MALFORMED.msg}: its target and its Host header name different hosts", 400)
 FULL = Ret(503, "too many long requests are under way, try again", 503)
 STOPPING = Ret(503, "the server stops", 503)
-
-
-class Flow(FlowControl):
-    """uvicorn's wish to read on, or not; the protocol decides, since it also holds what is not parsed yet.
-    `changed` is called when reading may go on."""
-
-    def __init__(self, transport: asyncio.Transport, changed: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._changed = changed
-
-    def pause_reading(self) -> None:
-        self.read_paused = True
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            self.read_paused = False
-            self._changed()
 
 
 class Objection(Exception):
@@ -246,7 +228,7 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         self._answering = cycle
         try:
-            await app(scope, receive, _closing(cycle, send) if cycle.waiting_for_100_continue else send)
+            await app(scope, receive, closing(cycle, send) if cycle.waiting_for_100_continue else send)
         except asyncio.CancelledError:  # the server stops
             self._say_in(cycle, STOPPING)
         except Exception:
@@ -405,15 +387,3 @@ class HttpProtocol(HttpToolsProtocol):
             self._held.give(-more)
         self._counted += more
         return True
-
-
-def _closing(cycle: RequestResponseCycle, send: Send) -> Send:
-    """Ends the connection with an answer that comes while the client still waits for `100 Continue`: it may
-    send its body now or not, and there is no telling (RFC 9110, 10.1.1)."""
-
-    async def sent(message: Message) -> None:
-        if cycle.waiting_for_100_continue:
-            cycle.keep_alive = False
-        await send(message)
-
-    return sent
