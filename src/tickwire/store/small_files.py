@@ -15,17 +15,17 @@ class Damaged(Exception):
     """What stands in a file's place is not what was written there; the text says why."""
 
 
-def read_small(path: Path) -> bytes:
-    """What stands in a file; whatever it is, this does not wait for it.
+def read_small(path: Path, most: int = MOST) -> bytes:
+    """What stands in a file of so many bytes at most; whatever it is, this does not wait for it.
 
     Raises FileNotFoundError, other OSErrors, and Damaged for what is no file of ours.
     """
     if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
         raise Damaged("no regular file has its name")
     with path.open("rb") as file:
-        content = file.read(MOST + 1)
-    if len(content) > MOST:
-        raise Damaged(f"it has more than {MOST} bytes")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise Damaged(f"it has more than {most} bytes")
     return content
 
 

@@ -30,7 +30,7 @@ class GapReason(StrEnum):
     INTERRUPTED = "interrupted"
     """The folder could not be written for a while: its disk was full, or it was away."""
     DAMAGED = "damaged"
-    """Bytes of a journal could not be read; they are in `damaged/`."""
+    """Bytes of a journal could not be read (they are in `damaged/`), or it was cut short or removed."""
     OVERRUN = "overrun"
     """Events came faster than they could be written."""
     UNFIT = "unfit"

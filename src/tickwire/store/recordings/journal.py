@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 import uuid
 import zlib
@@ -128,7 +129,9 @@ class Journal:
         self.head = Head(source, first, now)
         self.size = 0
         """Bytes of what is whole."""
-        self._file = path.open("xb", buffering=0)
+        self.events = 0
+        """Events in it, as the one says that appends."""
+        self._file = open(path, "xb", buffering=0, opener=_at_the_end)  # noqa: SIM115 (it is kept open)
         text = msgspec.json.encode(self.head)
         self._prefix = MAGIC + HEAD.pack(zlib.crc32(text), len(text)) + text
 
@@ -146,9 +149,14 @@ class Journal:
         self._prefix = b""
 
     def check(self) -> None:
-        """Raises OSError if the file is no longer where it was made: written on, it would vanish."""
-        if not os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno())):  # noqa: PTH116
+        """Raises OSError if the file is no longer where it was made, so that what is written would vanish,
+        or if it has less than was written: somebody has cut it short."""
+        there = os.stat(self.path)  # noqa: PTH116
+        if not os.path.samestat(there, os.fstat(self._file.fileno())):
             raise FileNotFoundError(errno.ENOENT, "another file has its name", str(self.path))
+        if there.st_size < self.size:
+            said = f"its journal {self.path.name} was cut short by another program"
+            raise OSError(errno.EIO, said, str(self.path))
 
     def sync(self) -> None:
         """Returns when all that was appended is on the disk. Raises OSError."""
@@ -160,10 +168,12 @@ class Journal:
 
 
 def read_head(path: Path) -> Head | None:
-    """What a journal says of itself; None if its head cannot be read.
+    """What a journal says of itself; None if its head cannot be read, or if it is no regular file.
 
     Raises StartError if it is of a newer version, and OSError.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        return None
     with path.open("rb") as file:
         return _head(file, path)
 
@@ -234,6 +244,11 @@ def _next_whole(file: IO[bytes], offset: int, size: int, layout: struct.Struct) 
             at = window.find(MARK, at + 1)
         offset += max(1, len(window) - len(MARK) + 1)
     return size
+
+
+def _at_the_end(path: str, flags: int) -> int:
+    """Opens a file of which each write goes to its end: a hole would hide that it was cut short."""
+    return os.open(path, flags | os.O_APPEND, 0o666)
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

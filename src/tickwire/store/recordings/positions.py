@@ -6,7 +6,6 @@ which names the recording too: positions only mean something beside bars that we
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,11 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from ..small_files import Damaged, read_small, replace_small, set_aside
 from .durable import sync_folder
+
+MOST = 16 << 20
+"""Bytes that are read of the file: more than ten times what 10 000 publishers take."""
 
 log = structlog.get_logger()
 
@@ -35,24 +38,26 @@ def advance(positions: dict[str, int], reached: Mapping[str, int]) -> None:
 
 
 def read_positions(path: Path) -> Positions:
-    """What the file says; new ones if there is none, or if it cannot be understood. Raises OSError."""
+    """What the file says; new ones if there is none, or if it cannot be understood. It is set aside then.
+
+    Raises OSError.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Positions)
+        return msgspec.json.decode(read_small(path, MOST), type=Positions)
     except FileNotFoundError:
         return Positions()
-    except ValueError as error:  # msgspec.ValidationError among them
+    except (Damaged, ValueError, RecursionError) as error:
         log.warning(
-            "positions of publishers cannot be read, they begin anew", file=str(path), reason=str(error)
+            "positions of publishers cannot be read and are set aside: the recording goes on from where the "
+            "bars are, and may lack what came just before a kill",
+            file=str(path),
+            reason=str(error),
+            kept_in=str(set_aside(path)),
         )
         return Positions()
 
 
 def write_positions(path: Path, positions: Positions) -> None:
     """Puts the file in place of the one before, at once. Raises OSError."""
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
-        file.write(msgspec.json.encode(positions))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace_small(path, msgspec.json.encode(positions))
     sync_folder(path.parent)

@@ -107,6 +107,7 @@ class Recorder:
         self._look_at = 0.0
         self._stopping = threading.Lock()
         self._journal: Journal | None = None
+        self._left: Journal | None = None  # the one that was written when it stopped
         self._pulse = Pulse()
         self._ending = threading.Event()
         self._closed = False
@@ -115,7 +116,9 @@ class Recorder:
             self._lock = self._take()
             try:
                 reason = GapReason.BROKEN_OFF if self._lock.left else GapReason.STOPPED
-                self._order = recover(self._folder, source, now=self._now(), size=seal_bytes, reason=reason)
+                self._order, _ = recover(
+                    self._folder, source, now=self._now(), size=seal_bytes, reason=reason
+                )
                 self._positions = read_positions(self._folder.positions)
                 self._sealer = Sealer(
                     self._folder,
@@ -129,9 +132,8 @@ class Recorder:
                 self._lock.release(clean=not self._lock.left)
                 raise
         except OSError as error:
-            said = error.strerror or error
             raise StartError(
-                f"Cannot record into {folder}: {said}. Mend it, or choose another folder."
+                f"Cannot record into {folder}: {_said(error)}. Mend it, or choose another folder."
             ) from error
         self._writer = threading.Thread(target=self._write_on, name="recording-journal", daemon=True)
         self._writer.start()
@@ -181,7 +183,7 @@ class Recorder:
             try:
                 write_positions(self._folder.positions, self._positions)
             except OSError as error:
-                raise StartError(f"Cannot record into {self._folder.path}: {error.strerror}.") from error
+                raise StartError(f"Cannot record into {self._folder.path}: {_said(error)}.") from error
         return self._positions.id
 
     @property
@@ -227,7 +229,11 @@ class Recorder:
     def _take(self) -> Lock:
         """The lock of the folder. Raises StartError if another recorder has it, and OSError."""
         taken = f"records into {self._folder.path}"
-        return Lock(self._folder.lock, taken, "End it, or record into another folder.")
+        try:
+            return Lock(self._folder.lock, taken, "End it, or record into another folder.")
+        except OSError as error:
+            error.filename = error.filename or str(self._folder.lock)
+            raise
 
     def _now(self) -> int:
         return int(self._clock() * 1e6)
@@ -297,6 +303,7 @@ class Recorder:
         except Exception:
             self._lose(rows)
             raise
+        journal.events += len(rows)
         self._order += len(rows)
         self._events += len(rows)
         self._taken += sum(_weight(row[0]) for row in rows)
@@ -353,6 +360,7 @@ class Recorder:
         if self._journal is not None:
             with contextlib.suppress(OSError):
                 self._journal.close()
+            self._left = self._journal
             self._journal = self._sealer.writing = None
         self._lose(self._open)
         self._open = []
@@ -382,8 +390,20 @@ class Recorder:
             if not self._lock.in_place:
                 self._lock.release(clean=False)
                 self._lock = self._take()
-            order = recover(self._folder, self._source, now=self._now(), size=self._seal_bytes, reason=None)
+            order, lost = recover(
+                self._folder,
+                self._source,
+                now=self._now(),
+                size=self._seal_bytes,
+                reason=None,
+                left=self._left,
+            )
+            self._left = None
             self._order = max(self._order, order)
+            if lost > 0:  # what is in a gap counts as reached, in the next journal as in the one before
+                self._events -= lost
+                self._refused.lose(lost)
+                advance(self._pending, self._positions.publishers)
             self._sealer.count()
             if not ending:
                 self._write([])
@@ -399,6 +419,12 @@ class Recorder:
             self._limit = -1 if ending or self._closed else WAITING_LIMIT
         if not ending:
             log.warning("recording goes on", folder=str(self._folder.path))
+
+
+def _said(error: OSError) -> str:
+    """What failed, and with which file."""
+    said = str(error.strerror or (error.args[0] if error.args else error))
+    return f"{said} ({error.filename})" if error.filename else said
 
 
 def _weight(event: Event) -> int:

@@ -14,33 +14,42 @@ from . import journal
 from .folder import Folder
 from .footer import read_footer
 from .gaps import Gap, GapReason, add_gap, moment, set_unreadable_aside
-from .journal import Head
+from .journal import Head, Journal
 from .sealing import Sealed, seal
 
 log = structlog.get_logger()
 
 
-def recover(folder: Folder, source: str, *, now: int, size: int, reason: GapReason | None) -> int:
-    """Seals what earlier runs left, lists what is missing, and returns where the order goes on.
+def recover(
+    folder: Folder,
+    source: str,
+    *,
+    now: int,
+    size: int,
+    reason: GapReason | None,
+    left: Journal | None = None,
+) -> tuple[int, int]:
+    """Seals what earlier runs left, lists what is missing, and returns where the order goes on, and how many
+    events the end of `left` lacks.
 
     `now` is in microseconds since the epoch, and the end of the last gap. `reason` says why nothing was
-    recorded until then; None: that is listed elsewhere. Raises StartError if a journal is of a newer version,
-    and OSError.
+    recorded until then; None: that is listed elsewhere. `left` is the journal that was written until now.
+    Raises StartError if a journal is of a newer version, and OSError.
     """
     set_unreadable_aside(folder.gaps, folder.damaged)
     told, ended = reason is None, 0
     reason = reason or GapReason.BROKEN_OFF
     following = 1 + max((file.last for file in folder.files()), default=-1)
     received = _last_received(folder)
+    found = 0  # where the last journal ends
     for first, path in folder.journals():
         if reason is GapReason.DAMAGED:  # the end of the one before, which was written until then
             _add(folder, reason, received, min(now, ended), source)
         reason, ended = GapReason.BROKEN_OFF, path.stat().st_mtime_ns // 1000
         head = journal.read_head(path)
         if head is None:
-            if path.stat().st_size:
+            if _set_aside(folder, path):
                 reason = GapReason.DAMAGED
-            _set_aside(folder, path)
             continue
         _forget_half(folder, first, head.id)
         sealed = seal(path, head, folder, size)
@@ -48,11 +57,24 @@ def recover(folder: Folder, source: str, *, now: int, size: int, reason: GapReas
         if sealed.lost_end:
             reason = GapReason.DAMAGED
         received = head.began if sealed.last is None else sealed.last_received
-        following = max(following, first if sealed.last is None else sealed.last + 1)
+        found = first if sealed.last is None else sealed.last + 1
+        following = max(following, found)
         log.info("journal left behind sealed", file=path.name, files=len(sealed.files))
+    lost = 0 if left is None else left.head.first + left.events - max(found, left.head.first)
+    if left is not None and lost > 0:
+        reason, received = GapReason.DAMAGED, received or left.head.began
     if reason is GapReason.DAMAGED or (following and not told):
-        _add(folder, reason, received, now, source)
-    return following
+        _add(folder, reason, received, now, source, lost or None)
+    return following, lost
+
+
+def note_cut(folder: Folder, journal: Journal, sealed: Sealed, now: int) -> None:
+    """Lists what the end of a sealed journal lacked. Raises OSError."""
+    begin = journal.head.first if sealed.last is None else sealed.last + 1
+    lost = journal.head.first + journal.events - begin
+    if lost > 0:
+        since = journal.head.began if sealed.last is None else sealed.last_received
+        _add(folder, GapReason.DAMAGED, since, now, journal.head.source, lost)
 
 
 def check_room(folder: Folder, seal_bytes: int) -> None:
@@ -72,20 +94,25 @@ def note_losses(folder: Folder, head: Head, sealed: Sealed) -> None:
         add_gap(folder.gaps, Gap(GapReason.UNFIT, moment(begin), moment(end), sealed.unfit, head.source))
 
 
-def _add(folder: Folder, reason: GapReason, begin: int | None, end: int, source: str) -> None:
+def _add(
+    folder: Folder, reason: GapReason, begin: int | None, end: int, source: str, events: int | None = None
+) -> None:
     # Not before its begin, though the clock may have been set back.
     since = None if begin is None else moment(min(begin, end))
-    add_gap(folder.gaps, Gap(reason, since, moment(end), source=source))
+    add_gap(folder.gaps, Gap(reason, since, moment(end), events, source))
 
 
-def _set_aside(folder: Folder, path: Path) -> None:
-    """Of a journal whose head cannot be read; one that never had any bytes is no loss."""
-    if not path.stat().st_size:
+def _set_aside(folder: Folder, path: Path) -> bool:
+    """Of a journal whose head cannot be read; one that never had any bytes is no loss. Whether it is one."""
+    if path.is_file() and not path.stat().st_size:
         path.unlink()
-        return
+        return False
     folder.damaged.mkdir(exist_ok=True)
     path.replace(folder.damaged / path.name)
-    log.warning("journal cannot be read, set aside", file=path.name)
+    log.warning(
+        "journal cannot be read and is set aside", file=str(path), kept_in=str(folder.damaged / path.name)
+    )
+    return True
 
 
 def _forget_half(folder: Folder, first: int, journal_id: str) -> None:

@@ -32,6 +32,11 @@ class Refused:
             self._end = max(self._end, received) if self._count else received
             self._count += 1
 
+    def lose(self, events: int) -> None:
+        """So many more, in a gap that is listed elsewhere."""
+        with self._changing:
+            self.total += events
+
     def over(self, *, ending: bool) -> Stretch | None:
         """Those that followed one another: once there were none since the last time that this was asked, or
         at the end. The same again until `list` was called with it."""

@@ -93,7 +93,7 @@ class Sealer:
             self.idle = True
 
     def _seal(self, journal: Journal) -> None:
-        from .recovery import note_losses
+        from .recovery import note_cut, note_losses
         from .sealing import seal
 
         try:
@@ -104,6 +104,7 @@ class Sealer:
         self.bytes += sealed.bytes
         self.unfit += sealed.unfit
         note_losses(self._folder, journal.head, sealed)
+        note_cut(self._folder, journal, sealed, int(self._clock() * 1e6))
 
     def _try(self, action: Callable[[], None]) -> None:
         try:
