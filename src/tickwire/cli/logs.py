@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 
 from ..config import LogLevel
+
+
+class StandardError:
+    """Whatever standard error is when something is written to it: loggers are kept, and it may be another one
+    by then."""
+
+    def write(self, text: str) -> None:
+        """Writes a text."""
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Lets go of what waits."""
+        sys.stderr.flush()
 
 
 def configure(level: LogLevel) -> None:
@@ -23,6 +37,6 @@ def configure(level: LogLevel) -> None:
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", StandardError())),
         cache_logger_on_first_use=True,
     )
