@@ -26,7 +26,7 @@ from .serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Program, pro
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
 SOAK = "TICKWIRE_SOAK" in os.environ
-KILLS = 20 if SOAK else 6
+KILLS = 20 if SOAK else 4
 START = 1756679400  # 2025-08-31, a Sunday, 22:30 UTC: a day, a week and a month end on the way
 HOURS = 5
 LINES = 20_000
@@ -190,7 +190,7 @@ async def test_a_killed_simulator_lacks_the_last_second_at_most(tmp_path: Path) 
 
 
 # What is published.
-PUBLISHED_KILLS = 50 if SOAK else 8
+PUBLISHED_KILLS = 50 if SOAK else 4
 PUBLISH = "/v1/publish"
 DESKS = {"a": ["BTCUSDT", "ETHUSDT"], "b": ["GOLD", "AAPL.US", "EURUSD"]}
 """Two publishers, each with codes of its own."""

@@ -418,6 +418,7 @@ async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(dis
     with pytest.raises(StoreError):
         await bars.make_past(BTC, past)
     take(bars, [FIRST + 400])
+    await bars.write()
     await bars.make_past(BTC, past)
     await check_past(bars, [FIRST, FIRST + 400])
     await bars.write()
@@ -435,5 +436,6 @@ async def test_a_past_that_was_lost_with_a_kill_is_made_again(disk: Disk) -> Non
     with pytest.raises(StoreError):
         await bars.make_past(BTC, past)
     again = a_run(disk)
+    await again.write()
     await again.make_past(BTC, past)
     await check_past(again, [FIRST])

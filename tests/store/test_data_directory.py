@@ -123,7 +123,7 @@ def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
         for _ in range(3):
             directory.note(NOW + 2)
     assert events([*logs]) == [
-        "the data directory was replaced; this server holds the new one",
+        "the lock of the data directory was gone, and was taken anew",
         "the data directory can be used again",
     ]
     with pytest.raises(StartError):
@@ -150,7 +150,7 @@ def test_one_that_another_server_has_by_now_is_left_to_it(directory: DataDirecto
     other.close()
     with capture_logs() as logs:
         directory.note(NOW + 3)
-    assert "holds the new one" in events([*logs])[0]
+    assert "taken anew" in events([*logs])[0]
 
 
 def test_one_that_comes_back_as_it_was_is_still_held(directory: DataDirectory, tmp_path: Path) -> None:

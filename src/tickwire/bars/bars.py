@@ -455,7 +455,7 @@ class Bars:
             if instrument.code in self._late_pasts:  # it was written after all
                 await self.reopen(instrument)
             return
-        if self._database.writes.since is not None:  # nobody is to wait for what cannot be
+        if self._database.writes.failing:  # nobody is to wait for what cannot be
             raise StoreError(self._database.writes.reason)
         await self.ready([instrument])
         made = await asyncio.get_running_loop().run_in_executor(self._maker, past, instrument, first)

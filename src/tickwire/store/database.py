@@ -54,12 +54,15 @@ class Access:
         self.since: float | None = None
         self.reason = ""
         self.failures = 0
+        self.failing = False
+        """Whether the last call failed."""
         self._last = 0.0
         self._wall = wall
 
     def failed(self, reason: str) -> None:
         """A call failed."""
         self.failures += 1
+        self.failing = True
         self._last = time.monotonic()
         if self.since is None:
             self.since = self._wall()
@@ -67,7 +70,8 @@ class Access:
         self.reason = reason
 
     def worked(self) -> None:
-        """A call worked. Where some work and others do not, the store still counts as failing."""
+        """A call worked. Where some work and others do not, `since` stays."""
+        self.failing = False
         if self.since is not None and time.monotonic() - self._last >= SETTLED:
             log.info(f"the store can be {self.name} again", seconds=round(self._wall() - self.since, 1))
             self.since, self.reason = None, ""

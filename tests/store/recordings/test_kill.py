@@ -21,7 +21,7 @@ from .feeder import TRACE, row
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
-KILLS = 20 if "TICKWIRE_SOAK" in os.environ else 5
+KILLS = 20 if "TICKWIRE_SOAK" in os.environ else 3
 AT_RISK = 1.0
 """Seconds before the kill whose events may be lost."""
 SOURCE = Path(__file__).parents[3]
