@@ -10,9 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..config import LogLevel
 from ..errors import SettingsError, TickwireError
-from .logs import configure
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 COMMANDS = {
@@ -90,7 +88,6 @@ def tickwire(
 
 def run() -> None:
     """Runs the command that the arguments name, and ends with its exit status."""
-    configure(LogLevel.INFO)  # some settle it anew by their settings
     try:
         app()
     except SettingsError as error:
