@@ -98,8 +98,9 @@ def book(code: str = "BTCUSDT", levels: int = 5, at: int = 1788529064027) -> Boo
 class Link:
     """A WebSocket client that speaks JSON and keeps answers and pushes apart."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, served: Served | None = None) -> None:
         self.socket = socket
+        self.served = served
         self.pushes: list[dict[str, Any]] = []
 
     async def send(self, message: object) -> None:
@@ -226,7 +227,7 @@ class Served:
         query = "" if token is None else f"?token={token}"
         url = self.url.replace("http", "ws", 1) + path + query
         async with connect(url, ping_interval=None, compression=None, **options) as socket:
-            yield Link(socket)
+            yield Link(socket, self)
 
     @contextlib.asynccontextmanager
     async def raw(self, hello: bytes = b"", *, receive_buffer: int = 0) -> AsyncIterator[Raw]:

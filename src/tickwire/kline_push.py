@@ -29,10 +29,13 @@ class KlinePush:
         self._hub = hub
         self._supply = supply
         self._interval = interval
-        self._wanted: dict[
-            Peer, dict[Want, int]
-        ] = {}  # each with the topic's `seq` when it was subscribed to
+        self._wanted: dict[Peer, dict[Want, int]] = {}  # with the topic's `seq` at the subscription
         self._tasks: dict[Peer, asyncio.Task[None]] = {}
+
+    @property
+    def showing(self) -> int:
+        """Clients that have not been sent all bars yet that they were to see first."""
+        return len(self._tasks)
 
     async def run(self) -> None:
         """Closes bars by the market's clock, and pushes those that form. Never ends."""

@@ -107,7 +107,7 @@ async def test_what_goes_wrong_is_found(tmp_path: Path) -> None:
         under(tmp_path / "well", None, "GOLD", seconds=2.0),
         under(tmp_path / "unknown", None, "NOPE", seconds=2.0),
         under(tmp_path / "slow", step({"do": "delay", "by": [1.1, 1.1]}), "BTCUSDT", seconds=3.2),
-        under(tmp_path / "flaky", hurried("flaky-network"), "BTCUSDT", seconds=2.0),
+        under(tmp_path / "flaky", hurried("flaky-network"), "BTCUSDT", seconds=5.0),
         under(tmp_path / "mess", step(*messy), "BTCUSDT", "GOLD", seconds=2.0),
         under(tmp_path / "late", step({"do": "late", "by": [1.2, 1.3], "chance": 0.5}), "GOLD", seconds=3.0),
         under(tmp_path / "limit", step(*limited), "BTCUSDT", seconds=2.0),

@@ -97,8 +97,13 @@ async def ask(link: Link, *pairs: tuple[str, object]) -> dict[str, Any]:
 
 
 async def subscribed(link: Link, *pairs: tuple[str, object]) -> None:
+    """Subscribes, and waits until the bars that form have been sent."""
     answer = await ask(link, *pairs)
     assert answer == {"ret": 200, "msg": "ok", "cmd_id": 28005, "seq_id": 1, "trace": "t", "data": {}}
+    assert link.served is not None
+    async with asyncio.timeout(20):
+        while link.served.engine.klines.showing:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 async def bar(link: Link) -> dict[str, Any]:
