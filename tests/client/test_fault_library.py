@@ -46,7 +46,7 @@ BREAKS = {"flaky-network", "maintenance"}
 
 
 def hurried(name: str) -> dict[str, Any]:
-    """The scenario with its times divided; but tokens stay expired, since a feed that comes later sees it too."""
+    """The scenario with its times divided; but tokens stay expired: a feed may come late."""
     document = tomllib.loads(library_text(name))
     for step in document["step"]:
         for key in ("at", "for"):

@@ -572,7 +572,3 @@ def _last(bars: Mapping[int, Kline], count: int, end: int | None) -> list[Kline]
     """The latest of these up to and including `end`, ascending."""
     times = sorted(at for at in bars if end is None or at <= end)
     return [bars[at] for at in times[-count:]]
-
-
-def _future() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
