@@ -61,17 +61,19 @@ class Supply:
         found: set[str] = set()
         for feed in self._feeds:
             used = {one.code: one for one in instruments if self._feeds.uses(feed, one)}
-            answered = tell(feed, [*used])
-            found.update(code for code in answered if self._feeds.of(used[code]) is feed)
+            for code in tell(feed, [*used]):
+                if self._feeds.of(used[code]) is feed:
+                    found.add(code)
         return found
 
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
         """Makes sure that instruments have a last trade or book to show, if they can have one."""
         fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
-        loop = asyncio.get_running_loop()
-        waiting = {(kind, code): loop.create_future() for code in self.want(kind, fit, subscribed=False)}
-        if not waiting:
+        codes = self.want(kind, fit, subscribed=False)
+        if not codes:
             return
+        loop = asyncio.get_running_loop()
+        waiting = {(kind, code): loop.create_future() for code in codes}
         for key, future in waiting.items():
             self.awaited.setdefault(key, set()).add(future)
         try:

@@ -25,7 +25,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """A project as strict as pytest can be."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makeini(
-        "[pytest]\naddopts = --strict-markers --strict-config -p no:cacheprovider\nfilterwarnings = error\n"
+        "[pytest]\naddopts = --strict-markers --strict-config -p no:cacheprovider\n"
+        "  -p no:schemathesis -p no:hypothesispytest\n"  # which a user need not have, and take seconds
+        "filterwarnings = error\n"
         "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
     return pytester

@@ -94,9 +94,15 @@ class HttpProtocol(HttpToolsProtocol):
             if self._discarded > MAX_HEAD:
                 self.transport.abort()
             return
-        self._unset_keepalive_if_required()
-        self._unparsed += data
-        self._parse()
+        if len(data) > SLICE or self._unparsed or self._parsing or self._waits():
+            self._unset_keepalive_if_required()
+            self._unparsed += data
+            self._parse()
+        else:  # a request of its own, as nearly all are
+            self._parsing = True
+            self._parse_slice(data)
+            self._parsing = False
+            self._go_on()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -113,9 +119,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._set_deadline(None)
         self._met_stall()
         self._unset_keepalive_if_required()
-        if (
-            self._answering is not None
-        ):  # uvicorn tells only the newest request, which may wait behind this one
+        if self._answering is not None:  # uvicorn tells only the newest request, which may wait behind it
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
@@ -136,14 +140,16 @@ class HttpProtocol(HttpToolsProtocol):
             self._object(TOO_LARGE)
         if not self._in_head:  # trailers are no headers (RFC 9110, 6.5.1)
             return
-        lower = name.lower()
-        if lower == b"content-length":
+        name = name.lower()
+        if name == b"content-length":
             self._body_left = int(value)
-        elif lower == b"host":
+        elif name == b"host":
             if self._host is not None:
                 self._object(TWO_HOSTS)
             self._host = value
-        super().on_header(name, value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         url = bytes(self._url)
@@ -164,8 +170,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _check_host(self) -> None:
         """Objects to a target that names another host than the header does (RFC 9112, 3.2.2)."""
+        if self.url.startswith(b"/") or self._host is None:
+            return
         _, absolute, rest = self.url.partition(b"://")
-        if absolute and not self.url.startswith(b"/") and self._host is not None:
+        if absolute:
             named = rest.partition(b"/")[0]
             if named.lower() != self._host.lower():
                 self._object(OTHER_HOST)
@@ -200,7 +208,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(self._objection)
         elif not self._in_head and not self._unanswered:
             self._set_deadline(Deadline(REST_TIMEOUT, self.transport.close))
-        self._parse()
+        if self._unparsed:
+            self._parse()
+        else:
+            self._go_on()
 
     def timeout_keep_alive_handler(self) -> None:
         timer = self.timeout_keep_alive_task
@@ -260,14 +271,21 @@ class HttpProtocol(HttpToolsProtocol):
                 del self._unparsed[:size]
             self._parse_slice(piece)
         self._parsing = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Settles what is held, when the rest must be there, and whether more is read."""
         if self._ended:
             return
-        if not self._count(self._kept + self._head + len(self._unparsed)):
+        size = self._kept + self._head + len(self._unparsed)
+        if (size > FREE_HEAD or self._counted) and not self._count(size):
             self._stop(FULL)
             return
         if self._in_head and self._head and self._deadline is None:  # a request has begun
             self._await_head()
-        self._pause(bool(self._unparsed) or self.flow.read_paused)
+        paused = bool(self._unparsed) or self.flow.read_paused
+        if paused is not self._paused:
+            self._pause(paused)
 
     def _slice(self) -> int:
         if self._in_head:
@@ -278,7 +296,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether what comes next has to wait for the answer to what came before."""
         return self._ended or self.flow.read_paused or (self._in_head and self._unanswered > 0)
 
-    def _parse_slice(self, piece: bytearray) -> None:
+    def _parse_slice(self, piece: bytes | bytearray) -> None:
         self._head += len(piece)
         if self._head > MAX_HEAD:
             self._stop(TOO_LARGE)
@@ -317,11 +335,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Parses no further: the rest cannot be told apart, or may not be held."""
         self._objection = ret
         self._unparsed.clear()
-        self._url, self.url, self.headers = (
-            bytearray(),
-            b"",
-            [],
-        )  # they may be long, and the connection lingers
+        # They may be long, and the connection lingers.
+        self._url, self.url, self.headers = bytearray(), b"", []
         self._ended = True
         if not self._in_head and self._unanswered:  # in the middle of a body
             if not self.pipeline:
