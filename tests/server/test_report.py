@@ -7,14 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_sync
 
-from tickwire.testing import AllTickServer
-from tickwire.wire.deviation import MOST_DETAILS, Deviation
+from tickwire.wire.deviation import MOST_DETAILS
 
 from ..serving import (
     CANCEL,
@@ -120,7 +117,7 @@ MESSAGES: dict[str, tuple[str, dict[str, int], dict[str, int] | None]] = {
     "the other family": (request(TRADE, codes("700.HK", "GOLD")), {"other_family: 700.HK": 1}, None),
     "unknown codes": (
         request(TRADE, codes("gold", "\u9ec4\n", "GOLD")),
-        {"unknown_code: gold": 1, "unknown_code: \\u9ec4\\n": 1},
+        {"unknown_code: gold": 1, "unknown_code: ?": 1},
         None,
     ),
 }  # fmt: skip
@@ -166,14 +163,15 @@ async def test_one_line_of_the_log_at_the_end_of_a_connection(tmp_path: Path) ->
                 assert logged == []
             await ended(served)
     (line,) = logged
-    names = {"heartbeat_number: 22998": 3, **{f"unknown_code: NO{number}": 1 for number in range(9)}}
+    names = {"unknown_code": 10, "heartbeat_number: 22998": 3}
+    names |= {f"unknown_code: NO{number}": 1 for number in range(8)}
     assert line == {
         "event": LOGGED,
         "log_level": "info",
         "connection": 1,
         "token": None,
         "deviations": names,
-        "others": 11,
+        "others": 2,
     }
     assert "secret-text" not in str(line)
 
@@ -263,7 +261,7 @@ async def test_a_report_is_bounded(plain: Served) -> None:
         await link.send(json.dumps({f"field{number}" * 50: 1 for number in range(1000)}))
         await link.answer()
         found = await report(plain)
-    assert len(found) <= MOST_DETAILS + len(Deviation)
+    assert len(found) <= 3 * (MOST_DETAILS + 1)
     assert sum(count for name, count in found.items() if name.startswith("unknown_code")) == 3000
     assert max(map(len, found)) < 100
 
@@ -327,27 +325,3 @@ async def test_tokens_have_reports_of_their_own(tmp_path: Path) -> None:
         "other": {"token_in_header": 1, "wrong_method: PUT": 1},
     }
     assert [counts(line["deviations"]) for line in shown["connections"]] == [{"heartbeat_number: 22998": 1}]
-
-
-# In a test of a user.
-def test_what_a_test_sees_of_it() -> None:
-    with AllTickServer(quiet=True) as server:
-        with connect_sync(server.websocket_url()) as client:
-            client.send(
-                '{"cmd_id":"22004","seq_id":1,"trace":"","data":{"symbol_list":[{"code":"700.HK"},{"code":"GOLD"}]}}'
-            )
-            client.recv(timeout=20)
-            client.send('{"cmd_id":22000,"seq_id":1,"trace":"","data":{}}')
-            server.wait_for(lambda sent: "22000" in sent.text)
-            expected = {"number_as_text: cmd_id": 1, "other_family: 700.HK": 1}
-            assert [sent.deviations for sent in server.received] == [tuple(expected), ()]
-            assert server.deviations == {1: expected}
-        server.wait_for_connections(0)
-        assert server.deviations == {1: expected}, "it outlives its connection"
-        headers = {"token": "t"}
-        httpx.get(
-            server.http_url("stock") + "/kline",
-            params={"query": query({"code": "700.HK", "kline_type": "8"})},
-            headers=headers,
-        )
-        assert server.received[-1].deviations == ("token_in_header", "number_as_text: kline_type")

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickwire.access import new_secret
 from tickwire.model import Family
 from tickwire.store import load_catalogue
 from tickwire.wire import Deviation, Dialect, Reader, Report, Session
-from tickwire.wire.deviation import LONGEST_DETAIL, MOST_DETAILS, shown
+from tickwire.wire.deviation import MOST_DETAILS, shown
 
 CATALOGUE = load_catalogue()
 BOTH = pytest.mark.parametrize(
@@ -67,20 +68,30 @@ def test_a_report_is_bounded() -> None:
         report.note(Deviation.UNKNOWN_CODE, f"CODE{number}")
         report.note(Deviation.UNKNOWN_COMMAND, str(number))
     assert sum(report.values()) == 2000
-    assert len(report) == MOST_DETAILS + 2
-    assert report[Deviation.UNKNOWN_CODE, ""] == 1000 - MOST_DETAILS / 2
+    assert len(report) == 2 * (MOST_DETAILS + 1)
+    assert report[Deviation.UNKNOWN_CODE, ""] == 1000 - MOST_DETAILS
     other = Report()
     for _ in range(3):
         other.add(report)
     assert sum(other.values()) == 6000
-    assert len(other) == MOST_DETAILS + 2
+    assert len(other) == 2 * (MOST_DETAILS + 1)
 
 
 @given(st.text())
-def test_what_a_client_wrote_is_shown_in_printable_ascii(text: str) -> None:
-    assert shown(text).isprintable() or not text
-    assert shown(text).isascii()
-    assert len(shown(text)) <= LONGEST_DETAIL * 10
+def test_what_a_client_wrote_is_shown_if_it_can_be_a_name(text: str) -> None:
+    assert shown(text) == "?" or (text.isascii() and text.isprintable() and len(text) <= 20)
+
+
+@pytest.mark.parametrize("text", ["GOLD", "700.HK", ".DJI.US", "query_kline_num"])
+def test_codes_and_fields_are_shown(text: str) -> None:
+    assert shown(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", [new_secret(), "0123456789abcdef0123456789abcdef-c-app", "a\n", "\x1b[2J", ""]
+)
+def test_what_may_be_a_secret_or_is_not_printable_is_not_shown(text: str) -> None:
+    assert shown(text) == "?"
 
 
 def test_a_message_of_many_fields_and_codes_is_bounded() -> None:
@@ -90,5 +101,5 @@ def test_a_message_of_many_fields_and_codes_is_bounded() -> None:
         | {"cmd_id": 22004, "data": {"symbol_list": [{"code": str(n)} for n in range(10_000)]}}
         | many
     )
-    assert len(counts) <= MOST_DETAILS + len(Deviation)
+    assert len(counts) <= 3 * (MOST_DETAILS + 1)
     assert sum(count for name, count in counts.items() if name.startswith("unknown_code")) == 10_000

@@ -5,12 +5,13 @@ The server reads most of it all the same (section 2, "What real clients send"); 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from enum import StrEnum
 
-MOST_DETAILS = 50
-"""Different details that one report names; of what comes beyond them only the deviation is counted."""
-LONGEST_DETAIL = 40
-"""Characters of a detail that the client chose."""
+MOST_DETAILS = 10
+"""Different details of a deviation that one report names; what comes beyond them is counted without."""
+_NAME = re.compile(r"[A-Za-z0-9._]{1,20}")
 
 
 class Deviation(StrEnum):
@@ -52,9 +53,16 @@ class Report(dict[tuple[Deviation, str], int]):
     def note(self, deviation: Deviation, detail: str = "", count: int = 1) -> None:
         """Counts one. The detail must be printable and short: see `shown`."""
         key = deviation, detail
-        if key not in self and len(self) >= MOST_DETAILS:
+        if key not in self and sum(one is deviation for one, _ in self) >= MOST_DETAILS:
             key = deviation, ""
         self[key] = self.get(key, 0) + count
+
+    def note_each(self, deviation: Deviation, written: Sequence[str]) -> None:
+        """Counts one for each of what a client wrote, which may be very much."""
+        for text in written[:MOST_DETAILS]:
+            self.note(deviation, shown(text))
+        if (rest := len(written) - MOST_DETAILS) > 0:
+            self.note(deviation, count=rest)
 
     def add(self, other: Report) -> None:
         """Counts all of another one."""
@@ -70,5 +78,5 @@ class Report(dict[tuple[Deviation, str], int]):
 
 
 def shown(text: str) -> str:
-    """What a client wrote, in printable ASCII and cut, so that a log or a terminal can show it."""
-    return ascii(text[:LONGEST_DETAIL])[1:-1]
+    """What a client wrote, if it can be a code or the name of a field; else `?`, since it may be a secret."""
+    return text if _NAME.fullmatch(text) else "?"

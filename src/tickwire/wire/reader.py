@@ -200,9 +200,6 @@ def _documented(data: Any, shape: type, noted: Report) -> Any:
     if shape is Nothing and (data in (None, []) or isinstance(data, dict)):
         noted.note(Deviation.EMPTY_DATA)
         return {}
-    if isinstance(data, str) and shape in ENTRIES.values():
-        noted.note(Deviation.PLAIN_CODE)
-        return {"code": data}
     if not isinstance(data, dict):
         return data
     fields = _fields(shape)
@@ -224,7 +221,13 @@ def _documented(data: Any, shape: type, noted: Report) -> Any:
     if shape in ENTRIES:
         (name,) = fields
         if isinstance(entries := found.get(name), list):
-            found[name] = [_documented(entry, ENTRIES[shape], noted) for entry in entries]
+            of = ENTRIES[shape]
+            found[name] = [
+                {"code": entry} if isinstance(entry, str) else _documented(entry, of, noted)
+                for entry in entries
+            ]
+            if plain := sum(isinstance(entry, str) for entry in entries):
+                noted.note(Deviation.PLAIN_CODE, count=plain)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from ..model import ALIASES, Catalogue, Family, Instrument, Kind
-from .deviation import Deviation, Report, shown
+from .deviation import Deviation, Report
 from .messages import (
     CANCELS,
     PUSH_COMMANDS,
@@ -162,23 +162,30 @@ def known(
     """
     wants: dict[tuple[str, int], Want] = {}
     other = Family.OTHER if family is Family.STOCK else Family.STOCK
+    twice: list[str] = []
+    aliases: list[str] = []
+    elsewhere: list[str] = []
+    unknown: list[str] = []
     for symbol in symbols:
         name = symbol.code
         kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
         depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
         if (name, kline_type) in wants:
-            noted.note(Deviation.DUPLICATE_CODE, shown(name))
-            if strict:
-                raise Refused(DATA_INVALID)
+            twice.append(name)
         elif instrument is not None:
             levels = min(depth or instrument.levels, instrument.levels)
             wants[name, kline_type] = Want(name, instrument, levels, kline_type)
         if name in ALIASES:
-            noted.note(Deviation.ALIAS, name)
+            aliases.append(name)
         elif instrument is None:
-            elsewhere = catalogue.find(other, name, aliases=False) is not None
-            noted.note(Deviation.OTHER_FAMILY if elsewhere else Deviation.UNKNOWN_CODE, shown(name))
+            (unknown if catalogue.find(other, name, aliases=False) is None else elsewhere).append(name)
+    noted.note_each(Deviation.DUPLICATE_CODE, twice)
+    noted.note_each(Deviation.ALIAS, aliases)
+    noted.note_each(Deviation.OTHER_FAMILY, elsewhere)
+    noted.note_each(Deviation.UNKNOWN_CODE, unknown)
+    if strict and twice:
+        raise Refused(DATA_INVALID)
     if not wants:
         raise Refused(CODE_INVALID)
     return tuple(wants.values())

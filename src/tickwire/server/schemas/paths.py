@@ -98,20 +98,22 @@ def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
     request = {"schema": ref(f"{one.asked}HttpRequest"), "example": {"trace": "desk-7", "data": asked}}
     rets: tuple[wire.Ret, ...] = (*GUARDED, *BAD, *OF_CODES)
     made: Path = {}
-    takes_body = "post" in one.methods
-    if takes_body:
+    name = f"{family}_{one.name.replace('-', '_')}"
+    if method == "post":
+        made["requestBody"] = {"required": True, "content": {"application/json": request}}
+        rets += (wire.BODY_EMPTY,)
+    else:
+        query = {"name": "query", "in": "query", "required": True, "content": {"application/json": request}}
+        made["parameters"] = [query]
+        rets += (wire.QUERY_INVALID,)
+    if "post" in one.methods:
         rets += (
             *(wire.BODY_TOO_LARGE, wire.BODY_STALLED),
             *(wire.BODY_TOO_SLOW, wire.TOO_MANY_BODIES),
         )
-        made["requestBody"] = {"required": method == "post", "content": {"application/json": request}}
-    if method == "post":
-        rets += (wire.BODY_EMPTY,)
-    else:
-        rets += (wire.QUERY_INVALID,)
-        query = {"name": "query", "in": "query", "required": not takes_body}
-        made["parameters"] = [query | {"content": {"application/json": request}}]
-    name = f"{family}_{one.name.replace('-', '_')}" + ("_by_get" if takes_body and method == "get" else "")
+        if method == "get":
+            name += "_by_get"
+            made["description"] = "Without `query`, a body as that of the POST is read."
     headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
