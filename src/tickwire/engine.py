@@ -321,7 +321,7 @@ class Engine:
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
             caller.leave(client)
-            if caller.report:
+            if caller.report.notable:
                 _tell_deviations(caller)
             if self.left is not None:
                 self.left(caller)

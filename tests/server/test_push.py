@@ -157,7 +157,7 @@ async def test_a_strictly_typed_client_finds_the_type_that_it_declares(tmp_path:
         script.emit(trade())
         text = await link.socket.recv()
         data = msgspec.json.decode(text)["data"]
-        assert msgspec.convert(data, fits).code == "BTCUSDT"
+        assert msgspec.to_builtins(msgspec.convert(data, fits))["code"] == "BTCUSDT"
         with pytest.raises(msgspec.ValidationError, match=r"\$\.seq"):
             msgspec.convert(data, fails)
         query = {"trace": "", "data": {"symbol_list": [{"code": "BTCUSDT"}]}}

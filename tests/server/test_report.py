@@ -177,6 +177,26 @@ async def test_one_line_of_the_log_at_the_end_of_a_connection(tmp_path: Path) ->
 
 
 @alone
+async def test_a_token_in_a_header_alone_is_no_line_of_the_log(tmp_path: Path) -> None:
+    """The terminal sends it so, and in a subprotocol, which no program of AllTick's does by mistake."""
+    async with serving(tmp_path, Script()) as served:
+        bearer = {"Authorization": "Bearer t"}
+        with capture_logs() as logged:
+            async with served.link(token=None, subprotocols=["tickwire", "tickwire.token.dA"]):
+                assert await report(served) == {}
+            asked = {"trace": "", "data": codes("GOLD")}
+            await served.get(f"{OTHER_HTTP}/trade-tick", asked, token=None, headers=bearer)
+            async with served.link(token=None, additional_headers=bearer):
+                found = await listed(served)
+                for one in (*found["connections"], *found["http"]):
+                    assert counts(one["deviations"]) == {"token_in_header": 1}
+            await ended(served)
+            assert logged == []
+            await served.get(f"{OTHER_HTTP}/trade-tick", "[]", token=None, headers=bearer)
+        assert [line["deviations"] for line in logged] == [{"token_in_header": 1, "not_json": 1}]
+
+
+@alone
 async def test_the_upgrade_binary_frames_and_what_ends_a_connection(tmp_path: Path) -> None:
     async with serving(tmp_path, Script()) as served:
         with capture_logs() as logged:

@@ -17,18 +17,19 @@ class HttpReports:
 
     def __init__(self) -> None:
         self.by_token: dict[str | None, Report] = {}
+        self._logged: set[str | None] = set()
 
     def add(self, token: str | None, noted: Report) -> None:
-        """Counts what was noted of a request. The first of a token is logged."""
+        """Counts what was noted of a request. The first that is notable is logged, of each token."""
         if not noted:
             return
         if token not in self.by_token and len(self.by_token) >= MOST_TOKENS:
             token = None
-        if token not in self.by_token:
-            self.by_token[token] = Report()
+        self.by_token.setdefault(token, Report()).add(noted)
+        if noted.notable and token not in self._logged:
+            self._logged.add(token)
             log.info(
                 "requests over HTTP do what the documents do not allow: see /admin/connections",
                 token=token,
                 deviations=noted.counts(),
             )
-        self.by_token[token].add(noted)

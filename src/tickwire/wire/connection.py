@@ -12,7 +12,7 @@ from websockets.http11 import Request, Response
 
 from ..model import Family
 from .deviation import Deviation, Report
-from .entry import WS_PATHS, base_of, parameters, token_of
+from .entry import WS_PATHS, base_of, page_token, parameters, token_of
 from .frames import Frames, Message, Ping, refusal
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED
 from .session import Decision, Refused, Session
@@ -108,6 +108,6 @@ class Connection:
             self._session = self._admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return refusal(refused.ret, refused.retry_after)
-        if not asked.token:
+        if not asked.token and not page_token(headers):
             self._session.report.note(Deviation.TOKEN_IN_HEADER)
         return None

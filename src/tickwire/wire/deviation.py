@@ -69,6 +69,11 @@ class Report(dict[tuple[Deviation, str], int]):
         for (deviation, detail), count in other.items():
             self.note(deviation, detail, count)
 
+    @property
+    def notable(self) -> bool:
+        """Whether the log tells of it: there is more than a token in a header, as our own pages send it."""
+        return any(deviation is not Deviation.TOKEN_IN_HEADER for deviation, _ in self)
+
     def counts(self) -> dict[str, int]:
         """For people: `{"number_as_text: depth_level": 3}`."""
         return {
