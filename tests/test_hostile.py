@@ -124,7 +124,11 @@ def odd_text(dice: random.Random) -> str:
     for _ in range(dice.choice((0, 1, 1, 2, 3))):
         request = spoiled(request, dice)
     text = json.dumps(request, ensure_ascii=dice.random() < 0.5)
-    match dice.randrange(8):
+    match dice.randrange(10):
+        case 8:
+            return repr(request)
+        case 9:
+            return text.replace("}", ",}").replace('"', dice.choice(["'", '"']))
         case 0:
             place = dice.randrange(len(text) + 1)
             return (

@@ -21,6 +21,7 @@ from .wire import (
     TOKEN_INVALID,
     TOO_MANY_CONNECTIONS,
     Refused,
+    Report,
     Ret,
     Want,
     ret_of,
@@ -55,10 +56,11 @@ class Supply(Protocol):
 class Caller:
     """Who is behind a connection or a request over HTTP, and what that one may do.
 
-    `token` is None while any is let in. A permit for a session of the wire, see `wire.Permit`.
+    `token` is None while any is let in. `report` counts what it did that the documents do not allow. A permit
+    for a session of the wire, see `wire.Permit`.
     """
 
-    __slots__ = ("_sandbox", "_supply", "account", "client", "token")
+    __slots__ = ("_sandbox", "_supply", "account", "client", "report", "token")
 
     def __init__(
         self, token: Token | None, account: Account, client: Client, sandbox: Sandbox, supply: Supply
@@ -66,6 +68,7 @@ class Caller:
         self.token = token
         self.account = account
         self.client = client
+        self.report = Report()
         self._sandbox = sandbox
         self._supply = supply
 

@@ -283,7 +283,9 @@ class Settings(BaseModel):
         description="Refuse whatever the AllTick documents do not allow, to find a client's mistakes.",
     )
     legacy_string_ids: bool = Field(
-        default=False, description="Push seq and tick_time as strings, as older AllTick documents show them."
+        default=False,
+        description="Push seq and tick_time as strings, as older AllTick documents show them: for clients "
+        "whose types demand that.",
     )
     client_buffer: int = Field(
         default=8 * 2**20,

@@ -59,6 +59,8 @@ UPKEEP = 30.0
 """Seconds between reminders to the source of what is subscribed to, and between notes of the epoch."""
 TOKEN_WATCH = 0.25
 """Seconds between looks whether tokens have changed or expired."""
+MOST_LOGGED = 10
+"""Deviations that the log names of one connection."""
 TOKEN_REPORT = 10.0
 """Seconds between lines of the log about unknown tokens."""
 
@@ -68,12 +70,14 @@ log = structlog.get_logger()
 class Heard(NamedTuple):
     """What a client sent: a message of a connection, or a request over HTTP (`connection` 0).
 
-    `path` is that of the request, and of the connection's upgrade; `text` the message, the query or body.
+    `path` is that of the request, and of the connection's upgrade; `text` the message, the query or body;
+    `deviations` what in it is not as documented.
     """
 
     connection: int
     path: str
     text: str
+    deviations: tuple[str, ...] = ()
 
 
 class Engine:
@@ -113,6 +117,7 @@ class Engine:
         self.publisher: Published | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
+        self.left: Callable[[Caller], None] | None = None
         self.callers: dict[Peer, Caller] = {}
         self._numbers = itertools.count(1)
         self._directory = directory
@@ -287,7 +292,7 @@ class Engine:
             self.connections_changed()
         if dead is not None:
             dead.close(POLICY_VIOLATION, "another connection of this token took its place")
-        return Session(family, self.catalogue, self.clock(), self.dialect, caller)
+        return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
 
     def carry_out(self, client: Peer, decision: Decision) -> bytes:
         """Changes what the client is sent; returns the frames to send it first."""
@@ -316,6 +321,10 @@ class Engine:
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
             caller.leave(client)
+            if caller.report.notable:
+                _tell_deviations(caller)
+            if self.left is not None:
+                self.left(caller)
             if self.connections_changed is not None:
                 self.connections_changed()
 
@@ -389,6 +398,19 @@ class Engine:
     def _note_epoch(self) -> None:
         """Waits for the disk."""
         self._directory.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
+
+
+def _tell_deviations(caller: Caller) -> None:
+    """Logs what a connection that has ended did and the documents do not allow, the most frequent first."""
+    counts = caller.report.counts()
+    most = sorted(counts, key=lambda name: -counts[name])[:MOST_LOGGED]
+    log.info(
+        "a client did what the documents do not allow",
+        connection=caller.client.connection,
+        token=None if caller.token is None else caller.token.name,
+        deviations={name: counts[name] for name in most},
+        others=len(counts) - len(most),
+    )
 
 
 def _status(source: Source) -> StatusData:

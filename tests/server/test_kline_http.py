@@ -130,6 +130,60 @@ def check(
     assert response.headers.get("allow") == allow
 
 
+# GET /batch-kline, as three of the vendor's examples send it.
+@pytest.mark.parametrize("server", ["full", "exact"])
+async def test_a_batch_by_get_is_answered_as_by_post(full: Served, exact: Served, server: str) -> None:
+    served = full if server == "full" else exact
+    path, asked = f"{OTHER_HTTP}/batch-kline?token=t", wrapped({"data_list": [one("GOLD"), one("GOLD", 8)]})
+    posted = await post(served, asked)
+    assert posted.json()["ret"] == 200
+    for body in (msgspec.json.encode(asked), iter_once(msgspec.json.encode(asked))):
+        answer = await served.request("GET", path, content=body)
+        assert (answer.status_code, answer.content) == (200, posted.content)
+    assert (await served.get(f"{OTHER_HTTP}/batch-kline", asked)).content == posted.content
+    head = await served.request("HEAD", path, content=msgspec.json.encode(asked))
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(posted.content)))
+
+
+async def iter_once(body: bytes) -> AsyncIterator[bytes]:
+    """Is sent in chunks."""
+    yield body
+
+
+async def test_a_batch_by_get_goes_by_its_query_if_there_is_one(full: Served) -> None:
+    query, other = wrapped({"data_list": [one("GOLD")]}, "q"), wrapped({"data_list": [one()]}, "b")
+    for _ in range(2):  # the body is passed over, and the connection goes on
+        answer = await full.get(f"{OTHER_HTTP}/batch-kline", query, content=msgspec.json.encode(other))
+        assert (answer.json()["trace"], answer.json()["data"]["kline_list"][0]["code"]) == ("q", "GOLD")
+
+
+async def test_errors_of_a_batch_by_get(full: Served) -> None:
+    path = f"{OTHER_HTTP}/batch-kline?token=t"
+    check(await full.request("GET", path), 402, 402, "query invalid")
+    check(await full.get(f"{OTHER_HTTP}/batch-kline", "{"), 402, 402, "query invalid")
+    check(await full.request("GET", path, content=b"{"), 400, 400, HEADER)
+    check(await full.request("GET", path, content=b" " * (MAX_MESSAGE + 1)), 413, 413, "body too large")
+    bad = msgspec.json.encode(wrapped({"data_list": []}))
+    check(await full.request("GET", path, content=bad), 400, 400, DATA, "t")
+
+
+# JSON as the vendor's examples have it.
+LOOSE = "{'trace': 't', 'data': {'data_list': [{'code': 'GOLD', 'kline_type': 1,},],},}"
+
+
+async def test_single_quotes_and_trailing_commas_are_read(full: Served, exact: Served) -> None:
+    expected = (await post(full, wrapped({"data_list": [one("GOLD")]}))).content
+    path = f"{OTHER_HTTP}/batch-kline"
+    for ask in (
+        lambda served: post(served, LOOSE),
+        lambda served: served.get(path, LOOSE),
+        lambda served: served.request("GET", f"{path}?token=t", content=LOOSE),
+    ):
+        assert (await ask(full)).content == expected
+        refused = await ask(exact)
+        assert refused.json()["ret"] == (402 if "query=" in str(refused.request.url) else 400)
+
+
 # Bodies.
 async def test_the_bytes_of_kline(full: Served) -> None:
     response = await full.get(
@@ -398,7 +452,7 @@ async def test_an_unknown_code_is_600(full: Served, base: str, code: str) -> Non
     ("method", "base"), [*itertools.product(["GET", "POST", "PUT", "DELETE"], [OTHER_HTTP, STOCK_HTTP])]
 )
 async def test_a_method_that_an_endpoint_has_not_is_405(full: Served, method: str, base: str) -> None:
-    for path, methods in (("/kline", "GET, HEAD"), ("/batch-kline", "POST")):
+    for path, methods in (("/kline", "GET, HEAD"), ("/batch-kline", "GET, HEAD, POST")):
         if method not in methods:
             response = await full.request(method, f"{base}{path}?token=t")
             check(response, 405, 402, "query invalid", allow=methods)

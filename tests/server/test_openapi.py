@@ -262,4 +262,4 @@ async def test_a_strict_server_refuses_what_the_schemas_do_not_allow(tmp_path: P
         )
     assert wrong == []
     assert all(of[200] and of[400] for of in statuses.values())
-    assert len(statuses) == 4
+    assert len(statuses) == 5

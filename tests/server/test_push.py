@@ -16,6 +16,7 @@ from ..serving import (
     CANCEL,
     DEPTH,
     DEPTH_PUSH,
+    OTHER_HTTP,
     STOCK_WS,
     TRADE,
     TRADE_PUSH,
@@ -129,6 +130,39 @@ async def test_legacy_string_ids_are_strings_in_pushes_and_snapshots(tmp_path: P
         for push in first:
             assert push["data"]["seq"].isdigit()
             assert push["data"]["tick_time"] == str(AT)
+
+
+class TextTrade(msgspec.Struct):
+    """A trade as a strictly typed client has it that was written from the vendor's older documents."""
+
+    code: str
+    seq: str
+    tick_time: str
+
+
+class NumberTrade(msgspec.Struct):
+    """The same, from what the live service sends."""
+
+    code: str
+    seq: int
+    tick_time: int
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+async def test_a_strictly_typed_client_finds_the_type_that_it_declares(tmp_path: Path, legacy: bool) -> None:
+    script = Script()
+    fits, fails = (TextTrade, NumberTrade) if legacy else (NumberTrade, TextTrade)
+    async with serving(tmp_path, script, legacy_string_ids=legacy) as served, served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        script.emit(trade())
+        text = await link.socket.recv()
+        data = msgspec.json.decode(text)["data"]
+        assert msgspec.to_builtins(msgspec.convert(data, fits))["code"] == "BTCUSDT"
+        with pytest.raises(msgspec.ValidationError, match=r"\$\.seq"):
+            msgspec.convert(data, fails)
+        query = {"trace": "", "data": {"symbol_list": [{"code": "BTCUSDT"}]}}
+        (over_http,) = (await served.get(f"{OTHER_HTTP}/trade-tick", query)).json()["data"]["tick_list"]
+        assert msgspec.convert(over_http, TextTrade).tick_time == str(AT)
 
 
 # Snapshots.

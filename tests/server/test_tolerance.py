@@ -76,6 +76,21 @@ TOLERATED = {
         answer(22005),
         (22005, DATA),
     ),
+    "single quotes": (
+        "{'cmd_id': 22000, 'seq_id': 1, 'trace': 'it\\'s', 'data': {}}",
+        answer(22001, trace="it's"),
+        (0, HEADER),
+    ),
+    "trailing commas": (
+        '{"cmd_id":22004,"seq_id":1,"trace":",}","data":{"symbol_list":[{"code":"BTCUSDT",}, ]},\n}',
+        answer(22005, trace=",}"),
+        (0, HEADER),
+    ),
+    "the vendor's example in PHP has both": (
+        "{'cmd_id':22002,'seq_id':1,'trace':'t','data':{'symbol_list':[{'code':'BTCUSDT','depth_level':5,},],}}",
+        answer(22003),
+        (0, HEADER),
+    ),
     "a field more in the envelope": (request(extra=1), answer(22001), (22001, HEADER)),
     "a field more in the data": (request(TRADE, {**BTC, "extra": None}), answer(22005), (22005, DATA)),
     "a field more in an entry": (
@@ -140,6 +155,15 @@ async def test_a_heartbeat_before_any_subscription(plain: Served, data: str) -> 
     async with plain.link() as link:
         await link.send(f'{{"cmd_id":22000,"seq_id":9,"trace":"h","data":{data}}}')
         assert await link.recv() == answer(22001, 9, "h")
+
+
+@pytest.mark.parametrize("server", ["plain", "strict"])
+async def test_no_error_looks_like_a_push(plain: Served, strict: Served, server: str) -> None:
+    async with (plain if server == "plain" else strict).link() as link:
+        for number in (22997, 22998, 28996, 28997):
+            assert await link.ask(number) == answer(0, ret=400, msg=HEADER)
+        for number in (22999, 0, 28998):
+            assert await link.ask(number) == answer(number + 1, ret=400, msg=HEADER)
 
 
 @alone

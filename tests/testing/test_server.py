@@ -663,16 +663,37 @@ def test_what_clients_send_is_kept_in_order(linked: Linked) -> None:
         httpx.get(server.http_url() + "/trade-tick", params={"token": "secret", "query": query})
         httpx.post(server.http_url() + "/batch-kline?token=secret", content=b"{}")
         one, two, three, four, five = server.received
-    assert one == (1, "/quote-stock-b-ws-api", one.text)
+    assert one[:2] == (1, "/quote-stock-b-ws-api")
+    assert one.deviations == ()
     assert one.json() == {**SUBSCRIBE_TRADES, "data": {"symbol_list": [{"code": "700.HK"}]}}
     assert (two.connection, two.path, two.json()["cmd_id"]) == (2, "/quote-b-ws-api", DEPTH)
-    assert three == Received(2, "/quote-b-ws-api", "nonsense")
+    assert three == Received(2, "/quote-b-ws-api", "nonsense", ("not_json",))
     with pytest.raises(ValueError, match="Expecting value"):
         three.json()
-    assert four == (0, "/quote-b-api/trade-tick", query)
-    assert five == (0, "/quote-b-api/batch-kline", "{}")
+    assert four == (0, "/quote-b-api/trade-tick", query, ())
+    assert five[:3] == (0, "/quote-b-api/batch-kline", "{}")
+    assert {"missing_field: trace", "missing_field: data"} < {*five.deviations}
     with pytest.raises(AttributeError):
         five.text = ""  # type: ignore[misc]
+
+
+def test_what_the_documents_do_not_allow_is_told(linked: Linked) -> None:
+    expected = {"number_as_text: cmd_id": 1, "other_family: 700.HK": 1}
+    with AllTickServer(quiet=True) as server:
+        client = linked(server)
+        client.link.send(
+            '{"cmd_id":"22004","seq_id":1,"trace":"","data":{"symbol_list":[{"code":"700.HK"},{"code":"GOLD"}]}}'
+        )
+        client.link.send('{"cmd_id":22000,"seq_id":1,"trace":"","data":{}}')
+        server.wait_for(lambda sent: "22000" in sent.text)
+        assert [sent.deviations for sent in server.received] == [tuple(expected), ()]
+        assert server.deviations == {1: expected}
+        client.link.close()
+        server.wait_for_connections(0)
+        assert server.deviations == {1: expected}, "it outlives its connection"
+        query = '{"trace":"","data":{"code":"700.HK","kline_type":"8"}}'
+        httpx.get(server.http_url("stock") + "/kline", params={"query": query}, headers={"token": "t"})
+        assert server.received[-1].deviations == ("token_in_header", "number_as_text: kline_type")
 
 
 def test_wait_for_takes_what_was_there_and_what_comes(linked: Linked) -> None:

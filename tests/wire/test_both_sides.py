@@ -53,7 +53,7 @@ class Both:
             if not isinstance(item, bytes):
                 self.told.append(item)
                 continue
-            reply, decision = self.session.receive(item, self.now)
+            reply, _, decision = self.session.receive(item, self.now)
             assert json.loads(reply)["ret"] in (200, 600)
             if isinstance(decision, Subscribe):
                 self.pushed[decision.kind] = {want.name: want.levels for want in decision.wants}

@@ -20,6 +20,7 @@ from tickwire.wire import (
     TOKEN_REQUIRED,
     Reader,
     Refused,
+    Report,
     Request,
     Ret,
     StaticInfoList,
@@ -48,7 +49,7 @@ def want(code: str) -> Want:
 @BOTH
 def test_a_documented_query_is_read(reader: Reader) -> None:
     text = json.dumps({"trace": "it's", "data": ASKED})
-    assert read_query(text, reader) == Request(trace="it's", data=ASKED)
+    assert read_query(text, reader, Report()) == Request(trace="it's", data=ASKED)
 
 
 @BOTH
@@ -72,27 +73,27 @@ def test_a_documented_query_is_read(reader: Reader) -> None:
 )
 def test_a_query_that_is_missing_or_no_json_is_invalid(reader: Reader, text: str | None) -> None:
     with pytest.raises(Refused) as refused:
-        read_query(text, reader)
+        read_query(text, reader, Report())
     assert refused.value.ret == QUERY_INVALID
 
 
 @BOTH
 @pytest.mark.parametrize("text", ["[]", "5", '"x"', "null", "true"])
 def test_a_query_that_is_json_but_no_object_has_a_bad_header(reader: Reader, text: str) -> None:
-    assert read_query(text, reader) == Request(refusal=HEADER_INVALID)
+    assert read_query(text, reader, Report()) == Request(refusal=HEADER_INVALID)
 
 
 def test_single_quotes_are_read_unless_strict() -> None:
     text = str({"trace": "t", "data": ASKED})
     assert "'" in text
-    assert read_query(text, LENIENT) == Request(trace="t", data=ASKED)
+    assert read_query(text, LENIENT, Report()) == Request(trace="t", data=ASKED)
     with pytest.raises(Refused) as refused:
-        read_query(text, STRICT)
+        read_query(text, STRICT, Report())
     assert refused.value.ret == QUERY_INVALID
 
 
 def test_a_bad_header_in_a_query_keeps_what_could_be_read() -> None:
-    found = read_query('{"trace":5,"data":{"symbol_list":[]}}', LENIENT)
+    found = read_query('{"trace":5,"data":{"symbol_list":[]}}', LENIENT, Report())
     assert found == Request(trace="", data={"symbol_list": []}, refusal=HEADER_INVALID)
 
 

@@ -34,7 +34,7 @@ def test_a_documented_envelope_is_read(reader: Reader) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *(b"", b" ", b"hello", b"{", b"{'cmd_id':22000}", b"[1]", b"5", b'"x"', b"null", b"NaN", b"\xff\xfe"),
+        *(b"", b" ", b"hello", b"{", b"{'cmd_id':22000", b"[1]", b"5", b'"x"', b"null", b"NaN", b"\xff\xfe"),
         *(b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5000, b'{"cmd_id":1e999}'),
     ],
     ids=lambda text: repr(text[:12]),

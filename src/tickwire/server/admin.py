@@ -17,10 +17,20 @@ from starlette.routing import Route
 from ..engine import Engine
 from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
-from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused
+from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused, Report
 from .bodies import Bodies
 from .guard import Denied, check_admin
-from .operating import ConnectionInfo, ConnectionList, Failure, ScenarioList, ScenarioRun, StoppedList
+from .http_reports import HttpReports
+from .operating import (
+    ConnectionInfo,
+    ConnectionList,
+    DeviationCount,
+    Failure,
+    HttpDeviations,
+    ScenarioList,
+    ScenarioRun,
+    StoppedList,
+)
 
 Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
@@ -28,9 +38,10 @@ Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 class Admin:
     """The routes below /admin."""
 
-    def __init__(self, engine: Engine, bodies: Bodies) -> None:
+    def __init__(self, engine: Engine, bodies: Bodies, reports: HttpReports) -> None:
         self._engine = engine
         self._bodies = bodies
+        self._reports = reports
 
     def routes(self) -> list[Route]:
         """What Starlette is given."""
@@ -124,11 +135,17 @@ class Admin:
                     caller.client.family,
                     round(now - caller.client.opened, 3),
                     round(now - peer.last_heard, 3),
+                    _deviations(caller.report),
                 )
                 for peer, caller in self._engine.callers.items()
                 if caller.client.family is not None  # every WebSocket has one
-            ]
+            ],
+            [HttpDeviations(name, _deviations(report)) for name, report in self._reports.by_token.items()],
         )
+
+
+def _deviations(report: Report) -> list[DeviationCount]:
+    return [DeviationCount(deviation, detail, count) for (deviation, detail), count in report.items()]
 
 
 def _json(document: msgspec.Struct, status: int = 200) -> Response:

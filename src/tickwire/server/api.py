@@ -28,6 +28,7 @@ from ..wire import (
     Asked,
     BatchKlineList,
     BatchKlineQuery,
+    Deviation,
     KlineGroup,
     KlineList,
     KlineQuery,
@@ -52,6 +53,7 @@ from ..wire import (
     trade_entries,
 )
 from .bodies import Bodies
+from .http_reports import HttpReports
 from .lists import Listing, Lists, plain_parameters
 from .pages import Answer, Pages
 
@@ -91,18 +93,19 @@ class Partial(NamedTuple):
 class Api:
     """Every path that needs a token: an ASGI application. All answers are JSON, open to any origin."""
 
-    def __init__(self, engine: Engine, bodies: Bodies) -> None:
+    def __init__(self, engine: Engine, bodies: Bodies, reports: HttpReports) -> None:
         self._engine = engine
         self._bodies = bodies
+        self._reports = reports
         self._reader = Reader(engine.dialect.strict_protocol)
         self._pages = Pages(engine)
         self._lists = Lists(engine)
-        get, post = ("GET", "HEAD"), ("POST",)
+        get = ("GET", "HEAD")
         both = (
             Endpoint("trade-tick", get, SymbolList, self._trade_tick),
             Endpoint("depth-tick", get, SymbolList, self._depth_tick),
             Endpoint("kline", get, KlineQuery, self._kline),
-            Endpoint("batch-kline", post, BatchKlineQuery, self._batch_kline),
+            Endpoint("batch-kline", (*get, "POST"), BatchKlineQuery, self._batch_kline),
         )
         stock = (*both, Endpoint("static_info", get, SymbolList, self._static_info))
         self._endpoints: dict[str, tuple[Family, Endpoint]] = {
@@ -125,11 +128,13 @@ class Api:
         trace = ""
         headers: list[Header] = []
         path: str = scope["path"]
+        caller: Caller | None = None
+        text: str | None = None
         try:
             asked = parameters(scope["query_string"])
             caller = self._caller(asked.token, path, scope)
             if scope["method"] != "POST":
-                self._hear(path, asked.query or "")
+                text = asked.query or ""
             family, endpoint = self._endpoints.get(path, (None, None))
             listing = self._lists.find(path)
             if delay := caller.delay():
@@ -140,24 +145,28 @@ class Api:
             verdict = self._engine.count(caller, known_as)
             headers = _limit_headers(verdict)
             if verdict.wait:
+                caller.report.note(Deviation.TOO_FAST, known_as or "")
                 raise Refused(TOO_MANY_REQUESTS, verdict.wait)
             if path in WS_PATHS:
                 raise Refused(UPGRADE_REQUIRED)
             if listing is not None:
                 return await self._list(listing, caller, scope, headers)
             if family is None or endpoint is None:
+                caller.report.note(Deviation.UNKNOWN_PATH)
                 raise Refused(QUERY_INVALID)
-            _check_method(scope, endpoint.methods, headers)
-            if scope["method"] == "POST":
+            _check_method(caller, scope, endpoint.methods, headers)
+            body = b""
+            if "POST" in endpoint.methods and not text:
                 body = await self._bodies.read(receive)
-                self._hear(path, body.decode(errors="replace"))
-                query = read_body(body, self._reader)
+                text = body.decode(errors="replace")
+            if body or scope["method"] == "POST":
+                query = read_body(body, self._reader, caller.report)
             else:
-                query = read_query(asked.query, self._reader)
+                query = read_query(text, self._reader, caller.report)
             trace = query.trace
             if query.refusal is not None:
                 raise Refused(query.refusal)
-            data: Any = self._reader.data(query.data, endpoint.shape)
+            data: Any = self._reader.data(query.data, endpoint.shape, caller.report)
             found = await endpoint.answer(caller, family, data)
             if isinstance(found, Partial):
                 headers += PARTIAL
@@ -173,12 +182,15 @@ class Api:
             ret = DATA_INVALID
         except StoreError:  # which has been said
             ret = SERVER_ERROR
+        finally:
+            if caller is not None:
+                self._tell(caller, path, text)
         return ret.status, failure(ret, trace), headers
 
     async def _list(
         self, listing: Listing, caller: Caller, scope: Scope, headers: list[Header]
     ) -> tuple[int, bytes, list[Header]]:
-        _check_method(scope, listing.methods, headers)
+        _check_method(caller, scope, listing.methods, headers)
         listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
         return listed.status, listed.body, [*headers, *(PARTIAL if listed.partial else ())]
 
@@ -187,16 +199,28 @@ class Api:
         token = token_of(url_token, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
-        return self._engine.caller(token, HTTP_BASES.get(base_of(path) or ""))
+        caller = self._engine.caller(token, HTTP_BASES.get(base_of(path) or ""))
+        if not url_token:
+            caller.report.note(Deviation.TOKEN_IN_HEADER)
+        return caller
 
-    def _hear(self, path: str, text: str) -> None:
-        if self._engine.heard is not None:
-            self._engine.heard(Heard(0, path, text))
+    def _tell(self, caller: Caller, path: str, text: str | None) -> None:
+        """Tells what came, None if it was not read, and what in it is not as documented."""
+        self._reports.add(None if caller.token is None else caller.token.name, caller.report)
+        if self._engine.heard is not None and text is not None:
+            self._engine.heard(Heard(0, path, text, tuple(caller.report.counts())))
 
     def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
     ) -> tuple[Want, ...]:
-        return caller.take(known(self._engine.catalogue, family, asked, strict=self._reader.strict), most)
+        wants = known(self._engine.catalogue, family, asked, caller.report, strict=self._reader.strict)
+        found: tuple[Want, ...] = ()
+        try:
+            found = caller.take(wants, most)
+        finally:
+            if left := len(wants) - len(found):
+                caller.report.note(Deviation.CODES_LEFT_OUT, count=left)
+        return found
 
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
@@ -213,7 +237,7 @@ class Api:
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
         (want,) = self._wants(caller, family, [data], None)
-        bars, partial = await self._bars(want, data, MAX_BARS)
+        bars, partial = await self._bars(caller, want, data, MAX_BARS)
         found = KlineList(want.name, data.kline_type, bars)
         return Partial(found) if partial else found
 
@@ -223,7 +247,7 @@ class Api:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
         wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
         found = await asyncio.gather(
-            *(self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
+            *(self._bars(caller, want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
         )
         groups = [
             KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
@@ -232,7 +256,9 @@ class Api:
             Partial(BatchKlineList(groups)) if any(one.partial for one in found) else BatchKlineList(groups)
         )
 
-    async def _bars(self, want: Want, query: KlineQuery, most: int) -> Answer:
+    async def _bars(self, caller: Caller, want: Want, query: KlineQuery, most: int) -> Answer:
+        if (left := query.query_kline_num - most) > 0:
+            caller.report.note(Deviation.BARS_LEFT_OUT, count=left)
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
         asked = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
@@ -244,8 +270,9 @@ class Api:
         return StaticInfoList([static_entry(want.instrument) for want in wants])
 
 
-def _check_method(scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:
+def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:
     if scope["method"] not in methods:
+        caller.report.note(Deviation.WRONG_METHOD, scope["method"])
         headers.append((b"allow", ", ".join(methods).encode()))
         raise Refused(METHOD_INVALID)
 

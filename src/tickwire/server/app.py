@@ -19,6 +19,7 @@ from .api import Api
 from .bodies import Bodies
 from .documents import Documents
 from .guard import Denied, check_admin
+from .http_reports import HttpReports
 from .metrics import Metrics
 from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
 from .publish import Publishing
@@ -30,6 +31,7 @@ def make_app(engine: Engine) -> ASGIApp:
     """The ASGI application of a server."""
     figures = Metrics(engine)
     bodies = Bodies()
+    reports = HttpReports()
 
     async def index(request: Request) -> Response:
         if terminal.wants_page(request):
@@ -58,10 +60,15 @@ def make_app(engine: Engine) -> ASGIApp:
         Route("/metrics", metrics),
     ]
     pages = Starlette(
-        routes=[*probes, *Admin(engine, bodies).routes(), *Documents().routes(), *Schemas().routes()],
+        routes=[
+            *probes,
+            *Admin(engine, bodies, reports).routes(),
+            *Documents().routes(),
+            *Schemas().routes(),
+        ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
-    api = Api(engine, bodies)
+    api = Api(engine, bodies, reports)
     publishing = Publishing(engine)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

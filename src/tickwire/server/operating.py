@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from ..model import Family
 from ..sources import Status
+from ..wire import Deviation
 
 
 class Health(msgspec.Struct):
@@ -100,6 +101,15 @@ class StoppedList(msgspec.Struct):
     stopped: list[int]
 
 
+class DeviationCount(msgspec.Struct):
+    """How often a client did something that the documents do not allow; `detail` says with what, such as the
+    name of a field, and is empty where there is nothing to say."""
+
+    deviation: Deviation
+    detail: str
+    count: int
+
+
 class ConnectionInfo(msgspec.Struct):
     """An open WebSocket: since how many seconds, and for how many nothing came. `token` is its name, null
     while any is let in."""
@@ -110,9 +120,18 @@ class ConnectionInfo(msgspec.Struct):
     family: Family
     seconds: float
     silent_seconds: float
+    deviations: list[DeviationCount]
+
+
+class HttpDeviations(msgspec.Struct):
+    """What the requests of a token over HTTP did, since the server's start."""
+
+    token: str | None
+    deviations: list[DeviationCount]
 
 
 class ConnectionList(msgspec.Struct):
-    """The open WebSockets of clients."""
+    """The open WebSockets of clients; of HTTP only what was not as documented, by token."""
 
     connections: list[ConnectionInfo]
+    http: list[HttpDeviations]

@@ -16,7 +16,7 @@ import structlog
 from uvicorn.server import ServerState
 
 from ..engine import Engine, Heard
-from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision
+from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection
 from .bounds import LATE
 from .publish import Publishing
@@ -146,7 +146,7 @@ class WebSocket(Shell):
     # What the sweep calls.
     def check(self, now: float) -> None:
         """Closes the connection if its heartbeat is overdue."""
-        if (reason := self._connection.overdue(now)) is not None:
+        if self._ending is None and (reason := self._connection.overdue(now)) is not None:
             self.close(POLICY_VIOLATION, reason)
 
     # What the engine and the hub call.
@@ -157,9 +157,9 @@ class WebSocket(Shell):
         self._engine.leave(self)
         self.transport.abort()
 
-    def _tell(self, path: str, text: str) -> None:
+    def _tell(self, path: str, text: str, noted: Report) -> None:
         if self._engine.heard is not None and (caller := self._engine.callers.get(self)) is not None:
-            self._engine.heard(Heard(caller.client.connection, path, text))
+            self._engine.heard(Heard(caller.client.connection, path, text, tuple(noted.counts())))
 
     def _delay(self, data: bytes) -> None:
         """Looks at what came when a scenario says, in order; reads nothing more while much of it waits."""

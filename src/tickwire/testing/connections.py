@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+from ..admission import Caller
 from ..engine import Engine
 
 
@@ -16,7 +17,9 @@ class Connections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: list[tuple[int, Future[None]]] = []
+        self._left: dict[int, dict[str, int]] = {}
         engine.connections_changed = self._tell
+        engine.left = self._keep
 
     def numbers(self) -> list[int]:
         """The numbers of those that are open, in order."""
@@ -28,6 +31,14 @@ class Connections:
         self._waiting.append((count, future))
         self._tell()
         return future
+
+    def deviations(self) -> dict[int, dict[str, int]]:
+        """What each did that the documents do not allow, those that have ended too, by their numbers."""
+        alive = {caller.client.connection: caller.report.counts() for caller in self._engine.callers.values()}
+        return {number: counts for number, counts in sorted((self._left | alive).items()) if counts}
+
+    def _keep(self, caller: Caller) -> None:
+        self._left[caller.client.connection] = caller.report.counts()
 
     def _tell(self) -> None:
         count = len(self._engine.callers)

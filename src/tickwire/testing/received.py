@@ -16,12 +16,14 @@ class Received(NamedTuple):
     """A message over a WebSocket, or a request over HTTP that passed token and limits.
 
     `connection` is the number of the WebSocket, 0 over HTTP. `path` is that of the upgrade or of the
-    request, without its query; `text` the message, the value of `query=`, or the body.
+    request, without its query; `text` the message, the value of `query=`, or the body. `deviations` are what
+    in it the documents of AllTick do not allow, such as "number_as_text: depth_level"; empty if all is well.
     """
 
     connection: int
     path: str
     text: str
+    deviations: tuple[str, ...] = ()
 
     def json(self) -> Any:
         """The text, decoded. Raises ValueError if it is not JSON."""

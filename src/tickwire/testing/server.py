@@ -202,6 +202,13 @@ class AllTickServer:
         return self._inbox.wait_for(predicate, timeout)
 
     @property
+    def deviations(self) -> dict[int, dict[str, int]]:
+        """What each WebSocket did that the documents of AllTick do not allow, such as
+        `{1: {"number_as_text: depth_level": 2}}`, those that have ended too; empty if all is well. What
+        requests over HTTP did stands with each of `received`."""
+        return self._call(lambda running: running.connections.deviations())
+
+    @property
     def connections(self) -> list[int]:
         """The numbers of the open WebSockets, in order. Upgrades count from 1 on, those that scenarios and
         limits refuse too."""

@@ -1,6 +1,7 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
 from .conversation import Conversation, Happening, Terms
+from .deviation import Deviation, Report
 from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
     book_entries,
@@ -16,6 +17,7 @@ from .http import (
 from .messages import (
     MAX_MESSAGE,
     PUSH_COMMAND,
+    PUSH_COMMANDS,
     STATUS_PUSH,
     BatchKlineList,
     BatchKlineQuery,
@@ -134,6 +136,7 @@ __all__ = [
     "POLICY_VIOLATION",
     "PUBLISH_PATH",
     "PUSH_COMMAND",
+    "PUSH_COMMANDS",
     "QUERY_INVALID",
     "SERVER_ERROR",
     "STATUS_PUSH",
@@ -160,6 +163,7 @@ __all__ = [
     "Conversation",
     "Decision",
     "DeltaLine",
+    "Deviation",
     "Dialect",
     "Envelope",
     "Everything",
@@ -189,6 +193,7 @@ __all__ = [
     "Reader",
     "Refusal",
     "Refused",
+    "Report",
     "Request",
     "Response",
     "Ret",

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from websockets.http11 import Request, Response
 
 from ..model import Family
-from .entry import WS_PATHS, base_of, parameters, token_of
+from .deviation import Deviation, Report
+from .entry import WS_PATHS, base_of, page_token, parameters, token_of
 from .frames import Frames, Message, Ping, refusal
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED
 from .session import Decision, Refused, Session
@@ -29,10 +30,10 @@ class Connection:
         *,
         query: str | None = None,
         strict: bool = False,
-        heard: Callable[[str, str], None] | None = None,
+        heard: Callable[[str, str, Report], None] | None = None,
     ) -> None:
         """`query` is that of the upgrade's URL, if it does not stand in the head that is received. `heard` is
-        told of every message: the path of the upgrade, and the text."""
+        told of every message: the path of the upgrade, the text, and what is not as documented in it."""
         self._admit = admit
         self._query = query
         self._strict = strict
@@ -54,6 +55,7 @@ class Connection:
     def overdue(self, now: float) -> str | None:
         """Why the connection must be closed with 1008, if it must."""
         if self._session is not None and self._session.overdue(now):
+            self._session.report.note(Deviation.HEARTBEAT_TIMEOUT)
             return "heartbeat timeout"
         return "a message was not completed in time" if self._frames.overdue(now) else None
 
@@ -63,6 +65,7 @@ class Connection:
         Empty bytes mean: close the sending side.
         """
         out: list[bytes | Decision] = []
+        failed = self._frames.failure
         for item in self._frames.receive(data, now):
             if isinstance(item, bytes):
                 out.append(item)
@@ -71,6 +74,8 @@ class Connection:
                     self._session.ping(now)
                 elif self.open:
                     out += self._answer(item, self._session, now)
+        if self._session is not None and (code := self._frames.failure) not in (None, failed):
+            self._session.report.note(Deviation.BROKEN_FRAME, f"{code:d}")
         return out
 
     def close(self, code: int, reason: str) -> list[bytes]:
@@ -78,9 +83,12 @@ class Connection:
         return self._frames.close(code, reason)
 
     def _answer(self, message: Message, session: Session, now: float) -> list[bytes | Decision]:
-        if self._heard is not None:
-            self._heard(self._path, message.data.decode(errors="replace"))
         answer = session.receive(message.data, now)
+        if message.binary:
+            answer.noted.note(Deviation.BINARY_FRAME)
+            session.report.note(Deviation.BINARY_FRAME)
+        if self._heard is not None:
+            self._heard(self._path, message.data.decode(errors="replace"), answer.noted)
         self._frames.send(answer.reply)
         said: list[bytes | Decision] = [*self._frames.waiting()]
         return said if answer.decision is None else [*said, answer.decision]
@@ -100,4 +108,6 @@ class Connection:
             self._session = self._admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return refusal(refused.ret, refused.retry_after)
+        if not asked.token and not page_token(headers):
+            self._session.report.note(Deviation.TOKEN_IN_HEADER)
         return None

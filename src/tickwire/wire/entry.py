@@ -82,12 +82,12 @@ def token_of(url_token: str | None, headers: Iterable[tuple[str, str]], *, stric
     scheme, _, bearer = by_name.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return bearer.strip()
-    return by_name.get("token") or _page_token(by_name.get("sec-websocket-protocol", ""))
+    return by_name.get("token") or page_token(by_name.items())
 
 
-def _page_token(offered: str) -> str | None:
+def page_token(headers: Iterable[tuple[str, str]]) -> str | None:
     """The token among the subprotocols that a web page offers; None if there is none, or it is unreadable."""
-    for name in offered.split(","):
+    for name in dict(headers).get("sec-websocket-protocol", "").split(","):
         if name.strip().startswith(TOKEN_SUBPROTOCOL):
             text = name.strip().removeprefix(TOKEN_SUBPROTOCOL)
             try:

@@ -31,9 +31,10 @@ Enter: TypeAlias = Callable[[Request], Response | None]
 
 
 class Message(NamedTuple):
-    """A whole message."""
+    """A whole message, of text unless it came in binary frames."""
 
     data: bytes
+    binary: bool = False
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -54,11 +55,18 @@ class Frames:
         self._begun: float | None = None
         self.heard = -math.inf
         """When the last whole frame came."""
+        self._failed: int | None = None
 
     @property
     def open(self) -> bool:
         """Whether the handshake is done and neither side has begun to close."""
         return self._protocol.state is State.OPEN
+
+    @property
+    def failure(self) -> int | None:
+        """The code that closed the connection for what came: frames against RFC 6455, too long, no UTF-8."""
+        sent = self._protocol.close_sent
+        return self._failed if self._protocol.parser_exc is None or sent is None else sent.code
 
     def overdue(self, now: float) -> bool:
         """Whether a message that came in part is not complete in time."""
@@ -78,7 +86,7 @@ class Frames:
                 if event.opcode is Opcode.PING:
                     yield Ping()
                 elif (message := self._join(event, now)) is not None:
-                    yield Message(message)
+                    yield Message(message, self._opcode is Opcode.BINARY)
             yield from self._protocol.data_to_send()
         yield from self._protocol.data_to_send()
 
@@ -132,6 +140,7 @@ class Frames:
         return message
 
     def _fail(self, code: int, reason: str) -> None:
+        self._failed = code
         self._entered = False  # what came behind it is not looked at
         self._protocol.fail(code, reason)
 

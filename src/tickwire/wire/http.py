@@ -4,49 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar
 
 import msgspec
 
 from ..model import Book, Instrument, Trade
+from .deviation import Deviation, Report
 from .messages import BookData, HttpError, HttpSuccess, HttpTooMany, StaticInfo, TradeData, to_json
 from .push import book_data, trade_data
 from .reader import NOT_JSON, Reader, Request
 from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, TOO_MANY_REQUESTS, Ret
 from .session import Refused, Want
 
-T = TypeVar("T")
 
-
-def read_query(text: str | None, reader: Reader) -> Request:
+def read_query(text: str | None, reader: Reader, noted: Report) -> Request:
     """The request in a `query` parameter. Raises Refused if there is none or it is no JSON."""
     if not text:
+        noted.note(Deviation.MISSING_FIELD, "query")
         raise Refused(QUERY_INVALID)
-    try:
-        document = msgspec.json.decode(text)
-    except NOT_JSON:
-        if reader.strict or "'" not in text:
-            raise Refused(QUERY_INVALID) from None
-        document = _single_quoted(text)
-    return reader.query(document)
+    return _read(text.encode(), reader, noted, QUERY_INVALID)
 
 
-def _single_quoted(text: str) -> Any:
-    """Some programs send a Python dictionary as it prints."""
-    try:
-        return msgspec.json.decode(text.replace("'", '"'))
-    except NOT_JSON:
-        raise Refused(QUERY_INVALID) from None
-
-
-def read_body(body: bytes, reader: Reader) -> Request:
-    """The request in the body of a POST. Raises Refused if there is none or it is no JSON (400)."""
+def read_body(body: bytes, reader: Reader, noted: Report) -> Request:
+    """The request in a body. Raises Refused if there is none or it is no JSON (400)."""
     if not body:
+        noted.note(Deviation.MISSING_FIELD, "body")
         raise Refused(BODY_EMPTY)
+    return _read(body, reader, noted, HEADER_INVALID)
+
+
+def _read(text: bytes, reader: Reader, noted: Report, unreadable: Ret) -> Request:
     try:
-        return reader.query(msgspec.json.decode(body))
+        return reader.query(reader.json(text, noted), noted)
     except NOT_JSON:
-        raise Refused(HEADER_INVALID) from None
+        raise Refused(unreadable) from None
 
 
 def success(data: msgspec.Struct, trace: str) -> bytes:

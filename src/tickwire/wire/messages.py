@@ -17,7 +17,8 @@ from ..model import Kind, KlineState, KlineType
 MAX_MESSAGE = 2**20
 """Bytes of the longest message; a longer one closes with 1009 (section 2)."""
 
-U32 = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+MOST_U32 = 2**32 - 1
+U32 = Annotated[int, Meta(ge=0, le=MOST_U32)]
 U63 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 KlineNumber = Annotated[int, Meta(ge=1, le=len(KlineType))]
 TraceText = Annotated[str, Meta(max_length=64)]
@@ -71,6 +72,8 @@ PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998, Kind.KLINE: 28998}
 """`cmd_id` of the pushes of events."""
 STATUS_PUSH = 28997
 """`cmd_id` of the push that says how a source is."""
+PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH)
+"""`cmd_id` of all pushes."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
 """What each `cancel_type` ends; 3 is for exchange rates, which nobody can subscribe to."""

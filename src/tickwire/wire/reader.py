@@ -1,16 +1,21 @@
 """Reads requests: strictly as documented, or with every tolerance of section 2.
 
-The lenient reader brings what real programs send into the documented form; then both are checked
-against the same types.
+What is as documented is read at once. Whatever is not, both readers bring into the documented form, to note
+what was wrong with it; the strict one then refuses it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
+from .deviation import Deviation, Report, shown
+from .lenient import MOST_LENIENT, as_json
 from .messages import (
+    MOST_U32,
     U32,
     U63,
     BatchKlineQuery,
@@ -32,6 +37,9 @@ NOT_JSON = (ValueError, RecursionError)
 """What msgspec raises on text that is no JSON, no UTF-8, nested too deep or holds impossible numbers."""
 
 HEADER_FIELDS = {"cmd_id", "seq_id", "trace", "data"}
+NUMBERS = {"cancel_type", "depth_level", *KlineQuery.__struct_fields__} - {"code"}
+MOST_NAMED = 5
+"""Unknown fields of one object that a report names."""
 QUERY_FIELDS = {"trace", "data"}
 ENTRIES: dict[type, type] = {
     SymbolList: Symbol,
@@ -40,6 +48,15 @@ ENTRIES: dict[type, type] = {
     BatchKlineQuery: KlineQuery,
 }
 """What stands in the list of a request that has one."""
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    """The envelope of a request over WebSocket, as documented."""
+
+    cmd_id: U32
+    seq_id: U32
+    trace: TraceText
+    data: Any
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -56,71 +73,162 @@ class Request(msgspec.Struct, frozen=True):
     refusal: Ret | None = None
 
 
+_documented_envelope = msgspec.json.Decoder(Envelope).decode
+
+
 class Reader:
-    """Reads envelopes and their data; `strict` refuses all that the documents do not allow."""
+    """Reads envelopes and their data; `strict` refuses all that the documents do not allow.
+
+    Either way `noted` is told what that is.
+    """
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
 
-    def request(self, text: bytes) -> Request:
+    def request(self, text: bytes, noted: Report | None = None) -> Request:
         """A request over WebSocket. Never raises."""
         try:
-            envelope = msgspec.json.decode(text)
+            found = _documented_envelope(text)
+        except NOT_JSON:
+            return self._request(text, Report() if noted is None else noted)
+        return Request(found.cmd_id, found.seq_id, found.trace, found.data)
+
+    def _request(self, text: bytes, noted: Report) -> Request:
+        try:
+            envelope = self.json(text, noted)
         except NOT_JSON:
             return Request(refusal=HEADER_INVALID)
         if not isinstance(envelope, dict):
+            noted.note(Deviation.NOT_JSON)
             return Request(refusal=HEADER_INVALID)
+        _note_names(envelope, HEADER_FIELDS, noted)
         bad: list[str] = []
-        cmd_id = self._field(envelope, "cmd_id", U32, -1, bad)
-        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad)
-        trace = self._field(envelope, "trace", TraceText, "", bad)
+        cmd_id = self._field(envelope, "cmd_id", U32, -1, bad, noted)
+        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad, noted)
+        trace = self._field(envelope, "trace", TraceText, "", bad, noted)
         refused = bad or cmd_id < 0 or (self.strict and envelope.keys() != HEADER_FIELDS)
         return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
-    def query(self, document: Any) -> Request:
+    def query(self, document: Any, noted: Report | None = None) -> Request:
         """The envelope of a request over HTTP, from its JSON value. Never raises."""
+        noted = Report() if noted is None else noted
         if not isinstance(document, dict):
+            noted.note(Deviation.NOT_JSON)
             return Request(refusal=HEADER_INVALID)
+        _note_names(document, QUERY_FIELDS, noted)
         bad: list[str] = []
-        trace = self._field(document, "trace", TraceText, "", bad)
+        trace = self._field(document, "trace", TraceText, "", bad, noted)
         refused = bad or (self.strict and document.keys() != QUERY_FIELDS)
         return Request(trace=trace, data=document.get("data"), refusal=HEADER_INVALID if refused else None)
 
-    def data(self, data: Any, shape: type[T]) -> T:
-        """The data of a request in the documented shape. Raises msgspec.ValidationError."""
-        if not self.strict:
-            data = _documented(data, shape)
-        return msgspec.convert(data, shape, strict=self.strict)
+    def json(self, text: bytes, noted: Report) -> Any:
+        """The value of JSON, or of an object as the vendor's examples have it. Raises one of NOT_JSON."""
+        try:
+            return msgspec.json.decode(text)
+        except NOT_JSON:
+            value = _lenient(text)
+            noted.note(Deviation.NOT_JSON if value is None else Deviation.LENIENT_JSON)
+            if value is None or self.strict:
+                raise
+            return value
 
-    def _field(self, envelope: dict[str, Any], name: str, kind: Any, default: T, bad: list[str]) -> T:
+    def data(self, data: Any, shape: type[T], noted: Report | None = None) -> T:
+        """The data of a request in the documented shape. Raises msgspec.ValidationError."""
+        try:
+            return msgspec.convert(data, shape)
+        except msgspec.ValidationError:
+            noted = Report() if noted is None else noted
+            documented = _documented(data, shape, noted)
+            try:
+                found = msgspec.convert(documented, shape, strict=False)
+            except msgspec.ValidationError as error:
+                noted.note(Deviation.IMPOSSIBLE_VALUE, str(error))
+                raise
+            if self.strict:
+                raise
+            return found
+
+    def _field(
+        self, envelope: dict[str, Any], name: str, kind: Any, default: T, bad: list[str], noted: Report
+    ) -> T:
         """A header field; the default, and its name in `bad`, if its type is impossible."""
         value = envelope.get(name)
         if value is None and not self.strict:  # null counts as missing
             return default
         try:
             found: T = msgspec.convert(value, kind, strict=self.strict)
-        except msgspec.ValidationError:
+        except msgspec.ValidationError as error:
             bad.append(name)
+            if value is not None:
+                noted.note(Deviation.IMPOSSIBLE_VALUE, f"{name}: {error}")
             return default
+        if isinstance(found, int) and isinstance(value, str):
+            noted.note(Deviation.NUMBER_AS_TEXT, name)
+        if isinstance(found, int) and found > MOST_U32:
+            noted.note(Deviation.LARGE_SEQ_ID)
         return found
 
 
-def _documented(data: Any, shape: type) -> Any:
+def _lenient(text: bytes) -> dict[str, Any] | None:
+    """The object in a text that is no JSON, but nearly so; None if there is none."""
+    if len(text) > MOST_LENIENT:
+        return None
+    try:
+        value = msgspec.json.decode(as_json(text))
+    except NOT_JSON:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _note_names(value: dict[str, Any], known: Iterable[str], noted: Report) -> None:
+    """Notes which fields of an object are missing, null or unknown."""
+    for name in known:
+        if name not in value:
+            noted.note(Deviation.MISSING_FIELD, name)
+        elif value[name] is None and name != "data":
+            noted.note(Deviation.NULL_FIELD, name)
+    _note_unknown(value.keys() - known, noted)
+
+
+def _note_unknown(names: set[str], noted: Report) -> None:
+    for name in islice(names, MOST_NAMED):
+        noted.note(Deviation.UNKNOWN_FIELD, shown(name))
+
+
+def _documented(data: Any, shape: type, noted: Report) -> Any:
     """What of the data the documents know, in their form; whatever has no such form stays as it is."""
-    if shape is Nothing and data in (None, []):
+    if shape is Nothing and (data in (None, []) or isinstance(data, dict)):
+        noted.note(Deviation.EMPTY_DATA)
         return {}
-    if isinstance(data, str) and shape in ENTRIES.values():
-        return {"code": data}
     if not isinstance(data, dict):
         return data
-    known = {name: data[name] for name in _fields(shape) if data.get(name) is not None}
-    if "symbol" in data and "code" in _fields(shape):
-        known.setdefault("code", data["symbol"])
+    fields = _fields(shape)
+    found: dict[str, Any] = {}
+    for name in fields:
+        if (value := data.get(name)) is not None:
+            found[name] = value
+            if isinstance(value, str) and name in NUMBERS:
+                noted.note(Deviation.NUMBER_AS_TEXT, name)
+        elif name in data and name != "depth_level":  # of which the documents say one thing and the other
+            noted.note(Deviation.NULL_FIELD, name)
+    if len(data) > len(found):
+        unknown = data.keys() - fields
+        if "symbol" in unknown and "code" in fields:
+            found.setdefault("code", data["symbol"])
+            noted.note(Deviation.SYMBOL_FOR_CODE)
+            unknown.discard("symbol")
+        _note_unknown(unknown, noted)
     if shape in ENTRIES:
-        (name,) = _fields(shape)
-        if isinstance(entries := known.get(name), list):
-            known[name] = [_documented(entry, ENTRIES[shape]) for entry in entries]
-    return known
+        (name,) = fields
+        if isinstance(entries := found.get(name), list):
+            of = ENTRIES[shape]
+            found[name] = [
+                {"code": entry} if isinstance(entry, str) else _documented(entry, of, noted)
+                for entry in entries
+            ]
+            if plain := sum(isinstance(entry, str) for entry in entries):
+                noted.note(Deviation.PLAIN_CODE, count=plain)
+    return found
 
 
 def _fields(shape: type) -> tuple[str, ...]:

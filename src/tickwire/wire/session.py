@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from ..model import Catalogue, Family, Instrument, Kind
+from ..model import ALIASES, Catalogue, Family, Instrument, Kind
+from .deviation import Deviation, Report
 from .messages import (
     CANCELS,
+    PUSH_COMMANDS,
     CancelData,
     Command,
     DepthSymbol,
@@ -33,6 +35,8 @@ from .ret import CODE_INVALID, DATA_INVALID, HEADER_INVALID, OK, TOO_FAST, TOO_F
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds after which a connection is closed from which nothing came that counts as a heartbeat."""
+LATE_HEARTBEAT = 15.0
+"""Seconds between two heartbeats from which on they count as late: one is due every 10."""
 MOST_TOO_FAST, TOO_FAST_WINDOW = 3, 10.0
 """So many subscriptions that came too fast, in so many seconds, end a connection (606)."""
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
@@ -90,9 +94,11 @@ Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
 class Answer(NamedTuple):
-    """What a request leads to: the JSON that answers it, and a decision to carry out, if any."""
+    """What a request leads to: the JSON that answers it, what is not as documented in it, and a decision to
+    carry out, if any."""
 
     reply: bytes
+    noted: Report
     decision: Decision | None = None
 
 
@@ -147,7 +153,7 @@ PLAIN = Dialect()
 
 
 def known(
-    catalogue: Catalogue, family: Family, symbols: Sequence[Asked], *, strict: bool
+    catalogue: Catalogue, family: Family, symbols: Sequence[Asked], noted: Report, *, strict: bool
 ) -> tuple[Want, ...]:
     """The instruments among those asked for, each once, in order. Raises Refused if there is none.
 
@@ -155,16 +161,31 @@ def known(
     refuses what stands twice.
     """
     wants: dict[tuple[str, int], Want] = {}
+    other = Family.OTHER if family is Family.STOCK else Family.STOCK
+    twice: list[str] = []
+    aliases: list[str] = []
+    elsewhere: list[str] = []
+    unknown: list[str] = []
     for symbol in symbols:
         name = symbol.code
         kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
         depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
-        if strict and (name, kline_type) in wants:
-            raise Refused(DATA_INVALID)
-        if instrument is not None and (name, kline_type) not in wants:
+        if (name, kline_type) in wants:
+            twice.append(name)
+        elif instrument is not None:
             levels = min(depth or instrument.levels, instrument.levels)
             wants[name, kline_type] = Want(name, instrument, levels, kline_type)
+        if name in ALIASES:
+            aliases.append(name)
+        elif instrument is None:
+            (unknown if catalogue.find(other, name, aliases=False) is None else elsewhere).append(name)
+    noted.note_each(Deviation.DUPLICATE_CODE, twice)
+    noted.note_each(Deviation.ALIAS, aliases)
+    noted.note_each(Deviation.OTHER_FAMILY, elsewhere)
+    noted.note_each(Deviation.UNKNOWN_CODE, unknown)
+    if strict and twice:
+        raise Refused(DATA_INVALID)
     if not wants:
         raise Refused(CODE_INVALID)
     return tuple(wants.values())
@@ -180,15 +201,17 @@ class Session:
         now: float,
         dialect: Dialect = PLAIN,
         permit: Permit | None = None,
+        report: Report | None = None,
     ) -> None:
-        """Without a `permit` everything is allowed."""
+        """Without a `permit` everything is allowed. `report` counts what is not as documented."""
         self.family = family
         self.catalogue = catalogue
         self.dialect = dialect
+        self.report = Report() if report is None else report
         self._permit = permit or Everything()
         self._too_fast: deque[float] = deque(maxlen=MOST_TOO_FAST)
         self._reader = Reader(dialect.strict_protocol)
-        self._last_heartbeat = now
+        self._last_heartbeat = self._last_request = now
 
     def overdue(self, now: float) -> bool:
         """Whether the connection must be closed with 1008, `heartbeat timeout`."""
@@ -196,12 +219,15 @@ class Session:
 
     def ping(self, now: float) -> None:
         """A protocol-level ping came. Two of the vendor's examples send nothing else."""
+        if now - self._last_request > LATE_HEARTBEAT:
+            self.report.note(Deviation.PING_FOR_HEARTBEAT)
         if not self.dialect.strict_protocol:
             self._last_heartbeat = now
 
     def receive(self, text: bytes, now: float) -> Answer:
         """A text frame came. Never raises: whatever it holds is answered."""
-        request = self._reader.request(text)
+        noted = Report()
+        request = self._reader.request(text, noted)
         ret, decision, forced = OK, None, False
         try:
             if request.refusal is not None:
@@ -209,7 +235,7 @@ class Session:
             if (answer := self._permit.answer(request.cmd_id)) is not None:
                 forced = True  # what is wrong is not the request
                 raise Refused(answer)
-            decision = self._decide(request.cmd_id, request.data, now)
+            decision = self._decide(request.cmd_id, request.data, now, noted)
         except Refused as refused:
             ret = refused.ret
             if ret == TOO_FAST_CLOSED:
@@ -217,36 +243,55 @@ class Session:
         except msgspec.ValidationError:
             ret = DATA_INVALID
         if forced or ret not in (HEADER_INVALID, DATA_INVALID):
-            self._last_heartbeat = now
-        response = Response(ret.code, ret.msg, request.cmd_id + 1, request.seq_id, request.trace, {})
-        return Answer(to_json(response), decision)
+            if now - self._last_heartbeat > LATE_HEARTBEAT:
+                noted.note(Deviation.LATE_HEARTBEAT)
+            self._last_heartbeat = self._last_request = now
+        self.report.add(noted)
+        number = request.cmd_id + 1
+        if number in PUSH_COMMANDS:  # an error must not look like one
+            number = 0
+        response = Response(ret.code, ret.msg, number, request.seq_id, request.trace, {})
+        return Answer(to_json(response), noted, decision)
 
-    def _decide(self, cmd_id: int, data: object, now: float) -> Decision | None:
+    def _decide(self, cmd_id: int, data: Any, now: float, noted: Report) -> Decision | None:
         if (subscription := SUBSCRIPTIONS.get(cmd_id)) is not None:
             kind, shape = subscription
-            return self._subscribe(cmd_id, kind, self._reader.data(data, shape).symbol_list, now)
+            symbols = self._reader.data(data, shape, noted).symbol_list
+            return self._subscribe(cmd_id, kind, symbols, now, noted)
         match cmd_id:
             case Command.HEARTBEAT:
-                self._reader.data(data, Nothing)
+                self._reader.data(data, Nothing, noted)
                 return None
             case Command.KLINE_CANCEL:
-                self._reader.data(data, Nothing)
+                self._reader.data(data, Nothing, noted)
                 return Cancel((Kind.KLINE,))
             case Command.STATUS:
-                self._reader.data(data, Nothing)
+                self._reader.data(data, Nothing, noted)
                 return WatchStatus()
             case Command.STATUS_CANCEL:
-                self._reader.data(data, Nothing)
+                self._reader.data(data, Nothing, noted)
                 return ForgetStatus()
             case Command.CANCEL:
-                return Cancel(CANCELS[self._reader.data(data, CancelData).cancel_type])
+                return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
             case _:
+                asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
+                noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
                 raise Refused(HEADER_INVALID)
 
-    def _subscribe(self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float) -> Subscribe:
+    def _subscribe(
+        self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float, noted: Report
+    ) -> Subscribe:
         if not self._permit.subscribe(cmd_id, now):
+            noted.note(Deviation.TOO_FAST, str(cmd_id))
             self._too_fast.append(now)
             again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
             raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
-        wants = known(self.catalogue, self.family, symbols, strict=self.dialect.strict_protocol)
-        return Subscribe(kind, self._permit.select(kind, wants))
+        strict = self.dialect.strict_protocol
+        wants = known(self.catalogue, self.family, symbols, noted, strict=strict)
+        found: tuple[Want, ...] = ()
+        try:
+            found = self._permit.select(kind, wants)
+        finally:
+            if left := len(wants) - len(found):
+                noted.note(Deviation.CODES_LEFT_OUT, count=left)
+        return Subscribe(kind, found)

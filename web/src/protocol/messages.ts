@@ -171,11 +171,13 @@ export interface ConnectionInfo {
   readonly family: Family;
   readonly seconds: number;
   readonly silent_seconds: number;
+  readonly deviations: readonly DeviationCount[];
 }
 
-/** The open WebSockets of clients. */
+/** The open WebSockets of clients; of HTTP only what was not as documented, by token. */
 export interface ConnectionList {
   readonly connections: readonly ConnectionInfo[];
+  readonly http: readonly HttpDeviations[];
 }
 
 /** Answers come so many seconds late, in order. */
@@ -226,6 +228,19 @@ export interface DepthSymbolListRequest {
   readonly seq_id: number;
   readonly trace: string;
   readonly data: DepthSymbolList;
+}
+
+/** What is not as documented; the page on the protocol says what each name stands for. */
+export type Deviation = "not_json" | "lenient_json" | "heartbeat_number" | "unknown_command" | "missing_field" | "null_field" | "unknown_field" | "number_as_text" | "large_seq_id" | "empty_data" | "impossible_value" | "plain_code" | "symbol_for_code" | "duplicate_code" | "alias" | "other_family" | "unknown_code" | "codes_left_out" | "bars_left_out" | "too_fast" | "late_heartbeat" | "heartbeat_timeout" | "ping_for_heartbeat" | "binary_frame" | "broken_frame" | "token_in_header" | "unknown_path" | "wrong_method";
+
+/**
+ * How often a client did something that the documents do not allow; `detail` says with what, such as the name
+ * of a field, and is empty where there is nothing to say.
+ */
+export interface DeviationCount {
+  readonly deviation: Deviation;
+  readonly detail: string;
+  readonly count: number;
 }
 
 /** Ends a connection `after` so many seconds of it: with a close frame, or by a reset of TCP. */
@@ -322,6 +337,12 @@ export interface Halt {
 /** The process answers. */
 export interface Health {
   readonly status: string;
+}
+
+/** What the requests of a token over HTTP did, since the server's start. */
+export interface HttpDeviations {
+  readonly token: string | null;
+  readonly deviations: readonly DeviationCount[];
 }
 
 /** An error over HTTP: no `data`, `trace` empty if unknown. */

@@ -92,7 +92,7 @@ not ask.
 One JSON object a text frame. A request is answered with its `cmd_id` + 1, its `seq_id` and its `trace`;
 `ret` 200 means that it was carried out, any other `ret` that nothing has changed. A message of up to 1 MiB is
 read. The server reads more than the schemas of requests say: missing header fields, numbers as texts, plain
-texts as codes.
+texts as codes, single quotes and trailing commas.
 
 With the setting `legacy_string_ids` the `seq` and `tick_time` of pushes are texts. A running scenario may
 answer any request with any `ret`, and close a connection with any code.
@@ -186,7 +186,7 @@ def _messages() -> dict[str, Any]:
 
 def _others() -> dict[str, Any]:
     """What has no number of its own."""
-    answers = [command + 1 for command in Command]
+    answers = [*(command + 1 for command in Command), *wire.PUSH_COMMANDS]
     unknown = {"allOf": [ref("Response"), {"properties": {"cmd_id": {"not": {"enum": answers}}}}]}
     lines = [{"name": name, "payload": line} for name, line in examples.LINES.items()]
     taken = examples.succeeded({"message": 7} | examples.TALLY)
@@ -196,7 +196,7 @@ def _others() -> dict[str, Any]:
         ),
         "unknownAnswer": _message(
             "unknownAnswer",
-            "Answers what is no request: its `cmd_id` + 1, or 0 if it has none.",
+            "Answers what is no request: its `cmd_id` + 1, or 0 if it has none or that would be a push.",
             unknown,
             [_response(wire.HEADER_INVALID, 0)],
         )

@@ -247,6 +247,11 @@ CONNECTION: Example = {
     "family": "other",
     "seconds": 91.204,
     "silent_seconds": 1.3,
+    "deviations": [{"deviation": "number_as_text", "detail": "depth_level", "count": 3}],
+}
+HTTP_DEVIATIONS: Example = {
+    "token": "desk",
+    "deviations": [{"deviation": "token_in_header", "detail": "", "count": 12}],
 }
 
 

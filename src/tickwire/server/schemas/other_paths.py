@@ -216,6 +216,7 @@ def _admin() -> dict[str, Path]:
             "your own": {"value": examples.SCENARIO},
         },
     }
+    connections = {"connections": [examples.CONNECTION], "http": [examples.HTTP_DEVIATIONS]}
     stopped = answer("Their numbers.", ref("StoppedList"), {"stopped": [1]})
     return {
         "/admin/scenario": {
@@ -239,8 +240,8 @@ def _admin() -> dict[str, Path]:
         "/admin/connections": {
             "get": of(
                 "connections",
-                "The open WebSockets of clients",
-                answer("The connections.", ref("ConnectionList"), {"connections": [examples.CONNECTION]}),
+                "The open WebSockets of clients, and what clients did that the documents do not allow",
+                answer("The connections.", ref("ConnectionList"), connections),
             )
         },
     }

@@ -25,7 +25,7 @@ class Endpoint(NamedTuple):
     answered: str
     example: tuple[Any, Any]
     families: tuple[Family, ...] = (Family.STOCK, Family.OTHER)
-    method: str = "get"
+    methods: tuple[str, ...] = ("get",)
 
 
 def _codes(*codes: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ ENDPOINTS = (
         "BatchKlineQuery",
         "BatchKlineList",
         ({"data_list": [_BARS]}, {"kline_list": [_OF_BTC | {"kline_data": [examples.BAR]}]}),
-        method="post",
+        methods=("get", "post"),
     ),
     Endpoint(
         "static_info",
@@ -83,7 +83,7 @@ SUSPENSIONS = {
 def protocol_paths() -> dict[str, Path]:
     """The paths and their operations."""
     found = {
-        f"{base}/{one.name}": {one.method: _endpoint(family, one)}
+        f"{base}/{one.name}": {method: _endpoint(family, one, method) for method in one.methods}
         for base, family in wire.HTTP_BASES.items()
         for one in ENDPOINTS
         if family in one.families
@@ -93,23 +93,27 @@ def protocol_paths() -> dict[str, Path]:
     return found | _extensions()
 
 
-def _endpoint(family: Family, one: Endpoint) -> Path:
+def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
     asked, answered = one.example
     request = {"schema": ref(f"{one.asked}HttpRequest"), "example": {"trace": "desk-7", "data": asked}}
     rets: tuple[wire.Ret, ...] = (*GUARDED, *BAD, *OF_CODES)
     made: Path = {}
-    if one.method == "post":
-        rets += (
-            *(wire.BODY_EMPTY, wire.BODY_TOO_LARGE),
-            *(wire.BODY_STALLED, wire.BODY_TOO_SLOW, wire.TOO_MANY_BODIES),
-        )
-        made["requestBody"] = {"required": True, "content": {"application/json": request}}
-    else:
-        rets += (wire.QUERY_INVALID,)
-        made["parameters"] = [
-            {"name": "query", "in": "query", "required": True, "content": {"application/json": request}}
-        ]
     name = f"{family}_{one.name.replace('-', '_')}"
+    if method == "post":
+        made["requestBody"] = {"required": True, "content": {"application/json": request}}
+        rets += (wire.BODY_EMPTY,)
+    else:
+        query = {"name": "query", "in": "query", "required": True, "content": {"application/json": request}}
+        made["parameters"] = [query]
+        rets += (wire.QUERY_INVALID,)
+    if "post" in one.methods:
+        rets += (
+            *(wire.BODY_TOO_LARGE, wire.BODY_STALLED),
+            *(wire.BODY_TOO_SLOW, wire.TOO_MANY_BODIES),
+        )
+        if method == "get":
+            name += "_by_get"
+            made["description"] = "Without `query`, a body as that of the POST is read."
     headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
