@@ -252,8 +252,12 @@ class Served:
         plain.setblocking(False)
         address = httpx.URL(self.url)
         await asyncio.get_running_loop().sock_connect(plain, (address.host, address.port))
-        tls = {} if self.trust is None else {"ssl": self.trust, "server_hostname": address.host}
-        reader, writer = await asyncio.open_connection(sock=plain, limit=receive_buffer or 2**16, **tls)
+        reader, writer = await asyncio.open_connection(
+            sock=plain,
+            limit=receive_buffer or 2**16,
+            ssl=self.trust,
+            server_hostname=None if self.trust is None else address.host,
+        )
         link = Raw(reader, writer)
         try:
             await link.send(hello)

@@ -167,8 +167,8 @@ def _errno(error: BaseException) -> int | None:
         return next((found for one in error.exceptions if (found := _errno(one)) is not None), None)
     if isinstance(error, OSError) and error.errno:
         return error.errno if error.errno > 0 else None
-    found = SYSTEMS_ERROR.search(str(error)) if isinstance(error, OSError) else None
-    return int(found[1]) if found is not None and int(found[1]) > 0 else None
+    named = SYSTEMS_ERROR.search(str(error)) if isinstance(error, OSError) else None
+    return int(named[1]) if named is not None and int(named[1]) > 0 else None
 
 
 def _missing_file() -> str:

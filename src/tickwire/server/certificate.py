@@ -126,10 +126,8 @@ def _refuse() -> str:
 
 
 def _what_is_wrong(error: ssl.SSLError) -> str:
-    match error.reason:
-        case "KEY_VALUES_MISMATCH":
-            return "do not belong together: the key is that of another certificate"
-        case None | "NO_START_LINE":
-            return "are no certificate and its key in PEM"
-        case reason:
-            return f"cannot be used: {reason.replace('_', ' ').lower()}"
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "do not belong together: the key is that of another certificate"
+    if error.reason in ("", "NO_START_LINE") or "PEM lib" in str(error):
+        return "are no certificate and its key in PEM"
+    return f"cannot be used: {(error.reason or str(error)).replace('_', ' ').lower()}"

@@ -47,8 +47,7 @@ def wrong_way(ret: Ret) -> bytes:
 class Handshakes:
     """Those that are under way, and what became of those that failed."""
 
-    def __init__(self, most: int = MOST_HANDSHAKES) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._under_way: dict[Tls, None] = {}
         self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
         self._failed = Tally("a TLS handshake failed")
@@ -60,17 +59,22 @@ class Handshakes:
     def begin(self, one: Tls) -> None:
         """A connection is there."""
         self._under_way[one] = None
-        if len(self._under_way) > self._most:
-            self._crowded.add()
-            next(iter(self._under_way)).abort()
+        if len(self._under_way) > MOST_HANDSHAKES:
+            self._crowded.add(limit=MOST_HANDSHAKES)
+            oldest = next(iter(self._under_way))
+            self.end(oldest)
+            oldest.abort()
+
+    def __contains__(self, one: Tls) -> bool:
+        return one in self._under_way
 
     def end(self, one: Tls) -> None:
         """Its handshake is over, however it went."""
         self._under_way.pop(one, None)
 
-    def failed(self, one: Tls, error: ssl.SSLError) -> None:
+    def failed(self, one: Tls, reason: str) -> None:
         """It failed: most of all because the client does not trust the certificate."""
-        self._failed.add(client=one.client, reason=_words(error))
+        self._failed.add(client=one.client, reason=reason)
 
     def came_plain(self, one: Tls) -> None:
         """It never began."""
@@ -120,7 +124,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         self._raw = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._descriptor = descriptor_of(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
-        self._deadline = Deadline(HANDSHAKE_TIMEOUT, self.abort)
+        self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
         self._handshakes.begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -160,6 +164,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
         self._descriptor = None
+        if self._tls is not None and self._protocol is None and self in self._handshakes:
+            self._handshakes.failed(self, "the client hung up, as some do that do not trust the certificate")
         self._tls = None
         self._over()
         if self._protocol is not None:
@@ -276,15 +282,22 @@ class Tls(asyncio.Transport, asyncio.Protocol):
 
     def _fail(self, error: ssl.SSLError) -> None:
         if self._protocol is None:
-            self._handshakes.failed(self, error)
+            self._handshakes.failed(self, _words(error))
+            self._over()
         self._flush()  # the alert
         self._raw.close()
+
+    def _miss(self) -> None:
+        if self._tls is not None:
+            self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
+        self._over()
+        self._raw.abort()
 
     def _over(self) -> None:
         """The handshake is over."""
         self._deadline.cancel()
         self._handshakes.end(self)
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
 
     def _say_the_end(self) -> None:
         if self._tls is None or self._shut:
