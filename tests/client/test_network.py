@@ -35,12 +35,12 @@ from .forward_proxy import ForwardProxy, forward_proxy
 
 ELSEWHERE = "feeds.example.com"
 """A name that leads nowhere but through the proxy."""
-PROXIES = "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR".split()
+VARIABLES = "HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR TICKWIRE_CA_FILE".split()
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in PROXIES:
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -98,10 +98,11 @@ async def test_a_ca_file(secure: Served, script: Script) -> None:
     assert await talk(secure.url, Network(ca_file=ca(secure)), script) == "79317.70"
 
 
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "TICKWIRE_CA_FILE"])
 async def test_the_environment_s_certificates(
-    secure: Served, script: Script, monkeypatch: pytest.MonkeyPatch
+    secure: Served, script: Script, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(ca(secure)))
+    monkeypatch.setenv(name, str(ca(secure)))
     assert await talk(secure.url, None, script) == "79317.70"
 
 
@@ -167,6 +168,20 @@ async def test_a_port_on_which_nothing_listens() -> None:
         assert reason in str(raised)
     _, reason = await why_not(f"http://localhost:{port}")  # of two addresses
     assert reason == f"localhost:{port}: connection refused"
+
+
+async def test_what_a_request_waits_for_is_told(served: Served) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with Api(f"http://127.0.0.1:{port}") as api:
+        asking = asyncio.create_task(api.latest_trades("BTCUSDT"))
+        await until(lambda: "connection refused" in api.waits_for)
+        asking.cancel()
+    async with Api(served.url, plan="free") as api:
+        await api.static_info("AAPL.US")
+        asking = asyncio.create_task(api.static_info("AAPL.US"))
+        await until(lambda: api.waits_for == "the plan allows few requests")
+        asking.cancel()
 
 
 async def test_tls_to_a_plain_port(served: Served) -> None:

@@ -98,8 +98,8 @@ CaFile = Annotated[
     typer.Option(
         "--ca-file",
         metavar="FILE",
-        help="PEM file with the CAs that alone are trusted, else the settings file's ca_file, else "
-        "SSL_CERT_FILE, else the system's.",
+        help="PEM file with the CAs that alone are trusted, else TICKWIRE_CA_FILE, else the settings file's, "
+        "else the system's.",
         show_default=False,
     ),
 ]
@@ -142,7 +142,8 @@ def upstream(
     if defaults.url is None or (asked or "").rstrip("/") == defaults.url.rstrip("/"):
         plan = plan or defaults.plan
         token = token or os.environ.get("TICKWIRE_TOKEN") or defaults.token
-        ca_file = ca_file or (None if defaults.ca_file is None else path.parent / defaults.ca_file)
+        if defaults.ca_file is not None and not os.environ.get("TICKWIRE_CA_FILE"):
+            ca_file = ca_file or path.parent / defaults.ca_file
     if plan and plan not in PLANS:
         raise SettingsError(f"{plan!r} is no plan: use one of {', '.join(PLANS)}.")
     network = Network(ca_file)

@@ -30,8 +30,8 @@ SYSTEMS_ERROR = re.compile(r"\[Errno (-?\d+)\]")
 class Network(NamedTuple):
     """Which certificates are trusted, and by which proxy servers are reached.
 
-    `ca_file` is a PEM file with the CAs that alone are trusted; without it the system's are, or those that
-    SSL_CERT_FILE and SSL_CERT_DIR name. `proxy` is the URL of a proxy, "" for none; without it HTTPS_PROXY,
+    `ca_file` is a PEM file with the CAs that alone are trusted, else TICKWIRE_CA_FILE names it; without it the
+    system's are, or those that SSL_CERT_FILE and SSL_CERT_DIR name. `proxy` is the URL of a proxy, "" for none; without it HTTPS_PROXY,
     HTTP_PROXY, ALL_PROXY and NO_PROXY say so. A server on this machine is reached without the environment's.
     """
 
@@ -40,8 +40,8 @@ class Network(NamedTuple):
 
     def check(self) -> None:
         """Raises ValueError for a file without certificates, and for what is no URL of a proxy."""
-        if self.ca_file is not None:
-            _context(str(self.ca_file), None)
+        if (own := self._own()) is not None:
+            _context(own, None)
         if self.proxy:
             _checked(self.proxy)
 
@@ -53,9 +53,12 @@ class Network(NamedTuple):
 
     def context(self) -> ssl.SSLContext:
         """The trust. It is read once for all connections."""
-        if self.ca_file is not None:
-            return _context(str(self.ca_file), None)
+        if (own := self._own()) is not None:
+            return _context(own, None)
         return _context(None, (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")))
+
+    def _own(self) -> str | None:
+        return str(self.ca_file) if self.ca_file is not None else os.environ.get("TICKWIRE_CA_FILE") or None
 
     def proxy_for(self, url: str) -> str | None:
         """The proxy by which that URL is reached. Raises ValueError for one that cannot be gone by."""
