@@ -179,9 +179,9 @@ async def test_what_a_request_waits_for_is_told(served: Served) -> None:
         asking.cancel()
     async with Api(served.url, plan="free") as api:
         await api.static_info("AAPL.US")
-        asking = asyncio.create_task(api.static_info("AAPL.US"))
+        waiting = asyncio.create_task(api.static_info("AAPL.US"))
         await until(lambda: api.waits_for == "the plan allows few requests")
-        asking.cancel()
+        waiting.cancel()
 
 
 async def test_tls_to_a_plain_port(served: Served) -> None:

@@ -30,9 +30,10 @@ SYSTEMS_ERROR = re.compile(r"\[Errno (-?\d+)\]")
 class Network(NamedTuple):
     """Which certificates are trusted, and by which proxy servers are reached.
 
-    `ca_file` is a PEM file with the CAs that alone are trusted, else TICKWIRE_CA_FILE names it; without it the
-    system's are, or those that SSL_CERT_FILE and SSL_CERT_DIR name. `proxy` is the URL of a proxy, "" for none; without it HTTPS_PROXY,
-    HTTP_PROXY, ALL_PROXY and NO_PROXY say so. A server on this machine is reached without the environment's.
+    `ca_file` is a PEM file with the CAs that alone are trusted, else TICKWIRE_CA_FILE names it; without one
+    the system's are, or those of SSL_CERT_FILE and SSL_CERT_DIR. `proxy` is the URL of a proxy, "" for none;
+    without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say so. A server on this machine is reached
+    without the environment's.
     """
 
     ca_file: str | os.PathLike[str] | None = None
