@@ -42,7 +42,8 @@ def ca(running: Program) -> str:
 async def test_the_server_says_where_its_ca_lies(secure: Program) -> None:
     assert secure.url.startswith("https://127.0.0.1:")
     assert ca(secure).endswith("/data/tls/ca.pem")
-    assert f"It may certify 127.0.0.1, {ELSEWHERE} only" in secure.welcome
+    assert f"which may certify 127.0.0.1, {ELSEWHERE} only" in secure.welcome
+    assert f"\n  127.0.0.1 {ELSEWHERE}\n" in secure.welcome
     for name in ("Python", "Node", "Go", "Java", "curl"):
         assert f"\n  {name} " in secure.welcome
 

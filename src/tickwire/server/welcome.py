@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from ipaddress import ip_address
 
 from ..config import Settings
 from ..engine import Engine
@@ -26,7 +27,7 @@ In a program written for AllTick change the host, nothing else:
 AS_IT_IS = "A program written for AllTick runs as it is, where the name of its host leads here."
 TRUST = """\
 
-Clients must trust the CA of this server. It may certify {names} only:
+Clients must trust the CA of this server, which may certify {names} only:
   {ca}
 
   Python   export SSL_CERT_FILE={path} REQUESTS_CA_BUNDLE={path} WEBSOCKET_CLIENT_CA_BUNDLE={path}
@@ -44,8 +45,22 @@ def trust(settings: Settings) -> str:
     """How clients come to trust a certificate that the server made; empty if it did not."""
     if not settings.tls_self_signed:
         return ""
-    ca = ca_of(settings.data_dir)
-    return TRUST.format(names=", ".join(settings.tls_self_signed), ca=ca, path=shlex.quote(str(ca)))
+    ca, names = ca_of(settings.data_dir), settings.tls_self_signed
+    text = TRUST.format(names=", ".join(names), ca=ca, path=shlex.quote(str(ca)))
+    if away := " ".join(name for name in names if is_away(name)):
+        address = "ADDRESS" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+        text += (
+            f"\nThey must also find it under its name, if need be by their hosts file:\n  {address} {away}\n"
+        )
+    return text
+
+
+def is_away(name: str) -> bool:
+    """Whether that is a host that must be found, and no address."""
+    try:
+        return not ip_address(name)
+    except ValueError:
+        return name != "localhost" and "*" not in name
 
 
 def welcome(engine: Engine, url: str) -> str:
