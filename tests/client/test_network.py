@@ -280,6 +280,15 @@ async def test_a_proxy_that_cannot_be_gone_by(url: str, monkeypatch: pytest.Monk
         assert "is none by http:// or https://" in text
 
 
+async def test_a_relay_says_why(secure: Served, tmp_path: Path) -> None:
+    relay: dict[str, Any] = {"source": "alltick", "upstream_url": secure.url, "upstream_token": "t"}
+    async with serving(tmp_path / "relay", **relay) as relayed, relayed.link() as link:
+        await link.subscribe(22004, "BTCUSDT")
+        health = relayed.engine.source.health
+        await until(lambda: "is refused" in health.reason)
+        assert f"the certificate of {secure.url.removeprefix('https://')}" in health.reason
+
+
 async def test_a_relay_goes_the_same_way(
     secure: Served, script: Script, proxy: ForwardProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
