@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 NAME = Path(sys.argv[0]).stem
 CFLAGS = ["-O2", "-Wall", "-Wextra", "-std=gnu11"]
+TLS = "-tls"
 START_SECONDS = 30
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -67,14 +68,18 @@ def _stop(number: int, _frame: object) -> None:
 
 
 def compile_tools(build: Path, *names: str) -> None:
-    """Compiles those C programs."""
+    """Compiles those C programs; `load-tls` is `load` under TLS, and is left out where OpenSSL's headers are
+    missing."""
     cc = shutil.which("cc")
     if cc is None:
         sys.exit(f"{NAME}: no C compiler (cc) found; on Debian: apt-get install gcc libc6-dev")
     build.mkdir(parents=True, exist_ok=True)
     for name in names:
-        source, program = HERE / f"{name}.c", build / name
-        if subprocess.run([cc, *CFLAGS, "-o", program, source], check=False).returncode:
+        tls = name.endswith(TLS)
+        source, program = HERE / f"{name.removesuffix(TLS)}.c", build / name
+        more = ["-DTLS", "-lssl", "-lcrypto"] if tls else []
+        done = subprocess.run([cc, *CFLAGS, "-o", program, source, *more], check=False, capture_output=tls)
+        if done.returncode and not tls:
             sys.exit(f"{NAME}: {source.name} does not compile")
 
 

@@ -63,7 +63,8 @@ SCENARIOS = [
 ]
 SIMULATOR = "f"
 IDLE = Scenario("e", "idle connections", 10_000, 0, 1)
-SERVERS = ["limit", "tickwire", "websockets.broadcast"]
+SECURE = "tickwire-tls"
+SERVERS = ["limit", "tickwire", SECURE, "websockets.broadcast"]
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,19 @@ def command(server: str, rate: int, build: Path) -> list[str]:
     match server:
         case "limit":
             return [str(build / "limit"), *arguments]
-        case "tickwire":
+        case "tickwire" | "tickwire-tls":
             program = HERE / "server.py"
             if not program.exists():
                 raise NotMeasured(f"{program.relative_to(ROOT)} is missing")
-            return [sys.executable, str(program), *arguments]
+            return [sys.executable, str(program), *arguments, *(["--tls"] if server == SECURE else [])]
         case _:
             return [sys.executable, str(HERE / "peer_broadcast.py"), *arguments]
 
 
 def load(scenario: Scenario, server: str, options: Options, *more: str) -> dict[str, float | None]:
+    generator = options.build / ("load-tls" if server == SECURE else "load")
+    if not generator.exists():
+        raise NotMeasured("no headers of OpenSSL found; on Debian: apt-get install libssl-dev")
     with running(command(server, scenario.rate, options.build)) as (port, pid):
         arguments = {
             "port": port,
@@ -111,7 +115,7 @@ def load(scenario: Scenario, server: str, options: Options, *more: str) -> dict[
             "seconds": options.seconds,
         }
         timeout = options.warmup + options.seconds + SETUP_SECONDS
-        return run_load(options.build / "load", arguments, *more, timeout=timeout)
+        return run_load(generator, arguments, *more, timeout=timeout)
 
 
 def summary(rounds: list[dict[str, float | None]], ratios: list[float]) -> Figures:
@@ -226,7 +230,7 @@ def main() -> None:
     check(SERVERS, servers)
     prepare(given.rounds)
     options = Options(given.seconds, given.warmup, given.rounds, given.build.resolve())
-    compile_tools(options.build, "load", "limit")
+    compile_tools(options.build, "load", "load-tls", "limit")
 
     print(f"{machine()}\n")
     for scenario in SCENARIOS:

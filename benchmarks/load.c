@@ -9,7 +9,9 @@
  * "volume". Every 61st push, counted over all connections, is compared with the clock
  * (or the next one that lies whole in the buffer). 61 is prime, so the sample does not
  * fall into step with the number of codes or of connections, and every frame of a batch
- * is as likely to be taken as any other. max_ms is the maximum of the sample. */
+ * is as likely to be taken as any other. max_ms is the maximum of the sample.
+ *
+ * Compiled with -DTLS, and OpenSSL, it speaks TLS and trusts whoever is there. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,6 +30,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef TLS
+#include <openssl/ssl.h>
+#endif
+
 #define PROGRAM "load"
 #include "common.h"
 
@@ -45,6 +51,9 @@ enum {
 struct conn {
     int fd; /* -1 once lost */
     enum { CONNECTING, UPGRADING, OPEN } phase;
+#ifdef TLS
+    SSL *tls;
+#endif
     uint64_t skip; /* payload bytes of the current frame still to come */
     size_t tail_len;
     unsigned char tail[TAIL];
@@ -154,6 +163,72 @@ static unsigned char *subscription(const int *codes, int count, size_t *len)
     return frame;
 }
 
+/* ---- the bytes of a connection: as recv and send, with EAGAIN for whatever has to wait ---- */
+
+#ifdef TLS
+static SSL_CTX *context;
+
+static void begin(struct conn *c)
+{
+    if (!context) {
+        context = must(SSL_CTX_new(TLS_client_method()));
+        SSL_CTX_set_read_ahead(context, 1);
+        SSL_CTX_set_default_read_buffer_len(context, READ_SIZE);
+        SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
+    }
+    c->tls = must(SSL_new(context));
+    SSL_set_fd(c->tls, c->fd);
+    SSL_set_connect_state(c->tls);
+}
+
+static ssize_t outcome(struct conn *c, int n)
+{
+    if (n > 0)
+        return n;
+    int error = SSL_get_error(c->tls, n);
+    if (error == SSL_ERROR_ZERO_RETURN)
+        return 0;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return -1;
+}
+
+static ssize_t take_in(struct conn *c, void *data, size_t size)
+{
+    return outcome(c, SSL_read(c->tls, data, (int)size));
+}
+
+static ssize_t put_out(struct conn *c, const void *data, size_t size)
+{
+    return outcome(c, SSL_write(c->tls, data, (int)size));
+}
+
+static short waits_for(struct conn *c)
+{
+    return SSL_want_read(c->tls) ? POLLIN : POLLOUT; /* the handshake is done with the first bytes out */
+}
+#else
+static void begin(struct conn *c)
+{
+    (void)c;
+}
+
+static ssize_t take_in(struct conn *c, void *data, size_t size)
+{
+    return recv(c->fd, data, size, 0);
+}
+
+static ssize_t put_out(struct conn *c, const void *data, size_t size)
+{
+    return send(c->fd, data, size, MSG_NOSIGNAL);
+}
+
+static short waits_for(struct conn *c)
+{
+    (void)c;
+    return POLLOUT;
+}
+#endif
+
 static void lost(struct conn *c, const char *why)
 {
     if (c->phase != OPEN)
@@ -168,12 +243,12 @@ static void send_all(struct conn *c, const void *data, size_t len)
 {
     const char *p = data;
     while (len) {
-        ssize_t n = send(c->fd, p, len, MSG_NOSIGNAL);
+        ssize_t n = put_out(c, p, len);
         if (n >= 0) {
             p += n;
             len -= (size_t)n;
         } else if (errno == EAGAIN) {
-            struct pollfd wait = {.fd = c->fd, .events = POLLOUT};
+            struct pollfd wait = {.fd = c->fd, .events = waits_for(c)};
             if (poll(&wait, 1, 10000) == 0)
                 die("the server does not read");
         } else if (errno != EINTR) {
@@ -313,17 +388,18 @@ static const unsigned char *take_answer(struct conn *c, const unsigned char *p, 
     return head + 4;
 }
 
-static void readable(struct conn *c)
+/* Returns whether there may be more, of which epoll does not know. */
+static bool readable(struct conn *c)
 {
     static unsigned char buffer[TAIL + READ_SIZE];
     /* What was left over goes right before what comes in, so that frames are whole. */
     unsigned char *fresh = buffer + TAIL;
     const unsigned char *p = fresh - c->tail_len, *end;
-    ssize_t n = recv(c->fd, fresh, READ_SIZE, 0);
+    ssize_t n = take_in(c, fresh, READ_SIZE);
     if (n <= 0) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             lost(c, n ? strerror(errno) : "connection closed by the server");
-        return;
+        return false;
     }
     bytes += (uint64_t)n;
     end = fresh + n;
@@ -336,6 +412,11 @@ static void readable(struct conn *c)
     if (c->tail_len > TAIL)
         die("the handshake was answered with more than %d bytes", TAIL);
     memcpy(c->tail, p, c->tail_len);
+#ifdef TLS
+    return c->fd >= 0;
+#else
+    return false;
+#endif
 }
 
 static void connected(struct conn *c)
@@ -346,6 +427,7 @@ static void connected(struct conn *c)
     if (error)
         die("127.0.0.1:%d: %s", opt.port, strerror(error));
     c->phase = UPGRADING;
+    begin(c);
     send_all(c, request, strlen(request));
     struct epoll_event want = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &want);
@@ -385,7 +467,8 @@ static void turn(void)
         if (c->phase == CONNECTING)
             connected(c);
         else
-            readable(c);
+            while (readable(c))
+                ;
     }
     heartbeats(clock_s(CLOCK_MONOTONIC) - origin);
 }

@@ -24,6 +24,7 @@ from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market, Trade
 from tickwire.server import Server
+from tickwire.server.certificate import certificate_of
 from tickwire.sources import Health, Status
 from tickwire.store import open_tokens
 
@@ -90,12 +91,14 @@ def keep_token(secret: str, data_dir: Path) -> None:
         store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
 
 
-async def run(codes: list[str], rate: float, data_dir: Path) -> None:
+async def run(codes: list[str], rate: float, data_dir: Path, *, tls: bool) -> None:
     catalogue = Catalogue(map(instrument, codes))
-    engine = assemble(Settings(data_dir=data_dir), catalogue, [(Ticks(codes, rate), ())])
+    settings = Settings(data_dir=data_dir, tls_self_signed=["127.0.0.1"] if tls else [])
+    engine = assemble(settings, catalogue, [(Ticks(codes, rate), ())])
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
-        await Server(engine, lambda: print(port, flush=True)).run_engine([listener])
+        server = Server(engine, lambda: print(port, flush=True), certificate_of(settings))
+        await server.run_engine([listener])
 
 
 def main() -> None:
@@ -104,6 +107,7 @@ def main() -> None:
     )
     parser.add_argument("--codes", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0, help="ticks per second; 0: as fast as it goes")
+    parser.add_argument("--tls", action="store_true", help="with a certificate of its own")
     parser.add_argument("--token", help="let in this token only")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
@@ -114,7 +118,7 @@ def main() -> None:
     ):
         if given.token:
             keep_token(given.token, Path(folder))
-        runner.run(run(codes, given.rate, Path(folder)))
+        runner.run(run(codes, given.rate, Path(folder), tls=given.tls))
 
 
 if __name__ == "__main__":

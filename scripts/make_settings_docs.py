@@ -59,10 +59,10 @@ tickwire serve --config tickwire.toml --rate 5
 - What you change counts from the next start.
 """
 GROUPS = {
-    "Server": "host port open data_dir log_level client_buffer",
+    "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer",
     "Sources": "source codes fallback_after instruments",
     "Simulator": "seed rate market_hours",
-    "Relay": "upstream_url upstream_token upstream_token_file upstream_plan upstream_silence",
+    "Relay": "upstream_url upstream_token upstream_token_file upstream_plan ca_file upstream_silence",
     "Live exchanges": "symbols exchanges",
     "Replay": "file speed rebase hold loop from_time to_time quote_trades strict_input keep_bars",
     "Recording": "record record_keep_days record_keep_bytes",
@@ -83,6 +83,7 @@ TYPES: dict[Any, str] = {
 }
 TYPE_OF = {
     "source": "sources",
+    "tls_self_signed": "list of names and addresses",
     "exchanges": "tables",
     "plans": "tables",
     "retention": "days by type",

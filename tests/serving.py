@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -25,6 +26,8 @@ from tickwire.engine import Engine
 from tickwire.hub import Hub
 from tickwire.model import Book, Instrument, Kind, Kline, KlineType, Level, Trade
 from tickwire.server import Server
+from tickwire.server.certificate import ca_of, certificate_of
+from tickwire.server.serve import url_of
 from tickwire.sources import Health, History, Source, Status, Yielded
 from tickwire.store import load_catalogue
 
@@ -209,6 +212,13 @@ def upgrade(path: str = OTHER_WS, query: str = "?token=t", more: str = "") -> by
     ).encode("latin-1")
 
 
+def trusting(ca: Path) -> ssl.SSLContext:
+    """What a client has that trusts that CA alone, and checks certificates as strictly as Python can."""
+    context = ssl.create_default_context(cafile=ca)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
 class Served:
     """A running server and ways to talk to it."""
 
@@ -216,6 +226,9 @@ class Served:
         self.url = url
         self.engine = engine
         self.server = server
+        self.trust: ssl.SSLContext | None = None
+        if engine.settings.tls_self_signed:
+            self.trust = trusting(ca_of(engine.settings.data_dir))
 
     @contextlib.asynccontextmanager
     async def link(
@@ -226,6 +239,7 @@ class Served:
     ) -> AsyncIterator[Link]:
         query = "" if token is None else f"?token={token}"
         url = self.url.replace("http", "ws", 1) + path + query
+        options.setdefault("ssl", self.trust)
         async with connect(url, ping_interval=None, compression=None, **options) as socket:
             yield Link(socket, self)
 
@@ -238,7 +252,12 @@ class Served:
         plain.setblocking(False)
         address = httpx.URL(self.url)
         await asyncio.get_running_loop().sock_connect(plain, (address.host, address.port))
-        reader, writer = await asyncio.open_connection(sock=plain, limit=receive_buffer or 2**16)
+        reader, writer = await asyncio.open_connection(
+            sock=plain,
+            limit=receive_buffer or 2**16,
+            ssl=self.trust,
+            server_hostname=None if self.trust is None else address.host,
+        )
         link = Raw(reader, writer)
         try:
             await link.send(hello)
@@ -263,7 +282,8 @@ class Served:
         return await self.request("GET", path, params=parameters, **options)
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+        verify = True if self.trust is None else self.trust
+        async with httpx.AsyncClient(base_url=self.url, timeout=20, verify=verify) as client:
             return await client.request(method, path, **options)
 
 
@@ -292,15 +312,14 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()
-    server = Server(engine, started.set)
+    server = Server(engine, started.set, certificate_of(made))
     running = asyncio.create_task(server.run_engine([listener]))
     waiting = asyncio.create_task(started.wait())
     try:
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        host, port = listener.getsockname()
-        yield Served(f"http://{host}:{port}", engine, server)
+        yield Served(url_of(listener, made), engine, server)
     finally:
         waiting.cancel()
         server.stop()

@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sandbox",
         "access",
         "calendars",
+        "files",
         "watched",
         "wire",
         "model",

@@ -10,6 +10,7 @@ from .client import Feed as Feed
 from .client import Gap as Gap
 from .client import Kline as Kline
 from .client import MissingLibrary as MissingLibrary
+from .client import Network as Network
 from .client import Overflow as Overflow
 from .client import Plan as Plan
 from .client import Progress as Progress
@@ -20,6 +21,7 @@ from .client import Trade as Trade
 from .client import Unauthorized as Unauthorized
 from .client import Unavailable as Unavailable
 from .client import Unreadable as Unreadable
+from .client import Untrusted as Untrusted
 from .client import connect as connect
 from .client.events import Status as Status
 from .downloading import download as download

@@ -15,7 +15,7 @@ import structlog
 
 from .access import BUILT_IN
 from .bars import Bars
-from .client import Rates
+from .client import Network, Rates
 from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
 from .errors import InputError, SettingsError, StoreError
@@ -281,7 +281,11 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
         http_codes=plan.http_codes,
         rates=Rates(plan.endpoint, plan.batch_kline, plan.suspension, plan.http, plan.per_day),
     )
-    url = settings.upstream_url
+    url, network = settings.upstream_url, Network(settings.ca_file)
+    try:
+        network.check()
+    except ValueError as error:
+        raise SettingsError(f"--ca-file: {error}.") from None
     try:
         return Relay(
             catalogue,
@@ -293,6 +297,7 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
             keep=codes,
             silence=settings.upstream_silence,
             probe=url != VENDOR,
+            network=network,
         )
     except ValueError as error:
         raise SettingsError(f"--upstream-url: {error}.") from None

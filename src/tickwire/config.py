@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -30,6 +31,12 @@ MOST_BYTES = 2**20
 """Bytes of a file of settings."""
 SHOWN = 200
 """Characters of a wrong value that a message shows."""
+MOST_HOSTS = 100
+"""Names of one certificate."""
+HOST = re.compile(
+    r"(?:\*\.)?(?!(?:[\d.]+)$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+)
+"""The name of a host, or of all below one."""
 DATABASE = "tickwire.db"
 """The file of the data directory that bars are kept in."""
 
@@ -49,6 +56,7 @@ USED_BY: dict[str, tuple[SourceKind, ...]] = {
     **dict.fromkeys(("file", "speed", "rebase", "hold", "loop", "strict_input", "keep_bars"), _REPLAY),
     **dict.fromkeys(("from_time", "to_time"), _REPLAY),
     **dict.fromkeys(("upstream_url", "upstream_token", "upstream_token_file", "upstream_plan"), _RELAY),
+    "ca_file": _RELAY,
     **dict.fromkeys(("symbols", "exchanges"), (SourceKind.EXCHANGE,)),
     **dict.fromkeys(("rate", "market_hours"), (SourceKind.SIMULATOR,)),
     "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE),
@@ -152,7 +160,24 @@ def _moment(value: Any) -> Any:
     return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def _hosts(value: Any) -> Any:
+    """Names that a certificate may have: of hosts, in lower case, and addresses."""
+    found = [str(one).lower() for one in _listed(value)] if isinstance(value, (str, list)) else value
+    for name in found if isinstance(found, list) else ():
+        if not _is_host(name):
+            raise ValueError(f"{name[:SHOWN]!r} is no name of a host and no address")
+    return [*dict.fromkeys(found)] if isinstance(found, list) else found
+
+
+def _is_host(name: str) -> bool:
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return len(name) <= 253 and HOST.fullmatch(name) is not None
+
+
 Moment = Annotated[int, BeforeValidator(_moment)]
+Hosts = Annotated[list[str], Field(max_length=MOST_HOSTS), BeforeValidator(_hosts)]
 Choices = Annotated[list[InstanceOf[Choice]], BeforeValidator(_choices)]
 Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_tables)]
 Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
@@ -172,6 +197,17 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     open: bool = Field(default=False, description="Open the terminal in a browser.")
+    tls_cert: Path | None = Field(
+        default=None,
+        description="Certificate with its chain, in PEM: https:// and wss:// instead of plain HTTP. Read "
+        "again when it changes.",
+    )
+    tls_key: Path | None = Field(default=None, description="The key of the certificate, in PEM, unencrypted.")
+    tls_self_signed: Hosts = Field(
+        default=[],
+        description="Names for which the server makes a certificate and a CA of its own, separated by "
+        "commas, such as quote.alltick.co; kept in the data directory (needs tickwire[tls]).",
+    )
     source: Choices = Field(
         default=[Choice(SourceKind.SIMULATOR)],
         description="Where the data comes from: simulator, replay, alltick, exchange:VENUE or publish; with "
@@ -193,6 +229,11 @@ class Settings(BaseModel):
         default=None, description="File that holds the token, and may be changed while the server runs."
     )
     upstream_plan: str = Field(default="free", description="Plan of that token, whose limits are kept.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the CAs that alone are trusted to certify the upstream server; without it "
+        "the system's, or those of SSL_CERT_FILE.",
+    )
     upstream_silence: float = Field(
         default=60.0,
         ge=1,
@@ -395,6 +436,12 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
     if SourceKind.REPLAY in kinds and len(settings.source) > 1:
         raise SettingsError("A replay runs on its own clock: it cannot be mixed with other sources.")
+    if (settings.tls_cert is None) is not (settings.tls_key is None):
+        raise SettingsError("--tls-cert and --tls-key go together: give both.")
+    if settings.tls_cert is not None and settings.tls_self_signed:
+        raise SettingsError(
+            "--tls-self-signed makes a certificate of its own: leave out --tls-cert and --tls-key."
+        )
     given = [settings.upstream_token, settings.upstream_token_file]
     if SourceKind.ALLTICK in kinds and given.count(None) != 1:
         raise SettingsError("--source alltick needs --upstream-token or --upstream-token-file, one of them.")

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .client import Api, Kline, Plan, Progress, Rows, Token, kline_type_of
+from .client import Api, Kline, Network, Plan, Progress, Rows, Token, kline_type_of
 from .client.events import kline_of
 from .client.history import milliseconds
 from .client.rows import library
@@ -41,6 +41,7 @@ def download(
     instruments: Iterable[str | PathLike[str]] = (),
     decimals: bool = False,
     progress: bool | Tell | None = None,
+    network: Network | None = None,
 ) -> pd.DataFrame:
     """The bars that open from `start` on and before `end`, as a DataFrame.
 
@@ -49,10 +50,10 @@ def download(
     The index is ascending: "Datetime" in UTC, from "1d" on "Date" without a zone. Without `start` the last
     500 bars of each code.
 
-    They come from a running server or an AllTick account (`url`, `token` and `plan` are as for `connect`), or
-    from a `recording` on disk without any server: the folder of one, or a CSV file; `instruments` then are
-    files that describe codes of the user's own. `progress` is called with each Progress; by default a line on
-    standard error shows it if that is a terminal, False shows nothing.
+    They come from a running server or an AllTick account (`url`, `token`, `plan` and `network` are as for
+    `connect`), or from a `recording` on disk without any server: the folder of one, or a CSV file;
+    `instruments` then are files that describe codes of the user's own. `progress` is called with each
+    Progress; by default a line on standard error shows it if that is a terminal, False shows nothing.
 
     Works in scripts and in notebooks. Raises MissingLibrary without pandas, ValueError for what is no time
     or no interval, ClientError of the server, InputError of the recording.
@@ -70,7 +71,8 @@ def download(
             own = [Path(one) for one in instruments]
             rows = _from_disk(Path(recording), names, kline_type, first, last, own, tell)
         else:
-            rows = run(_from_server(Api(url, token=token, plan=plan), names, kline_type, start, end, tell))
+            api = Api(url, token=token, plan=plan, network=network)
+            rows = run(_from_server(api, names, kline_type, start, end, tell))
     finally:
         if line is not None:
             line.end()

@@ -10,8 +10,9 @@ from typing import Any
 
 ROOMS = ("client", "errors", "sync")
 HOMES = {
-    "client": "Api Book ClientError Closed Event Feed Gap Kline MissingLibrary Overflow Plan Progress "
-    "RequestRefused Rows TooManyRequests Trade Unauthorized Unavailable Unreadable connect",
+    "client": "Api Book ClientError Closed Event Feed Gap Kline MissingLibrary Network Overflow Plan "
+    "Progress RequestRefused Rows TooManyRequests Trade Unauthorized Unavailable Unreadable "
+    "Untrusted connect",
     "client.events": "Status",
     "downloading": "download",
     "errors": "TickwireError",

@@ -29,6 +29,7 @@ from .client import (
     InstrumentInfo,
     Kline,
     MarketInfo,
+    Network,
     Options,
     Overflow,
     Plan,
@@ -138,10 +139,10 @@ class Api:
         plan: str | Plan | None = None,
         timeout: float = 20.0,
         patience: float = 70.0,
-        proxy: str | None = None,
+        network: Network | None = None,
     ) -> None:
         if not isinstance(url, AsyncApi):
-            url = AsyncApi(url, token=token, plan=plan, timeout=timeout, patience=patience, proxy=proxy)
+            url = AsyncApi(url, token=token, plan=plan, timeout=timeout, patience=patience, network=network)
         self._api = url
 
     def latest_trades(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Trade]:
@@ -226,6 +227,7 @@ def connect(
     overflow: Overflow | str = Overflow.DROP_OLDEST,
     on_state: Callable[[Status], object] | None = None,
     options: Options | None = None,
+    network: Network | None = None,
 ) -> Feed:
     """A feed of the server at `url`, for `with`; `on_state` is called in the client's thread."""
     return Feed(
@@ -237,5 +239,6 @@ def connect(
             overflow=overflow,
             on_state=on_state,
             options=options,
+            network=network,
         )
     )

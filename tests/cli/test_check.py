@@ -220,7 +220,7 @@ async def test_nothing_listens() -> None:
         port = taken.getsockname()[1]
     report = await checked(f"http://127.0.0.1:{port}")
     assert [(one.check, one.verdict, one.measured) for one in report.findings] == [
-        ("reach", FAIL, "Connection refused")
+        ("reach", FAIL, f"127.0.0.1:{port}: connection refused")
     ]
     assert "running" in report.findings[0].advice
 

@@ -56,9 +56,9 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
     settings: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings('url = "http://127.0.0.3:3"\ntoken = "file"\nplan = "premium"')
-    assert upstream(None, None, None, None) == ("http://127.0.0.3:3", "file", PLANS["premium"])
+    assert upstream(None, None, None, None)[:3] == ("http://127.0.0.3:3", "file", PLANS["premium"])
     monkeypatch.setenv("TICKWIRE_TOKEN", "environment")
-    assert upstream(None, None, "basic", None) == ("http://127.0.0.3:3", "environment", PLANS["basic"])
+    assert upstream(None, None, "basic", None)[:3] == ("http://127.0.0.3:3", "environment", PLANS["basic"])
     monkeypatch.setenv("TICKWIRE_URL", "http://127.0.0.2:2")
     assert upstream(None, None, None, None)[:2] == ("http://127.0.0.2:2", "environment")
     assert upstream("http://127.0.0.1:1", "flag", None, None)[:2] == ("http://127.0.0.1:1", "flag")
@@ -66,7 +66,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
 
 def test_the_file_s_token_and_plan_go_to_its_own_url_only(settings: Callable[[str], Path]) -> None:
     settings(f'url = "{VENDOR}/"\ntoken = "{SECRET}"\nplan = "free"')
-    assert upstream(VENDOR, None, None, None)[1:] == (SECRET, PLANS["free"])
+    assert upstream(VENDOR, None, None, None)[1:3] == (SECRET, PLANS["free"])
     elsewhere = upstream("http://127.0.0.1:1", None, None, None)
     assert elsewhere.token != SECRET
     assert elsewhere.plan != PLANS["free"]

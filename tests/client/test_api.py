@@ -262,8 +262,12 @@ def test_the_account_comes_from_arguments_then_the_environment_then_this_machine
         account("https://quote.alltick.co")
     monkeypatch.setenv("TICKWIRE_URL", "https://quote.alltick.co")
     monkeypatch.setenv("TICKWIRE_TOKEN", "secret")
-    assert account() == ("https://quote.alltick.co", "secret", PLANS["basic"])
-    assert account("http://feeds.example", plan="free") == ("http://feeds.example", "secret", PLANS["free"])
+    assert account()[:3] == ("https://quote.alltick.co", "secret", PLANS["basic"])
+    assert account("http://feeds.example", plan="free")[:3] == (
+        "http://feeds.example",
+        "secret",
+        PLANS["free"],
+    )
     assert account("http://feeds.example").plan is CAUTIOUS
     with pytest.raises(ValueError, match="no plan: use one of free"):
         account(plan="gold")

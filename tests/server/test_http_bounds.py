@@ -143,7 +143,7 @@ async def test_all_bodies_together_are_bounded(tmp_path: Path, monkeypatch: pyte
                 async with served.raw(post(BATCH, 20_000) + b" " * 20_000) as second:
                     status, headers, said = await answer(second)
                     assert (status, headers["retry-after"], said["ret"]) == (503, "1", 503)
-        assert [line["event"] for line in logged if "refused" in line] == [
+        assert [line["event"] for line in logged if "refused" in line["event"]] == [
             "bodies of requests are refused: too much is held"
         ]
         await first.send(b" ")

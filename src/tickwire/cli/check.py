@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import Style, coloured, json_line, note, put, styled, visible
-from .upstream import AsJson, Config, Plan, Token, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, upstream
 
 if TYPE_CHECKING:
     from .checking.finding import Finding
@@ -39,6 +39,7 @@ def check(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Check whether a server of the AllTick protocol is well.
 
@@ -50,7 +51,7 @@ def check(
 
     Example: tickwire check https://quote.alltick.co --token "$TOKEN" --plan free --seconds 20
     """
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     # Here, because other commands start faster without.
     from .checking.finding import Verdict
     from .checking.run import check_server

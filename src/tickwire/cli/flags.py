@@ -23,6 +23,10 @@ BY_NAME = {
     "upstream_url": "URL",
     "upstream_token": "TOKEN",
     "symbols": "PATH",
+    "ca_file": "FILE",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
+    "tls_self_signed": "NAMES",
     "plans": "TOML",
     "day_reset": "HH:MM",
 }

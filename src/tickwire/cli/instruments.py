@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from .output import json_line, note, put, table
-from .upstream import AsJson, Config, Plan, Token, Url, explained, extension, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, explained, extension, upstream
 
 if TYPE_CHECKING:
     from ..client import Account, InstrumentInfo, Rows
@@ -39,6 +39,7 @@ def search(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Find codes by a part of the code or of a name.
 
@@ -48,7 +49,7 @@ def search(
 
     Example: tickwire instruments search tencent
     """
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     with explained(server), extension("instruments"):
         found = asyncio.run(_search(server, text))
     if not found:
@@ -65,7 +66,7 @@ async def _search(server: Account, text: str) -> Rows[InstrumentInfo]:
     # Here, because other commands start faster without.
     from ..client import Api
 
-    async with Api(server.url, token=server.token, plan=server.plan) as api:
+    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
         return await api.instruments(text)
 
 

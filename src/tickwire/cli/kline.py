@@ -11,7 +11,7 @@ import typer
 
 from ..errors import SettingsError, TickwireError
 from .output import Format, note, progress_bar, put, utc
-from .upstream import AsJson, Code, Config, Plan, Token, Url, explained, upstream, valid
+from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, explained, upstream, valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,7 @@ def kline(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Print or save the K-lines of a code.
 
@@ -90,7 +91,7 @@ def kline(
     valid("--from", milliseconds, start)
     valid("--to", milliseconds, end)
     check(wanted)
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     with replacing(output) if output else nullcontext() as file:
         with explained(server), progress_bar() as progress:
             bars = asyncio.run(_bars(server, code, kline_type, num, start, end, progress))
@@ -129,5 +130,5 @@ async def _bars(
     """Raises ClientError."""
     from ..client import Api
 
-    async with Api(server.url, token=server.token, plan=server.plan) as api:
+    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
         return await api.klines(code, kline_type, num, start=start, end=end, progress=progress)

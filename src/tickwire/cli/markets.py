@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .output import json_line, note, put, table, utc
-from .upstream import AsJson, Config, Plan, Token, Url, explained, extension, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, explained, extension, upstream
 
 if TYPE_CHECKING:
     from ..client import Account, MarketInfo, Rows
@@ -22,6 +22,7 @@ def markets(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Print which markets are open, and when they open and close.
 
@@ -29,7 +30,7 @@ def markets(
 
     Example: tickwire markets
     """
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     with explained(server), extension("markets"):
         found = asyncio.run(_markets(server))
     if as_json:
@@ -45,7 +46,7 @@ async def _markets(server: Account) -> Rows[MarketInfo]:
     # Here, because other commands start faster without.
     from ..client import Api
 
-    async with Api(server.url, token=server.token, plan=server.plan) as api:
+    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
         return await api.markets()
 
 

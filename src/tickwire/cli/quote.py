@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from .output import json_line, note, plain, put, table, utc
-from .upstream import AsJson, Codes, Config, Plan, Token, Url, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, explained, upstream
 
 if TYPE_CHECKING:
     from ..client import Account, Book, Trade
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 HEADER = ("CODE", "LAST", "VOLUME", "BID", "BID VOL", "ASK", "ASK VOL", "TIME (UTC)")
 PATIENCE = 2.0
 """Seconds after which it is said that it goes on."""
-STILL_ASKING = "still asking: the plan allows few requests, or the server is slow."
 NUMBERS = {*HEADER[1:7]}
 
 
@@ -35,6 +34,7 @@ def quote(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Print the last trade of codes, and their best bid and ask.
 
@@ -42,7 +42,7 @@ def quote(
 
     Example: tickwire quote BTCUSDT GOLD AAPL.US
     """
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     with explained(server):
         quotes = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
     if as_json:
@@ -59,12 +59,13 @@ async def _quotes(server: Account, codes: list[str]) -> list[Quote]:
     # Here, because other commands start faster without.
     from ..client import Api
 
-    telling = asyncio.get_running_loop().call_later(PATIENCE, note, STILL_ASKING)
-    try:
-        async with Api(server.url, token=server.token, plan=server.plan) as api:
+    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
+        loop = asyncio.get_running_loop()
+        telling = loop.call_later(PATIENCE, lambda: note(f"still asking: {api.waits_for}."))
+        try:
             trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
-    finally:
-        telling.cancel()
+        finally:
+            telling.cancel()
     last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
     return [Quote(code, last.get(code), shown.get(code)) for code in codes]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import SettingsError
-from .upstream import AsJson, Codes, Config, Plan, Token, Url, explained, upstream, valid
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, explained, upstream, valid
 
 
 def tail(
@@ -36,6 +36,7 @@ def tail(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Print trades, order books or K-lines as they happen.
 
@@ -54,7 +55,7 @@ def tail(
     from .tailing import follow
 
     kinds = [valid("--klines", kline_type_of, one) for one in klines or ()]
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     wanted = dict.fromkeys(codes)
     streams: dict[str, Any] = {
         "trades": wanted if trades or not (books or kinds) else (),

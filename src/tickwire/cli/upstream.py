@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,12 +18,16 @@ from ..files import read_toml
 if TYPE_CHECKING:
     from ..client import Account
 
-T = TypeVar("T")
+P = ParamSpec("P")
 R = TypeVar("R")
 FILE = "client.toml"
 """The settings file of clients, in the user's folder of Tickwire's settings."""
 NO_SUCH_PATH = {402, 404, 405}
 """How a server says that it has no such path: 402 is the protocol's (section 3, "Errors over HTTP")."""
+TRUST = (
+    "If it is the right server, name its CA with --ca-file or SSL_CERT_FILE; its certificate must name the "
+    "URL's host."
+)
 KNOWN_CODES = (
     "Codes are case-sensitive, such as 700.HK; a Tickwire's are found by `tickwire instruments search`."
 )
@@ -85,7 +89,19 @@ Plan = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help=f"Settings file: TOML with url, token, plan. [{FILE}]"),
+    typer.Option(
+        "--config", metavar="FILE", help=f"Settings file: TOML with url, token, plan, ca_file. [{FILE}]"
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        metavar="FILE",
+        help="PEM file with the CAs that alone are trusted, else TICKWIRE_CA_FILE, else the settings file's, "
+        "else the system's.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -100,6 +116,7 @@ class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str | None = None
     token: str | None = None
     plan: str | None = None
+    ca_file: str | None = None
 
 
 class Place(NamedTuple):
@@ -109,24 +126,30 @@ class Place(NamedTuple):
     defaults: Defaults
 
 
-def upstream(url: str | None, token: str | None, plan: str | None, config: Path | None) -> Account:
+def upstream(
+    url: str | None, token: str | None, plan: str | None, config: Path | None, ca_file: Path | None = None
+) -> Account:
     """The server that the flags name, else the environment, else the settings file, else the one on this
     machine.
 
-    The file's token and plan belong to its URL: with another one they do not count, lest a token goes where
-    it does not belong. Raises SettingsError, which says what is wrong or missing, and never a token.
+    The file's token, plan and CAs belong to its URL: with another one they do not count, lest a token goes
+    where it does not belong. Raises SettingsError, which says what is wrong or missing, and never a token.
     """
-    from ..client import PLANS, Unauthorized, account
+    from ..client import PLANS, Network, Unauthorized, account
 
     path, defaults = _settings(config)
     asked = url or os.environ.get("TICKWIRE_URL") or defaults.url
     if defaults.url is None or (asked or "").rstrip("/") == defaults.url.rstrip("/"):
         plan = plan or defaults.plan
         token = token or os.environ.get("TICKWIRE_TOKEN") or defaults.token
+        if defaults.ca_file is not None and not os.environ.get("TICKWIRE_CA_FILE"):
+            ca_file = ca_file or path.parent / defaults.ca_file
     if plan and plan not in PLANS:
         raise SettingsError(f"{plan!r} is no plan: use one of {', '.join(PLANS)}.")
+    network = Network(ca_file)
+    valid("--ca-file", Network.check, network)
     try:
-        return account(asked, token or None, plan or None)
+        return account(asked, token or None, plan or None, network)
     except Unauthorized:
         host = urlsplit(asked or "").hostname
         raise SettingsError(
@@ -136,10 +159,10 @@ def upstream(url: str | None, token: str | None, plan: str | None, config: Path 
         raise SettingsError(f"{error}.") from None
 
 
-def valid(option: str, read: Callable[[T], R], value: T) -> R:
+def valid(option: str, read: Callable[P, R], *value: P.args, **named: P.kwargs) -> R:
     """What `read` makes of an option's value. Raises SettingsError where it raises ValueError."""
     try:
-        return read(value)
+        return read(*value, **named)
     except ValueError as error:
         raise SettingsError(f"{option}: {error}.") from None
 
@@ -153,6 +176,7 @@ def explained(server: Account) -> Iterator[None]:
         Unauthorized,
         Unavailable,
         Unreadable,
+        Untrusted,
     )
     from ..wire import CODE_INVALID
 
@@ -160,6 +184,7 @@ def explained(server: Account) -> Iterator[None]:
         Unauthorized: "Give the right token with --token or in TICKWIRE_TOKEN.",
         TooManyRequests: "Others may use this token too; --plan names its plan, whose limits are then kept.",
         Unavailable: "If nothing runs there: `tickwire serve` starts a server here; --url names another.",
+        Untrusted: TRUST,
         Unreadable: "Is it a server of the AllTick protocol?",
     }
     try:
@@ -212,4 +237,4 @@ def _settings(config: Path | None) -> Place:
     except (InputError, msgspec.ValidationError) as error:
         where = "" if str(path) in str(error) else f"The settings file {path} holds what it may not: "
         text = str(error).rstrip(".")
-        raise SettingsError(f"{where}{text}. It may have url, token and plan.") from None
+        raise SettingsError(f"{where}{text}. It may have url, token, plan and ca_file.") from None

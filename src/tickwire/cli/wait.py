@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import SplitResult, urlsplit
 
 import typer
 
 from ..errors import SettingsError, StartError
+from .upstream import CaFile, valid
+
+if TYPE_CHECKING:
+    import ssl
 
 PATH = "/readyz"
 PAUSE = 0.1
@@ -22,6 +26,7 @@ SHOWN = 120
 def wait(
     url: Annotated[str, typer.Argument(help="Such as http://127.0.0.1:8600.", metavar="URL")],
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 30.0,
+    ca_file: CaFile = None,
 ) -> None:
     """Wait until a server is ready: until its /readyz says so.
 
@@ -29,15 +34,19 @@ def wait(
 
     Example: tickwire serve --port 8600 & tickwire wait http://127.0.0.1:8600
     """
-    server = _server(url)
+    # Here, because other commands start faster without. No proxy: the server is one's own.
+    from ..client import Network
+
+    server, network = _server(url), Network(ca_file)
+    trust = valid("--ca-file", Network.context_for, network, url)
     end = time.monotonic() + timeout
-    seen = _look(server, timeout)
+    seen = _look(server, timeout, trust)
     while seen is not None:
         left = end - time.monotonic()
         if left <= 0:
             raise StartError(f"{url} was not ready within {timeout:g} s: {seen}.")
         time.sleep(min(PAUSE, left))
-        seen = _look(server, left)
+        seen = _look(server, left, trust)
 
 
 def _server(url: str) -> SplitResult:
@@ -52,13 +61,18 @@ def _server(url: str) -> SplitResult:
     return parts
 
 
-def _look(server: SplitResult, timeout: float) -> str | None:
+def _look(server: SplitResult, timeout: float, trust: ssl.SSLContext | None) -> str | None:
     """What is seen instead of a server that is ready; None if it is."""
-    # Here, because other commands start faster without. No proxy: the server is one's own.
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    kind = HTTPSConnection if server.scheme == "https" else HTTPConnection
-    connection = kind(server.hostname or "", server.port, timeout=min(max(timeout, PAUSE), LONGEST_LOOK))
+    from ..client.network import why
+
+    patience = min(max(timeout, PAUSE), LONGEST_LOOK)
+    connection: HTTPConnection
+    if trust is None:
+        connection = HTTPConnection(server.hostname or "", server.port, timeout=patience)
+    else:
+        connection = HTTPSConnection(server.hostname or "", server.port, timeout=patience, context=trust)
     try:
         connection.request("GET", server.path.rstrip("/") + PATH)
         answer = connection.getresponse()
@@ -66,7 +80,7 @@ def _look(server: SplitResult, timeout: float) -> str | None:
     except TimeoutError:
         return "it does not answer"
     except (OSError, HTTPException) as error:
-        return _short(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        return _short(why(error, server.geturl(), None).text)
     finally:
         connection.close()
     if answer.status == 200 and _says_ready(body):

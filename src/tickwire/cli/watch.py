@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import SettingsError
-from .upstream import AsJson, Codes, Config, Plan, Token, Url, address, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, address, explained, upstream
 
 if TYPE_CHECKING:
     from ..client import Account
@@ -34,6 +34,7 @@ def watch(
     token: Token = None,
     plan: Plan = None,
     config: Config = None,
+    ca_file: CaFile = None,
 ) -> None:
     """Watch codes in a live table.
 
@@ -52,7 +53,7 @@ def watch(
         interval = INTERVAL_OF[kline_type_of(klines)] if klines else ""
     except ValueError as error:
         raise SettingsError(f"--klines: {error}.") from None
-    server = upstream(url, token, plan, config)
+    server = upstream(url, token, plan, config, ca_file)
     wanted = list(dict.fromkeys(codes))
     with explained(server):
         asyncio.run(_watch(server, wanted, interval, every, book=book, as_json=as_json))

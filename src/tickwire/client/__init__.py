@@ -10,7 +10,15 @@ from .backoff import Backoff
 from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock, Timer
 from .dial import Options
-from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .errors import (
+    ClientError,
+    RequestRefused,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unreadable,
+    Untrusted,
+)
 from .events import Book, Event, Gap, Kline, Status, Trade
 from .extensions import GapInfo, InstrumentInfo, MarketInfo
 from .feed import Closed, Feed, connect
@@ -18,6 +26,7 @@ from .history import Progress
 from .http import Http, Suspensions
 from .intervals import INTERVALS, family_of, kline_type_of
 from .link import Link, Token
+from .network import Network
 from .pacer import Pacer, Rates
 from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
@@ -46,6 +55,7 @@ __all__ = [
     "MarketInfo",
     "Missed",
     "MissingLibrary",
+    "Network",
     "Options",
     "Overflow",
     "Pacer",
@@ -66,6 +76,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unreadable",
+    "Untrusted",
     "account",
     "connect",
     "family_of",

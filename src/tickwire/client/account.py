@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .address import http_url
 from .errors import Unauthorized
 from .link import Token
+from .network import Network, is_local
 from .plans import CAUTIOUS, Plan, plan_of
 
 DEFAULT_URL = "http://127.0.0.1:8600"
@@ -20,33 +20,34 @@ VENDOR_PLAN = "basic"
 
 
 class Account(NamedTuple):
-    """A server, and what it knows us by."""
+    """A server, what it knows us by, and how it is reached."""
 
     url: str
     token: Token
     plan: Plan
+    network: Network = Network()
 
 
-def account(url: str | None = None, token: Token | None = None, plan: str | Plan | None = None) -> Account:
+def account(
+    url: str | None = None,
+    token: Token | None = None,
+    plan: str | Plan | None = None,
+    network: Network | None = None,
+) -> Account:
     """What is given; else what TICKWIRE_URL and TICKWIRE_TOKEN say; else the server on this machine.
 
     A server on this machine needs no token. The limits are those of `plan`, else those of the vendor's basic
-    plan on the vendor's hosts, and CAUTIOUS on all others. Raises ValueError for what is no URL or no plan,
-    Unauthorized where a token is missing.
+    plan on the vendor's hosts, and CAUTIOUS on all others. Raises ValueError for what is no URL, no plan or
+    no network, Unauthorized where a token is missing.
     """
     url = url or os.environ.get("TICKWIRE_URL") or DEFAULT_URL
     http_url(url, None)  # which says so where it is none
     host = urlsplit(url).hostname or ""
-    token = token or os.environ.get("TICKWIRE_TOKEN") or (LOCAL_TOKEN if _is_local(host) else None)
+    token = token or os.environ.get("TICKWIRE_TOKEN") or (LOCAL_TOKEN if is_local(host) else None)
     if token is None:
         raise Unauthorized(f"no token for {host}: give token=…, or set TICKWIRE_TOKEN")
     if plan is None:
         plan = VENDOR_PLAN if host == VENDOR or host.endswith(f".{VENDOR}") else CAUTIOUS
-    return Account(url, token, plan_of(plan))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    network = network or Network()
+    network.check()
+    return Account(url, token, plan_of(plan), network)

@@ -28,6 +28,7 @@ from .history import ALL, Progress, history, milliseconds
 from .http import Http
 from .intervals import family_of, kline_type_of
 from .link import Token
+from .network import Network
 from .pacer import Pacer
 from .plans import Plan
 from .rows import Rows
@@ -42,7 +43,7 @@ TRIES = 5
 
 
 class Api:
-    """The HTTP API of a server, for `async with`; `url`, `token` and `plan` are as for `connect`.
+    """The HTTP API of a server, for `async with`; `url`, `token`, `plan` and `network` are as for `connect`.
 
     Requests keep to the plan. One that was too fast, or met a server that is not well, is sent again: up to
     five times in all, after growing pauses or when the server says, unless that is more than `patience`
@@ -58,12 +59,15 @@ class Api:
         plan: str | Plan | None = None,
         timeout: float = 20.0,
         patience: float = 70.0,
-        proxy: str | None = None,
+        network: Network | None = None,
     ) -> None:
-        found = account(url, token, plan)
+        found = account(url, token, plan, network)
         self._plan = found.plan
         self._patience = patience
-        self._http = Http(found.url, found.token, pacer=Pacer(found.plan.rates), timeout=timeout, proxy=proxy)
+        self._trouble = ""
+        self._http = Http(
+            found.url, found.token, pacer=Pacer(found.plan.rates), timeout=timeout, network=found.network
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,6 +78,13 @@ class Api:
     async def close(self) -> None:
         """Lets go of its connections."""
         await self._http.close()
+
+    @property
+    def waits_for(self) -> str:
+        """What a request that is under way for long waits for, in words."""
+        if self._trouble:
+            return self._trouble
+        return "the plan allows few requests" if self._http.held else "the server is slow"
 
     async def latest_trades(
         self, codes: str | Iterable[str], *, family: Family | str | None = None
@@ -227,11 +238,14 @@ class Api:
         tries = Tries(Backoff(), Random())
         for number in counted(1):
             try:
-                return await request(*args, **named)
+                answer = await request(*args, **named)
+                self._trouble = ""
+                return answer
             except ClientError as error:
                 wait = max(tries.delay(), error.retry_after or 0.0)
                 if not error.retryable or number == TRIES or wait > self._patience:
                     raise
+                self._trouble = str(error)
                 await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 

@@ -13,6 +13,7 @@ from .. import __version__
 from ..wire import MAX_MESSAGE, Happening, Terms
 from .address import retry_after, with_token
 from .backoff import Backoff
+from .network import Network, why
 from .shown import plain
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ class Options(NamedTuple):
     """How a link behaves; seconds and bytes.
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
-    for `unauthorized_pause` at least. `proxy` is the URL of one, None for none: the environment is not asked.
-    `overhear` is told of each message as it came, with what it meant.
+    for `unauthorized_pause` at least. `overhear` is told of each message as it came, with what it meant.
     """
 
     terms: Terms = Terms()
@@ -41,7 +41,7 @@ class Options(NamedTuple):
     connect_timeout: float = 10.0
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
-    proxy: str | None = None
+    network: Network = Network()
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 
@@ -63,7 +63,12 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidStatus
 
+    proxy = None
     try:
+        proxy = options.network.proxy_for(url)
+        through: dict[str, Any] = {}
+        if proxy is not None and proxy.startswith("https:"):
+            through["proxy_ssl"] = options.network.context()
         return await connect(
             with_token(url, token),
             compression=None,
@@ -71,9 +76,11 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
             open_timeout=options.connect_timeout,
             close_timeout=options.close_timeout,
             max_size=options.max_size,
-            proxy=options.proxy,
+            ssl=options.network.context_for(url),
+            proxy=proxy,
             user_agent_header=USER_AGENT,
             logger=_log,
+            **through,
         )
     except InvalidStatus as refused:
         response = refused.response
@@ -82,8 +89,8 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
     except TimeoutError:
         raise Lost(f"no answer to the upgrade in {options.connect_timeout:g} s") from None
     except Exception as error:  # whatever a network, a resolver or a hostile peer makes the library raise
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Lost(plain(text.replace(with_token("", token)[1:], "token=…"))) from None
+        text = why(error, url, proxy).text
+        raise Lost(text.replace(with_token("", token)[1:], "token=…")) from None
 
 
 async def hang_up(socket: ClientConnection, options: Options) -> None:

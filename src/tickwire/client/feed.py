@@ -28,6 +28,7 @@ from .dial import Options
 from .events import Event, Status
 from .intervals import family_of, kline_type_of
 from .link import Link, Token
+from .network import Network
 from .plans import Plan, spaced
 from .state import State
 from .strands import Strands
@@ -60,7 +61,8 @@ class Feed:
         self._account = account
         self._clock: Clock = clock or RealClock()
         self._options = options._replace(
-            terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes)
+            terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes),
+            network=account.network,
         )
         self._connections = Pace(spaced(plan.connect_spacing))
         self._strands = Strands(self._wall)
@@ -69,7 +71,7 @@ class Feed:
         self._links: dict[Family, Link] = {}
         self._ready: deque[Event] = deque()
         self._closed = False
-        self.api = Api(account.url, token=account.token, plan=plan, proxy=options.proxy)
+        self.api = Api(account.url, token=account.token, plan=plan, network=account.network)
 
     @property
     def links(self) -> Mapping[Family, Link]:
@@ -209,23 +211,26 @@ def connect(
     on_state: Callable[[Status], object] | None = None,
     options: Options | None = None,
     clock: Clock | None = None,
+    network: Network | None = None,
 ) -> Feed:
     """A feed of the server at `url`, for `async with`: AllTick's, or any Tickwire.
 
     Without `url` and `token`, TICKWIRE_URL and TICKWIRE_TOKEN are taken; without those, the server on this
     machine (http://127.0.0.1:8600), which needs no token. AllTick's is https://quote.alltick.co. `token` may
     be a function: it is asked before each connection. `plan` is the name of the account's plan ("free",
-    "basic" …) or a Plan; see `account`.
+    "basic" …) or a Plan; see `account`. `network` says whose certificates are trusted and which proxy is gone
+    by, if not the system's and the environment's: `Network(ca_file="ca.pem")`.
 
     Connections are opened when something is subscribed to, one for each family of codes, and opened again,
     with all subscriptions, whenever they end; `on_state` is called with each Status at once, from the event
     loop. About `buffer` events wait to be read; what happens beyond is `overflow`: "drop-oldest" (a Gap says
     so) or "wait" (nothing is read from the server meanwhile, which then decides by its own rules).
 
-    Raises ValueError for what is no URL, no plan or no policy, Unauthorized where a token is missing.
+    Raises ValueError for what is no URL, no plan, no policy or no network, Unauthorized where a token is
+    missing.
     """
     return Feed(
-        account(url, token, plan),
+        account(url, token, plan, network),
         buffer=buffer,
         overflow=overflow,
         on_state=on_state,

@@ -13,12 +13,23 @@ from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, 
 from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
 from .dial import USER_AGENT
-from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .errors import (
+    ClientError,
+    RequestRefused,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unreadable,
+    Untrusted,
+)
 from .link import Token
+from .network import Network, why
 from .pacer import Pacer
 from .shown import plain, some
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 MOST_BYTES = 32 * 2**20
@@ -42,7 +53,7 @@ class Http:
     """The HTTP API of the server at `base`, such as http://127.0.0.1:8600. All methods raise ClientError.
 
     `timeout` is how long an answer may take, in seconds. `bad` counts entries of answers that could not be
-    read; they are left out.
+    read; they are left out. `held` are the requests that wait until the plan allows them.
     """
 
     def __init__(
@@ -52,14 +63,14 @@ class Http:
         *,
         pacer: Pacer | None = None,
         timeout: float = 20.0,
-        proxy: str | None = None,
+        network: Network | None = None,
     ) -> None:
-        self.bad = 0
+        self.bad = self.held = 0
         self._bases = {family: http_url(base, family) for family in (*Family, None)}
         self._token = token
         self._pacer = pacer or Pacer()
         self._timeout = timeout
-        self._proxy = proxy
+        self._network = network or Network()
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -160,7 +171,11 @@ class Http:
         """The answer to a request whose turn has come; what is of no family is below `root`. An error names
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
-        await self._pacer.turn(endpoint)
+        self.held += 1
+        try:
+            await self._pacer.turn(endpoint)
+        finally:
+            self.held -= 1
         status, headers, answer = await self._exchange(url, parameters or {}, body)
         wait = retry_after(headers)
         try:
@@ -185,13 +200,7 @@ class Http:
         import httpx
 
         if self._client is None:
-            logging.getLogger("httpx").addFilter(_without_tokens)
-            self._client = httpx.AsyncClient(
-                trust_env=False,
-                proxy=self._proxy,
-                timeout=self._timeout,
-                headers={"User-Agent": USER_AGENT},
-            )
+            self._client = http_client(self._bases[None], self._network, self._timeout)
         token = self._token if isinstance(self._token, str) else self._token()
         found = bytearray()
         try:
@@ -215,7 +224,32 @@ class Http:
         except TimeoutError:
             raise Unavailable(f"no answer in {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unavailable(f"no answer: {plain(str(error)) or type(error).__name__}") from None
+            proxy = self._network.proxy_for(url)
+            text, untrusted = why(error, url, proxy)
+            raise (Untrusted if untrusted else Unavailable)(f"no answer: {text}") from None
+
+
+def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient:
+    """A client of the server at that URL alone; seconds. Raises Unavailable where the network is none."""
+    import httpx
+
+    logging.getLogger("httpx").addFilter(_without_tokens)
+    try:
+        context, proxy = network.context_for(url), network.proxy_for(url)
+        through = None if proxy is None else httpx.Proxy(proxy, ssl_context=_of_proxy(proxy, network))
+    except ValueError as error:
+        raise Unavailable(f"no answer: {error}") from None
+    return httpx.AsyncClient(
+        trust_env=False,  # of which the network has taken what is to be taken
+        verify=False if context is None else context,  # it is plain HTTP, and needs no trust
+        proxy=through,
+        timeout=timeout,
+        headers={"User-Agent": USER_AGENT},
+    )
+
+
+def _of_proxy(proxy: str, network: Network) -> ssl.SSLContext | None:
+    return network.context() if proxy.startswith("https:") else None
 
 
 def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[str, Any]:

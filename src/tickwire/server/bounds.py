@@ -18,26 +18,38 @@ SAY_AGAIN = 60.0
 log = structlog.get_logger()
 
 
+class Tally:
+    """Counts what strangers can make happen at will. The log says so at once, then once a minute at most."""
+
+    def __init__(self, event: str) -> None:
+        self.count = 0
+        self._event = event
+        self._said = -SAY_AGAIN
+
+    def add(self, **details: object) -> None:
+        """It happened once more."""
+        self.count += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._said >= SAY_AGAIN:
+            self._said = now
+            log.warning(self._event, count=self.count, **details)
+
+
 class Held:
     """Bytes of unfinished requests, `limit` of them for all connections together."""
 
     def __init__(self, what: str, limit: int) -> None:
         """`what` names them in the log."""
-        self.held = self.refused = 0
+        self.held = 0
         self.limit = limit
-        self._what = what
-        self._said = -SAY_AGAIN
+        self._refused = Tally(f"{what} are refused: too much is held")
 
     def take(self, size: int) -> bool:
         """Whether so many bytes more may be held; then they count until they are given back."""
         if self.held + size <= self.limit:
             self.held += size
             return True
-        self.refused += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._said >= SAY_AGAIN:
-            self._said = now
-            log.warning(f"{self._what} are refused: too much is held", held=self.held, refused=self.refused)
+        self._refused.add(held=self.held)
         return False
 
     def give(self, size: int) -> None:

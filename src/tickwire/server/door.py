@@ -15,7 +15,8 @@ from uvicorn.server import ServerState
 from ..admission import Admission
 from ..wire import TOKEN_INVALID, failure, request_token
 from . import http_protocol
-from .bounds import Deadline, Held
+from .bounds import Deadline, Held, Tally
+from .tls import HANDSHAKE, NO_PLAIN, wrong_way
 
 _BODY = failure(TOKEN_INVALID)
 REFUSAL = (
@@ -27,9 +28,13 @@ REFUSAL = (
 def doors(admission: Admission) -> Callable[..., Door]:
     """What makes the protocol of each new connection."""
     held = Held("long requests", http_protocol.MOST_HELD)
+    secured = Tally(
+        "TLS came to a port that speaks plain HTTP: the client must use http:// or ws://, or the server be "
+        "started with --tls-cert or --tls-self-signed"
+    )
 
     def door(**arguments: Any) -> Door:
-        return Door(admission, arguments | {"held": held})
+        return Door(admission, arguments | {"held": held}, secured)
 
     return door
 
@@ -41,8 +46,9 @@ class Door(asyncio.Protocol):
     transport: asyncio.Transport
     _deadline: Deadline
 
-    def __init__(self, admission: Admission, arguments: dict[str, Any]) -> None:
+    def __init__(self, admission: Admission, arguments: dict[str, Any], secured: Tally) -> None:
         self._admission = admission
+        self._secured = secured
         self._arguments = arguments
         self._state: ServerState = arguments["server_state"]
 
@@ -55,6 +61,12 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """The first bytes."""
         self._gone()
+        if data[0] == HANDSHAKE:
+            peer = self.transport.get_extra_info("peername")
+            self._secured.add(client=peer[0] if peer else "")
+            self.transport.write(wrong_way(NO_PLAIN))
+            self.transport.close()
+            return
         secret = request_token(data)
         if secret and self._admission.turns_away(secret):
             self.transport.write(REFUSAL)

@@ -23,9 +23,11 @@ from ..engine import Engine
 from ..errors import SettingsError, StartError
 from ..watched import watched
 from .app import make_app
+from .certificate import Certificate, certificate_of
 from .door import doors
+from .tls import secured
 from .websocket import WebSockets
-from .welcome import welcome
+from .welcome import trust, welcome
 
 GRACE = 3
 """Seconds that clients and requests have to end when the server stops."""
@@ -43,36 +45,45 @@ def serve(settings: Settings) -> None:
     check_exposure(settings)
     _raise_descriptor_limit()
     with listen(settings) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(build(settings), listener, show=settings.open))
+        certificate = certificate_of(settings)
+        runner.run(_serve(build(settings), listener, certificate))
 
 
-async def _serve(engine: Engine, listener: socket.socket, *, show: bool) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+async def _serve(engine: Engine, listener: socket.socket, certificate: Certificate | None) -> None:
+    url = url_of(listener, engine.settings)
 
     def ready() -> None:
-        print(f"{url}\n\n{welcome(engine, url)}\nCtrl-C stops it.", flush=True)
-        if show:
+        print(f"{url}\n\n{welcome(engine, url)}{trust(engine.settings)}\nCtrl-C stops it.", flush=True)
+        if engine.settings.open:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
-    await Server(engine, ready).run_engine([listener])
+    await Server(engine, ready, certificate).run_engine([listener])
 
 
 class Server(uvicorn.Server):
     """uvicorn, with the engine running beside it."""
 
-    def __init__(self, engine: Engine, ready: Callable[[], None] = lambda: None) -> None:
-        """`ready` is called when connections are taken."""
+    def __init__(
+        self,
+        engine: Engine,
+        ready: Callable[[], None] = lambda: None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        """`ready` is called when connections are taken. With a certificate they speak TLS alone."""
         self._engine = engine
+        self._certificate = certificate
         self._ready = ready
         self._websockets = WebSockets(engine)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news
+        protocol: Callable[..., asyncio.Protocol] = doors(engine.admission)
+        if certificate is not None:
+            protocol = secured(protocol, certificate)
         super().__init__(
             uvicorn.Config(
                 make_app(engine),
-                http=doors(engine.admission),  # type: ignore[arg-type]  # it is only ever called
+                http=protocol,  # type: ignore[arg-type]  # it is only ever called
                 ws=self._websockets.protocol,  # type: ignore[arg-type]  # it is only ever called
                 lifespan="off",
                 log_config=None,
@@ -86,13 +97,16 @@ class Server(uvicorn.Server):
         """Serves until told to stop, or until the engine breaks: then raises what it raised."""
         self._loop = asyncio.get_running_loop()
         source = asyncio.create_task(self._engine.run())
-        sweep = asyncio.create_task(watched("sweep of connections", self._websockets.sweep))
+        beside = [asyncio.create_task(watched("sweep of connections", self._websockets.sweep))]
+        if self._certificate is not None:
+            beside.append(asyncio.create_task(watched("look at the certificate", self._certificate.watch)))
         source.add_done_callback(lambda _: self.stop())
         try:
             await self.serve(listeners)
         finally:
             source.cancel()
-            sweep.cancel()
+            for task in beside:
+                task.cancel()
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await source
@@ -188,12 +202,23 @@ def listen(settings: Settings) -> socket.socket:
             remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."
             raise StartError(f"Port {settings.port} on {address} is taken. {remedy}") from None
         if error.errno == errno.EACCES:
-            raise StartError(f"Port {settings.port} needs privileges. Choose one above 1023.") from None
+            raise StartError(
+                f"Port {settings.port} needs privileges. Choose one above 1023, or allow it (/docs/tls)."
+            ) from None
         raise StartError(
             f"Cannot listen on {address}, port {settings.port}: {error.strerror}. Choose another --host."
         ) from None
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio's own loop may not set it
     return listener
+
+
+def url_of(listener: socket.socket, settings: Settings) -> str:
+    """Where a server is: under a name that its own certificate has, if it made one."""
+    host, port = listener.getsockname()[:2]
+    names = settings.tls_self_signed
+    shown = names[0] if names and host not in names else f"[{host}]" if ":" in host else host
+    scheme = "https" if names or settings.tls_cert is not None else "http"
+    return f"{scheme}://{shown}" if (scheme, port) == ("https", 443) else f"{scheme}://{shown}:{port}"
 
 
 def _raise_descriptor_limit() -> None:

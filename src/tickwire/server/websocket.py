@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -19,6 +17,7 @@ from ..engine import Engine, Heard
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection
 from .bounds import LATE
+from .direct import descriptor_of, write_now
 from .publish import Publishing
 from .publish_socket import PublishSocket
 from .shell import Shell
@@ -27,8 +26,6 @@ SWEEP = 0.25
 """Seconds between looks for connections that are overdue."""
 GRACE = 10.0
 """Seconds that all have after the process was paused: as long as lies between two heartbeats."""
-DIRECT_WRITES = sys.platform != "win32"
-"""Whether os.write takes a socket's descriptor."""
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: closed at once, with a reset."""
 
@@ -109,8 +106,7 @@ class WebSocket(Shell):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
         super().connection_made(transport)
-        if DIRECT_WRITES and transport.get_extra_info("sslcontext") is None:
-            self._descriptor = transport.get_extra_info("socket").fileno()
+        self._descriptor = descriptor_of(transport)
 
     def _hear(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -207,18 +203,5 @@ class WebSocket(Shell):
         super()._end()
 
     def _write(self, data: bytes | memoryview) -> None:
-        transport = self.transport
-        if self._descriptor is not None and not transport.get_write_buffer_size():
-            if transport.is_closing():
-                return
-            try:
-                sent = os.write(self._descriptor, data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                transport.abort()
-                return
-            if sent == len(data):
-                return
-            data = memoryview(data)[sent:]
-        super()._write(data)
+        if rest := write_now(self.transport, self._descriptor, data):
+            super()._write(rest)

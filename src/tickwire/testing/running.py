@@ -15,7 +15,8 @@ from ..engine import Engine, Heard
 from ..errors import InputError
 from ..sandbox import Clock, Scenario
 from ..server import Server
-from ..server.serve import check_exposure, listen, loop_factory
+from ..server.certificate import certificate_of
+from ..server.serve import check_exposure, listen, loop_factory, url_of
 from ..sources import Replay, Status
 from .connections import Connections
 from .log import threshold
@@ -135,8 +136,9 @@ class Running:
     async def _serve(self) -> None:
         check_exposure(self._settings)
         with listen(self._settings) as listener:
-            host, self.port = listener.getsockname()[:2]
-            self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+            self.port = listener.getsockname()[1]
+            self.url = url_of(listener, self._settings)
+            certificate = certificate_of(self._settings)
             self.engine = build(self._settings)
             with contextlib.closing(self.engine):
                 self.engine.heard = self._heard
@@ -144,7 +146,7 @@ class Running:
                 if self._quiet:
                     self._stop_clock()
                 self._loop = asyncio.get_running_loop()
-                self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None))
+                self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None), certificate)
                 await self._server.run_engine([listener])
 
     def _stop_clock(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,7 @@ from ...client import (
     Account,
     ClientError,
     Http,
+    Network,
     Pacer,
     Rates,
     TooManyRequests,
@@ -23,8 +23,10 @@ from ...client import (
     Unavailable,
     http_url,
 )
+from ...client.http import http_client
+from ...client.network import why
 from ...model import Family, KlineType
-from .finding import SLOW, TOKEN, TOO_FAST, Finding, Verdict, advice_for, counted, times
+from .finding import SLOW, TOKEN, TOO_FAST, UNTRUSTED, Finding, Verdict, advice_for, counted, times
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 PATIENCE = 10.0
@@ -49,15 +51,19 @@ UNREACHED = (
 NO_SERVER = "what answers is no server of the protocol: is the URL right?"
 
 
-async def reach(url: str, family: Family) -> list[Finding]:
+async def reach(account: Account, family: Family) -> list[Finding]:
     """Asks without a token, which every server of the protocol refuses in the same way (section 1).
 
     Returns whether it is one, and how its clock goes; a failure says that nothing else can be checked.
     """
-    address = f"{http_url(url, family)}/trade-tick"
+    address, network = f"{http_url(account.url, family)}/trade-tick", account.network
     low, high = -float("inf"), float("inf")
     quickest = float("inf")
-    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+    try:
+        client = http_client(address, network, PATIENCE)
+    except ClientError as error:
+        return [_unreached(error, address, network)]
+    async with client:
         for number in range(PROBES):
             if number:
                 await asyncio.sleep(BETWEEN)
@@ -65,7 +71,7 @@ async def reach(url: str, family: Family) -> list[Finding]:
             try:
                 answer = await client.get(address)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                return [Finding("reach", "", FAIL, _why(error), UNREACHED)]
+                return [_unreached(error, address, network)]
             quickest = min(quickest, time.monotonic() - began)
             if not _of_the_protocol(answer):
                 measured = f"HTTP {answer.status_code} without an answer of the protocol"
@@ -79,19 +85,15 @@ async def reach(url: str, family: Family) -> list[Finding]:
     return [Finding("reach", "", OK, times(quickest), "", quickest), _clock(low, high)]
 
 
-def _why(error: BaseException) -> str:
-    """The reason at the bottom of it, which the libraries above leave out."""
+def _unreached(error: Exception, address: str, network: Network) -> Finding:
+    """Nothing answered."""
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer in {PATIENCE:.0f} s"
-    text = str(error) or type(error).__name__
-    below = error.__cause__ or error.__context__
-    while below is not None:
-        if isinstance(below, ConnectionError) and below.errno:
-            text = os.strerror(below.errno)  # asyncio puts a text of its own into strerror
-        elif isinstance(below, OSError):
-            text = below.strerror or text
-        below = below.__cause__ or below.__context__
-    return " ".join(text.split())
+        text, untrusted = f"no answer in {PATIENCE:.0f} s", False
+    elif isinstance(error, ClientError):
+        text, untrusted = str(error), False
+    else:
+        text, untrusted = why(error, address, network.proxy_for(address))
+    return Finding("reach", "", FAIL, text, UNTRUSTED if untrusted else UNREACHED)
 
 
 def _of_the_protocol(answer: httpx.Response) -> bool:
@@ -118,7 +120,9 @@ class Endpoints:
     """The endpoints of a server over HTTP. What was too fast is asked again for so many seconds."""
 
     def __init__(self, account: Account, patience: float) -> None:
-        self._http = {family: Http(account.url, account.token) for family in Family}  # each counts its own
+        self._http = {  # each counts its own
+            family: Http(account.url, account.token, network=account.network) for family in Family
+        }
         # Apart from them, since a wait of ours is no slowness of the server.
         self._pacer = Pacer(_careful(account.plan.rates))
         self._patience = patience

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ...client import ClientError, RequestRefused, Unavailable, Unreadable
+from ...client import ClientError, RequestRefused, Unavailable, Unreadable, Untrusted
 
 SLOW = 1.0
 """Seconds that an answer, a heartbeat or a tick may take until somebody should know."""
@@ -60,11 +60,16 @@ def advice_for(error: ClientError) -> str:
 
 
 TOKEN = "the token is unknown or expired: give the right one with --token or TICKWIRE_TOKEN"  # noqa: S105
+UNTRUSTED = (
+    "if it is the right server, name its CA with --ca-file or SSL_CERT_FILE; its certificate must "
+    "name the URL's host"
+)
 TOO_FAST = (
     "name the token's plan with --plan; if that is right, another program uses the token at the same time"
 )
 _ADVICE: dict[type[ClientError], str] = {
     RequestRefused: "the server does not have that, or not for this token: name codes that it has",
+    Untrusted: UNTRUSTED,
     Unavailable: "is the server overloaded, in maintenance, or behind a proxy that fails? Look at its log",
     Unreadable: "what answers is not the protocol's: does the URL lead to an AllTick-compatible server?",
 }

@@ -38,10 +38,10 @@ async def check_server(
 
     wanted = {family: [code for code in codes if family_of(code) is family] for family in Family}
     wanted = {family: names for family, names in (wanted if codes else CODES).items() if names}
-    note(*await reach(account.url, next(iter(wanted))))
+    note(*await reach(account, next(iter(wanted))))
     if found[0].verdict is Verdict.OK:
         await _with_token(account, wanted, seconds, note)
-        note(*await sources(account.url))  # last, since a relay asks upstream for what is subscribed to
+        note(*await sources(account))  # last, since a relay asks upstream for what is subscribed to
     return verdict_of(found)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import msgspec
 
+from ...client import Account, ClientError
+from ...client.http import http_client
 from ...client.shown import plain
 from .answers import PATIENCE
 from .finding import Finding, Verdict
@@ -27,14 +29,15 @@ class Ready(msgspec.Struct):
     sources: list[Source]
 
 
-async def sources(url: str) -> list[Finding]:
+async def sources(account: Account) -> list[Finding]:
     """How each source is; nothing where the server is no Tickwire."""
-    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
-        try:
+    url = account.url
+    try:
+        async with http_client(url, account.network, PATIENCE) as client:
             answer = await client.get(f"{url.rstrip('/')}/readyz")
             ready = msgspec.json.decode(answer.content, type=Ready)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
-            return []
+    except (ClientError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+        return []
     return [_finding(one) for one in ready.sources]
 
 

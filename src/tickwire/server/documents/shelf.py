@@ -14,7 +14,7 @@ GROUPS = {
     "Sources": ("sources", "relay", "exchanges", "publishing", "recording", "data-rules"),
     "Protocol": ("protocol", "klines", "access"),
     "Clients": ("client", "cli"),
-    "Running": ("settings", "operating", "performance", "security"),
+    "Running": ("settings", "tls", "operating", "performance", "security"),
 }
 LAST = "More"
 """The group of the pages that no other group names."""

@@ -7,7 +7,8 @@ import asyncio
 import httpx
 import msgspec
 
-from ...client import http_url
+from ...client import ClientError, Network, http_url
+from ...client.http import http_client
 
 TIMEOUT = 5.0
 """Seconds that the answer may take."""
@@ -21,12 +22,12 @@ class Readiness(msgspec.Struct):
     source: str = ""
 
 
-async def ask_readiness(url: str) -> Readiness | None:
+async def ask_readiness(url: str, network: Network) -> Readiness | None:
     """What /readyz of the server at `url` says; it needs no token. None if it has no such page."""
     try:
         async with (
             asyncio.timeout(TIMEOUT),
-            httpx.AsyncClient(trust_env=False, timeout=TIMEOUT) as client,
+            http_client(url, network, TIMEOUT) as client,
             client.stream("GET", f"{http_url(url, None)}/readyz") as response,
         ):
             body = bytearray()
@@ -35,5 +36,5 @@ async def ask_readiness(url: str) -> Readiness | None:
                 if len(body) > MOST_BYTES:
                     return None
             return msgspec.json.decode(body, type=Readiness)
-    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+    except (ClientError, TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return None

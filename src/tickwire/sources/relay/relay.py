@@ -13,6 +13,7 @@ from ...client import (
     ClientError,
     Clock,
     Http,
+    Network,
     Options,
     Pacer,
     RealClock,
@@ -80,6 +81,7 @@ class Relay:
         keep: Iterable[str] = (),
         silence: float = 60.0,
         probe: bool = False,
+        network: Network | None = None,
         options: Options | None = None,
         clock: Clock | None = None,
         wall: Callable[[], int] = wall_clock,
@@ -88,8 +90,8 @@ class Relay:
         if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
         one. `keep` are codes that are always subscribed to. After `silence` seconds without an event (0:
         never), while one of its markets is open, a connection is begun anew. `probe` asks whether upstream
-        is a Tickwire, and its data made up. The plan sets the spacing and the codes of `options`. Raises
-        ValueError for a URL that is none.
+        is a Tickwire, and its data made up. The plan sets the spacing and the codes of `options`, and
+        `network` goes before theirs. Raises ValueError for a URL or a network that is none.
         """
         plan = plan or UpstreamPlan()
         self.name = name
@@ -113,14 +115,22 @@ class Relay:
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
         self.codes: Collection[str] = self._demand.codes
-        self._http = Http(url, self._secret, pacer=Pacer(plan.rates, self._clock), timeout=HTTP_TIMEOUT)
+        self._network = network or Network()
+        self._network.check()
+        self._http = Http(
+            url,
+            self._secret,
+            pacer=Pacer(plan.rates, self._clock),
+            timeout=HTTP_TIMEOUT,
+            network=self._network,
+        )
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
         plain = self._secret.plain
         self.history: History | None = UpstreamHistory(self._http, self._judge, self._read, plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET),
+            options=plan.options(options or QUIET)._replace(network=self._network),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             clock=self._clock,
@@ -317,7 +327,7 @@ class Relay:
             connected = sum(line.connected for line in self._lines.values())
             if connected != asked:
                 asked = connected
-                found = await ask_readiness(self._url)
+                found = await ask_readiness(self._url, self._network)
             if found is not None:
                 self.simulated = found.simulated
                 self._time.market.replayed = found.source.startswith("replay:")

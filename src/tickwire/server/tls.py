@@ -1,0 +1,323 @@
+"""TLS between a socket and whatever protocol speaks on it.
+
+The event loop's own TLS writes at the end of a turn and knows no bound on handshakes. This one writes to the
+socket at once, as plain connections do, and lets go of the oldest handshake when there are too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.server import ServerState
+
+from ..wire import Ret, failure
+from .bounds import Deadline, Tally
+from .certificate import Certificate
+from .direct import descriptor_of, write_now
+
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds that a handshake may take."""
+MOST_HANDSHAKES = 1000
+"""Handshakes under way at a time; the oldest gives way to one more, for an honest one takes moments."""
+RECORD = 16 * 1024
+"""Bytes of the longest record (RFC 8446, 5.1). No more is put in at a time, since OpenSSL's buffers stay as
+large as they once were."""
+HANDSHAKE = 0x16
+"""The first byte of every connection of TLS (RFC 8446, 5.1), and of no request of HTTP."""
+UNTRUSTED = ("unknown ca", "certificate unknown", "bad certificate", "certificate expired")
+"""How clients say that they do not trust a certificate (RFC 8446, 6.2)."""
+NO_TLS = Ret(400, "this port speaks TLS: use https:// or wss://", 400)
+NO_PLAIN = Ret(400, "this port speaks plain HTTP: use http:// or ws://", 400)
+
+
+def wrong_way(ret: Ret) -> bytes:
+    """The answer to who speaks TLS where it is not spoken, or the other way round: plain HTTP in both cases,
+    which most TLS clients recognise too."""
+    body = failure(ret)
+    return (
+        f"HTTP/1.1 {ret.status} Bad Request\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    ).encode() + body
+
+
+class Handshakes:
+    """Those that are under way, and what became of those that failed."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[Tls, None] = {}
+        self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
+        self._failed = Tally("a TLS handshake failed")
+        self._plain = Tally(
+            "plain HTTP came to a port that speaks TLS: the client must use https:// or wss://, or the "
+            "server be started without --tls-cert and --tls-self-signed"
+        )
+
+    def begin(self, one: Tls) -> None:
+        """A connection is there."""
+        self._under_way[one] = None
+        if len(self._under_way) > MOST_HANDSHAKES:
+            self._crowded.add(limit=MOST_HANDSHAKES)
+            oldest = next(iter(self._under_way))
+            self.end(oldest)
+            oldest.abort()
+
+    def __contains__(self, one: Tls) -> bool:
+        return one in self._under_way
+
+    def end(self, one: Tls) -> None:
+        """Its handshake is over, however it went."""
+        self._under_way.pop(one, None)
+
+    def failed(self, one: Tls, reason: str) -> None:
+        """It failed: most of all because the client does not trust the certificate."""
+        self._failed.add(client=one.client, reason=reason)
+
+    def came_plain(self, one: Tls) -> None:
+        """It never began."""
+        self._plain.add(client=one.client)
+
+
+def secured(
+    protocol: Callable[..., asyncio.Protocol], certificate: Certificate
+) -> Callable[..., asyncio.Protocol]:
+    """What makes the protocol of each new connection, behind TLS with that certificate."""
+    handshakes = Handshakes()
+
+    def tls(**arguments: Any) -> Tls:
+        return Tls(lambda: protocol(**arguments), certificate, handshakes, arguments["server_state"])
+
+    return tls
+
+
+class Tls(asyncio.Transport, asyncio.Protocol):
+    """One connection: to its socket a protocol, and a transport to the protocol that it carries, which is
+    made when the handshake is done."""
+
+    _raw: asyncio.Transport
+    _deadline: Deadline
+
+    def __init__(
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        certificate: Certificate,
+        handshakes: Handshakes,
+        server_state: ServerState,
+    ) -> None:
+        super().__init__()
+        self._make = protocol
+        self._certificate = certificate
+        self._handshakes = handshakes
+        self._server_state = server_state
+        self._descriptor: int | None = None
+        self._protocol: asyncio.BaseProtocol | None = None
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls: ssl.SSLObject | None = None  # from the first byte on
+        self._shut = False  # our side has ended
+
+    # What the socket calls.
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody is there."""
+        self._raw = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self._descriptor = descriptor_of(transport)
+        self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
+        self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
+        self._handshakes.begin(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: all that they hold is handed on at once, as a plain transport would."""
+        if self._tls is None:
+            if data[0] != HANDSHAKE:
+                self._came_plain()
+                return
+            self._tls = self._certificate.context.wrap_bio(self._in, self._out, server_side=True)
+        plain: list[bytes] = []
+        try:
+            for start in range(0, len(data), RECORD):
+                self._in.write(data[start : start + RECORD])
+                if self._protocol is None and not self._shake_hands():
+                    continue
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    while piece := self._tls.read(RECORD):
+                        plain.append(piece)
+            ended = False
+        except ssl.SSLZeroReturnError:  # the client says that its side ends
+            ended = True
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self._flush()  # an answer to a new key
+        if plain and self._protocol is not None:
+            cast("asyncio.Protocol", self._protocol).data_received(b"".join(plain))
+        if ended and not self.eof_received():
+            self.close()
+
+    def eof_received(self) -> bool | None:
+        """The client's side of the socket ends."""
+        if self._protocol is None:
+            return None
+        return cast("asyncio.Protocol", self._protocol).eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed, by whomever."""
+        self._descriptor = None
+        if self._tls is not None and self._protocol is None and self in self._handshakes:
+            self._handshakes.failed(self, "the client hung up, as some do that do not trust the certificate")
+        self._tls = None
+        self._over()
+        if self._protocol is not None:
+            self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes less than it is sent."""
+        if self._protocol is not None:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._protocol is not None:
+            self._protocol.resume_writing()
+
+    # What uvicorn calls during the handshake.
+    def shutdown(self) -> None:
+        """The server stops."""
+        self._raw.close()
+
+    # What the protocol calls.
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """It is carried from now on."""
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """What is carried."""
+        assert self._protocol is not None  # noqa: S101  # it is the only one that asks
+        return self._protocol
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As of the socket's transport, and `sslcontext`, by which uvicorn tells that this is TLS."""
+        return self._certificate.context if name == "sslcontext" else self._raw.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypts all of it; what the socket does not take waits in its transport."""
+        if self._tls is None or self._shut or self._raw.is_closing():
+            return
+        try:
+            if len(data) <= RECORD:
+                if data:
+                    self._tls.write(data)
+                    self._flush()
+                return
+            view, pieces = memoryview(data), []
+            for start in range(0, len(data), RECORD):
+                self._tls.write(view[start : start + RECORD])
+                pieces.append(self._out.read())
+        except ssl.SSLError:  # the connection has failed already
+            self.abort()
+            return
+        self._send(b"".join(pieces))
+
+    def close(self) -> None:
+        """Ends our side, then the connection, when all is written."""
+        self._say_the_end()
+        self._raw.close()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._raw.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it ends."""
+        return self._raw.is_closing()
+
+    def can_write_eof(self) -> bool:
+        """Whether our side can end alone: TLS 1.3 allows it (RFC 8446, 6.1), and nobody minds in 1.2."""
+        return self._raw.can_write_eof()
+
+    def write_eof(self) -> None:
+        """Ends our side."""
+        self._say_the_end()
+        self._raw.write_eof()
+
+    def pause_reading(self) -> None:
+        """Reads no more of the socket."""
+        self._raw.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        self._raw.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the client has not taken, encrypted."""
+        return self._raw.get_write_buffer_size()
+
+    # The rest.
+    @property
+    def client(self) -> str:
+        """The address that it comes from."""
+        peer = self._raw.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def _shake_hands(self) -> bool:
+        """Goes on with the handshake; returns whether it is done. Raises SSLError."""
+        assert self._tls is not None  # noqa: S101
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return False
+        self._flush()
+        self._over()
+        self._protocol = self._make()
+        self._protocol.connection_made(self)
+        return True
+
+    def _came_plain(self) -> None:
+        self._handshakes.came_plain(self)
+        self._over()
+        self._raw.write(wrong_way(NO_TLS))
+        self._raw.close()
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        if self._protocol is None:
+            self._handshakes.failed(self, _words(error))
+            self._over()
+        self._flush()  # the alert
+        self._raw.close()
+
+    def _miss(self) -> None:
+        if self._tls is not None:
+            self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
+        self._over()
+        self._raw.abort()
+
+    def _over(self) -> None:
+        """The handshake is over."""
+        self._deadline.cancel()
+        self._handshakes.end(self)
+        self._server_state.connections.discard(self)
+
+    def _say_the_end(self) -> None:
+        if self._tls is None or self._shut:
+            return
+        self._shut = True
+        with contextlib.suppress(ssl.SSLError):  # it wants the client's end too, for which nobody waits
+            self._tls.unwrap()
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._out.pending:
+            self._send(self._out.read())
+
+    def _send(self, data: bytes) -> None:
+        if (rest := write_now(self._raw, self._descriptor, data)) and not self._raw.is_closing():
+            self._raw.write(rest)
+
+
+def _words(error: ssl.SSLError) -> str:
+    """Why, in OpenSSL's words, such as "tlsv1 alert unknown ca", and what they mean."""
+    words = (error.reason or str(error)).replace("_", " ").lower()
+    untrusted = words.endswith(UNTRUSTED)
+    return f"the client does not trust the certificate ({words})" if untrusted else words

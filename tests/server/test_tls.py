@@ -1,0 +1,329 @@
+"""TLS at the front door: what is carried, what is bounded, what is said, and certificates that change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.client import connect
+
+from tickwire.server import certificate, tls
+from tickwire.server.authority import Authority
+
+from ..serving import (
+    DEPTH,
+    OTHER_HTTP,
+    OTHER_WS,
+    TRADE,
+    Script,
+    Served,
+    book,
+    masked,
+    serving,
+    trade,
+    trusting,
+    upgrade,
+)
+from .publishing import until
+
+NAME = ["127.0.0.1"]
+SECRET = "tw_secret"  # in a URL that goes the wrong way
+GET = f"GET /healthz?token={SECRET} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+@pytest.fixture
+async def secure(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
+    """A server with a certificate that it made."""
+    async with serving(tmp_path, script, tls_self_signed=NAME) as served:
+        yield served
+
+
+def port_of(served: Served) -> int:
+    return httpx.URL(served.url).port or 0
+
+
+async def exchange(served: Served, data: bytes) -> bytes:
+    """What comes for bytes on a bare socket, until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
+    try:
+        writer.write(data)
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+# What is carried.
+async def test_http_and_websocket_as_without(secure: Served, script: Script) -> None:
+    assert secure.url.startswith("https://127.0.0.1:")
+    async with secure.link() as link:
+        assert (await link.subscribe(TRADE, "BTCUSDT"))["ret"] == 200
+        script.emit(trade())
+        assert (await link.push())["data"]["code"] == "BTCUSDT"
+        query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
+        answer = await secure.get(f"{OTHER_HTTP}/trade-tick", query)
+        assert answer.json()["data"]["tick_list"][0]["price"] == "79317.70"
+    assert (await secure.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_what_is_longer_than_a_record(secure: Served, script: Script) -> None:
+    events = [trade(at=1788529064027 + n) for n in range(2000)]
+    async with secure.link() as link, secure.link() as other:
+        await link.subscribe(TRADE, "BTCUSDT")
+        await other.subscribe(TRADE, "BTCUSDT")
+        script.emit(*events)
+        for one in (link, other):
+            times = [(await one.push())["data"]["tick_time"] for _ in events]
+            assert times == [event.time for event in events]
+    body = b" " * 900_000
+    answer = await secure.request("POST", f"{OTHER_HTTP}/batch-kline?token=t", content=body)
+    assert answer.json()["ret"] == 400
+
+
+async def test_many_requests_at_once_are_answered_in_order(secure: Served) -> None:
+    async with secure.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 300) as raw:
+        for _ in range(300):
+            assert (await raw.head()).startswith(b"http/1.1 200")
+            await raw.reader.readexactly(15)
+
+
+async def test_both_sides_may_end_alone(secure: Served) -> None:
+    async with secure.raw(b"GET /" + b"x" * 300_000) as raw:
+        assert b"431" in await raw.head()
+        await raw.rest()  # which ends
+    async with secure.link() as link:
+        await link.ask(22000)
+        await link.socket.close()
+        assert link.socket.close_code == 1000
+
+
+async def test_who_does_not_read_is_closed_and_delays_nobody(tmp_path: Path, script: Script) -> None:
+    subscribe = masked(1, b'{"cmd_id":22002,"data":{"symbol_list":["BTCUSDT"]}}')
+    async with (
+        serving(tmp_path, script, tls_self_signed=NAME, client_buffer=2**16) as served,
+        served.raw(upgrade() + subscribe, receive_buffer=4096) as slow,
+        served.link() as quick,
+    ):
+        assert b"101" in await slow.head()
+        await quick.subscribe(DEPTH, "BTCUSDT")
+        await until(lambda: len(served.engine.callers) == 2)
+        sent = 0
+        while len(served.engine.callers) == 2:
+            script.emit(*(book(at=1788529064027 + sent + n) for n in range(100)))
+            sent += 100
+            for _ in range(100):
+                await quick.push()
+        assert (await slow.closing())[0] == 1008
+        await quick.nothing()
+
+
+async def test_clients_are_told_when_the_server_stops(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(tmp_path, Script(), tls_self_signed=NAME))
+        link = await stack.enter_async_context(served.link())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))  # never says a word
+        stack.callback(writer.close)
+        served.server.stop()
+        async with asyncio.timeout(20):
+            await link.socket.wait_closed()
+            assert await reader.read() == b""
+        assert link.socket.close_code == 1001
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_versions(secure: Served, version: ssl.TLSVersion) -> None:
+    assert secure.trust is not None
+    secure.trust.minimum_version = secure.trust.maximum_version = version
+    async with secure.link() as link:
+        await link.ask(22000)
+        assert (
+            link.socket.transport.get_extra_info("ssl_object").version().replace("TLSv1.", "TLSv1_")
+            == version.name
+        )
+
+
+def refuse(port: int) -> None:
+    """A client that trusts nobody who is there, and says so."""
+    with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+# What is said.
+def events_of(logged: list[Any]) -> list[str]:
+    return [line["event"] for line in logged if line["log_level"] == "warning"]
+
+
+async def test_plain_http_on_it_gets_one_line(secure: Served) -> None:
+    with capture_logs() as logged:
+        for _ in range(3):
+            answer = await exchange(secure, GET)
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert b"this port speaks TLS: use https:// or wss://" in answer
+    (event,) = events_of(logged)
+    assert event.startswith("plain HTTP came to a port that speaks TLS")
+    assert SECRET not in str(logged)
+    await secure.get("/healthz")
+
+
+async def test_tls_on_a_plain_port_gets_one_line(served: Served) -> None:
+    with capture_logs() as logged:
+        for _ in range(3):
+            with pytest.raises(httpx.ConnectError, match=r"(?i)wrong version number|record layer"):
+                await httpx.AsyncClient().get(served.url.replace("http", "https", 1))
+    (event,) = events_of(logged)
+    assert event.startswith("TLS came to a port that speaks plain HTTP")
+    await served.get("/healthz")
+
+
+async def test_a_client_that_does_not_trust_it_gets_one_line(secure: Served) -> None:
+    with capture_logs() as logged:
+        for _ in range(3):
+            await asyncio.to_thread(refuse, port_of(secure))
+        await until(lambda: bool(logged))
+    (line,) = [line for line in logged if line["log_level"] == "warning"]
+    assert line["event"] == "a TLS handshake failed"
+    assert line["reason"] == "the client does not trust the certificate (tlsv1 alert unknown ca)"
+
+
+async def test_a_client_that_hangs_up_for_distrust_gets_one_line_too(secure: Served) -> None:
+    with capture_logs() as logged:
+        with pytest.raises(ssl.SSLCertVerificationError):  # asyncio says nothing to the server
+            await asyncio.open_connection("127.0.0.1", port_of(secure), ssl=ssl.create_default_context())
+        await until(lambda: bool(logged))
+    assert events_of(logged) == ["a TLS handshake failed"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x16", b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\xff\xff" + b"x" * 70_000]
+)
+async def test_what_is_no_handshake_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.5)
+    async with serving(tmp_path, Script(), tls_self_signed=NAME) as served:
+        assert b"HTTP" not in await exchange(served, data)
+        await until(lambda: not served.server.server_state.connections)
+
+
+# What is bounded.
+async def test_a_handshake_that_stalls_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.5)
+    async with serving(tmp_path, Script(), tls_self_signed=NAME) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+        async with served.link() as link:  # whose handshake is over stays
+            await asyncio.sleep(0.6)
+            await link.ask(22000)
+
+
+async def test_the_oldest_of_too_many_handshakes_gives_way(
+    secure: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "MOST_HANDSHAKES", 3)
+    with capture_logs() as logged:
+        idle = [await asyncio.open_connection("127.0.0.1", port_of(secure)) for _ in range(5)]
+        for reader, _ in idle[:2]:
+            async with asyncio.timeout(20):
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+        async with secure.link() as link:  # an honest one gets in
+            await link.ask(22000)
+    for _, writer in idle:
+        writer.close()
+    assert events_of(logged) == ["unfinished TLS handshakes are dropped: too many are under way"]
+
+
+async def test_a_burst_leaves_no_more_in_memory_than_without_tls(secure: Served) -> None:
+    """What is received is handed on at once, into the bounds that hold without TLS too."""
+    async with secure.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000, receive_buffer=4096):
+        await until(
+            lambda: any(getattr(one, "_paused", False) for one in secure.server.server_state.connections)
+        )
+        for one in secure.server.server_state.connections:
+            carrier = getattr(one, "transport", None)
+            if isinstance(carrier, tls.Tls):
+                assert carrier._in.pending <= 2 * tls.RECORD
+
+
+# Certificates that change.
+class Files:
+    """A certificate of a user's own, made by one authority or another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.first, self.second = (Authority(folder / name / "ca.pem", NAME) for name in ("first", "second"))
+        self.settings: dict[str, Any] = {"tls_cert": folder / "cert.pem", "tls_key": folder / "key.pem"}
+        self.use(self.first)
+
+    def use(self, own: Authority) -> None:
+        shutil.copy(own.chain, self.settings["tls_cert"])
+        shutil.copy(own.key, self.settings["tls_key"])
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Looked at often."""
+    monkeypatch.setattr(certificate, "LOOK", 0.02)
+    return Files(tmp_path)
+
+
+async def test_it_is_read_again_and_nobody_is_dropped(tmp_path: Path, script: Script, files: Files) -> None:
+    async with serving(tmp_path / "data", script, **files.settings) as served:
+        url = served.url.replace("https", "wss") + f"{OTHER_WS}?token=t"
+        old, new = trusting(files.first.ca), trusting(files.second.ca)
+        async with connect(url, ssl=old) as before:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await connect(url, ssl=new)
+            with capture_logs() as logged:
+                files.use(files.second)
+                await until(lambda: any(line["event"] == "certificate read again" for line in logged))
+            async with connect(url, ssl=new):
+                await before.send('{"cmd_id":22000}')
+                assert '"ret":200' in str(await before.recv())
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await connect(url, ssl=old)
+
+
+@pytest.mark.parametrize("fault", ["another key", "nothing", "gone"])
+async def test_one_that_cannot_be_used_is_left_and_told_once(
+    tmp_path: Path, script: Script, files: Files, fault: str
+) -> None:
+    async with serving(tmp_path / "data", script, **files.settings) as served:
+        with capture_logs() as logged:
+            match fault:
+                case "another key":
+                    shutil.copy(files.second.key, files.settings["tls_key"])
+                case "nothing":
+                    files.settings["tls_cert"].write_text("")
+                case "gone":
+                    files.settings["tls_cert"].unlink()
+            await until(lambda: bool(logged))
+            verify = trusting(files.first.ca)
+            for _ in range(3):  # looks, too
+                async with httpx.AsyncClient(verify=verify) as client:
+                    assert (await client.get(f"{served.url}/healthz")).status_code == 200
+            assert [line["event"] for line in logged] == ["the old certificate is kept"]
+            files.use(files.second)
+            await until(lambda: logged[-1]["event"] == "certificate read again")
+        async with httpx.AsyncClient(verify=trusting(files.second.ca)) as client:
+            assert (await client.get(f"{served.url}/healthz")).status_code == 200
+
+
+async def test_a_name_that_it_does_not_have_is_refused(secure: Served) -> None:
+    trust = secure.trust
+    assert trust is not None
+    with socket.create_connection(("127.0.0.1", port_of(secure))) as plain, pytest.raises(ssl.SSLError):
+        await asyncio.to_thread(trust.wrap_socket, plain, server_hostname="localhost")
