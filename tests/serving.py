@@ -23,7 +23,7 @@ from tickwire.assembly import assemble, build
 from tickwire.config import Settings
 from tickwire.engine import Engine
 from tickwire.hub import Hub
-from tickwire.model import Book, Instrument, Kind, Kline, KlineType, Level, Trade
+from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server
 from tickwire.sources import Health, History, Source, Status, Yielded
 from tickwire.store import load_catalogue
@@ -60,8 +60,8 @@ class Script:
         for event in events:
             self._queue.put_nowait(event)
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        return {}
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
+        pass
 
     def market_time(self) -> int:
         return self.now
