@@ -22,7 +22,7 @@ from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
 from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
-from tickwire.model import Catalogue, Instrument, Kind, Kline, KlineType, Market, Trade
+from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
 from tickwire.sources import Health, Status
@@ -59,8 +59,8 @@ class Ticks:
     def market_time(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        return {}
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
+        pass
 
     async def events(self) -> AsyncIterator[Trade]:
         began = time.monotonic()

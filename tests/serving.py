@@ -24,7 +24,7 @@ from tickwire.assembly import assemble, build
 from tickwire.config import Settings
 from tickwire.engine import Engine
 from tickwire.hub import Hub
-from tickwire.model import Book, Instrument, Kind, Kline, KlineType, Level, Trade
+from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import ca_of, certificate_of
 from tickwire.server.serve import url_of
@@ -63,8 +63,8 @@ class Script:
         for event in events:
             self._queue.put_nowait(event)
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        return {}
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
+        pass
 
     def market_time(self) -> int:
         return self.now

@@ -195,8 +195,12 @@ class Engine:
     @property
     def example(self) -> Instrument:
         """An instrument that is served, to show how a client asks."""
-        codes = self.feeds.codes or {one.code for one in self.catalogue if self.feeds.serve(one)}
-        return self.catalogue["BTCUSDT" if "BTCUSDT" in codes or not codes else min(codes)]
+        usual = self.catalogue["BTCUSDT"]
+        if self.feeds.codes:
+            return usual if usual.code in self.feeds.codes else self.catalogue[min(self.feeds.codes)]
+        if self.feeds.serve(usual):
+            return usual
+        return next((one for one in self.catalogue if self.feeds.serve(one)), usual)
 
     async def run(self) -> None:
         """Serves the sources, and the last state of those that end or fail. Never ends."""

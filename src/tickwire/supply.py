@@ -99,7 +99,7 @@ class Supply:
         try:
             if feed.backfill is None:
                 await self.begin(Kind.TRADE, [instrument])
-                await feed.bars.make_past(instrument, feed.source.past)
+                await feed.bars.make_past(instrument, feed.source.past, kline_type, count=count, end=end)
             else:
                 self.want(Kind.TRADE, [instrument], subscribed=False)
                 await feed.backfill.reach(instrument, kline_type, count=count, end=end)

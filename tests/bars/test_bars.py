@@ -14,8 +14,8 @@ import structlog
 
 from tickwire.bars import Bars
 from tickwire.errors import StoreError
-from tickwire.klines import DEFAULTS, roll_up
-from tickwire.model import Instrument, Kline, KlineType
+from tickwire.klines import DEFAULTS, Reach, roll_up
+from tickwire.model import Kline, KlineType
 
 from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, figures, price, some_hours, take
 
@@ -276,27 +276,40 @@ async def test_a_start_tells_what_it_recovered(disk: Disk) -> None:
 class Past:
     """Ten minutes before the first one, and the larger bars of two types."""
 
+    key = "k"
+
     def __init__(self) -> None:
         self.calls = 0
         self.may_go = threading.Event()
         self.may_go.set()
         self.under_way = threading.Event()
 
-    def __call__(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+    def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
         self.calls += 1
         self.under_way.set()
         assert self.may_go.wait(30)
-        minutes = []
-        for at in range(first.time - 600, first.time, 60):
-            value, volume = price(at), Decimal(2)
-            minutes.append(
-                Kline(
-                    *(instrument.code, MINUTE, at, value, value + 3, value - 3, value, volume),
-                    *(Decimal("7.50"), at * 1000, at * 1000 + 59_999),
-                )
-            )
-        larger = {one: list(roll_up(instrument, one, minutes)) for one in (KlineType.MINUTES_5, HOUR)}
+        minutes = some_minutes(first.code, first.time - 600, first.time)
+        larger = {one: list(roll_up(BTC, one, minutes)) for one in (KlineType.MINUTES_5, HOUR)}
         return {MINUTE: minutes, **larger}
+
+    def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
+        return []
+
+    def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
+        raise AssertionError
+
+
+def some_minutes(code: str, begin: int, end: int) -> list[Kline]:
+    found = []
+    for at in range(begin, end, 60):
+        value, volume = price(at), Decimal(2)
+        four = value, value + 3, value - 3, value
+        found.append(Kline(code, MINUTE, at, *four, volume, Decimal("7.50"), at * 1000, at * 1000 + 59_999))
+    return found
+
+
+async def make_past(bars: Bars, past: Past, count: int = 1, end: int | None = None) -> None:
+    await bars.make_past(BTC, lambda _, key: past, MINUTE, count=count, end=end)
 
 
 FIRST = T0 + 3 * 60 + 5  # in the middle of five minutes, and of an hour
@@ -321,7 +334,7 @@ async def test_the_past_joins_the_first_bar_whenever_it_is_made(
     take(bars, ats)
     if written:
         await bars.write()
-    await bars.make_past(BTC, past)
+    await make_past(bars, past)
     await check_past(bars, ats)
     more = [ats[-1] + 10, ats[-1] + 100, ats[-1] + 4000]
     take(bars, more)
@@ -335,7 +348,7 @@ async def test_asked_by_many_at_once_the_past_is_made_once_and_all_see_it(disk: 
     take(bars, [FIRST])
 
     async def ask() -> int:
-        await bars.make_past(BTC, past)
+        await make_past(bars, past)
         return len((await bars.read(BTC, MINUTE, count=ALL)).bars)
 
     past.may_go.clear()
@@ -353,9 +366,9 @@ async def test_one_that_gives_up_asking_takes_the_past_from_nobody(disk: Disk) -
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
     past.may_go.clear()
-    first = asyncio.create_task(bars.make_past(BTC, past))
+    first = asyncio.create_task(make_past(bars, past))
     assert await asyncio.to_thread(past.under_way.wait, 30)
-    second = asyncio.create_task(bars.make_past(BTC, past))
+    second = asyncio.create_task(make_past(bars, past))
     first.cancel()
     await asyncio.wait([first])
     past.may_go.set()
@@ -368,7 +381,7 @@ async def test_trades_that_come_while_the_past_is_made_are_counted(disk: Disk) -
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
     past.may_go.clear()
-    making = asyncio.create_task(bars.make_past(BTC, past))
+    making = asyncio.create_task(make_past(bars, past))
     assert await asyncio.to_thread(past.under_way.wait, 30)
     ats = [FIRST, FIRST + 1, FIRST + 61, FIRST + 200]
     take(bars, ats[1:])
@@ -381,10 +394,10 @@ async def test_trades_that_come_while_the_past_is_made_are_counted(disk: Disk) -
 
 async def test_there_is_no_past_before_the_first_trade(disk: Disk) -> None:
     bars, past = a_run(disk), Past()
-    await bars.make_past(BTC, past)
+    await make_past(bars, past)
     assert past.calls == 0
     take(bars, [FIRST])
-    await bars.make_past(BTC, past)
+    await make_past(bars, past)
     assert past.calls == 1
     await check_past(bars, [FIRST])
 
@@ -392,10 +405,10 @@ async def test_there_is_no_past_before_the_first_trade(disk: Disk) -> None:
 async def test_a_past_that_was_made_is_not_made_again_after_a_restart(disk: Disk) -> None:
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
-    await bars.make_past(BTC, past)
+    await make_past(bars, past)
     again = a_run(disk)
     take(again, [FIRST + 60])
-    await again.make_past(BTC, past)
+    await make_past(again, past)
     assert past.calls == 1
     await check_past(again, [FIRST, FIRST + 60])
 
@@ -406,7 +419,7 @@ async def test_a_first_bar_of_an_earlier_run_gets_its_past(disk: Disk) -> None:
     await bars.write()
     again = a_run(disk)
     take(again, [FIRST + 60, FIRST + 400])
-    await again.make_past(BTC, past)
+    await make_past(again, past)
     await check_past(again, [FIRST, FIRST + 60, FIRST + 400])
 
 
@@ -416,14 +429,14 @@ async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(dis
     await bars.write()
     disk.failures = [True]
     with pytest.raises(StoreError):
-        await bars.make_past(BTC, past)
+        await make_past(bars, past)
     take(bars, [FIRST + 400])
     await bars.write()
-    await bars.make_past(BTC, past)
+    await make_past(bars, past)
     await check_past(bars, [FIRST, FIRST + 400])
     await bars.write()
     again = a_run(disk)
-    await again.make_past(BTC, past)
+    await make_past(again, past)
     await check_past(again, [FIRST, FIRST + 400])
     assert past.calls == 2
 
@@ -434,8 +447,8 @@ async def test_a_past_that_was_lost_with_a_kill_is_made_again(disk: Disk) -> Non
     await bars.write()
     disk.failures = [True]
     with pytest.raises(StoreError):
-        await bars.make_past(BTC, past)
+        await make_past(bars, past)
     again = a_run(disk)
     await again.write()
-    await again.make_past(BTC, past)
+    await make_past(again, past)
     await check_past(again, [FIRST])

@@ -17,9 +17,10 @@ import tickwire.bars.memory as memory
 from tickwire.bars import Bars
 from tickwire.errors import StoreError
 from tickwire.klines import DEFAULTS, Closed
-from tickwire.model import Instrument, Kline, KlineType
+from tickwire.model import Kline, KlineType
 
 from .disk import BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, some_hours, take
+from .test_bars import Past, make_past
 
 
 @pytest.fixture
@@ -300,13 +301,14 @@ async def test_bars_in_memory_only_are_bounded(disk: Disk, monkeypatch: pytest.M
 async def test_pasts_that_are_made_keep_no_batch_waiting(disk: Disk) -> None:
     maker, may_go = ThreadPoolExecutor(1), threading.Event()
 
-    def past(instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        assert may_go.wait(30)
-        return {}
+    class Slow(Past):
+        def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
+            assert may_go.wait(30)
+            return {}
 
     bars = Bars("s", disk, disk.database, DEFAULTS, maker=maker, clock=Clock())
     take(bars, [T0 + 1, T0 + 61])
-    making = asyncio.create_task(bars.make_past(BTC, past))
+    making = asyncio.create_task(make_past(bars, Slow()))
     assert await bars.write()
     assert stored(disk) == [(T0, Decimal("0.1")), (T0 + 60, Decimal("0.1"))]
     may_go.set()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tickwire.errors import SourceError, StoreError
-from tickwire.model import Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Market, Trade
+from tickwire.model import Book, Catalogue, Event, Instrument, Kind, Market, Trade
 from tickwire.sources import Published, QuoteTrades, Resent, Source, Status, published
 from tickwire.store import load_catalogue
 from tickwire.wire import Tally
@@ -21,7 +21,6 @@ from tickwire.wire import Tally
 NOW = 1_800_000_000_000
 SHIPPED = load_catalogue()
 ONE = Decimal(1)
-FIRST = Kline("GOLD", KlineType.MINUTE, 0, ONE, ONE, ONE, ONE, ONE, ONE)
 NEW = {
     "type": "instrument",
     "code": "MYIDX",
@@ -124,7 +123,7 @@ async def test_it_keeps_the_contract() -> None:
     assert source.market_time() == NOW
     assert all(source.serves(one) for one in SHIPPED)
     assert not source.serves(an_instrument("MYIDX"))
-    assert source.past(SHIPPED["GOLD"], FIRST) == {}
+    assert source.past(SHIPPED["GOLD"]) is None
     assert not source.want(Kind.TRADE, ["BTCUSDT"], subscribed=True)
     assert source.room(Kind.TRADE, ["BTCUSDT"]) == ["BTCUSDT"]
 

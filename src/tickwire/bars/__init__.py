@@ -1,5 +1,5 @@
 """The bars of a source: computed from its trades, kept in a store, read as one."""
 
-from .bars import Bars, Past, Reading
+from .bars import Bars, Reading
 
-__all__ = ["Bars", "Past", "Reading"]
+__all__ = ["Bars", "Reading"]

@@ -13,10 +13,11 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import StoreError
-from ..klines import SECONDS, Closed, Rules, Series, filled, roll_up
+from ..klines import SECONDS, Closed, Grid, Past, Rules, Series, filled, roll_up
 from ..model import Instrument, Kline, KlineType, Trade
 from ..store import Database, KlineStore, Overlay, SqliteFile, SqliteKlineStore, past_note
 from .memory import KEPT, Recent, Unjoined, Waiting
+from .past import Made, MadePast
 
 WRITE_EVERY = 0.5
 """Seconds between batches to the store; with the time that a batch takes, less than a second is at risk."""
@@ -40,8 +41,8 @@ MEMORY_UPKEEP = 60.0
 ALIVE = "alive"
 """The note that says until when bars were kept, in seconds since the epoch."""
 
-Past: TypeAlias = Callable[[Instrument, Kline], dict[KlineType, list[Kline]]]
-"""Makes the bars before the first minute bar of an instrument; see `Source.past`."""
+PastOf: TypeAlias = Callable[[Instrument, str | None], Past | None]
+"""The past of an instrument, by its key; see `Source.past`."""
 Hole: TypeAlias = tuple[int | None, int | None]
 """From when to when trades are missing, in seconds; see `Bars.hole`."""
 
@@ -97,7 +98,8 @@ class Bars:
         self._series: dict[str, Series] = {}
         self._unjoined: dict[str, Unjoined] = {}
         self._begun = asyncio.Event()  # there is a code whose stored bars are to be read
-        self._pasts: dict[str, asyncio.Task[None]] = {}
+        self._pasts: dict[str, MadePast | None] = {}  # None: there is nothing to be made
+        self._making: dict[str, asyncio.Task[bool]] = {}
         self._late_pasts: set[str] = set()  # those whose write was not waited for
         self._changed: set[Series] = set()  # those whose forming minute is newer than the store's
         self._waiting, self._writing = Waiting(), Waiting()
@@ -267,23 +269,19 @@ class Bars:
             self._changed.remove(before)
             self._changed.add(series)
 
-    async def make_past(self, instrument: Instrument, past: Past) -> None:
-        """Puts the bars that `past` makes before the first one, unless that was done before. Raises
-        StoreError."""
-        making = self._pasts.get(instrument.code)
-        if making is None:
-            if (first := await self._first_minute(instrument)) is None:
-                return
-            making = self._pasts.get(instrument.code)  # somebody else may have begun meanwhile
+    async def make_past(
+        self, instrument: Instrument, past: PastOf, kline_type: KlineType, *, count: int, end: int | None
+    ) -> None:
+        """Puts those of the latest `count` bars up to `end` (in seconds) that lie before the first one there,
+        as `past` makes them, unless they are there. Raises StoreError."""
+        code = instrument.code
+        while self._lacks(code, kline_type, count, end):
+            making = self._making.get(code)
             if making is None:
-                making = asyncio.create_task(self._make_past(instrument, past, first))
-                self._pasts[instrument.code] = making
-        try:
-            await asyncio.shield(making)
-        except StoreError:
-            if self._pasts.get(instrument.code) is making:
-                del self._pasts[instrument.code]  # so that it is tried again
-            raise
+                making = asyncio.create_task(self._make_past(instrument, past, kline_type, count, end))
+                self._making[code] = making
+            if not await asyncio.shield(making):
+                return
 
     # What is kept.
     async def join(self) -> None:
@@ -320,9 +318,10 @@ class Bars:
 
     async def end(self) -> None:
         """Writes what is left, and lets go of what is under way."""
-        for making in self._pasts.values():
-            making.cancel()
-        await asyncio.gather(*self._pasts.values(), return_exceptions=True)
+        making = [*self._making.values()]
+        for one in making:
+            one.cancel()
+        await asyncio.gather(*making, return_exceptions=True)
         try:
             async with asyncio.timeout(FINAL_WAIT):
                 while not await self.write():  # noqa: ASYNC110 (the store tells nobody)
@@ -449,34 +448,92 @@ class Bars:
         )
         return filled(instrument, kline_type, bars, end if later else None, count=count)
 
-    async def _make_past(self, instrument: Instrument, past: Past, first: Kline) -> None:
-        note = past_note(instrument)
-        if await self._database.read(self._store.get, self._source, note):
-            if instrument.code in self._late_pasts:  # it was written after all
-                await self.reopen(instrument)
-            return
-        if self._database.writes.failing:  # nobody is to wait for what cannot be
+    def _lacks(self, code: str, kline_type: KlineType, count: int, end: int | None) -> bool:
+        """Whether something is to be made for these bars, or it is not known."""
+        if code not in self._pasts:
+            return True
+        past = self._pasts[code]
+        return past is not None and bool(past.missing(kline_type, count, end))
+
+    async def _make_past(
+        self, instrument: Instrument, past: PastOf, kline_type: KlineType, count: int, end: int | None
+    ) -> bool:
+        """Returns False where there is no first bar yet, which a past could lead up to."""
+        code = instrument.code
+        try:
+            if code not in self._pasts and not await self._begin_past(instrument, past):
+                return False
+            if (made := self._pasts[code]) is not None:
+                await self._deepen(instrument, made, kline_type, count, end)
+            return True
+        finally:
+            del self._making[code]
+
+    async def _deepen(
+        self, instrument: Instrument, past: MadePast, kline_type: KlineType, count: int, end: int | None
+    ) -> None:
+        """What is made waits for the store as all bars do: made again, it would be the same."""
+        grid, first = Grid(instrument), past.made.first
+        for gap in past.missing(kline_type, count, end):
+            self._check_writes()
+            most = (gap.end - gap.begin) // SECONDS.get(gap.made_of, 86_400) + 2
+            found = await self.joined(instrument, gap.made_of, count=most, end=gap.end - 1)
+            bars = [
+                bar
+                for bar in found
+                if gap.begin <= grid.begin(gap.made_of, bar.time) and grid.end(gap.made_of, bar.time) <= first
+            ]
+            make = past.past.make
+            made = await asyncio.get_running_loop().run_in_executor(
+                self._maker, make, gap.kline_type, bars, first
+            )
+            self._waiting.put(made)
+            self._recent.changes[instrument.code, gap.kline_type] += 1
+            past.made.add(gap)
+            self.note(past_note(instrument), past.made.note())
+
+    def _check_writes(self) -> None:
+        """Raises StoreError where nothing can be written: nobody is to wait for that, nor to fill memory."""
+        if self._database.writes.failing:
             raise StoreError(self._database.writes.reason)
+
+    async def _begin_past(self, instrument: Instrument, past: PastOf) -> bool:
+        """Returns False where there is no first bar yet."""
+        code, note = instrument.code, past_note(instrument)
+        if (noted := await self._database.read(self._store.get, self._source, note)) is not None:
+            if code in self._late_pasts:  # it was written after all
+                await self.reopen(instrument)
+            made = Made.read(noted)
+            going_on = None if made is None else past(instrument, made.key)
+            self._pasts[code] = None if made is None or going_on is None else MadePast(going_on, made)
+            return True
+        if (begun := past(instrument, None)) is None:
+            self._pasts[code] = None
+            return True
+        if (first := await self._first_minute(instrument)) is None:
+            return False
+        self._check_writes()
         await self.ready([instrument])
-        made = await asyncio.get_running_loop().run_in_executor(self._maker, past, instrument, first)
-        contains = self._series[instrument.code].contains
+        bars_by_type = await asyncio.get_running_loop().run_in_executor(self._maker, begun.begin, first)
+        contains = self._series[code].contains
         whole: list[Kline] = []
         parts: list[Kline] = []
-        for kline_type, bars in made.items():
+        for kline_type, bars in bars_by_type.items():
             goes_on = kline_type is not KlineType.MINUTE and contains(bars[-1], first.time)
             whole += bars[:-1] if goes_on else bars
             parts += bars[-1:] if goes_on else ()
-        if not made:
-            return
+        grid = Grid(instrument)
+        spans = {one: [(grid.begin(one, bars[0].time), first.time)] for one, bars in bars_by_type.items()}
+        made = Made(first.time, begun.key, spans)
         try:
             async with asyncio.timeout(PAST_WAIT):
-                await self._database.write(self._store.write, self._source, whole, {note: "made"})
+                await self._database.write(self._store.write, self._source, whole, {note: made.note()})
         except TimeoutError:
-            self._late_pasts.add(instrument.code)
+            self._late_pasts.add(code)
             raise StoreError(f"A past could not be written in {PAST_WAIT:.0f} s.") from None
-        self._noted[note] = "made"
-        self._recent.changes.update((instrument.code, kline_type) for kline_type in made)
-        series = self._series[instrument.code]
+        self._noted[note] = made.note()
+        self._recent.changes.update((code, kline_type) for kline_type in bars_by_type)
+        series = self._series[code]
         forgotten = [part for part in parts if not series.precede(part)]
         ended = ((part, series.ended(part)) for part in forgotten)
         self.put(bar for _, bar in ended if bar is not None)
@@ -484,7 +541,9 @@ class Bars:
             if series.ended(part) is None:
                 rest = await self.joined(instrument, part.kline_type, count=1, end=part.time)
                 self.put(roll_up(instrument, part.kline_type, [part, *rest]))
+        self._pasts[code] = MadePast(begun, made)
         await self.write()  # the first bar, so that no kill leaves a hole behind the past
+        return True
 
     async def _first_minute(self, instrument: Instrument) -> Kline | None:
         minute = KlineType.MINUTE
@@ -550,7 +609,11 @@ class Bars:
         self._pruned = time.monotonic()
         newest = max((series.newest for series in self._series.values()), default=0)
         for kline_type in KlineType:
-            await self._prune(kline_type, newest - KEPT_IN_MEMORY * SECONDS.get(kline_type, 86_400))
+            before = newest - KEPT_IN_MEMORY * SECONDS.get(kline_type, 86_400)
+            await self._prune(kline_type, before)
+            for past in self._pasts.values():
+                if past is not None:
+                    past.forget(kline_type, before)
 
     async def _prune(self, kline_type: KlineType, before: int) -> None:
         gone = 0

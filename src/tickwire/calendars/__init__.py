@@ -1,7 +1,7 @@
 """When markets trade: sessions, holidays and states. Pure; the tables are package data."""
 
 from .calendar import Calendar
-from .load import KEYS, load
+from .load import ALWAYS, KEYS, load
 from .session import Day, Session, SessionKind, State, Timetable
 
-__all__ = ["KEYS", "Calendar", "Day", "Session", "SessionKind", "State", "Timetable", "load"]
+__all__ = ["ALWAYS", "KEYS", "Calendar", "Day", "Session", "SessionKind", "State", "Timetable", "load"]

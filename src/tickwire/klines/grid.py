@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from ..calendars import KEYS, load
 from ..model import Family, Instrument, KlineType, Market
@@ -89,7 +90,12 @@ class Grid:
                 return day
 
     def _midnight(self, day: date) -> int:
-        return int(datetime.combine(day, time(), self._zone).timestamp())
+        return _midnight(day, self._zone)
 
     def _second_of_hk_day(self, seconds: int) -> int:
         return (seconds + HK_OFFSET) % 86400
+
+
+@lru_cache(8192)
+def _midnight(day: date, zone: tzinfo) -> int:
+    return int(datetime.combine(day, time(), zone).timestamp())

@@ -14,7 +14,7 @@ from .fitness import (
     side,
     trade_fault,
 )
-from .instrument import RULES, Family, Instrument, Market, tick_size
+from .instrument import RULES, Family, Instrument, Market, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
@@ -54,6 +54,7 @@ __all__ = [
     "is_crossed",
     "side",
     "tick_size",
+    "tick_sizes",
     "trade_fault",
     "turnover",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -13,23 +15,45 @@ ALIASES = {"XAUUSD": "GOLD", "XAGUSD": "Silver"}
 """Names that many programs ask for, and the codes they mean (protocol, introduction)."""
 
 
+class Listing(Protocol):
+    """Instruments that are read when somebody looks at them."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Their codes."""
+        ...
+
+    def read(self, code: str) -> Instrument:
+        """One of them."""
+        ...
+
+    def names(self, code: str) -> Iterable[str]:
+        """What one of them is called, found faster than by reading it."""
+        ...
+
+
 class Catalogue:
     """Instruments by code. Codes are case-sensitive; an alias is known wherever its code is."""
 
-    def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] = ALIASES) -> None:
-        self._by_code = {instrument.code: instrument for instrument in instruments}
-        self._listed = [*self._by_code.values()]
-        self._places = {code: place for place, code in enumerate(self._by_code)}
+    def __init__(
+        self,
+        instruments: Iterable[Instrument],
+        aliases: Mapping[str, str] = ALIASES,
+        listing: Listing | None = None,
+    ) -> None:
+        """Instruments that `listing` has too take their place in it."""
+        self._listing = listing
+        self._by_code: dict[str, Instrument | None] = dict.fromkeys(listing or ())  # None: not read yet
+        self._by_code |= {instrument.code: instrument for instrument in instruments}
         self._names = aliases
-        self._texts = [self._text(one) for one in self._listed]  # what a search looks in, by place
+        self._texts: dict[str, str] = {}  # what a search looks in
         self._aliases = {
-            name: self._by_code[code]
+            name: code
             for name, code in aliases.items()
             if code in self._by_code and name not in self._by_code
         }
 
     def __iter__(self) -> Iterator[Instrument]:
-        return iter(self._by_code.values())
+        return map(self.__getitem__, list(self._by_code))
 
     def __len__(self) -> int:
         return len(self._by_code)
@@ -38,20 +62,44 @@ class Catalogue:
         return code in self._by_code
 
     def __getitem__(self, code: str) -> Instrument:
-        return self._by_code[code]
+        found = self._by_code[code]
+        if found is None:
+            assert self._listing is not None  # noqa: S101
+            found = self._by_code[code] = self._listing.read(code)
+        return found
 
     def listed(self, after: str = "", search: str = "") -> Iterator[Instrument]:
         """The instruments behind one of that code ("" for all), in whose code, alias or name the text stands.
 
         An instrument keeps its place, and new ones come last. Raises KeyError for an unknown code.
         """
-        text = search.casefold()
-        places = range(self._places[after] + 1 if after else 0, len(self._listed))
-        return (self._listed[place] for place in places if text in self._texts[place])
+        if after and after not in self._by_code:
+            raise KeyError(after)
+        text, codes = search.casefold(), list(self._by_code)
+        begin = codes.index(after) + 1 if after else 0
+        return (self[code] for code in codes[begin:] if not text or text in self._text(code))
 
-    def _text(self, one: Instrument) -> str:
-        aliases = [name for name, code in self._names.items() if code == one.code]
-        return "\n".join((one.code, one.name_en, one.name_cn, one.name_hk, *aliases)).casefold()
+    def _text(self, code: str) -> str:
+        text = self._texts.get(code)
+        if text is None:
+            aliases = [name for name, meant in self._names.items() if meant == code]
+            one = self._by_code[code]
+            if one is not None:
+                names: Iterable[str] = (one.name_en, one.name_cn, one.name_hk)
+            else:
+                names = self._listing.names(code) if self._listing is not None else ()
+            text = self._texts[code] = "\n".join((code, *names, *aliases)).casefold()
+        return text
+
+    def nearest(self, name: str) -> str:
+        """The code that is most like an unknown one, most of all one that differs in case only.
+
+        Takes a tenth of a second where there are thousands.
+        """
+        codes = {one.upper(): one for one in (*self._aliases, *self._by_code)}
+        if (found := codes.get(name.upper())) is not None:
+            return found
+        return codes[difflib.get_close_matches(name.upper(), codes, n=1, cutoff=0)[0]]
 
     def add(self, instrument: Instrument) -> None:
         """Learns a new instrument, and the other names of it, while in use.
@@ -59,32 +107,30 @@ class Catalogue:
         Raises InputError if its code, or another name, is known: what a name stands for never changes.
         """
         code = instrument.code
-        if (known := self._by_code.get(code) or self._aliases.get(code)) is not None:
-            raise InputError(f"The code {code} is in use: it stands for {known.code}.")
+        if code in self._by_code or code in self._aliases:
+            raise InputError(f"The code {code} is in use: it stands for {self._aliases.get(code, code)}.")
         self._by_code[code] = instrument
-        self._places[code] = len(self._listed)
-        self._listed.append(instrument)
-        self._texts.append(self._text(instrument))
         for name, meant in self._names.items():
             if meant == code and name not in self._by_code:
-                self._aliases[name] = instrument
+                self._aliases[name] = code
 
     def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
         """What the name stands for on that family's paths, or None if it is unknown there."""
-        found = self._by_code.get(name)
-        if found is None and aliases:
-            found = self._aliases.get(name)
-        return found if found is not None and found.family is family else None
+        code = self._aliases.get(name, name) if aliases else name
+        if code not in self._by_code:
+            return None
+        found = self[code]
+        return found if found.family is family else None
 
     def widened(self, decimals: Mapping[str, tuple[int, int]]) -> Catalogue:
         """A catalogue whose instruments have at least so many (price, volume) decimals, by code."""
-        instruments = list(self._by_code.values())
-        for place, one in enumerate(instruments):
-            price, volume = decimals.get(one.code, (0, 0))
-            if price > one.price_decimals or volume > one.volume_decimals:
-                instruments[place] = msgspec.structs.replace(
+        instruments = {code: one for code, one in self._by_code.items() if one is not None}
+        for code, (price, volume) in decimals.items():
+            if code in self._by_code:
+                one = self[code]
+                instruments[code] = msgspec.structs.replace(
                     one,
                     price_decimals=max(price, one.price_decimals),
                     volume_decimals=max(volume, one.volume_decimals),
                 )
-        return Catalogue(instruments)
+        return Catalogue(instruments.values(), self._names, self._listing)

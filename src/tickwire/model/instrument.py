@@ -100,8 +100,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return RULES[self.market].family
 
 
-_HK_TICKS = tuple(
-    (Decimal(limit), Decimal(tick))
+_HK_TICKS = {
+    Decimal(limit): Decimal(tick)
     for limit, tick in (
         ("0.25", "0.001"),
         ("0.5", "0.005"),
@@ -113,19 +113,26 @@ _HK_TICKS = tuple(
         ("1000", "0.5"),
         ("2000", "1"),
         ("5000", "2"),
+        ("Infinity", "5"),
     )
-)
-_CENT = Decimal("0.01")
+}
+_ANY_PRICE = Decimal("Infinity")
+_CENT = {_ANY_PRICE: Decimal("0.01")}
 
 
-def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
-    """The smallest step of the instrument's price at that price.
+def tick_sizes(instrument: Instrument) -> dict[Decimal, Decimal]:
+    """The smallest steps of the instrument's price, by the price below which each holds, ascending.
 
     Hong Kong by the exchange's spread table of August 2025; US and A-shares and stock indices a cent;
     all else one unit of the last decimal.
     """
     if instrument.market is Market.HK_STOCK:
-        return next((tick for limit, tick in _HK_TICKS if price < limit), Decimal(5))
+        return _HK_TICKS
     if instrument.family is Family.STOCK:
         return _CENT
-    return Decimal(1).scaleb(-instrument.price_decimals)
+    return {_ANY_PRICE: Decimal(1).scaleb(-instrument.price_decimals)}
+
+
+def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
+    """The smallest step of the instrument's price at that price."""
+    return next(tick for limit, tick in tick_sizes(instrument).items() if price < limit)

@@ -89,7 +89,8 @@ class Lists:
 
     async def _markets(self, _: Caller, __: dict[str, str]) -> Listed:
         today = self._today()
-        return Listed(200, success(market_list(self._engine, today, today + timedelta(days=366)), ""))
+        found = await market_list(self._engine, today, today + timedelta(days=366))
+        return Listed(200, success(found, ""))
 
     async def _instruments(self, caller: Caller, asked: dict[str, str]) -> Listed:
         text = asked.get("limit")

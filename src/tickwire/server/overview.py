@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import date
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from ..admission import Caller
 from ..calendars import KEYS, State, load
 from ..engine import Engine
-from ..model import ALIASES, Family, Instrument, Market
+from ..model import ALIASES, Catalogue, Family, Instrument, Market
 from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused
 
 
@@ -103,10 +103,18 @@ WALKED = 500
 NAMES = {code: [name for name, of in ALIASES.items() if of == code] for code in ALIASES.values()}
 
 
-def market_list(engine: Engine, first: date, last: date) -> MarketList:
+async def _walk(catalogue: Catalogue) -> AsyncIterator[Instrument]:
+    """All instruments; reading thousands of them for the first time takes its time."""
+    for count, one in enumerate(catalogue, 1):
+        if count % WALKED == 0:
+            await asyncio.sleep(0)
+        yield one
+
+
+async def market_list(engine: Engine, first: date, last: date) -> MarketList:
     """The calendars that instruments of this server keep, with the holidays between two dates."""
     by_calendar: defaultdict[str, list[Instrument]] = defaultdict(list)
-    for one in engine.catalogue:
+    async for one in _walk(engine.catalogue):
         if one.calendar in KEYS:
             by_calendar[one.calendar].append(one)
     now, always = engine.source.market_time(), engine.source.round_the_clock
@@ -193,7 +201,7 @@ async def gap_list(
     if code is not None:
         codes = [_readable(engine, caller, code)]
     else:
-        codes = [one.code for one in engine.catalogue if caller.reads(one)]
+        codes = [one.code async for one in _walk(engine.catalogue) if caller.reads(one)]
         if len(codes) == len(engine.catalogue):
             codes = None  # those too that the catalogue knows no more
     found = await engine.database.read(engine.gaps.page, codes, begin, end, limit)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import Book, Catalogue, Event, Instrument, Kind, Kline, KlineType
+from ..model import Book, Catalogue, Event, Instrument, Kind
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .clock import wall_clock
 from .health import Health, Status
@@ -97,9 +97,8 @@ class Published:
         """The wall clock."""
         return self._wall()
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
         """None."""
-        return {}
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue."""

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from ..errors import InputError
-from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Kline, KlineType, Trade
+from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Trade
 from .health import Health, Status
 from .recording import Line, Recording, Scan, TradeLine
 
@@ -161,9 +161,8 @@ class Replay:
         """The time of the recording that has been reached; between two lines it goes on at the speed."""
         return self._market_time()
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
         """None: a recording begins where it begins."""
-        return {}
 
     def serves(self, instrument: Instrument) -> bool:
         """What was recorded."""

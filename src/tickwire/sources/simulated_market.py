@@ -11,7 +11,8 @@ from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from ..model import QUANTA, Book, Direction, Event, Instrument, Level, Market, Trade, tick_size
+from ..klines import SECONDS, Grid
+from ..model import QUANTA, Book, Direction, Event, Instrument, KlineType, Level, Market, Trade, tick_size
 
 SECONDS_PER_DAY = 86_400
 PULL = math.log(2) / 4
@@ -20,6 +21,13 @@ PERSISTENCE, SHOCK = 0.94, 0.05
 """How long volatility lasts, and how much a move adds to it; together below one, so it stays finite."""
 IMPACT = 0.3
 """How far a trade drags the price its way, in standard deviations of a step."""
+BUSTLE = 0.15
+"""How much busier, as a standard deviation of the logarithm, one minute is than the next; and one day than
+the next, and each length of bars in between."""
+TRADE_NOISE = math.e - 1
+"""The variance of the sizes of single trades, relative to the square of their mean."""
+SMOOTH = 20
+"""From so many steps on it matters little that sizes are whole numbers."""
 SHARE_PRICE = Decimal("16.5")
 """Money per share in the turnover of a stock index, whose own price is not that of a share."""
 
@@ -57,6 +65,51 @@ def volume_step(instrument: Instrument) -> Decimal:
     return QUANTA[instrument.volume_decimals]
 
 
+def trade_steps(instrument: Instrument, price: Decimal) -> float:
+    """The typical size of a trade at that price, in steps of volume."""
+    money = price * volume_step(instrument) * instrument.volume_unit
+    return CHARACTERS[instrument.market].trade_size / float(money)
+
+
+def mean_steps(instrument: Instrument, price: Decimal) -> float:
+    """The mean size of trades at that price, in steps of volume, each being a whole number from one on, and
+    none larger than its level of the book."""
+    typical, character = trade_steps(instrument, price), CHARACTERS[instrument.market]
+    mean = typical + 0.5
+    if typical < SMOOTH:
+        beyond = (math.log(number / typical) + 0.5 for number in range(1, 50 * SMOOTH))
+        mean = 1 + sum(math.erfc(one / math.sqrt(2)) / 2 for one in beyond)
+    return mean * (1 - 0.9 * character.trade_size / character.level_size) if instrument.levels else mean
+
+
+def sides(instrument: Instrument) -> tuple[int, int]:
+    """How many ticks beside the fair price the best bid and the best ask lie."""
+    spread = CHARACTERS[instrument.market].spread_ticks if instrument.levels else 0
+    return -(spread // 2), spread - spread // 2
+
+
+class Bustle:
+    """How busy a market is now, on average 1. It changes with every bar of each type up to a day."""
+
+    def __init__(self, instrument: Instrument, seed: int) -> None:
+        self._dice = Random(f"{seed}:{instrument.code}:bustle")
+        types = [one for one in Grid(instrument).types if one <= KlineType.DAY]
+        self._spans = [SECONDS.get(one, SECONDS_PER_DAY) * 1000 for one in types]
+        self._bars = [-1] * len(types)
+        self._factors = [1.0] * len(types)
+        self.now = 1.0
+
+    def at(self, time: int) -> float:
+        """At that time in milliseconds."""
+        if time // self._spans[0] != self._bars[0]:
+            for place, span in enumerate(self._spans):
+                if (bar := time // span) != self._bars[place]:
+                    self._bars[place] = bar
+                    self._factors[place] = self._dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
+            self.now = math.prod(self._factors)
+        return self.now
+
+
 class SimulatedMarket:
     """The market of one instrument. The same seed gives the same events."""
 
@@ -71,9 +124,9 @@ class SimulatedMarket:
         self._variance = self._calm
         self._anchor = self._fair = math.log(reference)
         self._step = volume_step(instrument)
-        money_per_step = float(reference * self._step * instrument.volume_unit)
-        self._trade_steps = character.trade_size / money_per_step
-        self._level_steps = character.level_size / money_per_step
+        self._trade_steps = trade_steps(instrument, reference)
+        self._level_steps = self._trade_steps * character.level_size / character.trade_size
+        self._bustle = Bustle(instrument, seed)
         self._tick = tick_size(instrument, reference)
         self._bids: dict[int, int] = {}  # volume steps by price in ticks, best first
         self._asks: dict[int, int] = {}
@@ -91,15 +144,15 @@ class SimulatedMarket:
         return [trade, *self._book(time)]
 
     def _trade(self, time: int) -> Trade:
-        code = self.instrument.code
+        code, typical = self.instrument.code, self._trade_steps * self._bustle.at(time)
         if not self.instrument.levels:
-            volume = self._size(self._trade_steps) * self._step
+            volume = self._size(typical) * self._step
             turnover = volume * self.instrument.volume_unit * SHARE_PRICE
             return Trade(code, time, self._tick * self._fair_ticks(), volume, turnover, Direction.NEUTRAL)
         buy = self._dice.random() < 0.5
         side = self._asks if buy else self._bids
         best = next(iter(side))
-        steps = min(self._size(self._trade_steps), side[best])
+        steps = min(self._size(typical), side[best])
         side[best] -= steps
         if not side[best]:
             del side[best]
@@ -109,7 +162,7 @@ class SimulatedMarket:
     def _move(self, direction: int) -> None:
         """One step of the fair price: volatility that clusters, drawn back to the reference."""
         drag = IMPACT * (direction == Direction.BUY) - IMPACT * (direction == Direction.SELL)
-        change = math.sqrt(self._variance) * (self._dice.gauss(0, 1) + drag)
+        change = math.sqrt(self._variance / (1 + IMPACT**2)) * (self._dice.gauss(0, 1) + drag)
         self._variance = (
             (1 - PERSISTENCE - SHOCK) * self._calm + PERSISTENCE * self._variance + SHOCK * change**2
         )
@@ -132,7 +185,7 @@ class SimulatedMarket:
 
     def _side(self, before: dict[int, int], best: int, away: int) -> dict[int, int]:
         """The levels of one side from its best price on, `away` being -1 for bids and 1 for asks."""
-        dice, gap, size = self._dice, self._character.gap, self._level_steps
+        dice, gap, size = self._dice, self._character.gap, self._level_steps * self._bustle.now
         side = {best: before.get(best) or self._size(size)}
         for price, steps in before.items():
             if len(side) == self.instrument.levels:

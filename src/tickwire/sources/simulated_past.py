@@ -1,143 +1,199 @@
 """The past of a simulated market: bars that lead up to its first trade without a jump.
 
-Recent bars are made minute by minute, older ones in ever longer steps, and every larger type is rolled up
-from the smaller ones, so that all types agree wherever they overlap.
+Days are made by following the price back in time. The bars of each smaller type are made when somebody asks
+for them, each by cutting one of the next larger type: what is made of a bar is exactly what that bar says, so
+that all types agree, whichever of them is asked for first.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
 from ..calendars import Calendar
-from ..klines import Grid, roll_up, smaller
-from ..model import EXACT, QUANTA, Instrument, Kline, KlineType, tick_size
-from .simulated_market import CHARACTERS, PULL, SECONDS_PER_DAY, SHARE_PRICE, volume_step
+from ..klines import SECONDS, Grid, Reach, roll_up
+from ..model import EXACT, Instrument, Kline, KlineType
+from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extreme, mean_price
+from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
 
-INTRADAY_BARS = 520
-"""Bars of each type of less than a day, some more than a page."""
-STRETCHES = (1, 2, 4, 8, 12)
-"""How much longer it may take for so many bars, in a market that is closed most of the time."""
 MONTHS = 36
-"""Whole months before the first; they are more than 104 weeks and 365 days."""
-WICK = 0.4
-"""How far a bar's extremes lie beyond its open and close, in standard deviations of its length."""
+"""Whole months of days, weeks and months before the first."""
+AUCTION = 600
+"""Seconds of a day that may be one bar, however short the others are (`Grid`)."""
+PARTS = 31
+"""Days that may make up a larger bar."""
+MOST_DAYS = {KlineType.MINUTE: 90}
+MOST_DAYS_OTHERS = 365
+"""How many days the types of less than a day reach back."""
 
 
-def simulated_past(
-    instrument: Instrument, first: Kline, calendar: Calendar | None, *, seed: int, rate: float
-) -> dict[KlineType, list[Kline]]:
-    """The bars before a market's first minute, by type and ascending.
+class SimulatedPast:
+    """The past of one instrument: a `Past`. The same seed gives the same bars.
 
-    Without a calendar the market never closed; with one, no bar lies where it was closed. The last bar of
-    a larger type ends in the middle: it is the part of the bar that goes on with `first`.
+    Without a calendar the market never closed; with one, no bar lies where it was closed.
     """
-    grid = Grid(instrument)
-    walk = Walk(instrument, first.open, seed=seed, rate=rate)
-    made: dict[KlineType, list[Kline]] = {}
-    end = first.time
-    for kline_type in [one for one in grid.types if one <= KlineType.DAY]:
-        begin, steps = _steps(grid, kline_type, calendar, first.time, end)
-        made[kline_type] = [walk.before(kline_type, opened, ends) for opened, ends in reversed(steps)][::-1]
-        end = begin
-    for kline_type in grid.types[1:]:
-        rolled = roll_up(instrument, kline_type, made[smaller(kline_type, grid.types)])
-        made[kline_type] = [*made.get(kline_type, ()), *rolled]
-    return made
 
-
-def _steps(
-    grid: Grid, kline_type: KlineType, calendar: Calendar | None, until: int, end: int
-) -> tuple[int, list[tuple[int, int]]]:
-    """Where the bars of a type begin, so early that there are enough until `until`, and the open time and
-    end of each bar that is made of its own, up to `end`."""
-    for stretch in STRETCHES:
-        begin = _begin(grid, kline_type, until, stretch)
-        if kline_type is KlineType.DAY or calendar is None:
-            break
-        if len(list(_bars(grid, kline_type, calendar, begin, until))) >= INTRADAY_BARS:
-            break
-    return begin, list(_bars(grid, kline_type, calendar, begin, end))
-
-
-def _begin(grid: Grid, kline_type: KlineType, until: int, stretch: int) -> int:
-    """A moment far enough back, at which a larger bar begins."""
-    if kline_type is KlineType.DAY:
-        first = datetime.fromtimestamp(until, UTC)
-        month = first.year * 12 + first.month - 1 - MONTHS
-        second = datetime(month // 12, month % 12 + 1, 2, tzinfo=UTC)  # of the month in every zone
-        return grid.begin(KlineType.MONTH, grid.open_time(KlineType.MONTH, int(second.timestamp())))
-    span = grid.end(kline_type, 0)
-    larger = grid.types[grid.types.index(kline_type) + 1]
-    return grid.begin(larger, grid.open_time(larger, until - INTRADAY_BARS * span * stretch))
-
-
-def _bars(
-    grid: Grid, kline_type: KlineType, calendar: Calendar | None, begin: int, end: int
-) -> Iterator[tuple[int, int]]:
-    """The bars of a type between two moments: open time and end of each."""
-    at = begin
-    while at < end:
-        opened = grid.open_time(kline_type, at)
-        ends = min(grid.end(kline_type, opened), end)
-        if calendar is not None and not calendar.is_open(at * 1000):
-            opens = calendar.next_open(at * 1000)
-            if opens is None or opens >= ends * 1000:
-                at = ends
-                continue
-        yield opened, ends
-        at = ends
-
-
-class Walk:
-    """A price that is followed back in time, from where the market began."""
-
-    def __init__(self, instrument: Instrument, anchor: Decimal, *, seed: int, rate: float) -> None:
+    def __init__(self, instrument: Instrument, calendar: Calendar | None, *, seed: int, rate: float) -> None:
+        self.key = "" if calendar is None else calendar.key
         self._instrument = instrument
-        self._dice = Random(f"{seed}:{instrument.code}:past")
-        self._anchor = math.log(anchor)
-        self._away = 0.0
-        self._open = anchor  # of the bar made last, which is where the one before it closes
-        character = CHARACTERS[instrument.market]
-        self._daily = character.daily_volatility
-        money = float(anchor * volume_step(instrument) * instrument.volume_unit)
-        self._steps_per_second = rate * (1 + character.trade_size / money)
+        self._calendar = calendar
+        self._grid = Grid(instrument)
+        self._cut_from = {
+            one: larger
+            for one, larger in zip(self._grid.types, self._grid.types[1:], strict=False)
+            if one in SECONDS
+        }
+        self._terms = Terms(instrument, rate)
+        self._rate = rate
+        self._seed = f"{seed}:{instrument.code}:past"
 
-    def before(self, kline_type: KlineType, opened: int, end: int) -> Kline:
-        """The bar that comes before those made so far."""
-        dice, days = self._dice, (end - opened) / SECONDS_PER_DAY
-        deviation = self._daily * math.sqrt(days)
-        self._away = self._away * math.exp(-PULL * days) + dice.gauss(0, deviation)
-        close, self._open = self._open, self._price(self._away)
-        low, high = sorted((math.log(self._open) - self._anchor, math.log(close) - self._anchor))
-        highest = max(self._open, close, self._price(high + abs(dice.gauss(0, WICK * deviation))))
-        lowest = min(self._open, close, self._price(low - abs(dice.gauss(0, WICK * deviation))))
-        count = 1 + int(self._steps_per_second * (end - opened) * dice.lognormvariate(-0.08, 0.4))
-        volume = EXACT.multiply(volume_step(self._instrument), Decimal(count))
-        return Kline(
-            self._instrument.code,
-            kline_type,
-            opened,
-            self._open,
-            highest,
-            lowest,
-            close,
-            volume,
-            self._turnover(volume, (self._open + highest + lowest + close) / 4),
-            opened * 1000,
-            end * 1000 - 1,
-        )
+    def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
+        """See `Past.begin`."""
+        days = self._days(first)
+        made = {KlineType.DAY: days}
+        for kline_type in (KlineType.WEEK, KlineType.MONTH):
+            begin = self._grid.open_time(kline_type, first.time)
+            parts = (day for day in days[-PARTS:] if self._grid.open_time(kline_type, day.time) == begin)
+            made[kline_type] = list(roll_up(self._instrument, kline_type, parts))
+        for kline_type, larger in reversed(self._cut_from.items()):
+            last = made[larger][-1]
+            if self._grid.open_time(larger, first.time) != last.time:
+                break
+            made[kline_type] = self._cut(last, kline_type, first.time)
+        return {kline_type: bars for kline_type, bars in made.items() if bars}
 
-    def _price(self, away: float) -> Decimal:
-        """A price on the market's tick, so far away from the anchor in logarithms."""
-        price = Decimal(math.exp(self._anchor + away))
-        tick = tick_size(self._instrument, price)
-        return max(tick, tick * round(price / tick))
+    def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
+        """See `Past.reach`."""
+        grid, found = self._grid, list[Reach]()
+        if kline_type > KlineType.DAY:
+            begun = grid.begin(kline_type, grid.open_time(kline_type, first))
+            return [Reach(kline_type, KlineType.DAY, self._begin(first), begun)]
+        until = first
+        if end is not None and end < first:
+            until = grid.end(kline_type, grid.open_time(kline_type, end))
+        begin = self._back(kline_type, first, count, until)
+        while kline_type in self._cut_from and begin < until:
+            larger = self._cut_from[kline_type]
+            begin = grid.begin(larger, grid.open_time(larger, begin))
+            until = min(first, grid.end(larger, grid.open_time(larger, until - 1)))
+            found.append(Reach(kline_type, larger, begin, until))
+            kline_type = larger
+        return found[::-1]
 
-    def _turnover(self, volume: Decimal, price: Decimal) -> Decimal:
-        unit = Decimal(self._instrument.volume_unit)
-        money = EXACT.multiply(volume * unit, price if self._instrument.levels else SHARE_PRICE)
-        return EXACT.quantize(money, QUANTA[self._instrument.turnover_decimals])
+    def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
+        """See `Past.make`."""
+        if kline_type > KlineType.DAY:
+            return list(roll_up(self._instrument, kline_type, bars))
+        return [part for bar in bars for part in self._cut(bar, kline_type, first)]
+
+    # When the market was open.
+    def _back(self, kline_type: KlineType, first: int, count: int, until: int) -> int:
+        """A moment so early that there are so many bars from there on, or the earliest that is made."""
+        if kline_type not in self._cut_from:
+            return until
+        grid, span = self._grid, SECONDS[kline_type]
+        horizon = first - MOST_DAYS.get(kline_type, MOST_DAYS_OTHERS) * SECONDS_PER_DAY
+        horizon = grid.begin(KlineType.DAY, grid.open_time(KlineType.DAY, horizon))
+        if self._calendar is None:
+            auctions = AUCTION * (1 + count * span // SECONDS_PER_DAY)
+            return max(horizon, until - count * span - auctions)
+        begin = until
+        while begin > horizon and count > 0:
+            until, begin = begin, max(horizon, begin - SECONDS_PER_DAY)
+            for opens, closes in reversed([*self._open(begin, until)]):
+                count -= (grid.open_time(kline_type, closes - 1) - opens) // span
+                if count <= 0:
+                    return opens - count * span
+        return begin
+
+    def _open(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """When the market was open between two moments."""
+        if self._calendar is None:
+            yield begin, end
+            return
+        at = begin
+        while at < end:
+            if not self._calendar.is_open(at * 1000):
+                opens = self._calendar.next_open(at * 1000)
+                if opens is None or opens >= end * 1000:
+                    return
+                at = opens // 1000
+            closes = self._calendar.next_close(at * 1000)
+            until = end if closes is None else min(end, closes // 1000)
+            yield at, until
+            at = until
+
+    def _pieces(self, kline_type: KlineType, begin: int, end: int) -> list[Piece]:
+        """The bars of a type between two moments."""
+        grid, found = self._grid, list[Piece]()
+        for at, closes in self._open(begin, end):
+            opened = grid.open_time(kline_type, at)
+            while at < closes:
+                ends = min(grid.end(kline_type, opened), closes)
+                piece = Piece(opened, at, ends, (ends - at) // 60)
+                if found and found[-1].time == opened:
+                    before = found.pop()
+                    piece = Piece(opened, before.begin, ends, before.minutes + piece.minutes)
+                found.append(piece)
+                at = ends
+                opened = at if kline_type in SECONDS else grid.open_time(kline_type, at)
+        return found
+
+    def _begin(self, first: int) -> int:
+        """Where the first day begins."""
+        until = datetime.fromtimestamp(first, UTC)
+        month = until.year * 12 + until.month - 1 - MONTHS
+        in_it = int(datetime(month // 12, month % 12 + 1, 2, tzinfo=UTC).timestamp())  # in every zone
+        return self._grid.begin(KlineType.MONTH, self._grid.open_time(KlineType.MONTH, in_it))
+
+    # What the price did.
+    def _days(self, first: Kline) -> list[Kline]:
+        """The days before the first minute, the last one as far as that."""
+        terms, dice = self._terms, Random(self._seed)
+        anchor, away, opened = math.log(first.open), 0.0, first.open
+        more = max(0.0, 60 * self._rate * mean_steps(self._instrument, first.open) - terms.trades)
+        below, above = terms.sides
+        made = []
+        for piece in reversed(self._pieces(KlineType.DAY, self._begin(first.time), first.time)):
+            variance, minutes = terms.variance * piece.minutes, piece.minutes
+            close, was = opened, away
+            away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
+            opened = terms.price(anchor + away, dice.choice(terms.sides))
+            highest = max(opened, close, terms.price(anchor + extreme(away, was, variance, dice), above))
+            lowest = min(opened, close, terms.price(anchor - extreme(-away, -was, variance, dice), below))
+            steps = minutes * terms.trades + int(
+                minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
+            )
+            volume = EXACT.multiply(terms.step, Decimal(steps))
+            mean = SHARE_PRICE
+            if self._instrument.levels:
+                mean = Decimal(mean_price(float(highest), float(lowest), dice))
+            turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
+            made.append(
+                Kline(
+                    self._instrument.code,
+                    KlineType.DAY,
+                    piece.time,
+                    opened,
+                    highest,
+                    lowest,
+                    close,
+                    volume,
+                    EXACT.quantize(turnover, terms.quantum),
+                    piece.begin * 1000,
+                    piece.end * 1000 - 1,
+                )
+            )
+        return made[::-1]
+
+    def _cut(self, bar: Kline, kline_type: KlineType, first: int) -> list[Kline]:
+        """The bars of a smaller type that make up that one, or the part of it before the first minute."""
+        begin, end = (edge(bar.kline_type, bar.time) for edge in (self._grid.begin, self._grid.end))
+        if pieces := self._pieces(kline_type, begin, min(first, end)):
+            return cut(
+                self._terms, bar, kline_type, pieces, Random(f"{self._seed}:{kline_type:d}:{bar.time}")
+            )
+        return []

@@ -10,12 +10,13 @@ from random import Random
 
 import structlog
 
-from ..calendars import KEYS, Calendar, load
-from ..model import Catalogue, Event, Instrument, Kind, Kline, KlineType
+from ..calendars import ALWAYS, KEYS, Calendar, load
+from ..klines import Past
+from ..model import Catalogue, Event, Instrument, Kind
 from .clock import MarketClock, SteadyClock, wall_clock
 from .health import Health, Status
 from .simulated_market import SimulatedMarket
-from .simulated_past import simulated_past
+from .simulated_past import SimulatedPast
 
 DEFAULT_CODES = (
     "BTCUSDT ETHUSDT BNBUSDT SOLUSDT XRPUSDT DOGEUSDT ADAUSDT LTCUSDT TRXUSDT "
@@ -223,10 +224,13 @@ class Simulator:
         self._markets.begin_anew(self._clock(), stands=not self._clock.speed)
         self._wake.set()
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        """A plausible one, that leads up to the first bar without a jump."""
-        calendar = load(instrument.calendar) if self._markets.hours and instrument.calendar in KEYS else None
-        return simulated_past(instrument, first, calendar, seed=self._seed, rate=self._rate)
+    def past(self, instrument: Instrument, key: str | None = None) -> Past:
+        """A plausible one, that leads up to the first bar without a jump. Its key is the calendar that it
+        keeps, if any."""
+        if key is None:
+            key = instrument.calendar if self._markets.hours else ""
+        calendar = load(key) if key in KEYS and key != ALWAYS else None
+        return SimulatedPast(instrument, calendar, seed=self._seed, rate=self._rate)
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from typing import NamedTuple, Protocol, TypeAlias
 
+from ..klines import Past
 from ..model import Event, Instrument, Kind, Kline, KlineType
 from .health import Health
 
@@ -119,12 +120,8 @@ class Source(Protocol):
         """
         ...
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
-        """Bars before the first minute bar that there is of an instrument, by type and ascending.
-
-        Empty if the source makes up no past. The last bar of a type may end in the middle: then it is the
-        part before `first` of a bar that goes on. May take a tenth of a second; safe to call in a thread.
-        """
+    def past(self, instrument: Instrument, key: str | None = None) -> Past | None:
+        """The past that the source makes up for an instrument, if it does: a new one, or that of a key."""
         ...
 
     def serves(self, instrument: Instrument) -> bool:

@@ -22,17 +22,48 @@ MAX_PRICE = 10**15
 REQUIRED = ("code", "market")
 
 
+SHIPPED = ("catalogue.csv", "listed.csv")
+"""The first is kept by hand, the second written by scripts/make_listed.py."""
+
+
 def load_catalogue(own: Iterable[Path] = ()) -> Catalogue:
     """The catalogue, with the user's instruments added or put in place of those of the same code.
 
     Raises InputError that names file, entry and field.
     """
+    shipped = _Shipped()
     instruments: dict[str, Instrument] = {}
-    built_in = files(__package__).joinpath("catalogue.csv").read_text(encoding="utf-8")
-    for where, row in chain(_csv_rows(built_in, "catalogue.csv"), *map(_rows, own)):
-        one = _instrument(row, instruments.get(row.get("code", "")), where)
+    for where, row in chain.from_iterable(map(_rows, own)):
+        code = row.get("code", "")
+        before = instruments.get(code) or (shipped.read(code) if code in shipped else None)
+        one = _instrument(row, before, where)
         instruments[one.code] = one
-    return Catalogue(instruments.values())
+    return Catalogue(instruments.values(), listing=shipped)
+
+
+class _Shipped:
+    """The instruments that come with Tickwire, as lines of text: a `Listing`."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[str, str]] = {}  # by code, each with the header above it
+        for name in SHIPPED:
+            header, *lines = files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines()
+            for line in lines:
+                self._lines.setdefault(line.partition(",")[0], (header, line))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __contains__(self, code: str) -> bool:
+        return code in self._lines
+
+    def read(self, code: str) -> Instrument:
+        ((where, row),) = _csv_rows("\n".join(self._lines[code]), f"catalogue, {code}")
+        return _instrument(row, None, where)
+
+    def names(self, code: str) -> Iterable[str]:
+        header, row = csv.reader(self._lines[code])
+        return (value for name, value in zip(header, row, strict=True) if name.startswith("name_"))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -12,7 +12,7 @@ NO_NOTES: Mapping[str, str] = MappingProxyType({})
 
 
 def past_note(instrument: Instrument) -> str:
-    """The name of the note that says that the past of an instrument is there, made or imported."""
+    """The name of the note that says how far the past of an instrument is there, made or imported."""
     return f"past:{instrument.code}"
 
 

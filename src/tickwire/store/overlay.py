@@ -22,8 +22,6 @@ class Overlay:
         self, source: str, code: str, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> list[Kline]:
         front = self._front.read(source, code, kline_type, count=count, end=end)
-        if len(front) >= count:
-            return front
         behind = self._behind.read(source, code, kline_type, count=count, end=end)
         return _joined(behind, front, count)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
@@ -22,8 +21,7 @@ def instrument_of(catalogue: Catalogue, code: str) -> Instrument:
     """What the code, or an alias, stands for. Raises ValueError."""
     name = ALIASES.get(code, code) if code not in catalogue else code
     if name not in catalogue:
-        codes = {one.code.upper(): one.code for one in catalogue}
-        near = codes[difflib.get_close_matches(code.upper(), codes, n=1, cutoff=0)[0]]
+        near = catalogue.nearest(code)
         raise ValueError(f"The code {code!r} is unknown; the nearest is {near!r} (case matters).")
     return catalogue[name]
 

@@ -14,7 +14,7 @@ import structlog
 from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import InputError, SettingsError
-from ...model import Catalogue, Entrance, Instrument, Kind, Kline, KlineType
+from ...model import Catalogue, Entrance, Instrument, Kind
 from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
@@ -115,9 +115,8 @@ class Exchange:
         """The wall clock."""
         return self._wall()
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
         """None is made up."""
-        return {}
 
     def serves(self, instrument: Instrument) -> bool:
         """What has a symbol; once the markets are loaded, what is traded there."""

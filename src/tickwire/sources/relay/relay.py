@@ -147,9 +147,8 @@ class Relay:
         """The time where the events come from: upstream's, see UpstreamClock."""
         return self._time.read()
 
-    def past(self, instrument: Instrument, first: Kline) -> dict[KlineType, list[Kline]]:
+    def past(self, instrument: Instrument, key: str | None = None) -> None:
         """None is made up."""
-        return {}
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue; what upstream does not have stays silent."""
