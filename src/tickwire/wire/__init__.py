@@ -1,6 +1,6 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
-from .conversation import Conversation, Happening, Terms
+from .conversation import Conversation, Happening, Renumbered, Terms
 from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
     book_entries,
@@ -189,6 +189,7 @@ __all__ = [
     "Reader",
     "Refusal",
     "Refused",
+    "Renumbered",
     "Request",
     "Response",
     "Ret",

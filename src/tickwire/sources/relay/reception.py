@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...model import Event, Fault, Kind, KlineUpdate, Rule, Trade
-from ...wire import Key, Pushed
+from ...wire import Key, Pushed, Renumbered
 from ..judge import Judge
 from ..source import Began, Broke, Snapshot
 from .upstream_clock import UpstreamClock
@@ -127,6 +127,17 @@ class Reception:
         since = self._clock.read_at(self.heard)
         broke = self._broke(self._trades, since, "events came faster than they were taken")
         self._due.update((code, self._trades[code]) for one in broke for code in one.codes)
+        return broke
+
+    def renumbered(self, told: Renumbered, now: float) -> list[Broke]:
+        """The server counts a stream anew: trades may be missing before the next one."""
+        stream = self._trades.get(told.key) if isinstance(told.key, str) else None
+        if told.kind is not Kind.TRADE or stream is None or not stream.begun:
+            return []
+        self._clock.read(now)
+        since = min(told.since, self._clock.read_at(now))
+        broke = self._broke({str(told.key): stream}, since, "upstream counts anew")
+        self._due[str(told.key)] = stream
         return broke
 
     def event(self, pushed: Pushed, now: float, wall: int) -> Event | Snapshot | None:
