@@ -5,7 +5,8 @@ from __future__ import annotations
 AHEAD = 60_000
 """Milliseconds that an event may lie ahead of all clocks."""
 AGREEING = 16
-"""So many events in a row further ahead, and of about one time, are believed."""
+"""So many events in a row further ahead, and of about one time, are believed of an upstream that never showed
+our time; so many in a row that are not ahead of the wall clock bring a clock back that is."""
 NEAR = 60_000
 """Milliseconds from the wall clock within which the upstream runs on it."""
 RECENT = 86_400_000
@@ -20,8 +21,10 @@ class UpstreamClock:
     """What the market's time is where the events come from: that of the newest one, and what passed since.
 
     So a delayed market or a replay has its own time, a quiet one goes on, and nothing runs backwards; where
-    upstream goes slower than time, or starts again, the clock stands still until it is overtaken. Times of
-    events and `wall` are in milliseconds since the epoch, `now` is in seconds of a monotonic clock.
+    upstream goes slower than time, or starts again, the clock stands still until it is overtaken. An upstream
+    that showed our time once is not believed when it jumps ahead, unless its data is made up; a jump that
+    was believed is left again when others show our time. Times of events and `wall` are in milliseconds
+    since the epoch, `now` is in seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -29,12 +32,15 @@ class UpstreamClock:
         """Whether it runs; before, it shows 0."""
         self.replayed = False
         """Whether upstream plays a recording, whose time is not guessed from the wall clock's."""
+        self.made_up = False
+        """Whether upstream says that its data is made up or recorded, so that its time may be any."""
         self._newest = self._older = 0  # how far ahead of `now` events were: lately, and before that
         self._since = 0.0
         self._shown = 0
         self._state: int | None = None  # the same of the newest state, while nothing better is known
         self._closed = False
-        self._far = self._agreeing = 0
+        self._far = self._agreeing = self._timely = 0
+        self._ours: int | None = None  # how far ahead of `now` our time was, when upstream showed that last
 
     def read(self, now: float) -> int:
         """What it shows."""
@@ -50,6 +56,12 @@ class UpstreamClock:
         """An event came, fresh from the market. False: its time lies so far ahead that it is not believed."""
         if not self._believes(time, now, wall):
             return False
+        if self.sure and self.read(now) > wall + AHEAD >= time:
+            self._timely += 1
+            if self._timely >= AGREEING:
+                self.sure, self._shown = False, 0
+        else:
+            self._timely = 0
         self._take(time - int(now * 1000), now)
         return True
 
@@ -93,10 +105,15 @@ class UpstreamClock:
             self._older, self._newest, self._since = self._newest, ahead, now
 
     def _believes(self, time: int, now: float, wall: int) -> bool:
-        if time <= max(wall, self.read(now)) + AHEAD:
+        ours = None if self.made_up else self._ours
+        # A wall clock that is set back makes no future of what is now.
+        shown = self.read(now) if ours is None else int(now * 1000) + ours
+        if time <= max(wall, shown) + AHEAD:
             self._agreeing = 0
+            if abs(time - wall) <= NEAR:
+                self._ours = wall - int(now * 1000)
             return True
         ahead = time - int(now * 1000)
         self._agreeing = self._agreeing + 1 if abs(ahead - self._far) <= AHEAD and self._agreeing else 1
         self._far = ahead
-        return self._agreeing >= AGREEING
+        return self._agreeing >= AGREEING and ours is None
