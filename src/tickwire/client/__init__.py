@@ -10,7 +10,15 @@ from .backoff import Backoff
 from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock, Timer
 from .dial import Options
-from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .errors import (
+    ClientError,
+    Incomplete,
+    RequestRefused,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    Unreadable,
+)
 from .events import Book, Event, Gap, Kline, Status, Trade
 from .extensions import GapInfo, InstrumentInfo, MarketInfo
 from .feed import Closed, Feed, connect
@@ -18,7 +26,7 @@ from .history import Progress
 from .http import Http, Suspensions
 from .intervals import INTERVALS, family_of, kline_type_of
 from .link import Link, Token
-from .pacer import Pacer, Rates
+from .pacer import Pacer, Quota, Rates
 from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
 from .state import LinkStatus, Missed, State, Told
@@ -39,6 +47,7 @@ __all__ = [
     "Gap",
     "GapInfo",
     "Http",
+    "Incomplete",
     "InstrumentInfo",
     "Kline",
     "Link",
@@ -51,6 +60,7 @@ __all__ = [
     "Pacer",
     "Plan",
     "Progress",
+    "Quota",
     "Rates",
     "RealClock",
     "RequestRefused",

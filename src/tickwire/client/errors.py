@@ -5,6 +5,7 @@ ClientError
 ├── RequestRefused    the server answers no, and would again (400, 402, 600, 603, 604 …)
 ├── TooManyRequests   faster than the plan allows (429, 605)
 ├── Unavailable       the server cannot be reached, does not answer in time, or is at fault (5xx)
+│   └── Incomplete    it is well, and can only give a part of what it has now
 └── Unreadable        what it answers is not the protocol's
 """
 
@@ -52,6 +53,10 @@ class Unavailable(ClientError):
     """The server cannot be reached, does not answer in time, or is at fault."""
 
     retryable = True
+
+
+class Incomplete(Unavailable):
+    """The server is well, and can only give a part of what it has now."""
 
 
 class Unreadable(ClientError):
