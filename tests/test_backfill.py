@@ -257,6 +257,30 @@ async def test_larger_types_are_fetched_when_nobody_waits_and_lack_what_was_befo
     assert len(bench.past.asked) == 3
 
 
+async def test_after_a_long_hole_larger_bars_are_made_anew_and_told_when_all_are_there() -> None:
+    all_of = trades(BTC, T0 - 86400 * 2, T0 + 86400, 60)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0)
+    bench.missed(None, T0)
+    bench.go(T0 + 90, between(all_of, T0, T0 + 90))
+    await bench.reach(DAY, 2)
+    asked = len(bench.past.asked)
+    back = T0 + 12 * 3600
+    bench.missed(T0 + 90, back)
+    bench.go(back + 90, between(all_of, back, back + 90))
+    bench.filled.clear()
+    assert shown(await bench.reach(MINUTE, 50)) == shown(bench.past.bars(MINUTE)[-50:])
+    assert [kline_type for kline_type, _, _ in bench.past.asked[asked:]] == [MINUTE]
+    assert bench.filled == []
+    running = asyncio.create_task(bench.backfill.run())
+    await until(lambda: bench.filled)
+    running.cancel()
+    for kline_type in KlineType:
+        assert shown(await bench.reach(kline_type, 3)) == shown(bench.past.bars(kline_type)[-3:]), kline_type
+    hours = [one.kline.time for one in bench.revised if one.kline.kline_type is HOUR]
+    assert sorted(hours) == [*range(T0, back, 3600)]
+
+
 async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -84,6 +84,8 @@ class Backfill:
         self._failed: dict[str, float] = {}
         self._tasks: dict[Asked, asyncio.Task[None]] = {}
         self._behind: dict[str, Instrument] = {}  # those whose larger types are yet to be fetched
+        self._revising: set[str] = set()  # those of them that clients have seen larger bars of
+        self._owed: set[str] = set()  # those without holes that are whole once all types are there
         self.partial = 0
         """Answers that lacked bars which the source could have."""
         self._said = False  # of those that wait now
@@ -225,6 +227,9 @@ class Backfill:
                 self._behind.pop(instrument.code, None)
             if is_settled and self._holes.get(instrument.code) == hole:
                 del self._holes[instrument.code]
+                self._owed.add(instrument.code)
+            if instrument.code in self._owed and instrument.code not in self._behind:
+                self._owed.discard(instrument.code)
                 self._filled(instrument.code)
 
     async def _fill(
@@ -247,6 +252,7 @@ class Backfill:
         elif hole is not None:  # larger bars lack something too: they are fetched anew, when it is their turn
             for kline_type in [one for one in depth if base < _asked_for(one)]:
                 del depth[kline_type]
+                self._revising.add(instrument.code)
         for kline_type in sorted((one for one in ASKED if one <= base), key=lambda one: one is not base):
             if kline_type not in given and (kline_type not in depth or (hole is not None and not is_small)):
                 given[kline_type] = await self._page(instrument, kline_type, None, begin)
@@ -255,8 +261,10 @@ class Backfill:
         missing = self._missing(instrument)
         if missing is not None and self._lacks_larger(instrument):
             self._bars.lack(instrument, [one for one in grid.types if one >= missing], now)
-        if begin is not None:
+        if begin is not None or instrument.code in self._revising:
             self._revised(changed)
+        if missing is None:
+            self._revising.discard(instrument.code)
         if hole is not None and not is_settled:  # its last minute has not closed yet
             opened = grid.open_time(KlineType.MINUTE, hole.end)
             left = opened if begin is None or KlineType.MINUTE in given else begin

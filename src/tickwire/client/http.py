@@ -109,7 +109,7 @@ class Http:
         """
         answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end), [code])
         if whole and answer.partial:
-            raise Incomplete(f"/kline of {code}: upstream can only give a part of its bars now", status=OK)
+            raise Incomplete(f"/kline of {code}: the server can only give a part of its bars now", status=OK)
         return self._entries(upstream_http.bars, answer.data, code, kline_type)
 
     async def latest_klines(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..client import Quota
 from ..model import Family, Kind
+
+if TYPE_CHECKING:
+    from ..client import Quota
 
 
 class CodesInUse(NamedTuple):

@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from tickwire.cli.checking.finding import Verdict
 from tickwire.cli.checking.sharing import sharing
-from tickwire.client import Http, Incomplete, Rates, account
+from tickwire.client import Api, Http, Incomplete, Rates, account
 from tickwire.model import Family, KlineType
 from tickwire.sources.relay import Relay, UpstreamPlan
+from tickwire.supply import in_turn
 
 from ...client.alltick_stub import NOW, AllTick, alltick
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
@@ -67,7 +68,7 @@ def _asked(stub: AllTick) -> list[tuple[str, int]]:
 
 
 async def test_an_answer_that_lacks_something_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tickwire.backfill.PATIENCE", 1.0)
     plan = UpstreamPlan(rates=Rates((1, 3600.0)))
@@ -84,6 +85,13 @@ async def test_an_answer_that_lacks_something_says_so(
         async with Http(served.url, "t") as http:  # as a relay of the relay asks
             with pytest.raises(Incomplete):
                 await http.klines(Family.OTHER, "GOLD", KlineType.MINUTE, whole=True)
+        monkeypatch.setattr("tickwire.client.api.TRIES", 2)
+        with caplog.at_level("WARNING", "tickwire.client"):
+            async with Api(served.url, token="t") as api:
+                await api.klines("GOLD", "1m", 10)
+        assert [one.message for one in caplog.records if one.name == "tickwire.client"] == [
+            "/kline of GOLD: the server can only give a part of its bars now"
+        ]
         scrape = Scrape((await served.request("GET", "/metrics")).text)
         name = served.engine.source.name
         assert (scrape.get("source_partial_answers_total", source=name) or 0) >= 3
@@ -231,3 +239,32 @@ async def test_any_token_that_is_let_in_is_named_nowhere(tmp_path: Path, script:
         assert (only["token"], only["connections"], only["codes"]) == ("", 1, 1)
         metrics = (await served.request("GET", "/metrics")).text
         assert "s3cret" not in metrics + usage.text
+
+
+async def test_tokens_are_told_of_one_by_one_up_to_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    monkeypatch.setattr("tickwire.server.usage.MOST_TOKENS", 2)
+    secrets = [issue(tmp_path, f"desk-{number}") for number in range(5)]
+    boss = issue(tmp_path, "boss", admin=True)
+    async with serving(tmp_path, script) as served:
+        for secret in secrets:
+            assert (await served.get("/v1/markets", token=secret)).status_code == 200
+        uses = (await _usage(served, boss))["token_list"]
+        assert [(one["token"], one["requests"]) for one in uses] == [
+            ("desk-0", 1),
+            ("desk-1", 1),
+            ("(others)", 4),
+        ]
+        mine = (await _usage(served, secrets[4]))["token_list"]
+        assert [(one["token"], one["requests"]) for one in mine] == [("desk-4", 2)]
+
+
+def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
+    wishes = [[*"ABCDEFGH"], ["X"], [*"PQRST"]]
+    for room in range(1, 15):
+        given = in_turn(wishes)[:room]
+        counts = [len({*one}.intersection(given)) for one in wishes]
+        for one, count in zip(wishes, counts, strict=True):
+            assert count == len(one) or count >= max(counts) - 1
+    assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"

@@ -188,4 +188,5 @@ class Reception:
         codes = tuple(code for code, stream in streams.items() if stream.begun)
         for code in codes:
             streams[code].begun = False
-        return [Broke(codes, max(at, self._begun), reason)] if codes else []
+        begun = min(self._begun, self._clock.shown)  # which may have gone back since
+        return [Broke(codes, max(at, begun), reason)] if codes else []

@@ -280,6 +280,8 @@ class Relay:
 
     def _tell(self) -> None:
         """Says how it is: as the worst of all connections is."""
+        while self._time.market.changes:
+            log.warning(self._time.market.changes.pop(0), source=self.name, time=self._time.read())
         lines = [line for line in self._lines.values() if line.open]
         standings = [line.standing() for line in lines]
         self._let_in = self._let_in or any(status is Status.UP for status, _ in standings)

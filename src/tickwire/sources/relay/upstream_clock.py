@@ -34,6 +34,8 @@ class UpstreamClock:
         """Whether upstream plays a recording, whose time is not guessed from the wall clock's."""
         self.made_up = False
         """Whether upstream says that its data is made up or recorded, so that its time may be any."""
+        self.changes: list[str] = []
+        """What became of its time, for people: who tells it takes it away."""
         self._newest = self._older = 0  # how far ahead of `now` events were: lately, and before that
         self._since = 0.0
         self._shown = 0
@@ -41,6 +43,11 @@ class UpstreamClock:
         self._closed = False
         self._far = self._agreeing = self._timely = 0
         self._ours: int | None = None  # how far ahead of `now` our time was, when upstream showed that last
+
+    @property
+    def shown(self) -> int:
+        """What it showed when it was read last."""
+        return self._shown
 
     def read(self, now: float) -> int:
         """What it shows."""
@@ -60,6 +67,7 @@ class UpstreamClock:
             self._timely += 1
             if self._timely >= AGREEING:
                 self.sure, self._shown = False, 0
+                self.changes.append("upstream's time is not ahead any more")
         else:
             self._timely = 0
         self._take(time - int(now * 1000), now)
@@ -116,4 +124,8 @@ class UpstreamClock:
         ahead = time - int(now * 1000)
         self._agreeing = self._agreeing + 1 if abs(ahead - self._far) <= AHEAD and self._agreeing else 1
         self._far = ahead
-        return self._agreeing >= AGREEING and ours is None
+        if self._agreeing < AGREEING or ours is not None:
+            return False
+        if self._agreeing == AGREEING:
+            self.changes.append("upstream's time is believed although it is ahead of ours")
+        return True
