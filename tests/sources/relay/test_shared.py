@@ -148,6 +148,32 @@ async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path
             assert times[-1] * 1000 <= now + 60_000
 
 
+async def test_an_upstream_that_was_always_ahead_is_heard_and_counted_in_no_bar(tmp_path: Path) -> None:
+    async with (
+        alltick() as stub,
+        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(22004) and served.engine.source.market_time())
+        with capture_logs() as logs:
+            for number in range(40):
+                await stub.trade("BTCUSDT", str(1000 + number), at=fresh().time + 3 * 3_600_000)
+            prices = [float((await link.push())["data"]["price"]) for _ in range(25)]
+            assert prices == [*range(1015, 1040)]
+            assert served.engine.source.health.bad == 15
+            await stub.trade("BTCUSDT", "2000", at=fresh().time)
+            assert float((await link.push())["data"]["price"]) == 2000
+        told = [one["event"] for one in logs if "upstream's time" in one["event"]]
+        assert told == [
+            "upstream's time is ahead of ours: its trades are in no bar",
+            "upstream's time is ours",
+        ]
+        _, times = await bars(served, "BTCUSDT", 5)
+        assert 0 <= fresh().time // 1000 - times[-1] < 120
+        assert abs(served.engine.source.market_time() - fresh().time) < 60_000
+
+
 # What is shared.
 async def _usage(served: Served, token: str) -> dict[str, Any]:
     data: dict[str, Any] = (await served.get("/v1/usage", token=token)).json()["data"]

@@ -73,8 +73,8 @@ def test_many_that_agree_are_believed_and_others_between_begin_the_count_anew() 
     for number in range(AGREEING - 1):
         assert not clock.happened(future + number * 10, 1.0, WALL + 1000)
     assert clock.happened(future, 1.0, WALL + 1000)
-    assert clock.read(1.0) == future
     assert clock.happened(future + 50_000, 2.0, WALL + 2000)
+    assert clock.read(2.0) == WALL - DAY + 2000
 
 
 def test_who_showed_our_time_once_is_not_believed_when_he_jumps() -> None:
@@ -105,16 +105,17 @@ def test_what_is_made_up_may_be_of_any_time() -> None:
     assert [clock.happened(at, 1.0, WALL) for at in times] == [False] * (AGREEING - 1) + [True]
 
 
-def test_a_jump_that_was_believed_is_left_when_many_show_our_time() -> None:
+def test_what_is_ahead_moves_no_clock_though_it_is_believed() -> None:
     clock = UpstreamClock()
-    for _ in range(AGREEING):
-        clock.happened(WALL + 8 * HOUR, 0.0, WALL)
-    assert clock.read(0.0) == WALL + 8 * HOUR
-    for _ in range(AGREEING - 1):
-        clock.happened(WALL + 900, 1.0, WALL + 1000)
-    assert clock.read(1.0) > WALL + 8 * HOUR
-    clock.happened(WALL + 950, 1.0, WALL + 1000)
-    assert clock.read(1.0) == WALL + 950
+    times = [WALL + 8 * HOUR + number * 10 for number in range(2 * AGREEING)]
+    believed = [clock.happened(at, 0.0, WALL) for at in times]
+    assert believed == [False] * (AGREEING - 1) + [True] * (AGREEING + 1)
+    assert clock.runs_ahead
+    assert clock.is_ahead(times[-1], 0.0, WALL)
+    clock.settle(1.0, WALL + 1000)
+    assert clock.read(1.0) == WALL + 1000
+    assert clock.happened(WALL + 1500, 2.0, WALL + 2000)
+    assert not clock.runs_ahead
     assert not any(clock.happened(WALL + 8 * HOUR, 2.0, WALL + 2000) for _ in range(2 * AGREEING))
 
 

@@ -162,6 +162,8 @@ class Reception:
         stream.first = False
         if found is event:
             self.heard, self.lag = now, max(0, wall - event.time)
+            if self._clock.is_ahead(event.time, now, wall):
+                return Snapshot(kind, event.code, event)
         return found
 
     def _stands(self, stream: Stream, time: int, now: float) -> bool:

@@ -113,6 +113,7 @@ class Relay:
         self._dirty = True
         self._out: deque[Yielded] = deque()
         self._let_in = False
+        self._said_ahead = False
         self._http_fails = ""
         self._crowded_out: set[str] = set()  # codes of which the log has said so
         self._most_connections = plan.connections
@@ -280,8 +281,12 @@ class Relay:
 
     def _tell(self) -> None:
         """Says how it is: as the worst of all connections is."""
-        while self._time.market.changes:
-            log.warning(self._time.market.changes.pop(0), source=self.name, time=self._time.read())
+        if (ahead := self._time.market.runs_ahead) is not self._said_ahead:
+            self._said_ahead = ahead
+            if ahead:
+                log.warning("upstream's time is ahead of ours: its trades are in no bar", source=self.name)
+            else:
+                log.info("upstream's time is ours", source=self.name)
         lines = [line for line in self._lines.values() if line.open]
         standings = [line.standing() for line in lines]
         self._let_in = self._let_in or any(status is Status.UP for status, _ in standings)
