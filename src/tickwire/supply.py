@@ -17,7 +17,6 @@ from .model import Family, Instrument, Kind, KlineType
 FIRST_EVENT_WAIT = 5.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
 
-
 log = structlog.get_logger()
 
 
@@ -78,10 +77,11 @@ class Supply:
         if len(wishes) < 2:
             return found
         every = {code: one for wanted in wishes.values() for code, one in wanted.items()}
+        before = self._carried(family, flow).intersection(every)
         self._told([], lambda feed, _: feed.source.want(flow, (), subscribed=True))  # all begin anew
         staying = self._room(kind, [every[code] for code in in_turn(wishes.values())])
         self.want(kind, [every[code] for code in staying], subscribed=True)
-        if (family, flow) not in self._shared:
+        if before - staying and (family, flow) not in self._shared:
             self._shared.add((family, flow))
             log.warning(
                 "the room of the upstream plan is shared among tokens",
@@ -90,8 +90,21 @@ class Supply:
                 tokens=len(wishes),
                 wanted=len(every),
                 served=len(staying),
+                given_up=len(before - staying),
             )
         return staying
+
+    def _carried(self, family: Family | None, flow: Kind) -> set[str]:
+        """The codes of a family that are subscribed to upstream for that."""
+        uses = (feed.source.health.upstream for feed in self._feeds)
+        return {
+            code
+            for use in uses
+            if use is not None
+            for one in use().codes
+            if one.family is family and one.kind is flow
+            for code in one.codes
+        }
 
     def renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
         """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
