@@ -6,8 +6,10 @@ import asyncio
 import random
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tickwire.backfill import Backfill
 from tickwire.bars import Bars
@@ -16,6 +18,7 @@ from tickwire.klines import DEFAULTS, Closed, Series
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
+from .client.bench import until
 from .serving import Script
 
 CATALOGUE = load_catalogue()
@@ -159,11 +162,12 @@ async def test_nothing_is_asked_for_twice() -> None:
     bench.missed(None, T0 + 1800)
     bench.go(T0 + 1890, between(all_of, T0 + 1800, T0 + 1890))
     await bench.reach(MINUTE)
+    assert [kline_type for kline_type, _, _ in bench.past.asked] == [MINUTE], "what is waited for comes first"
+    for _ in range(2):
+        for kline_type in KlineType:
+            await bench.reach(kline_type, 10)
     asked = len(bench.past.asked)
-    assert {kline_type for kline_type, _, _ in bench.past.asked} == {MINUTE, HOUR, DAY}
-    for kline_type in KlineType:
-        await bench.reach(kline_type, 10)
-    assert len(bench.past.asked) == asked
+    assert sorted(kline_type for kline_type, _, _ in bench.past.asked) == [MINUTE, HOUR, DAY]
     await bench.bars.write()
     bench.begin()  # another run
     await bench.reach(MINUTE)
@@ -190,7 +194,7 @@ async def test_a_hole_is_closed_with_one_request() -> None:
     bench.go(T0)
     bench.missed(None, T0)
     bench.go(T0 + 600, between(all_of, T0, T0 + 600))
-    await bench.reach(MINUTE)
+    await bench.reach(DAY)
     asked = len(bench.past.asked)
     bench.missed(T0 + 630, T0 + 905)
     bench.go(T0 + 900, between(all_of, T0 + 600, T0 + 630))
@@ -215,7 +219,7 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None
     bench.go(T0)
     bench.missed(None, T0)
     bench.go(T0 + 600, between(all_of, T0, T0 + 600))
-    await bench.reach(MINUTE)
+    await bench.reach(DAY)
     asked = len(bench.past.asked)
     bench.missed(T0 + 630, T0 + 700)
     bench.go(T0 + 719, between(all_of, T0 + 700, T0 + 719))
@@ -231,6 +235,76 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None
         assert shown(await bench.bars.joined(BTC, kline_type, count=20)) == shown(
             bench.past.bars(kline_type)[-20:]
         )
+
+
+async def test_larger_types_are_fetched_when_nobody_waits_and_lack_what_was_before_until_then() -> None:
+    all_of = trades(BTC, T0 - 86400 * 2, T0 + 12 * 3600, 60)
+    came = T0 + 11 * 3600
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(came)
+    bench.missed(None, came)
+    bench.go(came + 90, between(all_of, came, came + 90))
+    assert shown(await bench.reach(MINUTE, 50)) == shown(bench.past.bars(MINUTE)[-50:])
+    assert [kline_type for kline_type, _, _ in bench.past.asked] == [MINUTE]
+    day = bench.bars.forming(BTC, DAY)
+    assert day is not None
+    assert day.incomplete
+    running = asyncio.create_task(bench.backfill.run())
+    await until(lambda: len(bench.past.asked) == 3 and not bench.backfill._behind)
+    running.cancel()
+    for kline_type in KlineType:
+        assert shown(await bench.reach(kline_type, 2)) == shown(bench.past.bars(kline_type)[-2:]), kline_type
+    assert len(bench.past.asked) == 3
+
+
+async def test_after_a_long_hole_larger_bars_are_made_anew_and_told_when_all_are_there() -> None:
+    all_of = trades(BTC, T0 - 86400 * 2, T0 + 86400, 60)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0)
+    bench.missed(None, T0)
+    bench.go(T0 + 90, between(all_of, T0, T0 + 90))
+    await bench.reach(DAY, 2)
+    asked = len(bench.past.asked)
+    back = T0 + 12 * 3600
+    bench.missed(T0 + 90, back)
+    bench.go(back + 90, between(all_of, back, back + 90))
+    bench.filled.clear()
+    assert shown(await bench.reach(MINUTE, 50)) == shown(bench.past.bars(MINUTE)[-50:])
+    assert [kline_type for kline_type, _, _ in bench.past.asked[asked:]] == [MINUTE]
+    assert bench.filled == []
+    running = asyncio.create_task(bench.backfill.run())
+    await until(lambda: bench.filled)
+    running.cancel()
+    for kline_type in KlineType:
+        assert shown(await bench.reach(kline_type, 3)) == shown(bench.past.bars(kline_type)[-3:]), kline_type
+    hours = [one.kline.time for one in bench.revised if one.kline.kline_type is HOUR]
+    assert sorted(hours) == [*range(T0, back, 3600)]
+
+
+async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tickwire.backfill.PATIENCE", 0.01)
+    bench = Bench(BTC, Past(BTC, trades(BTC, T0 - 4000, T0 + 60, 5)))
+    turn = asyncio.Event()
+    give = bench.past.klines
+
+    async def wait(*asked: Any, **more: Any) -> list[Kline]:
+        await turn.wait()
+        return await give(*asked, **more)
+
+    monkeypatch.setattr(bench.past, "klines", wait)
+    bench.go(T0)
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert not await bench.backfill.reach(BTC, MINUTE, count=10, end=None)
+    assert [one["event"] for one in logs] == ["bars are answered in part"]
+    assert bench.backfill.partial == 3
+    turn.set()
+    monkeypatch.setattr("tickwire.backfill.PATIENCE", 20.0)
+    assert await bench.backfill.reach(BTC, MINUTE, count=10, end=None)
+    assert len(bench.past.asked) == 1
+    await bench.backfill.end()
 
 
 async def test_a_source_that_fails_is_left_alone_for_a_while() -> None:

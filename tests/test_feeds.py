@@ -259,7 +259,8 @@ async def test_an_outage_is_in_the_ledger_and_filled(tmp_path: Path) -> None:
         await link.subscribe(TRADE, "BTCUSDT")
         await until(lambda: served.engine.events == 1)
         await kline(served)
-        assert set(source.past_bars.asked) == {KlineType.MINUTE, KlineType.HOUR, KlineType.DAY}
+        assert source.past_bars.asked[0] is KlineType.MINUTE
+        await until(lambda: {*source.past_bars.asked} == {KlineType.MINUTE, KlineType.HOUR, KlineType.DAY})
         source.emit(Broke(("BTCUSDT",), minute * 1000 + 1_000, "connection lost"))
         await until(lambda: served.engine.gaps.page(None, 0, None, 9))
         (gap,) = served.engine.gaps.page(None, 0, None, 9)

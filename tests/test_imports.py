@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly",
         "bars",
         "engine",
+        "supply",
         "feeds",
         "sources",
         "admission",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -220,6 +220,12 @@ class Admission:
     def request(self, caller: Caller, endpoint: str | None) -> Verdict:
         """Counts a request over HTTP."""
         return caller.account.request(endpoint, self._clock(), self._wall())
+
+    def accounts(self) -> Iterator[tuple[str, str, Account]]:
+        """The label, the name and the account of each token that was used, in the order of their first use;
+        nameless while any is let in."""
+        names = {one.id: one.name for one in self._register} if self._guarded else {}
+        return ((label, names.get(label, ""), account) for label, account in self._accounts.items())
 
     def is_admin(self, secret: str) -> bool:
         """Whether that is the token of an administrator."""

@@ -22,8 +22,8 @@ ASKED = (KlineType.MINUTE, KlineType.HOUR, KlineType.DAY)
 """The types that a source is asked for; the others are made of them."""
 SETTLED = 3
 """Seconds after the end of a minute in which a source has its bar ready."""
-PATIENCE = 5.0
-"""Seconds that a request waits for history; what comes later is there for the next one."""
+PATIENCE = 30.0
+"""Seconds that a request waits for its turn and its bars; what comes later is there for the next one."""
 RETRY = 15.0
 """Seconds before a code is tried again that failed."""
 MOST_TASKS = 500
@@ -59,7 +59,8 @@ class Backfill:
     """Completes the bars of one source. What was fetched is kept, so that nothing is asked for twice.
 
     The depth of a type is the open time from which on all of its bars are there; 0 says that the source has
-    none before.
+    none before. A type without a depth was not fetched yet: what somebody waits for comes first, and the
+    larger types when nobody waits.
     """
 
     def __init__(
@@ -82,6 +83,12 @@ class Backfill:
         self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, float] = {}
         self._tasks: dict[Asked, asyncio.Task[None]] = {}
+        self._behind: dict[str, Instrument] = {}  # those whose larger types are yet to be fetched
+        self._revising: set[str] = set()  # those of them that clients have seen larger bars of
+        self._owed: set[str] = set()  # those without holes that are whole once all types are there
+        self.partial = 0
+        """Answers that lacked bars which the source could have."""
+        self._said = False  # of those that wait now
 
     def hole(self, instrument: Instrument, begin: int | None, end: int) -> None:
         """Trades are missing from `begin` (None: it is not known) up to `end`, in milliseconds."""
@@ -96,32 +103,50 @@ class Backfill:
         return bool(self._depth(instrument))
 
     async def run(self) -> None:
-        """Fills holes behind what was known, when the source can know them. Never ends."""
+        """Fills holes behind what was known, when the source can know them, and fetches larger types while
+        nobody waits for others. Never ends."""
         while True:
             await asyncio.sleep(BEAT)
             for hole in [*self._holes.values()]:
                 known = hole.begin is not None or self._depth(hole.instrument)
                 if known and self._settled(hole):
-                    await self._complete(hole.instrument)
+                    await self._complete(hole.instrument, KlineType.MINUTE)
+            for instrument in [*self._behind.values()]:
+                if not self._tasks:
+                    await self._complete(instrument, ASKED[-1])
 
     async def reach(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> None:
-        """Fetches what is missing of the latest `count` bars up to `end`, in seconds, or waits no longer.
-
-        Raises StoreError.
+    ) -> bool:
+        """Fetches what is missing of the latest `count` bars up to `end`, in seconds, or waits no longer;
+        returns whether they are there, as far as the source has them. Raises StoreError.
         """
         if kline_type not in Grid(instrument).types or await self._has(instrument, kline_type, count, end):
-            return
+            return True
         asked = Asked(instrument.code, kline_type, count, end)
         task = self._tasks.get(asked)
-        if task is None:
-            if len(self._tasks) >= MOST_TASKS:
-                return
+        if task is None and len(self._tasks) < MOST_TASKS:
             task = asyncio.create_task(self._reach(instrument, kline_type, count, end))
             self._tasks[asked] = task
             task.add_done_callback(functools.partial(self._reached, asked))
-        await asyncio.wait([task], timeout=PATIENCE)
+        if task is not None:
+            await asyncio.wait([task], timeout=PATIENCE)
+        whole = await self._has(instrument, kline_type, count, end)
+        if not whole:
+            self._tell_partial(instrument)
+        return whole
+
+    def _tell_partial(self, instrument: Instrument) -> None:
+        self.partial += 1
+        if not self._said:
+            self._said = True
+            log.warning(
+                "bars are answered in part",
+                source=self._source.name,
+                code=instrument.code,
+                reason="the source has not given the others yet",
+                questions=len(self._tasks),
+            )
 
     async def end(self) -> None:
         """Fetches nothing more."""
@@ -131,6 +156,7 @@ class Backfill:
 
     def _reached(self, asked: Asked, task: asyncio.Task[None]) -> None:
         del self._tasks[asked]
+        self._said = self._said and bool(self._tasks)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("bars cannot be fetched", source=self._source.name, code=asked.code, exc_info=error)
 
@@ -143,7 +169,7 @@ class Backfill:
             with self._failing(instrument):
                 if await self._has(instrument, kline_type, count, end):
                     return
-            if self._lacks(instrument):
+            if self._lacks(instrument, kline_type):
                 await self._complete(instrument, kline_type)
                 continue
             async with self._lock(instrument):
@@ -152,56 +178,99 @@ class Backfill:
                     with self._failing(instrument):
                         await self._page(instrument, kline_type, self._now() if depth is None else depth - 1)
 
-    def _lacks(self, instrument: Instrument) -> bool:
-        """Whether the bars of an instrument have a hole that can be filled now, or no past yet."""
+    def _lacks(self, instrument: Instrument, upto: KlineType) -> bool:
+        """Whether the bars of an instrument have a hole that can be filled now, or no past yet, of types up
+        to that one."""
         hole = self._holes.get(instrument.code)
-        fresh = not self._depth(instrument)
-        return fresh or (hole is not None and self._settled(hole))
+        missing = self._missing(instrument)
+        return (missing is not None and missing <= upto) or (hole is not None and self._settled(hole))
+
+    def _missing(self, instrument: Instrument) -> KlineType | None:
+        """The smallest type of which no past was fetched yet."""
+        depth = self._depth(instrument)
+        return next((one for one in ASKED if one not in depth), None)
+
+    def _lacks_larger(self, instrument: Instrument) -> bool:
+        """Whether the past of larger types is yet to be fetched: somebody asked for smaller ones."""
+        return self._missing(instrument) not in (None, KlineType.MINUTE)
 
     async def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
         """Whether nothing is missing of these bars, as far as can be known now."""
         depth = self._depth(instrument).get(kline_type)
-        if depth is None or self._lacks(instrument):
+        if depth is None or self._lacks(instrument, kline_type):
             return False
         found = await self._bars.joined(instrument, kline_type, count=count, end=end)
         return depth == 0 or (len(found) >= count and found[0].time >= depth)
 
-    async def _complete(self, instrument: Instrument, first: KlineType = KlineType.MINUTE) -> None:
-        """Closes the hole of an instrument; with one that nothing is known before, makes its past."""
+    async def _complete(self, instrument: Instrument, upto: KlineType) -> None:
+        """Closes the hole of an instrument, and makes the past of types up to that one, where there is
+        none."""
         async with self._lock(instrument):
-            if not self._lacks(instrument) or self._waits(instrument):
+            if not self._lacks(instrument, upto) or self._waits(instrument):
                 return
-            hole = self._holes.get(instrument.code)
-            with self._failing(instrument):
-                await self._fill(instrument, hole, first)
-                if hole is not None and self._settled(hole) and self._holes.get(instrument.code) == hole:
-                    del self._holes[instrument.code]
-                    self._filled(instrument.code)
+            hole, depth = self._holes.get(instrument.code), self._depth(instrument)
+            is_settled = hole is not None and self._settled(hole)
+            before, done = dict(depth), False
+            try:
+                with self._failing(instrument):
+                    await self._fill(instrument, hole, upto, is_settled=is_settled)
+                    done = True
+            finally:
+                if not done:  # what was fetched may not have been taken
+                    depth.clear()
+                    depth.update(before)
+            if not done:
+                return
+            if self._lacks_larger(instrument):
+                self._behind[instrument.code] = instrument
+            else:
+                self._behind.pop(instrument.code, None)
+            if is_settled and self._holes.get(instrument.code) == hole:
+                del self._holes[instrument.code]
+                self._owed.add(instrument.code)
+            if instrument.code in self._owed and instrument.code not in self._behind:
+                self._owed.discard(instrument.code)
+                self._filled(instrument.code)
 
-    async def _fill(self, instrument: Instrument, hole: Hole | None, first: KlineType) -> None:
+    async def _fill(
+        self, instrument: Instrument, hole: Hole | None, upto: KlineType, *, is_settled: bool
+    ) -> None:
+        depth, grid, now = self._depth(instrument), Grid(instrument), self._now()
         begin = hole.begin if hole is not None else None
-        if hole is not None and begin is None and self._depth(instrument):
+        if hole is not None and begin is None and depth:
             last = await self._bars.joined(instrument, KlineType.MINUTE, count=1, end=hole.end - 60)
             begin = last[0].time if last else None
-        grid, given = Grid(instrument), {}
-        now = self._now()
-        missing = self._history.most if begin is None or now < begin else (now - begin) // 60 + 2
-        if hole is not None and begin is not None and missing < self._history.most:
-            found, _ = await self._fetch(instrument, KlineType.MINUTE, missing, None)
-            since, until = (grid.open_time(KlineType.MINUTE, at) for at in (begin, hole.end))
-            given[KlineType.MINUTE] = [bar for bar in found if since <= bar.time <= until]
-        else:
-            base = max(one for one in ASKED if one <= first)
-            for kline_type in sorted(ASKED, key=lambda one: one is not base):
+        given: dict[KlineType, Sequence[Kline]] = {}
+        base = _asked_for(upto)
+        minutes = self._history.most if begin is None or now < begin else (now - begin) // 60 + 2
+        is_small = minutes < self._history.most
+        if hole is not None and begin is not None and is_small:
+            if is_settled:
+                found, _ = await self._fetch(instrument, KlineType.MINUTE, minutes, None)
+                since, until = (grid.open_time(KlineType.MINUTE, at) for at in (begin, hole.end))
+                given[KlineType.MINUTE] = [bar for bar in found if since <= bar.time <= until]
+        elif hole is not None:  # larger bars lack something too: they are fetched anew, when it is their turn
+            for kline_type in [one for one in depth if base < _asked_for(one)]:
+                del depth[kline_type]
+                self._revising.add(instrument.code)
+        for kline_type in sorted((one for one in ASKED if one <= base), key=lambda one: one is not base):
+            if kline_type not in given and (kline_type not in depth or (hole is not None and not is_small)):
                 given[kline_type] = await self._page(instrument, kline_type, None, begin)
         changed = await self._take(instrument, given)
         await self._bars.reopen(instrument)
-        if begin is not None:
+        missing = self._missing(instrument)
+        if missing is not None and self._lacks_larger(instrument):
+            self._bars.lack(instrument, [one for one in grid.types if one >= missing], now)
+        if begin is not None or instrument.code in self._revising:
             self._revised(changed)
-        if hole is not None and not self._settled(hole):  # its last minute has not closed yet
+        if missing is None:
+            self._revising.discard(instrument.code)
+        if hole is not None and not is_settled:  # its last minute has not closed yet
             opened = grid.open_time(KlineType.MINUTE, hole.end)
-            self._bars.hole(instrument, opened * 1000, hole.end * 1000)
-            self._holes[instrument.code] = hole._replace(begin=opened)
+            left = opened if begin is None or KlineType.MINUTE in given else begin
+            self._bars.hole(instrument, left * 1000, hole.end * 1000)
+            if self._holes.get(instrument.code) == hole:
+                self._holes[instrument.code] = hole._replace(begin=left)
 
     async def _page(
         self, instrument: Instrument, kline_type: KlineType, end: int | None, begin: int | None = None
@@ -239,6 +308,10 @@ class Backfill:
         taken: dict[KlineType, Sequence[Kline]] = {}
         changed: list[Closed] = []
         for kline_type in types:
+            if kline_type < min(given, default=ASKED[0]):
+                continue
+            if kline_type in ASKED and kline_type not in depth and kline_type not in given:
+                break
             bars = given.get(kline_type)
             if bars is None:
                 bars = await self._rebuilt(instrument, kline_type, taken[smaller(kline_type, types)])
@@ -321,6 +394,11 @@ class Backfill:
         depth = self._depth(instrument)
         text = " ".join(f"{int(kline_type)}:{at}" for kline_type, at in depth.items())
         self._bars.note(f"depth:{instrument.code}", text)
+
+
+def _asked_for(kline_type: KlineType) -> KlineType:
+    """The type that a source is asked for where bars of that type are wanted."""
+    return max(one for one in ASKED if one <= kline_type)
 
 
 def _shown(bar: Kline) -> tuple[object, ...]:

@@ -319,11 +319,13 @@ class Engine:
 
     def leave(self, client: Peer) -> None:
         """The client is gone."""
+        pushes = self.hub.pushes(client)
         self.hub.leave(client)
         self.klines.leave(client)
         self._watching.discard(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
+            caller.account.pushes += pushes
             caller.leave(client)
             if caller.report.notable:
                 _tell_deviations(caller)

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
+
+import structlog
 
 from .admission import Caller, Peer
 from .errors import StoreError
 from .feeds import Feed, Feeds
-from .hub import Hub
-from .model import Instrument, Kind, KlineType
+from .hub import Hub, flow_of
+from .model import Family, Instrument, Kind, KlineType
 
 FIRST_EVENT_WAIT = 5.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
+
+log = structlog.get_logger()
+
+
+class Lack(StrEnum):
+    """Why an answer has only a part of the bars: the store cannot be read, or the source has not given the
+    others yet."""
+
+    STORE = "store"
+    UPSTREAM = "upstream"
 
 
 class Supply:
@@ -25,6 +38,7 @@ class Supply:
         self._callers = callers
         self.awaited: dict[tuple[Kind, str], set[asyncio.Future[None]]] = {}
         """What requests wait for, each with its future."""
+        self._shared: set[tuple[Family | None, Kind]] = set()  # of which the log has said so
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any source."""
@@ -32,13 +46,65 @@ class Supply:
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
         """Those of these instruments that the sources they come from can subscribe to now, in place of what
-        the caller is subscribed to."""
+        the caller is subscribed to. Where there is not enough room, all tokens get alike."""
         if all(feed.source.history is None for feed in self._feeds):
             return instruments
         peer = next((peer for peer, one in self._callers.items() if one is caller), None)
         self.renew(peer, kind)
-        found = self._told(instruments, lambda feed, codes: feed.source.room(_flow(kind), codes))
+        found = self._room(kind, instruments)
+        if len(found) < len({one.code for one in instruments}):
+            found = self._share(kind, instruments, caller, found)
+        else:
+            self._shared.discard((caller.client.family, flow_of(kind)))
         return [one for one in instruments if one.code in found]
+
+    def _room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
+        return self._told(instruments, lambda feed, codes: feed.source.room(flow_of(kind), codes))
+
+    def _share(
+        self, kind: Kind, instruments: Collection[Instrument], caller: Caller, found: set[str]
+    ) -> set[str]:
+        """Shares the room among the tokens that want it, so that a newcomer is not left with what the first
+        one spared. `found` is what has room if nobody else gives up anything. Returns what has room."""
+        family, flow = caller.client.family, flow_of(kind)
+        wishes: dict[str, dict[str, Instrument]] = {}
+        for peer, one in self._callers.items():
+            if one.client.family is family:
+                wanted = self._hub.wanted_by(peer, kind if one is caller else None)[flow]
+                wishes.setdefault(one.client.label, {}).update((each.code, each) for each in wanted)
+        wishes.setdefault(caller.client.label, {}).update((one.code, one) for one in instruments)
+        wishes = {label: wanted for label, wanted in wishes.items() if wanted}
+        if len(wishes) < 2:
+            return found
+        every = {code: one for wanted in wishes.values() for code, one in wanted.items()}
+        before = self._carried(family, flow).intersection(every)
+        self._told([], lambda feed, _: feed.source.want(flow, (), subscribed=True))  # all begin anew
+        staying = self._room(kind, [every[code] for code in in_turn(wishes.values())])
+        self.want(kind, [every[code] for code in staying], subscribed=True)
+        if before - staying and (family, flow) not in self._shared:
+            self._shared.add((family, flow))
+            log.warning(
+                "the room of the upstream plan is shared among tokens",
+                family=family,
+                kind=flow.name.lower(),
+                tokens=len(wishes),
+                wanted=len(every),
+                served=len(staying),
+                given_up=len(before - staying),
+            )
+        return staying
+
+    def _carried(self, family: Family | None, flow: Kind) -> set[str]:
+        """The codes of a family that are subscribed to upstream for that."""
+        uses = (feed.source.health.upstream for feed in self._feeds)
+        return {
+            code
+            for use in uses
+            if use is not None
+            for one in use().codes
+            if one.family is family and one.kind is flow
+            for code in one.codes
+        }
 
     def renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
         """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
@@ -48,7 +114,7 @@ class Supply:
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
         """Tells the sources what is asked for; returns the codes that are worth waiting for."""
         return self._told(
-            instruments, lambda feed, codes: feed.source.want(_flow(kind), codes, subscribed=subscribed)
+            instruments, lambda feed, codes: feed.source.want(flow_of(kind), codes, subscribed=subscribed)
         )
 
     def _told(
@@ -92,9 +158,9 @@ class Supply:
 
     async def prepare_bars(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> bool:
+    ) -> Lack | None:
         """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
-        returns whether the store could be asked what there is."""
+        returns who could not be asked for all of them."""
         feed = self._feeds.of(instrument)
         try:
             if feed.backfill is None:
@@ -102,12 +168,27 @@ class Supply:
                 await feed.bars.make_past(instrument, feed.source.past, kline_type, count=count, end=end)
             else:
                 self.want(Kind.TRADE, [instrument], subscribed=False)
-                await feed.backfill.reach(instrument, kline_type, count=count, end=end)
+                if not await feed.backfill.reach(instrument, kline_type, count=count, end=end):
+                    return Lack.UPSTREAM
         except StoreError:  # which has been said
-            return False
-        return True
+            return Lack.STORE
+        return None
 
 
-def _flow(kind: Kind) -> Kind:
-    """What a source is asked for, for the sake of that: bars are made of trades."""
-    return Kind.TRADE if kind is Kind.KLINE else kind
+def in_turn(wishes: Iterable[Iterable[str]]) -> list[str]:
+    """Codes by turns: of each list its next one that no other list had before. So wherever one stops, none
+    was given more than one code more than another that still wants some.
+
+    >>> in_turn([["A", "B", "C", "D"], ["B", "E"]])
+    ['A', 'B', 'C', 'E', 'D']
+    """
+    found: dict[str, None] = {}
+    lists = [iter(one) for one in wishes]
+    while lists:
+        for one in [*lists]:
+            code = next((code for code in one if code not in found), None)
+            if code is None:
+                lists.remove(one)
+            else:
+                found[code] = None
+    return [*found]

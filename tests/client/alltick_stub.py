@@ -64,6 +64,10 @@ class AllTick:
         for socket in [*self._seats]:
             await socket.close(1011)
 
+    def count_from(self, seq: int) -> None:
+        """It numbers from there on, as one does that was begun anew behind its connections."""
+        self._seqs = itertools.count(seq, 7)
+
     def wanted(self, cmd_id: int) -> set[str]:
         """The codes that some connection has subscribed to with that command."""
         return {code for lists in self._seats.values() for code in lists.get(cmd_id, ())}

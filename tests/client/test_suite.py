@@ -26,6 +26,7 @@ from tickwire import (
     connect,
 )
 from tickwire.client import Backoff, Event, Options, Plan
+from tickwire.client.events import moment
 from tickwire.model import Direction, Family, Kind
 from tickwire.wire import Terms
 
@@ -94,6 +95,29 @@ async def vendor(*, texts: bool, pairs: bool) -> AsyncIterator[Place]:
             lambda: stub.wanted(22004),
             lambda: setattr(stub, "token", "another"),
         )
+
+
+async def test_a_server_that_counts_anew_costs_nothing_and_leaves_a_gap() -> None:
+    async with alltick() as stub, connect(stub.url, token=TOKEN, plan=FAST, options=OPTIONS) as feed:
+        await feed.subscribe(trades=["GOLD"], books=["GOLD"])
+        for _ in range(2):
+            await the(feed, Subscribed)
+        seen: list[Event] = []
+        for number in range(100):
+            if number == 50:
+                stub.count_from(1)
+            await stub.trade("GOLD", at=T0 + number)
+            await stub.book("GOLD", at=T0 + number)
+        for _ in range(100):
+            await the(feed, Trade, seen)
+        times = [one.time_ms for one in seen if isinstance(one, Trade)]
+        assert times == [*range(T0, T0 + 100)]
+        gaps = [one for one in seen if isinstance(one, Gap)]
+        assert {(one.kind, one.code, one.reason, one.missed) for one in gaps} == {
+            (Kind.TRADE, "GOLD", "the server counts anew", None),
+            (Kind.DEPTH, "GOLD", "the server counts anew", None),
+        }
+        assert [one.begin for one in gaps if one.kind is Kind.TRADE] == [moment(T0 + 49)]
 
 
 @pytest.fixture(params=["tickwire", "alltick", "odd alltick"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire.wire.stream import MOST_STALE, REMEMBERED, Stream
+from tickwire.wire.stream import MOST_STALE, REMEMBERED, Anew, Stream
+
+NOW = 1_795_000_000_000
 
 
 def passed(stream: Stream, *seqs: int) -> list[int]:
-    return [seq for seq in seqs if stream.passes(seq)]
+    """Those of these numbers that pass, all of one time."""
+    return [seq for seq in seqs if stream.passes(seq, NOW)]
 
 
 def test_each_number_passes_once_in_whatever_order() -> None:
@@ -44,6 +47,37 @@ def test_many_that_are_too_old_are_a_server_that_counts_anew() -> None:
     stream = Stream(0)
     passed(stream, *range(1000, 1100))
     assert passed(stream, *range(1, MOST_STALE + 5)) == [*range(MOST_STALE, MOST_STALE + 5)]
+
+    assert stream.anew == Anew(MOST_STALE - 1, NOW)
+
+
+def test_a_lower_number_with_a_newer_time_is_a_server_that_counts_anew() -> None:
+    stream = Stream(0)
+    passed(stream, *range(1000, 1100))
+    assert stream.passes(7, NOW + 1)
+    assert stream.anew == Anew(0, NOW)
+    assert [seq for seq in (8, 9, 8, 11, 10) if stream.passes(seq, NOW + 2)] == [8, 9, 11, 10]
+    stream.anew = None
+    assert stream.passes(11, NOW + 3), "a number that it has given is no old event if its time is new"
+    assert stream.anew == Anew(0, NOW + 2)
+
+
+def test_what_was_taken_for_old_before_that_was_clear_is_counted() -> None:
+    stream = Stream(0)
+    passed(stream, *range(1000, 1100))
+    assert passed(stream, 1, 2, 3) == []
+    assert stream.passes(4, NOW + 1)
+    assert stream.anew == Anew(3, NOW)
+
+
+def test_late_ones_of_before_are_no_sign_of_it() -> None:
+    stream = Stream(0)
+    for seq in range(1000, 1100):
+        assert stream.passes(seq, NOW + seq)
+    assert not stream.passes(900, NOW + 900)
+    assert not stream.passes(1099, NOW + 1099)
+    assert stream.passes(1100, NOW + 1100)
+    assert stream.anew is None
 
 
 def test_some_that_are_too_old_between_new_ones_are_not() -> None:

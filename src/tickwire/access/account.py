@@ -55,6 +55,8 @@ class Account:
     def __init__(self, plan: Plan, day_reset: int = 0) -> None:
         """`day_reset` is when the day begins, in seconds after midnight UTC."""
         self.plan = plan
+        self.requests = self.refused = self.pushes = 0
+        """Requests over HTTP that passed and that did not, and pushes to connections that are gone."""
         self._endpoints: dict[str, Window] = {}
         self._http = Window(plan.http) if plan.http else None
         self._day = DayQuota(plan.per_day, day_reset) if plan.per_day else None
@@ -69,6 +71,14 @@ class Account:
 
     def request(self, endpoint: str | None, now: float, wall: float) -> Verdict:
         """A request over HTTP; it counts only if it passes. None is a path that there is not."""
+        verdict = self._judge(endpoint, now, wall)
+        if verdict.wait:
+            self.refused += 1
+        else:
+            self.requests += 1
+        return verdict
+
+    def _judge(self, endpoint: str | None, now: float, wall: float) -> Verdict:
         plan = self.plan
         if not plan.meters_http:
             return PASSED

@@ -176,6 +176,12 @@ class Bars:
             return closed
         return []
 
+    def lack(self, instrument: Instrument, types: Iterable[KlineType], at: int) -> None:
+        """The bars of these types that are forming at that moment, in seconds, lack what was before: they
+        are incomplete, until the series is begun anew."""
+        if (series := self._series.get(instrument.code)) is not None:
+            series.lack(types, at)
+
     def put(self, bars: Iterable[Kline]) -> None:
         """Takes closed bars that come from elsewhere, each in place of the one of its time."""
         bars = [*bars]

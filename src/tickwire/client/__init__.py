@@ -12,6 +12,7 @@ from .clock import Clock, RealClock, Timer
 from .dial import Options
 from .errors import (
     ClientError,
+    Incomplete,
     RequestRefused,
     TooManyRequests,
     Unauthorized,
@@ -27,7 +28,7 @@ from .http import Http, Suspensions
 from .intervals import INTERVALS, family_of, kline_type_of
 from .link import Link, Token
 from .network import Network
-from .pacer import Pacer, Rates
+from .pacer import Pacer, Quota, Rates
 from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
 from .state import LinkStatus, Missed, State, Told
@@ -48,6 +49,7 @@ __all__ = [
     "Gap",
     "GapInfo",
     "Http",
+    "Incomplete",
     "InstrumentInfo",
     "Kline",
     "Link",
@@ -61,6 +63,7 @@ __all__ = [
     "Pacer",
     "Plan",
     "Progress",
+    "Quota",
     "Rates",
     "RealClock",
     "RequestRefused",

@@ -8,6 +8,7 @@ async with Api(token="…") as api:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import date
 from itertools import count as counted
@@ -21,7 +22,7 @@ from ..model import Trade as WireTrade
 from ..wire import CODE_INVALID, Pushed, StaticInfo
 from .account import account
 from .backoff import Backoff, Tries
-from .errors import ClientError, RequestRefused
+from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
 from .extensions import GapInfo, InstrumentInfo, MarketInfo, entries
 from .history import ALL, Progress, history, milliseconds
@@ -32,6 +33,8 @@ from .network import Network
 from .pacer import Pacer
 from .plans import Plan
 from .rows import Rows
+
+log = logging.getLogger("tickwire.client")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -119,8 +122,9 @@ class Api:
 
         Without `count` and `start` the last 500; with `start`, all. Times are dates, datetimes or texts such
         as "2026-09-04 12:30"; without a zone they are UTC. More than 500 are read page by page, and
-        `progress` is called with each. The last bar may still be forming. Raises ValueError for what is no
-        time or no interval.
+        `progress` is called with each. The last bar may still be forming. A server that has only a part of
+        its bars now is asked again; what it has then is given, and the log says so. Raises ValueError for
+        what is no time or no interval.
 
             await api.klines("AAPL.US", "1d", start="2026-01-01")
         """
@@ -129,7 +133,12 @@ class Api:
         first, before = milliseconds(start), milliseconds(end)
 
         async def page(size: int, until: int) -> Sequence[Bar]:
-            return await self._ask(self._http.klines, where, code, kline_type, count=size, end=until)
+            ask, bars = self._http.klines, (where, code, kline_type)
+            try:
+                return await self._ask(ask, *bars, count=size, end=until, whole=True)
+            except Incomplete as error:  # after as many tries as it is worth
+                log.warning("%s", error)
+                return await self._ask(ask, *bars, count=size, end=until)
 
         bars = await history(page, code, most, first, before, progress)
         return Rows(Kline, [kline_of(one) for one in bars])

@@ -5,7 +5,8 @@ ClientError
 ├── RequestRefused    the server answers no, and would again (400, 402, 600, 603, 604 …)
 ├── TooManyRequests   faster than the plan allows (429, 605)
 ├── Unavailable       the server cannot be reached, does not answer in time, or is at fault (5xx)
-│   └── Untrusted     its certificate is refused
+│   ├── Untrusted     its certificate is refused
+│   └── Incomplete    it is well, and can only give a part of what it has now
 └── Unreadable        what it answers is not the protocol's
 """
 
@@ -59,6 +60,10 @@ class Untrusted(Unavailable):
     """The server's certificate is refused."""
 
     retryable = False
+
+
+class Incomplete(Unavailable):
+    """The server is well, and can only give a part of what it has now."""
 
 
 class Unreadable(ClientError):

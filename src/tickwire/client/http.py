@@ -15,6 +15,7 @@ from .address import http_url, retry_after
 from .dial import USER_AGENT
 from .errors import (
     ClientError,
+    Incomplete,
     RequestRefused,
     TooManyRequests,
     Unauthorized,
@@ -108,11 +109,11 @@ class Http:
         """The last bars up to `end`, which is in seconds since the epoch and 0 for now; a server gives 500
         at the most. They ascend, and the last one may still be forming.
 
-        With `whole` it raises Unavailable where the server can only give a part of what it has.
+        With `whole` it raises Incomplete where the server can only give a part of what it has.
         """
         answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end), [code])
         if whole and answer.partial:
-            raise Unavailable(f"/kline of {code}: upstream can only give a part of its bars now", status=OK)
+            raise Incomplete(f"/kline of {code}: the server can only give a part of its bars now", status=OK)
         return self._entries(upstream_http.bars, answer.data, code, kline_type)
 
     async def latest_klines(

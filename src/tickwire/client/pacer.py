@@ -30,6 +30,16 @@ class Rates(NamedTuple):
     per_day: int | None = None
 
 
+class Quota(NamedTuple):
+    """How a limit stands: `left` of so many requests in so many seconds. `name` is that of an endpoint,
+    `http` for all of them, or `day`."""
+
+    name: str
+    requests: int
+    seconds: float
+    left: int
+
+
 class Pacer:
     """Lets requests pass as `rates` allow, in the order in which they come; shared by all of a token.
 
@@ -43,7 +53,9 @@ class Pacer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock: Clock = clock or RealClock()
-        rates = rates or Rates()
+        self._rates = rates = rates or Rates()
+        self.waiting = 0
+        """Requests that wait for their turn."""
         self._of_endpoint = _pace(rates.endpoint)
         self._special = {"batch-kline": _pace(rates.batch_kline), "suspension": _pace(rates.suspension)}
         self._all = _pace(rates.http)
@@ -58,12 +70,34 @@ class Pacer:
         Raises TooManyRequests when those of the day are used up, which is too long to wait for.
         """
         pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
-        async with self._queues[endpoint]:
-            while (free := max(pace.free_at(endpoint), self._all.free_at(""))) > (now := self._clock.time()):
-                await sleep(self._clock, free - now)
-            self._count()
-            pace.take(endpoint, now)
-            self._all.take("", now)
+        self.waiting += 1
+        try:
+            async with self._queues[endpoint]:
+                while (free := max(pace.free_at(endpoint), self._all.free_at(""))) > (
+                    now := self._clock.time()
+                ):
+                    await sleep(self._clock, free - now)
+                self._count()
+                pace.take(endpoint, now)
+                self._all.take("", now)
+        finally:
+            self.waiting -= 1
+
+    def quotas(self) -> list[Quota]:
+        """How the limits stand: those of all requests, and those of the endpoints that were asked."""
+        now, rates, found = self._clock.time(), self._rates, list[Quota]()
+        if rates.http is not None:
+            found.append(Quota("http", *rates.http, self._all.left("", now)))
+        if rates.per_day is not None:
+            used = self._today if int(self._wall() // DAY) <= self._day else 0
+            found.append(Quota("day", rates.per_day, DAY, rates.per_day - used))
+        for endpoint in self._queues:
+            special = {"batch-kline": rates.batch_kline, "suspension": rates.suspension}
+            name = endpoint.partition("/")[0]
+            if (rate := special.get(name, rates.endpoint)) is not None:
+                left = self._special.get(name, self._of_endpoint).left(endpoint, now)
+                found.append(Quota(endpoint, *rate, left))
+        return found
 
     def _count(self) -> None:
         wall = self._wall()

@@ -8,12 +8,13 @@ from datetime import datetime
 from ..model import Book as WireBook
 from ..model import Direction, Family, Kind, KlineType, KlineUpdate
 from ..model import Trade as WireTrade
-from ..wire import Bad, Key, Pushed, Refusal, Subscribed
+from ..wire import Bad, Key, Pushed, Refusal, Renumbered, Subscribed
 from .events import Book, Event, Gap, Status, Trade, kline_of, moment
 from .intervals import INTERVAL_OF
 from .state import LinkStatus, Missed, State, Told
 
 SLOW = "the reader is slower than the market"
+ANEW = "the server counts anew"
 _DIRECTIONS = tuple(Direction)
 _trade, _book = WireTrade, WireBook
 
@@ -22,17 +23,19 @@ class Strand:
     """A stream that the user wants, and what he has seen of it.
 
     `last` is the time of the last event, in milliseconds, 0 before the first. `live`: the server has said
-    that it pushes it. `broken` is why there may be a hole before the next event, else "". `dropped` counts
-    events that the user never saw, from the time `since` up to `until`.
+    that it pushes it. `broken` is why there may be a hole before the next event, else "", and `missed` how
+    many events are known to be missing there. `dropped` counts events that the user never saw, from the time
+    `since` up to `until`.
     """
 
-    __slots__ = ("broken", "dropped", "family", "last", "live", "since", "until")
+    __slots__ = ("broken", "dropped", "family", "last", "live", "missed", "since", "until")
 
     def __init__(self, family: Family) -> None:
         self.family = family
         self.last = self.since = self.until = self.dropped = 0
         self.live = False
         self.broken = ""
+        self.missed: int | None = None
 
 
 class Strands:
@@ -141,6 +144,9 @@ class Strands:
             for key in told.keys:
                 if (strand := strands.get(key)) is not None:
                     strand.live = True
+        elif isinstance(told, Renumbered):
+            if (one := self._of_kind[told.kind].get(told.key)) is not None and not one.broken:
+                one.broken, one.missed = ANEW, told.dropped or None
         elif isinstance(told, State) and told.status is LinkStatus.DOWN:
             for strands in self._of_kind.values():
                 for strand in strands.values():
@@ -167,9 +173,10 @@ def _place(event: WireTrade | WireBook | KlineUpdate) -> tuple[Kind, Key, int]:
 def _hole(kind: Kind, key: Key, strand: Strand, time: int) -> Gap:
     """The hole before an event of that time; the strand is whole again."""
     reason, strand.broken, strand.live = strand.broken, "", True
+    missed, strand.missed = strand.missed, None
     code, interval = _names(key)
     begin = moment(strand.last) if strand.last else None
-    return Gap(code, kind, begin, moment(max(time, strand.last)), reason, None, interval)
+    return Gap(code, kind, begin, moment(max(time, strand.last)), reason, missed, interval)
 
 
 def _names(key: Key) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -16,10 +17,11 @@ log = structlog.get_logger()
 
 
 class Membership(NamedTuple):
-    """What one client is subscribed to."""
+    """What one client is subscribed to; `since` is what its lane had carried when it came."""
 
     lane: Lane
     views: dict[Kind, frozenset[View]]
+    since: int
 
 
 class Numbered(NamedTuple):
@@ -53,9 +55,11 @@ class Hub:
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
-        self._wanted: dict[Kind, dict[Topic, None]] = {kind: {} for kind in Kind}  # what has views
+        self._wanted: dict[Kind, dict[Topic, int]] = {kind: {} for kind in Kind}  # what has views
+        self._places = itertools.count()  # in which order they came
         self._lanes: dict[frozenset[View], Lane] = {}
         self._members: dict[Client, Membership] = {}
+        self._pushed: dict[Client, int] = {}  # events that were pushed to it over other lanes, or first
         self._dirty: list[View] = []
 
     @property
@@ -106,9 +110,10 @@ class Hub:
         views, self._dirty = self._dirty, []
         lanes: list[Lane] = []
         for view in views:
-            chunk = b"".join(view.pending)
+            chunk, events = b"".join(view.pending), len(view.pending)
             view.pending.clear()
             for lane in view.lanes:
+                lane.pushes += events
                 if not lane.pending:
                     lanes.append(lane)
                 lane.pending.append(chunk)
@@ -150,11 +155,15 @@ class Hub:
             )
             for want in wants
         ]
-        self._wanted[kind].update((view.topic, None) for view in asked)
+        for view in asked:
+            self._wanted[kind].setdefault(view.topic, next(self._places))
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
         if not self._snapshots or kind is Kind.KLINE:  # the last push of a bar may be long out of date
             return b""
-        return b"".join(view.snapshot() for view in asked if (view.name, view.topic.kline_type) not in before)
+        fresh = [view for view in asked if (view.name, view.topic.kline_type) not in before]
+        frames = [frame for view in fresh if (frame := view.snapshot())]
+        self._pushed[client] = self._pushed.get(client, 0) + len(frames)
+        return b"".join(frames)
 
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""
@@ -179,6 +188,28 @@ class Hub:
     def leave(self, client: Client) -> None:
         """The client is gone."""
         self._move(client, {})
+        self._pushed.pop(client, None)
+
+    def pushes(self, client: Client) -> int:
+        """How many events the client was pushed."""
+        member, before = self._members.get(client), self._pushed.get(client, 0)
+        return before if member is None else before + member.lane.pushes - member.since
+
+    def streams(self, client: Client) -> frozenset[tuple[Kind, str]]:
+        """What a client is subscribed to: trades and books, and the codes; bars need trades."""
+        member = self._members.get(client)
+        return frozenset() if member is None else member.lane.streams
+
+    def wanted_by(self, client: Client, without: Kind | None = None) -> dict[Kind, list[Instrument]]:
+        """The instruments whose trades and books one client is subscribed to, the first ones that anybody
+        was subscribed to first; bars need trades. Without its list of the kind `without`."""
+        found: dict[Kind, dict[str, Instrument]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
+        if (member := self._members.get(client)) is not None:
+            for kind, views in member.views.items():
+                if kind is not without:
+                    topics = sorted({view.topic for view in views}, key=self._wanted[kind].__getitem__)
+                    found[flow_of(kind)].update((one.instrument.code, one.instrument) for one in topics)
+        return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
     def wanted(self, leaving: Client | None = None, of: Kind | None = None) -> dict[Kind, list[Instrument]]:
         """The instruments whose trades and books somebody is subscribed to; bars need trades.
@@ -192,7 +223,7 @@ class Hub:
             views = membership.views.get(of, frozenset())
             gone = frozenset(view for view in views if len(view.lanes) == 1)
         for kind, topics in self._wanted.items():
-            of_kind = found[Kind.TRADE if kind is Kind.KLINE else kind]
+            of_kind = found[flow_of(kind)]
             for topic in topics:
                 if not gone or any(view not in gone for view in topic.views.values()):
                     of_kind[topic.instrument.code] = topic.instrument
@@ -225,6 +256,7 @@ class Hub:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
         if (membership := self._members.pop(client, None)) is not None:
             lane = membership.lane
+            self._pushed[client] = self._pushed.get(client, 0) + lane.pushes - membership.since
             del lane.clients[client]
             if not lane.clients:
                 del self._lanes[lane.views]
@@ -234,7 +266,7 @@ class Hub:
         if wanted:
             lane = self._lanes.get(wanted) or self._open(wanted)
             lane.clients[client] = None
-            self._members[client] = Membership(lane, views)
+            self._members[client] = Membership(lane, views, lane.pushes)
         if membership is not None:
             for view in membership.lane.views:
                 if not view.lanes:
@@ -243,7 +275,13 @@ class Hub:
                         del self._wanted[view.topic.kind][view.topic]
 
     def _open(self, views: frozenset[View]) -> Lane:
-        lane = self._lanes[views] = Lane(views)
+        streams = frozenset((flow_of(view.topic.kind), view.topic.instrument.code) for view in views)
+        lane = self._lanes[views] = Lane(views, streams)
         for view in views:
             view.lanes[lane] = None
         return lane
+
+
+def flow_of(kind: Kind) -> Kind:
+    """What a source is asked for, for the sake of that: bars are made of trades."""
+    return Kind.TRADE if kind is Kind.KLINE else kind

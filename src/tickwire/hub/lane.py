@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..model import Kind
 from .topic import View
 
 
@@ -20,9 +21,13 @@ class Client(Protocol):
 class Lane:
     """Clients with the same set of views. They get the same bytes, joined once per flush."""
 
-    __slots__ = ("clients", "pending", "views")
+    __slots__ = ("clients", "pending", "pushes", "streams", "views")
 
-    def __init__(self, views: frozenset[View]) -> None:
+    def __init__(self, views: frozenset[View], streams: frozenset[tuple[Kind, str]]) -> None:
+        """`streams` are the kinds and codes that the views are made of."""
         self.views = views
+        self.streams = streams
         self.clients: dict[Client, None] = {}
         self.pending: list[bytes] = []
+        self.pushes = 0
+        """How many events it has carried."""

@@ -61,6 +61,7 @@ class Series:
         "_down",
         "_ended",
         "_grid",
+        "_lacking",
         "_larger",
         "_larger_end",
         "_latest",
@@ -79,6 +80,7 @@ class Series:
         self._grid = Grid(instrument)
         self._rules = rules
         self._down = down
+        self._lacking: dict[KlineType, int] = {}  # larger bars whose beginning is not known, by open time
         self._minute: OpenBar | None = None
         self._newest = -1  # open time of the last minute that began
         self._larger: dict[KlineType, OpenBar] = {}
@@ -132,6 +134,13 @@ class Series:
                 bar.incomplete = True
                 out.append(Closed(bar.kline(self._code, kline_type, opened), revised=True))
         return out
+
+    def lack(self, types: Iterable[KlineType], at: int) -> None:
+        """The larger bars of these types that a moment, in seconds, belongs to are incomplete: what was
+        before is not known."""
+        self._lacking = {one: self._grid.open_time(one, at) for one in types}
+        for kline_type, bar in self._larger.items():
+            bar.incomplete = bar.incomplete or self._lacking.get(kline_type) == bar.time
 
     def forming(self, kline_type: KlineType) -> Kline | None:
         """The bar of that type that has not closed yet, if there is one."""
@@ -307,7 +316,9 @@ class Series:
         """A larger bar that begins with a smaller one."""
         opened = self._grid.open_time(kline_type, part.time)
         bar = part.copy(opened, self._grid.end(kline_type, opened))
-        bar.incomplete = bar.incomplete or self._was_down(kline_type, bar)
+        bar.incomplete = (
+            bar.incomplete or self._was_down(kline_type, bar) or self._lacking.get(kline_type) == opened
+        )
         return bar
 
     def _was_down(self, kline_type: KlineType, bar: OpenBar) -> bool:

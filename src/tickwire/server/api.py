@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -15,6 +15,7 @@ from ..admission import Caller
 from ..engine import Engine, Heard
 from ..errors import StoreError
 from ..model import Family, Kind, KlineType
+from ..supply import Lack
 from ..wire import (
     DATA_INVALID,
     HTTP_BASES,
@@ -60,11 +61,6 @@ from .pages import Answer, Pages
 Header: TypeAlias = tuple[bytes, bytes]
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
-PARTIAL: list[Header] = [
-    (b"tickwire-partial", b"store"),
-    (b"access-control-expose-headers", b"tickwire-partial"),
-]
-"""The store cannot be read now: these are the bars that memory holds."""
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -85,9 +81,10 @@ class Endpoint(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """An answer that lacks what the store could not be asked for."""
+    """An answer that lacks something, and why."""
 
     answer: msgspec.Struct
+    lacks: frozenset[Lack]
 
 
 class Api:
@@ -169,7 +166,7 @@ class Api:
             data: Any = self._reader.data(query.data, endpoint.shape, caller.report)
             found = await endpoint.answer(caller, family, data)
             if isinstance(found, Partial):
-                headers += PARTIAL
+                headers += _partial_headers(found.lacks)
                 found = found.answer
             return 200, success(found, trace), headers
         except Refused as refused:
@@ -192,7 +189,7 @@ class Api:
     ) -> tuple[int, bytes, list[Header]]:
         _check_method(caller, scope, listing.methods, headers)
         listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
-        return listed.status, listed.body, [*headers, *(PARTIAL if listed.partial else ())]
+        return listed.status, listed.body, [*headers, *_partial_headers([Lack.STORE] * listed.partial)]
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -237,9 +234,9 @@ class Api:
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
         (want,) = self._wants(caller, family, [data], None)
-        bars, partial = await self._bars(caller, want, data, MAX_BARS)
+        bars, lacks = await self._bars(caller, want, data, MAX_BARS)
         found = KlineList(want.name, data.kline_type, bars)
-        return Partial(found) if partial else found
+        return found if lacks is None else Partial(found, frozenset([lacks]))
 
     async def _batch_kline(
         self, caller: Caller, family: Family, data: BatchKlineQuery
@@ -252,18 +249,17 @@ class Api:
         groups = [
             KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
         ]
-        return (
-            Partial(BatchKlineList(groups)) if any(one.partial for one in found) else BatchKlineList(groups)
-        )
+        lacks = frozenset(one.lacks for one in found if one.lacks is not None)
+        return Partial(BatchKlineList(groups), lacks) if lacks else BatchKlineList(groups)
 
     async def _bars(self, caller: Caller, want: Want, query: KlineQuery, most: int) -> Answer:
         if (left := query.query_kline_num - most) > 0:
             caller.report.note(Deviation.BARS_LEFT_OUT, count=left)
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
-        asked = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+        lacks = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
         found = await self._pages.answer(instrument, kline_type, count=count, end=end)
-        return found if asked else found._replace(partial=True)
+        return found._replace(lacks=found.lacks or lacks)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
@@ -275,6 +271,14 @@ def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], header
         caller.report.note(Deviation.WRONG_METHOD, scope["method"])
         headers.append((b"allow", ", ".join(methods).encode()))
         raise Refused(METHOD_INVALID)
+
+
+def _partial_headers(lacks: Collection[Lack]) -> list[Header]:
+    """What an answer lacks, and how a web page may read of it."""
+    if not lacks:
+        return []
+    value = ", ".join(sorted(lacks)).encode()
+    return [(b"tickwire-partial", value), (b"access-control-expose-headers", b"tickwire-partial")]
 
 
 def _limit_headers(verdict: Verdict) -> list[Header]:

@@ -23,6 +23,7 @@ from ..wire import (
     suspension_page,
 )
 from .overview import gap_list, instrument_list, market_list
+from .usage import usage
 
 NO_PARAMETERS: dict[str, str] = {}
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -56,6 +57,7 @@ class Lists:
             "/v1/markets": Listing("v1/markets", self._markets),
             "/v1/instruments": Listing("v1/instruments", self._instruments),
             "/v1/gaps": Listing("v1/gaps", self._gaps),
+            "/v1/usage": Listing("v1/usage", self._usage),
         }
         for exchange in SuspensionList:
             self._by_path[f"/api/suspension/{exchange}"] = self._suspension_list(exchange)
@@ -114,6 +116,9 @@ class Lists:
         settled = await self._engine.gap_entries.settled()
         found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
         return Listed(200, success(found, ""), not settled)
+
+    async def _usage(self, caller: Caller, _: dict[str, str]) -> Listed:
+        return Listed(200, success(usage(self._engine, caller), ""))
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._engine.source.market_time() / 1000, UTC).date()

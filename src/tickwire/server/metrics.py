@@ -15,6 +15,7 @@ from ..engine import Engine
 from ..errors import StoreError
 from ..model import Family
 from ..sources import Status
+from .usage import token_uses, upstream_uses
 
 
 class Metrics(Collector):
@@ -48,6 +49,8 @@ class Metrics(Collector):
         yield from self._sources()
         yield from self._recordings()
         yield from self._store()
+        yield from self._upstream()
+        yield from self._tokens()
         families = Counter(caller.client.family for caller in engine.callers.values())
         connections = GaugeMetricFamily("tickwire_connections", "Open WebSockets.", labels=["family"])
         for family in Family:
@@ -85,6 +88,66 @@ class Metrics(Collector):
             lost.add_metric([feed.source.name], feed.bars.lost)
         yield from (waiting, lost)
 
+    def _upstream(self) -> Iterator[Metric]:
+        labels = ["source", "limit"]
+        most = GaugeMetricFamily(
+            "tickwire_upstream_quota_requests", "Requests that the upstream plan allows.", labels=labels
+        )
+        left = GaugeMetricFamily(
+            "tickwire_upstream_quota_left_requests", "Requests that are left of them now.", labels=labels
+        )
+        waiting = GaugeMetricFamily(
+            "tickwire_upstream_waiting_requests", "Requests that wait for their turn.", labels=["source"]
+        )
+        labels = ["source", "family", "kind"]
+        codes = GaugeMetricFamily("tickwire_upstream_codes", "Codes subscribed to upstream.", labels=labels)
+        most_codes = GaugeMetricFamily(
+            "tickwire_upstream_codes_limit", "Codes that the upstream plan allows.", labels=labels
+        )
+        labels = ["source", "family"]
+        connections = GaugeMetricFamily(
+            "tickwire_upstream_connections", "WebSockets upstream.", labels=labels
+        )
+        most_connections = GaugeMetricFamily(
+            "tickwire_upstream_connections_limit", "WebSockets that the upstream plan allows.", labels=labels
+        )
+        for name, use in upstream_uses(self._engine):
+            for quota in use.quotas:
+                most.add_metric([name, quota.name], quota.requests)
+                left.add_metric([name, quota.name], quota.left)
+            waiting.add_metric([name], use.waiting)
+            for one in use.codes:
+                labels = [name, one.family, one.kind.name.lower()]
+                codes.add_metric(labels, len(one.codes))
+                if one.most is not None:
+                    most_codes.add_metric(labels, one.most)
+            for family, count in use.connections.items():
+                connections.add_metric([name, family], count)
+                if use.most_connections is not None:
+                    most_connections.add_metric([name, family], use.most_connections)
+        yield from (most, left, waiting, codes, most_codes, connections, most_connections)
+
+    def _tokens(self) -> Iterator[Metric]:
+        labels = ["token"]
+        requests = CounterMetricFamily(
+            "tickwire_token_requests", "Requests over HTTP that passed the token's plan.", labels=labels
+        )
+        refused = CounterMetricFamily(
+            "tickwire_token_refused_requests", "Requests over HTTP that came too fast.", labels=labels
+        )
+        pushes = CounterMetricFamily("tickwire_token_pushes", "Events pushed.", labels=labels)
+        codes = GaugeMetricFamily("tickwire_token_codes", "Codes subscribed to.", labels=labels)
+        without = GaugeMetricFamily(
+            "tickwire_token_codes_without_place", "Those of them that have no place upstream.", labels=labels
+        )
+        for use in token_uses(self._engine):
+            requests.add_metric([use.token], use.requests)
+            refused.add_metric([use.token], use.refused)
+            pushes.add_metric([use.token], use.pushes)
+            codes.add_metric([use.token], use.codes)
+            without.add_metric([use.token], use.without)
+        yield from (requests, refused, pushes, codes, without)
+
     def _sources(self) -> Iterator[Metric]:
         labels = ["source"]
         status = GaugeMetricFamily(
@@ -109,6 +172,16 @@ class Metrics(Collector):
         dropped = CounterMetricFamily(
             "tickwire_source_dropped", "What came faster than it was taken.", labels=labels
         )
+        renumbered = CounterMetricFamily(
+            "tickwire_source_renumbered",
+            "Streams that upstream began to count anew on an open connection.",
+            labels=labels,
+        )
+        partial = CounterMetricFamily(
+            "tickwire_source_partial_answers",
+            "Answers without bars that the source had not given yet.",
+            labels=labels,
+        )
         gaps = GaugeMetricFamily("tickwire_source_open_gaps", "Gaps that have not ended.", labels=labels)
         for feed in self._engine.feeds:
             name, health = feed.source.name, feed.source.health
@@ -122,9 +195,12 @@ class Metrics(Collector):
             crossed.add_metric([name], health.crossed)
             late.add_metric([name], feed.bars.late)
             dropped.add_metric([name], health.dropped)
+            renumbered.add_metric([name], health.renumbered)
+            if feed.backfill is not None:
+                partial.add_metric([name], feed.backfill.partial)
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
-        yield from (status, changed, lag, events, bad, crossed, late, dropped, gaps)
+        yield from (status, changed, lag, events, bad, crossed, late, dropped, renumbered, partial, gaps)
 
     def _recordings(self) -> Iterator[Metric]:
         recording = GaugeMetricFamily(

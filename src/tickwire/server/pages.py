@@ -12,6 +12,7 @@ import msgspec
 from ..bars import Bars
 from ..engine import Engine
 from ..model import Instrument, Kline, KlineType
+from ..supply import Lack
 from ..wire import kline_bar, to_json
 
 LIFETIME = 1.0
@@ -42,10 +43,10 @@ class Page(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Bars as a JSON array, and whether the store could not be asked for more of them."""
+    """Bars as a JSON array, and why they are not all that there are, if so."""
 
     bars: msgspec.Raw
-    partial: bool
+    lacks: Lack | None = None
 
 
 class Read(NamedTuple):
@@ -76,17 +77,18 @@ class Pages:
         page, forming = self._pages.get(key), self._forming(bars, instrument, key)
         version, opened = bars.version(instrument, kline_type), _opened(forming)
         if page is not None and (page.version, page.forming) == (version, opened):
-            return Answer(_joined(page.bars, instrument, forming), partial=False)
+            return Answer(_joined(page.bars, instrument, forming))
         reading = await self._read(bars, instrument, key)
         forming, opened = self._forming(bars, instrument, key), _opened(self._forming(bars, instrument, key))
         version = bars.version(instrument, kline_type)
         page = self._pages.get(key)
         if page is None or (page.version, page.forming) != (version, opened):
             if reading.partial or reading.version != version:  # more has closed meanwhile
-                return Answer(_joined(b"", instrument, *reading.bars), partial=reading.partial)
+                lacks = Lack.STORE if reading.partial else None
+                return Answer(_joined(b"", instrument, *reading.bars), lacks)
             closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
             page = self._pages[key] = Page(closed, version, opened)
-        return Answer(_joined(page.bars, instrument, forming), partial=False)
+        return Answer(_joined(page.bars, instrument, forming))
 
     async def _read(self, bars: Bars, instrument: Instrument, key: Key) -> Read:
         """What the bars of a page are, read once for all who ask at the same time. Raises StoreError."""

@@ -8,12 +8,14 @@ from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
 from .source import Began, Broke, History, Resent, Snapshot, Source, Yielded
+from .upstream_use import CodesInUse, UpstreamUse
 
 __all__ = [
     "DEFAULT_CODES",
     "PUBLISHER",
     "Began",
     "Broke",
+    "CodesInUse",
     "Csv",
     "Health",
     "History",
@@ -31,6 +33,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Status",
+    "UpstreamUse",
     "Yielded",
     "widened",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from .clock import wall_clock
+from .upstream_use import UpstreamUse
 
 
 class Status(StrEnum):
@@ -25,8 +26,9 @@ class Health:
 
     `since` is in milliseconds since the epoch. `lag` is how long the last event took from the source's time
     to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read or
-    is unfit (docs/data-rules.md), `dropped` what came faster than it was taken, `crossed` the books that
-    passed although their best bid was above their best ask.
+    is unfit (docs/data-rules.md), `dropped` what came faster than it was taken or could not be told from
+    what had come before, `renumbered` the streams that began to be counted anew on an open connection,
+    `crossed` the books that passed although their best bid was above their best ask.
     """
 
     def __init__(self, status: Status = Status.CONNECTING, wall: Callable[[], int] = wall_clock) -> None:
@@ -34,9 +36,12 @@ class Health:
         self.since = wall()
         self.reason = ""
         self.lag: int | None = None
-        self.bad = self.dropped = self.crossed = 0
+        self.bad = self.dropped = self.renumbered = self.crossed = 0
         self.changed: Callable[[], None] | None = None
         """Called whenever the status is another one."""
+        self.upstream: Callable[[], UpstreamUse] | None = None
+        """Tells what is used of an account upstream, where the source shares one among all who are connected
+        here."""
         self._wall = wall
 
     def tell(self, status: Status, reason: str = "") -> None:

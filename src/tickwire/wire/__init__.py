@@ -1,6 +1,6 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
-from .conversation import Conversation, Happening, Terms
+from .conversation import Conversation, Happening, Renumbered, Terms
 from .deviation import Deviation, Report
 from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
@@ -193,6 +193,7 @@ __all__ = [
     "Reader",
     "Refusal",
     "Refused",
+    "Renumbered",
     "Report",
     "Request",
     "Response",

@@ -16,7 +16,21 @@ from .stream import Stream
 from .subscription import INTERFACES, NO_ANSWER, Key, Refusal, Subscribed, Subscription, request
 from .upstream import Answer, Bad, Pushed, read
 
-Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad
+
+class Renumbered(NamedTuple):
+    """The server counts a stream anew from the next event on, so that nobody knows what is missing before it.
+
+    `dropped` events were taken for old ones before that was clear. `since` is the time of the last event
+    before, in milliseconds.
+    """
+
+    kind: Kind
+    key: Key
+    dropped: int
+    since: int
+
+
+Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered
 """What a conversation tells."""
 
 
@@ -118,7 +132,10 @@ class Conversation:
                 stream = self._trades.get(event.code) if type(event) is Trade else self._stream(event)
                 if stream is None:
                     self.unasked += 1
-                elif stream.passes(message.seq):
+                elif stream.passes(message.seq, _time_of(event)):
+                    if stream.anew is not None:
+                        found.append(Renumbered(*_place(event), *stream.anew))
+                        stream.anew = None
                     found.append(message)
                 else:
                     self.duplicates += 1
@@ -203,3 +220,15 @@ class Conversation:
             self._silent_since = when
         self._seq_id = self._seq_id % (2**32 - 1) + 1
         return self._seq_id
+
+
+def _time_of(event: Trade | Book | KlineUpdate) -> int:
+    """The time of an event, in milliseconds."""
+    return event.kline.time * 1000 if type(event) is KlineUpdate else event.time  # type: ignore[union-attr]
+
+
+def _place(event: Trade | Book | KlineUpdate) -> tuple[Kind, Key]:
+    """Kind and key of the stream of an event."""
+    if isinstance(event, KlineUpdate):
+        return Kind.KLINE, (event.code, event.kline.kline_type)
+    return (Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH), event.code

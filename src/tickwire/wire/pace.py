@@ -28,6 +28,12 @@ class Pace:
         free = passed[0] + self.seconds if passed and len(passed) == self.times else -inf
         return max(free, self._held.get(key, -inf))
 
+    def left(self, key: Hashable, when: float) -> int:
+        """How many may pass right then."""
+        if self._held.get(key, -inf) > when:
+            return 0
+        return self.times - sum(one + self.seconds > when for one in self._passed.get(key, ()))
+
     def take(self, key: Hashable, when: float) -> None:
         """One passes."""
         self._passed[key].append(when)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 REMEMBERED = 32
 """Numbers of the last events that are remembered."""
@@ -10,46 +11,64 @@ MOST_STALE = 16
 """So many events in a row, all older than what is remembered, say that the server counts anew."""
 
 
+class Anew(NamedTuple):
+    """The server has begun to count anew: `dropped` events with such numbers were taken for old ones before
+    that was clear. `since` is the time of the newest event before, in milliseconds."""
+
+    dropped: int
+    since: int
+
+
 class Stream:
     """A stream that is wanted: how many levels of it (0 for all), and which of its events have come.
 
     `seq` grows strictly per code and kind (section 2, "Push"), yet an event may come twice, as the first
-    one after a reconnect often does, or behind a younger one.
+    one after a reconnect often does, or behind a younger one. A server that was begun anew behind an open
+    connection counts from elsewhere: a lower number with a newer time is no old event.
     """
 
-    __slots__ = ("_before", "_last", "_recent", "_stale", "_stale_since", "depth")
+    __slots__ = ("_before", "_last", "_recent", "_stale", "_stale_since", "_time", "anew", "depth")
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
+        self.anew: Anew | None = None
+        """Set where the event that passes shows that the server counts anew; who is told of it resets it."""
         self._recent: deque[int] = deque(maxlen=REMEMBERED)
-        self._last = self._before = self._stale_since = -1
+        self._last = self._before = self._stale_since = self._time = -1
         self._stale = 0
 
     def opened(self) -> None:
         """A new connection begins."""
         self._before = self._last
 
-    def passes(self, seq: int) -> bool:
-        """Whether the event of that number has not come before; 0 is no number."""
+    def passes(self, seq: int, time: int) -> bool:
+        """Whether the event of that number and time (in milliseconds) has not come before; 0 is no number."""
         if seq > self._last:
             self._last = seq
             self._recent.append(seq)
-            return True
-        return not seq or self._passes_late(seq)
-
-    def _passes_late(self, seq: int) -> bool:
-        recent = self._recent
-        if seq in recent:
+        elif seq and not self._passes_late(seq, time):
             return False
-        if seq > recent[0]:
+        if time > self._time:
+            self._time = time
+        return True
+
+    def _passes_late(self, seq: int, time: int) -> bool:
+        recent, is_newer = self._recent, time > self._time
+        if seq in recent and not is_newer:
+            return False
+        if seq > recent[0] and seq not in recent:
             self._recent = deque(sorted([*recent, seq]), REMEMBERED)
             return True
         if self._stale_since != self._last:
             self._stale_since, self._stale = self._last, 0
-        self._stale += 1
-        if self._last != self._before and self._stale < MOST_STALE:
+        is_first = self._last == self._before
+        if not is_newer and not is_first and self._stale + 1 < MOST_STALE:
+            self._stale += 1
             return False
-        recent.clear()  # the first of a connection, or one of many: the server counts anew
+        if not is_first:
+            self.anew = Anew(self._stale, self._time)
+        recent.clear()
         recent.append(seq)
-        self._last, self._before = seq, -1
+        self._last, self._before, self._time = seq, -1, time
+        self._stale_since, self._stale = -1, 0
         return True

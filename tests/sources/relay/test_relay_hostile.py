@@ -415,6 +415,7 @@ async def test_codes_that_http_does_not_know_are_not_asked_for_again() -> None:
 
 async def test_an_answer_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tickwire.sources.relay.relay.HTTP_TIMEOUT", 0.1)
+    monkeypatch.setattr("tickwire.sources.relay.relay.KLINE_TIMEOUT", 0.1)
     async with upstream() as server, relaying(server.url, probe=True) as consumer:
         server.answer = lambda _path, _codes: None
         server.gate = refusal(503, lambda _: False)

@@ -7,7 +7,7 @@ import pytest
 from tickwire.sources.relay.upstream_clock import AGREEING, AHEAD, QUIET, SPAN, UpstreamClock
 
 WALL = 1_795_000_000_000
-DAY = 86_400_000
+HOUR, DAY = 3_600_000, 86_400_000
 
 
 def test_it_shows_nothing_before_anything_is_known() -> None:
@@ -66,15 +66,57 @@ def test_one_event_of_the_far_future_is_not_believed() -> None:
 
 def test_many_that_agree_are_believed_and_others_between_begin_the_count_anew() -> None:
     clock, future = UpstreamClock(), WALL + 30 * DAY
-    clock.happened(WALL, 0.0, WALL)
+    clock.happened(WALL - DAY, 0.0, WALL)
     for number in range(AGREEING - 1):
         assert not clock.happened(future + number * 10, 1.0, WALL + 1000)
-    assert clock.happened(WALL + 1000, 1.0, WALL + 1000)
+    assert clock.happened(WALL - DAY + 1000, 1.0, WALL + 1000)
     for number in range(AGREEING - 1):
         assert not clock.happened(future + number * 10, 1.0, WALL + 1000)
     assert clock.happened(future, 1.0, WALL + 1000)
-    assert clock.read(1.0) == future
     assert clock.happened(future + 50_000, 2.0, WALL + 2000)
+    assert clock.read(2.0) == WALL - DAY + 2000
+
+
+def test_who_showed_our_time_once_is_not_believed_when_he_jumps() -> None:
+    clock = UpstreamClock()
+    clock.happened(WALL, 0.0, WALL)
+    for number in range(10 * AGREEING):
+        assert not clock.happened(WALL + 8 * HOUR + number * 10, 1.0, WALL + 1000)
+        assert not clock.stood(WALL + 8 * HOUR, 1.0, WALL + 1000, closed=False)
+    assert clock.read(1.0) == WALL + 1000
+    for minute in range(1, 60):  # nor when he goes there by steps
+        clock.happened(WALL + minute * (AHEAD - 1000), 1.0, WALL + 1000)
+    assert clock.read(1.0) <= WALL + 1000 + AHEAD
+
+
+def test_our_own_clock_may_be_set_back() -> None:
+    clock = UpstreamClock()
+    clock.happened(WALL, 0.0, WALL)
+    for second in range(1, 120):
+        assert clock.happened(WALL + second * 1000, float(second), WALL - HOUR)
+    assert clock.read(119.0) == WALL + 119_000
+
+
+def test_what_is_made_up_may_be_of_any_time() -> None:
+    clock = UpstreamClock()
+    clock.made_up = True
+    clock.happened(WALL, 0.0, WALL)
+    times = [WALL + 8 * HOUR + number * 10 for number in range(AGREEING)]
+    assert [clock.happened(at, 1.0, WALL) for at in times] == [False] * (AGREEING - 1) + [True]
+
+
+def test_what_is_ahead_moves_no_clock_though_it_is_believed() -> None:
+    clock = UpstreamClock()
+    times = [WALL + 8 * HOUR + number * 10 for number in range(2 * AGREEING)]
+    believed = [clock.happened(at, 0.0, WALL) for at in times]
+    assert believed == [False] * (AGREEING - 1) + [True] * (AGREEING + 1)
+    told = [clock.runs_ahead]
+    assert clock.is_ahead(times[-1], 0.0, WALL)
+    clock.settle(1.0, WALL + 1000)
+    assert clock.read(1.0) == WALL + 1000
+    assert clock.happened(WALL + 1500, 2.0, WALL + 2000)
+    assert [*told, clock.runs_ahead] == [True, False]
+    assert not any(clock.happened(WALL + 8 * HOUR, 2.0, WALL + 2000) for _ in range(2 * AGREEING))
 
 
 def test_far_ones_that_disagree_are_never_believed() -> None:

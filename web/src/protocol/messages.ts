@@ -147,6 +147,14 @@ export interface CloseMarket {
   readonly markets?: readonly Market[];
 }
 
+/** Codes that are subscribed to upstream; `most` is how many the plan allows, null for no limit. */
+export interface CodesInfo {
+  readonly family: Family;
+  readonly kind: string;
+  readonly used: number;
+  readonly most: number | null;
+}
+
 /** `cmd_id` of the requests; the response's is one more. */
 export const Command = {
   HEARTBEAT: 22000,
@@ -178,6 +186,13 @@ export interface ConnectionInfo {
 export interface ConnectionList {
   readonly connections: readonly ConnectionInfo[];
   readonly http: readonly HttpDeviations[];
+}
+
+/** WebSockets upstream; `most` is how many the plan allows, null for no limit. */
+export interface ConnectionsInfo {
+  readonly family: Family;
+  readonly used: number;
+  readonly most: number | null;
 }
 
 /** Answers come so many seconds late, in order. */
@@ -714,6 +729,17 @@ export const PushCommand = {
 } as const;
 export type PushCommand = (typeof PushCommand)[keyof typeof PushCommand];
 
+/**
+ * A limit of requests upstream: `left` of the `requests` in so many `seconds`. `name` is that of an endpoint,
+ * `http` for all of them, or `day`.
+ */
+export interface QuotaInfo {
+  readonly name: string;
+  readonly requests: number;
+  readonly seconds: number;
+  readonly left: number;
+}
+
 /** A book of one level. A side that is left out is empty, a volume that is left out 0. */
 export interface QuoteLine {
   readonly type: "quote";
@@ -1013,6 +1039,21 @@ export interface TallyAnswer {
 /** The data that /trade-tick and /depth-tick answer. */
 export type TickList = TradeTickList | BookTickList;
 
+/**
+ * What a token has used since the start: `requests` over HTTP that passed its plan and that were `refused` by
+ * it, `pushes`; and what it uses now: `connections`, `codes` that it is subscribed to, and those of them that
+ * are `without` a place upstream. `token` is its name, empty while any is let in.
+ */
+export interface TokenUse {
+  readonly token: string;
+  readonly connections: number;
+  readonly codes: number;
+  readonly without: number;
+  readonly requests: number;
+  readonly refused: number;
+  readonly pushes: number;
+}
+
 /** A trade: the data of 22998 and an entry of /trade-tick. */
 export interface TradeData {
   readonly code: string;
@@ -1074,4 +1115,27 @@ export interface TradeTickListAnswer {
   readonly msg: string;
   readonly trace: string;
   readonly data: TradeTickList;
+}
+
+/** An account upstream, which all tokens share: `waiting` requests wait for their turn. */
+export interface UpstreamInfo {
+  readonly source: string;
+  readonly waiting: number;
+  readonly quotas: readonly QuotaInfo[];
+  readonly codes: readonly CodesInfo[];
+  readonly connections: readonly ConnectionsInfo[];
+}
+
+/** The data that /v1/usage answers. */
+export interface Usage {
+  readonly upstream_list: readonly UpstreamInfo[];
+  readonly token_list: readonly TokenUse[];
+}
+
+/** A successful answer over HTTP. */
+export interface UsageAnswer {
+  readonly ret: number;
+  readonly msg: string;
+  readonly trace: string;
+  readonly data: Usage;
 }

@@ -12,6 +12,7 @@ from .answers import ENDPOINTS, TRADE_TICK, Endpoints, reach
 from .finding import TOKEN, Finding, Verdict, verdict_of
 from .judging import findings_of
 from .observed import Observed
+from .sharing import sharing
 from .sources import sources
 
 CODES = {Family.STOCK: ["AAPL.US", "700.HK", "600519.SH"], Family.OTHER: ["BTCUSDT", "GOLD", "EURUSD"]}
@@ -41,7 +42,10 @@ async def check_server(
     note(*await reach(account, next(iter(wanted))))
     if found[0].verdict is Verdict.OK:
         await _with_token(account, wanted, seconds, note)
-        note(*await sources(account))  # last, since a relay asks upstream for what is subscribed to
+        told = await sources(account)  # last, since a relay asks upstream for what is subscribed to
+        note(*told)
+        if told:
+            note(*await sharing(account))
     return verdict_of(found)
 
 

@@ -104,6 +104,28 @@ GAP: Example = {
     "reason": "connection lost",
     "filled": 1795364903077,
 }
+USAGE: Example = {
+    "upstream_list": [
+        {
+            "source": "alltick",
+            "waiting": 0,
+            "quotas": [{"name": "day", "requests": 86_400, "seconds": 86_400, "left": 85_213}],
+            "codes": [{"family": "other", "kind": "trade", "used": 37, "most": 100}],
+            "connections": [{"family": "other", "used": 1, "most": 1}],
+        }
+    ],
+    "token_list": [
+        {
+            "token": "desk",
+            "connections": 2,
+            "codes": 37,
+            "without": 0,
+            "requests": 1187,
+            "refused": 3,
+            "pushes": 481_205,
+        }
+    ],
+}
 SSE: Example = {
     "symbol": "600000",
     "symbolName": "浦发银行",

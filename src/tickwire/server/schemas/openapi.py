@@ -12,6 +12,7 @@ from ...wire.messages import HttpTooMany
 from ...wire.suspension import SuspensionError
 from .. import operating
 from ..overview import GapList, InstrumentList, MarketList
+from ..usage import Usage
 from . import shapes
 from .components import Schema, incoming, outgoing, ref
 from .document_paths import document_paths
@@ -28,6 +29,7 @@ SENT = (
     HttpSuccess[MarketList],
     HttpSuccess[InstrumentList],
     HttpSuccess[GapList],
+    HttpSuccess[Usage],
     HttpSuccess[wire.Tally],
     HttpSuccess[wire.Standing],
     wire.HttpError,
@@ -116,8 +118,9 @@ HEADERS: dict[str, Any] = {
         "example": '"endpoint";q=1;w=1',
     },
     "Tickwire-Partial": {
-        "description": "`store`: the store cannot be read now, these are the bars that memory holds.",
-        "schema": {"type": "string", "enum": ["store"]},
+        "description": "What the answer lacks. `store`: the store cannot be read now, these are the bars "
+        "that memory holds; `upstream`: the source has not given the others yet, ask again.",
+        "schema": {"type": "string", "enum": ["store", "upstream", "store, upstream"]},
     },
     "RateLimit": {
         "description": "How they stand: `r` requests are left, `t` seconds until the next one comes free.",

@@ -216,6 +216,14 @@ def _extensions() -> dict[str, Path]:
                 ],
             )
         },
+        "/v1/usage": {
+            "get": operation(
+                "usage",
+                "extensions",
+                "What is left of the accounts upstream, and what the token uses; to an admin's, all tokens",
+                responses(succeeded("Usage", examples.USAGE), GUARDED, LIMITS),
+            )
+        },
         "/v1/gaps": {
             "get": operation(
                 "gaps",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from ...model import Catalogue, Family, Instrument, Kind
+from ..upstream_use import CodesInUse
 from .places import Moves, Places
 from .plan import UpstreamPlan
 from .wants import Wants
@@ -80,6 +81,13 @@ class Demand:
     def place(self, group: Group, code: str) -> int | None:
         """The number of the connection that carries a stream; None if none does."""
         return self._places[group].of(code)
+
+    def in_use(self) -> Iterator[CodesInUse]:
+        """What is subscribed to upstream, or is about to be."""
+        return (
+            CodesInUse(family, kind, frozenset(wants.target()), wants.most)
+            for (family, kind), wants in self._wants.items()
+        )
 
     def _find(self, name: str) -> Instrument | None:
         if name in self._catalogue:

@@ -9,7 +9,7 @@ import structlog
 
 from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
-from ...wire import Bad, Key, Pace, Pushed, Refusal, Subscribed
+from ...wire import Bad, Key, Pace, Pushed, Refusal, Renumbered, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
@@ -58,7 +58,7 @@ class Line:
         self.family = family
         self.open = False
         """Whether it is there, or tries to be."""
-        self.bad = self.dropped = 0
+        self.bad = self.dropped = self.renumbered = 0
         self.reception = Reception(shared.market, shared.hours.is_closed, shared.judge, now)
         self._shared = shared
         self._buffer = Buffer(arrived=shared.arrived)
@@ -75,7 +75,7 @@ class Line:
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING
         self._reason = ""
-        self._was_bad = self._was_refused = self._closing = False
+        self._was_bad = self._was_refused = self._was_renumbered = self._closing = False
         self._said: set[tuple[Kind, Key]] = set()
         self._idle_since = now
         self._failed: float | None = None
@@ -181,6 +181,8 @@ class Line:
         if isinstance(told, Missed):
             self.dropped += told.events
             return [*self.reception.missed(now), *self.reception.begin(now)]
+        if isinstance(told, Renumbered):
+            return self._renumbered(told, now)
         if isinstance(told, Bad):
             self.bad += told.lines
             if not self._was_bad:
@@ -191,7 +193,8 @@ class Line:
     def _state(self, state: State, now: float) -> list[Heard]:
         status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
         if status is LinkStatus.UP:
-            self._status, self._reason, self._was_bad = Status.UP, "", False
+            self._status, self._reason = Status.UP, ""
+            self._was_bad = self._was_renumbered = False
             self._silence.connected(now)
         elif status is LinkStatus.STALE:
             self._status, self._reason = Status.STALE, reason
@@ -203,6 +206,21 @@ class Line:
             heard = self.reception.heard if self._silence.stale else min(self._link.heard, state.since)
             return [*self.reception.lost(market.read_at(heard), reason)]
         return []
+
+    def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
+        """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
+        self.renumbered += 1
+        self.dropped += told.dropped
+        if not self._was_renumbered:
+            self._was_renumbered = True
+            log.warning(
+                "upstream counts anew",
+                connection=self.name,
+                kind=told.kind.name.lower(),
+                code=told.key,
+                dropped=told.dropped,
+            )
+        return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
 
     def _refused(self, refusal: Refusal) -> Refusal:
         """Says so: once of each code, and once where it is tried again."""

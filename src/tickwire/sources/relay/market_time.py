@@ -34,6 +34,10 @@ class MarketTime:
         """In milliseconds since the epoch; 0 while it is not known."""
         return self.market.read(self._clock.time())
 
+    def latest(self) -> int:
+        """The later one of the market's and the wall clock's time."""
+        return max(self.read(), self._wall())
+
     @property
     def is_real(self) -> bool:
         """Whether upstream runs on the wall clock."""

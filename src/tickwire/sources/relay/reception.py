@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ...model import Event, Fault, Kind, KlineUpdate, Rule, Trade
-from ...wire import Key, Pushed
+from ...wire import Key, Pushed, Renumbered
 from ..judge import Judge
 from ..source import Began, Broke, Snapshot
 from .upstream_clock import UpstreamClock
@@ -129,6 +129,17 @@ class Reception:
         self._due.update((code, self._trades[code]) for one in broke for code in one.codes)
         return broke
 
+    def renumbered(self, told: Renumbered, now: float) -> list[Broke]:
+        """The server counts a stream anew: trades may be missing before the next one."""
+        stream = self._trades.get(told.key) if isinstance(told.key, str) else None
+        if told.kind is not Kind.TRADE or stream is None or not stream.begun:
+            return []
+        self._clock.read(now)
+        since = min(told.since, self._clock.read_at(now))
+        broke = self._broke({str(told.key): stream}, since, "upstream counts anew")
+        self._due[str(told.key)] = stream
+        return broke
+
     def event(self, pushed: Pushed, now: float, wall: int) -> Event | Snapshot | None:
         """What an event is to us; None if it was not asked for, is unfit, or has a time that cannot be."""
         event = pushed.event
@@ -151,6 +162,8 @@ class Reception:
         stream.first = False
         if found is event:
             self.heard, self.lag = now, max(0, wall - event.time)
+            if self._clock.is_ahead(event.time, now, wall):
+                return Snapshot(kind, event.code, event)
         return found
 
     def _stands(self, stream: Stream, time: int, now: float) -> bool:
@@ -177,4 +190,5 @@ class Reception:
         codes = tuple(code for code, stream in streams.items() if stream.begun)
         for code in codes:
             streams[code].begun = False
-        return [Broke(codes, max(at, self._begun), reason)] if codes else []
+        begun = min(self._begun, self._clock.shown)  # which may have gone back since
+        return [Broke(codes, max(at, begun), reason)] if codes else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 
 import structlog
@@ -13,6 +13,7 @@ from ...client import (
     ClientError,
     Clock,
     Http,
+    Incomplete,
     Network,
     Options,
     Pacer,
@@ -29,6 +30,7 @@ from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
+from ..upstream_use import UpstreamUse
 from .answers import Answer, Answers
 from .demand import Demand, Group
 from .hours import Hours
@@ -51,6 +53,8 @@ WELL_KNOWN = "AAPL.US"
 """What is asked for to be let in: no other request of ours is of the kind, so none has to wait for it."""
 HTTP_TIMEOUT = 10.0
 """Seconds that an answer over HTTP may take."""
+KLINE_TIMEOUT = 45.0
+"""Seconds that bars may take: an upstream that is a relay itself waits for its turn."""
 BATCH = 200
 """Events after which the event loop gets its turn."""
 FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
@@ -97,6 +101,7 @@ class Relay:
         self.name = name
         self.simulated = False
         self.health = Health()
+        self.health.upstream = self.use
         self._catalogue = catalogue
         self._url = url
         self._token = token
@@ -110,23 +115,21 @@ class Relay:
         self._dirty = True
         self._out: deque[Yielded] = deque()
         self._let_in = False
+        self._said_ahead = False
         self._http_fails = ""
         self._crowded_out: set[str] = set()  # codes of which the log has said so
+        self._most_connections = plan.connections
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
         self.codes: Collection[str] = self._demand.codes
         self._network = network or Network()
         self._network.check()
-        self._http = Http(
-            url,
-            self._secret,
-            pacer=Pacer(plan.rates, self._clock),
-            timeout=HTTP_TIMEOUT,
-            network=self._network,
-        )
+        self._pacer = Pacer(plan.rates, self._clock)
+        self._http = self._asking(HTTP_TIMEOUT)
+        self._slow_http = self._asking(KLINE_TIMEOUT)
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
         plain = self._secret.plain
-        self.history: History | None = UpstreamHistory(self._http, self._judge, self._read, plain)
+        self.history: History | None = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
@@ -187,6 +190,17 @@ class Relay:
             return False
         return self._answers.ask((family, kind), code)
 
+    def use(self) -> UpstreamUse:
+        """What is used of the account."""
+        opened = Counter(line.family for line in self._lines.values() if line.open)
+        return UpstreamUse(
+            tuple(self._pacer.quotas()),
+            self._pacer.waiting,
+            tuple(self._demand.in_use()),
+            {family: opened[family] for family in Family},
+            self._most_connections,
+        )
+
     def rotate(self) -> None:
         """The token is another one: all connections are begun anew with it."""
         log.info("token changed", source=self.name)
@@ -230,6 +244,10 @@ class Relay:
             closing = [line.close() for line in self._lines.values()]
             await asyncio.gather(*beside, *closing, return_exceptions=True)
             await self._http.close()
+            await self._slow_http.close()
+
+    def _asking(self, timeout: float) -> Http:
+        return Http(self._url, self._secret, pacer=self._pacer, timeout=timeout, network=self._network)
 
     def _arrange(self) -> None:
         """Subscribes to what is wanted."""
@@ -269,6 +287,12 @@ class Relay:
 
     def _tell(self) -> None:
         """Says how it is: as the worst of all connections is."""
+        if (ahead := self._time.market.runs_ahead) is not self._said_ahead:
+            self._said_ahead = ahead
+            if ahead:
+                log.warning("upstream's time is ahead of ours: its trades are in no bar", source=self.name)
+            else:
+                log.info("upstream's time is ours", source=self.name)
         lines = [line for line in self._lines.values() if line.open]
         standings = [line.standing() for line in lines]
         self._let_in = self._let_in or any(status is Status.UP for status, _ in standings)
@@ -281,7 +305,10 @@ class Relay:
         self.health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
         every = self._lines.values()
         self.health.dropped = sum(line.dropped for line in every)
-        self.health.bad = self._http.bad + self._judge.bad + sum(line.bad for line in every)
+        self.health.renumbered = sum(line.renumbered for line in every)
+        self.health.bad = (
+            self._http.bad + self._slow_http.bad + self._judge.bad + sum(line.bad for line in every)
+        )
         last = max(lines, key=lambda line: line.reception.heard, default=None)
         if last is not None and last.reception.lag is not None:
             self.health.lag = last.reception.lag if self._time.is_real else None
@@ -330,6 +357,7 @@ class Relay:
             if found is not None:
                 self.simulated = found.simulated
                 self._time.market.replayed = found.source.startswith("replay:")
+                self._time.market.made_up = found.simulated or self._time.market.replayed
             await sleep(self._clock, BEAT)
 
     # What comes over HTTP.
@@ -350,16 +378,17 @@ class Relay:
 
     async def _read(
         self, instrument: Instrument, kline_type: KlineType, last: Kline | None, error: ClientError | None
-    ) -> None:
+    ) -> int:
         """Bars were read, up to now if there is a last one. Returns when the market's time is known, without
-        which nobody can tell which of them are over. Raises SourceError."""
+        which nobody can tell which of them are over: the later of that and ours. Raises SourceError."""
         self._answered_http(error)
         if error is not None:
-            return
+            return 0
         if last is not None and kline_type <= KlineType.HOURS_4:
             self._time.stood(instrument.code, last.time * 1000)
         if not await self._time.known():
             raise SourceError(f"No bars of {instrument.code}: upstream has not said what its time is")
+        return self._time.latest()
 
     def _answered_http(self, error: ClientError | None) -> None:
         if error is None:
@@ -368,7 +397,9 @@ class Relay:
 
     def _heard_http(self, error: ClientError | None) -> None:
         """Upstream answered over HTTP, or did not."""
-        fails = isinstance(error, (Unauthorized, Unavailable, Unreadable))
+        fails = isinstance(error, (Unauthorized, Unavailable, Unreadable)) and not isinstance(
+            error, Incomplete
+        )
         reason = self._secret.plain(f"HTTP: {error}") if fails else ""
         if reason and not self._http_fails:
             log.warning("upstream does not answer over HTTP", source=self.name, reason=reason)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 
-from ...client import ClientError, Http
+from ...client import ClientError, Http, TooManyRequests
 from ...errors import SourceError
-from ...model import Entrance, Instrument, Kline, KlineType, bar_fault
+from ...model import Entrance, Fault, Instrument, Kline, KlineType, Rule, bar_fault
 from ..judge import Judge
+from .upstream_clock import AHEAD
+
+SUNDAY = 86_400_000
+"""Milliseconds by which bars of a day and more open ahead on a Sunday evening, which belongs to Monday."""
+TRIES, LONGEST = 5, 30.0
+"""How often a request is sent that was too fast, and the seconds that the next turn may be away."""
+NOT_OPEN = Fault(Rule.TIME, "its bar opens ahead of all clocks")
 
 
 class UpstreamHistory:
     """The bars of /kline (protocol, section 3). See `History`.
 
     `told` is called with each answer: the last bar if it is the latest one there is, or the error. It may
-    take a moment, after which it is known what the market's time is, or raise SourceError. `plain` takes
-    secrets out of a text.
+    take a moment, after which it is known what the market's time is, or raise SourceError; it returns the
+    time in milliseconds that no bar may open after. `plain` takes secrets out of a text.
     """
 
     most = 500
@@ -24,7 +32,7 @@ class UpstreamHistory:
         self,
         http: Http,
         judge: Judge,
-        told: Callable[[Instrument, KlineType, Kline | None, ClientError | None], Awaitable[None]],
+        told: Callable[[Instrument, KlineType, Kline | None, ClientError | None], Awaitable[int]],
         plain: Callable[[str], str],
     ) -> None:
         self._http = http
@@ -41,10 +49,7 @@ class UpstreamHistory:
         A server that ignores the end of stocks, as the vendor's does, has none before its latest ones.
         """
         try:
-            asked = {"count": min(count, self.most), "end": end or 0}
-            bars = await self._http.klines(
-                instrument.family, instrument.code, kline_type, **asked, whole=True
-            )
+            bars = await self._ask(instrument, kline_type, min(count, self.most), end or 0)
         except ClientError as error:
             await self._told(instrument, kline_type, None, error)
             raise SourceError(f"No bars of {instrument.code}: upstream {self._plain(str(error))}") from None
@@ -54,8 +59,28 @@ class UpstreamHistory:
             if (end is None or bar.time <= end) and self._is_fit(bar, instrument)
         }
         found = [by_time[time] for time in sorted(by_time)][-count:]
-        await self._told(instrument, kline_type, found[-1] if found and end is None else None, None)
-        return found
+        last = found[-1] if found and end is None else None
+        now = await self._told(instrument, kline_type, last, None)
+        return [bar for bar in found if self._has_opened(bar, now)]
+
+    async def _ask(self, instrument: Instrument, kline_type: KlineType, count: int, end: int) -> list[Kline]:
+        """The answer. What was too fast for upstream waits for another turn. Raises ClientError."""
+        tries = itertools.count(1)
+        while True:
+            try:
+                return await self._http.klines(
+                    instrument.family, instrument.code, kline_type, count=count, end=end, whole=True
+                )
+            except TooManyRequests as error:
+                if next(tries) == TRIES or (error.retry_after or 0) > LONGEST:
+                    raise
+
+    def _has_opened(self, bar: Kline, now: int) -> bool:
+        ahead = AHEAD + (SUNDAY if bar.kline_type >= KlineType.DAY else 0)
+        if bar.time * 1000 > now + ahead:
+            self._judge.refuse(bar.code, NOT_OPEN)
+            return False
+        return True
 
     def _is_fit(self, bar: Kline, instrument: Instrument) -> bool:
         if (fault := bar_fault(bar, instrument, Entrance.RELAY)) is not None:

@@ -34,6 +34,7 @@ class Wants:
         codes = tuple(dict.fromkeys(keep))
         self.left_out = () if most is None else codes[most:]
         """Those of `keep` for which there is no room."""
+        self.most = most
         self._most = inf if most is None else most
         self._keep = frozenset(codes).difference(self.left_out)
         self._leases: dict[str, Lease] = {}
