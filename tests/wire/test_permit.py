@@ -6,6 +6,7 @@ import pytest
 
 from tickwire.model import Family, Kind
 from tickwire.wire import (
+    CODE_INVALID,
     CODE_UNAUTHORIZED,
     LEVEL_TOO_LOW,
     PLAIN,
@@ -14,6 +15,7 @@ from tickwire.wire import (
     Refused,
     Ret,
     Session,
+    Sought,
     Want,
     ret_of,
 )
@@ -48,8 +50,11 @@ class Narrow:
         self.asked.append((cmd_id, now))
         return self.slow_enough
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
-        allowed = tuple(want for want in wants if want.instrument.code in ("GOLD", "Silver"))
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return CODE_INVALID
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        allowed = tuple(want for want in wants if want.name in ("GOLD", "Silver"))
         if not allowed:
             raise Refused(CODE_UNAUTHORIZED)
         if len(allowed) > 1:

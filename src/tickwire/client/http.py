@@ -14,6 +14,7 @@ from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
 from .dial import USER_AGENT
 from .errors import ClientError, RequestRefused, TooManyRequests, Unauthorized, Unavailable, Unreadable
+from .extensions import InstrumentInfo, entries
 from .link import Token
 from .pacer import Pacer
 from .shown import plain, some
@@ -127,6 +128,12 @@ class Http:
         parameters = {name: str(value) for name, value in pages.items() if value is not None}
         answer = await self._request(None, f"suspension/{exchange}", parameters)
         return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
+
+    async def instruments(self, codes: Iterable[str]) -> tuple[list[InstrumentInfo], bool]:
+        """What a Tickwire knows of these codes, and whether that is all: what is left out it may be about to
+        ask its own upstream for."""
+        answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
+        return entries(answer.data, "instrument_list", InstrumentInfo), not answer.partial
 
     async def extension(self, name: str, parameters: dict[str, str] | None = None) -> Any:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server

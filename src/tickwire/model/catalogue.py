@@ -69,6 +69,16 @@ class Catalogue:
             if meant == code and name not in self._by_code:
                 self._aliases[name] = instrument
 
+    def redefine(self, instrument: Instrument) -> None:
+        """Knows an instrument in other numbers or under other names: the code stands for the same. Raises
+        KeyError for an unknown code."""
+        place = self._places[instrument.code]
+        self._by_code[instrument.code] = self._listed[place] = instrument
+        self._texts[place] = self._text(instrument)
+        for name, one in self._aliases.items():
+            if one.code == instrument.code:
+                self._aliases[name] = instrument
+
     def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
         """What the name stands for on that family's paths, or None if it is unknown there."""
         found = self._by_code.get(name)

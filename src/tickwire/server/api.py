@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -22,6 +22,7 @@ from ..wire import (
     QUERY_INVALID,
     SERVER_ERROR,
     TOKEN_REQUIRED,
+    TOO_FAST,
     TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
     WS_PATHS,
@@ -33,6 +34,8 @@ from ..wire import (
     KlineQuery,
     Reader,
     Refused,
+    Ret,
+    Sought,
     StaticInfoList,
     SymbolList,
     TickList,
@@ -52,23 +55,19 @@ from ..wire import (
     trade_entries,
 )
 from .bodies import Bodies
-from .lists import Listing, Lists, plain_parameters
+from .lists import Header, Lacks, Listing, Lists, partial_headers, plain_parameters
 from .pages import Answer, Pages
 
-Header: TypeAlias = tuple[bytes, bytes]
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
-PARTIAL: list[Header] = [
-    (b"tickwire-partial", b"store"),
-    (b"access-control-expose-headers", b"tickwire-partial"),
-]
-"""The store cannot be read now: these are the bars that memory holds."""
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, token"),
     (b"access-control-max-age", b"86400"),
 ]
+RETRY_AFTER = 60.0
+"""Seconds after which a token may ask about more unknown codes."""
 MAX_BARS, MAX_BATCH_BARS = 500, 2
 """Bars of one answer of /kline, and of one group of /batch-kline."""
 
@@ -83,9 +82,21 @@ class Endpoint(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """An answer that lacks what the store could not be asked for."""
+    """An answer that lacks what the store, or upstream, could not be asked for."""
 
     answer: msgspec.Struct
+    lacks: Lacks = Lacks.STORE
+
+
+class Wanted(NamedTuple):
+    """What a request asks for, as far as it is known, and whether upstream is yet to say what the rest is."""
+
+    wants: tuple[Want, ...]
+    lacks: bool = False
+
+    def answer(self, data: msgspec.Struct) -> msgspec.Struct | Partial:
+        """That answer, marked if it lacks something."""
+        return Partial(data, Lacks.UPSTREAM) if self.lacks else data
 
 
 class Api:
@@ -160,7 +171,7 @@ class Api:
             data: Any = self._reader.data(query.data, endpoint.shape)
             found = await endpoint.answer(caller, family, data)
             if isinstance(found, Partial):
-                headers += PARTIAL
+                headers += partial_headers(found.lacks)
                 found = found.answer
             return 200, success(found, trace), headers
         except Refused as refused:
@@ -180,7 +191,9 @@ class Api:
     ) -> tuple[int, bytes, list[Header]]:
         _check_method(scope, listing.methods, headers)
         listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
-        return listed.status, listed.body, [*headers, *(PARTIAL if listed.partial else ())]
+        if listed.lacks is not None:
+            headers += partial_headers(listed.lacks)
+        return listed.status, listed.body, headers
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -193,55 +206,107 @@ class Api:
         if self._engine.heard is not None:
             self._engine.heard(Heard(0, path, text))
 
-    def _wants(
+    async def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
-    ) -> tuple[Want, ...]:
-        return caller.take(known(self._engine.catalogue, family, asked, strict=self._reader.strict), most)
+    ) -> Wanted:
+        """What is asked for. Waits a while for upstream to say what unknown codes are. Raises Refused."""
+        discovery, catalogue = self._engine.discovery, self._engine.catalogue
+        refusals: dict[str, Ret | None] = {}
+
+        def seek(name: str) -> Ret | None:
+            return refusals.setdefault(name, caller.seek(family, name))
+
+        try:
+            taken = caller.take(known(catalogue, family, asked, strict=self._reader.strict, seek=seek), most)
+        except Refused as refused:
+            if refused.ret == TOO_FAST:
+                raise Refused(TOO_MANY_REQUESTS, RETRY_AFTER) from None
+            raise
+        if not refusals:
+            return Wanted(tuple(one for one in taken if isinstance(one, Want)))
+        sought = [one.name for one in taken if isinstance(one, Sought)]
+        await discovery.find(family, sought)
+        found: list[Want] = []
+        for one in taken:
+            if isinstance(one, Want):
+                found.append(one)
+            elif (instrument := catalogue.find(family, one.name)) is not None:
+                found.append(one.want(instrument))
+        lacks = TOO_FAST in refusals.values() or any(discovery.is_sought(family, name) for name in sought)
+        if not found:
+            if lacks:
+                return Wanted((), lacks)
+            raise Refused(discovery.refusal(family, sought[0]))
+        return Wanted(caller.take(tuple(found), None), lacks)
+
+    def _current(self, want: Want) -> Want:
+        """The want with its instrument as it is known now: what has come of it may have more decimals, and
+        its book more levels."""
+        before = want.instrument
+        if (now := self._engine.catalogue[before.code]) is before:
+            return want
+        levels = now.levels if want.levels == before.levels else want.levels
+        return want._replace(instrument=now, levels=levels)
 
     # The endpoints.
-    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wants])
-        found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
-        return TickList(trade_entries((want, *last) for want, last in found if last))
+    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> msgspec.Struct | Partial:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
+        found = ((self._current(want), self._engine.hub.last_trade(want.instrument)) for want in wanted.wants)
+        return wanted.answer(TickList(trade_entries((want, *last) for want, last in found if last)))
 
-    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wants])
-        found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
-        return TickList(book_entries((want, *last) for want, last in found if last))
+    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> msgspec.Struct | Partial:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
+        found = ((self._current(want), self._engine.hub.last_book(want.instrument)) for want in wanted.wants)
+        return wanted.answer(TickList(book_entries((want, *last) for want, last in found if last)))
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
-        (want,) = self._wants(caller, family, [data], None)
-        bars, partial = await self._bars(want, data, MAX_BARS)
+        wanted = await self._wants(caller, family, [data], None)
+        if not wanted.wants:
+            return Partial(KlineList(data.code, data.kline_type, []), Lacks.UPSTREAM)
+        (want,) = wanted.wants
+        bars, lacks = await self._bars(want, data, MAX_BARS)
         found = KlineList(want.name, data.kline_type, bars)
-        return Partial(found) if partial else found
+        return Partial(found) if lacks else found
 
     async def _batch_kline(
         self, caller: Caller, family: Family, data: BatchKlineQuery
-    ) -> BatchKlineList | Partial:
+    ) -> msgspec.Struct | Partial:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
-        wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
+        wanted = await self._wants(caller, family, data.data_list, caller.plan.batch_groups)
+        wants = wanted.wants
         found = await asyncio.gather(
             *(self._bars(want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
         )
         groups = [
             KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
         ]
-        return (
-            Partial(BatchKlineList(groups)) if any(one.partial for one in found) else BatchKlineList(groups)
-        )
+        answer = BatchKlineList(groups)
+        return Partial(answer) if any(one.partial for one in found) else wanted.answer(answer)
 
     async def _bars(self, want: Want, query: KlineQuery, most: int) -> Answer:
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
         asked = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+        instrument = self._current(want).instrument
         found = await self._pages.answer(instrument, kline_type, count=count, end=end)
         return found if asked else found._replace(partial=True)
 
-    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        return StaticInfoList([static_entry(want.instrument) for want in wants])
+    async def _static_info(
+        self, caller: Caller, family: Family, data: SymbolList
+    ) -> msgspec.Struct | Partial:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        told, whole = await self._engine.supply.static_info(want.instrument for want in wanted.wants)
+        entries = []
+        for want in wanted.wants:
+            code = want.instrument.code
+            entries.append(
+                msgspec.structs.replace(told[code], symbol=code)
+                if code in told
+                else static_entry(want.instrument)
+            )
+        return wanted._replace(lacks=wanted.lacks or not whole).answer(StaticInfoList(entries))
 
 
 def _check_method(scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:

@@ -39,6 +39,8 @@ class Page(NamedTuple):
     bars: bytes
     version: int
     forming: int | None
+    instrument: Instrument
+    """In whose numbers the bars are written."""
 
 
 class Answer(NamedTuple):
@@ -75,17 +77,17 @@ class Pages:
             self._pages, self._made = {}, now
         page, forming = self._pages.get(key), self._forming(bars, instrument, key)
         version, opened = bars.version(instrument, kline_type), _opened(forming)
-        if page is not None and (page.version, page.forming) == (version, opened):
+        if page is not None and page[1:] == (version, opened, instrument):
             return Answer(_joined(page.bars, instrument, forming), partial=False)
         reading = await self._read(bars, instrument, key)
         forming, opened = self._forming(bars, instrument, key), _opened(self._forming(bars, instrument, key))
         version = bars.version(instrument, kline_type)
         page = self._pages.get(key)
-        if page is None or (page.version, page.forming) != (version, opened):
+        if page is None or page[1:] != (version, opened, instrument):
             if reading.partial or reading.version != version:  # more has closed meanwhile
                 return Answer(_joined(b"", instrument, *reading.bars), partial=reading.partial)
             closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
-            page = self._pages[key] = Page(closed, version, opened)
+            page = self._pages[key] = Page(closed, version, opened, instrument)
         return Answer(_joined(page.bars, instrument, forming), partial=False)
 
     async def _read(self, bars: Bars, instrument: Instrument, key: Key) -> Read:
