@@ -16,7 +16,7 @@ from .errors import InputError, SourceError
 from .feeds import Feed, Feeds
 from .hub import Hub
 from .model import Catalogue, Family, Instrument, Kind, looks_like
-from .sources.relay import Relay
+from .sources.relay import Finder, Relay
 from .store import Backlog, InstrumentStore
 from .wire import CODE_INVALID, TOO_FAST, Ret, Sought, StaticInfo, Want
 
@@ -79,6 +79,10 @@ class Discovery:
     def waiting(self) -> int:
         """Codes of which no upstream has said yet what they are."""
         return len(self._finding)
+
+    def finders(self) -> list[tuple[str, Finder]]:
+        """What asks the upstreams about codes, each with the name of its source."""
+        return [(relay.name, relay.finder) for _, relay in self._learners]
 
     # What clients ask for.
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:

@@ -115,8 +115,9 @@ HEADERS: dict[str, Any] = {
         "example": '"endpoint";q=1;w=1',
     },
     "Tickwire-Partial": {
-        "description": "`store`: the store cannot be read now, these are the bars that memory holds.",
-        "schema": {"type": "string", "enum": ["store"]},
+        "description": "Why the answer lacks something. `store`: the store cannot be read now, these are the "
+        "bars that memory holds. `upstream`: a relay is yet to hear what some codes are; ask again.",
+        "schema": {"type": "string", "enum": ["store", "upstream"]},
     },
     "RateLimit": {
         "description": "How they stand: `r` requests are left, `t` seconds until the next one comes free.",

@@ -110,7 +110,7 @@ def _endpoint(family: Family, one: Endpoint) -> Path:
             {"name": "query", "in": "query", "required": True, "content": {"application/json": request}}
         ]
     name = f"{family}_{one.name.replace('-', '_')}"
-    headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
+    headers = [*LIMITS, "Tickwire-Partial"]
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
 
@@ -175,7 +175,7 @@ def _extensions() -> dict[str, Path]:
     instrument_errors = responses(
         succeeded("InstrumentList", {"instrument_list": [examples.INSTRUMENT], "next": "GOLD"}),
         GUARDED,
-        LIMITS,
+        [*LIMITS, "Tickwire-Partial"],
     )
     wrong_limit = "limit is '0', expected a whole number from 1 to 2000."
     for answers, example in ((gap_errors, error), (instrument_errors, error | {"msg": wrong_limit})):
@@ -209,6 +209,13 @@ def _extensions() -> dict[str, Path]:
                         1000,
                     ),
                     plain("after", "Only what comes after that code: the `next` before.", text, "EURUSD"),
+                    plain(
+                        "codes",
+                        "These and no others, at most 500, with commas between them; what only a relay's "
+                        "upstream can know is asked for there.",
+                        text,
+                        "510050.SH,USDMXN",
+                    ),
                 ],
             )
         },

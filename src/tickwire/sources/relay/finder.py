@@ -52,7 +52,7 @@ class Finder:
         heard: Callable[[ClientError | None], None],
     ) -> None:
         self.learned = self.refused = 0
-        """How many codes upstream has had, and has not had."""
+        """How many codes were learned, in earlier runs too, and how many upstream has not had in this one."""
         self._inquiry = inquiry
         self._most = most
         self._clock = clock
@@ -165,7 +165,6 @@ class Finder:
         self._found(family, found)
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
-            self.learned += 1
             self._note("codes learned from upstream", instrument.code)
         self._open(family, found)
         answered = {*found.unsure, *(one.code for one in found.instruments)}

@@ -215,6 +215,7 @@ class Relay:
         if self._knows(instrument.code):
             return
         self._catalogue.add(instrument)
+        self.finder.learned += 1
         self.learned(instrument)
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
