@@ -23,6 +23,8 @@ from .wire import CODE_INVALID, TOO_FAST, Ret, Sought, StaticInfo, Want
 WAIT = 8.0
 """Seconds that a request over HTTP waits for upstream to say what a code is: less than a relay of ours waits
 for us."""
+MOST_WAITING = 5_000
+"""Codes that are looked for at a time."""
 
 log = structlog.get_logger()
 
@@ -100,7 +102,7 @@ class Discovery:
             return refusals[0]
         if not caller.account.seek(self._clock()):
             return self._turn_away("this token asks about too many unknown codes", caller)
-        if all(relay.finder.is_full for _, relay in learners):
+        if len(self._finding) >= MOST_WAITING or all(relay.finder.is_full for _, relay in learners):
             return self._turn_away("too many unknown codes wait", caller)
         code, relays = (family, name), [relay for _, relay in learners]
         self._finding[code] = asyncio.create_task(self._find(family, name, relays))

@@ -55,12 +55,12 @@ class AllTick:
     async def trade(self, code: str, price: str = "4415.32", at: int = 1788529064027) -> None:
         """A trade happens, and is pushed."""
         data = {"price": price, "volume": "8.00", "turnover": "35322.56", "trade_direction": 1}
-        await self._push(22998, code, at, data)
+        await self.push(22998, code, at, data)
 
     async def book(self, code: str, at: int = 1788529064027) -> None:
         """A book changes, and is pushed."""
         sides = {"bids": [{"price": "4415.30", "volume": "3"}], "asks": [{"price": "0.00", "volume": "0"}]}
-        await self._push(22999, code, at, sides)
+        await self.push(22999, code, at, sides)
 
     async def cut(self) -> None:
         """All connections end."""
@@ -71,7 +71,8 @@ class AllTick:
         """The codes that some connection has subscribed to with that command."""
         return {code for lists in self._seats.values() for code in lists.get(cmd_id, ())}
 
-    async def _push(self, cmd_id: int, code: str, at: int, more: dict[str, Any]) -> None:
+    async def push(self, cmd_id: int, code: str, at: int, more: dict[str, Any]) -> None:
+        """Something happens, and is pushed."""
         seq: Any = next(self._seqs)
         ids = {"seq": str(seq), "tick_time": str(at)} if self.texts else {"seq": seq, "tick_time": at}
         message = {"cmd_id": cmd_id, "data": {"code": code, **ids, **more}}

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from tickwire.access import Rate
 from tickwire.client import Rates
-from tickwire.model import Market
+from tickwire.config import DATABASE
+from tickwire.model import Kind, Market
 from tickwire.sources.relay import Relay, UpstreamPlan
 
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ...client.alltick_stub import AllTick, alltick
 from ...client.bench import until
 from ...serving import (
+    DEPTH,
     OTHER_HTTP,
     OTHER_WS,
     STOCK_HTTP,
@@ -74,9 +79,7 @@ async def served(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
 async def relaying(folder: Path, url: str, plan: UpstreamPlan = BASIC, **more: Any) -> AsyncIterator[Served]:
     """A server that relays that one, within the plan."""
     given: dict[str, Any] = {"token": lambda: VENDOR_TOKEN, "plan": plan, "options": QUICK, "probe": True}
-    settings = {name: more.pop(name) for name in ("takeover_after", "plans") if name in more}
-    relay = Relay(CATALOGUE, url, **(given | more))
-    async with serving(folder, relay, **settings) as server:
+    async with serving(folder, Relay(CATALOGUE, url, **(given | more))) as server:
         yield server
 
 
@@ -173,3 +176,181 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
             assert (await link.subscribe(TRADE, "NOSUCH.HK"))["ret"] == 600
         entries = (await relayed.get(f"{STOCK_HTTP}/static_info", symbols("2442.HK"))).json()
         assert entries["data"]["static_info_list"][0]["eps"] == "0.1"
+
+
+async def test_decimals_and_levels_that_come_later_are_not_rounded(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("USDMXN", "18.12", at=now_ms() - 120_000)
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed, relayed.link() as link:
+        assert (await link.subscribe(TRADE, "USDMXN"))["ret"] == 200
+        assert (await link.push())["data"]["price"] == "18.12"
+        await until(lambda: stub.wanted(22004))
+        await stub.trade("USDMXN", "0.0000123", at=now_ms())
+        assert (await link.push())["data"]["price"] == "0.0000123"
+        await until(lambda: relayed.engine.catalogue["USDMXN"].price_decimals == 7)
+        await stub.trade("USDMXN", "18.12", at=now_ms())
+        assert (await link.push())["data"]["price"] == "18.1200000"
+        answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))).json()
+        assert answer["data"]["tick_list"][0]["price"] == "18.1200000"
+        assert (await link.subscribe(DEPTH, "USDMXN"))["ret"] == 200
+        await until(lambda: stub.wanted(22002))
+        await stub.book("USDMXN", at=now_ms())
+        assert len((await link.push())["data"]["bids"]) == 1
+        levels = [{"price": f"{18 - n}.1", "volume": "1"} for n in range(3)]
+        await stub.push(22999, "USDMXN", now_ms(), {"bids": levels, "asks": []})
+        pushed = (await link.push())["data"]
+        assert [one["price"] for one in pushed["bids"]] == ["18.1000000", "17.1000000", "16.1000000"]
+        assert len(pushed["asks"]) == 3
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        again = relayed.engine.catalogue["USDMXN"]
+        assert (again.price_decimals, again.levels) == (7, 3)
+
+
+async def test_bars_have_all_digits_too_and_are_pushed(tmp_path: Path, stub: AllTick) -> None:
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed, relayed.link() as link:
+        wanted = {"symbol_list": [{"code": "USDMXN", "kline_type": 1}]}
+        assert (await link.ask(28004, wanted))["ret"] == 200
+        await until(lambda: stub.wanted(22004))
+        await stub.trade("USDMXN", "18.5", at=now_ms())
+        await stub.trade("USDMXN", "18.123456", at=now_ms())
+        while (bar := (await link.push())["data"])["close_price"] != "18.123456":
+            pass
+        assert bar["open_price"].endswith("0000")
+
+
+async def test_a_store_that_is_locked_keeps_nobody_from_a_code(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("USDMXN", "18.5", at=now_ms())
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        with contextlib.closing(sqlite3.connect(tmp_path / "down" / DATABASE, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))).json()
+            assert [one["price"] for one in answer["data"]["tick_list"]] == ["18.5"]
+            other.execute("ROLLBACK")
+        await relayed.engine.instrument_writes.drain()
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        assert "USDMXN" in relayed.engine.catalogue
+
+
+async def test_a_row_that_is_damaged_is_learned_anew(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("USDMXN", "18.5", at=now_ms())
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "down" / DATABASE, isolation_level=None)) as database:
+        database.execute("UPDATE instrument SET definition = replace(definition, 'forex', 'metals')")
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        assert "USDMXN" not in relayed.engine.catalogue
+        answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))).json()
+        assert len(answer["data"]["tick_list"]) == 1
+        assert relayed.engine.catalogue["USDMXN"].market is Market.FOREX
+
+
+async def test_a_relay_of_a_relay_learns_through_both(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("2442.HK", "3.250000", at=now_ms())
+    async with (
+        relaying(tmp_path / "middle", stub.url, probe=False) as middle,
+        relaying(tmp_path / "down", middle.url, UpstreamPlan()) as relayed,
+    ):
+        answer = (await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("2442.HK"))).json()
+        assert [one["price"] for one in answer["data"]["tick_list"]] == ["3.250000"]
+        assert (await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("NOSUCH.HK"))).json()["ret"] == 600
+
+
+async def test_what_upstream_has_not_answered_yet_is_left_out_and_told(
+    tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.discovery.WAIT", 0.05)
+    await stub.trade("BTCUSDT", "7", at=now_ms())
+    stub.refuse_http = 10_000
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))
+        assert (answer.json()["ret"], answer.json()["data"]) == (200, {"tick_list": []})
+        assert answer.headers["tickwire-partial"] == "upstream"
+        query = {"code": "USDMXN", "kline_type": 1, "query_kline_num": 2}
+        bars = await relayed.get(f"{OTHER_HTTP}/kline", {"trace": "", "data": query})
+        assert bars.json()["data"] == {"code": "USDMXN", "kline_type": 1, "kline_list": []}
+        assert bars.headers["tickwire-partial"] == "upstream"
+        group = {"trace": "", "data": {"data_list": [query]}}
+        batch = await relayed.request("POST", f"{OTHER_HTTP}/batch-kline", params={"token": "t"}, json=group)
+        assert batch.json()["data"] == {"kline_list": []}
+        assert relayed.engine.discovery.waiting == 1
+
+
+async def test_codes_of_the_other_family_or_of_no_form_are_not_asked_about(
+    tmp_path: Path, stub: AllTick
+) -> None:
+    async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
+        for base, code in (
+            (OTHER_HTTP, "2442.HK"),
+            (STOCK_HTTP, "USDMXN"),
+            (STOCK_HTTP, "a b.HK"),
+            (OTHER_HTTP, "x" * 40),
+            (OTHER_HTTP, "\u7f8e\u5143"),
+        ):
+            assert (await relayed.get(f"{base}/trade-tick", symbols(code))).json()["ret"] == 600
+        assert not [one for one in stub.asked if one[0] != "static_info"]  # by which it asks to be let in
+
+
+async def test_a_token_asks_about_so_many_unknown_codes_a_minute(
+    tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.access.account.UNKNOWN_CODES", Rate(2, 60))
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        with capture_logs() as logs:
+            answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("NONE1", "NONE2", "NONE3"))
+            assert answer.headers["tickwire-partial"] == "upstream"
+            answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("NONE4"))
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+            async with relayed.link() as link:
+                assert (await link.subscribe(TRADE, "NONE5"))["ret"] == 605
+                assert (await link.subscribe(TRADE, "NONE6", "GOLD"))["ret"] == 200
+        # What was refused before needs no question.
+        assert (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("NONE1"))).json()["ret"] == 600
+        assert relayed.engine.discovery.turned_away == 4
+        said = [one for one in logs if "unknown codes" in one["event"]]
+        assert len(said) == 1
+
+
+async def test_a_list_that_was_replaced_meanwhile_is_left_alone(
+    tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.RETRY", 0.05)
+    stub.refuse_http = 10_000
+    async with (
+        relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed,
+        relayed.link() as link,
+        relayed.link() as other,
+    ):
+        assert (await link.subscribe(TRADE, "USDMXN"))["ret"] == 200
+        assert (await link.subscribe(TRADE, "GOLD"))["ret"] == 200
+        assert (await other.subscribe(TRADE, "USDMXN"))["ret"] == 200
+        assert (await other.ask(22006, {"cancel_type": 0}))["ret"] == 200
+        stub.refuse_http = 0
+        await until(lambda: not relayed.engine.discovery.waiting)
+        assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"GOLD"}
+
+
+async def test_static_info_is_upstreams_for_a_day(tmp_path: Path, stub: AllTick) -> None:
+    stub.static["700.HK"] = {"name_en": "Tencent", "eps_ttm": "20.1", "total_shares": "9000000000"}
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        for _ in range(2):
+            answer = (await relayed.get(f"{STOCK_HTTP}/static_info", symbols("700.HK", "AAPL.US"))).json()
+            told, own = answer["data"]["static_info_list"]
+            assert (told["symbol"], told["eps_ttm"], told["total_shares"]) == ("700.HK", "20.1", "9000000000")
+            assert (own["symbol"], own["name_en"], own["eps_ttm"]) == ("AAPL.US", "Apple, Inc.", "")
+        asked = [data["symbol_list"] for endpoint, data in stub.asked if endpoint == "static_info"]
+        assert asked.count([{"code": "700.HK"}, {"code": "AAPL.US"}]) == 1
+
+
+async def test_several_sources_share_nothing_of_what_one_learns(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("USDMXN", "18.5", at=now_ms())
+    settings = {
+        "source": ["simulator=GOLD,BTCUSDT", "alltick"],
+        "upstream_url": stub.url,
+        "upstream_token": VENDOR_TOKEN,
+        "upstream_plan": "unlimited",
+    }
+    async with serving(tmp_path / "down", **settings) as relayed:
+        answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"))).json()
+        assert [one["price"] for one in answer["data"]["tick_list"]] == ["18.5"]
+        simulator, relay = relayed.engine.feeds
+        assert not simulator.serves(relayed.engine.catalogue["USDMXN"])
+        assert relay.serves(relayed.engine.catalogue["USDMXN"])
