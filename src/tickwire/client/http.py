@@ -167,6 +167,7 @@ class Http:
         """The answer to a request whose turn has come; what is of no family is below `root`. An error names
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
+        self._opened()  # before its turn: what takes a while then would bring the next request too close
         await self._pacer.turn(endpoint)
         status, headers, answer = await self._exchange(url, parameters or {}, body)
         wait = retry_after(headers)
@@ -185,10 +186,7 @@ class Http:
             self._pacer.hold(endpoint, HOLD if wait is None else wait)
         raise refused
 
-    async def _exchange(
-        self, url: str, parameters: dict[str, str], body: bytes | None
-    ) -> tuple[int, httpx.Headers, bytes]:
-        """Status, headers and body of the answer. Raises ClientError if there is none."""
+    def _opened(self) -> httpx.AsyncClient:
         import httpx
 
         if self._client is None:
@@ -199,12 +197,20 @@ class Http:
                 timeout=self._timeout,
                 headers={"User-Agent": USER_AGENT},
             )
+        return self._client
+
+    async def _exchange(
+        self, url: str, parameters: dict[str, str], body: bytes | None
+    ) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and body of the answer. Raises ClientError if there is none."""
+        import httpx
+
         token = self._token if isinstance(self._token, str) else self._token()
         found = bytearray()
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.stream(
+                self._opened().stream(
                     "GET" if body is None else "POST",
                     url,
                     params={"token": token, **parameters},

@@ -133,7 +133,7 @@ class Finder:
                         codes=len(self._futures),
                         reason=reason,
                     )
-                await sleep(self._clock, min(max(wait, error.retry_after or 0.0), MOST_RETRY))
+                await sleep(self._clock, min(error.retry_after or wait, MOST_RETRY))
                 wait = min(2 * wait, MOST_RETRY)
             else:
                 wait, said = RETRY, ""
@@ -196,12 +196,13 @@ class Finder:
         if future is not None and not future.done():
             future.set_result(answer)
 
-    def report(self) -> None:
-        """Says what was found since the last time: one line for many."""
+    def report(self, *, last: bool = False) -> None:
+        """Says what was found since the last time: one line for many, and not too often but for the last."""
         now = self._clock.time()
-        if not self._untold or now - self._told < REPORT:
+        if now - self._told < REPORT and not last:
             return
-        self._told = now
+        if self._untold:
+            self._told = now
         untold, self._untold = self._untold, {}
         for event, (count, first) in untold.items():
             log.info(event, source=self._source, codes=count, first=first)

@@ -269,6 +269,7 @@ class Relay:
                     if count % BATCH == 0:
                         await asyncio.sleep(0)
         finally:
+            self.finder.report(last=True)
             for task in beside:
                 task.cancel()
             closing = [line.close() for line in self._lines.values()]
