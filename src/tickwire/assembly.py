@@ -82,6 +82,10 @@ def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Cal
     named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
     if unknown := [code for code in named if named != ["all"] and not _may_be(code, settings, catalogue)]:
         raise SettingsError(f"Unknown code {unknown[0]!r} in --codes or --source. Add it with --instruments.")
+    if settings.source[0].kind is SourceKind.REPLAY:  # of what a relay may have recorded
+        for learned in InstrumentStore(data.file).learned():
+            if learned.code not in catalogue:
+                catalogue.add(learned)
     scenarios = [load_scenario(name) for name in settings.scenario]
     if settings.source[0].kind is SourceKind.REPLAY:
         catalogue, replay = _replay(settings, catalogue)

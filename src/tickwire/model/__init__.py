@@ -14,7 +14,7 @@ from .fitness import (
     side,
     trade_fault,
 )
-from .form import SUFFIXES, family_of, looks_like, market_of
+from .form import METALS, SUFFIXES, family_of, looks_like, market_of
 from .instrument import RULES, Family, Instrument, Market, tick_size
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
@@ -24,6 +24,7 @@ __all__ = [
     "ALIASES",
     "EXACT",
     "MAX_DECIMALS",
+    "METALS",
     "QUANTA",
     "REASON_SEPARATOR",
     "RULES",

@@ -13,12 +13,13 @@ SUFFIXES = {
     ".SZ": Market.CN_STOCK,
 }
 """The ends of the codes of stocks and of their indices, and the market of the stocks."""
+METALS = frozenset(("XAU", "XAG", "XPT", "XPD"))
+"""What pairs begin with that are traded in the hours of metals."""
 _STOCK = re.compile(r"(?=.{4,32}\Z)\.?[A-Za-z0-9][A-Za-z0-9._-]*\.(?:US|HK|SH|SZ)\Z")
 _OTHER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,31}\Z")
 _INDEX = re.compile(r"\..*|000.*\.SH|399.*\.SZ|[^0-9]*\.HK")
 _PAIR = re.compile(r"([A-Z]{3})([A-Z]{3})\Z")
-_CRYPTO = re.compile(r"[A-Z0-9]{2,}(?:USDT|USDC|FDUSD|BUSD|USD|BTC|ETH)\Z")
-_METALS = frozenset(("XAU", "XAG", "XPT", "XPD"))
+_CRYPTO = re.compile(r"[A-Z0-9]+(?:USDT|USDC|FDUSD|BUSD|USD|BTC|ETH)\Z")
 _CURRENCIES = frozenset(  # ISO 4217, and offshore renminbi
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD "
     "CAD CDF CHF CLF CLP CNH CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS "
@@ -61,8 +62,6 @@ def market_of(code: str) -> Market:
         return Market.INDEX if _INDEX.fullmatch(code) else stocks
     if (pair := _PAIR.match(code)) is not None:
         base, quote = pair.groups()
-        if base in _METALS and quote in _CURRENCIES:
-            return Market.METALS
-        if base in _CURRENCIES and quote in _CURRENCIES:
+        if base in _CURRENCIES | METALS and quote in _CURRENCIES:
             return Market.FOREX
     return Market.CRYPTO if _CRYPTO.match(code) else Market.CFD_INDEX

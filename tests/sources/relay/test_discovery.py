@@ -170,6 +170,7 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
             await until(lambda: "2442.HK" in stub.wanted(22004))
             await stub.trade("2442.HK", "3.250000", at=now_ms())
             assert (await link.push())["data"]["price"] == "3.250000"
+            await until(lambda: relayed.engine.catalogue["2442.HK"].name_en)
             stock = relayed.engine.catalogue["2442.HK"]
             assert (stock.name_en, stock.lot_size, stock.market) == ("Easy Smart", "5000", Market.HK_STOCK)
             await until(lambda: not relayed.engine.discovery.waiting)

@@ -12,7 +12,7 @@ from ...client import ClientError, Clock, RequestRefused
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import Family, Instrument
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
 from .inquiry import Found, Inquiry
 
 MOST_WAITING = 5_000
@@ -38,8 +38,8 @@ log = structlog.get_logger()
 class Finder:
     """Asks about codes in batches of at most `most`, one after the other.
 
-    `found` is called with what upstream said before those who wait hear of it, `heard` with how each request
-    ended.
+    `found` is called with what upstream said before those who wait hear of it, `named` with what it says
+    later of stocks, `heard` with how each request ended.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Finder:
         clock: Clock,
         source: str,
         found: Callable[[Family, Found], None],
+        named: Callable[[Iterable[StaticInfo]], None],
         heard: Callable[[ClientError | None], None],
     ) -> None:
         self.learned = self.refused = 0
@@ -58,10 +59,12 @@ class Finder:
         self._clock = clock
         self._source = source
         self._found = found
+        self._named = named
         self._heard = heard
         self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
         self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
         self._again: deque[tuple[Family, tuple[str, ...]]] = deque()  # what an answer left open, asked apart
+        self._nameless: dict[str, None] = {}  # stocks that are known, which nobody waits for
         self._refused: OrderedDict[tuple[Family, str], tuple[float, Ret]] = OrderedDict()
         self._some = asyncio.Event()
         self._full = False
@@ -118,6 +121,9 @@ class Finder:
         wait, said = RETRY, ""
         while True:
             if not self._again and not any(self._waiting.values()):
+                if self._nameless:
+                    await self._name()
+                    continue
                 self._some.clear()
                 await self._some.wait()
             try:
@@ -166,9 +172,26 @@ class Finder:
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
             self._note("codes learned from upstream", instrument.code)
+            if found.nameless and family is Family.STOCK:
+                self._nameless[instrument.code] = None
         self._open(family, found)
         answered = {*found.unsure, *(one.code for one in found.instruments)}
         self._refuse(family, (code for code in codes if code not in answered), CODE_INVALID)
+
+    async def _name(self) -> None:
+        """Asks what stocks are called; they do without where upstream does not say."""
+        codes = tuple(self._nameless)[: self._most]
+        try:
+            self._named(await self._inquiry.names(codes))
+        except ClientError as error:
+            log.info(
+                "upstream does not say what stocks are called",
+                source=self._source,
+                codes=len(codes),
+                reason=type(error).__name__,
+            )
+        for code in codes:
+            del self._nameless[code]
 
     def _open(self, family: Family, found: Found) -> None:
         """Asks again about what an answer left open: apart from what upstream has, so that it refuses the

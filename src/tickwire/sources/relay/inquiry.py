@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from ...client import ClientError, Clock, Http, Pacer, Rates, RequestRefused
+from ...client import Clock, Http, Pacer, Rates, RequestRefused
 from ...client.pacer import Times
 from ...model import Family, Instrument, Trade
-from ...wire import CODE_INVALID, Pushed
-from .learning import described, guessed, named, widened
+from ...wire import CODE_INVALID, Pushed, StaticInfo
+from .learning import described, guessed, widened
 
 SHARE = 10
 """One in so many requests that the plan allows in a minute may be one of these: on a basic plan six, which
@@ -24,6 +24,8 @@ class Found(NamedTuple):
     instruments: list[Instrument]
     unsure: tuple[str, ...] = ()
     trades: Sequence[Pushed] = ()
+    nameless: bool = False
+    """Whether it did not say what they are called."""
 
 
 class Inquiry:
@@ -53,12 +55,16 @@ class Inquiry:
         trades = [one for one in await self._http.trades(family, codes) if isinstance(one.event, Trade)]
         shown = {one.event.code: one.event for one in trades if isinstance(one.event, Trade)}
         found = {code: widened(guessed(code, self._source), shown[code]) for code in codes if code in shown}
-        if family is Family.STOCK:
-            await self._name(codes, found)
         unsure = tuple(code for code in codes if code not in found)
         if unsure == codes and len(codes) == 1:  # what is not refused, and alone, is known: it has not traded
-            return Found([guessed(codes[0], self._source)])
-        return Found([*found.values()], unsure, [one for one in trades if one.event.code in found])
+            return Found([guessed(codes[0], self._source)], nameless=True)
+        shown_of_those = [one for one in trades if one.event.code in found]
+        return Found([*found.values()], unsure, shown_of_those, nameless=True)
+
+    async def names(self, codes: tuple[str, ...]) -> list[StaticInfo]:
+        """What stocks are called, once it is their turn. Raises ClientError."""
+        await self._pacer.turn("static_info")
+        return await self._http.static_info(codes)
 
     async def _ask_tickwire(self, family: Family, codes: tuple[str, ...]) -> Found:
         infos, whole = await self._http.instruments(codes)
@@ -70,18 +76,6 @@ class Inquiry:
             return Found(found)
         known = {one.code for one in found}
         return Found(found, tuple(code for code in codes if code not in known))
-
-    async def _name(self, codes: tuple[str, ...], found: dict[str, Instrument]) -> None:
-        """Adds what /static_info says; what stands there and has not traded is known too. Without an answer
-        codes go by what the trades showed."""
-        try:
-            await self._pacer.turn("static_info")
-            infos = await self._http.static_info(codes)
-        except ClientError:
-            return
-        for info in infos:
-            if (code := info.symbol) in codes:
-                found[code] = named(found.get(code) or guessed(code, self._source), info)
 
 
 def _share(rates: Rates) -> Rates:

@@ -9,12 +9,12 @@ import msgspec
 
 from ...calendars import KEYS
 from ...client import InstrumentInfo
-from ...model import MAX_DECIMALS, RULES, Book, Event, Instrument, Kline, Market, Trade, market_of
+from ...model import MAX_DECIMALS, METALS, RULES, Book, Event, Instrument, Kline, Market, Trade, market_of
 from ...wire import StaticInfo
 
 CALENDARS = {".US": "XNYS", ".HK": "XHKG", ".SH": "XSHG", ".SZ": "XSHG"}
 """The calendars of stocks and their indices, by the end of their codes."""
-OTHER_CALENDARS = {Market.FOREX: "forex", Market.METALS: "metals", Market.CRYPTO: "crypto"}
+OTHER_CALENDARS = {Market.FOREX: "forex", Market.CRYPTO: "crypto"}
 CURRENCIES = {".US": "USD", ".HK": "HKD", ".SH": "CNY", ".SZ": "CNY"}
 A_SHARE_LOT = 100
 MOST_LEVELS = 1000
@@ -27,6 +27,7 @@ FACTS = ("name_en", "name_cn", "name_hk", "exchange", "board", "currency", "lot_
 def guessed(code: str, source: str) -> Instrument:
     """What the form of a code says, with as few decimals as can be: the first event widens them."""
     market, suffix = market_of(code), code[-3:]
+    hours = "metals" if code[:3] in METALS else OTHER_CALENDARS.get(market, "")
     rules = RULES[market]
     return Instrument(
         code=code,
@@ -37,7 +38,7 @@ def guessed(code: str, source: str) -> Instrument:
         levels=rules.levels,
         volume_unit=A_SHARE_LOT if CURRENCIES.get(suffix) == "CNY" else 1,
         currency=CURRENCIES.get(suffix, ""),
-        calendar=CALENDARS.get(suffix) or OTHER_CALENDARS.get(market, ""),
+        calendar=CALENDARS.get(suffix, hours),
         learned=source,
     )
 

@@ -36,7 +36,7 @@ from ...model import (
     family_of,
     looks_like,
 )
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
 from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
@@ -46,7 +46,7 @@ from .demand import Demand, Group
 from .finder import Finder
 from .hours import Hours
 from .inquiry import Found, Inquiry
-from .learning import widened
+from .learning import named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .plan import UpstreamPlan
@@ -142,7 +142,7 @@ class Relay:
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, plan.rates, self._clock, name, self._asks_tickwire)
-        self.finder = Finder(inquiry, most, self._clock, name, self._found, self._answered_http)
+        self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
         plain = self._secret.plain
         self.history: History | None = UpstreamHistory(self._http, self._judge, self._read, plain)
@@ -409,9 +409,19 @@ class Relay:
         """A learned instrument is known in all decimals and levels that it is shown in."""
         wider = widened(instrument, shown)
         if wider is not instrument:
-            self._catalogue.redefine(wider)
-            self.learned(wider)
+            self._redefine(wider)
         return wider
+
+    def _named(self, infos: Iterable[StaticInfo]) -> None:
+        """Upstream said what stocks are called."""
+        for info in infos:
+            known = self._catalogue.find(Family.STOCK, info.symbol)
+            if known is not None and known.learned and (one := named(known, info)) != known:
+                self._redefine(one)
+
+    def _redefine(self, instrument: Instrument) -> None:
+        self._catalogue.redefine(instrument)
+        self.learned(instrument)
 
     # What comes over HTTP.
     def _answered(self, answer: Answer) -> None:
