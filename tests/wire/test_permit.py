@@ -16,6 +16,7 @@ from tickwire.wire import (
     Ret,
     Session,
     Sought,
+    Subscribe,
     Want,
     ret_of,
 )
@@ -147,3 +148,40 @@ def test_the_answer_of_a_permit_goes_before_all_but_what_cannot_be_read() -> Non
     assert outcome(one, message(TRADE, {}, trace=5), 1.0) == (400, HEADER, None)
     assert permit.asked == []
     assert ask(one, message(DEPTH, symbols("GOLD")))[0]["ret"] == 200
+
+
+class Seeking(Narrow):
+    """A permit that has codes looked for which begin with U."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why_not = CODE_INVALID
+
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return None if family is Family.OTHER and name.startswith("U") else self.why_not
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        return wants
+
+
+def test_a_code_that_is_looked_for_is_acknowledged() -> None:
+    permit = Seeking()
+    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    request = {"symbol_list": [{"code": "GOLD"}, {"code": "USDMXN", "depth_level": 3}, {"code": "NOSUCH"}]}
+    answer, decision = ask(session, message(DEPTH, request))
+    assert answer["ret"] == 200
+    assert isinstance(decision, Subscribe)
+    assert wanted(decision) == [("GOLD", "GOLD", 1)]
+    assert decision.sought == (Sought("USDMXN", 3, 0),)
+    answer, decision = ask(session, message(TRADE, symbols("USDMXN", "USDMXN")))
+    assert answer["ret"] == 200
+    assert decision == Subscribe(Kind.TRADE, (), (Sought("USDMXN"),))
+
+
+def test_a_code_that_cannot_be_looked_for_now_is_no_unknown_one() -> None:
+    permit = Seeking()
+    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 600
+    permit.why_not = ret_of(605)
+    assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 605
+    assert ask(session, message(TRADE, symbols("NOSUCH", "GOLD")))[0]["ret"] == 200

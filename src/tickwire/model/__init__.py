@@ -14,7 +14,7 @@ from .fitness import (
     side,
     trade_fault,
 )
-from .form import METALS, SUFFIXES, family_of, looks_like, market_of
+from .form import METALS, family_of, looks_like, market_of
 from .instrument import RULES, Family, Instrument, Market, tick_size
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
@@ -28,7 +28,6 @@ __all__ = [
     "QUANTA",
     "REASON_SEPARATOR",
     "RULES",
-    "SUFFIXES",
     "UNSAID",
     "Book",
     "Catalogue",
