@@ -20,6 +20,7 @@ from tickwire.sources.relay import Relay, UpstreamPlan
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ...client.alltick_stub import AllTick, alltick
 from ...client.bench import until
+from ...server.bench import issue
 from ...serving import (
     DEPTH,
     OTHER_HTTP,
@@ -355,3 +356,65 @@ async def test_several_sources_share_nothing_of_what_one_learns(tmp_path: Path, 
         simulator, relay = relayed.engine.feeds
         assert not simulator.serves(relayed.engine.catalogue["USDMXN"])
         assert relay.serves(relayed.engine.catalogue["USDMXN"])
+
+
+async def test_a_token_gets_only_what_it_may_read_of_what_is_learned(tmp_path: Path, stub: AllTick) -> None:
+    for code in ("USDMXN", "XMRUSDT"):
+        stub.codes["other"].add(code)
+        await stub.trade(code, "18.5", at=now_ms())
+    crypto = issue(tmp_path / "down", "crypto", markets=frozenset({Market.CRYPTO}))
+    named = issue(tmp_path / "down", "named", codes=frozenset({"USDMXN"}))
+    plan = UpstreamPlan()
+    async with (
+        relaying(tmp_path / "down", stub.url, plan, probe=False) as relayed,
+        relayed.link(token=crypto) as link,
+    ):
+        answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("XMRUSDT"), token=named)
+        assert answer.json()["ret"] == 600  # nobody is asked for its sake
+        assert "XMRUSDT" not in relayed.engine.catalogue
+        assert (await link.subscribe(TRADE, "USDMXN", "XMRUSDT"))["ret"] == 200
+        assert (await link.push())["data"]["code"] == "XMRUSDT"
+        await until(lambda: not relayed.engine.discovery.waiting)
+        assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"XMRUSDT"}
+        answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"), token=crypto)
+        assert answer.json()["ret"] == 604
+        answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("USDMXN"), token=named)
+        assert [one["code"] for one in answer.json()["data"]["tick_list"]] == ["USDMXN"]
+
+
+async def test_more_codes_than_the_plan_of_upstream_has_room_for(tmp_path: Path, stub: AllTick) -> None:
+    stub.codes["other"] |= {"USDCLP", "USDCOP"}
+    plan = UpstreamPlan(connections=1, codes=2)
+    with capture_logs() as logs:
+        async with (
+            relaying(tmp_path / "down", stub.url, plan, probe=False, keep=["USDCLP"]) as relayed,
+            relayed.link() as link,
+        ):
+            await until(lambda: stub.wanted(22004) == {"USDCLP"})
+            assert (await link.subscribe(TRADE, "USDMXN"))["ret"] == 200
+            await until(lambda: stub.wanted(22004) == {"USDCLP", "USDMXN"})
+            assert (await link.subscribe(TRADE, "USDMXN", "USDCOP"))["ret"] == 200
+            await until(lambda: "USDCOP" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
+            assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"USDMXN"}
+            await stub.trade("USDMXN", "18.5", at=now_ms())
+            assert (await link.push())["data"]["code"] == "USDMXN"
+    assert [one["first"] for one in logs if one["event"] == "the upstream plan has no room"] == [["USDCOP"]]
+
+
+async def test_what_a_user_says_of_a_code_counts_more(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("USDMXN", "18.5", at=now_ms())
+    settings: dict[str, Any] = {
+        "source": ["alltick"],
+        "upstream_url": stub.url,
+        "upstream_token": VENDOR_TOKEN,
+        "upstream_plan": "unlimited",
+        "codes": ["USDMXN"],
+    }
+    async with serving(tmp_path / "down", **settings) as relayed:
+        await until(lambda: "USDMXN" in relayed.engine.catalogue)
+        assert relayed.engine.catalogue["USDMXN"].price_decimals == 1
+    (tmp_path / "more.toml").write_text(MORE, encoding="utf-8")
+    async with serving(tmp_path / "down", instruments=[tmp_path / "more.toml"], **settings) as relayed:
+        own = relayed.engine.catalogue["USDMXN"]
+        assert (own.price_decimals, own.learned) == (5, "")
+        await until(lambda: "USDMXN" in stub.wanted(22004))

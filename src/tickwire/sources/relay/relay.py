@@ -399,8 +399,11 @@ class Relay:
 
     def _found(self, family: Family, found: Found) -> None:
         """Upstream said what codes are, and of some of them what was traded last."""
+        without_room = [*self._demand.left_out()]
         for instrument in found.instruments:
             self.learn(instrument)
+        if [*self._demand.left_out()] != without_room:
+            self._say_what_has_no_room()
         if found.trades:
             codes = tuple(dict.fromkeys(one.event.code for one in found.trades))
             self._answers.heard(Answer((family, Kind.TRADE), codes, found.trades))

@@ -43,14 +43,13 @@ class Wants:
         self._over = False  # whether room was asked for since
         self._offered: set[str] = set()
 
-    def keep(self, code: str) -> bool:
-        """This one is wanted always too, if there is room for it: whether there is."""
-        if code not in self._keep and len(self._keep) >= self._most:
+    def keep(self, code: str) -> None:
+        """This one is wanted always too, if there is room for it."""
+        if len(self._keep) >= self._most:
             self.left_out = (*self.left_out, code)
-            return False
+            return
         self._keep |= {code}
         self._leases.pop(code, None)
-        return True
 
     def target(self) -> list[str]:
         """What is to be subscribed to."""
