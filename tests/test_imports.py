@@ -36,14 +36,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "outages": {"backfill", "bars", "sources", "store", "klines", "calendars", "model"},
     "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
     "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
-    "supply": {"admission", "feeds", "hub", "model"},
+    "discovery": set("admission feeds hub sources store wire model".split()),
+    "supply": {"admission", "discovery", "feeds", "hub", "wire", "model"},
     "intake": set(
         "admission supply kline_push scenarios feeds sources store hub klines sandbox model".split()
     ),
     "kline_push": set("admission feeds hub klines supply wire model".split()),
     "engine": set(
-        "admission supply intake kline_push scenarios feeds outages backfill config sources store hub klines "
-        "access sandbox watched wire model".split()
+        "admission discovery supply intake kline_push scenarios feeds outages backfill config sources store "
+        "hub klines access sandbox watched wire model".split()
     ),
     "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
     "server": {

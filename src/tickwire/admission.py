@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from .access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
 from .errors import StartError, StoreError
-from .model import Family, Instrument, Kind
+from .model import RULES, Family, Instrument, Kind
 from .sandbox import Client, Sandbox
 from .store import Database, TokenStore
 from .wire import (
@@ -23,6 +23,7 @@ from .wire import (
     Refused,
     Report,
     Ret,
+    Sought,
     Want,
     ret_of,
 )
@@ -31,6 +32,8 @@ MOST_ACCOUNTS = 10_000
 """Clients whose use is remembered while any token is let in and the plan of all has limits."""
 
 log = structlog.get_logger()
+
+Asked = TypeVar("Asked", Want, Want | Sought)
 
 
 class Peer(Seated, Protocol):
@@ -48,6 +51,9 @@ class Supply(Protocol):
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether they have an instrument at all."""
+
+    def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
+        """Has a source asked what an unknown code is, for a caller; returns why that cannot be, if so."""
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
         """Those of these that can be subscribed to now, in place of the caller's list of that kind."""
@@ -87,14 +93,21 @@ class Caller:
         """Whether the token may read that instrument."""
         return self.token is None or self.token.reads(instrument)
 
-    def take(self, wants: tuple[Want, ...], most: int | None) -> tuple[Want, ...]:
-        """Those that there are and that the token may read, at most so many. Raises Refused if there is none
-        (600), if it may read none (604), or if there are more and the plan refuses (603)."""
-        wants = tuple(want for want in wants if self._supply.serve(want.instrument))
+    def may_read(self, family: Family, name: str) -> bool:
+        """Whether the token may read a code of which nothing is known but its family, for all one can say."""
+        token = self.token
+        if token is None or not (token.markets or token.codes) or name in token.codes:
+            return True
+        return any(RULES[market].family is family for market in token.markets)
+
+    def take(self, wants: tuple[Asked, ...], most: int | None) -> tuple[Asked, ...]:
+        """Those that there are, or may be, and that the token may read, at most so many. Raises Refused if
+        there is none (600), if it may read none (604), or if there are more and the plan refuses (603)."""
+        wants = tuple(one for one in wants if isinstance(one, Sought) or self._supply.serve(one.instrument))
         if not wants:
             raise Refused(CODE_INVALID)
         if self.token is not None:
-            wants = tuple(want for want in wants if self.token.reads(want.instrument))
+            wants = tuple(one for one in wants if isinstance(one, Sought) or self.token.reads(one.instrument))
             if not wants:
                 raise Refused(CODE_UNAUTHORIZED)
         if most is not None and len(wants) > most:
@@ -118,11 +131,17 @@ class Caller:
         """Whether a subscription keeps the spacing of the plan."""
         return self.account.subscribe((self.client.family, cmd_id), now)
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
-        """Those of a subscription that the client gets: what its plan allows, and that of the source."""
+    def seek(self, family: Family, name: str) -> Ret | None:
+        """Why a source cannot be asked what an unknown code is; None if it can, and is."""
+        return self._supply.seek(self, family, name)
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        """Those of a subscription that the client gets: what its plan allows, and that of the source. What is
+        sought yet is looked at again once it is known."""
         wants = self.take(wants, self.plan.codes)
-        room = {one.code for one in self._supply.room(kind, [want.instrument for want in wants], self)}
-        found = tuple(want for want in wants if want.instrument.code in room)
+        instruments = [one.instrument for one in wants if isinstance(one, Want)]
+        room = {one.code for one in self._supply.room(kind, instruments, self)} if instruments else set()
+        found = tuple(one for one in wants if isinstance(one, Sought) or one.instrument.code in room)
         if not found or (self.plan.refuse and len(found) < len(wants)):
             raise Refused(LEVEL_TOO_LOW)
         return found

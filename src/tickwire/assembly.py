@@ -21,7 +21,7 @@ from .engine import Engine
 from .errors import InputError, SettingsError, StoreError
 from .feeds import Feed, Feeds
 from .klines import Rules
-from .model import Catalogue, Entrance, Event, event_fault
+from .model import Catalogue, Entrance, Event, event_fault, family_of, looks_like
 from .sandbox import load_scenario
 from .sources import (
     DEFAULT_CODES,
@@ -75,11 +75,17 @@ def build(
 def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Callable[[], float]) -> Engine:
     catalogue = shipped = load_catalogue(settings.instruments)
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
-        catalogue = load_catalogue(settings.instruments)  # others do not have what is published here
+        catalogue = shipped.copy()  # others do not have what is published here
         InstrumentStore(data.file).teach(catalogue)
+    elif len(settings.source) > 1:
+        catalogue = shipped.copy()  # nor what one of them learns
     named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
-    if unknown := [code for code in named if code not in catalogue and named != ["all"]]:
+    if unknown := [code for code in named if named != ["all"] and not _may_be(code, settings, catalogue)]:
         raise SettingsError(f"Unknown code {unknown[0]!r} in --codes or --source. Add it with --instruments.")
+    if settings.source[0].kind is SourceKind.REPLAY:  # of what a relay may have recorded
+        for learned in InstrumentStore(data.file).learned():
+            if learned.code not in catalogue:
+                catalogue.add(learned)
     scenarios = [load_scenario(name) for name in settings.scenario]
     if settings.source[0].kind is SourceKind.REPLAY:
         catalogue, replay = _replay(settings, catalogue)
@@ -197,6 +203,7 @@ def _assemble(
             TokenStore(file, settings.data_dir / KEY_FILE),
             SuspensionStore(file),
             GapStore(file),
+            InstrumentStore(file),
             maker=maker,
             clock=clock,
             wall=wall,
@@ -239,9 +246,10 @@ def _source(choice: Choice, settings: Settings, catalogue: Catalogue, data: Data
     codes = [*choice.codes] or settings.codes
     if codes == ["all"]:
         codes = [one.code for one in catalogue]
+    if choice.kind is SourceKind.ALLTICK:
+        return _relay(settings, catalogue, codes)
+    codes = [code for code in codes if code in catalogue]  # a relay may learn what the others are
     match choice.kind:
-        case SourceKind.ALLTICK:
-            return _relay(settings, catalogue, codes)
         case SourceKind.EXCHANGE:
             symbols = load_symbols(settings.symbols)
             return Exchange(
@@ -263,6 +271,15 @@ def _source(choice: Choice, settings: Settings, catalogue: Catalogue, data: Data
                 rate=settings.rate,
                 hours=settings.market_hours,
             )
+
+
+def _may_be(code: str, settings: Settings, catalogue: Catalogue) -> bool:
+    """Whether a code of the settings is known, or the upstream of a relay may know it."""
+    if code in catalogue:
+        return True
+    relays = [one for one in settings.source if one.kind is SourceKind.ALLTICK]
+    named = any(code in one.codes for one in relays) or code in settings.codes
+    return bool(relays) and named and looks_like(family_of(code), code)
 
 
 def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> Relay:

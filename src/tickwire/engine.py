@@ -18,6 +18,7 @@ from .admission import Admission, Caller, Peer
 from .admission import Rules as AdmissionRules
 from .backfill import Backfill
 from .config import Settings
+from .discovery import Discovery
 from .errors import StoreError
 from .feeds import Feed, Feeds
 from .hub import Hub
@@ -33,7 +34,7 @@ from .outages import Outages
 from .sandbox import Sandbox
 from .scenarios import Scenarios
 from .sources import Published, Source, Status
-from .store import Backlog, Database, DataDirectory, GapStore, SuspensionStore, TokenStore
+from .store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .supply import Supply
 from .watched import watched
 from .wire import (
@@ -47,6 +48,7 @@ from .wire import (
     Session,
     StatusData,
     Subscribe,
+    Want,
     WatchStatus,
     status_frame,
 )
@@ -99,6 +101,7 @@ class Engine:
         tokens: TokenStore,
         suspensions: SuspensionStore,
         gaps: GapStore,
+        instruments: InstrumentStore,
         *,
         maker: Executor,
         clock: Callable[[], float] = time.monotonic,
@@ -139,7 +142,18 @@ class Engine:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.supply = Supply(feeds, self.hub, self.callers)
+        self.instrument_writes = Backlog(database, "instruments")
+        self.discovery = Discovery(
+            catalogue,
+            feeds,
+            self.hub,
+            self.callers,
+            instruments,
+            self.instrument_writes,
+            join=self._join_list,
+            clock=clock,
+        )
+        self.supply = Supply(feeds, self.hub, self.callers, self.discovery)
         self.klines = KlinePush(catalogue, feeds, self.hub, self.supply, settings.kline_push_interval)
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
@@ -213,6 +227,7 @@ class Engine:
             "scenarios": self.scenarios.carry_out,
             "suspensions": self.halts.run,
             "gaps": self.gap_entries.run,
+            "instruments": self.instrument_writes.run,
         }
         for number, feed in enumerate(self.feeds):
             feed.source.health.changed = functools.partial(self._health_changed, feed)
@@ -237,7 +252,7 @@ class Engine:
         backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
         for feed in self.feeds:
             self._intake.end(feed)
-        steps = [self.klines.end, *backfills, self._end_bars, self._drain]
+        steps = [self.discovery.end, self.klines.end, *backfills, self._end_bars, self._drain]
         for step in steps:
             try:
                 await step()
@@ -261,8 +276,9 @@ class Engine:
             async with asyncio.timeout(END_WAIT):
                 await self.halts.drain()
                 await self.gap_entries.drain()
+                await self.instrument_writes.drain()
         except (StoreError, TimeoutError):
-            log.error("the last gaps and suspensions cannot be written: lost")
+            log.error("the last gaps, suspensions and learned codes cannot be written: lost")
 
     def close(self) -> None:
         """Lets go of the stores and of the data directory. May be called again."""
@@ -301,7 +317,9 @@ class Engine:
     def carry_out(self, client: Peer, decision: Decision) -> bytes:
         """Changes what the client is sent; returns the frames to send it first."""
         match decision:
-            case Subscribe(kind, wants):
+            case Subscribe(kind, wants, sought):
+                if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
+                    self.discovery.watch(client, caller.client.family, kind, sought)
                 self.supply.want(kind, [want.instrument for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
                     self.klines.show(
@@ -310,6 +328,7 @@ class Engine:
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
+                self.discovery.forget(client, kinds)
             case WatchStatus():
                 self._watching.add(client)
                 return b"".join(status_frame(_status(feed.source)) for feed in self.feeds)
@@ -317,10 +336,33 @@ class Engine:
                 self._watching.discard(client)
         return b""
 
+    def _join_list(self, client: Peer, kind: Kind, want: Want) -> None:
+        """A code that a client waits for is known now: it joins its list, if it may and there is room."""
+        caller = self.callers.get(client)
+        if caller is None:
+            return
+        try:
+            caller.take((want,), None)
+        except Refused as refused:
+            log.warning(
+                "a client may not read a code that it waits for", code=want.name, ret=refused.ret.code
+            )
+            return
+        instruments = [*self.hub.instruments(client, kind), want.instrument]
+        if want.instrument not in self.supply.room(kind, instruments, caller):
+            return  # which the source has said
+        self.supply.want(kind, [want.instrument], subscribed=True)
+        frames = self.hub.join(client, kind, want)
+        if kind is Kind.KLINE:
+            self.klines.show(client, [want])
+        if frames:
+            self.hub.push(client, frames)
+
     def leave(self, client: Peer) -> None:
         """The client is gone."""
         pushes = self.hub.pushes(client)
         self.hub.leave(client)
+        self.discovery.forget(client)
         self.klines.leave(client)
         self._watching.discard(client)
         self.quick(client)

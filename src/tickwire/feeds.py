@@ -37,9 +37,13 @@ class Feed:
         self.events = 0
         self._codes = codes
 
+    def owns(self, code: str) -> bool:
+        """Whether that code is to come from here, if the source has it."""
+        return self._codes is None or code in self._codes
+
     def serves(self, instrument: Instrument) -> bool:
         """Whether that instrument may come from here."""
-        return (self._codes is None or instrument.code in self._codes) and self.source.serves(instrument)
+        return self.owns(instrument.code) and self.source.serves(instrument)
 
 
 class Switch(NamedTuple):

@@ -9,10 +9,12 @@ from enum import StrEnum
 import structlog
 
 from .admission import Caller, Peer
+from .discovery import Discovery
 from .errors import StoreError
 from .feeds import Feed, Feeds
 from .hub import Hub, flow_of
 from .model import Family, Instrument, Kind, KlineType
+from .wire import Ret, StaticInfo
 
 FIRST_EVENT_WAIT = 5.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -21,8 +23,8 @@ log = structlog.get_logger()
 
 
 class Lack(StrEnum):
-    """Why an answer has only a part of the bars: the store cannot be read, or the source has not given the
-    others yet."""
+    """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
+    not given the rest yet, or not said yet what some codes are."""
 
     STORE = "store"
     UPSTREAM = "upstream"
@@ -31,8 +33,9 @@ class Lack(StrEnum):
 class Supply:
     """What the sources of a server can give, see `admission.Supply`; and who waits for it."""
 
-    def __init__(self, feeds: Feeds, hub: Hub, callers: Mapping[Peer, Caller]) -> None:
+    def __init__(self, feeds: Feeds, hub: Hub, callers: Mapping[Peer, Caller], discovery: Discovery) -> None:
         """`callers` are the open connections."""
+        self.discovery = discovery
         self._feeds = feeds
         self._hub = hub
         self._callers = callers
@@ -43,6 +46,10 @@ class Supply:
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any source."""
         return self._feeds.serve(instrument)
+
+    def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
+        """Has a source asked what an unknown code is, see `Discovery.seek`."""
+        return self.discovery.seek(caller, family, name)
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
         """Those of these instruments that the sources they come from can subscribe to now, in place of what
@@ -155,6 +162,14 @@ class Supply:
         """Something of a code has come, from the source that it comes from, that a request may wait for."""
         for future in self.awaited.pop((kind, code), ()):
             future.set_result(None)
+
+    async def static_info(
+        self, instruments: Iterable[Instrument]
+    ) -> tuple[dict[str, StaticInfo], Lack | None]:
+        """What upstream says of these in /static_info where they come from one, and whether it could not be
+        asked about all."""
+        found, whole = await self.discovery.static_info((one, self._feeds.of(one)) for one in instruments)
+        return found, None if whole else Lack.UPSTREAM
 
     async def prepare_bars(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None

@@ -44,6 +44,9 @@ class AllTick:
         self.refuse_http = 0
         """How many requests over HTTP are answered with 429 from now on."""
         self.bars = 1300
+        self.codes = {"stock": {*STOCK}, "other": {*OTHER}}
+        self.static: dict[str, dict[str, str | None]] = {}
+        """What /static_info answers of stocks, beside their symbol."""
         self._seats: dict[WebSocket, dict[int, list[str]]] = {}
         self._seqs = itertools.count(1788530574453, 7)  # grows, and is not contiguous
         self._last: dict[tuple[int, str], dict[str, Any]] = {}
@@ -52,12 +55,12 @@ class AllTick:
     async def trade(self, code: str, price: str = "4415.32", at: int = 1788529064027) -> None:
         """A trade happens, and is pushed."""
         data = {"price": price, "volume": "8.00", "turnover": "35322.56", "trade_direction": 1}
-        await self._push(22998, code, at, data)
+        await self.push(22998, code, at, data)
 
     async def book(self, code: str, at: int = 1788529064027) -> None:
         """A book changes, and is pushed."""
         sides = {"bids": [{"price": "4415.30", "volume": "3"}], "asks": [{"price": "0.00", "volume": "0"}]}
-        await self._push(22999, code, at, sides)
+        await self.push(22999, code, at, sides)
 
     async def cut(self) -> None:
         """All connections end."""
@@ -72,7 +75,8 @@ class AllTick:
         """The codes that some connection has subscribed to with that command."""
         return {code for lists in self._seats.values() for code in lists.get(cmd_id, ())}
 
-    async def _push(self, cmd_id: int, code: str, at: int, more: dict[str, Any]) -> None:
+    async def push(self, cmd_id: int, code: str, at: int, more: dict[str, Any]) -> None:
+        """Something happens, and is pushed."""
         seq: Any = next(self._seqs)
         ids = {"seq": str(seq), "tick_time": str(at)} if self.texts else {"seq": seq, "tick_time": at}
         message = {"cmd_id": cmd_id, "data": {"code": code, **ids, **more}}
@@ -90,10 +94,10 @@ class AllTick:
 
     # WebSocket.
     async def stock_socket(self, socket: WebSocket) -> None:
-        await self._serve(socket, STOCK)
+        await self._serve(socket, self.codes["stock"])
 
     async def other_socket(self, socket: WebSocket) -> None:
-        await self._serve(socket, OTHER)
+        await self._serve(socket, self.codes["other"])
 
     async def _serve(self, socket: WebSocket, codes: set[str]) -> None:
         if socket.query_params.get("token") != self.token:
@@ -152,20 +156,25 @@ class AllTick:
         body = await request.json() if request.method == "POST" else json.loads(request.query_params["query"])
         data = body["data"]
         self.asked.append((endpoint, data))
-        codes = STOCK if "stock" in request.url.path else OTHER
+        codes = self.codes["stock" if "stock" in request.url.path else "other"]
         ticks = {"trade-tick": 22998, "depth-tick": 22999}
         if endpoint in ticks:
             known = [one["code"] for one in data["symbol_list"] if one["code"] in codes]
             if not known:
                 return JSONResponse({"ret": 600, "msg": "code invalid", "trace": ""})
-            found = [self._last.get((ticks[endpoint], code)) for code in known]
+            shown = [self._last.get((ticks[endpoint], code)) for code in known]
             answer: dict[str, Any] = {
                 "tick_list": [
                     one["data"] | {"seq": str(one["data"]["seq"]), "tick_time": str(one["data"]["tick_time"])}
-                    for one in found
+                    for one in shown
                     if one
                 ]
             }
+        elif endpoint == "static_info":
+            found = [one["code"] for one in data["symbol_list"] if one["code"] in self.static]
+            if not found:
+                return JSONResponse({"ret": 600, "msg": "code invalid", "trace": ""})
+            answer = {"static_info_list": [{"symbol": code} | self.static[code] for code in found]}
         elif endpoint == "kline":
             answer = {key: data[key] for key in ("code", "kline_type")} | {"kline_list": self._bars(data)}
         else:
@@ -195,7 +204,7 @@ async def alltick(*, texts: bool = False, pairs: bool = False) -> AsyncIterator[
     routes = [
         Route(f"{base}/{endpoint}", stub.get, methods=["GET", "POST"])
         for base in ("/quote-stock-b-api", "/quote-b-api")
-        for endpoint in ("trade-tick", "depth-tick", "kline", "batch-kline")
+        for endpoint in ("trade-tick", "depth-tick", "kline", "batch-kline", "static_info")
     ]
     app = Starlette(
         routes=[

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -547,3 +548,47 @@ class Model(RuleBasedStateMachine):
 
 Model.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 test_any_sequence_gives_every_client_exactly_what_it_wants = Model.TestCase
+
+
+def test_a_code_joins_a_list_without_touching_the_rest(hub: Hub, loop: Loop) -> None:
+    reader = Reader()
+    publish(hub, trade("BTCUSDT", 5))
+    hub.subscribe(reader, Kind.TRADE, [want("GOLD")])
+    hub.subscribe(reader, Kind.DEPTH, [want("BTCUSDT")])
+    first = frames(hub.join(reader, Kind.TRADE, want("BTCUSDT")))
+    assert [(one["code"], one["price"]) for one in first] == [("BTCUSDT", "5.00")]
+    assert {one.code for one in hub.instruments(reader, Kind.TRADE)} == {"GOLD", "BTCUSDT"}
+    publish(hub, trade("GOLD"), trade("BTCUSDT", 6), book())
+    loop.turn()
+    assert (reader.seqs("GOLD"), reader.seqs("BTCUSDT")) == ([0], [1])
+    assert reader.seqs("BTCUSDT", Kind.DEPTH) == [0]
+    fresh = Reader()
+    assert hub.join(fresh, Kind.TRADE, want("GOLD")) != b""
+    assert hub.instruments(fresh, Kind.TRADE) == [GOLD]
+    assert hub.instruments(fresh, Kind.DEPTH) == []
+
+
+def test_an_instrument_in_other_numbers_is_written_in_them_at_once(hub: Hub, loop: Loop) -> None:
+    every, two = Reader(), Reader()
+    hub.subscribe(every, Kind.DEPTH, [want("BTCUSDT")])
+    hub.subscribe(two, Kind.DEPTH, [want("BTCUSDT", 2)])
+    hub.subscribe(every, Kind.TRADE, [want("BTCUSDT")])
+    wide = msgspec.structs.replace(BTC, price_decimals=4, levels=7)
+    hub.redefine(wide)
+    level = tuple(Level(Decimal(100 - n), Decimal(1)) for n in range(7))
+    for event in (Trade("BTCUSDT", 1, Decimal("1.2345"), Decimal(1)), Book("BTCUSDT", 1, level, ())):
+        hub.publish(wide, event)
+    loop.turn()
+    sold, shown = (
+        next(one for one in frames(b"".join(every.writes)) if one["kind"] is kind)
+        for kind in (Kind.TRADE, Kind.DEPTH)
+    )
+    assert (sold["price"], len(shown["bids"]), len(shown["asks"])) == ("1.2345", 7, 7)
+    (narrow,) = frames(b"".join(two.writes))
+    assert [one["price"] for one in narrow["bids"]] == ["100.0000", "99.0000"]
+    # Whoever asks alike from now on shares what is written.
+    hub.subscribe(Reader(), Kind.DEPTH, [Want("BTCUSDT", wide, 7)])
+    assert len(hub.topic(Kind.DEPTH, wide).views) == 2
+    hub.leave(every)
+    hub.leave(two)
+    assert len(hub.topic(Kind.DEPTH, wide).views) == 1

@@ -32,7 +32,7 @@ MARKET_FIELDS = (
 ).split()
 INSTRUMENT_FIELDS = (
     "code aliases family market calendar state name_en name_cn name_hk exchange currency lot_size "
-    "depth_levels price_decimals volume_decimals turnover_decimals last_trade"
+    "depth_levels price_decimals volume_decimals turnover_decimals last_trade learned"
 ).split()
 
 
@@ -147,6 +147,7 @@ async def test_an_instrument(desk: Desk) -> None:
         "volume_decimals": 0,
         "turnover_decimals": 6,
         "last_trade": None,
+        "learned": False,
     }
     levels = {code: by_code[code]["depth_levels"] for code in ("700.HK", "600519.SH", "BTCUSDT", "HSI.HK")}
     assert levels == {"700.HK": 10, "600519.SH": 5, "BTCUSDT": 5, "HSI.HK": 0}

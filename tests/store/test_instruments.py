@@ -107,3 +107,17 @@ def test_a_file_that_is_no_database(path: Path) -> None:
     path.write_bytes(b"x" * 5000)
     with pytest.raises(StartError):
         SqliteFile(path)
+
+
+def test_what_was_learned_and_what_was_defined_stand_apart(path: Path) -> None:
+    here, there = (msgspec.structs.replace(FULL, learned=name) for name in ("alltick", "alltick:up:8600"))
+    wider = msgspec.structs.replace(here, levels=3)
+    with opened(InstrumentStore, path) as store:
+        for one in (here, FULL, there, wider):
+            store.put(one)
+        assert store.learned("alltick") == [wider]
+        assert store.learned("alltick:up:8600") == [there]
+        assert store.learned() == [wider, there]
+        catalogue = load_catalogue()
+        store.teach(catalogue)
+        assert catalogue["MY.IDX"] == FULL

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from tickwire.access import BUILT_IN, Account
 from tickwire.model import Family, Kind
 from tickwire.store import load_catalogue
-from tickwire.wire import Cancel, Conversation, Pace, Refusal, Session, Subscribe, Terms, Want
+from tickwire.wire import (
+    CODE_INVALID,
+    Cancel,
+    Conversation,
+    Pace,
+    Refusal,
+    Ret,
+    Session,
+    Sought,
+    Subscribe,
+    Terms,
+    Want,
+)
 
 CATALOGUE = load_catalogue()
 CODES = ["GOLD", "BTCUSDT", "XAUUSD", "Silver", "EURUSD", "USOIL", "ETHUSDT", "NOSUCH"]
@@ -28,7 +40,10 @@ class Basic:
     def subscribe(self, cmd_id: int, now: float) -> bool:
         return self.account.subscribe(cmd_id, now)
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return CODE_INVALID
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
         return wants[:5]
 
 

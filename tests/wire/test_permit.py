@@ -6,14 +6,18 @@ import pytest
 
 from tickwire.model import Family, Kind
 from tickwire.wire import (
+    CODE_INVALID,
     CODE_UNAUTHORIZED,
     LEVEL_TOO_LOW,
     PLAIN,
     Close,
     Decision,
+    Deviation,
     Refused,
     Ret,
     Session,
+    Sought,
+    Subscribe,
     Want,
     ret_of,
 )
@@ -48,8 +52,11 @@ class Narrow:
         self.asked.append((cmd_id, now))
         return self.slow_enough
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
-        allowed = tuple(want for want in wants if want.instrument.code in ("GOLD", "Silver"))
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return CODE_INVALID
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        allowed = tuple(want for want in wants if want.name in ("GOLD", "Silver"))
         if not allowed:
             raise Refused(CODE_UNAUTHORIZED)
         if len(allowed) > 1:
@@ -142,3 +149,43 @@ def test_the_answer_of_a_permit_goes_before_all_but_what_cannot_be_read() -> Non
     assert outcome(one, message(TRADE, {}, trace=5), 1.0) == (400, HEADER, None)
     assert permit.asked == []
     assert ask(one, message(DEPTH, symbols("GOLD")))[0]["ret"] == 200
+
+
+class Seeking(Narrow):
+    """A permit that has codes looked for which begin with GBP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why_not = CODE_INVALID
+
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return None if family is Family.OTHER and name.startswith("GBP") else self.why_not
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        return wants
+
+
+def test_a_code_that_is_looked_for_is_acknowledged() -> None:
+    permit = Seeking()
+    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    request = {"symbol_list": [{"code": "GOLD"}, {"code": "GBPMXN", "depth_level": 3}, {"code": "NOSUCH"}]}
+    answer, decision = ask(session, message(DEPTH, request))
+    assert answer["ret"] == 200
+    assert session.report == {(Deviation.UNKNOWN_CODE, "NOSUCH"): 1}
+    assert isinstance(decision, Subscribe)
+    assert wanted(decision) == [("GOLD", "GOLD", 1)]
+    assert decision.sought == (Sought("GBPMXN", 3, 0),)
+    answer, decision = ask(session, message(TRADE, symbols("GBPMXN", "GBPMXN")))
+    assert answer["ret"] == 200
+    assert decision == Subscribe(Kind.TRADE, (), (Sought("GBPMXN"),))
+    assert session.report[Deviation.DUPLICATE_CODE, "GBPMXN"] == 1
+
+
+def test_a_code_that_cannot_be_looked_for_now_is_no_unknown_one() -> None:
+    permit = Seeking()
+    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 600
+    permit.why_not = ret_of(605)
+    assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 605
+    assert ask(session, message(TRADE, symbols("NOSUCH", "GOLD")))[0]["ret"] == 200
+    assert session.report == {(Deviation.UNKNOWN_CODE, "NOSUCH"): 1}

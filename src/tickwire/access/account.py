@@ -32,6 +32,10 @@ class Verdict(NamedTuple):
 PASSED = Verdict(0.0)
 
 
+UNKNOWN_CODES = Rate(1_000, 60)
+"""Codes that nobody knows, and that upstream is asked about for one token, in a minute."""
+
+
 class Seated(Protocol):
     """A connection, as far as limits know it."""
 
@@ -61,6 +65,7 @@ class Account:
         self._http = Window(plan.http) if plan.http else None
         self._day = DayQuota(plan.per_day, day_reset) if plan.per_day else None
         self._interfaces: dict[Hashable, Window] = {}
+        self._unknown = Window(UNKNOWN_CODES)
         self._seats: defaultdict[Family, dict[Seated, None]] = defaultdict(dict)
         self._connected: dict[Family, float] = {}
 
@@ -112,6 +117,13 @@ class Account:
         if window.wait(now):
             return False
         window.take(now)
+        return True
+
+    def seek(self, now: float) -> bool:
+        """Upstream is to be asked about a code that nobody knows: whether that passes."""
+        if self._unknown.wait(now):
+            return False
+        self._unknown.take(now)
         return True
 
     def seat(self, newcomer: Seated, family: Family, now: float, patience: float) -> Seated | None:

@@ -204,7 +204,11 @@ def _market(text: str) -> Market:
 def _known(codes: list[str], settings: Settings) -> frozenset[str]:
     catalogue = load_catalogue(settings.instruments)
     with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
-        InstrumentStore(file).teach(catalogue)
+        instruments = InstrumentStore(file)
+        instruments.teach(catalogue)
+        for learned in instruments.learned():
+            if learned.code not in catalogue:
+                catalogue.add(learned)
     found = []
     for code in codes:
         instrument = next(

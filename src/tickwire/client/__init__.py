@@ -3,6 +3,7 @@
 Below the feed lies its core, of which the relay is made too: one connection that keeps itself up.
 """
 
+from ..model import family_of
 from .account import Account, account
 from .address import http_url, websocket_url
 from .api import Api
@@ -25,7 +26,7 @@ from .extensions import GapInfo, InstrumentInfo, MarketInfo
 from .feed import Closed, Feed, connect
 from .history import Progress
 from .http import Http, Suspensions
-from .intervals import INTERVALS, family_of, kline_type_of
+from .intervals import INTERVALS, kline_type_of
 from .link import Link, Token
 from .network import Network
 from .pacer import Pacer, Quota, Rates

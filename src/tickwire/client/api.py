@@ -16,7 +16,7 @@ from itertools import islice
 from random import Random
 from typing import ParamSpec, Self, TypeVar
 
-from ..model import Direction, Family, Suspension, SuspensionList
+from ..model import Direction, Family, Suspension, SuspensionList, family_of
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
 from ..wire import CODE_INVALID, Pushed, StaticInfo
@@ -27,7 +27,7 @@ from .events import Book, Kline, Trade, kline_of
 from .extensions import GapInfo, InstrumentInfo, MarketInfo, entries
 from .history import ALL, Progress, history, milliseconds
 from .http import Http
-from .intervals import family_of, kline_type_of
+from .intervals import kline_type_of
 from .link import Token
 from .network import Network
 from .pacer import Pacer

@@ -51,7 +51,8 @@ class MarketInfo(msgspec.Struct, frozen=True):
 
 class InstrumentInfo(msgspec.Struct, frozen=True):
     """An instrument; `depth_levels` 0 means that it has no book. `state` is that of its market, or "halted",
-    "limit-up", "limit-down", "delisted"."""
+    "limit-up", "limit-down", "delisted". `learned` says that no catalogue has it: the server learned from its
+    own upstream what the code is."""
 
     code: str
     aliases: tuple[str, ...]
@@ -70,6 +71,7 @@ class InstrumentInfo(msgspec.Struct, frozen=True):
     volume_decimals: int
     turnover_decimals: int
     last_trade_ms: int | None = field(name="last_trade", default=None)
+    learned: bool = False
 
     @property
     def last_trade(self) -> datetime | None:

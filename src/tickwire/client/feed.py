@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Self
 
 from ..errors import TickwireError
-from ..model import Family, Kind
+from ..model import Family, Kind, family_of
 from ..wire import Pace
 from .account import Account, account
 from .address import websocket_url
@@ -26,7 +26,7 @@ from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock
 from .dial import Options
 from .events import Event, Status
-from .intervals import family_of, kline_type_of
+from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
 from .plans import Plan, spaced

@@ -23,6 +23,7 @@ from .errors import (
     Unreadable,
     Untrusted,
 )
+from .extensions import InstrumentInfo, entries
 from .link import Token
 from .network import Network, why
 from .pacer import Pacer
@@ -140,6 +141,12 @@ class Http:
         answer = await self._request(None, f"suspension/{exchange}", parameters)
         return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
 
+    async def instruments(self, codes: Iterable[str]) -> tuple[list[InstrumentInfo], bool]:
+        """What a Tickwire knows of these codes, and whether that is all: what is left out it may be about to
+        ask its own upstream for."""
+        answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
+        return entries(answer.data, "instrument_list", InstrumentInfo), not answer.partial
+
     async def extension(self, name: str, parameters: dict[str, str] | None = None) -> Any:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server
         that has none refuses: RequestRefused."""
@@ -172,6 +179,7 @@ class Http:
         """The answer to a request whose turn has come; what is of no family is below `root`. An error names
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
+        self._opened()  # before its turn: what takes a while then would bring the next request too close
         self.held += 1
         try:
             await self._pacer.turn(endpoint)
@@ -194,20 +202,24 @@ class Http:
             self._pacer.hold(endpoint, HOLD if wait is None else wait)
         raise refused
 
+    def _opened(self) -> httpx.AsyncClient:
+
+        if self._client is None:
+            self._client = http_client(self._bases[None], self._network, self._timeout)
+        return self._client
+
     async def _exchange(
         self, url: str, parameters: dict[str, str], body: bytes | None
     ) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of the answer. Raises ClientError if there is none."""
         import httpx
 
-        if self._client is None:
-            self._client = http_client(self._bases[None], self._network, self._timeout)
         token = self._token if isinstance(self._token, str) else self._token()
         found = bytearray()
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.stream(
+                self._opened().stream(
                     "GET" if body is None else "POST",
                     url,
                     params={"token": token, **parameters},

@@ -1,8 +1,8 @@
-"""How people name what the protocol numbers: the stretches of K-lines, and the family of a code."""
+"""How people name what the protocol numbers: the stretches of K-lines."""
 
 from __future__ import annotations
 
-from ..model import Family, KlineType
+from ..model import KlineType
 
 INTERVALS = {
     "1m": KlineType.MINUTE,
@@ -21,7 +21,6 @@ INTERVAL_OF = {kline_type: name for name, kline_type in INTERVALS.items()}
 """The name of each type."""
 ALSO = {"60m": "1h", "1wk": "1w"}
 """Other names that are in use elsewhere."""
-STOCK_SUFFIXES = (".US", ".HK", ".SH", ".SZ")
 
 
 def kline_type_of(interval: str | int) -> KlineType:
@@ -35,13 +34,3 @@ def kline_type_of(interval: str | int) -> KlineType:
         return KlineType(found)  # type: ignore[arg-type]  # None is refused like any other
     except ValueError:
         raise ValueError(f"{interval!r} is no interval: use one of {', '.join(INTERVALS)}") from None
-
-
-def family_of(code: str) -> Family:
-    """The family that a code belongs to by its form: stocks and their indices end in the sign of their
-    market, or begin with a dot; all else is of the other one. Where that is wrong, say `family=`.
-
-    >>> family_of("AAPL.US").value, family_of(".DJI").value, family_of("BTCUSDT").value
-    ('stock', 'stock', 'other')
-    """
-    return Family.STOCK if code.startswith(".") or code.endswith(STOCK_SUFFIXES) else Family.OTHER

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ..model import Book, Instrument, Kind, KlineUpdate, Trade
+from ..model import Book, Instrument, Kind, KlineType, KlineUpdate, Trade
 from ..wire import Want
 from .lane import Client, Lane
 from .topic import Published, Topic, View
@@ -164,6 +164,31 @@ class Hub:
         frames = [frame for view in fresh if (frame := view.snapshot())]
         self._pushed[client] = self._pushed.get(client, 0) + len(frames)
         return b"".join(frames)
+
+    def join(self, client: Client, kind: Kind, want: Want) -> bytes:
+        """Adds to the client's list of that kind; returns the frame to send first, if there is one."""
+        self.flush()
+        views = membership.views if (membership := self._members.get(client)) else {}
+        view = self.topic(kind, want.instrument, want.kline_type).view(
+            want.name, want.levels, text_ids=self._text_ids
+        )
+        self._wanted[kind].setdefault(view.topic, next(self._places))
+        self._move(client, {**views, kind: views.get(kind, frozenset()) | {view}})
+        frame = view.snapshot() if self._snapshots and kind is not Kind.KLINE else b""
+        self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
+        return frame
+
+    def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
+        """What stands in the client's list of that kind."""
+        membership = self._members.get(client)
+        return [view.topic.instrument for view in membership.views.get(kind, ())] if membership else []
+
+    def redefine(self, instrument: Instrument) -> None:
+        """An instrument is known in other numbers: what is sent from now on is written in them."""
+        for kind in Kind:
+            for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
+                if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
+                    topic.redefine(instrument, text_ids=self._text_ids)
 
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""

@@ -66,6 +66,15 @@ class Topic:
             found = self.views[name, levels] = View(self, name, levels, text_ids=text_ids)
         return found
 
+    def redefine(self, instrument: Instrument, *, text_ids: bool) -> None:
+        """The instrument is known in other numbers. Whoever had all levels of its book still has all."""
+        before, self.instrument = self.instrument, instrument
+        for view in self.views.values():
+            if view.levels == before.levels:
+                view.levels = instrument.levels
+            view.encode = encoder(self.kind, view.name, instrument, view.levels, text_ids=text_ids)
+        self.views = {(view.name, view.levels): view for view in self.views.values()}
+
     def drop(self, view: View) -> None:
         """Nobody wants the view any more."""
         self.views.pop((view.name, view.levels), None)

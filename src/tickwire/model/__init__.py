@@ -14,6 +14,7 @@ from .fitness import (
     side,
     trade_fault,
 )
+from .form import METALS, family_of, looks_like, market_of
 from .instrument import RULES, Family, Instrument, Market, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
@@ -23,6 +24,7 @@ __all__ = [
     "ALIASES",
     "EXACT",
     "MAX_DECIMALS",
+    "METALS",
     "QUANTA",
     "REASON_SEPARATOR",
     "RULES",
@@ -50,8 +52,11 @@ __all__ = [
     "book_fault",
     "decimals_of",
     "event_fault",
+    "family_of",
     "fixed",
     "is_crossed",
+    "looks_like",
+    "market_of",
     "side",
     "tick_size",
     "tick_sizes",

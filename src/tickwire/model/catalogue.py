@@ -114,6 +114,14 @@ class Catalogue:
             if meant == code and name not in self._by_code:
                 self._aliases[name] = code
 
+    def redefine(self, instrument: Instrument) -> None:
+        """Knows an instrument in other numbers or under other names: the code stands for the same. Raises
+        KeyError for an unknown code."""
+        if instrument.code not in self._by_code:
+            raise KeyError(instrument.code)
+        self._by_code[instrument.code] = instrument
+        self._texts.pop(instrument.code, None)
+
     def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
         """What the name stands for on that family's paths, or None if it is unknown there."""
         code = self._aliases.get(name, name) if aliases else name
@@ -121,6 +129,10 @@ class Catalogue:
             return None
         found = self[code]
         return found if found.family is family else None
+
+    def copy(self) -> Catalogue:
+        """Another catalogue of these instruments, which may learn others."""
+        return self.widened({})
 
     def widened(self, decimals: Mapping[str, tuple[int, int]]) -> Catalogue:
         """A catalogue whose instruments have at least so many (price, volume) decimals, by code."""

@@ -66,7 +66,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A code of the catalogue.
 
     `volume_unit` is the number of shares in one unit of volume (100 for A-shares, which are quoted in
-    lots). `reference_price` is where the simulator begins; it is no market data. The fields from
+    lots). `reference_price` is where the simulator begins; it is no market data. `learned` names the source
+    whose upstream said what the code is, empty if a catalogue or a publisher did. The fields from
     `exchange` on are those of /static_info, empty where they are not known.
     """
 
@@ -83,6 +84,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name_hk: str = ""
     currency: str = ""
     calendar: str = ""
+    learned: str = ""
     exchange: str = ""
     board: str = ""
     lot_size: str = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -23,6 +23,7 @@ from ..wire import (
     QUERY_INVALID,
     SERVER_ERROR,
     TOKEN_REQUIRED,
+    TOO_FAST,
     TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
     WS_PATHS,
@@ -35,6 +36,8 @@ from ..wire import (
     KlineQuery,
     Reader,
     Refused,
+    Ret,
+    Sought,
     StaticInfoList,
     SymbolList,
     TickList,
@@ -55,10 +58,9 @@ from ..wire import (
 )
 from .bodies import Bodies
 from .http_reports import HttpReports
-from .lists import Listing, Lists, plain_parameters
+from .lists import Header, Listing, Lists, partial_headers, plain_parameters
 from .pages import Answer, Pages
 
-Header: TypeAlias = tuple[bytes, bytes]
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
 JSON: Header = (b"content-type", b"application/json")
@@ -67,8 +69,12 @@ PREFLIGHT: list[Header] = [
     (b"access-control-allow-headers", b"authorization, content-type, token"),
     (b"access-control-max-age", b"86400"),
 ]
+RETRY_AFTER = 60.0
+"""Seconds after which a token may ask about more unknown codes."""
 MAX_BARS, MAX_BATCH_BARS = 500, 2
 """Bars of one answer of /kline, and of one group of /batch-kline."""
+
+W = TypeVar("W", Want, Want | Sought)
 
 
 class Endpoint(NamedTuple):
@@ -77,14 +83,21 @@ class Endpoint(NamedTuple):
     name: str
     methods: tuple[str, ...]
     shape: type
-    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct | Partial]]
+    answer: Callable[[Caller, Family, Any], Awaitable[Marked]]
 
 
-class Partial(NamedTuple):
-    """An answer that lacks something, and why."""
+class Marked(NamedTuple):
+    """An answer that headers say something of."""
 
     answer: msgspec.Struct
-    lacks: frozenset[Lack]
+    headers: list[Header]
+
+
+class Wanted(NamedTuple):
+    """What a request asks for, as far as it is known, and whether upstream is yet to say what the rest is."""
+
+    wants: tuple[Want, ...]
+    lacks: Lack | None = None
 
 
 class Api:
@@ -165,10 +178,7 @@ class Api:
                 raise Refused(query.refusal)
             data: Any = self._reader.data(query.data, endpoint.shape, caller.report)
             found = await endpoint.answer(caller, family, data)
-            if isinstance(found, Partial):
-                headers += _partial_headers(found.lacks)
-                found = found.answer
-            return 200, success(found, trace), headers
+            return 200, success(found.answer, trace), headers + found.headers
         except Refused as refused:
             ret = refused.ret
             if refused.retry_after is not None:
@@ -189,7 +199,7 @@ class Api:
     ) -> tuple[int, bytes, list[Header]]:
         _check_method(caller, scope, listing.methods, headers)
         listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
-        return listed.status, listed.body, [*headers, *_partial_headers([Lack.STORE] * listed.partial)]
+        return listed.status, listed.body, [*headers, *partial_headers(listed.lacks)]
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -207,50 +217,88 @@ class Api:
         if self._engine.heard is not None and text is not None:
             self._engine.heard(Heard(0, path, text, tuple(caller.report.counts())))
 
-    def _wants(
+    async def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
-    ) -> tuple[Want, ...]:
-        wants = known(self._engine.catalogue, family, asked, caller.report, strict=self._reader.strict)
-        found: tuple[Want, ...] = ()
+    ) -> Wanted:
+        """What is asked for. Waits a while for upstream to say what unknown codes are. Raises Refused."""
+        discovery, catalogue = self._engine.discovery, self._engine.catalogue
+        refusals: dict[str, Ret | None] = {}
+
+        def seek(name: str) -> Ret | None:
+            refusals[name] = ret = caller.seek(family, name)
+            return ret
+
         try:
-            found = caller.take(wants, most)
-        finally:
-            if left := len(wants) - len(found):
-                caller.report.note(Deviation.CODES_LEFT_OUT, count=left)
-        return found
+            wants = known(catalogue, family, asked, caller.report, strict=self._reader.strict, seek=seek)
+            taken = _taken(caller, wants, most)
+        except Refused as refused:
+            if refused.ret == TOO_FAST:
+                raise Refused(TOO_MANY_REQUESTS, RETRY_AFTER) from None
+            raise
+        if not refusals:
+            return Wanted(tuple(one for one in taken if isinstance(one, Want)))
+        sought = [one.name for one in taken if isinstance(one, Sought)]
+        await discovery.find(family, sought)
+        found: list[Want] = []
+        for one in taken:
+            if isinstance(one, Want):
+                found.append(one)
+            elif (instrument := catalogue.find(family, one.name)) is not None:
+                found.append(one.want(instrument))
+        waiting = {name for name in sought if discovery.is_sought(family, name)}
+        there = {one.name for one in found} | waiting
+        caller.report.note_each(Deviation.UNKNOWN_CODE, [name for name in sought if name not in there])
+        lacks = Lack.UPSTREAM if waiting or TOO_FAST in refusals.values() else None
+        if not found:
+            if lacks is not None:
+                return Wanted((), lacks)
+            raise Refused(discovery.refusal(family, sought[0]))
+        return Wanted(_taken(caller, tuple(found), None), lacks)
+
+    def _current(self, want: Want) -> Want:
+        """The want with its instrument as it is known now: what has come of it may have more decimals, and
+        its book more levels."""
+        before = want.instrument
+        if (now := self._engine.catalogue[before.code]) is before:
+            return want
+        levels = now.levels if want.levels == before.levels else want.levels
+        return want._replace(instrument=now, levels=levels)
 
     # The endpoints.
-    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wants])
-        found = ((want, self._engine.hub.last_trade(want.instrument)) for want in wants)
-        return TickList(trade_entries((want, *last) for want, last in found if last))
+    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
+        found = ((self._current(want), self._engine.hub.last_trade(want.instrument)) for want in wanted.wants)
+        ticks = TickList(trade_entries((want, *last) for want, last in found if last))
+        return Marked(ticks, partial_headers(wanted.lacks))
 
-    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> TickList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wants])
-        found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
-        return TickList(book_entries((want, *last) for want, last in found if last))
+    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
+        found = ((self._current(want), self._engine.hub.last_book(want.instrument)) for want in wanted.wants)
+        ticks = TickList(book_entries((want, *last) for want, last in found if last))
+        return Marked(ticks, partial_headers(wanted.lacks))
 
-    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
-        (want,) = self._wants(caller, family, [data], None)
+    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> Marked:
+        wanted = await self._wants(caller, family, [data], None)
+        if not wanted.wants:
+            return Marked(KlineList(data.code, data.kline_type, []), partial_headers(wanted.lacks))
+        (want,) = wanted.wants
         bars, lacks = await self._bars(caller, want, data, MAX_BARS)
-        found = KlineList(want.name, data.kline_type, bars)
-        return found if lacks is None else Partial(found, frozenset([lacks]))
+        return Marked(KlineList(want.name, data.kline_type, bars), partial_headers(lacks))
 
-    async def _batch_kline(
-        self, caller: Caller, family: Family, data: BatchKlineQuery
-    ) -> BatchKlineList | Partial:
+    async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> Marked:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
-        wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
+        wanted = await self._wants(caller, family, data.data_list, caller.plan.batch_groups)
+        wants = wanted.wants
         found = await asyncio.gather(
             *(self._bars(caller, want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
         )
         groups = [
             KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
         ]
-        lacks = frozenset(one.lacks for one in found if one.lacks is not None)
-        return Partial(BatchKlineList(groups), lacks) if lacks else BatchKlineList(groups)
+        lacks = partial_headers(wanted.lacks, *(one.lacks for one in found))
+        return Marked(BatchKlineList(groups), lacks)
 
     async def _bars(self, caller: Caller, want: Want, query: KlineQuery, most: int) -> Answer:
         if (left := query.query_kline_num - most) > 0:
@@ -258,12 +306,22 @@ class Api:
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
         lacks = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+        instrument = self._current(want).instrument
         found = await self._pages.answer(instrument, kline_type, count=count, end=end)
         return found._replace(lacks=found.lacks or lacks)
 
-    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
-        wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        return StaticInfoList([static_entry(want.instrument) for want in wants])
+    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
+        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
+        told, lacks = await self._engine.supply.static_info(want.instrument for want in wanted.wants)
+        entries = []
+        for want in wanted.wants:
+            code = want.instrument.code
+            entries.append(
+                msgspec.structs.replace(told[code], symbol=code)
+                if code in told
+                else static_entry(want.instrument)
+            )
+        return Marked(StaticInfoList(entries), partial_headers(wanted.lacks, lacks))
 
 
 def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:
@@ -273,12 +331,15 @@ def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], header
         raise Refused(METHOD_INVALID)
 
 
-def _partial_headers(lacks: Collection[Lack]) -> list[Header]:
-    """What an answer lacks, and how a web page may read of it."""
-    if not lacks:
-        return []
-    value = ", ".join(sorted(lacks)).encode()
-    return [(b"tickwire-partial", value), (b"access-control-expose-headers", b"tickwire-partial")]
+def _taken(caller: Caller, wants: tuple[W, ...], most: int | None) -> tuple[W, ...]:
+    """See Caller.take; what is left out is noted."""
+    found: tuple[W, ...] = ()
+    try:
+        found = caller.take(wants, most)
+    finally:
+        if left := len(wants) - len(found):
+            caller.report.note(Deviation.CODES_LEFT_OUT, count=left)
+    return found
 
 
 def _limit_headers(verdict: Verdict) -> list[Header]:

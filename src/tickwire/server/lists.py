@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
 from ..admission import Caller
 from ..engine import Engine
 from ..errors import StoreError
 from ..model import SuspensionList
+from ..supply import Lack
 from ..wire import (
     DATA_INVALID,
     Refused,
@@ -22,7 +23,7 @@ from ..wire import (
     suspension_error,
     suspension_page,
 )
-from .overview import gap_list, instrument_list, market_list
+from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments
 from .usage import usage
 
 NO_PARAMETERS: dict[str, str] = {}
@@ -30,14 +31,26 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Gaps of one answer."""
 MAX_INSTRUMENTS = 2000
 """Instruments of one page."""
+MAX_CODES = 500
+"""Codes that are asked for by name."""
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+
+def partial_headers(*lacks: Lack | None) -> list[Header]:
+    """What an answer lacks, and how a web page may read of it; nothing for one that is whole."""
+    value = ", ".join(sorted({one for one in lacks if one is not None})).encode()
+    if not value:
+        return []
+    return [(b"tickwire-partial", value), (b"access-control-expose-headers", b"tickwire-partial")]
 
 
 class Listed(NamedTuple):
-    """An answer: its HTTP status and body, and whether it lacks what is yet to be written."""
+    """An answer: its HTTP status and body, and what it lacks something of, if it does."""
 
     status: int
     body: bytes
-    partial: bool = False
+    lacks: Lack | None = None
 
 
 class Listing(NamedTuple):
@@ -87,7 +100,7 @@ class Lists:
             total, entries = await self._engine.database.read(page_of)
         except StoreError:  # which has been said
             return Listed(500, suspension_error("The server cannot read its suspensions now."))
-        return Listed(200, suspension_page(now, total, entries, page, size), not settled)
+        return Listed(200, suspension_page(now, total, entries, page, size), _unsettled(settled))
 
     async def _markets(self, _: Caller, __: dict[str, str]) -> Listed:
         today = self._today()
@@ -97,6 +110,11 @@ class Lists:
     async def _instruments(self, caller: Caller, asked: dict[str, str]) -> Listed:
         text = asked.get("limit")
         try:
+            if "codes" in asked:
+                names = _codes(asked["codes"])
+                lacks = await find_codes(self._engine, caller, names)
+                found = named_instruments(self._engine, caller, names)
+                return Listed(200, success(found, ""), lacks)
             limit = None if text is None else _limit(text, MAX_INSTRUMENTS)
             found = await instrument_list(
                 self._engine, caller, asked.get("search", ""), asked.get("after", ""), limit
@@ -115,13 +133,25 @@ class Lists:
             raise _bad(error) from None
         settled = await self._engine.gap_entries.settled()
         found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
-        return Listed(200, success(found, ""), not settled)
+        return Listed(200, success(found, ""), _unsettled(settled))
 
     async def _usage(self, caller: Caller, _: dict[str, str]) -> Listed:
         return Listed(200, success(usage(self._engine, caller), ""))
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._engine.source.market_time() / 1000, UTC).date()
+
+
+def _unsettled(settled: bool) -> Lack | None:
+    return None if settled else Lack.STORE
+
+
+def _codes(text: str) -> list[str]:
+    """The codes of a list with commas. Raises ValueError."""
+    codes = [*dict.fromkeys(text.split(","))]
+    if len(codes) > MAX_CODES:
+        raise ValueError(f"codes are {len(codes)}, expected at most {MAX_CODES}.")
+    return codes
 
 
 def plain_parameters(query_string: bytes) -> dict[str, str]:

@@ -47,6 +47,7 @@ class Metrics(Collector):
         yield InfoMetricFamily("tickwire_build", "The program.", {"version": __version__})
         yield CounterMetricFamily("tickwire_events", "Events of all sources.", engine.events)
         yield from self._sources()
+        yield from self._codes()
         yield from self._recordings()
         yield from self._store()
         yield from self._upstream()
@@ -201,6 +202,30 @@ class Metrics(Collector):
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
         yield from (status, changed, lag, events, bad, crossed, late, dropped, renumbered, partial, gaps)
+
+    def _codes(self) -> Iterator[Metric]:
+        """Codes that no catalogue has."""
+        labels = ["source"]
+        learned = GaugeMetricFamily(
+            "tickwire_source_learned_codes", "Codes that upstream has said what they are.", labels=labels
+        )
+        waiting = GaugeMetricFamily(
+            "tickwire_source_unknown_codes", "Codes that upstream is yet to say that of.", labels=labels
+        )
+        refused = CounterMetricFamily(
+            "tickwire_source_refused_codes", "Codes that upstream said it does not have.", labels=labels
+        )
+        discovery = self._engine.discovery
+        for name, finder in discovery.finders():
+            learned.add_metric([name], finder.learned)
+            waiting.add_metric([name], finder.waiting)
+            refused.add_metric([name], finder.refused)
+        yield from (learned, waiting, refused)
+        yield CounterMetricFamily(
+            "tickwire_unknown_codes_turned_away",
+            "Unknown codes that upstream was not asked about: too many.",
+            discovery.turned_away,
+        )
 
     def _recordings(self) -> Iterator[Metric]:
         recording = GaugeMetricFamily(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import date
 
 import msgspec
@@ -13,8 +13,9 @@ from msgspec import UNSET, UnsetType
 from ..admission import Caller
 from ..calendars import KEYS, State, load
 from ..engine import Engine
-from ..model import ALIASES, Catalogue, Family, Instrument, Market
-from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused
+from ..model import ALIASES, Catalogue, Family, Instrument, Market, family_of
+from ..supply import Lack
+from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, Refused
 
 
 class MarketInfo(msgspec.Struct):
@@ -47,7 +48,8 @@ class MarketList(msgspec.Struct):
 class InstrumentInfo(msgspec.Struct):
     """An instrument, with what it does now: `depth_levels` 0 means that it has no book.
 
-    `last_trade` is when the last trade was that is known here, in milliseconds since the epoch.
+    `last_trade` is when the last trade was that is known here, in milliseconds since the epoch. `learned`
+    says that no catalogue has it: what the code is was learned from upstream.
     """
 
     code: str
@@ -67,6 +69,7 @@ class InstrumentInfo(msgspec.Struct):
     volume_decimals: int
     turnover_decimals: int
     last_trade: int | None
+    learned: bool
 
 
 class InstrumentList(msgspec.Struct):
@@ -163,6 +166,26 @@ async def instrument_list(
     return found
 
 
+async def find_codes(engine: Engine, caller: Caller, names: Collection[str]) -> Lack | None:
+    """Has upstream asked what those of these codes are that nobody knows, and waits a while; returns that it
+    lacks, where it has not said so of all."""
+    families = {name: family_of(name) for name in names}
+    unknown = [name for name, family in families.items() if engine.catalogue.find(family, name) is None]
+    refusals = {name: caller.seek(families[name], name) for name in unknown}
+    sought = [name for name, refusal in refusals.items() if refusal is None]
+    for family in Family:
+        await engine.discovery.find(family, [name for name in sought if families[name] is family])
+    waits = any(engine.discovery.is_sought(families[name], name) for name in sought)
+    return Lack.UPSTREAM if waits or TOO_FAST in refusals.values() else None
+
+
+def named_instruments(engine: Engine, caller: Caller, names: Iterable[str]) -> InstrumentList:
+    """Those of these codes that are known, that a source can yield and that the caller may read."""
+    found = (engine.catalogue.find(family_of(name), name) for name in names)
+    ones = {one.code: one for one in found if one is not None and _is_listed(engine, caller, one)}
+    return InstrumentList([_instrument(engine, one) for one in ones.values()])
+
+
 def _is_listed(engine: Engine, caller: Caller, instrument: Instrument) -> bool:
     return caller.reads(instrument) and engine.feeds.serve(instrument)
 
@@ -187,6 +210,7 @@ def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
         one.volume_decimals,
         one.turnover_decimals,
         last[0].time if last else None,
+        bool(one.learned),
     )
 
 

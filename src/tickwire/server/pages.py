@@ -40,6 +40,8 @@ class Page(NamedTuple):
     bars: bytes
     version: int
     forming: int | None
+    instrument: Instrument
+    """In whose numbers the bars are written."""
 
 
 class Answer(NamedTuple):
@@ -76,18 +78,18 @@ class Pages:
             self._pages, self._made = {}, now
         page, forming = self._pages.get(key), self._forming(bars, instrument, key)
         version, opened = bars.version(instrument, kline_type), _opened(forming)
-        if page is not None and (page.version, page.forming) == (version, opened):
+        if page is not None and page[1:] == (version, opened, instrument):
             return Answer(_joined(page.bars, instrument, forming))
         reading = await self._read(bars, instrument, key)
         forming, opened = self._forming(bars, instrument, key), _opened(self._forming(bars, instrument, key))
         version = bars.version(instrument, kline_type)
         page = self._pages.get(key)
-        if page is None or (page.version, page.forming) != (version, opened):
+        if page is None or page[1:] != (version, opened, instrument):
             if reading.partial or reading.version != version:  # more has closed meanwhile
                 lacks = Lack.STORE if reading.partial else None
                 return Answer(_joined(b"", instrument, *reading.bars), lacks)
             closed = _encoded(instrument, [bar for bar in reading.bars if bar.time != opened])
-            page = self._pages[key] = Page(closed, version, opened)
+            page = self._pages[key] = Page(closed, version, opened, instrument)
         return Answer(_joined(page.bars, instrument, forming))
 
     async def _read(self, bars: Bars, instrument: Instrument, key: Key) -> Read:

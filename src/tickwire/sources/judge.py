@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
-from ..model import Book, Catalogue, Entrance, Event, Fault, Rule, event_fault, is_crossed
+from ..model import (
+    Book,
+    Catalogue,
+    Entrance,
+    Event,
+    Fault,
+    Instrument,
+    Kline,
+    Rule,
+    event_fault,
+    is_crossed,
+)
 from .health import Health
 
 log = structlog.get_logger()
@@ -26,10 +38,17 @@ class Judge:
         self._catalogue = catalogue
         self._health = health
         self._times: Counter[Rule] = Counter()
+        self.learn: Callable[[Instrument, Event | Kline], Instrument] = lambda one, _: one
+        """Called with a learned instrument and what it is shown in; returns what it is by now."""
+
+    def instrument(self, shown: Event | Kline) -> Instrument:
+        """The instrument that an event or a bar of a known code is judged by."""
+        found = self._catalogue[shown.code]
+        return self.learn(found, shown) if found.learned else found
 
     def passes(self, event: Event, now: int | None = None) -> bool:
         """Whether an event of a known code is fit. `now` is the wall clock in milliseconds."""
-        fault = event_fault(event, self._catalogue[event.code], self._entrance, now)
+        fault = event_fault(event, self.instrument(event), self._entrance, now)
         if fault is not None:
             self.refuse(event.code, fault)
             return False

@@ -101,8 +101,8 @@ class Published:
         """None."""
 
     def serves(self, instrument: Instrument) -> bool:
-        """All of the catalogue."""
-        return instrument.code in self._catalogue
+        """All of the catalogue, but for what another source has learned."""
+        return instrument.code in self._catalogue and not instrument.learned
 
     def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
         """All."""

@@ -115,6 +115,8 @@ def _instrument(row: dict[str, str], before: Instrument | None, where: str) -> I
     except ValueError:
         known = ", ".join(Market)
         raise InputError(f"{where}: market {fields['market']!r} is none of {known}.") from None
+    if "learned" in row:  # which nobody declares
+        raise InputError(f"{where}: Object contains unknown field `learned`.")
     rules = RULES[market]
     defaults: dict[str, Any] = {"levels": rules.levels}
     if rules.price_decimals is not None:

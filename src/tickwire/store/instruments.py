@@ -1,4 +1,4 @@
-"""Instruments that publishers have defined: rows of the SQLite file."""
+"""Instruments that publishers have defined, and those that sources have learned: rows of the SQLite file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ ALL = f"SELECT {INSTRUMENT.all} FROM instrument ORDER BY code"  # noqa: S608
 
 
 class InstrumentStore:
-    """The defined instruments of a data directory, as JSON.
+    """The defined and learned instruments of a data directory, as JSON.
+
+    What one source has learned of a code, what another one has, and what a publisher has defined stand in
+    rows of their own: a source's name before the code, which holds no space, makes the key.
 
     Methods may be called from any thread, and raise StoreError if the store cannot be used.
     """
@@ -28,8 +31,10 @@ class InstrumentStore:
         return self._altered.count
 
     def put(self, instrument: Instrument) -> None:
-        """Keeps an instrument, in place of the one of its code."""
-        row = (instrument.code, msgspec.json.encode(instrument).decode())
+        """Keeps an instrument, in place of the one of its code that is as this one defined, or learned by the
+        same source."""
+        key = f"{instrument.learned} {instrument.code}".lstrip()
+        row = (key, msgspec.json.encode(instrument).decode())
         with self._file.writing() as connection:
             connection.execute(PUT, row)
 
@@ -46,7 +51,12 @@ class InstrumentStore:
         return found
 
     def teach(self, catalogue: Catalogue) -> None:
-        """Adds all of them to a catalogue; where it has one of the same code, as from a file, that stays."""
+        """Adds those that publishers have defined to a catalogue; where it has one of the same code, as from
+        a file, that stays."""
         for instrument in self.instruments():
-            if instrument.code not in catalogue:
+            if not instrument.learned and instrument.code not in catalogue:
                 catalogue.add(instrument)
+
+    def learned(self, source: str | None = None) -> list[Instrument]:
+        """Those that a source has learned; without one, those of any."""
+        return [one for one in self.instruments() if one.learned and source in (None, one.learned)]

@@ -7,7 +7,8 @@ asks for (to push or to stop pushing) is its owner's work.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -61,11 +62,29 @@ class Want(NamedTuple):
     kline_type: int = 0
 
 
+class Sought(NamedTuple):
+    """A code that a client asked for and nobody knows yet: upstream is being asked about it.
+
+    `depth` is how many levels were asked for, None or 0 for all; `kline_type` as for Want.
+    """
+
+    name: str
+    depth: int | None = None
+    kline_type: int = 0
+
+    def want(self, instrument: Instrument) -> Want:
+        """What is asked for, now that the instrument is known."""
+        levels = min(self.depth or instrument.levels, instrument.levels)
+        return Want(self.name, instrument, levels, self.kline_type)
+
+
 class Subscribe(NamedTuple):
-    """The client's list of that kind is replaced by these, each of which stands in it once."""
+    """The client's list of that kind is replaced by these, each of which stands in it once; `sought` are to
+    join it once it is known what they are."""
 
     kind: Kind
     wants: tuple[Want, ...]
+    sought: tuple[Sought, ...] = ()
 
 
 class Cancel(NamedTuple):
@@ -121,7 +140,11 @@ class Permit(Protocol):
         """Whether a subscription may pass; False if the one before was too short ago."""
         ...
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def seek(self, family: Family, name: str) -> Ret | None:
+        """Has upstream asked about a code that is not known; returns why that cannot be, None if it can."""
+        ...
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
         """Those of a subscription that the client gets. Raises Refused if that is none (600, 603, 604)."""
         ...
 
@@ -137,7 +160,11 @@ class Everything:
         """Always."""
         return True
 
-    def select(self, kind: Kind, wants: tuple[Want, ...]) -> tuple[Want, ...]:
+    def seek(self, family: Family, name: str) -> Ret | None:
+        """What is not known does not exist."""
+        return CODE_INVALID
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
         """All."""
         return wants
 
@@ -153,14 +180,22 @@ PLAIN = Dialect()
 
 
 def known(
-    catalogue: Catalogue, family: Family, symbols: Sequence[Asked], noted: Report, *, strict: bool
-) -> tuple[Want, ...]:
-    """The instruments among those asked for, each once, in order. Raises Refused if there is none.
+    catalogue: Catalogue,
+    family: Family,
+    symbols: Sequence[Asked],
+    noted: Report,
+    *,
+    strict: bool,
+    seek: Callable[[str], Ret | None],
+) -> tuple[Want | Sought, ...]:
+    """The instruments among those asked for, each once, in order, and what upstream is asked about: `seek`
+    has that done, or says why not. Raises Refused if there is none.
 
     Sections 2 and 3: unknown codes are dropped; 600 if none is left. `strict` knows no aliases and
     refuses what stands twice.
     """
-    wants: dict[tuple[str, int], Want] = {}
+    wants: dict[tuple[str, int], Want | Sought] = {}
+    refusals: dict[str, Ret | None] = {}  # of what is not known here
     other = Family.OTHER if family is Family.STOCK else Family.STOCK
     twice: list[str] = []
     aliases: list[str] = []
@@ -171,14 +206,19 @@ def known(
         kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
         depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
+        sought = Sought(name, depth, kline_type)
         if (name, kline_type) in wants:
             twice.append(name)
         elif instrument is not None:
-            levels = min(depth or instrument.levels, instrument.levels)
-            wants[name, kline_type] = Want(name, instrument, levels, kline_type)
+            wants[name, kline_type] = sought.want(instrument)
+        else:
+            if name not in refusals:
+                refusals[name] = seek(name)
+            if refusals[name] is None:
+                wants[name, kline_type] = sought
         if name in ALIASES:
             aliases.append(name)
-        elif instrument is None:
+        elif instrument is None and refusals[name] == CODE_INVALID:
             (unknown if catalogue.find(other, name, aliases=False) is None else elsewhere).append(name)
     noted.note_each(Deviation.DUPLICATE_CODE, twice)
     noted.note_each(Deviation.ALIAS, aliases)
@@ -187,7 +227,8 @@ def known(
     if strict and twice:
         raise Refused(DATA_INVALID)
     if not wants:
-        raise Refused(CODE_INVALID)
+        others = (ret for ret in refusals.values() if ret is not None and ret != CODE_INVALID)
+        raise Refused(next(others, CODE_INVALID))
     return tuple(wants.values())
 
 
@@ -286,12 +327,13 @@ class Session:
             self._too_fast.append(now)
             again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
             raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
-        strict = self.dialect.strict_protocol
-        wants = known(self.catalogue, self.family, symbols, noted, strict=strict)
-        found: tuple[Want, ...] = ()
+        strict, seek = self.dialect.strict_protocol, partial(self._permit.seek, self.family)
+        asked = known(self.catalogue, self.family, symbols, noted, strict=strict, seek=seek)
+        found: tuple[Want | Sought, ...] = ()
         try:
-            found = self._permit.select(kind, wants)
+            found = self._permit.select(kind, asked)
         finally:
-            if left := len(wants) - len(found):
+            if left := len(asked) - len(found):
                 noted.note(Deviation.CODES_LEFT_OUT, count=left)
-        return Subscribe(kind, found)
+        wants = tuple(one for one in found if isinstance(one, Want))
+        return Subscribe(kind, wants, tuple(one for one in found if isinstance(one, Sought)))

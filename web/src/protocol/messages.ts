@@ -378,7 +378,8 @@ export interface HttpTooMany {
 /**
  * An instrument, with what it does now: `depth_levels` 0 means that it has no book.
  *
- * `last_trade` is when the last trade was that is known here, in milliseconds since the epoch.
+ * `last_trade` is when the last trade was that is known here, in milliseconds since the epoch. `learned` says
+ * that no catalogue has it: what the code is was learned from upstream.
  */
 export interface InstrumentInfo {
   readonly code: string;
@@ -398,6 +399,7 @@ export interface InstrumentInfo {
   readonly volume_decimals: number;
   readonly turnover_decimals: number;
   readonly last_trade: number | null;
+  readonly learned: boolean;
 }
 
 /** A new instrument, or one that is known already. */
@@ -417,6 +419,7 @@ export interface InstrumentLine {
   readonly name_hk?: string;
   readonly currency?: string;
   readonly calendar?: string;
+  readonly learned?: string;
   readonly exchange?: string;
   readonly board?: string;
   readonly lot_size?: string;

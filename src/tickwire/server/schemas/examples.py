@@ -94,6 +94,7 @@ INSTRUMENT: Example = {
     "volume_decimals": 2,
     "turnover_decimals": 2,
     "last_trade": 1795387137000,
+    "learned": False,
 }
 GAP: Example = {
     "source": "alltick",

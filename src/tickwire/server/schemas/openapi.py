@@ -119,7 +119,8 @@ HEADERS: dict[str, Any] = {
     },
     "Tickwire-Partial": {
         "description": "What the answer lacks. `store`: the store cannot be read now, these are the bars "
-        "that memory holds; `upstream`: the source has not given the others yet, ask again.",
+        "that memory holds; `upstream`: the source has not given the others yet, or a relay is yet to hear "
+        "what some codes are: ask again.",
         "schema": {"type": "string", "enum": ["store", "upstream", "store, upstream"]},
     },
     "RateLimit": {

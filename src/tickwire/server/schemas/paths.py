@@ -114,7 +114,7 @@ def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
         if method == "get":
             name += "_by_get"
             made["description"] = "Without `query`, a body as that of the POST is read."
-    headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
+    headers = [*LIMITS, "Tickwire-Partial"]
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
 
@@ -179,7 +179,7 @@ def _extensions() -> dict[str, Path]:
     instrument_errors = responses(
         succeeded("InstrumentList", {"instrument_list": [examples.INSTRUMENT], "next": "GOLD"}),
         GUARDED,
-        LIMITS,
+        [*LIMITS, "Tickwire-Partial"],
     )
     wrong_limit = "limit is '0', expected a whole number from 1 to 2000."
     for answers, example in ((gap_errors, error), (instrument_errors, error | {"msg": wrong_limit})):
@@ -213,6 +213,13 @@ def _extensions() -> dict[str, Path]:
                         1000,
                     ),
                     plain("after", "Only what comes after that code: the `next` before.", text, "EURUSD"),
+                    plain(
+                        "codes",
+                        "These and no others, at most 500, with commas between them; what only a relay's "
+                        "upstream can know is asked for there.",
+                        text,
+                        "510050.SH,GBPMXN",
+                    ),
                 ],
             )
         },

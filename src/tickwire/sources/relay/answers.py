@@ -56,6 +56,10 @@ class Answers:
         self._some[group].set()
         return True
 
+    def heard(self, answer: Answer) -> None:
+        """Takes what upstream said when it was asked for something else."""
+        self._tell(answer)
+
     async def run(self) -> None:
         """Sends the requests. Never ends; begun again, it asks anew for what it was about to hear of."""
         now = self._clock.time()

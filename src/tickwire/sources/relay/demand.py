@@ -28,7 +28,7 @@ class Demand:
         self._wants: dict[Group, Wants] = {}
         self._places: dict[Group, Places] = {}
         names = [*keep]
-        self.codes = frozenset(one.code for one in self._having(Kind.TRADE, names))
+        self.codes = {one.code for one in self._having(Kind.TRADE, names)}
         """Those that are always wanted."""
         for kind in (Kind.TRADE, Kind.DEPTH):
             for family, codes in self._by_family(kind, names):
@@ -38,6 +38,13 @@ class Demand:
     def left_out(self) -> Iterator[tuple[Group, tuple[str, ...]]]:
         """Codes that are always wanted, and have no room."""
         return ((group, wants.left_out) for group, wants in self._wants.items() if wants.left_out)
+
+    def keep(self, code: str) -> None:
+        """A code that was not known before is always wanted."""
+        self.codes.add(code)
+        for (family, kind), wants in self._wants.items():
+            if self._catalogue.find(family, code) in self._having(kind, [code]):
+                wants.keep(code)
 
     def renew(self, kind: Kind, names: Collection[str], now: float) -> list[str]:
         """These are subscribed to. Returns the codes that were not wanted before, and are now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -24,21 +25,37 @@ from ...client import (
 )
 from ...client.clock import sleep
 from ...errors import SourceError
-from ...model import Catalogue, Entrance, Event, Family, Instrument, Kind, Kline, KlineType, KlineUpdate
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal
+from ...model import (
+    Catalogue,
+    Entrance,
+    Event,
+    Family,
+    Instrument,
+    Kind,
+    Kline,
+    KlineType,
+    KlineUpdate,
+    family_of,
+    looks_like,
+)
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
 from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
 from ..upstream_use import UpstreamUse
-from .answers import Answer, Answers
+from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
+from .finder import Finder
 from .hours import Hours
+from .inquiry import Found, Inquiry
+from .learning import named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .plan import UpstreamPlan
 from .probe import ask_readiness
 from .secret import Secret
+from .statics import Statics
 from .upstream_history import UpstreamHistory
 
 BEAT = 1.0
@@ -67,6 +84,7 @@ log = structlog.get_logger()
 class Relay:
     """Trades and books of another server of the protocol.
 
+    A code that the catalogue lacks is asked for upstream (`finder`), and learned if it is there.
     It subscribes to what clients and `keep` want, and to nothing else. Everything that upstream limits is
     kept to; what it refuses, breaks or leaves out ends up in `health`, and never ends the stream.
     """
@@ -92,17 +110,18 @@ class Relay:
     ) -> None:
         """`url` is that of the server, such as http://127.0.0.1:8600. `token` gives the token of the moment;
         if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
-        one. `keep` are codes that are always subscribed to. After `silence` seconds without an event (0:
-        never), while one of its markets is open, a connection is begun anew. `probe` asks whether upstream
-        is a Tickwire, and its data made up. The plan sets the spacing and the codes of `options`, and
-        `network` goes before theirs. Raises ValueError for a URL or a network that is none.
+        one. `keep` are codes that are always subscribed to, those that are to be learned included. After
+        `silence` seconds without an event (0: never), while one of its markets is open, a connection is
+        begun anew. `probe` asks whether upstream is a Tickwire, and its data made up. The plan sets the
+        spacing and the codes of `options`, and `network` goes before theirs. Raises ValueError for a URL or
+        a network that is none.
         """
         plan = plan or UpstreamPlan()
         self.name = name
         self.simulated = False
         self.health = Health()
         self.health.upstream = self.use
-        self._catalogue = catalogue
+        self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
         self._url = url
         self._token = token
         self._secret = Secret(token)
@@ -110,6 +129,13 @@ class Relay:
         self._probing = probe
         self._wake = asyncio.Event()
         self._judge = Judge(name, Entrance.RELAY, catalogue, self.health)
+        self._judge.learn = self._widen
+        self.learned: Callable[[Instrument], None] = lambda _: None
+        """Called with an instrument that is new, or known in other numbers by now, before anything of it is
+        yielded."""
+        keep = [*keep]
+        self._kept_unknown = {code for code in keep if not self._knows(code)}
+        self._origin_known, self._is_tickwire = asyncio.Event(), False
         hours = Hours(catalogue)
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
@@ -128,6 +154,10 @@ class Relay:
         self._http = self._asking(HTTP_TIMEOUT)
         self._slow_http = self._asking(KLINE_TIMEOUT)
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
+        most = plan.http_codes or MOST_CODES
+        inquiry = Inquiry(self._http, plan.rates, self._clock, name, self._asks_tickwire)
+        self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
+        self.statics = Statics(self._http, most, self._clock, self._answered_http)
         plain = self._secret.plain
         self.history: History | None = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
         self._shared = Shared(
@@ -188,7 +218,23 @@ class Relay:
         """Asks upstream how a code stands, unless that is known. Returns whether an answer will come."""
         if kind is Kind.KLINE or self._is_live((family, kind), code):
             return False
-        return self._answers.ask((family, kind), code)
+        if self._answers.ask((family, kind), code):
+            return True
+        # What was just answered may be on its way still.
+        return any(isinstance(one, Snapshot) and one[:2] == (kind, code) for one in self._out)
+
+    def learn(self, instrument: Instrument) -> None:
+        """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
+        if self._knows(instrument.code):
+            return
+        self._catalogue.add(instrument)
+        self.finder.learned += 1
+        self.learned(instrument)
+        if instrument.code in self._kept_unknown:
+            self._kept_unknown.discard(instrument.code)
+            self._demand.keep(instrument.code)
+            self._dirty = True
+            self._wake.set()
 
     def use(self) -> UpstreamUse:
         """What is used of the account."""
@@ -211,11 +257,19 @@ class Relay:
     async def events(self) -> AsyncIterator[Yielded]:
         """The stream; it never ends."""
         self._say_what_has_no_room()
+        self._seek_kept()
         self._dirty = True
         self._wake.set()
         beside = [
             asyncio.create_task(one)
-            for one in (self._greet(), self._keep_up(), self._time.find(), self._answers.run())
+            for one in (
+                self._greet(),
+                self._keep_up(),
+                self._time.find(),
+                self._answers.run(),
+                self.finder.run(),
+                self.statics.run(),
+            )
         ]
         if (changed := getattr(self._token, "changed", None)) is not None:
             beside.append(asyncio.create_task(self._watch_token(changed)))
@@ -239,6 +293,7 @@ class Relay:
                     if count % BATCH == 0:
                         await asyncio.sleep(0)
         finally:
+            self.finder.report(last=True)
             for task in beside:
                 task.cancel()
             closing = [line.close() for line in self._lines.values()]
@@ -331,6 +386,7 @@ class Relay:
         while True:
             now = self._clock.time()
             self._demand.lapse(now)
+            self.finder.report()
             for line in [*self._lines.values()]:
                 if line.is_silent():
                     self._tell()
@@ -354,11 +410,59 @@ class Relay:
             if connected != asked:
                 asked = connected
                 found = await ask_readiness(self._url, self._network)
+                self._is_tickwire = found is not None
+                self._origin_known.set()
             if found is not None:
                 self.simulated = found.simulated
                 self._time.market.replayed = found.source.startswith("replay:")
                 self._time.market.made_up = found.simulated or self._time.market.replayed
             await sleep(self._clock, BEAT)
+
+    # What no catalogue has.
+    def _knows(self, code: str) -> bool:
+        return any(self._catalogue.find(family, code) for family in Family)
+
+    def _seek_kept(self) -> None:
+        """Asks what those codes of the settings are that the catalogue lacks."""
+        for code in sorted(self._kept_unknown):
+            if looks_like(family := family_of(code), code):
+                with suppress(SourceError):  # which has been said
+                    self.finder.seek(family, code)
+
+    async def _asks_tickwire(self) -> bool:
+        """Whether upstream is a Tickwire, as far as it says so."""
+        if self._probing:
+            await self._origin_known.wait()
+        return self._is_tickwire
+
+    def _found(self, family: Family, found: Found) -> None:
+        """Upstream said what codes are, and of some of them what was traded last."""
+        without_room = [*self._demand.left_out()]
+        for instrument in found.instruments:
+            self.learn(instrument)
+        if [*self._demand.left_out()] != without_room:
+            self._say_what_has_no_room()
+        if found.trades:
+            codes = tuple(dict.fromkeys(one.event.code for one in found.trades))
+            self._answers.heard(Answer((family, Kind.TRADE), codes, found.trades))
+
+    def _widen(self, instrument: Instrument, shown: Event | Kline) -> Instrument:
+        """A learned instrument is known in all decimals and levels that it is shown in."""
+        wider = widened(instrument, shown)
+        if wider is not instrument:
+            self._redefine(wider)
+        return wider
+
+    def _named(self, infos: Iterable[StaticInfo]) -> None:
+        """Upstream said what stocks are called."""
+        for info in infos:
+            known = self._catalogue.find(Family.STOCK, info.symbol)
+            if known is not None and known.learned and (one := named(known, info)) != known:
+                self._redefine(one)
+
+    def _redefine(self, instrument: Instrument) -> None:
+        self._catalogue.redefine(instrument)
+        self.learned(instrument)
 
     # What comes over HTTP.
     def _answered(self, answer: Answer) -> None:

@@ -53,11 +53,7 @@ class UpstreamHistory:
         except ClientError as error:
             await self._told(instrument, kline_type, None, error)
             raise SourceError(f"No bars of {instrument.code}: upstream {self._plain(str(error))}") from None
-        by_time = {
-            bar.time: bar
-            for bar in bars
-            if (end is None or bar.time <= end) and self._is_fit(bar, instrument)
-        }
+        by_time = {bar.time: bar for bar in bars if (end is None or bar.time <= end) and self._is_fit(bar)}
         found = [by_time[time] for time in sorted(by_time)][-count:]
         last = found[-1] if found and end is None else None
         now = await self._told(instrument, kline_type, last, None)
@@ -82,7 +78,7 @@ class UpstreamHistory:
             return False
         return True
 
-    def _is_fit(self, bar: Kline, instrument: Instrument) -> bool:
-        if (fault := bar_fault(bar, instrument, Entrance.RELAY)) is not None:
-            self._judge.refuse(instrument.code, fault)
+    def _is_fit(self, bar: Kline) -> bool:
+        if (fault := bar_fault(bar, self._judge.instrument(bar), Entrance.RELAY)) is not None:
+            self._judge.refuse(bar.code, fault)
         return fault is None

@@ -44,6 +44,14 @@ class Wants:
         self._over = False  # whether room was asked for since
         self._offered: set[str] = set()
 
+    def keep(self, code: str) -> None:
+        """This one is wanted always too, if there is room for it."""
+        if len(self._keep) >= self._most:
+            self.left_out = (*self.left_out, code)
+            return
+        self._keep |= {code}
+        self._leases.pop(code, None)
+
     def target(self) -> list[str]:
         """What is to be subscribed to."""
         return [*sorted(self._keep - self._refused.keys()), *self._leases]

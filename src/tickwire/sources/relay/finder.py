@@ -1,0 +1,235 @@
+"""Finds out what codes are that no catalogue here has: who waits for it, and what upstream does not have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from ...client import ClientError, Clock, RequestRefused
+from ...client.clock import sleep
+from ...errors import SourceError
+from ...model import Family, Instrument
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
+from .inquiry import Found, Inquiry
+
+MOST_WAITING = 5_000
+"""Codes that wait to be asked for."""
+MOST_REFUSED = 10_000
+"""Refusals that are remembered; of more the oldest go."""
+REFUSED = 3600.0
+"""Seconds for which a refusal is remembered."""
+MOST_FOUND = 20_000
+"""Codes that are learned."""
+RETRY, MOST_RETRY = 5.0, 60.0
+"""Seconds before upstream is asked again that did not answer, at first and at most."""
+SETTLE = 0.02
+"""Seconds in which others may ask too, so that one request does for all."""
+REPORT = 10.0
+"""Seconds between lines of the log about what was found."""
+SHOWN = 3
+"""Codes that such a line names."""
+
+log = structlog.get_logger()
+
+
+class Finder:
+    """Asks about codes in batches of at most `most`, one after the other.
+
+    `found` is called with what upstream said before those who wait hear of it, `named` with what it says
+    later of stocks, `heard` with how each request ended.
+    """
+
+    def __init__(
+        self,
+        inquiry: Inquiry,
+        most: int,
+        clock: Clock,
+        source: str,
+        found: Callable[[Family, Found], None],
+        named: Callable[[Iterable[StaticInfo]], None],
+        heard: Callable[[ClientError | None], None],
+    ) -> None:
+        self.learned = self.refused = 0
+        """How many codes were learned, in earlier runs too, and how many upstream has not had in this one."""
+        self._inquiry = inquiry
+        self._most = most
+        self._clock = clock
+        self._source = source
+        self._found = found
+        self._named = named
+        self._heard = heard
+        self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
+        self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
+        self._again: deque[tuple[Family, tuple[str, ...]]] = deque()  # what an answer left open, asked apart
+        self._nameless: dict[str, None] = {}  # stocks that are known, which nobody waits for
+        self._refused: OrderedDict[tuple[Family, str], tuple[float, Ret]] = OrderedDict()
+        self._some = asyncio.Event()
+        self._full = False
+        self._told = -REPORT
+        self._untold: dict[str, tuple[int, list[str]]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Codes of which upstream has not said yet what they are."""
+        return len(self._futures)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is asked about now."""
+        return len(self._futures) >= MOST_WAITING or self.learned >= MOST_FOUND
+
+    def refusal(self, family: Family, code: str) -> Ret | None:
+        """What upstream refused a code with in the last hour; None if it did not."""
+        until, ret = self._refused.get((family, code), (0.0, CODE_INVALID))
+        return ret if self._clock.time() < until else None
+
+    async def find(self, family: Family, code: str) -> Instrument | Ret:
+        """What a code is, or what upstream refuses it with; waits for as long as that takes. Raises
+        SourceError if too many wait or are known."""
+        if (ret := self.refusal(family, code)) is not None:
+            return ret
+        return await asyncio.shield(self.seek(family, code))
+
+    def seek(self, family: Family, code: str) -> asyncio.Future[Instrument | Ret]:
+        """Asks what a code is, unless it was asked already. Raises SourceError as `find` does."""
+        future = self._futures.get((family, code))
+        if future is None:
+            if self.is_full:
+                if not self._full:
+                    self._full = True
+                    log.warning(
+                        "too many unknown codes, upstream is not asked about more",
+                        source=self._source,
+                        waiting=len(self._futures),
+                        learned=self.learned,
+                    )
+                raise SourceError(f"Upstream is not asked about {code} now: too many codes are unknown.")
+            self._full = False
+            future = self._futures[family, code] = asyncio.get_running_loop().create_future()
+            self._waiting[family][code] = None
+            self._some.set()
+        return future
+
+    async def run(self) -> None:
+        """Asks. Never ends; begun again, it asks anew for what it was about to hear of."""
+        for family, code in self._futures:
+            self._waiting[family][code] = None
+        self._again.clear()
+        wait, said = RETRY, ""
+        while True:
+            if not self._again and not any(self._waiting.values()):
+                if self._nameless:
+                    await self._name()
+                    continue
+                self._some.clear()
+                await self._some.wait()
+            try:
+                await sleep(self._clock, SETTLE)
+                await self._inquiry.turn()
+                await self._ask(*self._batch())
+            except ClientError as error:
+                if (reason := type(error).__name__) != said:
+                    said = reason
+                    log.warning(
+                        "upstream does not say what codes are, it is asked again",
+                        source=self._source,
+                        codes=len(self._futures),
+                        reason=reason,
+                    )
+                await sleep(self._clock, min(error.retry_after or wait, MOST_RETRY))
+                wait = min(2 * wait, MOST_RETRY)
+            else:
+                wait, said = RETRY, ""
+
+    def _batch(self) -> tuple[Family, tuple[str, ...]]:
+        """The next codes to ask about."""
+        if self._again:
+            return self._again.popleft()
+        family = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        codes = tuple(self._waiting[family])[: self._most]
+        for code in codes:
+            del self._waiting[family][code]
+        return family, codes
+
+    async def _ask(self, family: Family, codes: tuple[str, ...]) -> None:
+        try:
+            found = await self._inquiry.ask(family, codes)
+        except RequestRefused as error:
+            self._heard(None)
+            ret = CODE_UNAUTHORIZED if error.ret == CODE_UNAUTHORIZED.code else CODE_INVALID
+            self._refuse(family, codes, ret)
+            return
+        except BaseException as error:
+            self._waiting[family].update(dict.fromkeys(codes))
+            if isinstance(error, ClientError):
+                self._heard(error)
+            raise
+        self._heard(None)
+        self._found(family, found)
+        for instrument in found.instruments:
+            self._resolve(family, instrument.code, instrument)
+            self._note("codes learned from upstream", instrument.code)
+            if found.nameless and family is Family.STOCK:
+                self._nameless[instrument.code] = None
+        self._open(family, found)
+        answered = {*found.unsure, *(one.code for one in found.instruments)}
+        self._refuse(family, (code for code in codes if code not in answered), CODE_INVALID)
+
+    async def _name(self) -> None:
+        """Asks what stocks are called; they do without where upstream does not say."""
+        codes = tuple(self._nameless)[: self._most]
+        try:
+            self._named(await self._inquiry.names(codes))
+        except ClientError as error:
+            log.info(
+                "upstream does not say what stocks are called",
+                source=self._source,
+                codes=len(codes),
+                reason=type(error).__name__,
+            )
+        for code in codes:
+            del self._nameless[code]
+
+    def _open(self, family: Family, found: Found) -> None:
+        """Asks again about what an answer left open: apart from what upstream has, so that it refuses the
+        rest or, if it has some of them, in halves."""
+        if not found.unsure:
+            return
+        parts = [found.unsure]
+        if not found.instruments and (half := len(found.unsure) // 2):
+            parts = [found.unsure[:half], found.unsure[half:]]
+        self._again += ((family, part) for part in parts)
+
+    def _refuse(self, family: Family, codes: Iterable[str], ret: Ret) -> None:
+        until = self._clock.time() + REFUSED
+        for code in codes:
+            self.refused += 1
+            self._refused[family, code] = until, ret
+            self._refused.move_to_end((family, code))
+            self._note("upstream has no such codes", code)
+            self._resolve(family, code, ret)
+        while len(self._refused) > MOST_REFUSED:
+            self._refused.popitem(last=False)
+
+    def _resolve(self, family: Family, code: str, answer: Instrument | Ret) -> None:
+        future = self._futures.pop((family, code), None)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    def report(self, *, last: bool = False) -> None:
+        """Says what was found since the last time: one line for many, and not too often but for the last."""
+        now = self._clock.time()
+        if now - self._told < REPORT and not last:
+            return
+        if self._untold:
+            self._told = now
+        untold, self._untold = self._untold, {}
+        for event, (count, first) in untold.items():
+            log.info(event, source=self._source, codes=count, first=first)
+
+    def _note(self, event: str, code: str) -> None:
+        count, first = self._untold.get(event, (0, []))
+        self._untold[event] = count + 1, [*first, code][:SHOWN]

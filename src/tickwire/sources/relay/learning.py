@@ -1,0 +1,111 @@
+"""What an instrument is that no catalogue has: by its code, upstream's answers and the stream. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from ...calendars import KEYS
+from ...client import InstrumentInfo
+from ...model import MAX_DECIMALS, METALS, RULES, Book, Event, Instrument, Kline, Market, Trade, market_of
+from ...wire import StaticInfo
+
+CALENDARS = {".US": "XNYS", ".HK": "XHKG", ".SH": "XSHG", ".SZ": "XSHG"}
+"""The calendars of stocks and their indices, by the end of their codes."""
+OTHER_CALENDARS = {Market.FOREX: "forex", Market.CRYPTO: "crypto"}
+CURRENCIES = {".US": "USD", ".HK": "HKD", ".SH": "CNY", ".SZ": "CNY"}
+A_SHARE_LOT = 100
+MOST_LEVELS = 1000
+LONGEST = 200
+"""Characters of a text of upstream's that are kept."""
+FACTS = ("name_en", "name_cn", "name_hk", "exchange", "board", "currency", "lot_size")
+"""What is kept of an entry of /static_info; the rest of it changes from day to day."""
+
+
+def guessed(code: str, source: str) -> Instrument:
+    """What the form of a code says, with as few decimals as can be: the first event widens them."""
+    market, suffix = market_of(code), code[-3:]
+    hours = "metals" if code[:3] in METALS else OTHER_CALENDARS.get(market, "")
+    rules = RULES[market]
+    return Instrument(
+        code=code,
+        market=market,
+        price_decimals=rules.price_decimals or 0,
+        volume_decimals=rules.volume_decimals or 0,
+        turnover_decimals=rules.price_decimals or 0,
+        levels=rules.levels,
+        volume_unit=A_SHARE_LOT if CURRENCIES.get(suffix) == "CNY" else 1,
+        currency=CURRENCIES.get(suffix, ""),
+        calendar=CALENDARS.get(suffix, hours),
+        learned=source,
+    )
+
+
+def described(info: InstrumentInfo, source: str) -> Instrument | None:
+    """What a Tickwire says that an instrument is; None if it cannot be."""
+    try:
+        market = Market(info.market)
+        calendar = info.calendar if info.calendar in KEYS else ""
+        mainland = market in (Market.CN_STOCK, Market.INDEX) and calendar == "XSHG"
+        told = Instrument(
+            code=info.code,
+            market=market,
+            price_decimals=info.price_decimals,
+            volume_decimals=info.volume_decimals,
+            turnover_decimals=info.turnover_decimals,
+            levels=info.depth_levels,
+            volume_unit=A_SHARE_LOT if mainland else 1,
+            calendar=calendar,
+            learned=source,
+            **{name: getattr(info, name)[:LONGEST] for name in FACTS if name != "board"},
+        )
+        return msgspec.convert(msgspec.structs.asdict(told), Instrument)  # which checks all bounds
+    except ValueError:
+        return None
+
+
+def named(one: Instrument, info: StaticInfo) -> Instrument:
+    """An instrument with what /static_info says of it."""
+    facts = {name: text for name in FACTS if (text := getattr(info, name)[:LONGEST])}
+    return msgspec.structs.replace(one, **facts)
+
+
+def widened(one: Instrument, shown: Event | Kline) -> Instrument:
+    """An instrument with at least as many decimals and levels as it is shown in: the same if it has them.
+
+    Where a trade has no turnover, that gets the decimals of the price.
+    """
+    match shown:
+        case Trade():
+            prices, volumes = _most((shown.price,)), _most((shown.volume,))
+            money = prices if shown.turnover is None else _most((shown.turnover,))
+            levels = 0
+        case Book(bids=bids, asks=asks):
+            prices = _most(level.price for side in (bids, asks) for level in side)
+            volumes = _most(level.volume for side in (bids, asks) for level in side)
+            money, levels = 0, min(max(len(bids), len(asks)), MOST_LEVELS)
+        case _:
+            prices = _most((shown.open, shown.high, shown.low, shown.close))
+            volumes, money, levels = _most((shown.volume,)), _most((shown.turnover,)), 0
+    if (
+        prices <= one.price_decimals
+        and volumes <= one.volume_decimals
+        and money <= one.turnover_decimals
+        and levels <= one.levels
+    ):
+        return one
+    return msgspec.structs.replace(
+        one,
+        price_decimals=max(prices, one.price_decimals),
+        volume_decimals=max(volumes, one.volume_decimals),
+        turnover_decimals=max(money, one.turnover_decimals),
+        levels=max(levels, one.levels),
+    )
+
+
+def _most(numbers: Iterable[Decimal]) -> int:
+    """The most decimals that any of these is written with."""
+    exponents = (one.as_tuple().exponent for one in numbers)
+    return min(max((-each for each in exponents if isinstance(each, int)), default=0), MAX_DECIMALS)

@@ -1,0 +1,162 @@
+"""How upstream is asked what codes are: in batches, within a tenth of the plan, and what is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tickwire.client import Rates
+from tickwire.errors import SourceError
+from tickwire.model import Family, Instrument, Market
+from tickwire.sources import Snapshot
+from tickwire.sources.relay import UpstreamPlan
+from tickwire.wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret
+
+from ...client.bench import Hand, until
+from .bench import SLOW, Consumer, Upstream, relaying, tick, ticks, upstream
+
+BASIC = UpstreamPlan(1, 100, 0.0, 1.0, None, Rates((1, 1), (1, 3), (1, 60), (60, 60), 86_400))
+REFUSED = 200, {"ret": 600, "msg": "code invalid", "trace": ""}
+STOCK, OTHER = Family.STOCK, Family.OTHER
+
+
+@pytest.fixture
+async def up() -> AsyncIterator[Upstream]:
+    async with upstream() as made:
+        yield made
+
+
+def knows(*codes: str, silent: tuple[str, ...] = ()) -> Callable[[str, list[str]], tuple[int, Any]]:
+    """Answers as the documents say, for these codes; of the silent ones nothing has traded."""
+
+    def answer(path: str, asked: list[str]) -> tuple[int, Any]:
+        if not path.endswith("trade-tick") or not {*asked} & {*codes, *silent}:
+            return REFUSED
+        return ticks(*(tick(1, code, price="1.250") for code in asked if code in codes))
+
+    return answer
+
+
+async def ask(consumer: Consumer, family: Family, *codes: str) -> list[Instrument | Ret]:
+    finder = consumer.relay.finder
+    return [*await asyncio.gather(*(finder.find(family, code) for code in codes))]
+
+
+def asked(up: Upstream) -> list[list[str]]:
+    return [codes for endpoint, codes in up.asked if endpoint == "trade-tick"]
+
+
+async def test_many_codes_are_asked_about_at_once_and_told_in_one_line(up: Upstream) -> None:
+    up.answer = knows("GBPMXN", "NZDMXN")
+    with capture_logs() as logs:
+        async with relaying(up.url) as consumer:
+            found = await ask(consumer, OTHER, "GBPMXN", "NOSUCH", "NZDMXN", "NONE")
+            await until(lambda: [one for one in logs if one["event"] == "upstream has no such codes"])
+            snapshots = await consumer.take(Snapshot, 2)
+    assert [getattr(one, "code", None) for one in found] == ["GBPMXN", 600, "NZDMXN", 600]
+    first = found[0]
+    assert isinstance(first, Instrument)
+    assert (first.market, first.price_decimals, first.volume_decimals) == (Market.FOREX, 3, 2)
+    assert first.learned == "alltick"
+    # What an answer leaves open is asked for apart.
+    assert asked(up) == [["GBPMXN", "NOSUCH", "NZDMXN", "NONE"], ["NOSUCH", "NONE"]]
+    assert {one.code for one in snapshots} == {"GBPMXN", "NZDMXN"}
+    lines = {one["event"]: one["codes"] for one in logs if "codes" in one}
+    assert lines == {"codes learned from upstream": 2, "upstream has no such codes": 2}
+
+
+async def test_a_code_that_has_not_traded_yet_is_found_by_halves(up: Upstream) -> None:
+    up.answer = knows(silent=("QUIET3",))
+    async with relaying(up.url) as consumer:
+        found = await ask(consumer, OTHER, *(f"QUIET{n}" for n in range(8)))
+    assert [one.code for one in found] == [600, 600, 600, "QUIET3", 600, 600, 600, 600]
+    assert len(asked(up)) <= 2 + 2 * 3
+
+
+async def test_a_refusal_holds_for_an_hour_and_an_unauthorized_code_says_so(up: Upstream) -> None:
+    hand = Hand()
+    up.answer = lambda _path, _codes: (200, {"ret": 604, "msg": "code unauthorized", "trace": ""})
+    async with relaying(up.url, clock=hand, options=SLOW, silence=0.0) as consumer:
+        first = asyncio.create_task(ask(consumer, STOCK, "NOSUCH.HK"))
+        await _settle(hand, first)
+        assert first.result() == [CODE_UNAUTHORIZED]
+        hand.move(3500)
+        assert await ask(consumer, STOCK, "NOSUCH.HK") == [CODE_UNAUTHORIZED]
+        assert len(asked(up)) == 1
+        up.answer = knows("NOSUCH.HK")
+        hand.move(101)
+        again = asyncio.create_task(ask(consumer, STOCK, "NOSUCH.HK"))
+        await _settle(hand, again)
+        assert isinstance(again.result()[0], Instrument)
+
+
+async def _settle(hand: Hand, task: asyncio.Future[Any], step: float = 0.05) -> None:
+    """Lets time pass until that is done."""
+    async with asyncio.timeout(20):
+        while not task.done():
+            hand.move(step)
+            await asyncio.sleep(0.001)
+
+
+async def test_no_more_than_a_tenth_of_the_plan_is_used(up: Upstream) -> None:
+    hand = Hand()
+    up.answer = knows()
+    async with relaying(up.url, clock=hand, options=SLOW, silence=0.0, plan=BASIC) as consumer:
+        began, tasks = hand.time(), []
+        for number in range(180):
+            tasks.append(asyncio.create_task(ask(consumer, OTHER, f"CODE{number}")))
+            for _ in range(10):
+                hand.move(0.1)
+                await asyncio.sleep(0.001)
+        await _settle(hand, asyncio.ensure_future(asyncio.gather(*tasks)), 0.5)
+        minutes = (hand.time() - began) // 60 + 1
+    assert 10 <= len(asked(up)) <= 6 * minutes
+    assert sum(map(len, asked(up))) == 180
+    assert max(map(len, asked(up))) <= 50
+
+
+async def test_refusals_and_those_that_wait_are_bounded(
+    up: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.MOST_REFUSED", 3)
+    monkeypatch.setattr("tickwire.sources.relay.finder.MOST_WAITING", 5)
+    async with relaying(up.url) as consumer:
+        finder = consumer.relay.finder
+        codes = [f"CODE{number}" for number in range(5)]
+        waiting = asyncio.create_task(ask(consumer, OTHER, *codes))
+        await until(lambda: finder.waiting == 5)
+        with capture_logs() as logs:
+            for code in ("MORE1", "MORE2"):
+                with pytest.raises(SourceError, match="too many codes are unknown"):
+                    await finder.find(OTHER, code)
+        assert [one["event"] for one in logs] == ["too many unknown codes, upstream is not asked about more"]
+        await waiting
+        known = [code for code in codes if finder.refusal(OTHER, code) == CODE_INVALID]
+        assert known == codes[2:]
+
+
+@pytest.mark.parametrize("fault", [(500, "broken"), (200, "no JSON"), (429, {"error_msg": "too many"})])
+async def test_an_upstream_that_fails_is_asked_again(
+    up: Upstream, fault: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.RETRY", 0.05)
+    up.answer = lambda _path, _codes: fault
+    async with relaying(up.url) as consumer:
+        with capture_logs() as logs:
+            waiting = asyncio.create_task(ask(consumer, OTHER, "GBPMXN"))
+            await until(lambda: len(asked(up)) >= 2)
+            up.answer = knows("GBPMXN")
+            assert isinstance((await waiting)[0], Instrument)
+        said = [one["event"] for one in logs]
+        assert said.count("upstream does not say what codes are, it is asked again") == 1
+
+
+async def test_a_code_of_the_settings_is_learned_and_always_subscribed_to(up: Upstream) -> None:
+    up.answer = knows("GBPMXN")
+    async with relaying(up.url, keep=["GBPMXN", "GOLD", "no code"]) as consumer:
+        await consumer.began("GBPMXN", "GOLD")
+        assert consumer.relay.codes == {"GBPMXN", "GOLD"}
