@@ -14,7 +14,8 @@ from ..access import Verdict
 from ..admission import Caller
 from ..engine import Engine, Heard
 from ..errors import StoreError
-from ..model import Family, Kind, KlineType
+from ..model import Family, Instrument, Kind, KlineType
+from ..sources import Simulator
 from ..wire import (
     DATA_INVALID,
     HTTP_BASES,
@@ -63,6 +64,11 @@ PARTIAL: list[Header] = [
     (b"access-control-expose-headers", b"tickwire-partial"),
 ]
 """The store cannot be read now: these are the bars that memory holds."""
+SIMULATED: list[Header] = [
+    (b"tickwire-simulated", b"1"),
+    (b"access-control-expose-headers", b"tickwire-simulated"),
+]
+"""Some of it is made up."""
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -79,13 +85,14 @@ class Endpoint(NamedTuple):
     name: str
     methods: tuple[str, ...]
     shape: type
-    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct | Partial]]
+    answer: Callable[[Caller, Family, Any], Awaitable[msgspec.Struct | Marked]]
 
 
-class Partial(NamedTuple):
-    """An answer that lacks what the store could not be asked for."""
+class Marked(NamedTuple):
+    """An answer that headers say something of."""
 
     answer: msgspec.Struct
+    headers: list[Header]
 
 
 class Api:
@@ -159,8 +166,8 @@ class Api:
                 raise Refused(query.refusal)
             data: Any = self._reader.data(query.data, endpoint.shape)
             found = await endpoint.answer(caller, family, data)
-            if isinstance(found, Partial):
-                headers += PARTIAL
+            if isinstance(found, Marked):
+                headers += found.headers
                 found = found.answer
             return 200, success(found, trace), headers
         except Refused as refused:
@@ -211,15 +218,15 @@ class Api:
         found = ((want, self._engine.hub.last_book(want.instrument)) for want in wants)
         return TickList(book_entries((want, *last) for want, last in found if last))
 
-    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Partial:
+    async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> KlineList | Marked:
         (want,) = self._wants(caller, family, [data], None)
         bars, partial = await self._bars(want, data, MAX_BARS)
         found = KlineList(want.name, data.kline_type, bars)
-        return Partial(found) if partial else found
+        return Marked(found, PARTIAL) if partial else found
 
     async def _batch_kline(
         self, caller: Caller, family: Family, data: BatchKlineQuery
-    ) -> BatchKlineList | Partial:
+    ) -> BatchKlineList | Marked:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
         wants = self._wants(caller, family, data.data_list, caller.plan.batch_groups)
         found = await asyncio.gather(
@@ -228,9 +235,8 @@ class Api:
         groups = [
             KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
         ]
-        return (
-            Partial(BatchKlineList(groups)) if any(one.partial for one in found) else BatchKlineList(groups)
-        )
+        answer = BatchKlineList(groups)
+        return Marked(answer, PARTIAL) if any(one.partial for one in found) else answer
 
     async def _bars(self, want: Want, query: KlineQuery, most: int) -> Answer:
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
@@ -239,9 +245,16 @@ class Api:
         found = await self._pages.answer(instrument, kline_type, count=count, end=end)
         return found if asked else found._replace(partial=True)
 
-    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList:
+    async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> StaticInfoList | Marked:
         wants = self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        return StaticInfoList([static_entry(want.instrument) for want in wants])
+        known = [want.instrument for want in wants]
+        told = [self._described(one) for one in known]
+        answer = StaticInfoList([static_entry(one) for one in told])
+        return answer if told == known else Marked(answer, SIMULATED)
+
+    def _described(self, instrument: Instrument) -> Instrument:
+        source = self._engine.feeds.of(instrument).source
+        return source.described(instrument) if isinstance(source, Simulator) else instrument
 
 
 def _check_method(scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:

@@ -114,6 +114,10 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": '"endpoint";q=1;w=1',
     },
+    "Tickwire-Simulated": {
+        "schema": {"type": "string", "const": "1"},
+        "description": "Some of these figures are made up.",
+    },
     "Tickwire-Partial": {
         "description": "`store`: the store cannot be read now, these are the bars that memory holds.",
         "schema": {"type": "string", "enum": ["store"]},

@@ -111,6 +111,7 @@ def _endpoint(family: Family, one: Endpoint) -> Path:
         ]
     name = f"{family}_{one.name.replace('-', '_')}"
     headers = [*LIMITS, *(("Tickwire-Partial",) if "kline" in one.name else ())]
+    headers += ("Tickwire-Simulated",) if one.name == "static_info" else ()
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
 
