@@ -16,7 +16,7 @@ from random import Random
 from ..calendars import Calendar
 from ..klines import SECONDS, Grid, Reach, roll_up
 from ..model import EXACT, Instrument, Kline, KlineType
-from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extreme, mean_price
+from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extremes, mean_price
 from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
 
 MONTHS = 36
@@ -162,8 +162,9 @@ class SimulatedPast:
             close, was = opened, away
             away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
             opened = terms.price(anchor + away, dice.choice(terms.sides))
-            highest = max(opened, close, terms.price(anchor + extreme(away, was, variance, dice), above))
-            lowest = min(opened, close, terms.price(anchor - extreme(-away, -was, variance, dice), below))
+            high, low = extremes(away, was, variance, dice)
+            highest = max(opened, close, terms.price(anchor + high, above))
+            lowest = min(opened, close, terms.price(anchor + low, below))
             steps = minutes * terms.trades + int(
                 minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
             )
