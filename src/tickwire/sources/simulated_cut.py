@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from ..klines import SECONDS, Grid
 from ..model import EXACT, QUANTA, Instrument, Kline, KlineType, tick_size, tick_sizes
 from .simulated_market import BUSTLE, CHARACTERS, TRADE_NOISE, sides, volume_step
 
@@ -54,6 +55,7 @@ class Terms:
         self.variance = CHARACTERS[instrument.market].daily_volatility ** 2 / DAY_MINUTES
         self.noise = math.log1p(TRADE_NOISE / (60 * rate))
         self.trades = max(1, int(60 * rate))
+        self.types = Grid(instrument).types
         self.step = volume_step(instrument)
         self.quantum = QUANTA[instrument.turnover_decimals]
         self.money = float(EXACT.divide(self.step * instrument.volume_unit, self.quantum))
@@ -130,7 +132,17 @@ def _volumes(
     """In steps, one of which is that of a trade at least."""
     variance = BUSTLE**2 + (terms.noise if kline_type is KlineType.MINUTE else 0)
     deviation = math.sqrt(variance * len(pieces) / (len(pieces) - 1))  # for they are made to add up
-    weights = [piece.minutes * math.exp(deviation * dice.gauss()) for piece in pieces]
+    spans = [SECONDS[one] for one in terms.types if kline_type <= one < bar.kline_type]
+    factors: dict[tuple[int, int], float] = {}
+    weights = []
+    for piece in pieces:
+        weight = float(piece.minutes)
+        for span in spans:
+            place = span, piece.time // span
+            if place not in factors:
+                factors[place] = math.exp(deviation * dice.gauss())
+            weight *= factors[place]
+        weights.append(weight)
     steps, trades = int(bar.volume / terms.step), [piece.minutes * terms.trades for piece in pieces]
     if steps < sum(trades):
         return _shares(steps, weights)
