@@ -101,12 +101,13 @@ async def test_what_every_stream_is_refused_for_ends_it_with_one_line(tmp_path: 
     async with alltick() as vendor:
         place = ("--url", vendor.url, "--token", TOKEN)
         bars = await tickwire(tmp_path, "tail", "GOLD", "--klines", "1m", *place)
-        unknown = await tickwire(tmp_path, "tail", "NOPE", *place)
+        unknown = await tickwire(tmp_path, "tail", "btcusdt", *place)
         stranger = await tickwire(tmp_path, "tail", "GOLD", "--url", vendor.url, TICKWIRE_TOKEN="wrong-one")
     assert (bars.status, bars.out) == (FAILED, "")
     assert "Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server." in bars.err
     assert (unknown.status, unknown.out) == (FAILED, "")
-    assert "no trades of NOPE: code invalid (600). Codes are case-sensitive" in unknown.err
+    assert "no trades of btcusdt: code invalid (600), the nearest code" in unknown.err
+    assert "is BTCUSDT. Codes are case-sensitive" in unknown.err
     assert (stranger.status, stranger.out) == (FAILED, "")
     assert "401" in stranger.err
     assert "--token" in stranger.err

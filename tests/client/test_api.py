@@ -165,6 +165,11 @@ async def test_what_only_a_tickwire_has(served: Served, script: Script) -> None:
         assert await api.gaps("BTCUSDT", start="2026-01-01", limit=5) == []
         with pytest.raises(RequestRefused, match="code invalid"):
             await api.gaps("nonsense")
+        for name in ("AAPL", "aapl.us", "AAPL.SU"):
+            with pytest.raises(RequestRefused, match=r"code invalid \(600\); the nearest code is AAPL\.US"):
+                await api.latest_trades(name)
+        with pytest.raises(RequestRefused, match=r"code invalid \(600\)$"):
+            await api.klines("nonsense")
         (info,) = await api.static_info("AAPL.US")
         assert info.currency == "USD"
         assert await api.suspensions("nasdaq") == []

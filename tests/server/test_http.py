@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import urllib.parse
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,26 @@ async def test_the_body_of_static_info(full: Served) -> None:
     for one in body["data"]["static_info_list"]:
         assert list(one) == STATIC_FIELDS
         assert all(type(value) is str for value in one.values())
+
+
+async def test_figures_that_are_not_known_stay_empty_but_on_a_simulator(full: Served, tmp_path: Path) -> None:
+    figures = STATIC_FIELDS[STATIC_FIELDS.index("total_shares") :]
+    asked = query("700.HK", "AAPL.US", "600519.SH")
+    answer = await full.get(f"{STOCK_HTTP}/static_info", asked)
+    assert "tickwire-simulated" not in answer.headers
+    assert {one[name] for one in answer.json()["data"]["static_info_list"] for name in figures} == {""}
+
+    async with serving(tmp_path) as simulated:
+        answer = await simulated.get(f"{STOCK_HTTP}/static_info", asked)
+        index = await simulated.get(f"{STOCK_HTTP}/static_info", query("HSI.HK"))
+    assert answer.headers["tickwire-simulated"] == "1"
+    for one in answer.json()["data"]["static_info_list"]:
+        assert 0 < int(one["circulating_shares"]) <= int(one["total_shares"])
+        assert one["hk_shares"] == (one["total_shares"] if one["symbol"] == "700.HK" else "0")
+        assert all(Decimal(one[name]) > 0 for name in ("eps", "eps_ttm", "bps"))
+        assert 0 <= Decimal(one["dividend_yield"]) < 30
+    assert "tickwire-simulated" not in index.headers
+    assert index.json()["data"]["static_info_list"][0]["eps"] == ""
 
 
 async def test_seq_over_http_is_that_of_the_websocket(full: Served) -> None:

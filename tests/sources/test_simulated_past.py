@@ -67,9 +67,9 @@ class Made:
                 for at, bar in sorted(self._bars[reach.made_of].items())
                 if reach.begin <= begin(at) < reach.end and ends(at) <= self.first
             ]
-            self._bars[reach.kline_type].update(
-                (bar.time, bar) for bar in self.past.make(reach.kline_type, of, self.first)
-            )
+            known = self._bars[reach.kline_type]
+            made = self.past.make(reach.kline_type, of, self.first)
+            known.update((bar.time, bar) for bar in made if bar.time not in known)
         times = [at for at in sorted(self._bars[kline_type]) if end is None or at <= end]
         return [self._bars[kline_type][at] for at in times[-count:]]
 

@@ -94,8 +94,8 @@ def test_a_trade_hits_the_book_that_was_shown(code: str) -> None:
     assert directions == {Direction.BUY, Direction.SELL}
 
 
-@pytest.mark.parametrize("instrument", list(CATALOGUE), ids=lambda one: one.code)
-def test_every_code_is_simulated_on_ticks_and_lots(instrument: Instrument) -> None:
+@pytest.mark.parametrize("instrument", list(CATALOGUE)[::10], ids=lambda one: one.code)
+def test_codes_are_simulated_on_ticks_and_lots(instrument: Instrument) -> None:
     one = SimulatedMarket(instrument, 1, steps_per_second=2)
     step = volume_step(instrument)
     for event in [*one.open(0), *(event for number in range(50) for event in one.advance(number))]:

@@ -26,7 +26,8 @@ from ..client import (
 )
 from ..client.shown import codes_of, some
 from ..model import Family, Kind
-from ..wire import Happening, Key, Pushed, Refusal
+from ..store import load_catalogue
+from ..wire import CODE_INVALID, Happening, Key, Pushed, Refusal
 from .output import Outlet, coloured, had_enough, json_line, note, visible
 from .records import KINDS, Lines, record
 
@@ -155,6 +156,8 @@ class Tail:
         """Raises RequestRefused if nothing else is wanted."""
         codes = codes_of(refusal.keys)
         text = f"no {KINDS[refusal.kind]}s of {some(codes)}: {refusal.msg} ({refusal.ret})"
+        if refusal.ret == CODE_INVALID.code and (near := load_catalogue().nearest(codes[0])) != codes[0]:
+            text += f", the nearest code that Tickwire knows is {near}"
         if refusal.kind is Kind.KLINE:
             text += ". Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server"
         if refusal.again is None:

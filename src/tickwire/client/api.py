@@ -8,6 +8,7 @@ async with Api(token="…") as api:
 from __future__ import annotations
 
 import asyncio
+import difflib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import date
@@ -43,6 +44,8 @@ PAGE = 2000
 MOST_CODES = 50
 """Codes of one request: what the vendor recommends, for a URL may not grow for ever (section 4)."""
 TRIES = 5
+NEAREST_WAIT = 3.0
+"""Seconds that an error waits for the code that may have been meant."""
 
 
 class Api:
@@ -96,7 +99,7 @@ class Api:
 
         await api.latest_trades(["GOLD", "AAPL.US"])
         """
-        found = await self._of_codes(self._http.trades, codes, family)
+        found = await self._naming(_names(codes), self._of_codes(self._http.trades, codes, family))
         return Rows(Trade, [_trade(one) for one in found])
 
     async def books(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Book]:
@@ -104,7 +107,7 @@ class Api:
 
         (await api.books("BTCUSDT"))[0].best_bid
         """
-        found = await self._of_codes(self._http.books, codes, family)
+        found = await self._naming(_names(codes), self._of_codes(self._http.books, codes, family))
         return Rows(Book, [_book(one) for one in found])
 
     async def klines(
@@ -135,7 +138,8 @@ class Api:
         async def page(size: int, until: int) -> Sequence[Bar]:
             ask, bars = self._http.klines, (where, code, kline_type)
             try:
-                return await self._ask(ask, *bars, count=size, end=until, whole=True)
+                whole = self._ask(ask, *bars, count=size, end=until, whole=True)
+                return await self._naming([code], whole)
             except Incomplete as error:  # after as many tries as it is worth
                 log.warning("%s", error)
                 return await self._ask(ask, *bars, count=size, end=until)
@@ -161,7 +165,8 @@ class Api:
         for each, names in _by_family(codes, family):
             pairs = [(code, kind) for code in names for kind in kinds]
             for part in _parts(pairs, self._plan.batch_groups or MOST_CODES):
-                groups = await self._ask(self._http.latest_klines, each, part, count=count)
+                asked = self._ask(self._http.latest_klines, each, part, count=count)
+                groups = await self._naming([code for code, _ in part], asked)
                 found += [kline_of(bar) for bars in groups.values() for bar in bars]
         return Rows(Kline, found)
 
@@ -172,7 +177,7 @@ class Api:
         """
         found: list[StaticInfo] = []
         for part in _parts(_names(codes), self._plan.http_codes or MOST_CODES):
-            found += await self._ask(self._http.static_info, part)
+            found += await self._naming(part, self._ask(self._http.static_info, part))
         return Rows(StaticInfo, found)
 
     async def suspensions(self, exchange: SuspensionList | str) -> Rows[Suspension]:
@@ -241,6 +246,31 @@ class Api:
             raise unknown
         order = {code: place for place, code in enumerate(_names(codes))}
         return sorted(found, key=lambda one: order.get(one.event.code, 0))
+
+    async def _naming(self, codes: Sequence[str], answer: Awaitable[T]) -> T:
+        """The answer. The error of unknown codes names the one that may have been meant by the first."""
+        try:
+            return await answer
+        except RequestRefused as refused:
+            if refused.ret != CODE_INVALID.code or (near := await self._nearest(codes[0])) is None:
+                raise
+            text = f"{refused}; the nearest code is {near}"
+            raise RequestRefused(text, ret=refused.ret, msg=refused.msg, status=refused.status) from None
+
+    async def _nearest(self, code: str) -> str | None:
+        """The code most like that one; None if the server has none like it, or is no Tickwire."""
+        for text in (code, code[: len(code) - len(code) // 3]):
+            parameters = {"search": text, "limit": str(PAGE)}
+            try:
+                async with asyncio.timeout(NEAREST_WAIT):
+                    data = await self._http.extension("instruments", parameters)
+                listed = entries(data, "instrument_list", InstrumentInfo)
+            except (ClientError, TimeoutError):
+                return None
+            found = {one.code.upper(): one.code for one in listed}
+            if near := difflib.get_close_matches(code.upper(), found, n=1, cutoff=0.5):
+                return None if found[near[0]] == code else found[near[0]]
+        return None
 
     async def _ask(self, request: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
         """The answer, after as many tries as it is worth."""

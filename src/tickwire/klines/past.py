@@ -40,5 +40,6 @@ class Past(Protocol):
         ...
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
-        """The bars of a type from those that they are made of; all of these end before the first minute."""
+        """The bars of a type from those that they are made of, ascending; all of these end before the first
+        minute."""
         ...

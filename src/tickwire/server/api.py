@@ -15,6 +15,7 @@ from ..admission import Caller
 from ..engine import Engine, Heard
 from ..errors import StoreError
 from ..model import Family, Kind, KlineType
+from ..sources import Simulator
 from ..supply import Lack
 from ..wire import (
     DATA_INVALID,
@@ -63,6 +64,11 @@ from .pages import Answer, Pages
 
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
+SIMULATED: list[Header] = [
+    (b"tickwire-simulated", b"1"),
+    (b"access-control-expose-headers", b"tickwire-simulated"),
+]
+"""Some of it is made up."""
 JSON: Header = (b"content-type", b"application/json")
 PREFLIGHT: list[Header] = [
     (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
@@ -313,15 +319,18 @@ class Api:
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         told, lacks = await self._engine.supply.static_info(want.instrument for want in wanted.wants)
-        entries = []
-        for want in wanted.wants:
-            code = want.instrument.code
-            entries.append(
-                msgspec.structs.replace(told[code], symbol=code)
-                if code in told
-                else static_entry(want.instrument)
-            )
-        return Marked(StaticInfoList(entries), partial_headers(wanted.lacks, lacks))
+        entries, made_up = [], False
+        for instrument in (want.instrument for want in wanted.wants):
+            source, code = self._engine.feeds.of(instrument).source, instrument.code
+            if code in told:
+                entries.append(msgspec.structs.replace(told[code], symbol=code))
+                made_up = made_up or source.simulated
+            else:
+                described = source.described(instrument) if isinstance(source, Simulator) else instrument
+                entries.append(static_entry(described))
+                made_up = made_up or described != instrument
+        headers = partial_headers(wanted.lacks, lacks)
+        return Marked(StaticInfoList(entries), headers + SIMULATED * made_up)
 
 
 def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from ..klines import SECONDS, Grid
 from ..model import EXACT, QUANTA, Instrument, Kline, KlineType, tick_size, tick_sizes
 from .simulated_market import BUSTLE, CHARACTERS, TRADE_NOISE, sides, volume_step
 
@@ -24,6 +25,8 @@ TRIES = 4
 """Walks of which the likeliest one is taken."""
 MEAN_WEIGHT = 2.0
 """How much more the mean counts there than the extremes do."""
+NEAR = 0.2
+"""So near, in ranges of the bar, it is near enough."""
 MOST_STRETCH = 1.5
 """How much further a walk is made to come at most, so that a bar comes as high as it does."""
 Four: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal]
@@ -52,6 +55,7 @@ class Terms:
         self.variance = CHARACTERS[instrument.market].daily_volatility ** 2 / DAY_MINUTES
         self.noise = math.log1p(TRADE_NOISE / (60 * rate))
         self.trades = max(1, int(60 * rate))
+        self.types = Grid(instrument).types
         self.step = volume_step(instrument)
         self.quantum = QUANTA[instrument.turnover_decimals]
         self.money = float(EXACT.divide(self.step * instrument.volume_unit, self.quantum))
@@ -68,9 +72,12 @@ class Terms:
         return tick * max(1, round(value / size) + side)
 
 
-def extreme(begin: float, end: float, variance: float, dice: Random) -> float:
-    """How high a random walk came between two points (the maximum of a Brownian bridge)."""
-    return (begin + end + math.sqrt((begin - end) ** 2 - 2 * variance * math.log(1 - dice.random()))) / 2
+def extremes(begin: float, end: float, variance: float, dice: Random) -> tuple[float, float]:
+    """How high and how low a random walk came between two points (those of a Brownian bridge)."""
+    middle, apart = begin + end, (begin - end) ** 2
+    up = math.sqrt(apart - 2 * variance * math.log(1 - dice.random()))
+    down = math.sqrt(apart - 2 * variance * math.log(1 - dice.random()))
+    return (middle + up) / 2, (middle - down) / 2
 
 
 def mean_price(high: float, low: float, dice: Random) -> float:
@@ -89,7 +96,8 @@ def cut(
         (piece,) = pieces
         return [msgspec.structs.replace(bar, kline_type=kline_type, time=piece.time)]
     volumes = _volumes(terms, bar, kline_type, pieces, dice)
-    prices = _prices(terms, bar, _likely_walk(terms, bar, pieces, volumes, dice), dice)
+    weights = volumes if any(volumes) else [piece.minutes for piece in pieces]
+    prices = _prices(terms, bar, _likely_walk(terms, bar, pieces, weights, dice), dice)
     turnovers = _turnovers(terms, bar, volumes, prices, dice)
     amounts = _exactly(bar.volume, terms.step, volumes, -1)
     return [
@@ -124,7 +132,17 @@ def _volumes(
     """In steps, one of which is that of a trade at least."""
     variance = BUSTLE**2 + (terms.noise if kline_type is KlineType.MINUTE else 0)
     deviation = math.sqrt(variance * len(pieces) / (len(pieces) - 1))  # for they are made to add up
-    weights = [piece.minutes * math.exp(deviation * dice.gauss()) for piece in pieces]
+    spans = [SECONDS[one] for one in terms.types if kline_type <= one < bar.kline_type]
+    factors: dict[tuple[int, int], float] = {}
+    weights = []
+    for piece in pieces:
+        weight = float(piece.minutes)
+        for span in spans:
+            place = span, piece.time // span
+            if place not in factors:
+                factors[place] = math.exp(deviation * dice.gauss())
+            weight *= factors[place]
+        weights.append(weight)
     steps, trades = int(bar.volume / terms.step), [piece.minutes * terms.trades for piece in pieces]
     if steps < sum(trades):
         return _shares(steps, weights)
@@ -151,28 +169,27 @@ class _Walk(NamedTuple):
 
 
 def _walk(
-    terms: Terms, begin: float, end: float, pieces: Sequence[Piece], volumes: Sequence[int], dice: Random
+    terms: Terms, begin: float, end: float, pieces: Sequence[Piece], weights: Sequence[int], dice: Random
 ) -> _Walk:
     """A random one between two points (a Brownian bridge)."""
     points, highs, lows, mean = [begin], list[float](), list[float](), 0.0
     left = sum(piece.minutes for piece in pieces)
     at = begin
-    for piece, volume in zip(pieces, volumes, strict=True):
+    for piece, weight in zip(pieces, weights, strict=True):
         minutes, before = piece.minutes, at
         share = minutes / left
         left -= minutes
         at += (end - at) * share + math.sqrt(terms.variance * left * share) * dice.gauss()
-        high = extreme(before, at, terms.variance * minutes, dice)
-        low = -extreme(-before, -at, terms.variance * minutes, dice)
+        high, low = extremes(before, at, terms.variance * minutes, dice)
         points.append(at)
         highs.append(high)
         lows.append(low)
-        mean += (high + low) * volume
-    return _Walk(points, highs, lows, mean / sum(volumes) / 2)
+        mean += (high + low) * weight
+    return _Walk(points, highs, lows, mean / sum(weights) / 2)
 
 
 def _likely_walk(
-    terms: Terms, bar: Kline, pieces: Sequence[Piece], volumes: Sequence[int], dice: Random
+    terms: Terms, bar: Kline, pieces: Sequence[Piece], weights: Sequence[int], dice: Random
 ) -> _Walk:
     """One that comes about as high and as low as the bar, and has about its mean price; then made to fit."""
     begin, high, low, end = (math.log(one) for one in (bar.open, bar.high, bar.low, bar.close))
@@ -180,11 +197,15 @@ def _likely_walk(
     if terms.instrument.levels and bar.turnover:
         mean = math.log(bar.turnover / (bar.volume * terms.instrument.volume_unit))
 
-    def off(walk: _Walk) -> float:
-        beyond = abs(max(walk.highs) - high) + abs(min(walk.lows) - low)
-        return beyond + MEAN_WEIGHT * abs(walk.mean - mean)
-
-    walk = min((_walk(terms, begin, end, pieces, volumes, dice) for _ in range(TRIES)), key=off)
+    walk, nearest = None, math.inf
+    for _ in range(TRIES):
+        one = _walk(terms, begin, end, pieces, weights, dice)
+        off = abs(max(one.highs) - high) + abs(min(one.lows) - low) + MEAN_WEIGHT * abs(one.mean - mean)
+        if walk is None or off < nearest:
+            walk, nearest = one, off
+            if off < NEAR * (high - low):
+                break
+    assert walk is not None  # noqa: S101
     top, bottom = max(begin, end), min(begin, end)
     up = _stretch(high - top, max(walk.highs) - top)
     down = _stretch(bottom - low, bottom - min(walk.lows))
@@ -204,9 +225,9 @@ def _likely_walk(
         within.append(middle * (whole - middle))
         at += piece.minutes
         arches.append(float(at * (whole - at)))
-        is_now += volumes[place] * (highs[place] + lows[place]) / 2
-        gives += volumes[place] * within[-1]
-    by = (sum(volumes) * mean - is_now) / gives
+        is_now += weights[place] * (highs[place] + lows[place]) / 2
+        gives += weights[place] * within[-1]
+    by = (sum(weights) * mean - is_now) / gives
 
     def led(values: list[float], arches: list[float]) -> list[float]:
         return [max(low, min(high, one + by * arch)) for one, arch in zip(values, arches, strict=True)]

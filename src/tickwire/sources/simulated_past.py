@@ -1,8 +1,8 @@
 """The past of a simulated market: bars that lead up to its first trade without a jump.
 
-Days are made by following the price back in time. The bars of each smaller type are made when somebody asks
-for them, each by cutting one of the next larger type: what is made of a bar is exactly what that bar says, so
-that all types agree, whichever of them is asked for first.
+Days are made by following the price back in time. Hours are cut from days when somebody asks for them, five
+minutes from hours, minutes from five minutes: what is made of a bar is exactly what that bar says. The other
+types are rolled up. So all agree, whichever of them is asked for first.
 """
 
 from __future__ import annotations
@@ -16,9 +16,21 @@ from random import Random
 from ..calendars import Calendar
 from ..klines import SECONDS, Grid, Reach, roll_up
 from ..model import EXACT, Instrument, Kline, KlineType
-from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extreme, mean_price
+from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extremes, mean_price
 from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
 
+MADE_OF = {
+    KlineType.WEEK: KlineType.DAY,
+    KlineType.MONTH: KlineType.DAY,
+    KlineType.HOUR: KlineType.DAY,
+    KlineType.HOURS_2: KlineType.HOUR,
+    KlineType.HOURS_4: KlineType.HOUR,
+    KlineType.MINUTES_5: KlineType.HOUR,
+    KlineType.MINUTES_15: KlineType.MINUTES_5,
+    KlineType.MINUTES_30: KlineType.MINUTES_5,
+    KlineType.MINUTE: KlineType.MINUTES_5,
+}
+"""What bars are cut from, if that is larger, or rolled up from; each behind what it is made of."""
 MONTHS = 36
 """Whole months of days, weeks and months before the first."""
 AUCTION = 600
@@ -41,59 +53,51 @@ class SimulatedPast:
         self._instrument = instrument
         self._calendar = calendar
         self._grid = Grid(instrument)
-        self._cut_from = {
-            one: larger
-            for one, larger in zip(self._grid.types, self._grid.types[1:], strict=False)
-            if one in SECONDS
-        }
         self._terms = Terms(instrument, rate)
         self._rate = rate
         self._seed = f"{seed}:{instrument.code}:past"
 
     def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
         """See `Past.begin`."""
-        days = self._days(first)
-        made = {KlineType.DAY: days}
-        for kline_type in (KlineType.WEEK, KlineType.MONTH):
-            begin = self._grid.open_time(kline_type, first.time)
-            parts = (day for day in days[-PARTS:] if self._grid.open_time(kline_type, day.time) == begin)
-            made[kline_type] = list(roll_up(self._instrument, kline_type, parts))
-        for kline_type, larger in reversed(self._cut_from.items()):
-            last = made[larger][-1]
-            if self._grid.open_time(larger, first.time) != last.time:
-                break
-            made[kline_type] = self._cut(last, kline_type, first.time)
+        grid, made = self._grid, {KlineType.DAY: self._days(first)}
+        for kline_type, of in MADE_OF.items():
+            if kline_type not in grid.types or not (bars := made.get(of)):
+                continue
+            if of > kline_type:
+                bars = bars[-1:] if grid.open_time(of, first.time) == bars[-1].time else []
+            else:
+                opened = grid.open_time(kline_type, first.time)
+                bars = [bar for bar in bars[-PARTS:] if grid.open_time(kline_type, bar.time) == opened]
+            made[kline_type] = self.make(kline_type, bars, first.time)
         return {kline_type: bars for kline_type, bars in made.items() if bars}
 
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
         """See `Past.reach`."""
         grid, found = self._grid, list[Reach]()
-        if kline_type > KlineType.DAY:
-            begun = grid.begin(kline_type, grid.open_time(kline_type, first))
-            return [Reach(kline_type, KlineType.DAY, self._begin(first), begun)]
         until = first
         if end is not None and end < first:
             until = grid.end(kline_type, grid.open_time(kline_type, end))
         begin = self._back(kline_type, first, count, until)
-        while kline_type in self._cut_from and begin < until:
-            larger = self._cut_from[kline_type]
-            begin = grid.begin(larger, grid.open_time(larger, begin))
-            until = min(first, grid.end(larger, grid.open_time(larger, until - 1)))
-            found.append(Reach(kline_type, larger, begin, until))
-            kline_type = larger
+        while kline_type is not KlineType.DAY and begin < until:
+            of = MADE_OF[kline_type]
+            whole = max(of, kline_type)  # of these bars all that they are made of, or that is made of them
+            begin = grid.begin(whole, grid.open_time(whole, begin))
+            until = min(first, grid.end(whole, grid.open_time(whole, until - 1)))
+            found.append(Reach(kline_type, of, begin, until))
+            kline_type = of
         return found[::-1]
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
         """See `Past.make`."""
-        if kline_type > KlineType.DAY:
+        if MADE_OF[kline_type] < kline_type:
             return list(roll_up(self._instrument, kline_type, bars))
         return [part for bar in bars for part in self._cut(bar, kline_type, first)]
 
     # When the market was open.
     def _back(self, kline_type: KlineType, first: int, count: int, until: int) -> int:
         """A moment so early that there are so many bars from there on, or the earliest that is made."""
-        if kline_type not in self._cut_from:
-            return until
+        if kline_type not in SECONDS:
+            return self._begin(first)
         grid, span = self._grid, SECONDS[kline_type]
         horizon = first - MOST_DAYS.get(kline_type, MOST_DAYS_OTHERS) * SECONDS_PER_DAY
         horizon = grid.begin(KlineType.DAY, grid.open_time(KlineType.DAY, horizon))
@@ -162,8 +166,9 @@ class SimulatedPast:
             close, was = opened, away
             away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
             opened = terms.price(anchor + away, dice.choice(terms.sides))
-            highest = max(opened, close, terms.price(anchor + extreme(away, was, variance, dice), above))
-            lowest = min(opened, close, terms.price(anchor - extreme(-away, -was, variance, dice), below))
+            high, low = extremes(away, was, variance, dice)
+            highest = max(opened, close, terms.price(anchor + high, above))
+            lowest = min(opened, close, terms.price(anchor + low, below))
             steps = minutes * terms.trades + int(
                 minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
             )

@@ -15,6 +15,7 @@ from ..klines import Past
 from ..model import Catalogue, Event, Instrument, Kind
 from .clock import MarketClock, SteadyClock, wall_clock
 from .health import Health, Status
+from .simulated_company import with_figures
 from .simulated_market import SimulatedMarket
 from .simulated_past import SimulatedPast
 
@@ -231,6 +232,10 @@ class Simulator:
             key = instrument.calendar if self._markets.hours else ""
         calendar = load(key) if key in KEYS and key != ALWAYS else None
         return SimulatedPast(instrument, calendar, seed=self._seed, rate=self._rate)
+
+    def described(self, instrument: Instrument) -> Instrument:
+        """The instrument with what its company could be like."""
+        return with_figures(instrument, self._seed)
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue."""

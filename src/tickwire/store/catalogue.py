@@ -45,25 +45,28 @@ class _Shipped:
     """The instruments that come with Tickwire, as lines of text: a `Listing`."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, tuple[str, str]] = {}  # by code, each with the header above it
+        self._tables: list[tuple[bytes, dict[str, bytes]]] = []  # a header, and the lines below it by code
         for name in SHIPPED:
-            header, *lines = files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines()
-            for line in lines:
-                self._lines.setdefault(line.partition(",")[0], (header, line))
+            header, *lines = files(__package__).joinpath(name).read_bytes().splitlines()
+            self._tables.append((header, {line.partition(b",")[0].decode(): line for line in lines}))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lines)
+        return chain.from_iterable(lines for _, lines in self._tables)
 
     def __contains__(self, code: str) -> bool:
-        return code in self._lines
+        return any(code in lines for _, lines in self._tables)
 
     def read(self, code: str) -> Instrument:
-        ((where, row),) = _csv_rows("\n".join(self._lines[code]), f"catalogue, {code}")
+        ((where, row),) = _csv_rows(self._text(code), f"catalogue, {code}")
         return _instrument(row, None, where)
 
     def names(self, code: str) -> Iterable[str]:
-        header, row = csv.reader(self._lines[code])
+        header, row = csv.reader(self._text(code).splitlines())
         return (value for name, value in zip(header, row, strict=True) if name.startswith("name_"))
+
+    def _text(self, code: str) -> str:
+        header, line = next((header, lines[code]) for header, lines in self._tables if code in lines)
+        return f"{header.decode()}\n{line.decode()}"
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

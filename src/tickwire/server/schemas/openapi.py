@@ -117,6 +117,10 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": '"endpoint";q=1;w=1',
     },
+    "Tickwire-Simulated": {
+        "schema": {"type": "string", "const": "1"},
+        "description": "Some of these figures are made up.",
+    },
     "Tickwire-Partial": {
         "description": "What the answer lacks. `store`: the store cannot be read now, these are the bars "
         "that memory holds; `upstream`: the source has not given the others yet, or a relay is yet to hear "

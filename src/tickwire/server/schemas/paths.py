@@ -115,6 +115,7 @@ def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
             name += "_by_get"
             made["description"] = "Without `query`, a body as that of the POST is read."
     headers = [*LIMITS, "Tickwire-Partial"]
+    headers += ("Tickwire-Simulated",) if one.name == "static_info" else ()
     answers = responses(succeeded(one.answered, answered), rets, headers)
     return operation(name, "market data", one.summary, answers, **made)
 
