@@ -46,6 +46,7 @@ from tickwire.config import load
 from tickwire.model import Kind
 from tickwire.sandbox import load_scenario
 from tickwire.server.overview import GapList, InstrumentList, MarketList
+from tickwire.server.usage import Usage
 from tickwire.sources.exchange import load_symbols
 from tickwire.store import load_catalogue
 from tickwire.testing import AllTickServer
@@ -116,6 +117,7 @@ ANSWERS: tuple[Any, ...] = (
     HttpSuccess[MarketList],
     HttpSuccess[InstrumentList],
     HttpSuccess[GapList],
+    HttpSuccess[Usage],
     HttpSuccess[Tally],
     HttpSuccess[Standing],
 )
