@@ -259,6 +259,50 @@ async def test_a_burst_leaves_no_more_in_memory_than_without_tls(secure: Served)
                 assert carrier._in.pending <= 2 * tls.RECORD
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine")
+async def test_keys_are_not_changed_without_end(secure: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "MOST_ANSWERS", 200)
+    client = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{port_of(secure)}", "-tls1_3", "-msg"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    with capture_logs() as logged:
+        async with asyncio.timeout(20):
+            while not logged:
+                with contextlib.suppress(ConnectionError):
+                    client.stdin.write(b"K\n")  # ask for new keys on both sides
+                    await client.stdin.drain()
+                while (line := await client.stdout.readline()) and b"<<< TLS 1.3, Handshake" not in line:
+                    pass  # until the server has answered
+    with contextlib.suppress(ProcessLookupError):
+        client.kill()
+    await client.communicate()
+    assert events_of(logged) == ["a TLS connection is dropped: its client changes keys without end"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine")
+async def test_a_client_that_wants_short_records(secure: Served) -> None:
+    whole = (await secure.get("/openapi.json")).content
+    client = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{port_of(secure)}", "-maxfraglen", "512", "-quiet"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(20):
+        await client.stdout.readuntil(b"\r\n\r\n")
+        assert await client.stdout.readexactly(len(whole)) == whole
+    client.kill()
+    await client.communicate()
+
+
 # Certificates that change.
 class Files:
     """A certificate of a user's own, made by one authority or another."""

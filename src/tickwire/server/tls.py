@@ -26,6 +26,8 @@ MOST_HANDSHAKES = 1000
 RECORD = 16 * 1024
 """Bytes of the longest record (RFC 8446, 5.1). No more is put in at a time, since OpenSSL's buffers stay as
 large as they once were."""
+MOST_ANSWERS = 64 * 1024
+"""Bytes that TLS says of itself on a connection: some two thousand keys of a client."""
 HANDSHAKE = 0x16
 """The first byte of every connection of TLS (RFC 8446, 5.1), and of no request of HTTP."""
 UNTRUSTED = ("unknown ca", "certificate unknown", "bad certificate", "certificate expired")
@@ -51,6 +53,7 @@ class Handshakes:
         self._under_way: dict[Tls, None] = {}
         self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
         self._failed = Tally("a TLS handshake failed")
+        self._endless = Tally("a TLS connection is dropped: its client changes keys without end")
         self._plain = Tally(
             "plain HTTP came to a port that speaks TLS: the client must use https:// or wss://, or the "
             "server be started without --tls-cert and --tls-self-signed"
@@ -75,6 +78,10 @@ class Handshakes:
     def failed(self, one: Tls, reason: str) -> None:
         """It failed: most of all because the client does not trust the certificate."""
         self._failed.add(client=one.client, reason=reason)
+
+    def never_ends(self, one: Tls) -> None:
+        """Its client changes its key again and again, and reads none of the answers."""
+        self._endless.add(client=one.client)
 
     def came_plain(self, one: Tls) -> None:
         """It never began."""
@@ -116,6 +123,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         self._protocol: asyncio.BaseProtocol | None = None
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None  # from the first byte on
+        self._answered = 0  # bytes that TLS said of itself since the handshake
         self._shut = False  # our side has ended
 
     # What the socket calls.
@@ -149,7 +157,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError as error:
             self._fail(error)
             return
-        self._flush()  # an answer to a new key
+        if self._protocol is not None and self._out.pending:
+            self._answer()
         if plain and self._protocol is not None:
             cast("asyncio.Protocol", self._protocol).data_received(b"".join(plain))
         if ended and not self.eof_received():
@@ -184,6 +193,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     # What uvicorn calls during the handshake.
     def shutdown(self) -> None:
         """The server stops."""
+        self._over()
         self._raw.close()
 
     # What the protocol calls.
@@ -204,20 +214,16 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         """Encrypts all of it; what the socket does not take waits in its transport."""
         if self._tls is None or self._shut or self._raw.is_closing():
             return
+        left, pieces = memoryview(data), []
         try:
-            if len(data) <= RECORD:
-                if data:
-                    self._tls.write(data)
-                    self._flush()
-                return
-            view, pieces = memoryview(data), []
-            for start in range(0, len(data), RECORD):
-                self._tls.write(view[start : start + RECORD])
+            while left:
+                left = left[self._tls.write(left[:RECORD]) :]  # clients may ask for shorter records
                 pieces.append(self._out.read())
         except ssl.SSLError:  # the connection has failed already
             self.abort()
             return
-        self._send(b"".join(pieces))
+        if pieces:
+            self._send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def close(self) -> None:
         """Ends our side, then the connection, when all is written."""
@@ -292,6 +298,15 @@ class Tls(asyncio.Transport, asyncio.Protocol):
             self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
         self._over()
         self._raw.abort()
+
+    def _answer(self) -> None:
+        """Says what TLS itself has to say, such as that it has the client's new key."""
+        self._answered += self._out.pending
+        if self._answered > MOST_ANSWERS:
+            self._handshakes.never_ends(self)
+            self.abort()
+        else:
+            self._flush()
 
     def _over(self) -> None:
         """The handshake is over."""
