@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from tickwire.server import certificate, tls
 from tickwire.server.authority import Authority
+from tickwire.testing import AllTickServer
 
 from ..serving import (
     DEPTH,
@@ -157,6 +158,16 @@ def refuse(port: int) -> None:
     """A client that trusts nobody who is there, and says so."""
     with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLCertVerificationError):
         ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+async def test_a_test_s_server_ends_with_a_handshake_under_way(tmp_path: Path) -> None:
+    server = AllTickServer(quiet=True, tls_self_signed=NAME, data_dir=tmp_path)
+    await asyncio.to_thread(server.start)
+    assert server.websocket_url().startswith("wss://127.0.0.1:")
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.url).port)
+    await asyncio.to_thread(server.stop)
+    assert await reader.read() == b""
+    writer.close()
 
 
 # What is said.

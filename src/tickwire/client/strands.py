@@ -120,8 +120,8 @@ class Strands:
 
     def status(self, state: State) -> Status:
         """How a link is, for the user."""
-        name, status, since, *more = state
-        return Status(status, Family(name), self._wall(since), *more)
+        name, status, since, reason, again, http_status, untrusted = state
+        return Status(status, Family(name), self._wall(since), reason, again, http_status, untrusted)
 
     def _tell(self, told: Told, found: list[Event]) -> None:
         self._note(told)

@@ -104,7 +104,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     """One connection: to its socket a protocol, and a transport to the protocol that it carries, which is
     made when the handshake is done."""
 
-    _raw: asyncio.Transport
+    transport: asyncio.Transport
     _deadline: Deadline
 
     def __init__(
@@ -129,7 +129,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     # What the socket calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is there."""
-        self._raw = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._descriptor = descriptor_of(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
         self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
@@ -194,7 +194,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops."""
         self._over()
-        self._raw.close()
+        self.transport.close()
 
     # What the protocol calls.
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -208,11 +208,13 @@ class Tls(asyncio.Transport, asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As of the socket's transport, and `sslcontext`, by which uvicorn tells that this is TLS."""
-        return self._certificate.context if name == "sslcontext" else self._raw.get_extra_info(name, default)
+        if name == "sslcontext":
+            return self._certificate.context
+        return self.transport.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypts all of it; what the socket does not take waits in its transport."""
-        if self._tls is None or self._shut or self._raw.is_closing():
+        if self._tls is None or self._shut or self.transport.is_closing():
             return
         left, pieces = memoryview(data), []
         try:
@@ -228,42 +230,42 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def close(self) -> None:
         """Ends our side, then the connection, when all is written."""
         self._say_the_end()
-        self._raw.close()
+        self.transport.close()
 
     def abort(self) -> None:
         """Ends the connection at once."""
-        self._raw.abort()
+        self.transport.abort()
 
     def is_closing(self) -> bool:
         """Whether it ends."""
-        return self._raw.is_closing()
+        return self.transport.is_closing()
 
     def can_write_eof(self) -> bool:
         """Whether our side can end alone: TLS 1.3 allows it (RFC 8446, 6.1), and nobody minds in 1.2."""
-        return self._raw.can_write_eof()
+        return self.transport.can_write_eof()
 
     def write_eof(self) -> None:
         """Ends our side."""
         self._say_the_end()
-        self._raw.write_eof()
+        self.transport.write_eof()
 
     def pause_reading(self) -> None:
         """Reads no more of the socket."""
-        self._raw.pause_reading()
+        self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Reads on."""
-        self._raw.resume_reading()
+        self.transport.resume_reading()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the client has not taken, encrypted."""
-        return self._raw.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     # The rest.
     @property
     def client(self) -> str:
         """The address that it comes from."""
-        peer = self._raw.get_extra_info("peername")
+        peer = self.transport.get_extra_info("peername")
         return str(peer[0]) if peer else ""
 
     def _shake_hands(self) -> bool:
@@ -283,21 +285,21 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def _came_plain(self) -> None:
         self._handshakes.came_plain(self)
         self._over()
-        self._raw.write(wrong_way(NO_TLS))
-        self._raw.close()
+        self.transport.write(wrong_way(NO_TLS))
+        self.transport.close()
 
     def _fail(self, error: ssl.SSLError) -> None:
         if self._protocol is None:
             self._handshakes.failed(self, _words(error))
             self._over()
         self._flush()  # the alert
-        self._raw.close()
+        self.transport.close()
 
     def _miss(self) -> None:
         if self._tls is not None:
             self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
         self._over()
-        self._raw.abort()
+        self.transport.abort()
 
     def _answer(self) -> None:
         """Says what TLS itself has to say, such as that it has the client's new key."""
@@ -327,8 +329,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
             self._send(self._out.read())
 
     def _send(self, data: bytes) -> None:
-        if (rest := write_now(self._raw, self._descriptor, data)) and not self._raw.is_closing():
-            self._raw.write(rest)
+        if (rest := write_now(self.transport, self._descriptor, data)) and not self.transport.is_closing():
+            self.transport.write(rest)
 
 
 def _words(error: ssl.SSLError) -> str:
