@@ -109,7 +109,8 @@ def test_nobody_there_is_told(tickwire: Tickwire) -> None:
     status, out, error = tickwire(f"http://127.0.0.1:{port}", "--timeout", "0.3")
     assert time.monotonic() - began >= 0.3
     assert (status, out) == (EXIT_FAILED, "")
-    assert error == f"tickwire: http://127.0.0.1:{port} was not ready within 0.3 s: Connection refused.\n"
+    refused = f"127.0.0.1:{port}: connection refused"
+    assert error == f"tickwire: http://127.0.0.1:{port} was not ready within 0.3 s: {refused}.\n"
 
 
 def test_a_server_that_never_answers_is_told_in_time(tickwire: Tickwire) -> None:

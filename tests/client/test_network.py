@@ -211,6 +211,7 @@ async def test_a_link_says_it_and_tries_again(secure: Served) -> None:
             while (state := await found.get()).status is not LinkStatus.DOWN:
                 pass
             assert "is refused" in state.reason
+            assert state.untrusted
             assert state.again is not None
 
 

@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from tickwire.server import certificate, tls
 from tickwire.server.authority import Authority
+from tickwire.testing import AllTickServer
 
 from ..serving import (
     DEPTH,
@@ -159,6 +160,16 @@ def refuse(port: int) -> None:
         ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")
 
 
+async def test_a_test_s_server_ends_with_a_handshake_under_way(tmp_path: Path) -> None:
+    server = AllTickServer(quiet=True, tls_self_signed=NAME, data_dir=tmp_path)
+    await asyncio.to_thread(server.start)
+    assert server.websocket_url().startswith("wss://127.0.0.1:")
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.url).port)
+    await asyncio.to_thread(server.stop)
+    assert await reader.read() == b""
+    writer.close()
+
+
 # What is said.
 def events_of(logged: list[Any]) -> list[str]:
     return [line["event"] for line in logged if line["log_level"] == "warning"]
@@ -217,17 +228,14 @@ async def test_what_is_no_handshake_ends(
 
 
 # What is bounded.
-async def test_a_handshake_that_stalls_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.5)
-    async with serving(tmp_path, Script(), tls_self_signed=NAME) as served:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(served))
-        async with asyncio.timeout(20):
-            with contextlib.suppress(ConnectionError):
-                assert await reader.read() == b""
-        writer.close()
-        async with served.link() as link:  # whose handshake is over stays
-            await asyncio.sleep(0.6)
-            await link.ask(22000)
+async def test_a_handshake_that_stalls_is_dropped(secure: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with secure.link() as link:
+        monkeypatch.setattr(tls, "HANDSHAKE_TIMEOUT", 0.2)
+        with capture_logs() as logged:
+            assert await exchange(secure, b"") == b""  # silent: a probe, of which nothing is said
+            assert await exchange(secure, b"\x16\x03\x01") == b""
+        await link.ask(22000)
+    assert events_of(logged) == ["a TLS handshake failed"]
 
 
 async def test_the_oldest_of_too_many_handshakes_gives_way(
@@ -257,6 +265,50 @@ async def test_a_burst_leaves_no_more_in_memory_than_without_tls(secure: Served)
             carrier = getattr(one, "transport", None)
             if isinstance(carrier, tls.Tls):
                 assert carrier._in.pending <= 2 * tls.RECORD
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine")
+async def test_keys_are_not_changed_without_end(secure: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "MOST_ANSWERS", 200)
+    client = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{port_of(secure)}", "-tls1_3", "-msg"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    with capture_logs() as logged:
+        async with asyncio.timeout(20):
+            while not logged:
+                with contextlib.suppress(ConnectionError):
+                    client.stdin.write(b"K\n")  # ask for new keys on both sides
+                    await client.stdin.drain()
+                while (line := await client.stdout.readline()) and b"<<< TLS 1.3, Handshake" not in line:
+                    pass  # until the server has answered
+    with contextlib.suppress(ProcessLookupError):
+        client.kill()
+    await client.communicate()
+    assert events_of(logged) == ["a TLS connection is dropped: its client changes keys without end"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine")
+async def test_a_client_that_wants_short_records(secure: Served) -> None:
+    whole = (await secure.get("/openapi.json")).content
+    client = await asyncio.create_subprocess_exec(
+        *("openssl", "s_client", "-connect", f"127.0.0.1:{port_of(secure)}", "-maxfraglen", "512", "-quiet"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(20):
+        await client.stdout.readuntil(b"\r\n\r\n")
+        assert await client.stdout.readexactly(len(whole)) == whole
+    client.kill()
+    await client.communicate()
 
 
 # Certificates that change.

@@ -25,6 +25,8 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
 
     tickwire serve --source exchange:binance --source publish --record ticks/
 
+    tickwire serve --port 443 --tls-self-signed quote.alltick.co
+
     Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
     """
     settings = load(flags, config)

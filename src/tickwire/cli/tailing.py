@@ -12,6 +12,7 @@ from typing import Any
 from ..client import (
     Account,
     Book,
+    ClientError,
     Event,
     Feed,
     Gap,
@@ -23,6 +24,7 @@ from ..client import (
     TooManyRequests,
     Trade,
     Unavailable,
+    Untrusted,
 )
 from ..client.shown import codes_of, some
 from ..model import Family, Kind
@@ -146,7 +148,9 @@ class Tail:
                 note(f"{family}: connected again.")
         elif status.state is LinkStatus.DOWN and status.again is not None:  # None: an error follows
             if family not in self._been_up:
-                kind = TooManyRequests if status.http_status == TOO_MANY else Unavailable
+                kind: type[ClientError] = Untrusted if status.untrusted else Unavailable
+                if status.http_status == TOO_MANY:
+                    kind = TooManyRequests
                 raise kind(status.reason, status=status.http_status)
             if family not in self._down:
                 self._down.add(family)

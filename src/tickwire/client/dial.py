@@ -48,14 +48,16 @@ class Options(NamedTuple):
 class Lost(Exception):
     """A connection could not be opened.
 
-    `status` is HTTP's, 0 if none came; `wait` how long the server asks to wait, in seconds.
+    `status` is HTTP's, 0 if none came; `wait` how long the server asks to wait, in seconds; `untrusted` if
+    its certificate was refused.
     """
 
-    def __init__(self, reason: str, status: int = 0, wait: float = 0.0) -> None:
+    def __init__(self, reason: str, status: int = 0, wait: float = 0.0, *, untrusted: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.wait = wait
+        self.untrusted = untrusted
 
 
 async def dial(url: str, token: str, options: Options) -> ClientConnection:
@@ -89,8 +91,8 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
     except TimeoutError:
         raise Lost(f"no answer to the upgrade in {options.connect_timeout:g} s") from None
     except Exception as error:  # whatever a network, a resolver or a hostile peer makes the library raise
-        text = why(error, url, proxy).text
-        raise Lost(text.replace(with_token("", token)[1:], "token=…")) from None
+        text, untrusted = why(error, url, proxy)
+        raise Lost(text.replace(with_token("", token)[1:], "token=…"), untrusted=untrusted) from None
 
 
 async def hang_up(socket: ClientConnection, options: Options) -> None:

@@ -147,7 +147,7 @@ class Status(msgspec.Struct, frozen=True):
 
     Stale: a request has been unanswered for so long that the connection is about to count as dead. Down: it
     is tried again in `again` seconds, None if it is not; `http_status` says how it was refused, 0 if it was
-    not.
+    not; `untrusted` if the server's certificate is refused.
     """
 
     state: LinkStatus
@@ -156,6 +156,7 @@ class Status(msgspec.Struct, frozen=True):
     reason: str = ""
     again: float | None = None
     http_status: int = 0
+    untrusted: bool = False
 
 
 Event: TypeAlias = Trade | Book | Kline | Gap | Status | Subscribed | Refusal

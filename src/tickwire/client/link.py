@@ -153,11 +153,11 @@ class Link:
         """One connection, from its beginning to the end of the pause behind it. Raises Unauthorized."""
         self._asked = None
         self._tell(LinkStatus.CONNECTING)
-        token, wait, http_status = self._token_now(), 0.0, 0
+        token, wait, http_status, untrusted = self._token_now(), 0.0, 0, False
         try:
             socket = await dial(self._url, token, self.options)
         except Lost as lost:
-            reason, wait, http_status = lost.reason, lost.wait, lost.status
+            reason, wait, http_status, untrusted = lost.reason, lost.wait, lost.status, lost.untrusted
             final = lost.status == UNAUTHORIZED and not self.options.retry_unauthorized
             if final and token == self._token_now():
                 raise Unauthorized(f"{self.name}: {reason}", ret=lost.status, status=lost.status) from None
@@ -168,7 +168,7 @@ class Link:
             reason = await self._converse(socket)
             self._tries.lasted(self._clock.time() - began)
         pause = 0.0 if self._asked else max(self._tries.delay(), wait)
-        self._tell(LinkStatus.DOWN, reason, pause, http_status)
+        self._tell(LinkStatus.DOWN, reason, pause, http_status, untrusted=untrusted)
         until = self._clock.time() + pause
         while self._asked is None and self._clock.time() < until:
             self._wake.clear()
@@ -279,9 +279,15 @@ class Link:
         self._wake.set()
 
     def _tell(
-        self, status: LinkStatus, reason: str = "", again: float | None = None, http_status: int = 0
+        self,
+        status: LinkStatus,
+        reason: str = "",
+        again: float | None = None,
+        http_status: int = 0,
+        *,
+        untrusted: bool = False,
     ) -> None:
-        self.state = State(self.name, status, self._clock.time(), reason, again, http_status)
+        self.state = State(self.name, status, self._clock.time(), reason, again, http_status, untrusted)
         self._buffer.put((self.state,))
         if self._on_state is not None:
             self._on_state(self.state)

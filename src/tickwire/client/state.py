@@ -22,7 +22,8 @@ class State(NamedTuple):
 
     `since` is in seconds of the link's clock. STALE: connected, yet a request is unanswered for half of the
     time after which the connection counts as dead. DOWN: `again` is in how many seconds it connects anew,
-    None if it does not; `http_status` that of a refusal to connect, else 0.
+    None if it does not; `http_status` that of a refusal to connect, else 0; `untrusted` if the server's
+    certificate is refused.
     """
 
     link: str
@@ -31,6 +32,7 @@ class State(NamedTuple):
     reason: str = ""
     again: float | None = None
     http_status: int = 0
+    untrusted: bool = False
 
 
 class Missed(NamedTuple):

@@ -123,8 +123,8 @@ class Strands:
 
     def status(self, state: State) -> Status:
         """How a link is, for the user."""
-        name, status, since, reason, again, http_status = state
-        return Status(status, Family(name), self._wall(since), reason, again, http_status)
+        name, status, since, reason, again, http_status, untrusted = state
+        return Status(status, Family(name), self._wall(since), reason, again, http_status, untrusted)
 
     def _tell(self, told: Told, found: list[Event]) -> None:
         self._note(told)

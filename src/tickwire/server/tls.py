@@ -26,6 +26,8 @@ MOST_HANDSHAKES = 1000
 RECORD = 16 * 1024
 """Bytes of the longest record (RFC 8446, 5.1). No more is put in at a time, since OpenSSL's buffers stay as
 large as they once were."""
+MOST_ANSWERS = 64 * 1024
+"""Bytes that TLS says of itself on a connection: some two thousand keys of a client."""
 HANDSHAKE = 0x16
 """The first byte of every connection of TLS (RFC 8446, 5.1), and of no request of HTTP."""
 UNTRUSTED = ("unknown ca", "certificate unknown", "bad certificate", "certificate expired")
@@ -51,6 +53,7 @@ class Handshakes:
         self._under_way: dict[Tls, None] = {}
         self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
         self._failed = Tally("a TLS handshake failed")
+        self._endless = Tally("a TLS connection is dropped: its client changes keys without end")
         self._plain = Tally(
             "plain HTTP came to a port that speaks TLS: the client must use https:// or wss://, or the "
             "server be started without --tls-cert and --tls-self-signed"
@@ -76,6 +79,10 @@ class Handshakes:
         """It failed: most of all because the client does not trust the certificate."""
         self._failed.add(client=one.client, reason=reason)
 
+    def never_ends(self, one: Tls) -> None:
+        """Its client changes its key again and again, and reads none of the answers."""
+        self._endless.add(client=one.client)
+
     def came_plain(self, one: Tls) -> None:
         """It never began."""
         self._plain.add(client=one.client)
@@ -97,7 +104,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     """One connection: to its socket a protocol, and a transport to the protocol that it carries, which is
     made when the handshake is done."""
 
-    _raw: asyncio.Transport
+    transport: asyncio.Transport
     _deadline: Deadline
 
     def __init__(
@@ -116,12 +123,13 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         self._protocol: asyncio.BaseProtocol | None = None
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None  # from the first byte on
+        self._answered = 0  # bytes that TLS said of itself since the handshake
         self._shut = False  # our side has ended
 
     # What the socket calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is there."""
-        self._raw = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._descriptor = descriptor_of(transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
         self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
@@ -149,7 +157,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError as error:
             self._fail(error)
             return
-        self._flush()  # an answer to a new key
+        if self._protocol is not None and self._out.pending:
+            self._answer()
         if plain and self._protocol is not None:
             cast("asyncio.Protocol", self._protocol).data_received(b"".join(plain))
         if ended and not self.eof_received():
@@ -184,7 +193,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     # What uvicorn calls during the handshake.
     def shutdown(self) -> None:
         """The server stops."""
-        self._raw.close()
+        self._over()
+        self.transport.close()
 
     # What the protocol calls.
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -198,66 +208,64 @@ class Tls(asyncio.Transport, asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As of the socket's transport, and `sslcontext`, by which uvicorn tells that this is TLS."""
-        return self._certificate.context if name == "sslcontext" else self._raw.get_extra_info(name, default)
+        if name == "sslcontext":
+            return self._certificate.context
+        return self.transport.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypts all of it; what the socket does not take waits in its transport."""
-        if self._tls is None or self._shut or self._raw.is_closing():
+        if self._tls is None or self._shut or self.transport.is_closing():
             return
+        left, pieces = memoryview(data), []
         try:
-            if len(data) <= RECORD:
-                if data:
-                    self._tls.write(data)
-                    self._flush()
-                return
-            view, pieces = memoryview(data), []
-            for start in range(0, len(data), RECORD):
-                self._tls.write(view[start : start + RECORD])
+            while left:
+                left = left[self._tls.write(left[:RECORD]) :]  # clients may ask for shorter records
                 pieces.append(self._out.read())
         except ssl.SSLError:  # the connection has failed already
             self.abort()
             return
-        self._send(b"".join(pieces))
+        if pieces:
+            self._send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def close(self) -> None:
         """Ends our side, then the connection, when all is written."""
         self._say_the_end()
-        self._raw.close()
+        self.transport.close()
 
     def abort(self) -> None:
         """Ends the connection at once."""
-        self._raw.abort()
+        self.transport.abort()
 
     def is_closing(self) -> bool:
         """Whether it ends."""
-        return self._raw.is_closing()
+        return self.transport.is_closing()
 
     def can_write_eof(self) -> bool:
         """Whether our side can end alone: TLS 1.3 allows it (RFC 8446, 6.1), and nobody minds in 1.2."""
-        return self._raw.can_write_eof()
+        return self.transport.can_write_eof()
 
     def write_eof(self) -> None:
         """Ends our side."""
         self._say_the_end()
-        self._raw.write_eof()
+        self.transport.write_eof()
 
     def pause_reading(self) -> None:
         """Reads no more of the socket."""
-        self._raw.pause_reading()
+        self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Reads on."""
-        self._raw.resume_reading()
+        self.transport.resume_reading()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the client has not taken, encrypted."""
-        return self._raw.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     # The rest.
     @property
     def client(self) -> str:
         """The address that it comes from."""
-        peer = self._raw.get_extra_info("peername")
+        peer = self.transport.get_extra_info("peername")
         return str(peer[0]) if peer else ""
 
     def _shake_hands(self) -> bool:
@@ -277,21 +285,30 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def _came_plain(self) -> None:
         self._handshakes.came_plain(self)
         self._over()
-        self._raw.write(wrong_way(NO_TLS))
-        self._raw.close()
+        self.transport.write(wrong_way(NO_TLS))
+        self.transport.close()
 
     def _fail(self, error: ssl.SSLError) -> None:
         if self._protocol is None:
             self._handshakes.failed(self, _words(error))
             self._over()
         self._flush()  # the alert
-        self._raw.close()
+        self.transport.close()
 
     def _miss(self) -> None:
         if self._tls is not None:
             self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
         self._over()
-        self._raw.abort()
+        self.transport.abort()
+
+    def _answer(self) -> None:
+        """Says what TLS itself has to say, such as that it has the client's new key."""
+        self._answered += self._out.pending
+        if self._answered > MOST_ANSWERS:
+            self._handshakes.never_ends(self)
+            self.abort()
+        else:
+            self._flush()
 
     def _over(self) -> None:
         """The handshake is over."""
@@ -312,8 +329,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
             self._send(self._out.read())
 
     def _send(self, data: bytes) -> None:
-        if (rest := write_now(self._raw, self._descriptor, data)) and not self._raw.is_closing():
-            self._raw.write(rest)
+        if (rest := write_now(self.transport, self._descriptor, data)) and not self.transport.is_closing():
+            self.transport.write(rest)
 
 
 def _words(error: ssl.SSLError) -> str:
