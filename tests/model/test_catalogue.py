@@ -117,6 +117,29 @@ def test_widening_leaves_the_rest_and_the_catalogue_before_as_they_were() -> Non
     assert after.find(Family.OTHER, "XAUUSD") is after["GOLD"]
 
 
+def test_an_instrument_in_other_numbers_keeps_its_place_and_its_other_name() -> None:
+    known = load_catalogue()
+    codes, finer = [one.code for one in known], gold(price_decimals=7)
+    known.redefine(msgspec.structs.replace(finer, name_en="Nugget"))
+    assert [one.code for one in known] == codes
+    found = known.find(Family.OTHER, "XAUUSD")
+    assert found is not None
+    assert found.price_decimals == 7
+    assert [one.code for one in known.listed(search="nugget")] == ["GOLD"]
+    with pytest.raises(KeyError):
+        known.redefine(gold("NOSUCH"))
+
+
+def test_what_a_copy_learns_the_other_one_does_not_have() -> None:
+    before = load_catalogue()
+    after = before.copy()
+    after.add(gold("NEW"))
+    after.redefine(gold(price_decimals=7))
+    assert "NEW" not in before
+    assert before["GOLD"].price_decimals == 2
+    assert len(after) == len(before) + 1
+
+
 # What ships.
 def test_thousands_of_codes_of_all_markets_ship_each_once() -> None:
     codes = [one.code for one in SHIPPED]

@@ -321,14 +321,13 @@ class Api:
         told, lacks = await self._engine.supply.static_info(want.instrument for want in wanted.wants)
         entries, made_up = [], False
         for instrument in (want.instrument for want in wanted.wants):
-            source, code = self._engine.feeds.of(instrument).source, instrument.code
-            if code in told:
-                entries.append(msgspec.structs.replace(told[code], symbol=code))
-                made_up = made_up or source.simulated
-            else:
-                described = source.described(instrument) if isinstance(source, Simulator) else instrument
-                entries.append(static_entry(described))
-                made_up = made_up or described != instrument
+            source, own = self._engine.feeds.of(instrument).source, static_entry(instrument)
+            if (entry := told.get(instrument.code)) is not None:
+                entry = msgspec.structs.replace(entry, symbol=own.symbol)
+            elif isinstance(source, Simulator):
+                entry = static_entry(source.described(instrument))
+            entries.append(entry or own)
+            made_up = made_up or (source.simulated and entry not in (None, own))
         headers = partial_headers(wanted.lacks, lacks)
         return Marked(StaticInfoList(entries), headers + SIMULATED * made_up)
 

@@ -17,6 +17,7 @@ from tickwire.client import Rates
 from tickwire.config import DATABASE
 from tickwire.model import Kind, Market
 from tickwire.sources.relay import Relay, UpstreamPlan
+from tickwire.wire import Deviation
 
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ...client.alltick_stub import AllTick, alltick
@@ -196,7 +197,10 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
             stock = relayed.engine.catalogue["2442.HK"]
             assert (stock.name_en, stock.lot_size, stock.market) == ("Easy Smart", "5000", Market.HK_STOCK)
             await until(lambda: not relayed.engine.discovery.waiting)
+            (caller,) = relayed.engine.callers.values()
+            assert caller.report == {(Deviation.UNKNOWN_CODE, "NOSUCH.HK"): 1}
             assert (await link.subscribe(TRADE, "NOSUCH.HK"))["ret"] == 600
+            assert caller.report == {(Deviation.UNKNOWN_CODE, "NOSUCH.HK"): 2}
         entries = (await relayed.get(f"{STOCK_HTTP}/static_info", symbols("2442.HK"))).json()
         assert entries["data"]["static_info_list"][0]["eps"] == "0.1"
 
@@ -361,6 +365,20 @@ async def test_static_info_is_upstreams_for_a_day(tmp_path: Path, stub: AllTick)
             assert (own["symbol"], own["name_en"], own["eps_ttm"]) == ("AAPL.US", "Apple, Inc.", "")
         asked = [data["symbol_list"] for endpoint, data in stub.asked if endpoint == "static_info"]
         assert asked.count([{"code": "700.HK"}, {"code": "AAPL.US"}]) == 1
+
+
+async def test_figures_that_upstream_makes_up_are_marked_here_too(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path / "up") as simulated,
+        relaying(tmp_path / "down", simulated.url, UpstreamPlan()) as relayed,
+    ):
+        await until(lambda: relayed.engine.source.simulated)
+        asked, marked = symbols("700.HK"), "tickwire-simulated"
+        answer, told = [await one.get(f"{STOCK_HTTP}/static_info", asked) for one in (simulated, relayed)]
+        assert told.json() == answer.json()
+        assert (answer.headers[marked], told.headers[marked]) == ("1", "1")
+        index = await relayed.get(f"{STOCK_HTTP}/static_info", symbols("HSI.HK"))
+        assert marked not in index.headers
 
 
 async def test_several_sources_share_nothing_of_what_one_learns(tmp_path: Path, stub: AllTick) -> None:
