@@ -60,7 +60,7 @@ def test_every_option_says_what_it_is(path: str) -> None:
     ("words", "offered"),
     [
         ("tickwire s", {"serve", "scenario", "suspend"}),
-        ("tickwire quote AAP", {"AAPL.US"}),
+        ("tickwire quote AAPL", {"AAPL.US"}),
         ("tickwire kline GOLD --type 1", {"1m", "15m", "1h", "1d", "1w", "1mo"}),
     ],
 )
