@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import re
@@ -71,6 +72,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     yield path
     if mounted:
         subprocess.run([shutil.which("umount") or "umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture
+def _steady() -> Iterator[None]:
+    """No collection of garbage in this process, which keeps a million trades: it would look like a pause."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 class Publisher:
@@ -359,6 +368,7 @@ async def go_through(
     return stages
 
 
+@pytest.mark.usefixtures("_steady")
 async def test_the_server_goes_on_whatever_befalls_its_store(tmp_path: Path, disk: Path) -> None:
     data, database = disk / "data", disk / "data" / "tickwire.db"
     listeners, asker = [Listener() for _ in range(CLIENTS)], Asker()

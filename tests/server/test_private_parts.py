@@ -98,7 +98,7 @@ def test_every_method_that_is_overridden_is_named_here(owner: type) -> None:
 
 
 CONNECTION = set(
-    "cycle flow headers loop parser pipeline scope timeout_keep_alive_task transport url "
+    "cycle expect_100_continue flow headers loop parser pipeline scope timeout_keep_alive_task transport url "
     "ws_protocol_class".split()
 )
 
