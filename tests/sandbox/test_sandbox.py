@@ -11,7 +11,7 @@ import pytest
 
 from tickwire.calendars import State
 from tickwire.errors import InputError
-from tickwire.model import Book, Event, Family, Level, Market, Trade
+from tickwire.model import Book, Catalogue, Event, Family, Level, Market, Trade
 from tickwire.sandbox import (
     Answer,
     Client,
@@ -143,7 +143,7 @@ def test_ticks_need_no_look_while_no_step_is_about_them() -> None:
 def test_whom_a_step_concerns(step: Step, silent: set[str]) -> None:
     bench = Bench(step)
     assert bench.passing == {*CODES} - silent
-    found = bench.sandbox.conditions(CATALOGUE[code] for code in CODES)
+    found = bench.sandbox.conditions(Catalogue(CATALOGUE[code] for code in CODES))
     assert {*found} == silent
     assert {condition.state for condition in found.values()} <= {State.HALTED}
 

@@ -139,9 +139,18 @@ class Sandbox:
         return [one.step for one in begun]
 
     # What becomes of ticks.
-    def conditions(self, instruments: Iterable[Instrument]) -> dict[str, Condition]:
+    def conditions(self, catalogue: Catalogue) -> dict[str, Condition]:
         """What scenarios make of instruments, by code; none of those that are left alone."""
-        found = ((one.code, self.condition(one)) for one in instruments) if self.shapes_ticks else ()
+        kinds = tuple(kind for kind, _ in STATES)
+        steps = [one.step for one in self._active if isinstance(one.step, kinds)]
+        concerned: Iterable[Instrument] = ()
+        if all(isinstance(step, OnMarket) and step.codes and not step.markets for step in steps):
+            concerned = (
+                catalogue[code] for step in steps if isinstance(step, OnMarket) for code in step.codes
+            )
+        else:  # which takes a while, since there are thousands
+            concerned = catalogue
+        found = ((one.code, self.condition(one)) for one in concerned)
         return {code: condition for code, condition in found if condition is not None}
 
     def condition(self, instrument: Instrument) -> Condition | None:
