@@ -65,12 +65,7 @@ DataDir = Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR
 
 
 def _database(data_dir: Path | None) -> Path:
-    """The path of the database; with a log, since a store says what it finds damaged."""
-    from .logs import configure
-
-    settings = load({"data_dir": data_dir} if data_dir else {})
-    configure(settings.log_level)
-    return settings.data_dir / DATABASE
+    return load({"data_dir": data_dir} if data_dir else {}).data_dir / DATABASE
 
 
 # In the commands, not here: the stores, because other commands start faster without.

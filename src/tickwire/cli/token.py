@@ -18,7 +18,6 @@ from ..config import DATABASE, Settings, load
 from ..errors import SettingsError
 from ..model import Family, Market
 from ..store import InstrumentStore, SqliteFile, TokenStore, load_catalogue, make_data_directory, open_tokens
-from .logs import configure
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 YEAR_10000 = 253_402_300_800
@@ -183,10 +182,7 @@ def _tokens(settings: Settings) -> Iterator[TokenStore]:
 
 
 def _settings(config: Path | None, data_dir: Path | None) -> Settings:
-    """The settings; with a log, since a store says what it finds damaged."""
-    settings = load({"data_dir": data_dir} if data_dir else {}, config)
-    configure(settings.log_level)
-    return settings
+    return load({"data_dir": data_dir} if data_dir else {}, config)
 
 
 def _listed(option: str, text: str | None) -> list[str]:
