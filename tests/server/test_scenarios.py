@@ -294,7 +294,7 @@ async def test_a_late_tick_comes_behind_younger_ones_and_is_counted(tmp_path: Pa
     async with staged(tmp_path, Feed(), real_time=True) as stage, stage.served.link() as link:
         await link.subscribe(TRADE, "BTCUSDT")
         began = time.monotonic()
-        number = await stage.begin({"do": "late", "by": 0.4, "codes": ["BTCUSDT"], **lasts})
+        number = await stage.begin({"do": "late", "by": 2.0, "codes": ["BTCUSDT"], **lasts})
         await stage.emit(at(1))
         if ends == "stopped":
             await stage.stop(number)
@@ -305,7 +305,7 @@ async def test_a_late_tick_comes_behind_younger_ones_and_is_counted(tmp_path: Pa
             await stage.emit(at(2))
             assert (await push(link))["tick_time"] == T0 + 2000
         assert (await push(link))["tick_time"] == T0 + 1000
-        assert 0.4 <= time.monotonic() - began < 3
+        assert time.monotonic() - began >= 2.0
         await link.nothing()
         assert (await stage.bar())["volume"] == ("1.00000" if ends == "goes on" else "2.00000")
 
