@@ -140,3 +140,10 @@ async def test_there_are_so_many_days_and_nothing_before(
     async with serving(tmp_path, simulator("GOLD")) as served:
         found = await paged(served, gold, kline_type, 10_000, end=earliest + 4 * 86_400)
         assert earliest - 3 * 86_400 <= int(found[0]["timestamp"]) <= earliest
+
+
+@pytest.mark.parametrize("kline_type", [KlineType.HOURS_2, KlineType.HOURS_4])
+async def test_stocks_have_no_bars_of_two_and_four_hours(tmp_path: Path, kline_type: KlineType) -> None:
+    async with serving(tmp_path, simulator("700.HK")) as served:
+        assert await page(served, CATALOGUE["700.HK"], KlineType.HOUR, 0) != []
+        assert await page(served, CATALOGUE["700.HK"], kline_type, 0) == []

@@ -74,6 +74,8 @@ class SimulatedPast:
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
         """See `Past.reach`."""
         grid, found = self._grid, list[Reach]()
+        if kline_type not in grid.types:
+            return []
         until = first
         if end is not None and end < first:
             until = grid.end(kline_type, grid.open_time(kline_type, end))
