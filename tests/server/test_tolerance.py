@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -240,6 +241,18 @@ async def test_a_message_over_1_mib_closes_with_1009(plain: Served, strict: Serv
         with pytest.raises(ConnectionClosed):
             await link.recv()
         assert link.socket.close_code == CloseCode.MESSAGE_TOO_BIG
+
+
+async def test_whoever_sends_5_mb_can_send_it_all_and_read_why_it_is_refused(plain: Served) -> None:
+    """A client whose transport still holds bytes when our side ends cannot say goodbye (asyncio of 3.11)."""
+    for _ in range(20):
+        async with plain.link() as link:
+            with contextlib.suppress(ConnectionClosed):
+                await link.send("x" * 5_000_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await link.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == CloseCode.MESSAGE_TOO_BIG
 
 
 async def test_a_message_of_1_mib_is_read(plain: Served) -> None:

@@ -426,6 +426,19 @@ def test_one_byte_more_closes_with_1009(send: Callable[[Peer], None]) -> None:
     assert not peer.connection.open
 
 
+@pytest.mark.parametrize("piece", [1_000, 70_000, 2**21])
+def test_a_message_too_long_is_read_to_its_end_before_our_side_ends(piece: int) -> None:
+    peer = Peer()
+    peer.client.send_text(padded(2**20 + 4_097))
+    (data,) = peer.client.data_to_send()
+    parts = [data[at : at + piece] for at in range(0, len(data), piece)]
+    ends = [b"" in peer.connection.receive(part, 1.0) for part in parts]
+    assert ends == [False] * (len(parts) - 1) + [True]
+    assert peer.connection.closing
+    peer.client.send_close(1009)
+    assert peer.connection.receive(b"".join(peer.client.data_to_send()), 1.0) == []
+
+
 def test_the_bound_is_one_message_s_not_the_connection_s() -> None:
     peer = Peer()
     for _ in range(3):

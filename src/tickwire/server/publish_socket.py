@@ -59,6 +59,8 @@ class PublishSocket(Shell):
             elif isinstance(item, bytes):
                 out.append(item)
         self._send(out)
+        if self._frames.closing:
+            self._end()
         if self._messages and self._taking is None:
             self.transport.pause_reading()
             self._taking = asyncio.get_running_loop().create_task(self._take())

@@ -192,6 +192,8 @@ class WebSocket(Shell):
             elif frames := self._engine.carry_out(self, item):
                 replies.append(frames)
         self._send(replies)
+        if self._connection.closing:
+            self._end()
         if close is not None:
             self.close(*close)
 

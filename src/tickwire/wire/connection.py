@@ -48,6 +48,11 @@ class Connection:
         return self._frames.open
 
     @property
+    def closing(self) -> bool:
+        """Whether either side has begun to close."""
+        return self._frames.closing
+
+    @property
     def session(self) -> Session | None:
         """The session; None before the handshake and where it failed."""
         return self._session

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 from websockets.datastructures import Headers
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
@@ -23,6 +24,10 @@ from .entry import SUBPROTOCOL
 from .messages import MAX_MESSAGE, HttpError, to_json
 from .ret import Ret
 
+END = b""
+"""Stands where our side ends, behind what is written before it."""
+MASK_SIZE = 4
+"""Bytes between a frame's length and its payload (RFC 6455, 5.2)."""
 MESSAGE_TIMEOUT = 30.0
 """Seconds in which a message must be complete that comes in fragments."""
 
@@ -61,6 +66,11 @@ class Frames:
     def open(self) -> bool:
         """Whether the handshake is done and neither side has begun to close."""
         return self._protocol.state is State.OPEN
+
+    @property
+    def closing(self) -> bool:
+        """Whether either side has begun to close."""
+        return self._protocol.state in (State.CLOSING, State.CLOSED)
 
     @property
     def failure(self) -> int | None:
@@ -169,7 +179,30 @@ def _subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotoc
 
 
 class _Protocol(ServerProtocol):
-    """Answers a failed handshake with a body like that of every other error."""
+    """Answers a failed handshake with a body like that of every other error.
+
+    A message that is too long is read to its end before our side ends: many clients look at what we said
+    only when they have sent all of theirs.
+    """
+
+    _behind = 0  # bytes that had come behind what failed the connection
+    _rest = 0  # bytes of a message too long that are still to come
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        if self._rest > 0:
+            self._rest -= len(data)
+            if self._rest <= 0:
+                self.writes.append(END)
+            return
+        super().receive_data(data)
+        if isinstance(self.parser_exc, PayloadTooBig) and END in self.writes:
+            self._rest = MASK_SIZE + (self.parser_exc.size or 0) - self._behind
+            if self._rest > 0:
+                self.writes.remove(END)
+
+    def fail(self, code: int, reason: str = "") -> None:
+        self._behind = len(self.reader.buffer)
+        super().fail(code, reason)
 
     def reject(self, status: int, text: str) -> Response:
         return refusal(Ret(int(status), text.strip(), int(status)))
