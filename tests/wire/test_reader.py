@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.wire import DATA_INVALID, HEADER_INVALID, Reader, Request, SymbolList
+from tickwire.wire import DATA_INVALID, HEADER_INVALID, Reader, Report, Request, SymbolList
 from tickwire.wire.messages import CancelData, DepthSymbol, DepthSymbolList, Nothing, Symbol
 
 LENIENT, STRICT = Reader(), Reader(strict=True)
@@ -18,6 +18,10 @@ DOCUMENTED: dict[str, Any] = {"cmd_id": 22004, "seq_id": 7, "trace": "abc", "dat
 
 def read(reader: Reader, envelope: object) -> Request:
     return reader.request(envelope if isinstance(envelope, bytes) else json.dumps(envelope).encode())
+
+
+def queried(reader: Reader, document: object) -> Request:
+    return reader.query(json.dumps(document).encode(), Report())
 
 
 def without(name: str) -> dict[str, Any]:
@@ -102,27 +106,27 @@ def test_what_real_programs_send_is_read_and_refused_only_if_strict(
 # The envelope of a query over HTTP.
 @BOTH
 def test_a_documented_query_is_read(reader: Reader) -> None:
-    assert reader.query({"trace": "abc", "data": {"a": 1}}) == Request(trace="abc", data={"a": 1})
+    assert queried(reader, {"trace": "abc", "data": {"a": 1}}) == Request(trace="abc", data={"a": 1})
 
 
 @BOTH
 @pytest.mark.parametrize("document", [None, 5, "x", [], [{}], True])
 def test_a_query_that_is_no_object_is_refused(reader: Reader, document: object) -> None:
-    assert reader.query(document) == Request(refusal=HEADER_INVALID)
+    assert queried(reader, document) == Request(refusal=HEADER_INVALID)
 
 
 @BOTH
 @pytest.mark.parametrize("trace", [5, True, [], "x" * 65])
 def test_a_query_with_an_impossible_trace_is_refused(reader: Reader, trace: object) -> None:
-    assert reader.query({"trace": trace, "data": {}}).refusal == HEADER_INVALID
+    assert queried(reader, {"trace": trace, "data": {}}).refusal == HEADER_INVALID
 
 
 @pytest.mark.parametrize(
     "document", [{"data": {}}, {"trace": None, "data": {}}, {"trace": "", "data": {}, "x": 1}]
 )
 def test_a_query_may_leave_out_or_add_fields_unless_strict(document: dict[str, Any]) -> None:
-    assert LENIENT.query(document) == Request(data={})
-    assert STRICT.query(document).refusal == HEADER_INVALID
+    assert queried(LENIENT, document) == Request(data={})
+    assert queried(STRICT, document).refusal == HEADER_INVALID
 
 
 # Data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -58,8 +58,9 @@ from ..wire import (
     trade_entries,
 )
 from .bodies import Bodies
+from .flow import Header, answer_whole
 from .http_reports import HttpReports
-from .lists import Header, Listing, Lists, partial_headers, plain_parameters
+from .lists import Listing, Lists, partial_headers, plain_parameters
 from .pages import Answer, Pages
 
 CORS: Header = (b"access-control-allow-origin", b"*")
@@ -137,8 +138,7 @@ class Api:
         else:
             status, body, headers = await self._answer(scope, receive)
             headers = [*headers, JSON, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": [CORS, *headers]})
-        await send({"type": "http.response.body", "body": body})
+        await answer_whole(scope, status, [CORS, *headers], body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, list[Header]]:
         trace = ""
@@ -208,8 +208,10 @@ class Api:
         return listed.status, listed.body, [*headers, *partial_headers(listed.lacks)]
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
-        headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        token = token_of(url_token, headers, strict=self._reader.strict)
+        token = url_token
+        if not token:
+            headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+            token = token_of(None, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
         caller = self._engine.caller(token, HTTP_BASES.get(base_of(path) or ""))
@@ -242,7 +244,7 @@ class Api:
                 raise Refused(TOO_MANY_REQUESTS, RETRY_AFTER) from None
             raise
         if not refusals:
-            return Wanted(tuple(one for one in taken if isinstance(one, Want)))
+            return Wanted(cast("tuple[Want, ...]", taken))
         sought = [one.name for one in taken if isinstance(one, Sought)]
         await discovery.find(family, sought)
         found: list[Want] = []
@@ -274,15 +276,17 @@ class Api:
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
-        found = ((self._current(want), self._engine.hub.last_trade(want.instrument)) for want in wanted.wants)
-        ticks = TickList(trade_entries((want, *last) for want, last in found if last))
+        last_of = self._engine.hub.last_trade
+        found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
+        ticks = TickList(trade_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
-        found = ((self._current(want), self._engine.hub.last_book(want.instrument)) for want in wanted.wants)
-        ticks = TickList(book_entries((want, *last) for want, last in found if last))
+        last_of = self._engine.hub.last_book
+        found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
+        ticks = TickList(book_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> Marked:
@@ -345,8 +349,8 @@ def _taken(caller: Caller, wants: tuple[W, ...], most: int | None) -> tuple[W, .
     try:
         found = caller.take(wants, most)
     finally:
-        if left := len(wants) - len(found):
-            caller.report.note(Deviation.CODES_LEFT_OUT, count=left)
+        if len(found) < len(wants):
+            caller.report.note(Deviation.CODES_LEFT_OUT, count=len(wants) - len(found))
     return found
 
 

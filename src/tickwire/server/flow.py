@@ -1,13 +1,20 @@
-"""What stands between uvicorn and a connection of HTTP: when it is read, and when an answer ends it."""
+"""What stands between uvicorn and a connection of HTTP: when it is read, how it is answered, and when an
+answer ends it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
-from starlette.types import Message, Send
+from starlette.types import Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+Header: TypeAlias = tuple[bytes, bytes]
+
+WHOLE = "tickwire.whole"
+"""The extension of ASGI that answers a request in one piece: see `answer_whole`."""
 
 
 class Flow(FlowControl):
@@ -27,13 +34,39 @@ class Flow(FlowControl):
             self._changed()
 
 
-def closing(cycle: RequestResponseCycle, send: Send) -> Send:
+async def answer_whole(scope: Scope, status: int, headers: Iterable[Header], body: bytes) -> None:
+    """Answers a request with what is there in one piece, for which ASGI takes two messages and two writes.
+
+    The headers are written as they are, Content-Length among them.
+    """
+    cycle: RequestResponseCycle = scope["extensions"][WHOLE]["cycle"]
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    if cycle.waiting_for_100_continue:
+        cycle.waiting_for_100_continue = cycle.keep_alive = False  # see `closing`
+    cycle.response_started = cycle.response_complete = True
+    pieces = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        pieces += name, b": ", value, b"\r\n"
+    pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    if scope["method"] != "HEAD":
+        pieces.append(body)
+    cycle.transport.write(b"".join(pieces))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+
+
+def closing(cycle: RequestResponseCycle) -> Send:
     """Ends the connection with an answer that comes while the client still waits for `100 Continue`: it may
     send its body now or not, and there is no telling (RFC 9110, 10.1.1)."""
 
-    async def sent(message: Message) -> None:
+    async def sent(message: Any) -> None:
         if cycle.waiting_for_100_continue:
             cycle.keep_alive = False
-        await send(message)
+        await cycle.send(message)
 
     return sent

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import Any
 
 import httptools
-from starlette.types import ASGIApp, Receive, Scope, Send
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..wire import SERVER_ERROR, Ret, failure
 from .bounds import LATE, TURN, Deadline, Held
-from .flow import Flow, closing
+from .flow import WHOLE, Flow, closing
 
 MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
@@ -46,6 +46,9 @@ TWO_HOSTS = Ret(400, f"{MALFORMED.msg}: it has more than one Host header", 400)
 OTHER_HOST = Ret(400, f"{MALFORMED.msg}: its target and its Host header name different hosts", 400)
 FULL = Ret(503, "too many long requests are under way, try again", 503)
 STOPPING = Ret(503, "the server stops", 503)
+
+
+log = structlog.get_logger()
 
 
 class Objection(Exception):
@@ -232,19 +235,26 @@ class HttpProtocol(HttpToolsProtocol):
         return self.parser.get_http_version() != "1.0" and super()._should_upgrade()  # RFC 9110, 7.8
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
+        task = self.loop.create_task(self._answer(cycle, app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
-    async def _answer(
-        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
+        cycle.scope["extensions"] = {WHOLE: {"cycle": cycle}}
+        send: Any = closing(cycle) if cycle.waiting_for_100_continue else cycle.send
         try:
-            await app(scope, receive, closing(cycle, send) if cycle.waiting_for_100_continue else send)
+            await app(cycle.scope, cycle.receive, send)
+            if not (cycle.response_complete or cycle.disconnected):
+                raise RuntimeError("it was not answered to the end")
         except asyncio.CancelledError:  # the server stops
             self._say_in(cycle, STOPPING)
         except Exception:
+            log.exception("a request over HTTP failed", path=cycle.scope["path"])
             self._say_in(cycle, SERVER_ERROR)
-            raise
+        finally:
+            cycle.on_response = lambda: None  # it holds this connection, which holds it
+            cycle.scope["extensions"].clear()
 
     def _say_in(self, cycle: RequestResponseCycle, ret: Ret) -> None:
         """Ends the connection in the middle of a request, with an answer if none has begun."""

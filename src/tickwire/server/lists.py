@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from ..admission import Caller
@@ -23,6 +23,7 @@ from ..wire import (
     suspension_error,
     suspension_page,
 )
+from .flow import Header
 from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments
 from .usage import usage
 
@@ -34,14 +35,12 @@ MAX_INSTRUMENTS = 2000
 MAX_CODES = 500
 """Codes that are asked for by name."""
 
-Header: TypeAlias = tuple[bytes, bytes]
-
 
 def partial_headers(*lacks: Lack | None) -> list[Header]:
     """What an answer lacks, and how a web page may read of it; nothing for one that is whole."""
-    value = ", ".join(sorted({one for one in lacks if one is not None})).encode()
-    if not value:
+    if not any(lacks):
         return []
+    value = ", ".join(sorted({one for one in lacks if one is not None})).encode()
     return [(b"tickwire-partial", value), (b"access-control-expose-headers", b"tickwire-partial")]
 
 

@@ -34,7 +34,7 @@ def read_body(body: bytes, reader: Reader, noted: Report) -> Request:
 
 def _read(text: bytes, reader: Reader, noted: Report, unreadable: Ret) -> Request:
     try:
-        return reader.query(reader.json(text, noted), noted)
+        return reader.query(text, noted)
     except NOT_JSON:
         raise Refused(unreadable) from None
 

@@ -59,6 +59,13 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True):
     data: Any
 
 
+class QueryEnvelope(msgspec.Struct, forbid_unknown_fields=True):
+    """The envelope of a request over HTTP, as documented."""
+
+    trace: TraceText
+    data: Any
+
+
 class Request(msgspec.Struct, frozen=True):
     """The envelope of a request.
 
@@ -74,6 +81,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 _documented_envelope = msgspec.json.Decoder(Envelope).decode
+_documented_query = msgspec.json.Decoder(QueryEnvelope).decode
 
 
 class Reader:
@@ -109,9 +117,15 @@ class Reader:
         refused = bad or cmd_id < 0 or (self.strict and envelope.keys() != HEADER_FIELDS)
         return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
-    def query(self, document: Any, noted: Report | None = None) -> Request:
-        """The envelope of a request over HTTP, from its JSON value. Never raises."""
-        noted = Report() if noted is None else noted
+    def query(self, text: bytes, noted: Report) -> Request:
+        """A request over HTTP. Raises one of NOT_JSON."""
+        try:
+            found = _documented_query(text)
+        except NOT_JSON:
+            return self._query(self.json(text, noted), noted)
+        return Request(trace=found.trace, data=found.data)
+
+    def _query(self, document: Any, noted: Report) -> Request:
         if not isinstance(document, dict):
             noted.note(Deviation.NOT_JSON)
             return Request(refusal=HEADER_INVALID)

@@ -197,34 +197,29 @@ def known(
     wants: dict[tuple[str, int], Want | Sought] = {}
     refusals: dict[str, Ret | None] = {}  # of what is not known here
     other = Family.OTHER if family is Family.STOCK else Family.STOCK
-    twice: list[str] = []
-    aliases: list[str] = []
-    elsewhere: list[str] = []
-    unknown: list[str] = []
+    odd: dict[Deviation, list[str]] = {}
     for symbol in symbols:
         name = symbol.code
         kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
         depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
-        sought = Sought(name, depth, kline_type)
         if (name, kline_type) in wants:
-            twice.append(name)
+            odd.setdefault(Deviation.DUPLICATE_CODE, []).append(name)
         elif instrument is not None:
-            wants[name, kline_type] = sought.want(instrument)
+            wants[name, kline_type] = Sought(name, depth, kline_type).want(instrument)
         else:
             if name not in refusals:
                 refusals[name] = seek(name)
             if refusals[name] is None:
-                wants[name, kline_type] = sought
+                wants[name, kline_type] = Sought(name, depth, kline_type)
         if name in ALIASES:
-            aliases.append(name)
+            odd.setdefault(Deviation.ALIAS, []).append(name)
         elif instrument is None and refusals[name] == CODE_INVALID:
-            (unknown if catalogue.find(other, name, aliases=False) is None else elsewhere).append(name)
-    noted.note_each(Deviation.DUPLICATE_CODE, twice)
-    noted.note_each(Deviation.ALIAS, aliases)
-    noted.note_each(Deviation.OTHER_FAMILY, elsewhere)
-    noted.note_each(Deviation.UNKNOWN_CODE, unknown)
-    if strict and twice:
+            elsewhere = catalogue.find(other, name, aliases=False) is not None
+            odd.setdefault(Deviation.OTHER_FAMILY if elsewhere else Deviation.UNKNOWN_CODE, []).append(name)
+    for deviation, names in odd.items():
+        noted.note_each(deviation, names)
+    if strict and Deviation.DUPLICATE_CODE in odd:
         raise Refused(DATA_INVALID)
     if not wants:
         others = (ret for ret in refusals.values() if ret is not None and ret != CODE_INVALID)
