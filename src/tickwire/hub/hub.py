@@ -110,10 +110,10 @@ class Hub:
         views, self._dirty = self._dirty, []
         lanes: list[Lane] = []
         for view in views:
-            chunk, events = b"".join(view.pending), len(view.pending)
+            chunk = b"".join(view.pending)
+            view.carried += len(view.pending)
             view.pending.clear()
             for lane in view.lanes:
-                lane.pushes += events
                 if not lane.pending:
                     lanes.append(lane)
                 lane.pending.append(chunk)
@@ -121,7 +121,10 @@ class Hub:
             data = b"".join(lane.pending)
             lane.pending.clear()
             for client in tuple(lane.clients):
-                self.push(client, data)
+                try:
+                    client.push(data)
+                except Exception:
+                    self._drop(client)
 
     def push(self, client: Client, data: bytes) -> None:
         """Writes whole frames to a client; one that cannot be written to is ended."""

@@ -21,7 +21,7 @@ class Client(Protocol):
 class Lane:
     """Clients with the same set of views. They get the same bytes, joined once per flush."""
 
-    __slots__ = ("clients", "pending", "pushes", "streams", "views")
+    __slots__ = ("clients", "pending", "streams", "views")
 
     def __init__(self, views: frozenset[View], streams: frozenset[tuple[Kind, str]]) -> None:
         """`streams` are the kinds and codes that the views are made of."""
@@ -29,5 +29,8 @@ class Lane:
         self.streams = streams
         self.clients: dict[Client, None] = {}
         self.pending: list[bytes] = []
-        self.pushes = 0
-        """How many events it has carried."""
+
+    @property
+    def pushes(self) -> int:
+        """How many events its views have carried."""
+        return sum(view.carried for view in self.views)

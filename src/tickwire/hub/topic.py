@@ -20,7 +20,7 @@ class View:
     A frame is made once for a view, however many clients there are.
     """
 
-    __slots__ = ("encode", "lanes", "levels", "name", "pending", "topic")
+    __slots__ = ("carried", "encode", "lanes", "levels", "name", "pending", "topic")
 
     def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool) -> None:
         self.topic = topic
@@ -29,6 +29,8 @@ class View:
         self.encode = encoder(topic.kind, name, topic.instrument, levels, text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
         self.pending: list[bytes] = []
+        self.carried = 0
+        """How many events were flushed."""
 
     def snapshot(self) -> bytes:
         """The frame of the last event, empty if there was none."""

@@ -136,8 +136,8 @@ class WebSocket(Shell):
     # What the hub calls.
     def push(self, data: bytes) -> None:
         """Writes whole frames; never waits."""
-        if self._ending is None:
-            self._write(data)
+        if self._ending is None and (rest := write_now(self.transport, self._descriptor, data)):
+            super()._write(rest)
 
     # What the sweep calls.
     def check(self, now: float) -> None:
