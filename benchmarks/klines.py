@@ -45,8 +45,8 @@ from bench import (
     spaced,
 )
 
-from tickwire.bars import Bars
 from tickwire.klines import Rules, Series
+from tickwire.market.bars import Bars
 from tickwire.model import EXACT, Catalogue, Instrument, Trade
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 

@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tickwire.assembly import assemble, build
 from tickwire.config import Settings
 from tickwire.engine import Engine
-from tickwire.hub import Hub
+from tickwire.gateway.hub import Hub
 from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import ca_of, certificate_of

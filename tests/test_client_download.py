@@ -13,8 +13,8 @@ import pytest
 from tickwire import Api as AsyncApi
 from tickwire import MissingLibrary, Progress, download
 from tickwire.errors import InputError
+from tickwire.market.recorded import recorded_klines
 from tickwire.model import KlineType
-from tickwire.recorded import recorded_klines
 from tickwire.sync import Api
 from tickwire.testing import AllTickServer
 

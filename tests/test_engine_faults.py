@@ -250,8 +250,8 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.kline_push.KlinePush", "run"),
         ("tickwire.scenarios.Scenarios", "carry_out"),
         ("tickwire.store.backlog.Backlog", "run"),
-        ("tickwire.bars.bars.Bars", "join"),
-        ("tickwire.bars.bars.Bars", "keep"),
+        ("tickwire.market.bars.bars.Bars", "join"),
+        ("tickwire.market.bars.bars.Bars", "keep"),
     ],
 )
 async def test_a_task_that_fails_is_begun_again(

@@ -21,55 +21,44 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"model"},
     "sandbox": {"calendars", "files", "model"},
     "wire": {"model"},
+    "files": set(),
     "store": {"access", "files", "model"},
-    "hub": {"wire", "model"},
     "client": {"wire", "model"},
-    "sources": {"client", "wire", "klines", "calendars", "files", "model", "tables"},
-    "exports": set(),
-    "recorded": {"klines", "sources", "store", "model"},
-    "sync": {"client", "wire", "model"},
-    "downloading": {"client", "recorded", "sync", "model"},
+    "sources": {"client", "wire", "klines", "calendars", "files", "model"},
     "config": {"access", "files", "sources", "model"},
-    "bars": {"klines", "calendars", "store", "model"},
-    "admission": {"access", "sandbox", "store", "wire", "model"},
-    "backfill": {"bars", "sources", "klines", "model"},
-    "outages": {"backfill", "bars", "sources", "store", "klines", "calendars", "model"},
-    "feeds": {"outages", "backfill", "bars", "sources", "store", "model"},
-    "scenarios": {"admission", "feeds", "sandbox", "sources", "store", "calendars", "hub", "wire", "model"},
-    "discovery": set("admission feeds hub sources store wire model".split()),
-    "supply": {"admission", "discovery", "feeds", "hub", "wire", "model"},
-    "intake": set(
-        "admission supply kline_push scenarios feeds sources store hub klines sandbox model".split()
-    ),
-    "kline_push": set("admission feeds hub klines supply wire model".split()),
-    "engine": set(
-        "admission discovery supply intake kline_push scenarios feeds outages backfill config sources store "
-        "hub klines access sandbox watched wire model".split()
-    ),
-    "assembly": set("engine feeds bars config client sources store access klines sandbox model".split()),
-    "server": {
-        "assembly",
-        "bars",
-        "engine",
+    "market": {"sources", "store", "klines", "calendars", "files", "model"},
+    "gateway": {"access", "sandbox", "store", "wire", "model"},
+    "exports": set(),
+    "sync": {"client", "wire", "model"},
+    "downloading": {"client", "market", "sync", "model"},
+    "scenarios": {"gateway", "market", "sandbox", "sources", "store", "calendars", "wire", "model"},
+    "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
+    "supply": {"discovery", "gateway", "market", "wire", "model"},
+    "intake": {
         "supply",
-        "feeds",
+        "kline_push",
+        "scenarios",
+        "gateway",
+        "market",
         "sources",
-        "admission",
-        "config",
+        "store",
+        "klines",
         "sandbox",
-        "access",
-        "calendars",
-        "files",
-        "watched",
-        "wire",
         "model",
     },
-    "testing": set("server assembly engine admission config access sandbox store sources wire model".split()),
+    "kline_push": {"supply", "gateway", "market", "klines", "wire", "model"},
     "watched": set(),
-    "files": set(),
-    "tables": {"files"},
-    "importer": {"files", "klines", "store", "model", "tables"},
-    "cli": set("server client config files importer store access sandbox wire model".split()),
+    "engine": set(
+        "discovery supply intake kline_push scenarios gateway market config sources store "
+        "access sandbox watched wire model".split()
+    ),
+    "assembly": set("engine market config client sources store access klines sandbox model".split()),
+    "server": set(
+        "assembly engine supply market gateway sources config sandbox access calendars files watched wire "
+        "model".split()
+    ),
+    "testing": set("server assembly engine gateway config access sandbox store sources wire model".split()),
+    "cli": set("server client config files market store access sandbox wire model".split()),
     "__main__": {"cli"},
 }
 PURE = {"model", "wire", "klines", "access", "calendars", "sandbox"}
@@ -147,7 +136,7 @@ def test_a_module_imports_only_what_its_room_may(module: str, path: Path) -> Non
 
 def test_every_room_is_in_the_table() -> None:
     rooms = {room for module, _ in MODULES if (room := room_of(module)) is not None}
-    assert {"model", "wire", "hub", "sources", "store", "server", "engine", "cli"} <= rooms
+    assert {"model", "wire", "market", "gateway", "sources", "store", "server", "engine", "cli"} <= rooms
     assert rooms - MAY_IMPORT.keys() == set()
 
 
@@ -179,8 +168,8 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.model.events", "import tickwire.wire.push"),
         ("tickwire.model.events", "from tickwire import hub"),
         ("tickwire.model.events", "def late():\n    from ..store import EpochFile"),
-        ("tickwire.model.events", "if TYPE_CHECKING:\n    from ..hub import Hub"),
-        ("tickwire.wire.session", "from ..hub.lane import Lane"),
+        ("tickwire.model.events", "if TYPE_CHECKING:\n    from ..gateway.hub import Hub"),
+        ("tickwire.wire.session", "from ..gateway.hub.lane import Lane"),
         ("tickwire.wire.session", "import asyncio"),
         ("tickwire.wire.session", "import socket as s"),
         ("tickwire.wire.session", "from time import monotonic"),
@@ -191,12 +180,14 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.wire.session", "from datetime import datetime\nat = datetime.now"),
         ("tickwire.access.token", "import datetime\nday = datetime.date.today()"),
         ("tickwire.klines.grid", "import threading"),
-        ("tickwire.hub.hub", "from ..sources import Source"),
-        ("tickwire.store.epoch", "from ..hub import Hub"),
+        ("tickwire.gateway.hub.hub", "from ...sources import Source"),
+        ("tickwire.gateway.hub.hub", "from ...market.feeds import Feeds"),
+        ("tickwire.market.feeds", "from ..gateway.admission import Caller"),
+        ("tickwire.store.epoch", "from ..gateway.hub import Hub"),
         ("tickwire.sources.replay", "from ..store import EpochFile"),
         ("tickwire.engine", "from .server import Server"),
         ("tickwire.engine", "from .cli.main import run"),
-        ("tickwire.server.app", "from ..hub import Hub"),
+        ("tickwire.server.app", "from ..klines import Grid"),
         ("tickwire.cli.serve", "from ..engine import Engine"),
         ("tickwire.errors", "from .model import Trade"),
         ("tickwire.cellar.wine", "import json"),
@@ -216,7 +207,7 @@ def test_the_rule_can_be_broken(module: str, source: str) -> None:
         ),
         ("tickwire.cli.main", "from .. import __version__\nfrom ..server import serve"),
         ("tickwire.server.app", "import asyncio, time\nfrom ..engine import Engine"),
-        ("tickwire.hub.hub", "from ..wire import Want"),
+        ("tickwire.gateway.hub.hub", "from ...wire import Want"),
     ],
 )
 def test_the_rule_can_be_kept(module: str, source: str) -> None:
@@ -224,8 +215,9 @@ def test_the_rule_can_be_kept(module: str, source: str) -> None:
 
 
 def test_imports_of_a_room_s_front_are_read_from_the_room() -> None:
-    assert [*imported("from .hub import Hub\nfrom ..model import X", "tickwire.hub", package=True)] == [
-        "tickwire.hub.hub.Hub",
+    front = "from .feeds import Feeds\nfrom ..model import X"
+    assert [*imported(front, "tickwire.market", package=True)] == [
+        "tickwire.market.feeds.Feeds",
         "tickwire.model.X",
     ]
-    assert violations("from ..store import X", "tickwire.hub", package=True) != []
+    assert violations("from ..gateway import X", "tickwire.market", package=True) != []

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import structlog
 
 from .access import BUILT_IN
-from .bars import Bars
 from .client import Network, Rates
 from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
 from .errors import InputError, SettingsError, StoreError
-from .feeds import Feed, Feeds
 from .klines import Rules
+from .market.bars import Bars
+from .market.feeds import Feed, Feeds
 from .model import Catalogue, Entrance, Event, event_fault, family_of, looks_like
 from .sandbox import load_scenario
 from .sources import (

@@ -11,10 +11,10 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from .admission import Caller, Peer
 from .errors import InputError, SourceError
-from .feeds import Feed, Feeds
-from .hub import Hub
+from .gateway.admission import Caller, Peer
+from .gateway.hub import Hub
+from .market.feeds import Feed, Feeds
 from .model import Catalogue, Family, Instrument, Kind, looks_like
 from .sources.relay import Finder, Relay
 from .store import Backlog, InstrumentStore

@@ -101,7 +101,7 @@ def _from_disk(
     instruments: Sequence[Path],
     tell: Tell | None,
 ) -> list[Rows[Kline]]:
-    from .recorded import recorded_klines
+    from .market.recorded import recorded_klines
 
     found = recorded_klines(path, codes, kline_type, start, end, instruments=instruments)
     rows = [Rows(Kline, map(kline_of, found[code])) for code in codes]

@@ -14,23 +14,23 @@ from typing import NamedTuple
 import structlog
 
 from .access import BUILT_IN, Verdict
-from .admission import Admission, Caller, Peer
-from .admission import Rules as AdmissionRules
-from .backfill import Backfill
 from .config import Settings
 from .discovery import Discovery
 from .errors import StoreError
-from .feeds import Feed, Feeds
-from .hub import Hub
+from .gateway.admission import Admission, Caller, Peer
+from .gateway.admission import Rules as AdmissionRules
+from .gateway.hub import Hub
 from .intake import Intake
 from .kline_push import KlinePush
+from .market.backfill import Backfill
+from .market.feeds import Feed, Feeds
+from .market.outages import Outages
 from .model import (
     Catalogue,
     Family,
     Instrument,
     Kind,
 )
-from .outages import Outages
 from .sandbox import Sandbox
 from .scenarios import Scenarios
 from .sources import Published, Source, Status

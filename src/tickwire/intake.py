@@ -9,12 +9,12 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
-from .admission import Peer
 from .errors import InputError, TickwireError
-from .feeds import Feed, Feeds
-from .hub import Hub
+from .gateway.admission import Peer
+from .gateway.hub import Hub
 from .kline_push import KlinePush
 from .klines import Closed
+from .market.feeds import Feed, Feeds
 from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
 from .sandbox import Way
 from .scenarios import Scenarios

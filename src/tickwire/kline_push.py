@@ -8,10 +8,10 @@ from functools import partial
 
 import structlog
 
-from .admission import Peer
-from .feeds import Feed, Feeds
-from .hub import Hub
+from .gateway.admission import Peer
+from .gateway.hub import Hub
 from .klines import Closed
+from .market.feeds import Feed, Feeds
 from .model import Catalogue, Instrument, Kind, KlineState, KlineType, KlineUpdate
 from .supply import Supply
 from .wire import Want

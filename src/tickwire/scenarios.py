@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from .admission import Caller, Peer
 from .calendars import KEYS, State, load
 from .errors import InputError
-from .feeds import Feeds
-from .hub import Hub, Numbered, Topic
+from .gateway.admission import Caller, Peer
+from .gateway.hub import Hub, Numbered, Topic
+from .market.feeds import Feeds
 from .model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
 from .sandbox import (
     Clock,

@@ -8,11 +8,11 @@ from enum import StrEnum
 
 import structlog
 
-from .admission import Caller, Peer
 from .discovery import Discovery
 from .errors import StoreError
-from .feeds import Feed, Feeds
-from .hub import Hub, flow_of
+from .gateway.admission import Caller, Peer
+from .gateway.hub import Hub, flow_of
+from .market.feeds import Feed, Feeds
 from .model import Family, Instrument, Kind, KlineType
 from .wire import Ret, StaticInfo
 

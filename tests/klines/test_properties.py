@@ -12,8 +12,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.bars.bars import RESTORED, Bars
 from tickwire.klines import DEFAULTS, Closed, Grid, Rules, Series, roll_up, smaller
+from tickwire.market.bars.bars import RESTORED, Bars
 from tickwire.model import EXACT, Instrument, Kline, KlineType, Trade
 from tickwire.store import Database, SqliteFile, SqliteKlineStore
 

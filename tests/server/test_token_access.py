@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tickwire import admission
 from tickwire.access import Token, digest_of, new_secret
 from tickwire.config import DATABASE
+from tickwire.gateway import admission
 from tickwire.model import Market
 from tickwire.store import open_tokens
 from tickwire.store.tokens import KEY_FILE

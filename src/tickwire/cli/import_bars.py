@@ -39,7 +39,7 @@ def import_bars(
             "exchange:binance."
         )
     # Here, because other commands start faster without.
-    from ..importer import import_bars as run
+    from ..market.importer import import_bars as run
     from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
     from .logs import configure
 

@@ -11,9 +11,9 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
-from ..admission import Caller
 from ..engine import Engine, Heard
 from ..errors import StoreError
+from ..gateway.admission import Caller
 from ..model import Family, Kind, KlineType
 from ..sources import Simulator
 from ..supply import Lack

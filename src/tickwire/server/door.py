@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from uvicorn.server import ServerState
 
-from ..admission import Admission
+from ..gateway.admission import Admission
 from ..wire import TOKEN_INVALID, failure, request_token
 from . import http_protocol
 from .bounds import Deadline, Held, Tally

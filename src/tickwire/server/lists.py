@@ -9,9 +9,9 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from ..admission import Caller
 from ..engine import Engine
 from ..errors import StoreError
+from ..gateway.admission import Caller
 from ..model import SuspensionList
 from ..supply import Lack
 from ..wire import (

@@ -10,9 +10,9 @@ from datetime import date
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..admission import Caller
 from ..calendars import KEYS, State, load
 from ..engine import Engine
+from ..gateway.admission import Caller
 from ..model import ALIASES, Catalogue, Family, Instrument, Market, family_of
 from ..supply import Lack
 from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, Refused

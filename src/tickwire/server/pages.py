@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..bars import Bars
 from ..engine import Engine
+from ..market.bars import Bars
 from ..model import Instrument, Kline, KlineType
 from ..supply import Lack
 from ..wire import kline_bar, to_json

@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from ..admission import Caller
 from ..engine import Engine
 from ..errors import SourceError, StoreError
+from ..gateway.admission import Caller
 from ..model import Instrument
 from ..sources import Published, Publisher
 from ..wire import (

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..admission import Caller
 from ..engine import Engine
+from ..gateway.admission import Caller
 from ..model import Family, Kind
 from ..sources import UpstreamUse
 

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import InputError
+from ..files import CODE, NUMBER, read_table
 from ..model import (
     Book,
     Catalogue,
@@ -28,7 +29,6 @@ from ..model import (
     is_crossed,
     side,
 )
-from ..tables import CODE, NUMBER, read_table
 
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from ..admission import Caller
 from ..engine import Engine
+from ..gateway.admission import Caller
 
 
 class Connections:

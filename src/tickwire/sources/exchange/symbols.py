@@ -8,8 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from ...errors import InputError, SettingsError
-from ...files import read_toml
-from ...tables import CODE, read_table
+from ...files import CODE, read_table, read_toml
 
 EVERY = ""
 """In place of a venue: all of them."""

@@ -1,0 +1,17 @@
+"""Files that people hand in."""
+
+from .reading import DEEP_KEY, MOST_TOML, check_regular, read_bytes, read_text, read_toml, toml_in
+from .tables import CODE, NUMBER, read_table
+
+__all__ = [
+    "CODE",
+    "DEEP_KEY",
+    "MOST_TOML",
+    "NUMBER",
+    "check_regular",
+    "read_bytes",
+    "read_table",
+    "read_text",
+    "read_toml",
+    "toml_in",
+]

@@ -1,0 +1,1 @@
+"""The client side: who is let in, and what each wants."""

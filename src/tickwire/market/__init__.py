@@ -1,0 +1,1 @@
+"""The market side: takes events, keeps bars and what is missing of them."""

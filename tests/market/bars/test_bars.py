@@ -1,0 +1,454 @@
+"""Bars of a source: forming, waiting, being written and stored, read as one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from decimal import Decimal
+
+import pytest
+import structlog
+
+from tickwire.errors import StoreError
+from tickwire.klines import DEFAULTS, Reach, roll_up
+from tickwire.market.bars import Bars
+from tickwire.model import Kline, KlineType
+
+from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, figures, price, some_hours, take
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    yield made
+    made.database.close()
+
+
+@contextlib.asynccontextmanager
+async def a_write_under_way(bars: Bars, disk: Disk) -> AsyncIterator[None]:
+    disk.under_way.clear()
+    disk.may_go.clear()
+    writing = asyncio.create_task(bars.write())
+    try:
+        assert await asyncio.to_thread(disk.under_way.wait, 30)
+        yield
+    finally:
+        disk.may_go.set()
+        await writing
+
+
+# The join.
+async def test_what_forms_waits_is_written_and_stored_joins_at_every_trade(disk: Disk) -> None:
+    bars, ats, dice = a_run(disk), some_hours(), random.Random(7)
+    begin = 0
+    while begin < len(ats):
+        cut = begin + dice.randrange(1, 12)
+        take(bars, ats[begin:cut])
+        await check(bars, ats[:cut])
+        disk.failures = [dice.random() < 0.3]
+        async with a_write_under_way(bars, disk):
+            await check(bars, ats[:cut])
+            begin, cut = cut, cut + dice.randrange(1, 12)
+            take(bars, ats[begin:cut])
+            await check(bars, ats[:cut])
+        await check(bars, ats[:cut])
+        begin = cut
+    await bars.write()
+    await check(bars, ats)
+    await check(a_run(disk), ats)
+
+
+async def test_every_page_is_a_part_of_the_whole_also_under_a_write(disk: Disk) -> None:
+    bars, ats = a_run(disk), some_hours(count=90)
+    take(bars, ats[:40])
+    await bars.write()
+    take(bars, ats[40:60])
+    disk.failures = [True]
+    async with a_write_under_way(bars, disk):
+        take(bars, ats[60:])
+        for _ in range(2):
+            for kline_type in (MINUTE, KlineType.MINUTES_15, HOUR):
+                whole = (await bars.read(BTC, kline_type, count=ALL)).bars
+                for number, one in enumerate(whole):
+                    for count in (1, 2, 7, 500):
+                        expected = whole[max(0, number + 1 - count) : number + 1]
+                        assert (await bars.read(BTC, kline_type, count=count, end=one.time)).bars == expected
+                    assert (await bars.read(BTC, kline_type, count=1, end=one.time - 1)).bars == whole[
+                        :number
+                    ][-1:]
+            disk.may_go.set()  # and again after the write has failed
+
+
+async def test_paging_with_oldest_minus_one_gives_each_bar_once(disk: Disk) -> None:
+    bars, ats = a_run(disk), some_hours()
+    take(bars, ats[:200])
+    await bars.write()
+    take(bars, ats[200:])
+    pages: list[Kline] = []
+    end = None
+    while page := (await bars.read(BTC, MINUTE, count=7, end=end)).bars:
+        pages = page + pages
+        end = page[0].time - 1
+    assert pages == (await bars.read(BTC, MINUTE, count=ALL)).bars
+
+
+async def test_a_trade_that_is_late_under_a_write_revises_what_is_written_then(disk: Disk) -> None:
+    bars = a_run(disk)
+    take(bars, [T0 + 1, T0 + 61])
+    async with a_write_under_way(bars, disk):
+        take(bars, [T0 + 30])
+        await check(bars, [T0 + 1, T0 + 30, T0 + 61])
+    await check(bars, [T0 + 1, T0 + 30, T0 + 61])
+    await bars.write()
+    await check(a_run(disk), [T0 + 1, T0 + 30, T0 + 61])
+
+
+@pytest.mark.parametrize("failures", [[False, True], [True, False], [True, True]], ids=str)
+async def test_of_two_writes_at_once_one_that_fails_loses_nothing(disk: Disk, failures: list[bool]) -> None:
+    bars, ats = a_run(disk), some_hours(count=60)
+    disk.failures = failures
+    take(bars, ats[:30])
+    async with a_write_under_way(bars, disk):
+        take(bars, ats[30:])
+        second = asyncio.create_task(bars.write())
+        await asyncio.sleep(0)
+    await second
+    await check(bars, ats)
+    await bars.write()
+    await check(bars, ats)
+    await check(a_run(disk), ats)
+
+
+async def test_what_cannot_be_written_is_told_and_written_later(disk: Disk) -> None:
+    bars, ats = a_run(disk), some_hours(count=30)
+    take(bars, ats)
+    disk.failures = [True]
+    with structlog.testing.capture_logs() as logs:
+        await bars.write()
+    (line,) = logs
+    assert (line["log_level"], line["reason"]) == ("error", "The disk is full.")
+    assert disk.span("s", "BTCUSDT", MINUTE) is None
+    await bars.write()
+    await check(a_run(disk), ats)
+
+
+async def test_nothing_of_another_source_is_read(disk: Disk) -> None:
+    other = Bars("other", disk, disk.database, DEFAULTS, clock=Clock())
+    take(other, [T0 + 1])
+    await other.write()
+    bars = a_run(disk)
+    take(bars, [T0 + 100])
+    await check(bars, [T0 + 100])
+
+
+# Runs.
+@pytest.mark.parametrize("seed", range(6))
+async def test_stopped_and_started_again_the_bars_are_those_of_one_run(disk: Disk, seed: int) -> None:
+    ats, dice = some_hours(seed), random.Random(seed)
+    cuts = sorted(dice.sample(range(1, len(ats)), 25))
+    for begin, cut in zip([0, *cuts], [*cuts, len(ats)], strict=True):
+        bars = a_run(disk)
+        take(bars, ats[begin:cut])
+        if dice.random() < 0.5:
+            bars.advance(ats[cut - 1] * 1000 + dice.randrange(600_000))
+        await check(bars, ats[:cut])
+        await bars.write()
+    await check(a_run(disk), ats)
+
+
+async def test_killed_it_lacks_what_came_after_the_last_write_and_nothing_else() -> None:
+    ats = some_hours()
+    for cut in range(1, 250, 17):
+        store = Disk()
+        bars = a_run(store)
+        take(bars, ats[:cut])
+        await bars.write()
+        take(bars, ats[cut : cut + 3])
+        again = a_run(store)
+        await check(again, ats[:cut])
+        take(again, ats[cut + 3 :])
+        await check(again, ats[:cut] + ats[cut + 3 :])
+        store.database.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_source_that_begins_anew_is_counted_once(disk: Disk, seed: int) -> None:
+    ats, dice = some_hours(seed), random.Random(seed)
+    ats = sorted(ats * 2)  # many trades share a moment
+    most = 0
+    for _ in range(20):
+        bars = a_run(disk, repeats=True)
+        await bars.ready([BTC])
+        written = dice.randrange(1, len(ats))
+        take(bars, ats[:written])
+        await bars.write()
+        take(bars, ats[written : written + dice.randrange(40)])  # lost with the kill
+        most = max(most, written)
+        whole = sorted({at - at % 60 for at in ats[:most]})
+        assert [one.time for one in (await bars.read(BTC, MINUTE, count=ALL)).bars][: len(whole)] == whole
+    bars = a_run(disk, repeats=True)
+    await bars.ready([BTC])
+    take(bars, ats)
+    await check(bars, ats)
+
+
+# What was missed.
+async def marks(bars: Bars, kline_type: KlineType) -> dict[int, bool]:
+    return {one.time - T0: one.incomplete for one in (await bars.read(BTC, kline_type, count=ALL)).bars}
+
+
+async def test_bars_during_which_it_did_not_run_are_incomplete(disk: Disk) -> None:
+    clock = Clock()
+    first = a_run(disk, clock=clock)
+    take(first, [T0 - 90, T0 + 10, T0 + 20])
+    clock.now = T0 + 30
+    await first.write()
+    for kline_type in KlineType:
+        assert not any((await marks(first, kline_type)).values()), kline_type.name
+    clock.now = T0 + 200
+    second = a_run(disk, clock=clock)
+    take(second, [T0 + 215, T0 + 250, T0 + 305])
+    clock.now = T0 + 310
+    await second.write()
+    for bars in (second, a_run(disk, clock=clock)):
+        found = await marks(bars, MINUTE)
+        if bars is not second:
+            assert found.pop(300)  # it forms, and the third run began during it
+            found[300] = False
+        assert found == {-120: False, 0: True, 180: True, 240: False, 300: False}
+    assert await marks(second, KlineType.MINUTES_5) == {-300: False, 0: True, 300: False}
+    assert (await marks(second, HOUR)) == {-3600: False, 0: True}
+    assert await marks(second, KlineType.DAY) == {-86400: False, 0: True}
+
+
+async def test_a_larger_bar_is_incomplete_also_where_the_minutes_beside_the_gap_are_not(disk: Disk) -> None:
+    clock = Clock()
+    first = a_run(disk, clock=clock)
+    take(first, [T0 + 5])
+    first.advance((T0 + 330) * 1000)
+    clock.now = T0 + 330
+    await first.write()
+    clock.now = T0 + 630
+    second = a_run(disk, clock=clock)
+    take(second, [T0 + 1205])
+    second.advance((T0 + 1300) * 1000)
+    assert (await marks(second, MINUTE)) == {0: False, 1200: False}
+    assert await marks(second, KlineType.MINUTES_5) == {0: False, 1200: False}
+    assert await marks(second, KlineType.MINUTES_15) == {0: True, 900: False}
+    assert await marks(second, KlineType.MINUTES_30) == {0: True}
+    assert (await marks(second, HOUR)) == {0: True}
+
+
+async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:
+    ats = some_hours(count=100)
+    first = a_run(disk, repeats=True)
+    take(first, ats[:70])
+    await first.write()
+    second = a_run(disk, repeats=True)
+    take(second, ats)
+    for kline_type in KlineType:
+        assert not any((await marks(second, kline_type)).values()), kline_type.name
+
+
+async def test_a_start_tells_what_it_recovered(disk: Disk) -> None:
+    clock = Clock(T0 + 30.9)
+    with structlog.testing.capture_logs() as logs:
+        first = a_run(disk, clock=clock)
+        assert logs == []
+        take(first, [T0])
+        await first.write()
+        clock.now = T0 + 100
+        a_run(disk, clock=clock)
+    (line,) = logs
+    assert line == {
+        "event": "bars recovered",
+        "log_level": "info",
+        "source": "s",
+        "kept_until": T0 + 30,
+        "down_seconds": 70,
+    }
+
+
+# The past.
+class Past:
+    """Ten minutes before the first one, and the larger bars of two types."""
+
+    key = "k"
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.under_way = threading.Event()
+
+    def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
+        self.calls += 1
+        self.under_way.set()
+        assert self.may_go.wait(30)
+        minutes = some_minutes(first.code, first.time - 600, first.time)
+        larger = {one: list(roll_up(BTC, one, minutes)) for one in (KlineType.MINUTES_5, HOUR)}
+        return {MINUTE: minutes, **larger}
+
+    def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
+        return []
+
+    def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
+        raise AssertionError
+
+
+def some_minutes(code: str, begin: int, end: int) -> list[Kline]:
+    found = []
+    for at in range(begin, end, 60):
+        value, volume = price(at), Decimal(2)
+        four = value, value + 3, value - 3, value
+        found.append(Kline(code, MINUTE, at, *four, volume, Decimal("7.50"), at * 1000, at * 1000 + 59_999))
+    return found
+
+
+async def make_past(bars: Bars, past: Past, count: int = 1, end: int | None = None) -> None:
+    await bars.make_past(BTC, lambda _, key: past, MINUTE, count=count, end=end)
+
+
+FIRST = T0 + 3 * 60 + 5  # in the middle of five minutes, and of an hour
+
+
+async def check_past(bars: Bars, ats: Iterable[int]) -> None:
+    """There are ten minutes before the trades, and the larger bars agree with the minutes."""
+    minutes = (await bars.read(BTC, MINUTE, count=ALL)).bars
+    expected = {FIRST - 5 - 60 * n for n in range(1, 11)} | {at - at % 60 for at in ats}
+    assert [one.time for one in minutes] == sorted(expected)
+    for kline_type in (KlineType.MINUTES_5, HOUR):
+        rolled = roll_up(BTC, kline_type, minutes)
+        assert figures((await bars.read(BTC, kline_type, count=ALL)).bars) == figures(rolled), kline_type.name
+
+
+@pytest.mark.parametrize("later", [0, 1, 2, 5, 30, 90], ids=lambda n: f"{n} minutes later")
+@pytest.mark.parametrize("written", [False, True], ids=["in memory", "written"])
+async def test_the_past_joins_the_first_bar_whenever_it_is_made(
+    disk: Disk, later: int, written: bool
+) -> None:
+    bars, past, ats = a_run(disk), Past(), [FIRST + 60 * n for n in range(later + 1)]
+    take(bars, ats)
+    if written:
+        await bars.write()
+    await make_past(bars, past)
+    await check_past(bars, ats)
+    more = [ats[-1] + 10, ats[-1] + 100, ats[-1] + 4000]
+    take(bars, more)
+    await check_past(bars, ats + more)
+    await bars.write()
+    await check_past(a_run(disk), ats + more)
+
+
+async def test_asked_by_many_at_once_the_past_is_made_once_and_all_see_it(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+
+    async def ask() -> int:
+        await make_past(bars, past)
+        return len((await bars.read(BTC, MINUTE, count=ALL)).bars)
+
+    past.may_go.clear()
+    asking = [asyncio.create_task(ask()) for _ in range(20)]
+    assert await asyncio.to_thread(past.under_way.wait, 30)
+    asking += [asyncio.create_task(ask()) for _ in range(20)]
+    past.may_go.set()
+    assert await asyncio.gather(*asking) == [11] * 40
+    assert await ask() == 11
+    assert past.calls == 1
+    await check_past(bars, [FIRST])
+
+
+async def test_one_that_gives_up_asking_takes_the_past_from_nobody(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    past.may_go.clear()
+    first = asyncio.create_task(make_past(bars, past))
+    assert await asyncio.to_thread(past.under_way.wait, 30)
+    second = asyncio.create_task(make_past(bars, past))
+    first.cancel()
+    await asyncio.wait([first])
+    past.may_go.set()
+    await second
+    await check_past(bars, [FIRST])
+    assert past.calls == 1
+
+
+async def test_trades_that_come_while_the_past_is_made_are_counted(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    past.may_go.clear()
+    making = asyncio.create_task(make_past(bars, past))
+    assert await asyncio.to_thread(past.under_way.wait, 30)
+    ats = [FIRST, FIRST + 1, FIRST + 61, FIRST + 200]
+    take(bars, ats[1:])
+    past.may_go.set()
+    await making
+    await check_past(bars, ats)
+    await bars.write()
+    await check_past(a_run(disk), ats)
+
+
+async def test_there_is_no_past_before_the_first_trade(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    await make_past(bars, past)
+    assert past.calls == 0
+    take(bars, [FIRST])
+    await make_past(bars, past)
+    assert past.calls == 1
+    await check_past(bars, [FIRST])
+
+
+async def test_a_past_that_was_made_is_not_made_again_after_a_restart(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    await make_past(bars, past)
+    again = a_run(disk)
+    take(again, [FIRST + 60])
+    await make_past(again, past)
+    assert past.calls == 1
+    await check_past(again, [FIRST, FIRST + 60])
+
+
+async def test_a_first_bar_of_an_earlier_run_gets_its_past(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    await bars.write()
+    again = a_run(disk)
+    take(again, [FIRST + 60, FIRST + 400])
+    await make_past(again, past)
+    await check_past(again, [FIRST, FIRST + 60, FIRST + 400])
+
+
+async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    await bars.write()
+    disk.failures = [True]
+    with pytest.raises(StoreError):
+        await make_past(bars, past)
+    take(bars, [FIRST + 400])
+    await bars.write()
+    await make_past(bars, past)
+    await check_past(bars, [FIRST, FIRST + 400])
+    await bars.write()
+    again = a_run(disk)
+    await make_past(again, past)
+    await check_past(again, [FIRST, FIRST + 400])
+    assert past.calls == 2
+
+
+async def test_a_past_that_was_lost_with_a_kill_is_made_again(disk: Disk) -> None:
+    bars, past = a_run(disk), Past()
+    take(bars, [FIRST])
+    await bars.write()
+    disk.failures = [True]
+    with pytest.raises(StoreError):
+        await make_past(bars, past)
+    again = a_run(disk)
+    await again.write()
+    await make_past(again, past)
+    await check_past(again, [FIRST])
