@@ -13,8 +13,8 @@ import structlog
 
 from .errors import InputError, SourceError
 from .gateway.admission import Caller, Peer
-from .gateway.hub import Hub
 from .market.feeds import Feed, Feeds
+from .market.streams import Streams
 from .model import Catalogue, Family, Instrument, Kind, looks_like
 from .sources.relay import Finder, Relay
 from .store import Backlog, InstrumentStore
@@ -48,7 +48,7 @@ class Discovery:
         self,
         catalogue: Catalogue,
         feeds: Feeds,
-        hub: Hub,
+        streams: Streams,
         callers: Mapping[Peer, Caller],
         store: InstrumentStore,
         writes: Backlog,
@@ -60,7 +60,7 @@ class Discovery:
         self.turned_away = 0
         """Codes that upstream was not asked about since a token, or all together, asked about too many."""
         self._catalogue = catalogue
-        self._hub = hub
+        self._streams = streams
         self._callers = callers
         self._store = store
         self._writes = writes
@@ -213,7 +213,7 @@ class Discovery:
                 self._catalogue.add(instrument)
         elif self._catalogue[code].learned == instrument.learned:
             self._catalogue.redefine(instrument)
-            self._hub.redefine(instrument)
+            self._streams.redefine(instrument)
 
     def _learned(self, instrument: Instrument) -> None:
         self._know(instrument)

@@ -25,6 +25,7 @@ from .kline_push import KlinePush
 from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
 from .market.outages import Outages
+from .market.streams import Streams
 from .model import (
     Catalogue,
     Family,
@@ -128,12 +129,13 @@ class Engine:
         self._began = time.monotonic()
         self._maker = maker
         self._watching: set[Peer] = set()
+        self.streams = Streams(self._epoch)
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
-            epoch=self._epoch,
             text_ids=settings.legacy_string_ids,
             snapshots=settings.snapshot_on_subscribe,
         )
+        self.streams.join(self.hub)
         sandbox = Sandbox(settings.seed)
         hours, minutes = settings.day_reset.split(":")
         rules = AdmissionRules(
@@ -146,7 +148,7 @@ class Engine:
         self.discovery = Discovery(
             catalogue,
             feeds,
-            self.hub,
+            self.streams,
             self.callers,
             instruments,
             self.instrument_writes,
@@ -154,7 +156,9 @@ class Engine:
             clock=clock,
         )
         self.supply = Supply(feeds, self.hub, self.callers, self.discovery)
-        self.klines = KlinePush(catalogue, feeds, self.hub, self.supply, settings.kline_push_interval)
+        self.klines = KlinePush(
+            catalogue, feeds, self.streams, self.hub, self.supply, settings.kline_push_interval
+        )
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = Backlog(database, "gaps")
@@ -162,14 +166,14 @@ class Engine:
             sandbox,
             catalogue,
             feeds,
-            self.hub,
+            self.streams,
             suspensions,
             self.halts,
             callers=self.callers,
             publish=lambda instrument, event, way: self._intake.publish(instrument, event, way),
             clock=clock,
         )
-        self._intake = Intake(catalogue, feeds, self.hub, self.supply, self.scenarios, self.klines)
+        self._intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.klines)
         self.take = self._intake.take
         for feed in feeds:
             self._join(feed)

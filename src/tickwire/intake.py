@@ -11,10 +11,10 @@ import structlog
 
 from .errors import InputError, TickwireError
 from .gateway.admission import Peer
-from .gateway.hub import Hub
 from .kline_push import KlinePush
 from .klines import Closed
 from .market.feeds import Feed, Feeds
+from .market.streams import Streams
 from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
 from .sandbox import Way
 from .scenarios import Scenarios
@@ -41,14 +41,14 @@ class Intake:
         self,
         catalogue: Catalogue,
         feeds: Feeds,
-        hub: Hub,
+        streams: Streams,
         supply: Supply,
         scenarios: Scenarios,
         klines: KlinePush,
     ) -> None:
         self._catalogue = catalogue
         self._feeds = feeds
-        self._hub = hub
+        self._streams = streams
         self._supply = supply
         self._scenarios = scenarios
         self._klines = klines
@@ -191,7 +191,7 @@ class Intake:
 
     def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
         if self._scenarios.idle:
-            return self._hub.publish(instrument, event)
+            return self._streams.publish(instrument, event)
         return self._scenarios.push(instrument, event, way)
 
     def _count(self, feed: Feed, instrument: Instrument, trade: Trade) -> tuple[Trade, list[Closed]]:
@@ -211,7 +211,7 @@ class Intake:
             return
         if isinstance(event, Trade) and event.turnover is None:
             event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
-        last = self._hub.topic(kind, instrument).last
+        last = self._streams.last(kind, instrument)
         if isinstance(last, (Trade, Book)) and (last.time > event.time or _alike(last, event)):
             return
         seq = self._send(instrument, event)

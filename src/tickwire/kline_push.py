@@ -12,6 +12,7 @@ from .gateway.admission import Peer
 from .gateway.hub import Hub
 from .klines import Closed
 from .market.feeds import Feed, Feeds
+from .market.streams import Streams
 from .model import Catalogue, Instrument, Kind, KlineState, KlineType, KlineUpdate
 from .supply import Supply
 from .wire import Want
@@ -22,10 +23,13 @@ log = structlog.get_logger()
 class KlinePush:
     """The bars that clients are subscribed to, on their way to them."""
 
-    def __init__(self, catalogue: Catalogue, feeds: Feeds, hub: Hub, supply: Supply, interval: float) -> None:
+    def __init__(
+        self, catalogue: Catalogue, feeds: Feeds, streams: Streams, hub: Hub, supply: Supply, interval: float
+    ) -> None:
         """`interval` is how many seconds lie between two pushes of a bar that is forming."""
         self._catalogue = catalogue
         self._feeds = feeds
+        self._streams = streams
         self._hub = hub
         self._supply = supply
         self._interval = interval
@@ -52,7 +56,7 @@ class KlinePush:
             instrument = self._catalogue[bar.code]
             if self._hub.wants_klines(instrument, bar.kline_type):
                 state = KlineState.REVISED if revised else KlineState.CLOSED
-                self._hub.publish(instrument, KlineUpdate(bar, state))
+                self._streams.publish(instrument, KlineUpdate(bar, state))
 
     def closed_of(self, feed: Feed, closed: Iterable[Closed]) -> None:
         """Pushes the bars of a feed that are what clients see."""
@@ -112,6 +116,6 @@ class KlinePush:
     def _push_forming(self, instrument: Instrument, kline_type: KlineType) -> None:
         """Publishes a bar that is forming, if it is another one than at the last time."""
         bar = self._feeds.of(instrument).bars.forming(instrument, kline_type)
-        last = self._hub.topic(Kind.KLINE, instrument, kline_type).last
+        last = self._streams.of(Kind.KLINE, instrument, kline_type).last
         if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
-            self._hub.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
+            self._streams.publish(instrument, KlineUpdate(bar, KlineState.FORMING))

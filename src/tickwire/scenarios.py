@@ -15,9 +15,9 @@ import structlog
 from .calendars import KEYS, State, load
 from .errors import InputError
 from .gateway.admission import Caller, Peer
-from .gateway.hub import Hub, Numbered, Topic
 from .market.feeds import Feeds
-from .model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
+from .market.streams import Numbered, Stream, Streams
+from .model import Book, Catalogue, Event, Instrument, Kind, Market, Suspension, SuspensionList, Trade
 from .sandbox import (
     Clock,
     Condition,
@@ -51,7 +51,7 @@ class Scenarios:
         sandbox: Sandbox,
         catalogue: Catalogue,
         feeds: Feeds,
-        hub: Hub,
+        streams: Streams,
         suspensions: SuspensionStore,
         backlog: Backlog,
         *,
@@ -65,7 +65,7 @@ class Scenarios:
         self._catalogue = catalogue
         self._feeds = feeds
         self._source = feeds.first.source
-        self._hub = hub
+        self._streams = streams
         self._suspensions = suspensions
         self._backlog = backlog
         self._callers = callers
@@ -73,7 +73,7 @@ class Scenarios:
         self._clock = clock
         self._wake = asyncio.Event()
         self._conditions: dict[str, Condition] = {}
-        self._behind: dict[Topic, Numbered] = {}
+        self._behind: dict[Stream, Numbered] = {}
         suspensions.clear(self._source.name)  # those of an earlier run ended with it
 
     @property
@@ -131,16 +131,16 @@ class Scenarios:
 
     def push(self, instrument: Instrument, event: Event, way: Way) -> int:
         """Sends a tick to those who want it: once, twice, or behind the next one. Returns its `seq`."""
-        numbered = self._hub.number(instrument, event)
-        before = self._behind.pop(numbered.topic, None)
+        numbered = self._streams.number(instrument, event)
+        before = self._behind.pop(numbered.stream, None)
         if way is Way.BEHIND_THE_NEXT and before is None:
-            self._behind[numbered.topic] = numbered
+            self._behind[numbered.stream] = numbered
             return numbered.seq
-        self._hub.send(*numbered)
+        numbered.send()
         if way is Way.TWICE:
-            self._hub.send(*numbered)
+            numbered.send()
         if before is not None:
-            self._hub.send(*before)
+            before.send()
         return numbered.seq
 
     def _advance(self) -> None:
@@ -195,7 +195,7 @@ class Scenarios:
             self._tell(halted, resumed)
         if not self._sandbox.shapes_ticks:
             for numbered in self._behind.values():
-                self._hub.send(*numbered)
+                numbered.send()
             self._behind.clear()
 
     def _show(self, instrument: Instrument, state: State) -> None:
@@ -204,11 +204,12 @@ class Scenarios:
         if state is State.DELISTED and instrument.levels:
             self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
-            trade, book = self._hub.last_trade(instrument), self._hub.last_book(instrument)
-            if trade is not None:
-                self._sandbox.limit_from(trade[0].price, instrument)
-            if book is not None:
-                limited = self._sandbox.limit_book(book[0], instrument)
+            trade = self._streams.last(Kind.TRADE, instrument)
+            book = self._streams.last(Kind.DEPTH, instrument)
+            if isinstance(trade, Trade):
+                self._sandbox.limit_from(trade.price, instrument)
+            if isinstance(book, Book):
+                limited = self._sandbox.limit_book(book, instrument)
                 self._publish(instrument, msgspec.structs.replace(limited, time=now), Way.ONCE)
 
     def _tell(self, halted: Collection[str], resumed: Collection[str]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from structlog.testing import capture_logs
 
 from tickwire.gateway.hub import Hub, topic
-from tickwire.model import Book, Event, Kind, Level, Trade
+from tickwire.market.streams import Streams
+from tickwire.model import Book, Event, Instrument, Kind, Level, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import Want, encoder
 
@@ -80,6 +82,18 @@ class Loop:
         return len(scheduled)
 
 
+STREAMS: WeakKeyDictionary[Hub, Streams] = WeakKeyDictionary()
+"""What each hub is fed from."""
+
+
+def fed(schedule: Callable[[Callable[[], None]], object], **options: bool) -> Hub:
+    """A hub that has joined the streams of a market."""
+    hub = Hub(schedule, **options)
+    STREAMS[hub] = Streams(EPOCH)
+    STREAMS[hub].join(hub)
+    return hub
+
+
 @pytest.fixture
 def loop() -> Loop:
     return Loop()
@@ -87,7 +101,7 @@ def loop() -> Loop:
 
 @pytest.fixture
 def hub(loop: Loop) -> Hub:
-    return Hub(loop.soon, epoch=EPOCH)
+    return fed(loop.soon)
 
 
 def want(code: str, levels: int | None = None, *, name: str | None = None) -> Want:
@@ -105,9 +119,9 @@ def book(code: str = "BTCUSDT", price: int = 100) -> Book:
     return Book(code, price, bids, tuple(Level(Decimal(price + 51 + n), Decimal(1)) for n in range(depth)))
 
 
-def publish(hub: Hub, *events: Event) -> None:
+def publish(hub: Hub, *events: Event, instrument: Instrument | None = None) -> None:
     for event in events:
-        hub.publish(CATALOGUE[event.code], event)
+        STREAMS[hub].publish(instrument or CATALOGUE[event.code], event)
 
 
 def first(hub: Hub, client: Reader, kind: Kind, *wants: Want) -> list[tuple[str, int]]:
@@ -262,7 +276,7 @@ def test_the_lists_of_trades_and_of_books_are_independent(hub: Hub, loop: Loop) 
 
 
 def test_snapshots_can_be_turned_off(loop: Loop) -> None:
-    hub = Hub(loop.soon, epoch=EPOCH, snapshots=False)
+    hub = fed(loop.soon, snapshots=False)
     publish(hub, trade("GOLD"))
     reader = Reader()
     assert hub.subscribe(reader, Kind.TRADE, [want("GOLD")]) == b""
@@ -331,7 +345,7 @@ def test_numbers_go_on_while_nobody_is_subscribed(hub: Hub) -> None:
 
 
 def test_legacy_identifiers_are_strings_in_snapshots_and_pushes(loop: Loop) -> None:
-    hub = Hub(loop.soon, epoch=EPOCH, text_ids=True)
+    hub = fed(loop.soon, text_ids=True)
     reader = Reader()
     publish(hub, trade())
     snapshot = frames(hub.subscribe(reader, Kind.TRADE, [want("GOLD")]))
@@ -471,7 +485,7 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = Loop()
-        self.hub = Hub(self.loop.soon, epoch=EPOCH)
+        self.hub = fed(self.loop.soon)
         self.counts: dict[tuple[Kind, str], int] = {}
         self.readers = [Reader() for _ in range(3)]
         self.wanted: list[dict[tuple[Kind, str], int]] = [{} for _ in self.readers]
@@ -577,7 +591,7 @@ def test_an_instrument_in_other_numbers_is_written_in_them_at_once(hub: Hub, loo
     hub.redefine(wide)
     level = tuple(Level(Decimal(100 - n), Decimal(1)) for n in range(7))
     for event in (Trade("BTCUSDT", 1, Decimal("1.2345"), Decimal(1)), Book("BTCUSDT", 1, level, ())):
-        hub.publish(wide, event)
+        publish(hub, event, instrument=wide)
     loop.turn()
     sold, shown = (
         next(one for one in frames(b"".join(every.writes)) if one["kind"] is kind)

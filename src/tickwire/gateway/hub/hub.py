@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import structlog
 
-from ...model import Book, Instrument, Kind, KlineType, KlineUpdate, Trade
+from ...bus import StreamEvent
+from ...model import Book, Instrument, Kind, KlineType, Trade
 from ...wire import Want
 from .lane import Client, Lane
-from .topic import Published, Topic, View
+from .topic import Topic, View
 
 log = structlog.get_logger()
 
@@ -24,18 +25,10 @@ class Membership(NamedTuple):
     since: int
 
 
-class Numbered(NamedTuple):
-    """An event that has its `seq`."""
-
-    topic: Topic
-    event: Published
-    seq: int
-
-
 class Hub:
     """Topics, and the lanes that carry them to clients.
 
-    `publish` only appends to lists; the flush, once per turn of the event loop (`schedule` runs it
+    What comes in is only appended to lists; the flush, once per turn of the event loop (`schedule` runs it
     there), joins the new frames of each view, then those of each lane, and writes the same bytes to all
     clients of the lane. So a tick costs a view one encoding and a lane at most one append per flush, and
     batches grow with the load. Order is kept per code and kind.
@@ -45,13 +38,10 @@ class Hub:
         self,
         schedule: Callable[[Callable[[], None]], object],
         *,
-        epoch: int,
         text_ids: bool = False,
         snapshots: bool = True,
     ) -> None:
-        """`epoch` is the first `seq` of every topic: the server's start in microseconds."""
         self._schedule = schedule
-        self._epoch = epoch
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
@@ -72,38 +62,20 @@ class Hub:
         key = (kind, instrument.code, kline_type)
         found = self._topics.get(key)
         if found is None:
-            found = self._topics[key] = Topic(kind, instrument, kline_type, self._epoch)
+            found = self._topics[key] = Topic(kind, instrument, kline_type, self._send)
         return found
 
-    def publish(self, instrument: Instrument, event: Published) -> int:
-        """Takes the next event of an instrument: it is on its way to all who want it. Returns its `seq`."""
-        topic = self._topic_of(instrument, event)
-        seq = topic.append(event)
-        self.send(topic, event, seq)
-        return seq
+    def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
+        """The inlet of a stream."""
+        return self.topic(kind, instrument, kline_type)
 
-    def number(self, instrument: Instrument, event: Published) -> Numbered:
-        """Takes the next event of an instrument, which is yet to be sent."""
-        topic = self._topic_of(instrument, event)
-        return Numbered(topic, event, topic.append(event))
-
-    def send(self, topic: Topic, event: Published, seq: int) -> None:
-        """Sends an event that has its `seq` to all who want it."""
+    def _send(self, topic: Topic, event: StreamEvent, seq: int) -> None:
         for view in topic.views.values():
             if not view.pending:
                 if not self._dirty:
                     self._schedule(self.flush)
                 self._dirty.append(view)
             view.pending.append(view.encode(event, seq))
-
-    def _topic_of(self, instrument: Instrument, event: Published) -> Topic:
-        match event:
-            case Trade():
-                return self.topic(Kind.TRADE, instrument)
-            case Book():
-                return self.topic(Kind.DEPTH, instrument)
-            case KlineUpdate(kline):
-                return self.topic(Kind.KLINE, instrument, kline.kline_type)
 
     def flush(self) -> None:
         """Writes all that was published since the last flush."""

@@ -1,17 +1,16 @@
-"""A topic and what is seen of it: one stream, one encoding for each way it is asked for."""
+"""A topic and what is seen of it: one stream, one encoding for each way that it is asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ...model import Book, Instrument, Kind, KlineUpdate, Trade
+from ...bus import StreamEvent
+from ...model import Instrument, Kind
 from ...wire import encoder
 
 if TYPE_CHECKING:
     from .lane import Lane
-
-
-Published: TypeAlias = Trade | Book | KlineUpdate
 
 
 class View:
@@ -39,27 +38,33 @@ class View:
 
 
 class Topic:
-    """One kind of event of one instrument, of bars also of one type: its last event, and a sequence that
-    grows by one.
+    """A stream at the hub: its last event and the `seq` of that, 0 if there is none yet; its inlet."""
 
-    The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
-    """
+    __slots__ = ("_send", "instrument", "kind", "kline_type", "last", "seq", "views")
 
-    __slots__ = ("instrument", "kind", "kline_type", "last", "seq", "views")
-
-    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, epoch: int) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        instrument: Instrument,
+        kline_type: int,
+        send: Callable[[Topic, StreamEvent, int], None],
+    ) -> None:
+        """`send` sends an event to those who want it."""
         self.kind = kind
         self.kline_type = kline_type
         self.instrument = instrument
-        self.seq = epoch - 1
-        self.last: Published | None = None
+        self.seq = 0
+        self.last: StreamEvent | None = None
         self.views: dict[tuple[str, int], View] = {}
+        self._send = send
 
-    def append(self, event: Published) -> int:
-        """Takes the next event and returns its `seq`."""
-        self.last = event
-        self.seq += 1
-        return self.seq
+    def take(self, event: StreamEvent, seq: int) -> None:
+        """The next event of the stream, or one that a scenario sends twice or too late."""
+        if seq > self.seq:
+            self.last = event
+            self.seq = seq
+        if self.views:
+            self._send(self, event, seq)
 
     def view(self, name: str, levels: int, *, text_ids: bool) -> View:
         """The view of that name and depth, the same one for all who ask alike."""
