@@ -247,7 +247,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.engine.Engine", "_watch_tokens"),
         ("tickwire.engine.Engine", "_watch_silence"),
         ("tickwire.intake.Intake", "run"),
-        ("tickwire.kline_push.KlinePush", "run"),
+        ("tickwire.market.kline_push.KlinePush", "run"),
         ("tickwire.scenarios.Scenarios", "carry_out"),
         ("tickwire.store.backlog.Backlog", "run"),
         ("tickwire.market.bars.bars.Bars", "join"),

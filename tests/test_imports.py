@@ -37,7 +37,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "supply": {"discovery", "gateway", "market", "wire", "model"},
     "intake": {
         "supply",
-        "kline_push",
         "scenarios",
         "gateway",
         "market",
@@ -47,10 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sandbox",
         "model",
     },
-    "kline_push": {"supply", "gateway", "market", "klines", "wire", "model"},
     "watched": set(),
     "engine": set(
-        "discovery supply intake kline_push scenarios gateway market config sources store "
+        "discovery supply intake scenarios gateway market config sources store "
         "access sandbox watched wire model".split()
     ),
     "assembly": set("engine market config client sources store access klines sandbox model".split()),

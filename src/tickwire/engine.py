@@ -19,11 +19,12 @@ from .discovery import Discovery
 from .errors import StoreError
 from .gateway.admission import Admission, Caller, Peer
 from .gateway.admission import Rules as AdmissionRules
-from .gateway.hub import Hub
+from .gateway.first_bars import FirstBars
+from .gateway.hub import Hub, Topic
 from .intake import Intake
-from .kline_push import KlinePush
 from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
+from .market.kline_push import KlinePush
 from .market.outages import Outages
 from .market.streams import Streams
 from .model import (
@@ -31,6 +32,7 @@ from .model import (
     Family,
     Instrument,
     Kind,
+    KlineType,
 )
 from .sandbox import Sandbox
 from .scenarios import Scenarios
@@ -130,10 +132,12 @@ class Engine:
         self._maker = maker
         self._watching: set[Peer] = set()
         self.streams = Streams(self._epoch)
+        self._klines = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             text_ids=settings.legacy_string_ids,
             snapshots=settings.snapshot_on_subscribe,
+            wanted=self._wanted,
         )
         self.streams.join(self.hub)
         sandbox = Sandbox(settings.seed)
@@ -156,8 +160,10 @@ class Engine:
             clock=clock,
         )
         self.supply = Supply(feeds, self.hub, self.callers, self.discovery)
-        self.klines = KlinePush(
-            catalogue, feeds, self.streams, self.hub, self.supply, settings.kline_push_interval
+        self.first_bars = FirstBars(
+            self.hub,
+            functools.partial(self.supply.prepare_bars, count=1, end=None),
+            self._klines.push_forming,
         )
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
@@ -173,14 +179,14 @@ class Engine:
             publish=lambda instrument, event, way: self._intake.publish(instrument, event, way),
             clock=clock,
         )
-        self._intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.klines)
+        self._intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self._klines)
         self.take = self._intake.take
         for feed in feeds:
             self._join(feed)
 
     def _join(self, feed: Feed) -> None:
         """Gives a feed what keeps its bars complete."""
-        source, revised = feed.source, functools.partial(self.klines.closed_of, feed)
+        source, revised = feed.source, functools.partial(self._klines.closed_of, feed)
         feed.bars.revised = revised
         if source.history is not None:
             feed.backfill = Backfill(
@@ -199,6 +205,11 @@ class Engine:
             revised=revised,
             backfill=feed.backfill,
         )
+
+    def _wanted(self, topic: Topic, wanted: bool) -> None:
+        if topic.kind is Kind.KLINE:
+            tell = self._klines.want if wanted else self._klines.forget
+            tell(topic.instrument.code, KlineType(topic.kline_type))
 
     @property
     def source(self) -> Source:
@@ -225,7 +236,7 @@ class Engine:
         self.running = True
         tasks = {
             "upkeep": self._keep_up,
-            "bars": self.klines.run,
+            "bars": self._klines.run,
             "tokens": self._watch_tokens,
             "fallback": self._watch_silence,
             "scenarios": self.scenarios.carry_out,
@@ -256,7 +267,7 @@ class Engine:
         backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
         for feed in self.feeds:
             self._intake.end(feed)
-        steps = [self.discovery.end, self.klines.end, *backfills, self._end_bars, self._drain]
+        steps = [self.discovery.end, self.first_bars.end, *backfills, self._end_bars, self._drain]
         for step in steps:
             try:
                 await step()
@@ -326,7 +337,7 @@ class Engine:
                     self.discovery.watch(client, caller.client.family, kind, sought)
                 self.supply.want(kind, [want.instrument for want in wants], subscribed=True)
                 if kind is Kind.KLINE:
-                    self.klines.show(
+                    self.first_bars.show(
                         client, [want for want in wants if self.hub.view(client, kind, want) is None]
                     )
                 return self.hub.subscribe(client, kind, wants)
@@ -358,7 +369,7 @@ class Engine:
         self.supply.want(kind, [want.instrument], subscribed=True)
         frames = self.hub.join(client, kind, want)
         if kind is Kind.KLINE:
-            self.klines.show(client, [want])
+            self.first_bars.show(client, [want])
         if frames:
             self.hub.push(client, frames)
 
@@ -367,7 +378,7 @@ class Engine:
         pushes = self.hub.pushes(client)
         self.hub.leave(client)
         self.discovery.forget(client)
-        self.klines.leave(client)
+        self.first_bars.leave(client)
         self._watching.discard(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:

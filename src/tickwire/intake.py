@@ -11,9 +11,9 @@ import structlog
 
 from .errors import InputError, TickwireError
 from .gateway.admission import Peer
-from .kline_push import KlinePush
 from .klines import Closed
 from .market.feeds import Feed, Feeds
+from .market.kline_push import KlinePush
 from .market.streams import Streams
 from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
 from .sandbox import Way

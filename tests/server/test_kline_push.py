@@ -102,7 +102,7 @@ async def subscribed(link: Link, *pairs: tuple[str, object]) -> None:
     assert answer == {"ret": 200, "msg": "ok", "cmd_id": 28005, "seq_id": 1, "trace": "t", "data": {}}
     assert link.served is not None
     async with asyncio.timeout(20):
-        while link.served.engine.klines.showing:  # noqa: ASYNC110
+        while link.served.engine.first_bars.showing:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 

@@ -40,11 +40,14 @@ class Hub:
         *,
         text_ids: bool = False,
         snapshots: bool = True,
+        wanted: Callable[[Topic, bool], None] = lambda *_: None,
     ) -> None:
+        """`wanted` is told when somebody is subscribed to a topic, and when nobody is any more."""
         self._schedule = schedule
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
+        self._tell_wanted = wanted
         self._wanted: dict[Kind, dict[Topic, int]] = {kind: {} for kind in Kind}  # what has views
         self._places = itertools.count()  # in which order they came
         self._lanes: dict[frozenset[View], Lane] = {}
@@ -131,7 +134,7 @@ class Hub:
             for want in wants
         ]
         for view in asked:
-            self._wanted[kind].setdefault(view.topic, next(self._places))
+            self._want(view.topic)
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
         if not self._snapshots or kind is Kind.KLINE:  # the last push of a bar may be long out of date
             return b""
@@ -147,7 +150,7 @@ class Hub:
         view = self.topic(kind, want.instrument, want.kline_type).view(
             want.name, want.levels, text_ids=self._text_ids
         )
-        self._wanted[kind].setdefault(view.topic, next(self._places))
+        self._want(view.topic)
         self._move(client, {**views, kind: views.get(kind, frozenset()) | {view}})
         frame = view.snapshot() if self._snapshots and kind is not Kind.KLINE else b""
         self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
@@ -229,15 +232,6 @@ class Hub:
                     of_kind[topic.instrument.code] = topic.instrument
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
-    def wants_klines(self, instrument: Instrument, kline_type: int) -> bool:
-        """Whether somebody is subscribed to these bars."""
-        topic = self._topics.get((Kind.KLINE, instrument.code, kline_type))
-        return topic is not None and bool(topic.views)
-
-    def wanted_klines(self) -> list[Topic]:
-        """The topics of bars that somebody is subscribed to."""
-        return [*self._wanted[Kind.KLINE]]
-
     def is_silent(self, instrument: Instrument) -> bool:
         """Whether nothing of the instrument has come yet."""
         return self.last_trade(instrument) is None and self.last_book(instrument) is None
@@ -251,6 +245,12 @@ class Hub:
         """The last book and its `seq`."""
         topic = self._topics.get((Kind.DEPTH, instrument.code, 0))
         return (topic.last, topic.seq) if topic is not None and isinstance(topic.last, Book) else None
+
+    def _want(self, topic: Topic) -> None:
+        """Somebody is subscribed to it, whoever was before."""
+        if topic not in self._wanted[topic.kind]:
+            self._wanted[topic.kind][topic] = next(self._places)
+            self._tell_wanted(topic, True)
 
     def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
@@ -273,6 +273,7 @@ class Hub:
                     view.topic.drop(view)
                     if not view.topic.views:
                         del self._wanted[view.topic.kind][view.topic]
+                        self._tell_wanted(view.topic, False)
 
     def _open(self, views: frozenset[View]) -> Lane:
         streams = frozenset((flow_of(view.topic.kind), view.topic.instrument.code) for view in views)
