@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import random
 import shutil
@@ -248,7 +249,8 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.engine.Engine", "_watch_silence"),
         ("tickwire.intake.Intake", "run"),
         ("tickwire.market.kline_push.KlinePush", "run"),
-        ("tickwire.scenarios.Scenarios", "carry_out"),
+        ("tickwire.market.scenarios.Scenarios", "carry_out"),
+        ("tickwire.gateway.client_faults.ClientFaults", "run"),
         ("tickwire.store.backlog.Backlog", "run"),
         ("tickwire.market.bars.bars.Bars", "join"),
         ("tickwire.market.bars.bars.Bars", "keep"),
@@ -257,7 +259,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
 async def test_a_task_that_fails_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:
-    owner: Any = pytest.importorskip(part.rpartition(".")[0]).__dict__[part.rpartition(".")[2]]
+    owner: Any = vars(importlib.import_module(part.rpartition(".")[0]))[part.rpartition(".")[2]]
     proper, tries, again = getattr(owner, method), [0], asyncio.Event()
 
     async def failing(self: Any, *arguments: Any) -> None:

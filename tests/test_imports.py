@@ -27,28 +27,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"client", "wire", "klines", "calendars", "files", "model"},
     "config": {"access", "files", "sources", "model"},
     "bus": {"model"},
-    "market": {"bus", "sources", "store", "klines", "calendars", "files", "model"},
+    "market": {"bus", "sandbox", "sources", "store", "klines", "calendars", "files", "model"},
     "gateway": {"bus", "access", "sandbox", "store", "wire", "model"},
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
-    "scenarios": {"gateway", "market", "sandbox", "sources", "store", "calendars", "wire", "model"},
     "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
     "supply": {"discovery", "gateway", "market", "wire", "model"},
-    "intake": {
-        "supply",
-        "scenarios",
-        "gateway",
-        "market",
-        "sources",
-        "store",
-        "klines",
-        "sandbox",
-        "model",
-    },
+    "intake": set("supply gateway market sources store klines sandbox model".split()),
     "watched": set(),
     "engine": set(
-        "discovery supply intake scenarios gateway market config sources store "
+        "discovery supply intake gateway market config sources store "
         "access sandbox watched wire model".split()
     ),
     "assembly": set("engine market config client sources store access klines sandbox model".split()),

@@ -19,6 +19,7 @@ from .discovery import Discovery
 from .errors import StoreError
 from .gateway.admission import Admission, Caller, Peer
 from .gateway.admission import Rules as AdmissionRules
+from .gateway.client_faults import ClientFaults
 from .gateway.first_bars import FirstBars
 from .gateway.hub import Hub, Topic
 from .intake import Intake
@@ -26,6 +27,7 @@ from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
 from .market.kline_push import KlinePush
 from .market.outages import Outages
+from .market.scenarios import Scenarios
 from .market.streams import Streams
 from .model import (
     Catalogue,
@@ -35,7 +37,6 @@ from .model import (
     KlineType,
 )
 from .sandbox import Sandbox
-from .scenarios import Scenarios
 from .sources import Published, Source, Status
 from .store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .supply import Supply
@@ -168,6 +169,7 @@ class Engine:
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = Backlog(database, "gaps")
+        self._client_faults = ClientFaults(sandbox, self.callers, clock)
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
@@ -175,7 +177,7 @@ class Engine:
             self.streams,
             suspensions,
             self.halts,
-            callers=self.callers,
+            changed=self._client_faults.changed,
             publish=lambda instrument, event, way: self._intake.publish(instrument, event, way),
             clock=clock,
         )
@@ -240,6 +242,7 @@ class Engine:
             "tokens": self._watch_tokens,
             "fallback": self._watch_silence,
             "scenarios": self.scenarios.carry_out,
+            "client faults": self._client_faults.run,
             "suspensions": self.halts.run,
             "gaps": self.gap_entries.run,
             "instruments": self.instrument_writes.run,

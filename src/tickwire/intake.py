@@ -14,10 +14,10 @@ from .gateway.admission import Peer
 from .klines import Closed
 from .market.feeds import Feed, Feeds
 from .market.kline_push import KlinePush
+from .market.scenarios import Scenarios
 from .market.streams import Streams
 from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
 from .sandbox import Way
-from .scenarios import Scenarios
 from .sources import Began, Published, Resent, Snapshot, Status
 from .store.recordings import Recorder
 from .supply import Supply

@@ -86,7 +86,7 @@ STREAMS: WeakKeyDictionary[Hub, Streams] = WeakKeyDictionary()
 """What each hub is fed from."""
 
 
-def fed(schedule: Callable[[Callable[[], None]], object], **options: bool) -> Hub:
+def fed(schedule: Callable[[Callable[[], None]], object], **options: Any) -> Hub:
     """A hub that has joined the streams of a market."""
     hub = Hub(schedule, **options)
     STREAMS[hub] = Streams(EPOCH)

@@ -1,4 +1,4 @@
-"""Carries out scenarios: on the ticks of a source, on its clock, on the clients of a server."""
+"""Carries out scenarios on the ticks of a source and on its clock; what they do to clients, others do."""
 
 from __future__ import annotations
 
@@ -12,29 +12,26 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from .calendars import KEYS, State, load
-from .errors import InputError
-from .gateway.admission import Caller, Peer
-from .market.feeds import Feeds
-from .market.streams import Numbered, Stream, Streams
-from .model import Book, Catalogue, Event, Instrument, Kind, Market, Suspension, SuspensionList, Trade
-from .sandbox import (
+from ..calendars import KEYS, State, load
+from ..errors import InputError
+from ..model import Book, Catalogue, Event, Instrument, Kind, Market, Suspension, SuspensionList, Trade
+from ..sandbox import (
     Clock,
     Condition,
-    Disconnect,
-    ExpireToken,
     Run,
     Sandbox,
     Scenario,
     Shaped,
+    Step,
     Way,
     clock_target,
     shown,
     without_orders,
 )
-from .sources import Simulator
-from .store import Backlog, SuspensionStore
-from .wire import POLICY_VIOLATION
+from ..sources import Simulator
+from ..store import Backlog, SuspensionStore
+from .feeds import Feeds
+from .streams import Numbered, Stream, Streams
 
 BEAT = 0.05
 """Seconds between looks at what is due, while a scenario runs."""
@@ -55,12 +52,12 @@ class Scenarios:
         suspensions: SuspensionStore,
         backlog: Backlog,
         *,
-        callers: Mapping[Peer, Caller],
+        changed: Callable[[list[Step]], None],
         publish: Publish,
         clock: Callable[[], float],
     ) -> None:
-        """`backlog` writes what goes into `suspensions`; `callers` are the open connections; `publish` takes
-        what scenarios themselves let happen."""
+        """`backlog` writes what goes into `suspensions`; `changed` is told of the steps that have begun
+        whenever some have begun or ended; `publish` takes what scenarios themselves let happen."""
         self._sandbox = sandbox
         self._catalogue = catalogue
         self._feeds = feeds
@@ -68,7 +65,7 @@ class Scenarios:
         self._streams = streams
         self._suspensions = suspensions
         self._backlog = backlog
-        self._callers = callers
+        self._changed = changed
         self._publish = publish
         self._clock = clock
         self._wake = asyncio.Event()
@@ -152,16 +149,9 @@ class Scenarios:
                 if isinstance(step, Clock):
                     self._move_clock(step)
             self._change_conditions()
-            if any(isinstance(step, ExpireToken) for step in begun):
-                for peer, caller in [*self._callers.items()]:
-                    if self._sandbox.expired(caller.client):
-                        peer.close(POLICY_VIOLATION, "token expired")
+            self._changed(begun)
         for event in self._sandbox.late(now):
             self._publish(self._catalogue[event.code], event, Way.ONCE)
-        if self._sandbox.cuts:
-            for peer, caller in [*self._callers.items()]:
-                if (cut := self._sandbox.cut(caller.client, now)) is not None:
-                    _end(peer, cut)
 
     def _check_clock(self, scenario: Scenario, step: Clock) -> None:
         if not isinstance(self._source, Simulator):
@@ -259,10 +249,3 @@ def _symbol(instrument: Instrument) -> str:
 
 def _halted(conditions: Mapping[str, Condition]) -> set[str]:
     return {code for code, condition in conditions.items() if condition.state is State.HALTED}
-
-
-def _end(peer: Peer, step: Disconnect) -> None:
-    if step.reset:
-        peer.reset()
-    else:
-        peer.close(step.code, step.reason)
