@@ -59,7 +59,8 @@ tickwire serve --config tickwire.toml --rate 5
 - What you change counts from the next start.
 """
 GROUPS = {
-    "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer",
+    "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer "
+    "ring_seconds ring_bytes",
     "Sources": "source codes fallback_after instruments",
     "Simulator": "seed rate market_hours",
     "Relay": "upstream_url upstream_token upstream_token_file upstream_plan ca_file upstream_silence",

@@ -333,6 +333,15 @@ class Settings(BaseModel):
         ge=2**16,
         description="Unread bytes after which a client that is too slow is closed.",
     )
+    ring_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="Seconds for which the trades that were sent are kept in memory.",
+    )
+    ring_bytes: int = Field(
+        default=64 * 2**20, ge=0, description="Bytes of memory that these trades take at the most."
+    )
     close_delay: float = Field(
         default=2.0,
         ge=0,

@@ -27,6 +27,7 @@ from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
 from .market.kline_push import KlinePush
 from .market.outages import Outages
+from .market.ring import Ring
 from .market.scenarios import Scenarios
 from .market.streams import Streams
 from .model import (
@@ -133,6 +134,9 @@ class Engine:
         self._maker = maker
         self._watching: set[Peer] = set()
         self.streams = Streams(self._epoch)
+        self._ring = Ring(
+            self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=time.monotonic
+        )
         self._klines = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
@@ -239,6 +243,7 @@ class Engine:
         tasks = {
             "upkeep": self._keep_up,
             "bars": self._klines.run,
+            "ring": self._ring.run,
             "tokens": self._watch_tokens,
             "fallback": self._watch_silence,
             "scenarios": self.scenarios.carry_out,

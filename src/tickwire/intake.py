@@ -211,8 +211,9 @@ class Intake:
             return
         if isinstance(event, Trade) and event.turnover is None:
             event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
-        last = self._streams.last(kind, instrument)
-        if isinstance(last, (Trade, Book)) and (last.time > event.time or _alike(last, event)):
+        streams, trade = self._streams, kind is Kind.TRADE
+        last = streams.last_trade(instrument) if trade else streams.last_book(instrument)
+        if last is not None and (last.time > event.time or _alike(last, event)):
             return
         seq = self._send(instrument, event)
         if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from ..klines import Closed
-from ..model import Catalogue, Instrument, Kind, KlineState, KlineType, KlineUpdate
+from ..model import Catalogue, Instrument, KlineState, KlineType, KlineUpdate
 from .feeds import Feed, Feeds
 from .streams import Streams
 
@@ -54,7 +54,7 @@ class KlinePush:
         """Pushes a bar that is forming, if it is another one than at the last time. Returns whether there is
         one."""
         bar = self._feeds.of(instrument).bars.forming(instrument, kline_type)
-        last = self._streams.of(Kind.KLINE, instrument, kline_type).last
+        last = self._streams.bars(instrument, kline_type).last
         if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
             self._streams.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
         return bar is not None

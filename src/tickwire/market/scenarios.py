@@ -14,7 +14,7 @@ import structlog
 
 from ..calendars import KEYS, State, load
 from ..errors import InputError
-from ..model import Book, Catalogue, Event, Instrument, Kind, Market, Suspension, SuspensionList, Trade
+from ..model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
 from ..sandbox import (
     Clock,
     Condition,
@@ -194,11 +194,10 @@ class Scenarios:
         if state is State.DELISTED and instrument.levels:
             self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
-            trade = self._streams.last(Kind.TRADE, instrument)
-            book = self._streams.last(Kind.DEPTH, instrument)
-            if isinstance(trade, Trade):
+            trade, book = self._streams.last_trade(instrument), self._streams.last_book(instrument)
+            if trade is not None:
                 self._sandbox.limit_from(trade.price, instrument)
-            if isinstance(book, Book):
+            if book is not None:
                 limited = self._sandbox.limit_book(book, instrument)
                 self._publish(instrument, msgspec.structs.replace(limited, time=now), Way.ONCE)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Hashable, Iterator
+from itertools import chain
+from typing import NamedTuple, TypeVar, cast
 
 from ..bus import Inlet, Receiver, StreamEvent
 from ..model import Book, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Stream:
@@ -16,7 +19,7 @@ class Stream:
     The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
     """
 
-    __slots__ = ("inlets", "instrument", "kind", "kline_type", "last", "seq")
+    __slots__ = ("inlets", "instrument", "kind", "kline_type", "last", "loose", "seq")
 
     def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, epoch: int) -> None:
         self.kind = kind
@@ -25,6 +28,8 @@ class Stream:
         self.seq = epoch - 1
         self.last: StreamEvent | None = None
         self.inlets: list[Inlet] = []
+        self.loose: list[Trade] = []
+        """The last trades, up to `last`, that no block of the ring holds yet."""
 
 
 class Numbered(NamedTuple):
@@ -46,14 +51,18 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         """`epoch` is the first `seq` of every stream: the server's start in microseconds."""
         self.epoch = epoch
-        self._streams: dict[tuple[Kind, str, int], Stream] = {}
+        self._trades: dict[str, Stream] = {}
+        self._books: dict[str, Stream] = {}
+        self._bars: dict[tuple[str, int], Stream] = {}
         self._receivers: list[Receiver] = []
 
-    def __len__(self) -> int:
-        return len(self._streams)
-
     def __iter__(self) -> Iterator[Stream]:
-        return iter(self._streams.values())
+        return chain(self._trades.values(), self._books.values(), self._bars.values())
+
+    @property
+    def of_trades(self) -> Collection[Stream]:
+        """The streams of trades."""
+        return self._trades.values()
 
     def join(self, receiver: Receiver) -> None:
         """Another receiver gets what follows of all streams."""
@@ -61,36 +70,47 @@ class Streams:
         for stream in self:
             self._open(stream, receiver)
 
-    def of(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Stream:
-        """The stream of that kind and instrument; of bars, one for each type."""
-        key = (kind, instrument.code, kline_type)
-        found = self._streams.get(key)
-        if found is None:
-            found = self._streams[key] = Stream(kind, instrument, kline_type, self.epoch)
-            for receiver in self._receivers:
-                self._open(found, receiver)
-        return found
+    def trades(self, instrument: Instrument) -> Stream:
+        """An instrument's trades."""
+        return self._trades.get(instrument.code) or self._begin(
+            self._trades, instrument.code, Stream(Kind.TRADE, instrument, 0, self.epoch)
+        )
+
+    def books(self, instrument: Instrument) -> Stream:
+        """An instrument's books."""
+        return self._books.get(instrument.code) or self._begin(
+            self._books, instrument.code, Stream(Kind.DEPTH, instrument, 0, self.epoch)
+        )
+
+    def bars(self, instrument: Instrument, kline_type: int) -> Stream:
+        """An instrument's bars of a type."""
+        key = instrument.code, kline_type
+        return self._bars.get(key) or self._begin(
+            self._bars, key, Stream(Kind.KLINE, instrument, kline_type, self.epoch)
+        )
 
     def publish(self, instrument: Instrument, event: StreamEvent) -> int:
         """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`."""
-        stream = self._of(instrument, event)
-        stream.seq = seq = stream.seq + 1
-        stream.last = event
+        stream = self._append(instrument, event)
+        seq = stream.seq
         for inlet in stream.inlets:
             inlet.take(event, seq)
         return seq
 
     def number(self, instrument: Instrument, event: StreamEvent) -> Numbered:
         """Gives the next event of an instrument its `seq`; it is yet to be sent."""
-        stream = self._of(instrument, event)
-        stream.seq += 1
-        stream.last = event
+        stream = self._append(instrument, event)
         return Numbered(stream, event, stream.seq)
 
-    def last(self, kind: Kind, instrument: Instrument) -> StreamEvent | None:
-        """The last event of that kind; None if nothing has come yet."""
-        stream = self._streams.get((kind, instrument.code, 0))
-        return None if stream is None else stream.last
+    def last_trade(self, instrument: Instrument) -> Trade | None:
+        """The last trade; None if there was none yet."""
+        stream = self._trades.get(instrument.code)
+        return None if stream is None else cast("Trade | None", stream.last)
+
+    def last_book(self, instrument: Instrument) -> Book | None:
+        """The last book; None if there was none yet."""
+        stream = self._books.get(instrument.code)
+        return None if stream is None else cast("Book | None", stream.last)
 
     def position(self, stream: Stream) -> Position:
         """Where a stream is."""
@@ -98,21 +118,31 @@ class Streams:
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
-        for kind in Kind:
-            for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
-                if (stream := self._streams.get((kind, instrument.code, kline_type))) is not None:
-                    stream.instrument = instrument
+        bars = (self._bars.get((instrument.code, kline_type)) for kline_type in KlineType)
+        for stream in (self._trades.get(instrument.code), self._books.get(instrument.code), *bars):
+            if stream is not None:
+                stream.instrument = instrument
         for receiver in self._receivers:
             receiver.redefine(instrument)
 
-    def _of(self, instrument: Instrument, event: StreamEvent) -> Stream:
-        match event:
-            case Trade():
-                return self.of(Kind.TRADE, instrument)
-            case Book():
-                return self.of(Kind.DEPTH, instrument)
-            case KlineUpdate(kline):
-                return self.of(Kind.KLINE, instrument, kline.kline_type)
+    def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
+        """Gives an event its `seq`, that of the stream now."""
+        if type(event) is Trade:
+            stream = self.trades(instrument)
+            stream.loose.append(event)
+        elif type(event) is Book:
+            stream = self.books(instrument)
+        else:
+            stream = self.bars(instrument, cast(KlineUpdate, event).kline.kline_type)
+        stream.seq += 1
+        stream.last = event
+        return stream
+
+    def _begin(self, streams: dict[Key, Stream], key: Key, stream: Stream) -> Stream:
+        streams[key] = stream
+        for receiver in self._receivers:
+            self._open(stream, receiver)
+        return stream
 
     def _open(self, stream: Stream, receiver: Receiver) -> None:
         stream.inlets.append(receiver.open(stream.kind, stream.instrument, stream.kline_type))

@@ -1,0 +1,141 @@
+"""The ring: what a stream sent lately is there, exactly, and memory is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tickwire.market import ring as room
+from tickwire.market.ring import LOOSE_SIZE, Ring
+from tickwire.market.streams import Stream, Streams
+from tickwire.model import Direction, Instrument, Trade
+from tickwire.store import load_catalogue
+
+CATALOGUE = load_catalogue()
+GOLD, BTC = CATALOGUE["GOLD"], CATALOGUE["BTCUSDT"]
+EPOCH = 1_000
+MANY = 2**30
+
+
+class Desk:
+    """A ring of its own, whose clock is set by hand."""
+
+    def __init__(self, *, seconds: float = 60.0, limit: int = MANY) -> None:
+        self.now = 0.0
+        self.streams = Streams(EPOCH)
+        self.ring = Ring(self.streams.of_trades, seconds, limit, clock=lambda: self.now)
+        self.sent: dict[str, list[Trade]] = {}
+
+    def publish(self, instrument: Instrument, number: int = 1) -> Stream:
+        for _ in range(number):
+            sent = self.sent.setdefault(instrument.code, [])
+            price = Decimal(len(sent)).scaleb(-instrument.price_decimals) + 4_100
+            trade = Trade(
+                instrument.code, len(sent), price, Decimal("0.10"), None, Direction.BUY, len(sent) * 3
+            )
+            sent.append(trade)
+            self.streams.publish(instrument, trade)
+        return self.streams.trades(instrument)
+
+    async def missed(self, stream: Stream, after: int) -> list[tuple[int, Trade]]:
+        assert self.ring.reaches(stream, after)
+        return [one async for some in self.ring.missed(stream, after) for one in some]
+
+    def expected(self, instrument: Instrument, after: int) -> list[tuple[int, Trade]]:
+        return [*enumerate(self.sent[instrument.code], EPOCH)][max(0, after + 1 - EPOCH) :]
+
+
+@pytest.mark.parametrize("limit", [MANY, LOOSE_SIZE * 100], ids=["loose", "packed"])
+async def test_what_follows_a_position_is_there_across_blocks(limit: int) -> None:
+    desk = Desk(limit=limit)
+    for number in (100, 30, 1, 70):
+        stream = desk.publish(GOLD, number)
+        desk.publish(BTC, 5)
+        desk.now += 5
+        await desk.ring.cut()
+    desk.publish(GOLD, 9)
+    for after in (EPOCH - 1, EPOCH, EPOCH + 99, EPOCH + 100, EPOCH + 130, EPOCH + 205, EPOCH + 208):
+        assert await desk.missed(stream, after) == desk.expected(GOLD, after)
+    assert await desk.missed(stream, stream.seq) == []
+    assert desk.ring.size <= limit
+
+
+async def test_much_is_read_back_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SLICE", 40)
+    desk = Desk()
+    stream = desk.publish(GOLD, 100)
+    await desk.ring.cut()
+    desk.publish(GOLD, 30)
+    assert [len(some) async for some in desk.ring.missed(stream, EPOCH + 9)] == [40, 40, 10, 30]
+
+
+async def test_what_is_too_old_goes_with_its_block() -> None:
+    desk = Desk(seconds=10.0)
+    stream = desk.publish(GOLD, 10)
+    for _ in range(3):
+        desk.now += 5
+        await desk.ring.cut()
+        desk.publish(GOLD, 10)
+    assert desk.ring.reaches(stream, EPOCH - 1)
+    desk.now += 5
+    await desk.ring.cut()
+    assert not desk.ring.reaches(stream, EPOCH - 1)
+    assert not desk.ring.reaches(stream, EPOCH + 8)
+    assert await desk.missed(stream, EPOCH + 9) == desk.expected(GOLD, EPOCH + 9)
+
+
+async def test_what_is_too_much_is_packed_and_then_goes() -> None:
+    desk = Desk(limit=20_000)
+    for _ in range(100):
+        stream = desk.publish(GOLD, 200)
+        await desk.ring.cut()
+        assert desk.ring.size <= 20_000
+    assert not desk.ring.reaches(stream, EPOCH - 1)
+    reached = next(at for at in range(EPOCH, stream.seq + 1) if desk.ring.reaches(stream, at))
+    assert stream.seq - reached > 20_000 / LOOSE_SIZE * 4  # a packed trade takes a fraction
+    assert await desk.missed(stream, reached) == desk.expected(GOLD, reached)
+
+
+async def test_a_position_that_was_never_given_is_not_reached_from_an_epoch_before() -> None:
+    desk = Desk(seconds=1.0)
+    stream = desk.publish(GOLD, 3)
+    assert not desk.ring.reaches(stream, EPOCH - 2)
+    assert desk.ring.reaches(stream, EPOCH - 1)
+
+
+async def test_blocks_are_made_by_themselves() -> None:
+    """By number, since this clock stands."""
+    desk = Desk()
+    stream = desk.publish(GOLD, room.MOST_LOOSE)
+    task = asyncio.create_task(desk.ring.run())
+    while stream.loose:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    task.cancel()
+    desk.publish(GOLD)
+    assert (await desk.missed(stream, stream.seq - 2)) == desk.expected(GOLD, stream.seq - 2)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 12), min_size=1, max_size=12),
+    limit=st.integers(0, 30_000),
+    behind=st.integers(0, 160),
+)
+async def test_it_says_what_it_reaches_and_gives_all_of_that(
+    sizes: list[int], limit: int, behind: int
+) -> None:
+    desk = Desk(limit=limit, seconds=30)
+    stream = desk.publish(GOLD)
+    for size in sizes:
+        desk.publish(GOLD, size)
+        desk.publish(BTC, size * 3)
+        desk.now += 5
+        await desk.ring.cut()
+    after = stream.seq - behind
+    if desk.ring.reaches(stream, after):
+        found = [one async for some in desk.ring.missed(stream, after) for one in some]
+        assert found == desk.expected(GOLD, after)
+    assert desk.ring.reaches(stream, stream.seq)
