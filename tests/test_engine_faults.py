@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 import tickwire.engine
-import tickwire.intake
+import tickwire.market.intake
 from tickwire.access import Token, digest_of, new_id
 from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Kline, KlineType
@@ -73,7 +73,7 @@ class Unreadable(SqliteKlineStore):
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is tried again at once."""
-    monkeypatch.setattr(tickwire.intake, "SOURCE_RETRY", 0.01)
+    monkeypatch.setattr(tickwire.market.intake, "SOURCE_RETRY", 0.01)
 
 
 async def readiness(served: Served) -> Any:
@@ -247,7 +247,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.engine.Engine", "_keep_up"),
         ("tickwire.engine.Engine", "_watch_tokens"),
         ("tickwire.engine.Engine", "_watch_silence"),
-        ("tickwire.intake.Intake", "run"),
+        ("tickwire.market.intake.Intake", "run"),
         ("tickwire.market.kline_push.KlinePush", "run"),
         ("tickwire.market.scenarios.Scenarios", "carry_out"),
         ("tickwire.gateway.client_faults.ClientFaults", "run"),

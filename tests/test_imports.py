@@ -27,22 +27,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": {"client", "wire", "klines", "calendars", "files", "model"},
     "config": {"access", "files", "sources", "model"},
     "bus": {"model"},
-    "market": {"bus", "sandbox", "sources", "store", "klines", "calendars", "files", "model"},
+    "market": {"bus", "wire", "sandbox", "sources", "store", "klines", "calendars", "files", "model"},
     "gateway": {"bus", "access", "sandbox", "store", "wire", "model"},
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
     "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
     "supply": {"discovery", "gateway", "market", "wire", "model"},
-    "intake": set("supply gateway market sources store klines sandbox model".split()),
     "watched": set(),
     "engine": set(
-        "discovery supply intake gateway market config sources store "
-        "access sandbox watched wire model".split()
+        "discovery supply gateway market config sources store access sandbox watched wire model".split()
     ),
     "assembly": set("engine market config client sources store access klines sandbox model".split()),
     "server": set(
-        "assembly engine supply market gateway sources config sandbox access calendars files watched wire "
+        "assembly engine bus market gateway sources config sandbox access calendars files watched wire "
         "model".split()
     ),
     "testing": set("server assembly engine gateway config access sandbox store sources wire model".split()),

@@ -18,7 +18,7 @@ from .market.streams import Streams
 from .model import Catalogue, Family, Instrument, Kind, looks_like
 from .sources.relay import Finder, Relay
 from .store import Backlog, InstrumentStore
-from .wire import CODE_INVALID, TOO_FAST, Deviation, Ret, Sought, StaticInfo, Want
+from .wire import CODE_INVALID, TOO_FAST, Deviation, Ret, Sought, Want
 
 WAIT = 8.0
 """Seconds that a request over HTTP waits for upstream to say what a code is: less than a relay of ours waits
@@ -146,22 +146,6 @@ class Discovery:
                 self._seekers.pop(code, None)
         if not lists:
             del self._sought[client]
-
-    async def static_info(
-        self, instruments: Iterable[tuple[Instrument, Feed]]
-    ) -> tuple[dict[str, StaticInfo], bool]:
-        """What the upstreams of these instruments say of them in /static_info, and whether all could be
-        asked."""
-        codes: dict[Relay, list[str]] = {}
-        for instrument, feed in instruments:
-            if isinstance(feed.source, Relay):
-                codes.setdefault(feed.source, []).append(instrument.code)
-        found: dict[str, StaticInfo] = {}
-        whole = True
-        for entries, complete in await asyncio.gather(*(one.statics.of(some) for one, some in codes.items())):
-            found |= entries
-            whole = whole and complete
-        return found, whole
 
     async def end(self) -> None:
         """Nobody is asked any more."""

@@ -22,14 +22,15 @@ from .gateway.admission import Rules as AdmissionRules
 from .gateway.client_faults import ClientFaults
 from .gateway.first_bars import FirstBars
 from .gateway.hub import Hub, Topic
-from .intake import Intake
 from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
+from .market.intake import Intake
 from .market.kline_push import KlinePush
 from .market.outages import Outages
 from .market.ring import Ring
 from .market.scenarios import Scenarios
 from .market.streams import Streams
+from .market.supply import Supply
 from .model import (
     Catalogue,
     Family,
@@ -40,7 +41,7 @@ from .model import (
 from .sandbox import Sandbox
 from .sources import Published, Source, Status
 from .store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
-from .supply import Supply
+from .supply import Sharing
 from .watched import watched
 from .wire import (
     POLICY_VIOLATION,
@@ -164,13 +165,14 @@ class Engine:
             join=self._join_list,
             clock=clock,
         )
-        self.supply = Supply(feeds, self.hub, self.callers, self.discovery)
+        self.supply = Supply(feeds)
+        self.sharing = Sharing(self.supply, self.hub, self.callers, self.discovery)
         self.first_bars = FirstBars(
             self.hub,
             functools.partial(self.supply.prepare_bars, count=1, end=None),
             self._klines.push_forming,
         )
-        self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
+        self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = Backlog(database, "gaps")
         self._client_faults = ClientFaults(sandbox, self.callers, clock)
@@ -372,7 +374,7 @@ class Engine:
             )
             return
         instruments = [*self.hub.instruments(client, kind), want.instrument]
-        if want.instrument not in self.supply.room(kind, instruments, caller):
+        if want.instrument not in self.sharing.room(kind, instruments, caller):
             return  # which the source has said
         self.supply.want(kind, [want.instrument], subscribed=True)
         frames = self.hub.join(client, kind, want)
@@ -454,7 +456,7 @@ class Engine:
                     late[feed] = feed.bars.late
                 with contextlib.suppress(StoreError):  # which has been said; it is tried again
                     await feed.bars.prune(self.settings.retention)
-            self.supply.renew()
+            self.sharing.renew()
 
     # How the sources are.
     def _health_changed(self, feed: Feed) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire import intake
+from tickwire.market import intake
 from tickwire.server import shell, websocket
 
 from ..serving import DEPTH, HEARTBEAT, TRADE, Raw, Script, Served, book, masked, serving, trade, upgrade

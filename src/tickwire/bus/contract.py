@@ -8,12 +8,21 @@ market never waits for a receiver.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from ..model import Event, Instrument, Kind, KlineUpdate
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
+
+
+class Lack(StrEnum):
+    """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
+    not given the rest yet, or not said yet what some codes are."""
+
+    STORE = "store"
+    UPSTREAM = "upstream"
 
 
 class Inlet(Protocol):

@@ -16,6 +16,11 @@ class Kind(IntEnum):
     DEPTH = 2
     KLINE = 3
 
+    @property
+    def flow(self) -> Kind:
+        """What a source is asked for, for the sake of that: bars are made of trades."""
+        return Kind.TRADE if self is Kind.KLINE else self
+
 
 class Direction(IntEnum):
     """Who took liquidity in a trade."""

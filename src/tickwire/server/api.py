@@ -11,12 +11,12 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
+from ..bus import Lack
 from ..engine import Engine, Heard
 from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..model import Family, Kind, KlineType
 from ..sources import Simulator
-from ..supply import Lack
 from ..wire import (
     DATA_INVALID,
     HTTP_BASES,

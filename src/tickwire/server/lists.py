@@ -9,11 +9,11 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from ..bus import Lack
 from ..engine import Engine
 from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..model import SuspensionList
-from ..supply import Lack
 from ..wire import (
     DATA_INVALID,
     Refused,

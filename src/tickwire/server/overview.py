@@ -10,11 +10,11 @@ from datetime import date
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ..bus import Lack
 from ..calendars import KEYS, State, load
 from ..engine import Engine
 from ..gateway.admission import Caller
 from ..model import ALIASES, Catalogue, Family, Instrument, Market, family_of
-from ..supply import Lack
 from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, Refused
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..bus import Lack
 from ..engine import Engine
 from ..market.bars import Bars
 from ..model import Instrument, Kline, KlineType
-from ..supply import Lack
 from ..wire import kline_bar, to_json
 
 LIFETIME = 1.0

@@ -245,7 +245,7 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
 
 def _renewed(served: Served) -> bool:
     """Does what is done every half minute."""
-    served.engine.supply.renew()
+    served.engine.sharing.renew()
     return True
 
 

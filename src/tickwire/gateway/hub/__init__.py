@@ -1,7 +1,7 @@
 """Fan-out: topics, views, lanes."""
 
-from .hub import Hub, flow_of
+from .hub import Hub
 from .lane import Client
 from .topic import Topic
 
-__all__ = ["Client", "Hub", "Topic", "flow_of"]
+__all__ = ["Client", "Hub", "Topic"]

@@ -211,7 +211,7 @@ class Hub:
             for kind, views in member.views.items():
                 if kind is not without:
                     topics = sorted({view.topic for view in views}, key=self._wanted[kind].__getitem__)
-                    found[flow_of(kind)].update((one.instrument.code, one.instrument) for one in topics)
+                    found[kind.flow].update((one.instrument.code, one.instrument) for one in topics)
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
     def wanted(self, leaving: Client | None = None, of: Kind | None = None) -> dict[Kind, list[Instrument]]:
@@ -226,7 +226,7 @@ class Hub:
             views = membership.views.get(of, frozenset())
             gone = frozenset(view for view in views if len(view.lanes) == 1)
         for kind, topics in self._wanted.items():
-            of_kind = found[flow_of(kind)]
+            of_kind = found[kind.flow]
             for topic in topics:
                 if not gone or any(view not in gone for view in topic.views.values()):
                     of_kind[topic.instrument.code] = topic.instrument
@@ -276,13 +276,8 @@ class Hub:
                         self._tell_wanted(view.topic, False)
 
     def _open(self, views: frozenset[View]) -> Lane:
-        streams = frozenset((flow_of(view.topic.kind), view.topic.instrument.code) for view in views)
+        streams = frozenset((view.topic.kind.flow, view.topic.instrument.code) for view in views)
         lane = self._lanes[views] = Lane(views, streams)
         for view in views:
             view.lanes[lane] = None
         return lane
-
-
-def flow_of(kind: Kind) -> Kind:
-    """What a source is asked for, for the sake of that: bars are made of trades."""
-    return Kind.TRADE if kind is Kind.KLINE else kind

@@ -9,17 +9,16 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
-from .errors import InputError, TickwireError
-from .gateway.admission import Peer
-from .klines import Closed
-from .market.feeds import Feed, Feeds
-from .market.kline_push import KlinePush
-from .market.scenarios import Scenarios
-from .market.streams import Streams
-from .model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
-from .sandbox import Way
-from .sources import Began, Published, Resent, Snapshot, Status
-from .store.recordings import Recorder
+from ..errors import InputError, TickwireError
+from ..klines import Closed
+from ..model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
+from ..sandbox import Way
+from ..sources import Began, Published, Resent, Snapshot, Status
+from ..store.recordings import Recorder
+from .feeds import Feed, Feeds
+from .kline_push import KlinePush
+from .scenarios import Scenarios
+from .streams import Streams
 from .supply import Supply
 
 SOURCE_RETRY, SOURCE_MOST = 1.0, 30.0
@@ -53,11 +52,11 @@ class Intake:
         self._scenarios = scenarios
         self._klines = klines
         self._failed: set[Feed] = set()  # those that have not yielded since
-        self.slow: set[Peer] = set()
+        self.slow: set[object] = set()
         """The clients that do not take what they are sent as fast as it comes."""
         self._relief = asyncio.Event()
 
-    def quick(self, client: Peer) -> None:
+    def quick(self, client: object) -> None:
         """A client has caught up."""
         self.slow.discard(client)
         if not self.slow:

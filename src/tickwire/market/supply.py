@@ -1,0 +1,129 @@
+"""What sources are asked for because a client wants it, and the requests that wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable
+
+from ..bus import Lack
+from ..errors import StoreError
+from ..model import Family, Instrument, Kind, KlineType
+from ..sources.relay import Relay
+from ..wire import StaticInfo
+from .feeds import Feed, Feeds
+
+FIRST_EVENT_WAIT = 5.0
+"""Seconds that an HTTP request waits for the first event of a code that begins because of it."""
+
+
+class Supply:
+    """What the sources of a server can give, and who waits for it."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
+        self.awaited: dict[tuple[Kind, str], set[asyncio.Future[None]]] = {}
+        """What requests wait for, each with its future."""
+
+    @property
+    def scarce(self) -> bool:
+        """Whether a plan limits how many codes some source subscribes to."""
+        return any(feed.source.history is not None for feed in self._feeds)
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        return self._feeds.serve(instrument)
+
+    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
+        """The codes of those of these instruments that the sources they come from can subscribe to now."""
+        return self._told(instruments, lambda feed, codes: feed.source.room(kind.flow, codes))
+
+    def carried(self, family: Family | None, flow: Kind) -> set[str]:
+        """The codes of a family that are subscribed to upstream for that."""
+        uses = (feed.source.health.upstream for feed in self._feeds)
+        return {
+            code
+            for use in uses
+            if use is not None
+            for one in use().codes
+            if one.family is family and one.kind is flow
+            for code in one.codes
+        }
+
+    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
+        """Tells the sources what is asked for; returns the codes that are worth waiting for."""
+        return self._told(
+            instruments, lambda feed, codes: feed.source.want(kind.flow, codes, subscribed=subscribed)
+        )
+
+    def _told(
+        self,
+        instruments: Collection[Instrument],
+        tell: Callable[[Feed, Collection[str]], Collection[str]],
+    ) -> set[str]:
+        """Tells each source of what it is used for, be it as a stand-in; returns what the source that a code
+        comes from answers."""
+        found: set[str] = set()
+        for feed in self._feeds:
+            used = {one.code: one for one in instruments if self._feeds.uses(feed, one)}
+            for code in tell(feed, [*used]):
+                if self._feeds.of(used[code]) is feed:
+                    found.add(code)
+        return found
+
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments have a last trade or book to show, if they can have one."""
+        fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
+        codes = self.want(kind, fit, subscribed=False)
+        if not codes:
+            return
+        loop = asyncio.get_running_loop()
+        waiting = {(kind, code): loop.create_future() for code in codes}
+        for key, future in waiting.items():
+            self.awaited.setdefault(key, set()).add(future)
+        try:
+            await asyncio.wait(waiting.values(), timeout=FIRST_EVENT_WAIT)
+        finally:
+            for key, future in waiting.items():
+                if (others := self.awaited.get(key)) is not None:
+                    others.discard(future)
+                    if not others:
+                        del self.awaited[key]
+
+    def here(self, kind: Kind, code: str) -> None:
+        """Something of a code has come, from the source that it comes from, that a request may wait for."""
+        for future in self.awaited.pop((kind, code), ()):
+            future.set_result(None)
+
+    async def static_info(
+        self, instruments: Iterable[Instrument]
+    ) -> tuple[dict[str, StaticInfo], Lack | None]:
+        """What upstream says of these in /static_info where they come from one, and whether it could not be
+        asked about all."""
+        codes: dict[Relay, list[str]] = {}
+        for instrument in instruments:
+            if isinstance(source := self._feeds.of(instrument).source, Relay):
+                codes.setdefault(source, []).append(instrument.code)
+        found: dict[str, StaticInfo] = {}
+        whole = True
+        for entries, complete in await asyncio.gather(*(one.statics.of(some) for one, some in codes.items())):
+            found |= entries
+            whole = whole and complete
+        return found, None if whole else Lack.UPSTREAM
+
+    async def prepare_bars(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> Lack | None:
+        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
+        returns who could not be asked for all of them."""
+        feed = self._feeds.of(instrument)
+        try:
+            if feed.backfill is None:
+                await self.begin(Kind.TRADE, [instrument])
+                await feed.bars.make_past(instrument, feed.source.past, kline_type, count=count, end=end)
+            else:
+                self.want(Kind.TRADE, [instrument], subscribed=False)
+                if not await feed.backfill.reach(instrument, kline_type, count=count, end=end):
+                    return Lack.UPSTREAM
+        except StoreError:  # which has been said
+            return Lack.STORE
+        return None
