@@ -45,11 +45,11 @@ from tickwire.cli.main import app
 from tickwire.config import load
 from tickwire.model import Kind
 from tickwire.sandbox import load_scenario
-from tickwire.server.overview import GapList, InstrumentList, MarketList
 from tickwire.server.usage import Usage
 from tickwire.sources.exchange import load_symbols
 from tickwire.store import load_catalogue
 from tickwire.testing import AllTickServer
+from tickwire.wire import GapList, InstrumentList, MarketList
 from tickwire.wire import ret as table
 from tickwire.wire.messages import (
     PUSH_COMMAND,

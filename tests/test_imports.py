@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"model"},
     "files": set(),
     "store": {"access", "files", "model"},
-    "client": {"wire", "model"},
+    "client": {"access", "wire", "model"},
     "sources": {"client", "wire", "klines", "calendars", "files", "model"},
     "config": {"access", "files", "sources", "model"},
     "bus": {"model"},

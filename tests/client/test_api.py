@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tickwire import Api, RequestRefused, TooManyRequests, Unauthorized, Unreadable
-from tickwire.client import PLANS, Plan, Progress, Rates, account, family_of, kline_type_of
-from tickwire.client.extensions import GapInfo, entries
+from tickwire.client import PLANS, GapInfo, Plan, Progress, Rates, account, family_of, kline_type_of
+from tickwire.client.extensions import entries
 from tickwire.client.history import ALL, history, milliseconds
 from tickwire.client.plans import CAUTIOUS
 from tickwire.model import Kline, KlineType

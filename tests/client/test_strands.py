@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from tickwire import Book, Gap, Refusal, Status, Subscribed, Trade, connect
 from tickwire.client import Buffer, LinkStatus, Missed, State, Told
-from tickwire.client.events import kline_of, moment
+from tickwire.client.events import kline_of
 from tickwire.client.strands import SLOW, Strands
 from tickwire.model import Book as WireBook
-from tickwire.model import Direction, Family, Kind, KlineState, KlineType, KlineUpdate, Level
+from tickwire.model import Direction, Family, Kind, KlineState, KlineType, KlineUpdate, Level, moment
 from tickwire.model import Kline as Bar
 from tickwire.model import Trade as WireTrade
 from tickwire.wire import Bad, Pushed

@@ -26,8 +26,7 @@ from tickwire import (
     connect,
 )
 from tickwire.client import Backoff, Event, Options, Plan
-from tickwire.client.events import moment
-from tickwire.model import Direction, Family, Kind
+from tickwire.model import Direction, Family, Kind, moment
 from tickwire.wire import Terms
 
 from ..serving import Script, book, serving, trade

@@ -4,6 +4,7 @@ Below the feed lies its core, of which the relay is made too: one connection tha
 """
 
 from ..model import family_of
+from ..wire import GapInfo, InstrumentInfo, MarketInfo
 from .account import Account, account
 from .address import http_url, websocket_url
 from .api import Api
@@ -22,7 +23,6 @@ from .errors import (
     Untrusted,
 )
 from .events import Book, Event, Gap, Kline, Status, Trade
-from .extensions import GapInfo, InstrumentInfo, MarketInfo
 from .feed import Closed, Feed, connect
 from .history import Progress
 from .http import Http, Suspensions

@@ -20,12 +20,12 @@ from typing import ParamSpec, Self, TypeVar
 from ..model import Direction, Family, Suspension, SuspensionList, family_of
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
-from ..wire import CODE_INVALID, Pushed, StaticInfo
+from ..wire import CODE_INVALID, GapInfo, InstrumentInfo, MarketInfo, Pushed, StaticInfo
 from .account import account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
-from .extensions import GapInfo, InstrumentInfo, MarketInfo, entries
+from .extensions import entries
 from .history import ALL, Progress, history, milliseconds
 from .http import Http
 from .intervals import kline_type_of

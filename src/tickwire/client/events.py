@@ -18,24 +18,17 @@ Event
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
 
-from ..model import Direction, Family, Kind, KlineState, Level
+from ..model import Direction, Family, Kind, KlineState, Level, moment
 from ..model import Kline as Bar
 from ..wire import Refusal, Subscribed
 from .intervals import INTERVAL_OF
 from .state import LinkStatus
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def moment(milliseconds: int) -> datetime:
-    """The time of so many milliseconds since the epoch, in UTC."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from ..model import Family, Kline, KlineType, Suspension, SuspensionList
-from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
+from ..wire import Envelope, Found, InstrumentInfo, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
 from .dial import USER_AGENT
@@ -23,7 +23,7 @@ from .errors import (
     Unreadable,
     Untrusted,
 )
-from .extensions import InstrumentInfo, entries
+from .extensions import entries
 from .link import Token
 from .network import Network, why
 from .pacer import Pacer

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ..access import BUILT_IN
+from ..access import Plan as Limits
 from .pacer import Rates
 
 MARGIN = 0.1
@@ -28,17 +30,20 @@ class Plan(NamedTuple):
     rates: Rates = Rates()
 
 
-PLANS: Mapping[str, Plan] = MappingProxyType(
-    {
-        "free": Plan(5, 5, 5, rates=Rates((1, 10.0), (1, 10.0), (1, 60.0), (10, 60.0), 1_000)),
-        "basic": Plan(100, None, 100, rates=Rates((1, 1.0), (1, 3.0), (1, 60.0), (60, 60.0), 86_400)),
-        "premium": Plan(200, None, 200, rates=Rates((10, 1.0), (1, 2.0), (1, 60.0), (600, 60.0), 864_000)),
-        "professional": Plan(
-            3_000, None, 500, rates=Rates((20, 1.0), (1, 1.0), (1, 60.0), (1_200, 60.0), 1_728_000)
-        ),
-        "unlimited": Plan(subscribe_spacing=0.0),
-    }
-)
+def _of(plan: Limits) -> Plan:
+    """What a plan means to whoever keeps within it."""
+    spacing = plan.subscriptions.seconds / plan.subscriptions.requests if plan.subscriptions else 0.0
+    return Plan(
+        plan.codes,
+        plan.http_codes,
+        plan.batch_groups,
+        spacing,
+        plan.connection_spacing,
+        Rates(plan.endpoint, plan.batch_kline, plan.suspension, plan.http, plan.per_day),
+    )
+
+
+PLANS: Mapping[str, Plan] = MappingProxyType({name: _of(plan) for name, plan in BUILT_IN.items()})
 """The plans by name: the vendor's, and one without limits."""
 CAUTIOUS = Plan()
 """What holds where nobody says: subscriptions a second apart, all else until the server refuses it."""

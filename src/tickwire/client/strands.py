@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ..model import Book as WireBook
-from ..model import Direction, Family, Kind, KlineType, KlineUpdate
+from ..model import Direction, Family, Kind, KlineType, KlineUpdate, moment
 from ..model import Trade as WireTrade
 from ..wire import Bad, Key, Pushed, Refusal, Renumbered, Subscribed
-from .events import Book, Event, Gap, Status, Trade, kline_of, moment
+from .events import Book, Event, Gap, Status, Trade, kline_of
 from .intervals import INTERVAL_OF
 from .state import LinkStatus, Missed, State, Told
 

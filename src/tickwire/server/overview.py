@@ -7,103 +7,27 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import date
 
-import msgspec
-from msgspec import UNSET, UnsetType
-
 from ..bus import Lack
 from ..calendars import KEYS, State, load
 from ..engine import Engine
 from ..gateway.admission import Caller
-from ..model import ALIASES, Catalogue, Family, Instrument, Market, family_of
-from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, Refused
-
-
-class MarketInfo(msgspec.Struct):
-    """A calendar and what it says now.
-
-    `next_open` and `next_close` are in milliseconds since the epoch, null if there is none to come;
-    `holidays` are the weekdays of the next year without trading, as far as `known_until`: beyond it all
-    weekdays count as open. `round_the_clock` says that this server's markets keep no hours.
-    """
-
-    calendar: str
-    markets: list[Market]
-    instruments: int
-    timezone: str
-    state: State
-    round_the_clock: bool
-    time: int
-    next_open: int | None
-    next_close: int | None
-    holidays: list[date]
-    known_until: date
-
-
-class MarketList(msgspec.Struct):
-    """The data that /v1/markets answers."""
-
-    market_list: list[MarketInfo]
-
-
-class InstrumentInfo(msgspec.Struct):
-    """An instrument, with what it does now: `depth_levels` 0 means that it has no book.
-
-    `last_trade` is when the last trade was that is known here, in milliseconds since the epoch. `learned`
-    says that no catalogue has it: what the code is was learned from upstream.
-    """
-
-    code: str
-    aliases: list[str]
-    family: Family
-    market: Market
-    calendar: str
-    state: State
-    name_en: str
-    name_cn: str
-    name_hk: str
-    exchange: str
-    currency: str
-    lot_size: str
-    depth_levels: int
-    price_decimals: int
-    volume_decimals: int
-    turnover_decimals: int
-    last_trade: int | None
-    learned: bool
-
-
-class InstrumentList(msgspec.Struct):
-    """The data that /v1/instruments answers. `next` is there if there are more: the code to go on `after`."""
-
-    instrument_list: list[InstrumentInfo]
-    next: str | UnsetType = UNSET
-
-
-class GapInfo(msgspec.Struct):
-    """A time in which a source was down, in milliseconds since the epoch.
-
-    `end` is null while it lasts, `filled` (when the bars were complete again) while they are not; `codes`
-    are those that went missing.
-    """
-
-    source: str
-    market: Market
-    codes: tuple[str, ...]
-    begin: int
-    end: int | None
-    reason: str
-    filled: int | None
-
-
-class GapList(msgspec.Struct):
-    """The data that /v1/gaps answers."""
-
-    gap_list: list[GapInfo]
-
+from ..model import ALIASES, Catalogue, Family, Instrument, family_of
+from ..wire import (
+    CODE_INVALID,
+    CODE_UNAUTHORIZED,
+    TOO_FAST,
+    GapInfo,
+    GapList,
+    InstrumentInfo,
+    InstrumentList,
+    MarketInfo,
+    MarketList,
+    Refused,
+)
 
 WALKED = 500
 """Instruments after which the event loop gets its turn."""
-NAMES = {code: [name for name, of in ALIASES.items() if of == code] for code in ALIASES.values()}
+NAMES = {code: tuple(name for name, of in ALIASES.items() if of == code) for code in ALIASES.values()}
 
 
 async def _walk(catalogue: Catalogue) -> AsyncIterator[Instrument]:
@@ -127,7 +51,7 @@ async def market_list(engine: Engine, first: date, last: date) -> MarketList:
         found.append(
             MarketInfo(
                 key,
-                sorted({one.market for one in instruments}),
+                tuple(sorted({one.market for one in instruments})),
                 len(instruments),
                 str(calendar.zone),
                 State.OPEN if always else calendar.state(now),
@@ -135,7 +59,7 @@ async def market_list(engine: Engine, first: date, last: date) -> MarketList:
                 now,
                 calendar.next_open(now),
                 calendar.next_close(now),
-                list(calendar.holidays(first, last)),
+                tuple(calendar.holidays(first, last)),
                 calendar.horizon,
             )
         )
@@ -194,7 +118,7 @@ def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
     last = engine.hub.last_trade(one)
     return InstrumentInfo(
         one.code,
-        NAMES.get(one.code, []),
+        NAMES.get(one.code, ()),
         one.family,
         one.market,
         one.calendar,

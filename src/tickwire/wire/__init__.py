@@ -42,6 +42,7 @@ from .messages import (
     TradeData,
     to_json,
 )
+from .overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
 from .pace import Pace
 from .publish import (
     BadLine,
@@ -170,11 +171,15 @@ __all__ = [
     "Everything",
     "ForgetStatus",
     "Found",
+    "GapInfo",
+    "GapList",
     "Happening",
     "HttpError",
     "HttpSuccess",
     "Incoming",
+    "InstrumentInfo",
     "InstrumentLine",
+    "InstrumentList",
     "Key",
     "KlineBar",
     "KlineData",
@@ -185,6 +190,8 @@ __all__ = [
     "KlineSymbolList",
     "LevelData",
     "Lines",
+    "MarketInfo",
+    "MarketList",
     "Pace",
     "Permit",
     "Priced",

@@ -311,14 +311,14 @@ export interface Gap {
 }
 
 /**
- * A time in which a source was down, in milliseconds since the epoch.
+ * A time in which a source of the server was down: its data is missing for everybody.
  *
  * `end` is null while it lasts, `filled` (when the bars were complete again) while they are not; `codes` are
  * those that went missing.
  */
 export interface GapInfo {
   readonly source: string;
-  readonly market: Market;
+  readonly market: "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | "metals" | "energy" | "cfd_index" | "crypto";
   readonly codes: readonly string[];
   readonly begin: number;
   readonly end: number | null;
@@ -376,18 +376,19 @@ export interface HttpTooMany {
 }
 
 /**
- * An instrument, with what it does now: `depth_levels` 0 means that it has no book.
+ * An instrument, with what it does now: `depth_levels` 0 means that it has no book. `state` is that of its
+ * market, or what befell the instrument alone.
  *
- * `last_trade` is when the last trade was that is known here, in milliseconds since the epoch. `learned` says
- * that no catalogue has it: what the code is was learned from upstream.
+ * `last_trade` is when the last trade was that the server knows of. `learned` says that no catalogue has it:
+ * the server learned from its own upstream what the code is.
  */
 export interface InstrumentInfo {
   readonly code: string;
   readonly aliases: readonly string[];
-  readonly family: Family;
-  readonly market: Market;
+  readonly family: "stock" | "other";
+  readonly market: "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | "metals" | "energy" | "cfd_index" | "crypto";
   readonly calendar: string;
-  readonly state: State;
+  readonly state: "open" | "closed" | "pre-open" | "break" | "halted" | "limit-up" | "limit-down" | "delisted";
   readonly name_en: string;
   readonly name_cn: string;
   readonly name_hk: string;
@@ -398,7 +399,7 @@ export interface InstrumentInfo {
   readonly price_decimals: number;
   readonly volume_decimals: number;
   readonly turnover_decimals: number;
-  readonly last_trade: number | null;
+  readonly last_trade?: number | null;
   readonly learned: boolean;
 }
 
@@ -619,16 +620,16 @@ export type Market = "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | 
 /**
  * A calendar and what it says now.
  *
- * `next_open` and `next_close` are in milliseconds since the epoch, null if there is none to come; `holidays`
- * are the weekdays of the next year without trading, as far as `known_until`: beyond it all weekdays count as
- * open. `round_the_clock` says that this server's markets keep no hours.
+ * `next_open` and `next_close` are null if there is none to come; `holidays` are the weekdays of the next
+ * year without trading, as far as `known_until`: beyond it all weekdays count as open. `round_the_clock` says
+ * that this server's markets keep no hours.
  */
 export interface MarketInfo {
   readonly calendar: string;
-  readonly markets: readonly Market[];
+  readonly markets: readonly ("index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | "metals" | "energy" | "cfd_index" | "crypto")[];
   readonly instruments: number;
   readonly timezone: string;
-  readonly state: State;
+  readonly state: "open" | "closed" | "pre-open" | "break" | "halted" | "limit-up" | "limit-down" | "delisted";
   readonly round_the_clock: boolean;
   readonly time: number;
   readonly next_open: number | null;
@@ -895,15 +896,6 @@ export interface StandingAnswer {
   readonly trace: string;
   readonly data: Standing;
 }
-
-/**
- * What a market does at a moment, and from HALTED on an instrument of it, which no calendar knows.
- *
- * PRE_OPEN is the time before the first session in which orders are taken and an opening auction may print,
- * without continuous trading. BREAK is a gap between two sessions of a trading date, or one that the vendor
- * publishes as a daily break.
- */
-export type State = "pre-open" | "open" | "break" | "closed" | "halted" | "limit-up" | "limit-down" | "delisted";
 
 /** An entry of /static_info; what is not known is an empty string. */
 export interface StaticInfo {

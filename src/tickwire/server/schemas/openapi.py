@@ -7,11 +7,10 @@ from typing import Any
 
 from ... import __version__, wire
 from ...sandbox import Scenario
-from ...wire import HttpSuccess
+from ...wire import GapList, HttpSuccess, InstrumentList, MarketList
 from ...wire.messages import HttpTooMany
 from ...wire.suspension import SuspensionError
 from .. import operating
-from ..overview import GapList, InstrumentList, MarketList
 from ..usage import Usage
 from . import shapes
 from .components import Schema, incoming, outgoing, ref
