@@ -99,9 +99,9 @@ class Intake:
                 wait = min(2 * wait, SOURCE_MOST)
 
     def _recover(self, feed: Feed) -> None:
-        """A source yields again after it had failed. One with a history says itself how it is."""
+        """A source yields again after it had failed. A live one says itself how it is."""
         self._failed.discard(feed)
-        if feed.source.history is None:
+        if not feed.source.live:
             feed.source.health.tell(Status.UP)
             feed.outages.recovered()
 
@@ -116,7 +116,7 @@ class Intake:
                         self._supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
                     if self.slow and source.patient:
                         await self._wait_for_relief()
-                    if feed.recorder is not None and feed.recorder.behind and source.history is None:
+                    if feed.recorder is not None and feed.recorder.behind and not source.live:
                         await self._wait_for_recording(feed.recorder)
                 elif isinstance(event, Resent):
                     self._take_again(feed, event)

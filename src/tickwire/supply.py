@@ -54,7 +54,7 @@ class Supply:
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
         """Those of these instruments that the sources they come from can subscribe to now, in place of what
         the caller is subscribed to. Where there is not enough room, all tokens get alike."""
-        if all(feed.source.history is None for feed in self._feeds):
+        if not any(feed.source.limited for feed in self._feeds):
             return instruments
         peer = next((peer for peer, one in self._callers.items() if one is caller), None)
         self.renew(peer, kind)

@@ -66,15 +66,15 @@ class Outages:
     def failed(self, reason: str) -> None:
         """The source has failed: of all codes that came from it trades are missing until it is back."""
         at = self._source.market_time()
-        if self._source.history is None:
-            known = [code for code in self._source.codes if code not in self._since]
-            self.broke(Broke(tuple(known), at, reason))
+        if self._source.live:
+            gone = [*self._complete]
         else:
-            self.broke(Broke(tuple(self._complete), at, reason))
+            gone = [code for code in self._source.codes if code not in self._since]
+        self.broke(Broke(tuple(gone), at, reason))
 
     def recovered(self) -> None:
-        """A source without a history is back after it had failed."""
-        if self._since and self._source.history is None:
+        """A source that is not live is back after it had failed."""
+        if self._since and not self._source.live:
             self.began(Began(tuple(self._since), self._source.market_time()))
 
     def broke(self, news: Broke) -> None:
@@ -126,7 +126,7 @@ class Outages:
         if begin and now - begin > UNCERTAIN:
             instruments = [self._catalogue[code] for code in sorted(self._source.codes)]
             self._enter(instruments, begin, now, NOT_RUNNING)
-            if self._source.history is None:
+            if not self._source.live:
                 self._settle([one.code for one in instruments], now)
 
     def _close_old(self, now: int) -> None:
