@@ -22,9 +22,7 @@ from .gateway.admission import Rules as AdmissionRules
 from .gateway.hub import Hub
 from .intake import Intake
 from .kline_push import KlinePush
-from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
-from .market.outages import Outages
 from .model import (
     Catalogue,
     Family,
@@ -101,6 +99,7 @@ class Engine:
         tokens: TokenStore,
         suspensions: SuspensionStore,
         gaps: GapStore,
+        gap_entries: Backlog,
         instruments: InstrumentStore,
         *,
         maker: Executor,
@@ -117,6 +116,7 @@ class Engine:
         self._databases = databases
         self.suspensions = suspensions
         self.gaps = gaps
+        self.gap_entries = gap_entries
         self.publisher: Published | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
@@ -157,7 +157,6 @@ class Engine:
         self.klines = KlinePush(catalogue, feeds, self.hub, self.supply, settings.kline_push_interval)
         self.admission = Admission(tokens, database, sandbox, rules, self.supply, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
-        self.gap_entries = Backlog(database, "gaps")
         self.scenarios = Scenarios(
             sandbox,
             catalogue,
@@ -171,30 +170,6 @@ class Engine:
         )
         self._intake = Intake(catalogue, feeds, self.hub, self.supply, self.scenarios, self.klines)
         self.take = self._intake.take
-        for feed in feeds:
-            self._join(feed)
-
-    def _join(self, feed: Feed) -> None:
-        """Gives a feed what keeps its bars complete."""
-        source, revised = feed.source, functools.partial(self.klines.closed_of, feed)
-        feed.bars.revised = revised
-        if source.history is not None:
-            feed.backfill = Backfill(
-                source,
-                source.history,
-                feed.bars,
-                revised=revised,
-                filled=lambda code: feed.outages.filled(code),
-            )
-        feed.outages = Outages(
-            source,
-            feed.bars,
-            self.catalogue,
-            self.gaps,
-            self.gap_entries,
-            revised=revised,
-            backfill=feed.backfill,
-        )
 
     @property
     def source(self) -> Source:
@@ -231,14 +206,14 @@ class Engine:
         }
         for number, feed in enumerate(self.feeds):
             feed.source.health.changed = functools.partial(self._health_changed, feed)
-            feed.outages.start()
+            feed.missing.start()
             tasks |= {
-                f"{feed.source.name} {number}: joining bars": feed.bars.join,
-                f"{feed.source.name} {number}: writing bars": feed.bars.keep,
+                f"{feed.source.name} {number}: joining bars": feed.bars.run,
+                f"{feed.source.name} {number}: writing bars": feed.batches.run,
                 f"{feed.source.name} {number}: receiving": functools.partial(self._intake.run, feed),
             }
-            if feed.backfill is not None:
-                tasks[f"{feed.source.name} {number}: backfill"] = feed.backfill.run
+            if (backfill := feed.missing.backfill) is not None:
+                tasks[f"{feed.source.name} {number}: backfill"] = backfill.run
         try:
             async with asyncio.TaskGroup() as beside:
                 for name, run in tasks.items():
@@ -249,10 +224,11 @@ class Engine:
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
-        backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
+        backfills = [one.end for feed in self.feeds if (one := feed.missing.backfill) is not None]
+        pasts = [feed.pasts.end for feed in self.feeds]
         for feed in self.feeds:
             self._intake.end(feed)
-        steps = [self.discovery.end, self.klines.end, *backfills, self._end_bars, self._drain]
+        steps = [self.discovery.end, self.klines.end, *backfills, *pasts, self._end_bars, self._drain]
         for step in steps:
             try:
                 await step()
@@ -266,7 +242,7 @@ class Engine:
 
     async def _end_bars(self) -> None:
         """All at once: each may wait for a store that cannot be written."""
-        ends = await asyncio.gather(*(feed.bars.end() for feed in self.feeds), return_exceptions=True)
+        ends = await asyncio.gather(*(feed.batches.end() for feed in self.feeds), return_exceptions=True)
         for error in ends:
             if isinstance(error, Exception):
                 log.error("bars did not end well", exc_info=error)
@@ -430,7 +406,7 @@ class Engine:
                     log.warning("trades came too late for their bars", source=name, trades=trades)
                     late[feed] = feed.bars.late
                 with contextlib.suppress(StoreError):  # which has been said; it is tried again
-                    await feed.bars.prune(self.settings.retention)
+                    await feed.retention.prune()
             self.supply.renew()
 
     # How the sources are.

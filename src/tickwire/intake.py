@@ -93,7 +93,7 @@ class Intake:
                         tried_again_in=None if final else wait,
                         exc_info=None if known else error,
                     )
-                feed.outages.failed(reason)
+                self._klines.closed_of(feed, feed.missing.failed(reason))
                 self._failed.add(feed)
                 await (asyncio.Event().wait() if final else asyncio.sleep(wait))
                 wait = min(2 * wait, SOURCE_MOST)
@@ -103,7 +103,7 @@ class Intake:
         self._failed.discard(feed)
         if not feed.source.live:
             feed.source.health.tell(Status.UP)
-            feed.outages.recovered()
+            self._klines.closed_of(feed, feed.missing.recovered())
 
     async def _consume(self, feed: Feed) -> None:
         source = feed.source
@@ -123,9 +123,9 @@ class Intake:
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
                 elif isinstance(event, Began):
-                    feed.outages.began(event)
+                    self._klines.closed_of(feed, feed.missing.began(event))
                 else:
-                    feed.outages.broke(event)
+                    self._klines.closed_of(feed, feed.missing.broke(event))
 
     def take(self, event: Event, feed: Feed | None = None) -> bool:
         """The way of an event of a source (the preferred one): into the bars, to the clients, unless a
