@@ -293,6 +293,23 @@ async def test_bars_in_memory_only_are_bounded(disk: Disk, monkeypatch: pytest.M
     assert minutes == [T0, *(T0 + 60 * n for n in range(169, 200))]
 
 
+async def test_while_the_store_awaits_its_last_batch_nothing_of_it_is_let_go(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEPT_IN_MEMORY", 30)
+    bars = a_run(disk)
+    take(bars, [T0, T0 + 60])
+    await bars.batches.write()
+    bars.batches.detach()
+    take(bars, [T0 + 86_400 * 900])
+    disk.failures = [True]
+    assert not await bars.batches.write()
+    await bars.retention.prune()
+    assert await bars.batches.write()
+    await bars.retention.prune()
+    assert [at for at, _ in stored(disk)] == [T0, T0 + 60]
+
+
 # The past.
 async def test_pasts_that_are_made_keep_no_batch_waiting(disk: Disk) -> None:
     maker, may_go = ThreadPoolExecutor(1), threading.Event()
