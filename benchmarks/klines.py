@@ -46,7 +46,7 @@ from bench import (
 )
 
 from tickwire.klines import Rules, Series
-from tickwire.market.bars import Bars
+from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.model import EXACT, Catalogue, Instrument, Trade
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
@@ -160,17 +160,18 @@ def through_series(ticks: Ticks) -> float:
 def through_bars(ticks: Ticks) -> float:
     """With the catalogue's look-up, the market's clock and batches to the store, as the engine does it."""
     with tempfile.TemporaryDirectory() as folder, closing(SqliteFile(Path(folder) / "bars.db")) as file:
-        bars = Bars("benchmark", SqliteKlineStore(file), Database(file), Rules())
+        archive = Archive("benchmark", SqliteKlineStore(file), Database(file))
+        bars = Bars(archive, Rules(), lambda _: None)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_through_bars(ticks, bars))
+            return runner.run(_through_bars(ticks, bars, Batches(archive, bars)))
 
 
-async def _through_bars(ticks: Ticks, bars: Bars) -> float:
+async def _through_bars(ticks: Ticks, bars: Bars, batches: Batches) -> float:
     catalogue = Catalogue(ticks.instruments)
     for trade, turnover in zip(ticks.trades[:CODES], ticks.turnovers, strict=False):
         bars.add(catalogue[trade.code], trade, turnover)
-    assert await bars.write()  # which looks for what the store has of them
-    keeping = asyncio.create_task(bars.keep())
+    assert await batches.write()  # which looks for what the store has of them
+    keeping = asyncio.create_task(batches.run())
     await asyncio.sleep(0)
     began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
     for start in range(CODES, len(ticks.trades), TURN):

@@ -40,6 +40,8 @@ class Ticks:
     round_the_clock = True
     simulated = True
     history = None
+    live = False
+    limited = False
 
     def __init__(self, codes: list[str], rate: float) -> None:
         self.health = Health(Status.UP)

@@ -197,7 +197,8 @@ def compare() -> int:
                 counted["sessions"] += 1
                 counted["half days"] += one.special
                 counted["lunches corrected"] += corrected
-            if not alike or calendar.is_holiday(day) is not expected_holiday or not calendar.known(day):
+            is_holiday = bool(calendar.holidays(day, day))
+            if not alike or is_holiday is not expected_holiday or not calendar.known(day):
                 wrong += 1
                 print(f"{key} {day}: ours {clocks}, theirs {one}")
         print(f"{key} {FIRST} to {last}: " + ", ".join(f"{count} {name}" for name, count in counted.items()))

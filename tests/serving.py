@@ -49,6 +49,8 @@ class Script:
     simulated = True
     round_the_clock = True
     history: History | None = None
+    live = False
+    limited = False
     codes: Collection[str] = ("BTCUSDT",)
 
     def __init__(self, *, patient: bool = False) -> None:

@@ -160,9 +160,9 @@ async def test_a_source_whose_data_is_unusable_is_down_and_not_tried_again(tmp_p
 # The store of bars.
 def broken(served: Served) -> Unreadable:
     """A store that cannot be read, in place of the one of the server."""
-    feed_bars = served.engine.feeds.first.bars
+    archive = served.engine.feeds.first.bars._archive
     store = Unreadable(served.engine.database._file)  # type: ignore[arg-type]
-    feed_bars._store = store
+    archive._store = store
     return store
 
 
@@ -252,8 +252,8 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.market.scenarios.Scenarios", "carry_out"),
         ("tickwire.gateway.client_faults.ClientFaults", "run"),
         ("tickwire.store.backlog.Backlog", "run"),
-        ("tickwire.market.bars.bars.Bars", "join"),
-        ("tickwire.market.bars.bars.Bars", "keep"),
+        ("tickwire.market.bars.bars.Bars", "run"),
+        ("tickwire.market.bars.batches.Batches", "run"),
     ],
 )
 async def test_a_task_that_fails_is_begun_again(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from .client import Network, Rates
 from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
 from .errors import InputError, SettingsError, StoreError
-from .klines import Rules
-from .market.bars import Bars
+from .klines import Closed, Rules
+from .market.bars import Archive, Bars, Batches, Pasts, Retention
 from .market.feeds import Feed, Feeds
+from .market.missing import Backfill, Depths, Filling, Ledger, Missing
 from .model import Catalogue, Entrance, Event, event_fault, family_of, looks_like
 from .sandbox import load_scenario
 from .sources import (
@@ -42,6 +43,7 @@ from .sources.exchange import Exchange, load_symbols
 from .sources.relay import Relay, TokenFile, UpstreamPlan
 from .store import (
     KEY_FILE,
+    Backlog,
     Database,
     DataDirectory,
     GapStore,
@@ -167,9 +169,12 @@ def _assemble(
     clock: Callable[[], float],
     wall: Callable[[], float],
 ) -> Engine:
+
+    def revised(feed: Feed, closed: Iterable[Closed]) -> None:
+        engine.bar_push.closed_of(feed, closed)
+
     file, databases = data.file, [data.database]
     replay = any(isinstance(source, Replay) for source, _ in sources)
-    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     with ExitStack() as opened:
         store = SqliteKlineStore(file)
         if replay and not settings.keep_bars:
@@ -178,22 +183,14 @@ def _assemble(
             store = SqliteKlineStore(memory)
         maker = ThreadPoolExecutor(1, "past")
         opened.callback(maker.shutdown)
-        feeds = [
-            Feed(
-                source,
-                Bars(
-                    source.name,
-                    store,
-                    databases[-1],
-                    rules,
-                    maker=maker,
-                    repeats=isinstance(source, Replay) and settings.keep_bars,
-                    flat=settings.flat_bars,
-                ),
-                codes or None,
-            )
-            for source, codes in sources
-        ]
+        kept = Kept(store, databases[-1], GapStore(file), Backlog(data.database, "gaps"), maker)
+        feeds = []
+        for source, codes in sources:
+            recorder = None
+            if settings.record is not None:
+                recorder = _recorder(settings, settings.record, source, alone=len(sources) == 1)
+                opened.callback(recorder.close)
+            feeds.append(_feed(settings, catalogue, source, codes, recorder, kept, revised))
         engine = Engine(
             settings,
             catalogue,
@@ -202,7 +199,8 @@ def _assemble(
             databases,
             TokenStore(file, settings.data_dir / KEY_FILE),
             SuspensionStore(file),
-            GapStore(file),
+            kept.gaps,
+            kept.gap_entries,
             InstrumentStore(file),
             maker=maker,
             clock=clock,
@@ -210,15 +208,55 @@ def _assemble(
         )
         opened.callback(engine.close)
         for feed in feeds:
-            if settings.record is not None:
-                feed.recorder = _recorder(settings, settings.record, feed.source, alone=len(feeds) == 1)
             if isinstance(feed.source, Published):
                 engine.publisher = feed.source
-                _restore(feed.source, feed.recorder, store)
-                publishers = feed.source.publishers
-                feed.bars.gather, feed.bars.kept = publishers.notes, publishers.kept
         opened.pop_all()
     return engine
+
+
+class Kept(NamedTuple):
+    """What the bars of all feeds are kept in, and what makes those that are made up."""
+
+    store: SqliteKlineStore
+    database: Database
+    gaps: GapStore
+    gap_entries: Backlog
+    maker: Executor
+
+
+def _feed(
+    settings: Settings,
+    catalogue: Catalogue,
+    source: Source,
+    codes: Collection[str],
+    recorder: Recorder | None,
+    kept: Kept,
+    revised: Callable[[Feed, Iterable[Closed]], None],
+) -> Feed:
+    """A source with all that belongs to it. `revised` is called with closed bars that are others now."""
+
+    def tell(closed: Iterable[Closed]) -> None:
+        revised(feed, closed)
+
+    publishers = None
+    if isinstance(source, Published):
+        _restore(source, recorder, kept.store)
+        publishers = source.publishers
+    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    repeats = isinstance(source, Replay) and settings.keep_bars
+    archive = Archive(source.name, kept.store, kept.database, publishers)
+    bars = Bars(archive, rules, tell, repeats=repeats, flat=settings.flat_bars)
+    batches = Batches(archive, bars)
+    pasts = Pasts(source.past, archive, bars, batches, kept.maker)
+    retention = Retention(settings.retention, archive, bars, pasts)
+    ledger, backfill = Ledger(source, kept.gaps, kept.gap_entries), None
+    if source.history is not None:
+        depths = Depths(archive)
+        filling = Filling(source, source.history, archive, bars, depths)
+        backfill = Backfill(source, bars, depths, filling, ledger, tell)
+    missing = Missing(source, bars, catalogue, ledger, backfill)
+    feed = Feed(source, bars, batches, pasts, retention, missing, recorder, codes or None)
+    return feed
 
 
 def _recorder(settings: Settings, folder: Path, source: Source, *, alone: bool) -> Recorder:

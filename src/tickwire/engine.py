@@ -22,11 +22,9 @@ from .gateway.admission import Rules as AdmissionRules
 from .gateway.client_faults import ClientFaults
 from .gateway.first_bars import FirstBars
 from .gateway.hub import Hub, Topic
-from .market.backfill import Backfill
 from .market.feeds import Feed, Feeds
 from .market.intake import Intake
 from .market.kline_push import KlinePush
-from .market.outages import Outages
 from .market.ring import Ring
 from .market.scenarios import Scenarios
 from .market.streams import Streams
@@ -107,6 +105,7 @@ class Engine:
         tokens: TokenStore,
         suspensions: SuspensionStore,
         gaps: GapStore,
+        gap_entries: Backlog,
         instruments: InstrumentStore,
         *,
         maker: Executor,
@@ -123,6 +122,7 @@ class Engine:
         self._databases = databases
         self.suspensions = suspensions
         self.gaps = gaps
+        self.gap_entries = gap_entries
         self.publisher: Published | None = None
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
@@ -138,7 +138,7 @@ class Engine:
         self._ring = Ring(
             self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=time.monotonic
         )
-        self._klines = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
+        self.bar_push = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             text_ids=settings.legacy_string_ids,
@@ -170,11 +170,10 @@ class Engine:
         self.first_bars = FirstBars(
             self.hub,
             functools.partial(self.supply.prepare_bars, count=1, end=None),
-            self._klines.push_forming,
+            self.bar_push.push_forming,
         )
         self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
         self.halts = Backlog(database, "suspensions")
-        self.gap_entries = Backlog(database, "gaps")
         self._client_faults = ClientFaults(sandbox, self.callers, clock)
         self.scenarios = Scenarios(
             sandbox,
@@ -187,36 +186,12 @@ class Engine:
             publish=lambda instrument, event, way: self._intake.publish(instrument, event, way),
             clock=clock,
         )
-        self._intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self._klines)
+        self._intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bar_push)
         self.take = self._intake.take
-        for feed in feeds:
-            self._join(feed)
-
-    def _join(self, feed: Feed) -> None:
-        """Gives a feed what keeps its bars complete."""
-        source, revised = feed.source, functools.partial(self._klines.closed_of, feed)
-        feed.bars.revised = revised
-        if source.history is not None:
-            feed.backfill = Backfill(
-                source,
-                source.history,
-                feed.bars,
-                revised=revised,
-                filled=lambda code: feed.outages.filled(code),
-            )
-        feed.outages = Outages(
-            source,
-            feed.bars,
-            self.catalogue,
-            self.gaps,
-            self.gap_entries,
-            revised=revised,
-            backfill=feed.backfill,
-        )
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
         if topic.kind is Kind.KLINE:
-            tell = self._klines.want if wanted else self._klines.forget
+            tell = self.bar_push.want if wanted else self.bar_push.forget
             tell(topic.instrument.code, KlineType(topic.kline_type))
 
     @property
@@ -244,7 +219,7 @@ class Engine:
         self.running = True
         tasks = {
             "upkeep": self._keep_up,
-            "bars": self._klines.run,
+            "bars": self.bar_push.run,
             "ring": self._ring.run,
             "tokens": self._watch_tokens,
             "fallback": self._watch_silence,
@@ -256,14 +231,14 @@ class Engine:
         }
         for number, feed in enumerate(self.feeds):
             feed.source.health.changed = functools.partial(self._health_changed, feed)
-            feed.outages.start()
+            feed.missing.start()
             tasks |= {
-                f"{feed.source.name} {number}: joining bars": feed.bars.join,
-                f"{feed.source.name} {number}: writing bars": feed.bars.keep,
+                f"{feed.source.name} {number}: joining bars": feed.bars.run,
+                f"{feed.source.name} {number}: writing bars": feed.batches.run,
                 f"{feed.source.name} {number}: receiving": functools.partial(self._intake.run, feed),
             }
-            if feed.backfill is not None:
-                tasks[f"{feed.source.name} {number}: backfill"] = feed.backfill.run
+            if (backfill := feed.missing.backfill) is not None:
+                tasks[f"{feed.source.name} {number}: backfill"] = backfill.run
         try:
             async with asyncio.TaskGroup() as beside:
                 for name, run in tasks.items():
@@ -274,10 +249,11 @@ class Engine:
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
-        backfills = [feed.backfill.end for feed in self.feeds if feed.backfill is not None]
+        backfills = [one.end for feed in self.feeds if (one := feed.missing.backfill) is not None]
+        pasts = [feed.pasts.end for feed in self.feeds]
         for feed in self.feeds:
             self._intake.end(feed)
-        steps = [self.discovery.end, self.first_bars.end, *backfills, self._end_bars, self._drain]
+        steps = [self.discovery.end, self.first_bars.end, *backfills, *pasts, self._end_bars, self._drain]
         for step in steps:
             try:
                 await step()
@@ -291,7 +267,7 @@ class Engine:
 
     async def _end_bars(self) -> None:
         """All at once: each may wait for a store that cannot be written."""
-        ends = await asyncio.gather(*(feed.bars.end() for feed in self.feeds), return_exceptions=True)
+        ends = await asyncio.gather(*(feed.batches.end() for feed in self.feeds), return_exceptions=True)
         for error in ends:
             if isinstance(error, Exception):
                 log.error("bars did not end well", exc_info=error)
@@ -455,7 +431,7 @@ class Engine:
                     log.warning("trades came too late for their bars", source=name, trades=trades)
                     late[feed] = feed.bars.late
                 with contextlib.suppress(StoreError):  # which has been said; it is tried again
-                    await feed.bars.prune(self.settings.retention)
+                    await feed.retention.prune()
             self.sharing.renew()
 
     # How the sources are.

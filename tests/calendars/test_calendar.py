@@ -98,7 +98,7 @@ def test_sessions_keep_to_the_days_around_their_date(calendar: Calendar, day: da
 @given(any_calendar, days)
 def test_a_holiday_is_a_weekday_without_sessions(calendar: Calendar, day: date) -> None:
     expected = calendar.known(day) and day.weekday() < 5 and not calendar.sessions(day)
-    assert calendar.is_holiday(day) is expected
+    assert calendar.holidays(day, day) == ((day,) if expected else ())
 
 
 @given(moments())

@@ -53,13 +53,14 @@ def test_the_hours_of_a_day(key: str, day: str, expected: list[str]) -> None:
 def test_holidays_and_days_on_which_all_was_closed(key: str, days: str) -> None:
     calendar = load(key)
     for day in map(date.fromisoformat, days.split()):
-        assert calendar.is_holiday(day), day
+        assert calendar.holidays(day, day) == (day,)
         assert calendar.sessions(day) == ()
 
 
 def test_what_is_no_holiday() -> None:
-    assert not NEW_YORK.is_holiday(date(2026, 11, 28))  # a Saturday
-    assert not NEW_YORK.is_holiday(date(2021, 6, 18))  # before there was Juneteenth at the exchange
+    saturday, friday = date(2026, 11, 28), date(2021, 6, 18)
+    assert NEW_YORK.holidays(saturday, saturday) == ()
+    assert NEW_YORK.holidays(friday, friday) == ()  # before there was Juneteenth at the exchange
     assert NEW_YORK.sessions(date(2021, 12, 31))  # a New Year on Saturday is not kept on Friday
 
 

@@ -139,7 +139,7 @@ async def test_events_are_of_its_codes_and_times_grow_per_code_and_kind(source: 
     assert source.market_time() >= max(last.values()) - 1000
 
 
-async def test_with_a_history_it_says_what_is_complete(source: Source) -> None:
+async def test_a_live_one_says_what_is_complete(source: Source) -> None:
     """Trades come only of codes that have begun; nothing begins twice, or breaks before it has begun."""
     complete: set[str] = set()
     for one in await some(source, EVENTS):
@@ -154,9 +154,9 @@ async def test_with_a_history_it_says_what_is_complete(source: Source) -> None:
                 assert event is None or (
                     event.code == code and isinstance(event, Trade) is (kind is Kind.TRADE)
                 )
-            case Trade(code) if source.history is not None:
+            case Trade(code) if source.live:
                 assert code in complete
-    assert complete == (set(source.codes) if source.history is not None else set())
+    assert complete == (set(source.codes) if source.live else set())
 
 
 @pytest.mark.parametrize("ends", ["closed", "raised", "in the middle"])
@@ -178,7 +178,7 @@ async def test_it_is_called_again_and_goes_on(source: Source, ends: str) -> None
                         assert complete.issuperset(codes)
                         complete.difference_update(codes)
                     case Trade() | Book():
-                        assert isinstance(one, Book) or source.history is None or one.code in complete
+                        assert isinstance(one, Book) or not source.live or one.code in complete
                         key = (type(one), one.code)
                         assert one.time >= last.get(key, 0)
                         last[key] = one.time

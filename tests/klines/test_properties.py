@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.klines import DEFAULTS, Closed, Grid, Rules, Series, roll_up, smaller
-from tickwire.market.bars.bars import RESTORED, Bars
+from tickwire.market.bars import Archive, Bars, Batches
+from tickwire.market.bars.bars import RESTORED
 from tickwire.model import EXACT, Instrument, Kline, KlineType, Trade
 from tickwire.store import Database, SqliteFile, SqliteKlineStore
 
@@ -254,10 +255,11 @@ async def test_a_trade_as_late_as_the_settings_allow_finds_its_bar_after_a_resta
     rules, file, btc = Rules(late_window=3_600_000), SqliteFile(None), CATALOGUE["BTCUSDT"]
     stream = few(*((n * 60_000, 0, 10) for n in range(60)), (5 * 60_000 + 1, 0, 11))
     for part in (stream.arrivals[:60], stream.arrivals[60:]):
-        bars = Bars("test", SqliteKlineStore(file), Database(file), rules)
+        archive = Archive("test", SqliteKlineStore(file), Database(file))
+        bars = Bars(archive, rules, lambda _: None)
         for _, trade in part:
             bars.add(btc, trade, money(trade))
-        await bars.write()
+        await Batches(archive, bars).write()
     found = await bars.joined(btc, MINUTE, count=100)
     assert [(bar.close, bar.volume) for bar in found if bar.volume != 1] == [(Decimal(11), Decimal(2))]
     assert len(found) == 60

@@ -385,8 +385,6 @@ PART = bar_of(M5, "7 9 6 8 5 40", NOON * 1000, NOON * 1000 + 1)
 def test_what_precedes_a_bar_becomes_its_begin() -> None:
     one = series()
     add(one, 130, "10", "1")
-    assert one.contains(PART, NOON + 130)
-    assert not one.contains(PART, NOON + 300)
     assert one.precede(PART)
     assert prices(one.forming(M5)) == "7 10 6 10 6 50"
     assert prices(one.forming(M15)) == prices(one.forming(MINUTE)) == "10 10 10 10 1 10"

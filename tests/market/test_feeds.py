@@ -221,7 +221,10 @@ async def test_a_snapshot_is_shown_and_not_counted(tmp_path: Path, script: Scrip
 
 
 class Live(Script):
-    """A source that says what is complete, and what it can be asked for."""
+    """A source that says what is complete, what it can be asked for, and what it has room for."""
+
+    live = True
+    limited = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ async def test_ticks_bars_and_markets_go_by_the_moved_clock_and_nothing_of_it_is
         assert abs(before["tick_time"] - wall()) < 2000
         first = await push(bars)
         await klines(stage)  # makes the past, and keeps it
-        assert await stage.served.engine.feeds.first.bars.write()
+        assert await stage.served.engine.feeds.first.batches.write()
 
         await stage.begin({"do": "clock", "to": text(to)})
         moved = wall()
@@ -83,7 +83,7 @@ async def test_ticks_bars_and_markets_go_by_the_moved_clock_and_nothing_of_it_is
         assert 0 <= market["time"] - to < 5000
         answered = await klines(stage)
         assert int(answered[-1]["timestamp"]) >= to // 60_000 * 60 > int(answered[-2]["timestamp"])
-        assert await stage.served.engine.feeds.first.bars.write()
+        assert await stage.served.engine.feeds.first.batches.write()
     kept = [bar.time for bar in stored(tmp_path)]
     assert kept
     assert kept[-1] * 1000 <= moved

@@ -118,7 +118,12 @@ async def served(source: Published) -> AsyncIterator[Taken]:
 async def test_it_keeps_the_contract() -> None:
     source: Source = a_source()
     assert (source.name, source.simulated, source.patient) == ("publish", False, False)
-    assert (source.round_the_clock, source.history) == (False, None)
+    assert (source.round_the_clock, source.live, source.limited, source.history) == (
+        False,
+        False,
+        False,
+        None,
+    )
     assert source.codes == ["BTCUSDT"]
     assert source.market_time() == NOW
     assert all(source.serves(one) for one in SHIPPED)

@@ -107,10 +107,6 @@ class Calendar:
                     return min(ms, one.close - 1)
         return None
 
-    def is_holiday(self, day: date) -> bool:
-        """Whether it is a weekday that is known to have no trading."""
-        return bool(self.holidays(day, day))
-
     def holidays(self, first: date, last: date) -> tuple[date, ...]:
         """The weekdays known to have no trading, from the first day to the last, both included."""
         known = self._timetable.holidays

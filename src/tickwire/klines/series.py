@@ -207,10 +207,6 @@ class Series:
         """The open time of the last minute that began, in seconds; negative if none has."""
         return self._newest
 
-    def contains(self, bar: Kline, at: int) -> bool:
-        """Whether a moment, in seconds, belongs to the bar."""
-        return self._grid.open_time(bar.kline_type, at) == bar.time
-
     def ended(self, bar: Kline) -> Kline | None:
         """The bar of that type and time as it is now, if it has closed and a late trade may still revise
         it."""

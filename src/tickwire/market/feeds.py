@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..model import Instrument
 from ..sources import Source
-from .bars import Bars
-
-if TYPE_CHECKING:
-    from ..store.recordings import Recorder
-    from .backfill import Backfill
-    from .outages import Outages
+from ..store.recordings import Recorder
+from .bars import Bars, Batches, Pasts, Retention
+from .missing import Missing
 
 
 class Feed:
     """A source with its bars and its recording. Data of different sources never mix."""
 
-    outages: Outages
-    """Set by the engine that the feed belongs to, like `backfill` where the source has a history."""
-
     def __init__(
         self,
         source: Source,
         bars: Bars,
-        codes: Collection[str] | None = None,
+        batches: Batches,
+        pasts: Pasts,
+        retention: Retention,
+        missing: Missing,
         recorder: Recorder | None = None,
+        codes: Collection[str] | None = None,
     ) -> None:
         """`codes` are those that it owns; None: all that it serves."""
         self.source = source
         self.bars = bars
+        self.batches = batches
+        self.pasts = pasts
+        self.retention = retention
+        self.missing = missing
         self.recorder = recorder
-        self.backfill: Backfill | None = None
         self.events = 0
         self._codes = codes
 

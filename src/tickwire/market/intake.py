@@ -92,17 +92,17 @@ class Intake:
                         tried_again_in=None if final else wait,
                         exc_info=None if known else error,
                     )
-                feed.outages.failed(reason)
+                self._klines.closed_of(feed, feed.missing.failed(reason))
                 self._failed.add(feed)
                 await (asyncio.Event().wait() if final else asyncio.sleep(wait))
                 wait = min(2 * wait, SOURCE_MOST)
 
     def _recover(self, feed: Feed) -> None:
-        """A source yields again after it had failed. One with a history says itself how it is."""
+        """A source yields again after it had failed. A live one says itself how it is."""
         self._failed.discard(feed)
-        if feed.source.history is None:
+        if not feed.source.live:
             feed.source.health.tell(Status.UP)
-            feed.outages.recovered()
+            self._klines.closed_of(feed, feed.missing.recovered())
 
     async def _consume(self, feed: Feed) -> None:
         source = feed.source
@@ -115,16 +115,16 @@ class Intake:
                         self._supply.here(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code)
                     if self.slow and source.patient:
                         await self._wait_for_relief()
-                    if feed.recorder is not None and feed.recorder.behind and source.history is None:
+                    if feed.recorder is not None and feed.recorder.behind and not source.live:
                         await self._wait_for_recording(feed.recorder)
                 elif isinstance(event, Resent):
                     self._take_again(feed, event)
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
                 elif isinstance(event, Began):
-                    feed.outages.began(event)
+                    self._klines.closed_of(feed, feed.missing.began(event))
                 else:
-                    feed.outages.broke(event)
+                    self._klines.closed_of(feed, feed.missing.broke(event))
 
     def take(self, event: Event, feed: Feed | None = None) -> bool:
         """The way of an event of a source (the preferred one): into the bars, to the clients, unless a

@@ -169,7 +169,7 @@ class Scenarios:
         now = self._source.market_time()
         to = None if step.to is None else max(now, clock_target(step.to, now))
         if to is not None or step.speed is not None:
-            self._feeds.first.bars.detach()
+            self._feeds.first.batches.detach()
         self._source.move_clock(to, step.speed, step.hours)
 
     def _change_conditions(self) -> None:

@@ -27,7 +27,7 @@ class Supply:
     @property
     def scarce(self) -> bool:
         """Whether a plan limits how many codes some source subscribes to."""
-        return any(feed.source.history is not None for feed in self._feeds)
+        return any(feed.source.limited for feed in self._feeds)
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any source."""
@@ -117,12 +117,12 @@ class Supply:
         returns who could not be asked for all of them."""
         feed = self._feeds.of(instrument)
         try:
-            if feed.backfill is None:
+            if (backfill := feed.missing.backfill) is None:
                 await self.begin(Kind.TRADE, [instrument])
-                await feed.bars.make_past(instrument, feed.source.past, kline_type, count=count, end=end)
+                await feed.pasts.make(instrument, kline_type, count=count, end=end)
             else:
                 self.want(Kind.TRADE, [instrument], subscribed=False)
-                if not await feed.backfill.reach(instrument, kline_type, count=count, end=end):
+                if not await backfill.reach(instrument, kline_type, count=count, end=end):
                     return Lack.UPSTREAM
         except StoreError:  # which has been said
             return Lack.STORE

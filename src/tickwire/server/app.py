@@ -119,7 +119,7 @@ def _store(engine: Engine) -> StoreReadiness:
         first is None,
         None if first is None or first.since is None else int(first.since * 1000),
         "" if first is None else first.reason,
-        sum(feed.bars.waiting for feed in engine.feeds),
+        sum(feed.batches.waiting for feed in engine.feeds),
     )
 
 

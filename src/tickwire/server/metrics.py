@@ -85,8 +85,8 @@ class Metrics(Collector):
             "tickwire_store_lost_bars", "Bars let go of because too many waited.", labels=["source"]
         )
         for feed in self._engine.feeds:
-            waiting.add_metric([feed.source.name], feed.bars.waiting)
-            lost.add_metric([feed.source.name], feed.bars.lost)
+            waiting.add_metric([feed.source.name], feed.batches.waiting)
+            lost.add_metric([feed.source.name], feed.batches.lost)
         yield from (waiting, lost)
 
     def _upstream(self) -> Iterator[Metric]:
@@ -197,8 +197,8 @@ class Metrics(Collector):
             late.add_metric([name], feed.bars.late)
             dropped.add_metric([name], health.dropped)
             renumbered.add_metric([name], health.renumbered)
-            if feed.backfill is not None:
-                partial.add_metric([name], feed.backfill.partial)
+            if (backfill := feed.missing.backfill) is not None:
+                partial.add_metric([name], backfill.partial)
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
         yield from (status, changed, lag, events, bad, crossed, late, dropped, renumbered, partial, gaps)

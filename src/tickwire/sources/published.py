@@ -63,6 +63,8 @@ class Published:
     patient = False
     round_the_clock = False
     history = None
+    live = False
+    limited = False
 
     def __init__(
         self,

@@ -123,6 +123,8 @@ class Replay:
 
     round_the_clock = False
     history = None
+    live = False
+    limited = False
 
     def __init__(
         self,

@@ -154,6 +154,8 @@ class Simulator:
     simulated = True
     patient = False
     history = None
+    live = False
+    limited = False
 
     def __init__(
         self,

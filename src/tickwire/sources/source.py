@@ -90,13 +90,17 @@ class Source(Protocol):
     """What it yields without being asked."""
     patient: bool
     """Whether it may be made to wait for slow clients; live data never is."""
+    live: bool
+    """Whether its events happen elsewhere, so that what is not taken in time is missed: it says by Began and
+    Broke what is complete. Another one can be held up, and its trades are complete from the first on."""
+    limited: bool
+    """Whether its own plan limits what it can subscribe to, so that `room` is to be asked."""
     health: Health
     """How it is."""
 
     @property
     def history(self) -> History | None:
-        """The bars that it can be asked for, if it can: such a source says what is complete by Began and
-        Broke, another one's trades are complete from the first on."""
+        """The bars that it can be asked for, to fill what is missing; None if it has none."""
         ...
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from decimal import Decimal
 from typing import Any
 
 from tickwire.errors import StoreError
-from tickwire.klines import DEFAULTS, Grid
-from tickwire.market.bars import Bars
-from tickwire.model import Kline, KlineType, Trade, turnover
+from tickwire.klines import DEFAULTS, Closed, Grid, Past
+from tickwire.market.bars import Archive, Bars, Batches, Pasts, Retention
+from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
 BTC = load_catalogue()["BTCUSDT"]
@@ -72,9 +73,37 @@ class Clock:
         return self.now
 
 
-def a_run(store: Disk, *, repeats: bool = False, clock: Clock | None = None) -> Bars:
+class Run(Bars):
+    """Bars with all that keeps them."""
+
+    def __init__(
+        self,
+        store: Disk,
+        source: str = "s",
+        *,
+        repeats: bool = False,
+        clock: Clock | None = None,
+        maker: Executor | None = None,
+    ) -> None:
+        self.archive = Archive(source, store, store.database, clock=clock or Clock())
+        self.revised: list[Closed] = []
+        super().__init__(self.archive, DEFAULTS, self.revised.extend, repeats=repeats)
+        self.batches = Batches(self.archive, self)
+        self.past: Past | None = None
+        self.pasts = Pasts(self._past_of, self.archive, self, self.batches, maker)
+        self.retention = Retention({}, self.archive, self, self.pasts)
+
+    def _past_of(self, instrument: Instrument, key: str | None) -> Past | None:
+        return self.past
+
+    async def end(self) -> None:
+        await self.pasts.end()
+        await self.batches.end()
+
+
+def a_run(store: Disk, *, repeats: bool = False, clock: Clock | None = None) -> Run:
     """What a start of the program makes of the store."""
-    return Bars("s", store, store.database, DEFAULTS, repeats=repeats, clock=clock or Clock())
+    return Run(store, repeats=repeats, clock=clock)
 
 
 def price(at: int) -> Decimal:

@@ -13,11 +13,11 @@ import pytest
 import structlog
 
 from tickwire.errors import StoreError
-from tickwire.klines import DEFAULTS, Reach, roll_up
+from tickwire.klines import Reach, roll_up
 from tickwire.market.bars import Bars
 from tickwire.model import Kline, KlineType
 
-from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, a_run, check, figures, price, some_hours, take
+from .disk import ALL, BTC, HOUR, MINUTE, T0, Clock, Disk, Run, a_run, check, figures, price, some_hours, take
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def disk() -> Iterator[Disk]:
 
 
 @contextlib.asynccontextmanager
-async def a_write_under_way(bars: Bars, disk: Disk) -> AsyncIterator[None]:
+async def a_write_under_way(bars: Run, disk: Disk) -> AsyncIterator[None]:
     disk.under_way.clear()
     disk.may_go.clear()
-    writing = asyncio.create_task(bars.write())
+    writing = asyncio.create_task(bars.batches.write())
     try:
         assert await asyncio.to_thread(disk.under_way.wait, 30)
         yield
@@ -56,7 +56,7 @@ async def test_what_forms_waits_is_written_and_stored_joins_at_every_trade(disk:
             await check(bars, ats[:cut])
         await check(bars, ats[:cut])
         begin = cut
-    await bars.write()
+    await bars.batches.write()
     await check(bars, ats)
     await check(a_run(disk), ats)
 
@@ -64,7 +64,7 @@ async def test_what_forms_waits_is_written_and_stored_joins_at_every_trade(disk:
 async def test_every_page_is_a_part_of_the_whole_also_under_a_write(disk: Disk) -> None:
     bars, ats = a_run(disk), some_hours(count=90)
     take(bars, ats[:40])
-    await bars.write()
+    await bars.batches.write()
     take(bars, ats[40:60])
     disk.failures = [True]
     async with a_write_under_way(bars, disk):
@@ -85,7 +85,7 @@ async def test_every_page_is_a_part_of_the_whole_also_under_a_write(disk: Disk) 
 async def test_paging_with_oldest_minus_one_gives_each_bar_once(disk: Disk) -> None:
     bars, ats = a_run(disk), some_hours()
     take(bars, ats[:200])
-    await bars.write()
+    await bars.batches.write()
     take(bars, ats[200:])
     pages: list[Kline] = []
     end = None
@@ -102,7 +102,7 @@ async def test_a_trade_that_is_late_under_a_write_revises_what_is_written_then(d
         take(bars, [T0 + 30])
         await check(bars, [T0 + 1, T0 + 30, T0 + 61])
     await check(bars, [T0 + 1, T0 + 30, T0 + 61])
-    await bars.write()
+    await bars.batches.write()
     await check(a_run(disk), [T0 + 1, T0 + 30, T0 + 61])
 
 
@@ -113,11 +113,11 @@ async def test_of_two_writes_at_once_one_that_fails_loses_nothing(disk: Disk, fa
     take(bars, ats[:30])
     async with a_write_under_way(bars, disk):
         take(bars, ats[30:])
-        second = asyncio.create_task(bars.write())
+        second = asyncio.create_task(bars.batches.write())
         await asyncio.sleep(0)
     await second
     await check(bars, ats)
-    await bars.write()
+    await bars.batches.write()
     await check(bars, ats)
     await check(a_run(disk), ats)
 
@@ -127,18 +127,18 @@ async def test_what_cannot_be_written_is_told_and_written_later(disk: Disk) -> N
     take(bars, ats)
     disk.failures = [True]
     with structlog.testing.capture_logs() as logs:
-        await bars.write()
+        await bars.batches.write()
     (line,) = logs
     assert (line["log_level"], line["reason"]) == ("error", "The disk is full.")
     assert disk.span("s", "BTCUSDT", MINUTE) is None
-    await bars.write()
+    await bars.batches.write()
     await check(a_run(disk), ats)
 
 
 async def test_nothing_of_another_source_is_read(disk: Disk) -> None:
-    other = Bars("other", disk, disk.database, DEFAULTS, clock=Clock())
+    other = Run(disk, "other")
     take(other, [T0 + 1])
-    await other.write()
+    await other.batches.write()
     bars = a_run(disk)
     take(bars, [T0 + 100])
     await check(bars, [T0 + 100])
@@ -155,7 +155,7 @@ async def test_stopped_and_started_again_the_bars_are_those_of_one_run(disk: Dis
         if dice.random() < 0.5:
             bars.advance(ats[cut - 1] * 1000 + dice.randrange(600_000))
         await check(bars, ats[:cut])
-        await bars.write()
+        await bars.batches.write()
     await check(a_run(disk), ats)
 
 
@@ -165,7 +165,7 @@ async def test_killed_it_lacks_what_came_after_the_last_write_and_nothing_else()
         store = Disk()
         bars = a_run(store)
         take(bars, ats[:cut])
-        await bars.write()
+        await bars.batches.write()
         take(bars, ats[cut : cut + 3])
         again = a_run(store)
         await check(again, ats[:cut])
@@ -184,7 +184,7 @@ async def test_a_source_that_begins_anew_is_counted_once(disk: Disk, seed: int) 
         await bars.ready([BTC])
         written = dice.randrange(1, len(ats))
         take(bars, ats[:written])
-        await bars.write()
+        await bars.batches.write()
         take(bars, ats[written : written + dice.randrange(40)])  # lost with the kill
         most = max(most, written)
         whole = sorted({at - at % 60 for at in ats[:most]})
@@ -205,14 +205,14 @@ async def test_bars_during_which_it_did_not_run_are_incomplete(disk: Disk) -> No
     first = a_run(disk, clock=clock)
     take(first, [T0 - 90, T0 + 10, T0 + 20])
     clock.now = T0 + 30
-    await first.write()
+    await first.batches.write()
     for kline_type in KlineType:
         assert not any((await marks(first, kline_type)).values()), kline_type.name
     clock.now = T0 + 200
     second = a_run(disk, clock=clock)
     take(second, [T0 + 215, T0 + 250, T0 + 305])
     clock.now = T0 + 310
-    await second.write()
+    await second.batches.write()
     for bars in (second, a_run(disk, clock=clock)):
         found = await marks(bars, MINUTE)
         if bars is not second:
@@ -230,7 +230,7 @@ async def test_a_larger_bar_is_incomplete_also_where_the_minutes_beside_the_gap_
     take(first, [T0 + 5])
     first.advance((T0 + 330) * 1000)
     clock.now = T0 + 330
-    await first.write()
+    await first.batches.write()
     clock.now = T0 + 630
     second = a_run(disk, clock=clock)
     take(second, [T0 + 1205])
@@ -246,7 +246,7 @@ async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:
     ats = some_hours(count=100)
     first = a_run(disk, repeats=True)
     take(first, ats[:70])
-    await first.write()
+    await first.batches.write()
     second = a_run(disk, repeats=True)
     take(second, ats)
     for kline_type in KlineType:
@@ -259,7 +259,7 @@ async def test_a_start_tells_what_it_recovered(disk: Disk) -> None:
         first = a_run(disk, clock=clock)
         assert logs == []
         take(first, [T0])
-        await first.write()
+        await first.batches.write()
         clock.now = T0 + 100
         a_run(disk, clock=clock)
     (line,) = logs
@@ -308,8 +308,9 @@ def some_minutes(code: str, begin: int, end: int) -> list[Kline]:
     return found
 
 
-async def make_past(bars: Bars, past: Past, count: int = 1, end: int | None = None) -> None:
-    await bars.make_past(BTC, lambda _, key: past, MINUTE, count=count, end=end)
+async def make_past(bars: Run, past: Past, count: int = 1, end: int | None = None) -> None:
+    bars.past = past
+    await bars.pasts.make(BTC, MINUTE, count=count, end=end)
 
 
 FIRST = T0 + 3 * 60 + 5  # in the middle of five minutes, and of an hour
@@ -333,13 +334,13 @@ async def test_the_past_joins_the_first_bar_whenever_it_is_made(
     bars, past, ats = a_run(disk), Past(), [FIRST + 60 * n for n in range(later + 1)]
     take(bars, ats)
     if written:
-        await bars.write()
+        await bars.batches.write()
     await make_past(bars, past)
     await check_past(bars, ats)
     more = [ats[-1] + 10, ats[-1] + 100, ats[-1] + 4000]
     take(bars, more)
     await check_past(bars, ats + more)
-    await bars.write()
+    await bars.batches.write()
     await check_past(a_run(disk), ats + more)
 
 
@@ -388,7 +389,7 @@ async def test_trades_that_come_while_the_past_is_made_are_counted(disk: Disk) -
     past.may_go.set()
     await making
     await check_past(bars, ats)
-    await bars.write()
+    await bars.batches.write()
     await check_past(a_run(disk), ats)
 
 
@@ -416,7 +417,7 @@ async def test_a_past_that_was_made_is_not_made_again_after_a_restart(disk: Disk
 async def test_a_first_bar_of_an_earlier_run_gets_its_past(disk: Disk) -> None:
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
-    await bars.write()
+    await bars.batches.write()
     again = a_run(disk)
     take(again, [FIRST + 60, FIRST + 400])
     await make_past(again, past)
@@ -426,15 +427,15 @@ async def test_a_first_bar_of_an_earlier_run_gets_its_past(disk: Disk) -> None:
 async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(disk: Disk) -> None:
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
-    await bars.write()
+    await bars.batches.write()
     disk.failures = [True]
     with pytest.raises(StoreError):
         await make_past(bars, past)
     take(bars, [FIRST + 400])
-    await bars.write()
+    await bars.batches.write()
     await make_past(bars, past)
     await check_past(bars, [FIRST, FIRST + 400])
-    await bars.write()
+    await bars.batches.write()
     again = a_run(disk)
     await make_past(again, past)
     await check_past(again, [FIRST, FIRST + 400])
@@ -444,11 +445,11 @@ async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(dis
 async def test_a_past_that_was_lost_with_a_kill_is_made_again(disk: Disk) -> None:
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
-    await bars.write()
+    await bars.batches.write()
     disk.failures = [True]
     with pytest.raises(StoreError):
         await make_past(bars, past)
     again = a_run(disk)
-    await again.write()
+    await again.batches.write()
     await make_past(again, past)
     await check_past(again, [FIRST])

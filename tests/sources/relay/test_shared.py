@@ -70,7 +70,7 @@ def _asked(stub: AllTick) -> list[tuple[str, int]]:
 async def test_an_answer_that_lacks_something_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tickwire.market.backfill.PATIENCE", 1.0)
+    monkeypatch.setattr("tickwire.market.missing.backfill.PATIENCE", 1.0)
     plan = UpstreamPlan(rates=Rates((1, 3600.0)))
     async with alltick() as stub, relayed(tmp_path, stub.url, plan) as served:
         assert (await bars(served, "BTCUSDT"))[0] == ""

@@ -1,5 +1,9 @@
 """The bars of a source: computed from its trades, kept in a store, read as one."""
 
+from .archive import Archive
 from .bars import Bars, Reading
+from .batches import Batches
+from .pasts import Pasts
+from .retention import Retention
 
-__all__ = ["Bars", "Reading"]
+__all__ = ["Archive", "Bars", "Batches", "Pasts", "Reading", "Retention"]

@@ -3,8 +3,8 @@ could not give yet."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...klines import Closed, Series
 from ...model import Instrument, Kline, KlineType
@@ -60,15 +60,11 @@ class Recent:
 
     def __init__(self) -> None:
         self._bars: defaultdict[tuple[str, KlineType], dict[int, Kline]] = defaultdict(dict)
-        self.changes: Counter[tuple[str, KlineType]] = Counter()
-        """How many bars of a code and type have been put so far."""
 
     def put(self, bars: Iterable[Kline]) -> None:
         """Takes closed bars, each in place of the one of its time."""
         for bar in bars:
-            key = bar.code, bar.kline_type
-            self.changes[key] += 1
-            kept = self._bars[key]
+            kept = self._bars[bar.code, bar.kline_type]
             kept[bar.time] = bar
             if len(kept) > KEPT.get(bar.kline_type, KEPT_OTHERS):
                 del kept[min(kept)]
@@ -117,3 +113,9 @@ class Unjoined:
         """All minutes, ascending, the one that forms last."""
         forming = self.series.forming(KlineType.MINUTE)
         return [*(self._minutes[at] for at in sorted(self._minutes)), *([forming] if forming else [])]
+
+
+def latest(bars: Mapping[int, Kline], count: int, end: int | None = None) -> list[Kline]:
+    """The latest of these up to and including `end`, ascending."""
+    times = sorted(at for at in bars if end is None or at <= end)
+    return [bars[at] for at in times[-count:]]

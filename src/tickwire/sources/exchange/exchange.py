@@ -39,6 +39,8 @@ class Exchange:
 
     simulated = False
     patient = False
+    live = True
+    limited = False
     round_the_clock = False
 
     def __init__(

@@ -90,6 +90,8 @@ class Relay:
     """
 
     patient = False
+    live = True
+    limited = True
     round_the_clock = False
 
     def __init__(

@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 
 from tickwire.errors import SourceError
 from tickwire.klines import DEFAULTS, Closed, Series
-from tickwire.market.backfill import Backfill
-from tickwire.market.bars import Bars
+from tickwire.market.bars import Archive, Bars, Batches
+from tickwire.market.missing import Backfill, Depths, Filling, Ledger
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
-from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
+from tickwire.store import Backlog, Database, GapStore, SqliteFile, SqliteKlineStore, load_catalogue
 
-from ..client.bench import until
-from ..serving import Script
+from ...client.bench import until
+from ...serving import Script
 
 CATALOGUE = load_catalogue()
 BTC, HSBC = CATALOGUE["BTCUSDT"], CATALOGUE["5.HK"]
@@ -79,6 +79,20 @@ class Past:
         return [bar for bar in self.bars(kline_type) if end is None or bar.time <= end][-count:]
 
 
+class Noting(Ledger):
+    """A ledger that shows which codes are whole."""
+
+    def __init__(self, source: Script, file: SqliteFile, database: Database) -> None:
+        super().__init__(source, GapStore(file), Backlog(database, "gaps"))
+        self.codes: list[str] = []
+        self.whole = asyncio.Event()
+
+    def filled(self, code: str) -> None:
+        super().filled(code)
+        self.codes.append(code)
+        self.whole.set()
+
+
 class Bench:
     """A source with a past, its bars, and a clock that is moved."""
 
@@ -86,24 +100,18 @@ class Bench:
         self.instrument, self.past = instrument, past
         self.source = Script()
         file = SqliteFile(None)
-        self.bars = Bars("s", SqliteKlineStore(file), Database(file), DEFAULTS)
+        database = Database(file)
         self.revised: list[Closed] = []
-        self.filled: list[str] = []
-        self.whole = asyncio.Event()
+        self.archive = Archive("s", SqliteKlineStore(file), database)
+        self.bars = Bars(self.archive, DEFAULTS, self.revised.extend)
+        self.batches = Batches(self.archive, self.bars)
+        self.ledger = Noting(self.source, file, database)
         self.begin()
 
     def begin(self) -> None:
-        self.backfill = Backfill(
-            self.source,
-            self.past,
-            self.bars,
-            revised=self.revised.extend,
-            filled=self.note,
-        )
-
-    def note(self, code: str) -> None:
-        self.filled.append(code)
-        self.whole.set()
+        depths = Depths(self.archive)
+        filling = Filling(self.source, self.past, self.archive, self.bars, depths)
+        self.backfill = Backfill(self.source, self.bars, depths, filling, self.ledger, self.revised.extend)
 
     def go(self, to: float, hears: Iterable[Trade] = ()) -> None:
         """Time passes, in which these trades are heard."""
@@ -168,7 +176,7 @@ async def test_nothing_is_asked_for_twice() -> None:
             await bench.reach(kline_type, 10)
     asked = len(bench.past.asked)
     assert sorted(kline_type for kline_type, _, _ in bench.past.asked) == [MINUTE, HOUR, DAY]
-    await bench.bars.write()
+    await bench.batches.write()
     bench.begin()  # another run
     await bench.reach(MINUTE)
     assert len(bench.past.asked) == asked
@@ -207,7 +215,7 @@ async def test_a_hole_is_closed_with_one_request() -> None:
             bench.past.bars(kline_type)[-20:]
         )
     assert len(bench.past.asked) == asked + 1
-    assert bench.filled == [BTC.code] * 2
+    assert bench.ledger.codes == [BTC.code] * 2
     assert {one.kline.time for one in bench.revised if one.kline.kline_type is MINUTE} >= set(
         range(T0 + 600, T0 + 901, 60)
     )
@@ -223,13 +231,13 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None
     asked = len(bench.past.asked)
     bench.missed(T0 + 630, T0 + 700)
     bench.go(T0 + 719, between(all_of, T0 + 700, T0 + 719))
-    bench.whole.clear()
+    bench.ledger.whole.clear()
     running = asyncio.create_task(bench.backfill.run())
     await asyncio.sleep(1.2)
     assert len(bench.past.asked) == asked
     bench.go(T0 + 790, between(all_of, T0 + 719, T0 + 790))
     async with asyncio.timeout(20):
-        await bench.whole.wait()
+        await bench.ledger.whole.wait()
     running.cancel()
     for kline_type in KlineType:
         assert shown(await bench.bars.joined(BTC, kline_type, count=20)) == shown(
@@ -268,12 +276,12 @@ async def test_after_a_long_hole_larger_bars_are_made_anew_and_told_when_all_are
     back = T0 + 12 * 3600
     bench.missed(T0 + 90, back)
     bench.go(back + 90, between(all_of, back, back + 90))
-    bench.filled.clear()
+    bench.ledger.codes.clear()
     assert shown(await bench.reach(MINUTE, 50)) == shown(bench.past.bars(MINUTE)[-50:])
     assert [kline_type for kline_type, _, _ in bench.past.asked[asked:]] == [MINUTE]
-    assert bench.filled == []
+    assert bench.ledger.codes == []
     running = asyncio.create_task(bench.backfill.run())
-    await until(lambda: bench.filled)
+    await until(lambda: bench.ledger.codes)
     running.cancel()
     for kline_type in KlineType:
         assert shown(await bench.reach(kline_type, 3)) == shown(bench.past.bars(kline_type)[-3:]), kline_type
@@ -284,7 +292,7 @@ async def test_after_a_long_hole_larger_bars_are_made_anew_and_told_when_all_are
 async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tickwire.backfill.PATIENCE", 0.01)
+    monkeypatch.setattr("tickwire.market.missing.backfill.PATIENCE", 0.01)
     bench = Bench(BTC, Past(BTC, trades(BTC, T0 - 4000, T0 + 60, 5)))
     turn = asyncio.Event()
     give = bench.past.klines
@@ -301,7 +309,7 @@ async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
     assert [one["event"] for one in logs] == ["bars are answered in part"]
     assert bench.backfill.partial == 3
     turn.set()
-    monkeypatch.setattr("tickwire.backfill.PATIENCE", 20.0)
+    monkeypatch.setattr("tickwire.market.missing.backfill.PATIENCE", 20.0)
     assert await bench.backfill.reach(BTC, MINUTE, count=10, end=None)
     assert len(bench.past.asked) == 1
     await bench.backfill.end()
@@ -337,7 +345,7 @@ async def test_a_hole_is_closed_for_codes_whose_bars_nobody_asked_for() -> None:
     bench.go(T0 + 790, between(all_of, T0 + 700, T0 + 790))
     running = asyncio.create_task(bench.backfill.run())
     async with asyncio.timeout(20):
-        await bench.whole.wait()
+        await bench.ledger.whole.wait()
     running.cancel()
     assert [kline_type for kline_type, _, _ in bench.past.asked] == [MINUTE]
     minutes = await bench.bars.joined(BTC, MINUTE, count=12)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
-from ..errors import SourceError, StoreError
-from ..klines import SECONDS, Closed, Grid, roll_up, smaller
-from ..model import Instrument, Kline, KlineType
-from ..sources import History, Source
-from .bars import Bars
+from ...errors import SourceError, StoreError
+from ...klines import Closed, Grid
+from ...model import Instrument, Kline, KlineType
+from ...sources import Source
+from ..bars import Bars
+from .depths import Depths
+from .filling import ASKED, Filling, asked_for
+from .ledger import Ledger
 
-ASKED = (KlineType.MINUTE, KlineType.HOUR, KlineType.DAY)
-"""The types that a source is asked for; the others are made of them."""
 SETTLED = 3
 """Seconds after the end of a minute in which a source has its bar ready."""
 PATIENCE = 30.0
@@ -30,8 +30,6 @@ MOST_TASKS = 500
 """Questions that are looked into at a time."""
 MOST_PAGES = 4
 """Requests that go further back because of one question."""
-PARTS = 40
-"""Bars that make up a larger one, at most: the days of a month."""
 BEAT = 1.0
 """Seconds between looks at what is due."""
 
@@ -58,28 +56,26 @@ class Asked(NamedTuple):
 class Backfill:
     """Completes the bars of one source. What was fetched is kept, so that nothing is asked for twice.
 
-    The depth of a type is the open time from which on all of its bars are there; 0 says that the source has
-    none before. A type without a depth was not fetched yet: what somebody waits for comes first, and the
-    larger types when nobody waits.
+    What somebody waits for comes first, and larger types when nobody waits.
     """
 
     def __init__(
         self,
         source: Source,
-        history: History,
         bars: Bars,
-        *,
+        depths: Depths,
+        filling: Filling,
+        ledger: Ledger,
         revised: Callable[[Iterable[Closed]], None],
-        filled: Callable[[str], None],
     ) -> None:
-        """`revised` is called with closed bars that are others now, `filled` with a code without holes."""
+        """`revised` is called with closed bars that are others now."""
         self._source = source
-        self._history = history
         self._bars = bars
+        self._depths = depths
+        self._filling = filling
+        self._ledger = ledger
         self._revised = revised
-        self._filled = filled
         self._holes: dict[str, Hole] = {}
-        self._depths: dict[str, dict[KlineType, int]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, float] = {}
         self._tasks: dict[Asked, asyncio.Task[None]] = {}
@@ -100,7 +96,7 @@ class Backfill:
 
     def knows(self, instrument: Instrument) -> bool:
         """Whether the bars of an instrument were complete up to the last one that there is."""
-        return bool(self._depth(instrument))
+        return bool(self._depths.of(instrument))
 
     async def run(self) -> None:
         """Fills holes behind what was known, when the source can know them, and fetches larger types while
@@ -108,7 +104,7 @@ class Backfill:
         while True:
             await asyncio.sleep(BEAT)
             for hole in [*self._holes.values()]:
-                known = hole.begin is not None or self._depth(hole.instrument)
+                known = hole.begin is not None or self._depths.of(hole.instrument)
                 if known and self._settled(hole):
                     await self._complete(hole.instrument, KlineType.MINUTE)
             for instrument in [*self._behind.values()]:
@@ -173,10 +169,12 @@ class Backfill:
                 await self._complete(instrument, kline_type)
                 continue
             async with self._lock(instrument):
-                depth = self._depth(instrument).get(kline_type)
+                depth = self._depths.of(instrument).get(kline_type)
                 if depth != 0:
                     with self._failing(instrument):
-                        await self._page(instrument, kline_type, self._now() if depth is None else depth - 1)
+                        await self._filling.page(
+                            instrument, kline_type, self._now() if depth is None else depth - 1
+                        )
 
     def _lacks(self, instrument: Instrument, upto: KlineType) -> bool:
         """Whether the bars of an instrument have a hole that can be filled now, or no past yet, of types up
@@ -187,7 +185,7 @@ class Backfill:
 
     def _missing(self, instrument: Instrument) -> KlineType | None:
         """The smallest type of which no past was fetched yet."""
-        depth = self._depth(instrument)
+        depth = self._depths.of(instrument)
         return next((one for one in ASKED if one not in depth), None)
 
     def _lacks_larger(self, instrument: Instrument) -> bool:
@@ -196,7 +194,7 @@ class Backfill:
 
     async def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
         """Whether nothing is missing of these bars, as far as can be known now."""
-        depth = self._depth(instrument).get(kline_type)
+        depth = self._depths.of(instrument).get(kline_type)
         if depth is None or self._lacks(instrument, kline_type):
             return False
         found = await self._bars.joined(instrument, kline_type, count=count, end=end)
@@ -208,7 +206,7 @@ class Backfill:
         async with self._lock(instrument):
             if not self._lacks(instrument, upto) or self._waits(instrument):
                 return
-            hole, depth = self._holes.get(instrument.code), self._depth(instrument)
+            hole, depth = self._holes.get(instrument.code), self._depths.of(instrument)
             is_settled = hole is not None and self._settled(hole)
             before, done = dict(depth), False
             try:
@@ -230,33 +228,33 @@ class Backfill:
                 self._owed.add(instrument.code)
             if instrument.code in self._owed and instrument.code not in self._behind:
                 self._owed.discard(instrument.code)
-                self._filled(instrument.code)
+                self._ledger.filled(instrument.code)
 
     async def _fill(
         self, instrument: Instrument, hole: Hole | None, upto: KlineType, *, is_settled: bool
     ) -> None:
-        depth, grid, now = self._depth(instrument), Grid(instrument), self._now()
+        depth, grid, now = self._depths.of(instrument), Grid(instrument), self._now()
         begin = hole.begin if hole is not None else None
         if hole is not None and begin is None and depth:
             last = await self._bars.joined(instrument, KlineType.MINUTE, count=1, end=hole.end - 60)
             begin = last[0].time if last else None
         given: dict[KlineType, Sequence[Kline]] = {}
-        base = _asked_for(upto)
-        minutes = self._history.most if begin is None or now < begin else (now - begin) // 60 + 2
-        is_small = minutes < self._history.most
+        base = asked_for(upto)
+        minutes = self._filling.most if begin is None or now < begin else (now - begin) // 60 + 2
+        is_small = minutes < self._filling.most
         if hole is not None and begin is not None and is_small:
             if is_settled:
-                found, _ = await self._fetch(instrument, KlineType.MINUTE, minutes, None)
+                found, _ = await self._filling.fetch(instrument, KlineType.MINUTE, minutes, None)
                 since, until = (grid.open_time(KlineType.MINUTE, at) for at in (begin, hole.end))
                 given[KlineType.MINUTE] = [bar for bar in found if since <= bar.time <= until]
         elif hole is not None:  # larger bars lack something too: they are fetched anew, when it is their turn
-            for kline_type in [one for one in depth if base < _asked_for(one)]:
+            for kline_type in [one for one in depth if base < asked_for(one)]:
                 del depth[kline_type]
                 self._revising.add(instrument.code)
         for kline_type in sorted((one for one in ASKED if one <= base), key=lambda one: one is not base):
             if kline_type not in given and (kline_type not in depth or (hole is not None and not is_small)):
-                given[kline_type] = await self._page(instrument, kline_type, None, begin)
-        changed = await self._take(instrument, given)
+                given[kline_type] = await self._filling.page(instrument, kline_type, None, begin)
+        changed = await self._filling.take(instrument, given)
         await self._bars.reopen(instrument)
         missing = self._missing(instrument)
         if missing is not None and self._lacks_larger(instrument):
@@ -271,88 +269,6 @@ class Backfill:
             self._bars.hole(instrument, left * 1000, hole.end * 1000)
             if self._holes.get(instrument.code) == hole:
                 self._holes[instrument.code] = hole._replace(begin=left)
-
-    async def _page(
-        self, instrument: Instrument, kline_type: KlineType, end: int | None, begin: int | None = None
-    ) -> list[Kline]:
-        """Fetches a page of bars up to `end`, and keeps how deep it reaches; `begin` is where a hole begins
-        before which all is known."""
-        found, is_all = await self._fetch(instrument, kline_type, self._history.most, end)
-        depth = self._depth(instrument)
-        if is_all or not found:
-            depth[kline_type] = 0
-        elif kline_type not in depth or end is not None or begin is None or found[0].time > begin:
-            depth[kline_type] = found[0].time
-        if end is not None:
-            self._bars.put(found)
-            self._note(instrument)
-        return found
-
-    async def _fetch(
-        self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
-    ) -> tuple[list[Kline], bool]:
-        """Bars of the source that have closed, and whether there are none before them."""
-        bars = await self._history.klines(instrument, kline_type, count=count, end=end)
-        grid, now = Grid(instrument), self._now()
-        found = []
-        for bar in bars:
-            if (over := grid.end(kline_type, bar.time)) <= now:
-                first = grid.begin(kline_type, bar.time) * 1000
-                found.append(msgspec.structs.replace(bar, first=first, last=over * 1000 - 1))
-        return found, len(bars) < count
-
-    async def _take(self, instrument: Instrument, given: Mapping[KlineType, Sequence[Kline]]) -> list[Closed]:
-        """Puts these bars in place of what there was, and makes the larger ones around them anew; returns
-        those that differ from what there was."""
-        types, depth = Grid(instrument).types, self._depth(instrument)
-        taken: dict[KlineType, Sequence[Kline]] = {}
-        changed: list[Closed] = []
-        for kline_type in types:
-            if kline_type < min(given, default=ASKED[0]):
-                continue
-            if kline_type in ASKED and kline_type not in depth and kline_type not in given:
-                break
-            bars = given.get(kline_type)
-            if bars is None:
-                bars = await self._rebuilt(instrument, kline_type, taken[smaller(kline_type, types)])
-                base = depth.get(smaller(kline_type, types))
-                if kline_type not in depth and base is not None:
-                    depth[kline_type] = base and _next_open(Grid(instrument), kline_type, base)
-            taken[kline_type] = bars
-            if bars:
-                count = len(bars) + PARTS
-                before = await self._bars.joined(instrument, kline_type, count=count, end=bars[-1].time)
-                known = {bar.time: _shown(bar) for bar in before}
-                changed += [Closed(bar, revised=True) for bar in bars if known.get(bar.time) != _shown(bar)]
-                self._bars.put(bars)
-        self._note(instrument)
-        return changed
-
-    async def _rebuilt(
-        self, instrument: Instrument, kline_type: KlineType, parts: Sequence[Kline]
-    ) -> list[Kline]:
-        """The closed bars of a type around some of the smaller type, where all of their parts are there."""
-        if not parts:
-            return []
-        grid, part = Grid(instrument), parts[0].kline_type
-        opened = {grid.open_time(kline_type, bar.time) for bar in parts}
-        first, last = min(opened), max(opened)
-        end, depth = grid.end(kline_type, last), self._depth(instrument).get(part)
-        count = max(PARTS, (end - first) // SECONDS.get(part, 86_400) + 2)
-        around = await self._bars.joined(instrument, part, count=count, end=end - 1)
-        found = roll_up(
-            instrument, kline_type, (one for one in around if grid.open_time(kline_type, one.time) in opened)
-        )
-        before = await self._bars.joined(instrument, kline_type, count=count, end=last)
-        known = {bar.time: bar for bar in before}
-        return [
-            bar
-            for bar in found
-            if grid.end(kline_type, bar.time) <= self._now()
-            and (depth == 0 or (depth is not None and grid.begin(kline_type, bar.time) >= depth))
-            # What is known is a part at least: a bar with less in it lacks something.
-            and (bar.time not in known or known[bar.time].volume <= bar.volume)
-        ]
 
     def _settled(self, hole: Hole) -> bool:
         """Whether the source has all bars that a hole touches."""
@@ -380,33 +296,3 @@ class Backfill:
             log.warning(
                 "bars cannot be fetched", source=self._source.name, code=instrument.code, reason=str(error)
             )
-
-    def _depth(self, instrument: Instrument) -> dict[KlineType, int]:
-        """How deep the bars of each type reach."""
-        found = self._depths.get(instrument.code)
-        if found is None:
-            noted = self._bars.noted(f"depth:{instrument.code}") or ""
-            pairs = (pair.split(":") for pair in noted.split())
-            found = self._depths[instrument.code] = {KlineType(int(one)): int(at) for one, at in pairs}
-        return found
-
-    def _note(self, instrument: Instrument) -> None:
-        depth = self._depth(instrument)
-        text = " ".join(f"{int(kline_type)}:{at}" for kline_type, at in depth.items())
-        self._bars.note(f"depth:{instrument.code}", text)
-
-
-def _asked_for(kline_type: KlineType) -> KlineType:
-    """The type that a source is asked for where bars of that type are wanted."""
-    return max(one for one in ASKED if one <= kline_type)
-
-
-def _shown(bar: Kline) -> tuple[object, ...]:
-    """What a client sees of a bar."""
-    return bar.open, bar.high, bar.low, bar.close, bar.volume, bar.turnover, bar.incomplete
-
-
-def _next_open(grid: Grid, kline_type: KlineType, at: int) -> int:
-    """The first open time of a type from a moment on."""
-    opened = grid.open_time(kline_type, at)
-    return opened if grid.begin(kline_type, opened) >= at else grid.end(kline_type, opened)

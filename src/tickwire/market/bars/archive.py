@@ -1,0 +1,255 @@
+"""The closed bars of one source: those in its store, and those that wait to be written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from ...errors import StoreError
+from ...model import Kline, KlineType
+from ...sources.publishers import Publishers
+from ...store import Database, KlineStore, Overlay, SqliteFile, SqliteKlineStore
+from .memory import Recent, Waiting, latest
+
+MOST_WAITING = 200_000
+"""Bars that may wait for a store that cannot be written, some 200 MB; of more the oldest go."""
+ALIVE = "alive"
+"""The note that says until when bars were kept, in seconds since the epoch."""
+
+log = structlog.get_logger()
+
+
+class Archive:
+    """Takes closed bars and notes, which wait to be written; reads what waits and what is stored as one.
+
+    Reads raise StoreError where the store cannot be asked.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        store: KlineStore,
+        database: Database,
+        publishers: Publishers | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`database` runs the calls of `store`. The notes of `publishers` are kept with the bars as they are
+        right then. Reads what is noted at once. Raises StoreError.
+        """
+        self.source = source
+        self._store = store
+        self._database = database
+        self._publishers = publishers
+        self._clock = clock
+        self._waiting, self._writing = Waiting(), Waiting()
+        self._leaving: tuple[list[Kline], dict[str, str]] | None = None  # the last batch before `detach`
+        self._recent = Recent()
+        self._reads: list[list[Waiting]] = []  # of each read under way, what was committed meanwhile
+        self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
+        self._noted = store.notes(source, "")
+        self._generation = database.generation
+        self.changes: Counter[tuple[str, KlineType]] = Counter()
+        """How many bars of a code and type have changed so far."""
+        self.detached = False
+        """Whether what comes from now on is kept in memory."""
+        self.in_memory = False
+        """Whether nothing waits for the store any more, since it was detached from."""
+        self.lost = 0
+        """Bars that were let go of, because too many waited for the store."""
+        alive = self._noted.get(ALIVE)
+        self.down = None if alive is None else (int(alive), int(clock()))
+        """From when to when no server ran, in seconds since the epoch; None if none has run before."""
+        if self.down is not None:
+            begin, end = self.down
+            log.info("bars recovered", source=source, kept_until=begin, down_seconds=end - begin)
+
+    @property
+    def waiting(self) -> int:
+        """Bars that wait to be written."""
+        return len(self._waiting) + len(self._writing)
+
+    @property
+    def failing(self) -> str:
+        """Why nothing can be written now; empty if that is not so."""
+        return self._database.writes.reason if self._database.writes.failing else ""
+
+    # What is taken.
+    def put(self, bars: Iterable[Kline]) -> None:
+        """Takes closed bars, each in place of the one of its time."""
+        bars = [*bars]
+        self._waiting.put(bars)
+        self.remember(bars)
+
+    def precede(self, code: str, kline_type: KlineType, bars: Iterable[Kline]) -> None:
+        """Takes bars that lie before those that there are."""
+        self._waiting.put(bars)
+        self.changes[code, kline_type] += 1
+
+    def remember(self, bars: Iterable[Kline]) -> None:
+        """Keeps closed bars that are stored, for when the store cannot be read."""
+        bars = [*bars]
+        self._recent.put(bars)
+        self.changed(bars)
+
+    def changed(self, bars: Iterable[Kline]) -> None:
+        """Closed bars are others now, or new."""
+        self.changes.update((bar.code, bar.kline_type) for bar in bars)
+
+    def note(self, name: str, value: str) -> None:
+        """Keeps a small fact about the source, together with the bars."""
+        self._notes[name] = self._noted[name] = value
+
+    def noted(self, name: str) -> str | None:
+        """A fact that was noted, in this run or before it; None if none was."""
+        return self._noted.get(name)
+
+    # What is read.
+    def held(self, code: str, kline_type: KlineType) -> dict[int, Kline]:
+        """The bars that are not in the store yet, by time."""
+        return self._writing.of(code, kline_type) | self._waiting.of(code, kline_type)
+
+    def recent(self, code: str, kline_type: KlineType) -> dict[int, Kline]:
+        """The last bars that memory holds, by time."""
+        return self._recent.of(code, kline_type) | self.held(code, kline_type)
+
+    async def read(self, code: str, kline_type: KlineType, count: int, end: int | None) -> dict[int, Kline]:
+        """At least the latest `count` bars up to and including `end` (in seconds), by time."""
+        with self._committed() as committed:
+            stored = await self._database.read(self._read, code, kline_type, count, end)
+        return self._joined(code, kline_type, stored, committed)
+
+    async def restore(self, codes: Sequence[str], count: int) -> dict[str, dict[KlineType, list[Kline]]]:
+        """The latest `count` bars of each type of these codes, ascending; a type without bars is left out."""
+        with self._committed() as committed:
+            stored = await self._database.read(self._store.restore, self.source, codes, count)
+        return {
+            code: {
+                one: latest(found, count)
+                for one in KlineType
+                if (found := self._joined(code, one, stored.get(code, {}).get(one, ()), committed))
+            }
+            for code in codes
+        }
+
+    async def first(self, code: str, kline_type: KlineType) -> int | None:
+        """When the first stored bar opens."""
+        span = await self._database.read(self._store.span, self.source, code, kline_type)
+        return None if span is None else span[0]
+
+    async def stored_note(self, name: str) -> str | None:
+        """A fact as the store has it, where another process may have put it; None if there is none."""
+        return await self._database.read(self._store.get, self.source, name)
+
+    # What is written.
+    async def write(self, forming: Iterable[Kline], *, whole: bool) -> bool:
+        """Writes what waits, and these bars that have not closed; returns whether it could: if not, it waits
+        on. Notes speak of all bars: they are written if those are the `whole`."""
+        notes: dict[str, str] = {}
+        if whole:
+            self._gather()
+            notes = self._notes | self._alive()
+        self._writing.put(self._waiting.take())
+        if not await self._write_batch([*self._writing.all(), *forming], notes):
+            return False
+        for committed in self._reads:
+            committed.append(self._writing)
+        self._writing = Waiting()
+        self._notes = {name: value for name, value in self._notes.items() if notes.get(name) != value}
+        if not self.detached:
+            self._tell_kept(notes)
+        return True
+
+    async def write_past(self, bars: Sequence[Kline], name: str, note: str) -> None:
+        """Writes bars that lie before those that there are, and a note of that, before all that waits.
+        Raises StoreError."""
+        await self._database.write(self._store.write, self.source, bars, {name: note})
+        self._noted[name] = note
+        self.changed(bars)
+
+    def renew(self) -> bool:
+        """Whether the database was made anew since the last call: what memory holds is then written once
+        more."""
+        if self._generation == self._database.generation:
+            return False
+        self._generation = self._database.generation
+        waiting = self._waiting.all()
+        self._waiting.put(self._recent.all())
+        self._waiting.put(waiting)
+        self._notes = self._noted | self._notes
+        return True
+
+    def detach(self, forming: Iterable[Kline]) -> None:
+        """Writes nothing into the store any more, but for what waits and these bars that have not closed:
+        what comes from now on is kept in memory."""
+        self.detached = True
+        self._gather()
+        notes, self._notes = self._notes | self._alive(), {}
+        self._leaving = [*self._writing.all(), *self._waiting.all(), *forming], notes
+
+    async def leave(self) -> bool:
+        """Writes the last that is to be in the store before `detach`; returns whether it is there."""
+        if self._leaving is not None:
+            bars, notes = self._leaving
+            if not await self._write_batch(bars, notes):
+                return False
+            self._tell_kept(notes)
+            self._leaving = None
+            self._store = Overlay(SqliteKlineStore(SqliteFile(None)), self._store)
+            self.in_memory = True
+        return True
+
+    async def prune(self, kline_type: KlineType, before: int) -> None:
+        """Lets go of the bars of a type that open before that, in seconds. Raises StoreError."""
+        gone = 0
+        while step := await self._database.write(self._store.prune, self.source, kline_type, before):
+            gone += step
+        if gone:
+            log.info("old bars removed", kline_type=int(kline_type), bars=gone)
+
+    def _gather(self) -> None:
+        if self._publishers is not None:
+            self._notes.update(self._publishers.notes())
+
+    def _tell_kept(self, notes: Mapping[str, str]) -> None:
+        if self._publishers is not None:
+            self._publishers.kept(notes)
+
+    def _alive(self) -> dict[str, str]:
+        return {ALIVE: str(int(self._clock()))}
+
+    async def _write_batch(self, bars: list[Kline], notes: Mapping[str, str]) -> bool:
+        try:
+            await self._database.write(self._store.write, self.source, bars, notes)
+        except StoreError:  # which has been said
+            if gone := self._writing.drop_oldest(MOST_WAITING):
+                if not self.lost:
+                    log.error("bars lost: too many wait for the store", source=self.source, most=MOST_WAITING)
+                self.lost += gone
+            return False
+        return True
+
+    def _read(self, code: str, kline_type: KlineType, count: int, end: int | None) -> list[Kline]:
+        return self._store.read(self.source, code, kline_type, count=count, end=end)
+
+    def _joined(
+        self, code: str, kline_type: KlineType, stored: Iterable[Kline], committed: Iterable[Waiting]
+    ) -> dict[int, Kline]:
+        found = {bar.time: bar for bar in stored}
+        for batch in committed:
+            found |= batch.of(code, kline_type)
+        return found | self.held(code, kline_type)
+
+    @contextmanager
+    def _committed(self) -> Iterator[list[Waiting]]:
+        """Gathers what is committed while the store is read: the read may miss it, and it waits no more."""
+        batches: list[Waiting] = []
+        self._reads.append(batches)
+        try:
+            yield batches
+        finally:
+            self._reads = [one for one in self._reads if one is not batches]
