@@ -41,7 +41,7 @@ async def test_bars_of_a_recording_are_those_that_the_server_made(tmp_path: Path
     ]
     async with serving(tmp_path / "data", script, record=folder) as served:
         script.emit(*sent)
-        while served.engine.events < len(sent):
+        while served.engine.market.events < len(sent):
             await served.request("GET", "/healthz")
 
         async with AsyncApi(served.url) as api:

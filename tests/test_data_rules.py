@@ -41,7 +41,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 async def ended(served: Served, events: int) -> None:
-    await until(lambda: served.engine.events >= events)
+    await until(lambda: served.engine.market.events >= events)
 
 
 async def test_a_replay_takes_no_trade_at_zero(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def publish(line: dict[str, Any]) -> bytes:
 
 async def test_what_is_unfit_is_told_to_its_publisher(tmp_path: Path) -> None:
     async with serving(tmp_path, source="publish") as served:
-        now = served.engine.source.market_time()
+        now = served.engine.market.source.market_time()
         lines = [
             {"type": "trade", "time": now, "price": 0, "volume": 1},
             {"type": "trade", "time": now, "price": 100, "volume": 1},

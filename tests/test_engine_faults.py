@@ -160,7 +160,7 @@ async def test_a_source_whose_data_is_unusable_is_down_and_not_tried_again(tmp_p
 # The store of bars.
 def broken(served: Served) -> Unreadable:
     """A store that cannot be read, in place of the one of the server."""
-    archive = served.engine.feeds.first.bars._archive
+    archive = served.engine.market.feeds.first.bars._archive
     store = Unreadable(served.engine.database._file)  # type: ignore[arg-type]
     archive._store = store
     return store
@@ -235,7 +235,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
     async with serving(tmp_path, source) as served, served.link() as link:
         broken(served)
         source.emit(trade())
-        await until(lambda: served.engine.events == 1)
+        await until(lambda: served.engine.market.events == 1)
         await link.ask(KLINES, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
         assert (await link.push())["data"]["close_price"] == "79317.70"
 
@@ -244,9 +244,12 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
 @pytest.mark.parametrize(
     ("part", "method"),
     [
-        ("tickwire.engine.Engine", "_keep_up"),
-        ("tickwire.engine.Engine", "_watch_tokens"),
-        ("tickwire.engine.Engine", "_watch_silence"),
+        ("tickwire.market.side.MarketSide", "_keep_up"),
+        ("tickwire.gateway.gateway.Gateway", "_watch_tokens"),
+        ("tickwire.market.side.MarketSide", "_watch_silence"),
+        ("tickwire.gateway.gateway.Gateway", "_renew"),
+        ("tickwire.market.ring.Ring", "run"),
+        ("tickwire.engine.Engine", "_note_epochs"),
         ("tickwire.market.intake.Intake", "run"),
         ("tickwire.market.kline_push.KlinePush", "run"),
         ("tickwire.market.scenarios.Scenarios", "carry_out"),
@@ -422,13 +425,13 @@ async def test_a_token_that_was_revoked_stays_so_without_the_log_of_the_database
 # A store that can be read and not written.
 async def test_bars_are_answered_while_another_process_holds_the_lock(tmp_path: Path) -> None:
     async with serving(tmp_path, codes=["BTCUSDT"]) as served:
-        await until(lambda: served.engine.events > 0)
+        await until(lambda: served.engine.market.events > 0)
         with closing(sqlite3.connect(tmp_path / "tickwire.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await until(lambda: served.engine.database.writes.since is not None)
             answer = await bars(served)  # whose past was never made
             assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
-            served.engine.halts.put(partial(served.engine.suspensions.clear, "nobody"))
+            served.engine.market.halts.put(partial(served.engine.market.suspensions.clear, "nobody"))
             answer = await served.get("/api/suspension/nyse")
             assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
             other.execute("ROLLBACK")
@@ -448,7 +451,7 @@ async def test_a_page_is_read_once_for_all_who_ask_at_the_same_time(tmp_path: Pa
         await link.subscribe(TRADE, "BTCUSDT")
         source.emit(trade())
         await link.push()
-        feed_bars = served.engine.feeds.first.bars
+        feed_bars = served.engine.market.feeds.first.bars
         read, reads, may_go = feed_bars.read, [0], asyncio.Event()
 
         async def counted(*asked: Any, **named: Any) -> Any:

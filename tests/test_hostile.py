@@ -286,7 +286,7 @@ async def serves(link: Callable[..., contextlib.AbstractAsyncContextManager[Link
 
 async def nothing_remains(served: Served) -> None:
     """Nobody is left: neither in the hub, nor among the sockets."""
-    hub, server = served.engine.hub, served.server
+    hub, server = served.engine.gateway.hub, served.server
     gone = asyncio.Event()
 
     def look() -> None:
@@ -306,7 +306,7 @@ async def nothing_remains(served: Served) -> None:
     assert hub._lanes == {}
     assert hub._dirty == []
     assert all(not topic.views for topic in hub._topics.values())
-    assert served.engine._intake.slow == set()
+    assert served.engine.market.intake.slow == set()
 
 
 def rounds(seed: int) -> Iterator[random.Random]:

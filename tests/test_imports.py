@@ -26,18 +26,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"access", "wire", "model"},
     "sources": {"client", "wire", "klines", "calendars", "files", "model"},
     "config": {"access", "files", "sources", "model"},
-    "bus": {"model"},
-    "market": {"bus", "wire", "sandbox", "sources", "store", "klines", "calendars", "files", "model"},
-    "gateway": {"bus", "access", "sandbox", "store", "wire", "model"},
+    "bus": {"sandbox", "wire", "model"},
+    "market": {
+        "bus",
+        "config",
+        "wire",
+        "sandbox",
+        "sources",
+        "store",
+        "klines",
+        "calendars",
+        "files",
+        "model",
+    },
+    "gateway": {"bus", "config", "access", "sandbox", "store", "wire", "model"},
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
     "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
-    "supply": {"discovery", "gateway", "market", "wire", "model"},
     "watched": set(),
-    "engine": set(
-        "discovery supply gateway market config sources store access sandbox watched wire model".split()
-    ),
+    "engine": set("discovery gateway market config store sandbox watched model".split()),
     "assembly": set("engine market config client sources store access klines sandbox model".split()),
     "server": set(
         "assembly engine bus market gateway sources config sandbox access calendars files watched wire "

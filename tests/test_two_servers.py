@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import pytest
 
-from tickwire.engine import Heard
+from tickwire.gateway.gateway import Heard
 from tickwire.model import Family
 from tickwire.store import load_catalogue
 
@@ -98,7 +98,7 @@ async def test_fifty_clients_see_what_upstream_sends(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         upstream = await enter(serving(tmp_path / "a", plan="basic", codes=CODES, rate=4))
-        upstream.engine.heard = lambda one: heard.append((time.monotonic(), one))
+        upstream.engine.gateway.heard = lambda one: heard.append((time.monotonic(), one))
         relay = await enter(relaying(tmp_path / "b", upstream.url))
         direct = await enter(listening(upstream, "direct", *CODES))
         clients = {code: await enter(listening(relay, f"client-{code}", code)) for code in CODES}
@@ -109,7 +109,7 @@ async def test_fifty_clients_see_what_upstream_sends(tmp_path: Path) -> None:
             assert overlap(client.got[kind, code], direct.got[kind, code]) > 8
             numbers = client.numbers[kind, code]
             assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
-        tokens = [caller.client.label for caller in upstream.engine.callers.values()]
+        tokens = [caller.client.label for caller in upstream.engine.gateway.callers.values()]
         assert sorted(tokens) == ["b", "direct"]
         number = connection_of(upstream, "b")
         for cmd_id in (TRADE, DEPTH):
@@ -118,11 +118,13 @@ async def test_fifty_clients_see_what_upstream_sends(tmp_path: Path) -> None:
             gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
             assert moments
             assert all(gap >= 1.0 for gap in gaps), gaps
-        assert relay.engine.feeds.first.source.health.bad == 0
+        assert relay.engine.market.feeds.first.source.health.bad == 0
 
 
 def connection_of(served: Served, label: str) -> int:
-    (found,) = [one.client.connection for one in served.engine.callers.values() if one.client.label == label]
+    (found,) = [
+        one.client.connection for one in served.engine.gateway.callers.values() if one.client.label == label
+    ]
     return found
 
 
@@ -148,16 +150,16 @@ async def test_upstream_is_killed_and_comes_back(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         await first.end(signal.SIGKILL)
         killed = time.time() * 1000
-        await until(lambda: relay.engine.feeds.first.source.health.status == "down")
+        await until(lambda: relay.engine.market.feeds.first.source.health.status == "down")
         await asyncio.sleep(4)
         again = await enter(program(tmp_path / "a", *flags))
         returned, since = time.time() * 1000, time.monotonic()
         await until(lambda: all(client.last > since for client in clients), BACK_WITHIN)
-        (gap, *_) = [one for one in relay.engine.gaps.page([codes[0]], 0, None, 9) if one.end]
+        (gap, *_) = [one for one in relay.engine.market.gaps.page([codes[0]], 0, None, 9) if one.end]
         assert gap.end is not None
         assert killed - 2000 < gap.begin < returned
         assert gap.begin < gap.end < returned + BACK_WITHIN * 1000
-        await until(lambda: relay.engine.gaps.page([codes[0]], 0, None, 9)[0].filled, 100)
+        await until(lambda: relay.engine.market.gaps.page([codes[0]], 0, None, 9)[0].filled, 100)
         for code in codes[:5]:
             theirs = {bar["timestamp"]: bar for bar in await bars(again.url, code, 1, token="x")}
             ours = {bar["timestamp"]: bar for bar in await bars(relay.url, code, 1)}

@@ -103,7 +103,7 @@ def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Cal
     engine = _assemble(settings, catalogue, sources, data, clock, wall)
     try:
         for scenario in scenarios:
-            engine.scenarios.begin(scenario)
+            engine.market.scenarios.begin(scenario)
     except BaseException:
         engine.close()
         raise
@@ -171,7 +171,7 @@ def _assemble(
 ) -> Engine:
 
     def revised(feed: Feed, closed: Iterable[Closed]) -> None:
-        engine.bar_push.closed_of(feed, closed)
+        engine.market.bars.closed_of(feed, closed)
 
     file, databases = data.file, [data.database]
     replay = any(isinstance(source, Replay) for source, _ in sources)
@@ -207,9 +207,6 @@ def _assemble(
             wall=wall,
         )
         opened.callback(engine.close)
-        for feed in feeds:
-            if isinstance(feed.source, Published):
-                engine.publisher = feed.source
         opened.pop_all()
     return engine
 

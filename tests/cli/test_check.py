@@ -64,7 +64,7 @@ async def under(folder: Path, steps: Any, *codes: str, seconds: float = 1.0) -> 
     """A check of a server on which that goes wrong."""
     async with serving(folder, rate=20, seed=3, codes=["BTCUSDT", "GOLD"]) as served:
         if steps:
-            served.engine.scenarios.begin(scenario_of(steps, "test"))
+            served.engine.market.scenarios.begin(scenario_of(steps, "test"))
         return await checked(served.url, *codes, seconds=seconds)
 
 
@@ -74,8 +74,10 @@ async def expiring(folder: Path) -> Report:
 
         def tell(finding: Finding) -> None:
             report.findings.append(finding)
-            if finding.check == "token" and not served.engine.scenarios.running:
-                served.engine.scenarios.begin(scenario_of(step({"do": "expire-token", "at": 0.5}), "test"))
+            if finding.check == "token" and not served.engine.market.scenarios.running:
+                served.engine.market.scenarios.begin(
+                    scenario_of(step({"do": "expire-token", "at": 0.5}), "test")
+                )
 
         report = Report()
         server = account(served.url, "t", "unlimited")

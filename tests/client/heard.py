@@ -18,13 +18,13 @@ def url(served: Served, family: Family = Family.OTHER) -> str:
 
 
 def begin(served: Served, *steps: dict[str, Any]) -> None:
-    served.engine.scenarios.begin(scenario_of({"step": [*steps]}, "the test"))
+    served.engine.market.scenarios.begin(scenario_of({"step": [*steps]}, "the test"))
 
 
 async def taken(served: Served, count: int) -> None:
     """Waits until the server has taken so many events."""
     async with served.link() as link:
-        while served.engine.events < count:
+        while served.engine.market.events < count:
             await link.ask(HEARTBEAT)
 
 
@@ -33,7 +33,7 @@ class Log:
 
     def __init__(self, served: Served) -> None:
         self.heard: list[tuple[float, dict[str, Any]]] = []
-        served.engine.heard = lambda one: self.heard.append((time.monotonic(), json.loads(one.text)))
+        served.engine.gateway.heard = lambda one: self.heard.append((time.monotonic(), json.loads(one.text)))
 
     def of(self, cmd_id: int) -> list[tuple[float, list[str]]]:
         """Time and codes of the requests of that command."""

@@ -105,12 +105,12 @@ async def act(folder: Path, name: str, tap: Tap, all_there: asyncio.Barrier) -> 
     ):
         await until(lambda: ledger.events > 20)
         await all_there.wait()  # to make a server takes as long as some steps last
-        served.engine.scenarios.begin(scenario_of(hurried(name), name))
+        served.engine.market.scenarios.begin(scenario_of(hurried(name), name))
         ends = time.monotonic() + SECONDS
         dice = Random(1)
 
         def goes_on() -> bool:
-            waits = name in BREAKS and bool(served.engine.scenarios.running) and not ledger.downs
+            waits = name in BREAKS and bool(served.engine.market.scenarios.running) and not ledger.downs
             return time.monotonic() < ends or waits
 
         while goes_on() and not drinking.done():
@@ -122,8 +122,8 @@ async def act(folder: Path, name: str, tap: Tap, all_there: asyncio.Barrier) -> 
             with pytest.raises(Unauthorized, match="token invalid"):
                 await asyncio.wait_for(drinking, 60)
             return ledger
-        for run in served.engine.scenarios.running:
-            served.engine.scenarios.stop(run.number)
+        for run in served.engine.market.scenarios.running:
+            served.engine.market.scenarios.stop(run.number)
         truth = {one for one in written(tap, port_of(served)) if one[1] in {*TRADES, *BOOKS}}
         if name not in RESETS:
             await until(lambda: truth <= seen.keys())

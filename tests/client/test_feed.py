@@ -75,7 +75,7 @@ async def test_a_closed_feed_ends_its_reader_and_takes_nothing_more(served: Serv
     async with feed:
         await feed.subscribe(trades=["GOLD"])
         reading = asyncio.create_task(read(feed))
-        await until(lambda: served.engine.callers)
+        await until(lambda: served.engine.gateway.callers)
     assert "down" in await asyncio.wait_for(reading, 20)
     assert await feed.batch() == []
     with pytest.raises(Closed):

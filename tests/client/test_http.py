@@ -71,7 +71,7 @@ async def test_static_info_and_suspensions(served: Served, script: Script) -> No
     halt = Suspension(
         exchange=SuspensionList.NYSE, symbol="IBM", halt_reason=("news",), publish_date="2026-09-04"
     )
-    served.engine.suspensions.add(script.name, [halt])
+    served.engine.market.suspensions.add(script.name, [halt])
     async with Http(served.url, "t") as http:
         (info,) = await http.static_info(["AAPL.US"])
         assert (info.symbol, info.currency) == ("AAPL.US", "USD")

@@ -99,7 +99,7 @@ async def test_after_a_cut_everything_is_asked_for_again(served: Served, script:
         first = await owner.take(Subscribed, 3)
         script.emit(trade(), trade("GOLD"))
         before = {one.seq for one in await owner.take(Pushed, 2)}
-        (peer,) = served.engine.callers
+        (peer,) = served.engine.gateway.callers
         peer.close(1011, "cut") if how == "close" else peer.reset()
         down = await owner.state(LinkStatus.DOWN)
         assert down.reason == "closed by the server: 1011 cut" if how == "close" else "lost" in down.reason
@@ -138,7 +138,9 @@ async def test_reconnecting_on_request_takes_the_new_token(tmp_path: Path, scrip
         down = await owner.state(LinkStatus.DOWN)
         assert (down.reason, down.again) == ("another token", 0.0)
         await owner.state(LinkStatus.UP)
-        await until(lambda: [caller.client.connection for caller in served.engine.callers.values()] == [2])
+        await until(
+            lambda: [caller.client.connection for caller in served.engine.gateway.callers.values()] == [2]
+        )
 
 
 async def test_new_connections_keep_their_spacing() -> None:
@@ -248,7 +250,7 @@ async def test_a_link_can_be_closed_at_any_moment(served: Served, moment: int) -
         for _ in range(moment):
             await asyncio.sleep(0)
     assert link.state.status is LinkStatus.DOWN
-    await until(lambda: not served.engine.callers)
+    await until(lambda: not served.engine.gateway.callers)
     assert all(isinstance(one, (State, Subscribed)) for one in owner.rest())
 
 

@@ -161,8 +161,8 @@ async def test_nothing_let_through_is_lost_or_doubled_and_every_hole_is_told(
                 sizes.append(memory())
             tracemalloc.stop()
             trouble.calm = True
-            for run in served.engine.scenarios.running:
-                served.engine.scenarios.stop(run.number)
+            for run in served.engine.market.scenarios.running:
+                served.engine.market.scenarios.stop(run.number)
             before = ledger.events
             async with asyncio.timeout(90):  # a pause after 605 may still last
                 for later in itertools.count(number + 1):

@@ -285,7 +285,7 @@ async def test_a_relay_says_why(secure: Served, tmp_path: Path) -> None:
     relay: dict[str, Any] = {"source": "alltick", "upstream_url": secure.url, "upstream_token": "t"}
     async with serving(tmp_path / "relay", **relay) as relayed, relayed.link() as link:
         await link.subscribe(22004, "BTCUSDT")
-        health = relayed.engine.source.health
+        health = relayed.engine.market.source.health
         await until(lambda: "is refused" in health.reason)
         assert f"the certificate of {secure.url.removeprefix('https://')}" in health.reason
 
@@ -304,7 +304,7 @@ async def test_a_relay_goes_the_same_way(
     async with serving(tmp_path / "relay", **relay) as relayed, contextlib.AsyncExitStack() as stack:
         link = await stack.enter_async_context(relayed.link())
         await link.subscribe(22004, "BTCUSDT")
-        await until(lambda: bool(subscribed_codes(secure.engine.hub)))
+        await until(lambda: bool(subscribed_codes(secure.engine.gateway.hub)))
         script.emit(trade())
         assert (await link.push())["data"]["price"] == "79317.70"
     assert proxy.asked

@@ -108,8 +108,8 @@ async def test_nothing_sent_while_connected_is_missing_or_doubled(
                 number += 1
                 script.emit(trade(code, at=number), book(code, 1, number))
             await asyncio.sleep(0.002)
-        for run in served.engine.scenarios.running:
-            served.engine.scenarios.stop(run.number)
+        for run in served.engine.market.scenarios.running:
+            served.engine.market.scenarios.stop(run.number)
         last = number + 1
         for code in codes:
             script.emit(trade(code, at=last), book(code, 1, last))
@@ -135,7 +135,7 @@ async def test_subscriptions_keep_the_spacing_of_the_plan_also_across_connection
                 link.add(trades=codes[: count % 5 + 1], books={codes[count % 5]: 0})
                 link.remove(trades=codes[count % 3 : count % 3 + 1])
                 if count in (40, 70, 130):
-                    next(iter(served.engine.callers)).reset()
+                    next(iter(served.engine.gateway.callers)).reset()
                 if time.monotonic() > ends:
                     break
                 await asyncio.sleep(0.02)

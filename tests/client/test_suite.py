@@ -69,11 +69,11 @@ async def ours(folder: Path) -> AsyncIterator[Place]:
             script.emit(book(code, 1, at))
 
         async def cut() -> None:
-            for peer in [*served.engine.callers]:
+            for peer in [*served.engine.gateway.callers]:
                 peer.close(1011, "cut")
 
         def wanted() -> set[str]:
-            by_kind = served.engine.hub.wanted()
+            by_kind = served.engine.gateway.hub.wanted()
             return {one.code for one in by_kind.get(Kind.TRADE, ())}
 
         def expire() -> None:

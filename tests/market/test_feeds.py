@@ -88,11 +88,11 @@ async def test_a_silent_source_is_stood_in_for_until_it_is_back(tmp_path: Path) 
         served.link() as link,
     ):
         await link.subscribe(TRADE, "BTCUSDT")
-        feeds = served.engine.feeds
+        feeds = served.engine.market.feeds
         bitcoin = served.engine.catalogue["BTCUSDT"]
 
         def heard(count: int) -> Callable[[], bool]:
-            return lambda: served.engine.events == count
+            return lambda: served.engine.market.events == count
 
         one.emit(trade(price="1"))
         two.emit(trade(price="2"))
@@ -152,21 +152,21 @@ async def test_what_does_not_pass_releases_no_request(tmp_path: Path) -> None:
     query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
     async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
         asking = asyncio.create_task(served.get(f"{OTHER_HTTP}/trade-tick", query))
-        await until(lambda: served.engine.supply.awaited)
+        await until(lambda: served.engine.market.supply.awaited)
         two.emit(trade(price="2"), Snapshot(Kind.TRADE, "BTCUSDT", None))
-        await until(lambda: served.engine.events == 1)
-        assert served.engine.supply.awaited
+        await until(lambda: served.engine.market.events == 1)
+        assert served.engine.market.supply.awaited
         one.emit(trade(price="1"))
         (tick,) = (await asking).json()["data"]["tick_list"]
         assert tick["price"] == "1.00"
-        assert not served.engine.supply.awaited
+        assert not served.engine.market.supply.awaited
 
 
 async def test_what_only_a_stand_in_gives_is_not_waited_for(tmp_path: Path) -> None:
     one, two = Named("one", "BTCUSDT"), Slow("two", "BTCUSDT")
     async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
         bitcoin = served.engine.catalogue["BTCUSDT"]
-        assert not served.engine.supply.want(Kind.TRADE, [bitcoin], subscribed=False)
+        assert not served.engine.market.supply.want(Kind.TRADE, [bitcoin], subscribed=False)
         assert two.wanted == ["BTCUSDT"], "it is to be ready"
 
 
@@ -183,12 +183,12 @@ async def test_a_source_that_has_a_code_no_more_gives_way_at_once(tmp_path: Path
         one.codes = ()
         two.emit(trade(price="2"))
         assert await prices(link, 1) == ["2.00"]
-        assert served.engine.feeds.of(served.engine.catalogue["BTCUSDT"]).source is two
+        assert served.engine.market.feeds.of(served.engine.catalogue["BTCUSDT"]).source is two
 
 
 async def test_reading_makes_no_topics(tmp_path: Path, script: Script) -> None:
     async with serving(tmp_path, script) as served:
-        hub = served.engine.hub
+        hub = served.engine.gateway.hub
         await served.request("GET", "/v1/instruments")
         await served.get(f"{OTHER_HTTP}/depth-tick", {"data": {"symbol_list": [{"code": "GOLD"}]}})
         assert hub.topics == 0
@@ -260,13 +260,13 @@ async def test_an_outage_is_in_the_ledger_and_filled(tmp_path: Path) -> None:
     async with serving(tmp_path, source) as served, served.link() as link:
         source.emit(Began(("BTCUSDT",), minute * 1000 - 90_000), trade(price="1", at=minute * 1000 - 70_000))
         await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: served.engine.events == 1)
+        await until(lambda: served.engine.market.events == 1)
         await kline(served)
         assert source.past_bars.asked[0] is KlineType.MINUTE
         await until(lambda: {*source.past_bars.asked} == {KlineType.MINUTE, KlineType.HOUR, KlineType.DAY})
         source.emit(Broke(("BTCUSDT",), minute * 1000 + 1_000, "connection lost"))
-        await until(lambda: served.engine.gaps.page(None, 0, None, 9))
-        (gap,) = served.engine.gaps.page(None, 0, None, 9)
+        await until(lambda: served.engine.market.gaps.page(None, 0, None, 9))
+        (gap,) = served.engine.market.gaps.page(None, 0, None, 9)
         assert (gap.source, gap.market, gap.codes) == ("script", "crypto", ("BTCUSDT",))
         assert (gap.begin, gap.end, gap.reason, gap.filled) == (
             minute * 1000 + 1_000,
@@ -277,8 +277,8 @@ async def test_an_outage_is_in_the_ledger_and_filled(tmp_path: Path) -> None:
         source.now = (minute + 200) * 1000
         source.past_bars.bars = [flat(minute + 60 * n, 7 + n) for n in range(3)]
         source.emit(Began(("BTCUSDT",), (minute + 130) * 1000), trade(price="8", at=(minute + 190) * 1000))
-        await until(lambda: served.engine.gaps.page(None, 0, None, 9)[0].filled)
-        (gap,) = served.engine.gaps.page(None, 0, None, 9)
+        await until(lambda: served.engine.market.gaps.page(None, 0, None, 9)[0].filled)
+        (gap,) = served.engine.market.gaps.page(None, 0, None, 9)
         assert gap.end == (minute + 130) * 1000
         closes = [(int(bar["timestamp"]) - minute, bar["close_price"]) for bar in await kline(served)]
         assert closes == [(-120, "1.00"), (0, "7.00"), (60, "8.00"), (120, "9.00"), (180, "8.00")]

@@ -75,8 +75,8 @@ async def ended(served: Served, events: int) -> None:
     async with asyncio.timeout(120), httpx.AsyncClient(base_url=served.url) as client:
         while (await client.get("/readyz")).json()["events"] < events:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    assert served.engine.events == events
-    assert served.engine.feeds.first.bars.late == 0
+    assert served.engine.market.events == events
+    assert served.engine.market.feeds.first.bars.late == 0
 
 
 async def paged(served: Served, base: str, code: str, kline_type: int, page: int = PAGE) -> list[Bar]:

@@ -143,7 +143,8 @@ def test_ticks_need_no_look_while_no_step_is_about_them() -> None:
 def test_whom_a_step_concerns(step: Step, silent: set[str]) -> None:
     bench = Bench(step)
     assert bench.passing == {*CODES} - silent
-    found = bench.sandbox.conditions(Catalogue(CATALOGUE[code] for code in CODES))
+    concerned = bench.sandbox.concerned(Catalogue(CATALOGUE[code] for code in CODES))
+    found = {one.code: condition for one in concerned if (condition := bench.sandbox.condition(one))}
     assert {*found} == silent
     assert {condition.state for condition in found.values()} <= {State.HALTED}
 

@@ -80,17 +80,17 @@ class Bench:
 
     def emit(self, *events: Event) -> None:
         """The source yields these next."""
-        source = self.served.engine.source
+        source = self.served.engine.market.source
         assert isinstance(source, Script)
         source.emit(*events)
 
     def token(self, plan: str, **fields: Any) -> str:
         secret = issue(self._data_dir, f"token {next(self._numbers)}", plan, **fields)
-        self.served.engine.admission.load()
+        self.served.engine.gateway.admission.load()
         return secret
 
     def account(self, secret: str) -> Account:
-        return self.served.engine.caller(secret, None).account
+        return self.served.engine.gateway.caller(secret, None).account
 
     async def ask(self, endpoint: str, secret: str, codes: Sequence[str] = ()) -> httpx.Response:
         """A request that is answered with 200 if no limit stands against it."""
@@ -135,7 +135,7 @@ async def a_bench(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
     ):
         script.emit(*(event for code in CODES[:MANY] for event in (trade(code), book(code))))
         async with asyncio.timeout(20), served.link(STOCK_WS) as link:
-            while served.engine.events < 2 * MANY:
+            while served.engine.market.events < 2 * MANY:
                 await link.ask(HEARTBEAT)
         yield Bench(served, client, data_dir, (clock, wall))
 

@@ -72,7 +72,7 @@ class Desk:
 
     @property
     def published(self) -> Published:
-        publisher = self.served.engine.publisher
+        publisher = self.served.engine.market.publisher
         assert publisher is not None
         return publisher
 

@@ -78,7 +78,7 @@ class Desk:
             assert (method, answer.status_code) == (method, status)
             assert method == "HEAD" or list(answer.json()) == ["error"]
             assert granted(answer) == []
-        assert self.served.engine.scenarios.running == ()
+        assert self.served.engine.market.scenarios.running == ()
 
 
 def granted(answer: httpx.Response) -> list[str]:
@@ -114,7 +114,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
             expired=desk.create("gone", admin=True, expires=1),
             wrong="tw_wrong",
         )
-        await desk.served.engine.admission.refresh()
+        await desk.served.engine.gateway.admission.refresh()
         yield desk
 
 
@@ -122,7 +122,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
 async def nothing_runs(desk: Desk, guarded: Desk) -> AsyncIterator[None]:
     """Each test leaves as it came."""
     yield
-    for scenarios in (desk.served.engine.scenarios, guarded.served.engine.scenarios):
+    for scenarios in (desk.served.engine.market.scenarios, guarded.served.engine.market.scenarios):
         for run in scenarios.running:
             scenarios.stop(run.number)
 
@@ -199,7 +199,7 @@ async def test_what_a_form_can_send(desk: Desk, kind: str | None) -> None:
     headers = {} if kind is None else {"content-type": kind}
     answer = await desk.request("POST", PATH, content=msgspec.json.encode(HALT), headers=headers)
     assert (answer.status_code, list(answer.json())) == (415, ["error"])
-    assert desk.served.engine.scenarios.running == ()
+    assert desk.served.engine.market.scenarios.running == ()
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ async def test_bodies_that_are_no_scenario(desk: Desk, body: bytes) -> None:
     answer = await desk.request("POST", PATH, content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
     assert 10 < len(answer.json()["error"]) < 2000
-    assert desk.served.engine.scenarios.running == ()
+    assert desk.served.engine.market.scenarios.running == ()
 
 
 async def test_a_body_that_is_too_large(desk: Desk) -> None:

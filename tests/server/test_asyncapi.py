@@ -390,7 +390,7 @@ async def ends_of_a_stream(ledger: Ledger, folder: Path) -> None:
             request = {"cmd_id": Command.TRADE, "data": codes("BTCUSDT")}
             await raw.send(masked(1, json.dumps(request).encode()))
             await raw.frame()
-            while served.engine.callers:
+            while served.engine.gateway.callers:
                 source.emit(*(trade(at=1788529064027 + n) for n in range(1000)))
                 await asyncio.sleep(0)
             ledger.ended(OTHER_WS, *await raw.closing())
@@ -445,7 +445,7 @@ async def ends_of_publishing(ledger: Ledger, folder: Path) -> None:
                 store.revoke(store.tokens()[0], now())
             await tap.end()
         secret = a_token(folder, publish=True)
-        await served.engine.check_tokens()
+        await served.engine.gateway.check_tokens()
         async with tapped(ledger, served, PATH, secret) as tap:
             served.server.stop()
             await tap.end()

@@ -210,7 +210,7 @@ async def test_a_page_from_another_port_or_site(tmp_path: Path, host: str) -> No
     targets = ("http://127.0.0.1:{port}", "http://localhost:{port}", f"http://{EVIL}:{{port}}")
     async with server(tmp_path / "data") as served:
         seen = await seen_by_a_page(tmp_path / "browser", served, host, *targets)
-        assert served.engine.scenarios.running == ()
+        assert served.engine.market.scenarios.running == ()
     data = {name: text for name, text in seen.items() if name.startswith("market data")}
     assert len(data) == len(targets)
     assert all(text.startswith("200 ") for text in data.values())  # the server was reached, and answers pages
@@ -226,7 +226,7 @@ async def test_a_page_from_another_port_or_site(tmp_path: Path, host: str) -> No
 async def test_a_page_whose_name_was_bound_anew(tmp_path: Path) -> None:
     async with server(tmp_path / "data") as served:
         seen = await seen_by_a_page(tmp_path / "browser", served, EVIL, "{own}")
-        assert served.engine.scenarios.running == ()
+        assert served.engine.market.scenarios.running == ()
     texts = [text for text in seen.values() if '"' in text]
     assert len([text for text in texts if text.startswith("403 ")]) >= 10  # it reads what it is told: no
     assert not [
@@ -238,5 +238,5 @@ async def test_the_same_page_under_a_name_of_this_machine_would_succeed(tmp_path
     """Else the tests above would prove nothing."""
     async with server(tmp_path / "data") as served:
         seen = await seen_by_a_page(tmp_path / "browser", served, "localhost", "{own}")
-        assert served.engine.scenarios.running != ()
+        assert served.engine.market.scenarios.running != ()
     assert any(text.startswith("200 ") and '"running"' in text for text in seen.values())

@@ -98,7 +98,7 @@ async def test_a_reset_is_one_of_tcp(stage: Stage) -> None:
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(raw.reader.read(), 20)
         assert await closing(link) == (1006, "")
-    assert stage.served.engine.callers == {}
+    assert stage.served.engine.gateway.callers == {}
 
 
 async def test_chance_falls_on_the_same_connections_of_each_token(stage: Stage) -> None:
@@ -291,7 +291,7 @@ async def test_a_client_may_leave_while_its_answers_wait(real: Stage) -> None:
             await raw.send(b"\x81\x80\x00\x00\x00\x00" * 50)
     async with real.served.link() as link:
         assert (await link.ask(HEARTBEAT))["ret"] == 200
-    assert len(real.served.engine.callers) <= 1
+    assert len(real.served.engine.gateway.callers) <= 1
 
 
 # Tokens.

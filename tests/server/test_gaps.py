@@ -34,7 +34,7 @@ GAPS: list[tuple[str, Market, list[str], int, int | None, int | None]] = [
 
 def fill(served: Served) -> None:
     """Writes the gaps above into the ledger."""
-    ledger = served.engine.gaps
+    ledger = served.engine.market.gaps
     for source, market, codes, begin, end, filled in GAPS:
         number = ledger.open(source, market, codes, begin, "lost")
         if end is not None:
@@ -134,7 +134,7 @@ async def test_between_times_and_not_too_many(
 
 async def test_a_hundred_unless_asked_otherwise(desk: Desk) -> None:
     for n in range(150):
-        desk.served.engine.gaps.open("many", Market.FOREX, ["EURUSD"], n, "x")
+        desk.served.engine.market.gaps.open("many", Market.FOREX, ["EURUSD"], n, "x")
     assert len(await desk.get(code="EURUSD")) == 100
     assert len(await desk.get(code="EURUSD", limit="1000")) == 150
 

@@ -96,7 +96,7 @@ async def test_a_silent_client_is_cut_at_30_s_and_not_before(tmp_path: Path) -> 
 async def test_a_client_that_is_only_sent_to_is_cut(tmp_path: Path) -> None:
     async with ticking(tmp_path) as (served, clock, link):
         await link.subscribe(TRADE, "BTCUSDT")
-        script = served.engine.source
+        script = served.engine.market.source
         assert isinstance(script, Script)
         await clock.pass_to(29)
         script.emit(trade())
@@ -215,7 +215,7 @@ async def test_each_connection_has_a_deadline_of_its_own(tmp_path: Path) -> None
 async def test_a_cut_client_leaves_nothing_behind(tmp_path: Path) -> None:
     async with ticking(tmp_path) as (served, clock, link):
         await link.subscribe(TRADE, "BTCUSDT", "GOLD")
-        assert subscribed_codes(served.engine.hub) == {"BTCUSDT", "GOLD"}
+        assert subscribed_codes(served.engine.gateway.hub) == {"BTCUSDT", "GOLD"}
         clock.now = 1030.0
         await cut(link)
-        assert subscribed_codes(served.engine.hub) == set()
+        assert subscribed_codes(served.engine.gateway.hub) == set()

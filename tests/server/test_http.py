@@ -59,7 +59,7 @@ async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served
         async with asyncio.timeout(20), served.link() as link:
             await link.subscribe(22002, "BTCUSDT", "GOLD")
             await link.push()
-            while served.engine.events < 9:
+            while served.engine.market.events < 9:
                 await link.answer()
         yield served
 
@@ -284,7 +284,7 @@ async def test_an_unknown_token_is_401(tmp_path: Path, served: Served) -> None:
     with open_tokens(tmp_path / DATABASE) as store:
         digest = digest_of("good", store.key())
         store.add(Token(id=new_id(), digest=digest, name="the one", plan="unlimited"))
-    assert await served.engine.admission.refresh()
+    assert await served.engine.gateway.admission.refresh()
     for path in (*PATHS, f"{OTHER_HTTP}/nope", "/api/x", OTHER_WS):
         for options in (
             {"params": {"token": "bad"}},

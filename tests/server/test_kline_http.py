@@ -41,7 +41,7 @@ FIELDS = "timestamp open_price close_price high_price low_price volume turnover"
 async def taken(served: Served, events: int) -> None:
     """Waits until the server has taken so many events."""
     async with asyncio.timeout(20), served.link() as link:
-        while served.engine.events < events:
+        while served.engine.market.events < events:
             await link.ask(HEARTBEAT)
 
 

@@ -102,7 +102,7 @@ async def subscribed(link: Link, *pairs: tuple[str, object]) -> None:
     assert answer == {"ret": 200, "msg": "ok", "cmd_id": 28005, "seq_id": 1, "trace": "t", "data": {}}
     assert link.served is not None
     async with asyncio.timeout(20):
-        while link.served.engine.first_bars.showing:  # noqa: ASYNC110
+        while link.served.engine.gateway.first_bars.showing:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
@@ -125,10 +125,10 @@ async def closed(link: Link) -> dict[str, Any]:
 
 async def taken(served: Served, script: Script, *events: Trade) -> None:
     """Emits these, and waits until the server has taken them."""
-    until = served.engine.events + len(events)
+    until = served.engine.market.events + len(events)
     script.emit(*events)
     async with asyncio.timeout(20), served.link() as link:
-        while served.engine.events < until:
+        while served.engine.market.events < until:
             await link.ask(HEARTBEAT)
 
 

@@ -180,7 +180,7 @@ async def test_the_unlimited_plan_has_no_limit(bench: Bench) -> None:
         links = [await stack.enter_async_context(bench.served.link(OTHER_WS, secret)) for _ in range(12)]
         for _ in range(5):
             assert (await links[0].subscribe(DEPTH, *CODES))["ret"] == 200
-        assert subscribed_codes(bench.served.engine.hub) == {*CODES}
+        assert subscribed_codes(bench.served.engine.gateway.hub) == {*CODES}
 
 
 # Connections.
@@ -296,7 +296,7 @@ async def test_the_codes_of_a_subscription(bench: Bench, plan: str) -> None:
     async with bench.served.link(OTHER_WS, bench.token(plan)) as link:
         for interface in (DEPTH, TRADE):
             assert (await link.subscribe(interface, "NOSUCH", *CODES[: most + 1]))["ret"] == 200
-            assert subscribed_codes(bench.served.engine.hub) == {*taken}
+            assert subscribed_codes(bench.served.engine.gateway.hub) == {*taken}
         bench.emit(trade(beyond, "7"), trade(taken[-1], "8"))
         while (push := (await link.push())["data"])["code"] != taken[-1] or push.get("price") != "8.00":
             assert push["code"] != beyond
@@ -334,6 +334,6 @@ async def test_a_plan_may_refuse_more_than_it_allows(bench: Bench) -> None:
             assert (await link.subscribe(interface, *more[:2], more[0], "NOSUCH"))["ret"] == 200
             answered = await link.subscribe(interface, *more)
             assert (answered["ret"], answered["msg"], answered["data"]) == (603, low["msg"], {})
-            assert subscribed_codes(bench.served.engine.hub) == {*more[:2]}, (
+            assert subscribed_codes(bench.served.engine.gateway.hub) == {*more[:2]}, (
                 "the earlier list stays as it was"
             )

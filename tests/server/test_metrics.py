@@ -76,8 +76,8 @@ async def test_what_is_told_of_a_source(served: Served, source: Script) -> None:
 
     source.health.tell(Status.DOWN, "connection lost")
     source.health.lag, source.health.bad, source.health.dropped = 1500, 3, 4
-    gap = served.engine.gaps.open(source.name, Market.CRYPTO, ["BTCUSDT"], 1, "x")
-    served.engine.gaps.open("another", Market.CRYPTO, ["BTCUSDT"], 1, "x")
+    gap = served.engine.market.gaps.open(source.name, Market.CRYPTO, ["BTCUSDT"], 1, "x")
+    served.engine.market.gaps.open("another", Market.CRYPTO, ["BTCUSDT"], 1, "x")
     async with served.link() as link:
         await link.subscribe(TRADE, "BTCUSDT")
         hour = 3_600_000
@@ -93,7 +93,7 @@ async def test_what_is_told_of_a_source(served: Served, source: Script) -> None:
     assert found.get("source_late_total", **SOURCE) == 1
     assert found.get("source_dropped_total", **SOURCE) == 4
     assert found.get("source_open_gaps", **SOURCE) == 1
-    served.engine.gaps.end(gap, 2)
+    served.engine.market.gaps.end(gap, 2)
     assert (await scrape(served)).get("source_open_gaps", **SOURCE) == 0
 
 
@@ -136,7 +136,7 @@ async def test_a_recording(tmp_path: Path) -> None:
         found = await scrape(served)
         assert found.get("recording", source="script") == 1
         assert found.get("recording_lost_events_total", source="script") == 0
-        (feed,) = served.engine.feeds
+        (feed,) = served.engine.market.feeds
         assert feed.recorder is not None
         feed.recorder.close()
         async with served.link() as link:

@@ -65,7 +65,7 @@ async def test_ticks_bars_and_markets_go_by_the_moved_clock_and_nothing_of_it_is
         assert abs(before["tick_time"] - wall()) < 2000
         first = await push(bars)
         await klines(stage)  # makes the past, and keeps it
-        assert await stage.served.engine.feeds.first.batches.write()
+        assert await stage.served.engine.market.feeds.first.batches.write()
 
         await stage.begin({"do": "clock", "to": text(to)})
         moved = wall()
@@ -83,7 +83,7 @@ async def test_ticks_bars_and_markets_go_by_the_moved_clock_and_nothing_of_it_is
         assert 0 <= market["time"] - to < 5000
         answered = await klines(stage)
         assert int(answered[-1]["timestamp"]) >= to // 60_000 * 60 > int(answered[-2]["timestamp"])
-        assert await stage.served.engine.feeds.first.batches.write()
+        assert await stage.served.engine.market.feeds.first.batches.write()
     kept = [bar.time for bar in stored(tmp_path)]
     assert kept
     assert kept[-1] * 1000 <= moved
@@ -126,12 +126,12 @@ async def test_a_frozen_clock_stops_the_market_and_heartbeats_go_on(tmp_path: Pa
         await push(link)
         number = await stage.begin({"do": "clock", "speed": 0})
         await link.ask(22000)
-        frozen = stage.served.engine.source.market_time()
+        frozen = stage.served.engine.market.source.market_time()
         await asyncio.sleep(0.2)  # ten ticks otherwise
         await link.nothing()
-        assert stage.served.engine.source.market_time() == frozen
+        assert stage.served.engine.market.source.market_time() == frozen
         # It was over at once, and to stop it would not set the clock back.
-        assert number not in [run.number for run in stage.served.engine.scenarios.running]
+        assert number not in [run.number for run in stage.served.engine.market.scenarios.running]
         await stage.begin({"do": "clock", "speed": 1})
         assert 0 <= (await push(link))["tick_time"] - frozen < 2000
 
@@ -175,8 +175,8 @@ async def test_the_clock_does_not_go_back(tmp_path: Path, to: str) -> None:
             "/admin/scenario", json={"step": [{"do": "gap"}, {"do": "clock", "to": to}]}
         )
         assert (answer.status_code, "forward" in answer.json()["error"]) == (400, True)
-        assert stage.served.engine.scenarios.running == ()  # nothing of it has begun
-        assert abs(stage.served.engine.source.market_time() - wall()) < 2000
+        assert stage.served.engine.market.scenarios.running == ()  # nothing of it has begun
+        assert abs(stage.served.engine.market.source.market_time() - wall()) < 2000
 
 
 async def test_a_step_that_lies_behind_when_its_time_comes_moves_nothing(tmp_path: Path) -> None:
@@ -184,9 +184,9 @@ async def test_a_step_that_lies_behind_when_its_time_comes_moves_nothing(tmp_pat
     async with staged(tmp_path, codes=["BTCUSDT"]) as stage:
         await stage.begin({"do": "clock", "to": text(far)}, {"do": "clock", "at": 0.01, "to": text(near)})
         async with asyncio.timeout(20):
-            while stage.served.engine.scenarios.running:
+            while stage.served.engine.market.scenarios.running:
                 await stage.client.get("/healthz")
-        assert 0 <= stage.served.engine.source.market_time() - far // 1000 * 1000 < 5000
+        assert 0 <= stage.served.engine.market.source.market_time() - far // 1000 * 1000 < 5000
 
 
 async def test_only_a_simulator_has_a_clock_to_move(tmp_path: Path) -> None:
@@ -200,5 +200,5 @@ async def test_only_a_simulator_has_a_clock_to_move(tmp_path: Path) -> None:
             for step in ({"speed": 2}, {"to": "2030-01-01T00:00:00Z"}, {"hours": True}):
                 answer = await stage.client.post("/admin/scenario", json={"step": [{"do": "clock", **step}]})
                 assert answer.status_code == 400
-                assert stage.served.engine.source.name in answer.json()["error"]
-            assert stage.served.engine.scenarios.running == ()
+                assert stage.served.engine.market.source.name in answer.json()["error"]
+            assert stage.served.engine.market.scenarios.running == ()

@@ -79,7 +79,7 @@ async def test_what_another_process_writes_is_seen_when_pages_have_expired(
         pages, instrument = Pages(served.engine), served.engine.catalogue["BTCUSDT"]
         asked = (instrument, KlineType.MINUTE)
         assert bytes((await pages.answer(*asked, count=500, end=None)).bars).count(b"timestamp") == 1
-        forming = served.engine.feeds.first.bars.forming(*asked)
+        forming = served.engine.market.feeds.first.bars.forming(*asked)
         assert forming is not None
         with opened(SqliteKlineStore, tmp_path / "tickwire.db") as other:
             other.write(script.name, [msgspec.structs.replace(forming, time=MINUTE - 60)])

@@ -45,7 +45,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
             forex=a_token(folder, publish=True, markets=frozenset({Market.FOREX})),
             wrong="tw_wrong",
         )
-        await desk.served.engine.check_tokens()
+        await desk.served.engine.gateway.check_tokens()
         yield desk
 
 
@@ -56,7 +56,7 @@ def bearer(which: str) -> dict[str, str]:
 async def refused(desk: Desk, status: int, query: str = "", **headers: str) -> list[str]:
     """Asserts that neither a body nor an upgrade passes, and that no page may read why; the texts."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    before = desk.served.engine.feeds.first.events
+    before = desk.served.engine.market.feeds.first.events
     texts = []
     for method in ("POST", "GET"):
         content = packed(a_trade()) if method == "POST" else None
@@ -72,7 +72,7 @@ async def refused(desk: Desk, status: int, query: str = "", **headers: str) -> l
         head = await raw.head()
     assert head.split(b" ")[1] == str(status).encode()
     assert b"access-control" not in head
-    assert desk.served.engine.feeds.first.events == before
+    assert desk.served.engine.market.feeds.first.events == before
     return texts
 
 
@@ -186,7 +186,7 @@ async def test_each_token_has_a_sequence_of_its_own(guarded: Desk) -> None:
 
 async def test_a_revoked_token_ends_its_connection_and_its_body(guarded: Desk) -> None:
     secret = a_token(FOLDER["guarded"], name="leaving", publish=True)
-    await guarded.served.engine.check_tokens()
+    await guarded.served.engine.gateway.check_tokens()
     hello = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nToken: {secret}\r\nContent-Type: application/json\r\n"
     async with (
         guarded.socket(additional_headers={"token": secret}) as talk,
@@ -196,7 +196,7 @@ async def test_a_revoked_token_ends_its_connection_and_its_body(guarded: Desk) -
         await chunk(raw, packed(a_trade(2)) + b"\n")
         with open_tokens(FOLDER["guarded"] / DATABASE) as store:
             store.revoke(store.find("leaving"), 1)
-        await guarded.served.engine.check_tokens()
+        await guarded.served.engine.gateway.check_tokens()
         with pytest.raises(ConnectionClosed) as ended:
             await talk.answer()
         assert ended.value.rcvd is not None
@@ -214,7 +214,7 @@ async def test_the_first_token_ends_what_needed_none(tmp_path_factory: pytest.Te
     async with desk_in(folder) as desk, desk.socket() as talk:
         await talk.send(a_trade())
         a_token(folder)
-        await desk.served.engine.check_tokens()
+        await desk.served.engine.gateway.check_tokens()
         with pytest.raises(ConnectionClosed) as ended:
             await talk.answer()
     assert ended.value.rcvd is not None

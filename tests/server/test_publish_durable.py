@@ -23,7 +23,7 @@ async def durable(desk: Desk, seq: int) -> None:
 
 
 def recorder_of(desk: Desk) -> Recorder:
-    recorder = desk.served.engine.feeds.first.recorder
+    recorder = desk.served.engine.market.feeds.first.recorder
     assert recorder is not None
     return recorder
 

@@ -67,13 +67,13 @@ async def test_many_messages_at_once_are_all_taken_in_order(desk: Desk) -> None:
 
 async def test_what_was_sent_before_a_close_is_taken(desk: Desk) -> None:
     await desk.served_all()
-    before = desk.served.engine.feeds.first.events
+    before = desk.served.engine.market.feeds.first.events
     async with desk.served.raw(HELLO.replace(PATH.encode(), f"{PATH}?publisher=closing".encode())) as raw:
         assert b" 101 " in await raw.head()
         frames = b"".join(masked(1, packed(a_trade(seq))) for seq in range(1, 51))
         await raw.send(frames + masked(8, b"\x03\xe8"))
         await raw.closing()
-    await until(lambda: desk.served.engine.feeds.first.events == before + 50)
+    await until(lambda: desk.served.engine.market.feeds.first.events == before + 50)
 
 
 async def test_a_cut_in_the_middle_of_a_message(desk: Desk) -> None:
@@ -144,7 +144,7 @@ async def test_whoever_reads_no_answers_is_read_no_further(
         assert len(socket._messages) < 200_000
         assert socket.transport.get_write_buffer_size() < 2**18
         # And it does not stay for ever.
-        later = desk.served.engine.clock() + 2 * publish_socket.QUIET + 1
+        later = desk.served.engine.gateway.clock() + 2 * publish_socket.QUIET + 1
         monkeypatch.setattr(shell, "LINGER", 0)
         socket.check(later)
         await until(lambda: socket not in sockets(desk))
@@ -167,7 +167,7 @@ async def test_a_publisher_from_whom_nothing_comes_is_pinged_and_then_gone(desk:
     async with desk.served.raw(HELLO) as raw:
         await raw.head()
         (socket,) = sockets(desk)
-        clock = desk.served.engine.clock
+        clock = desk.served.engine.gateway.clock
         socket.check(clock() + publish_socket.QUIET - 1)
         socket.check(clock() + publish_socket.QUIET + 1)
         assert (await raw.frame())[0] == 9

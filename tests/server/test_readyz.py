@@ -118,7 +118,7 @@ async def test_two_sources_one_of_which_is_recorded_no_more(tmp_path: Path) -> N
             ("script", True, True),
             ("other", False, True),
         ]
-        _, second = served.engine.feeds
+        _, second = served.engine.market.feeds
         assert second.recorder is not None
         second.recorder.close()
         found = (await served.request("GET", "/readyz")).json()

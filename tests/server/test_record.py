@@ -28,7 +28,7 @@ async def recorded(tmp_path: Path, folder: Path, count: int) -> None:
     """A recording of so many events of a simulator, at least."""
     settings: dict[str, Any] = {"codes": CODES, "rate": 200, "record": folder}
     async with serving(tmp_path / "recorded", **settings) as served, asyncio.timeout(20):
-        while served.engine.events < count:
+        while served.engine.market.events < count:
             await served.request("GET", "/healthz")
         assert (await served.request("GET", "/readyz")).json()["recording"] is True
 
@@ -38,8 +38,8 @@ async def replayed(tmp_path: Path, folder: Path, again: Path | None, **settings:
     made: dict[str, Any] = {"source": "replay", "file": [folder], "speed": 0, "record": again, **settings}
     wanted = len(events(folder))
     async with serving(tmp_path / "replayed", **made) as served, asyncio.timeout(20):
-        assert served.engine.source.simulated
-        while served.engine.events < wanted:
+        assert served.engine.market.source.simulated
+        while served.engine.market.events < wanted:
             await served.request("GET", "/healthz")
 
 
@@ -67,7 +67,7 @@ async def test_a_client_of_the_replay_sees_what_a_client_of_the_source_saw(tmp_p
         await link.subscribe(TRADE, "BTCUSDT")
         await link.subscribe(DEPTH, "BTCUSDT")
         again = [await link.push() for _ in range(51)]
-        assert not served.engine.source.simulated
+        assert not served.engine.market.source.simulated
     for push in (*seen, *again):
         del push["data"]["seq"]
     assert again == seen
@@ -96,7 +96,7 @@ async def test_a_part_is_replayed_by_time_and_code(tmp_path: Path) -> None:
         times = [(await link.push())["data"]["tick_time"] for _ in range(2)]
         assert times == [start + 3000, start + 4000]
         await link.nothing()
-        assert served.engine.events == 2
+        assert served.engine.market.events == 2
 
 
 def test_a_folder_without_the_wanted_is_refused(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ async def test_a_connection_without_a_deviation_is_no_line_of_the_log(plain: Ser
 async def ended(served: Served) -> None:
     """Returns when no connection is open."""
     async with asyncio.timeout(20):
-        while served.engine.callers:  # noqa: ASYNC110  # who leaves tells nobody
+        while served.engine.gateway.callers:  # noqa: ASYNC110  # who leaves tells nobody
             await asyncio.sleep(0.001)
 
 

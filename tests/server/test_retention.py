@@ -14,7 +14,7 @@ from ..serving import TRADE, Script, serving, trade
 async def test_bars_older_than_their_days_are_removed(tmp_path: Path, script: Script) -> None:
     old, now = 1_788_529_020_000, 1_788_529_020_000 + 3 * 86_400_000
     async with serving(tmp_path, script, retention={1: 2}) as served, served.link() as link:
-        feed = served.engine.feeds.first
+        feed = served.engine.market.feeds.first
         bars = feed.bars
         feed.retention._clock = lambda: now / 1000
         instrument = served.engine.catalogue["BTCUSDT"]

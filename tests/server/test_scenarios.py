@@ -299,7 +299,7 @@ async def test_a_late_tick_comes_behind_younger_ones_and_is_counted(tmp_path: Pa
         if ends == "stopped":
             await stage.stop(number)
         async with asyncio.timeout(20):
-            while ends == "over" and stage.served.engine.scenarios.running:
+            while ends == "over" and stage.served.engine.market.scenarios.running:
                 await link.ask(HEARTBEAT)
         if ends != "goes on":
             await stage.emit(at(2))

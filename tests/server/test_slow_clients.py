@@ -107,7 +107,7 @@ def test_a_client_that_never_reads_is_closed_and_the_others_get_everything(
         ):
             await subscribed(slow, "BTCUSDT")
             await subscribed(fast, "BTCUSDT")
-            members: dict[Any, Any] = served.engine.hub._members
+            members: dict[Any, Any] = served.engine.gateway.hub._members
             assert len(members) == 2
             sent = await flood(served, script, lambda: len(members) == 1, fast)
             assert sent > BOUND // FRAME
@@ -145,7 +145,7 @@ def test_a_client_that_still_does_not_read_is_dropped(
             await subscribed(fast, "BTCUSDT")
             alive = served.server._websockets.alive
             await flood(served, script, lambda: len(alive) == 1, fast)
-            assert len(served.engine.hub._members) == 1
+            assert len(served.engine.gateway.hub._members) == 1
             assert len(served.server.server_state.connections) == 1
 
     run(scenario)
@@ -205,10 +205,10 @@ def test_a_patient_source_waits_for_slow_readers(
             waiting = asyncio.create_task(held(served))
             script.emit(*(trade() for _ in range(events)))
             await waiting
-            assert served.engine.events < events
+            assert served.engine.market.events < events
             for found in await asyncio.gather(seqs(slow), seqs(fast)):
                 assert found == list(range(found[0], found[0] + events))
-            assert served.engine.events == events
+            assert served.engine.market.events == events
             assert peaks[0] <= BOUND
 
     async def seqs(raw: Raw) -> list[int]:
@@ -217,13 +217,13 @@ def test_a_patient_source_waits_for_slow_readers(
     async def held(served: Served) -> None:
         """Returns when the source waits for somebody."""
         entered = asyncio.Event()
-        wait = served.engine._intake._wait_for_relief
+        wait = served.engine.market.intake._wait_for_relief
 
         async def watched() -> None:
             entered.set()
             await wait()
 
-        served.engine._intake._wait_for_relief = watched  # type: ignore[method-assign]
+        served.engine.market.intake._wait_for_relief = watched  # type: ignore[method-assign]
         await entered.wait()
 
     run(scenario)
@@ -243,7 +243,7 @@ def test_a_patient_source_does_not_wait_for_ever(
         ):
             await subscribed(slow, "BTCUSDT")
             await subscribed(fast, "BTCUSDT")
-            members: dict[Any, Any] = served.engine.hub._members
+            members: dict[Any, Any] = served.engine.gateway.hub._members
             await flood(served, script, lambda: len(members) == 1, fast)
             assert await slow.closing() == SLOW
 
@@ -265,14 +265,14 @@ def test_a_client_that_leaves_while_it_is_slow_lets_a_patient_source_go_on(
             total = 40_000
             script.emit(*(trade() for _ in range(total)))
             received = 0
-            while not served.engine._intake.slow:
+            while not served.engine.market.intake.slow:
                 await fast.frame()
                 received += 1
             slow.writer.transport.abort()
             while received < total:
                 assert (await fast.frame())[0] == 1
                 received += 1
-            assert not served.engine._intake.slow
+            assert not served.engine.market.intake.slow
 
     run(scenario)
 

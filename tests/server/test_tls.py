@@ -118,9 +118,9 @@ async def test_who_does_not_read_is_closed_and_delays_nobody(tmp_path: Path, scr
     ):
         assert b"101" in await slow.head()
         await quick.subscribe(DEPTH, "BTCUSDT")
-        await until(lambda: len(served.engine.callers) == 2)
+        await until(lambda: len(served.engine.gateway.callers) == 2)
         sent = 0
-        while len(served.engine.callers) == 2:
+        while len(served.engine.gateway.callers) == 2:
             script.emit(*(book(at=1788529064027 + sent + n) for n in range(100)))
             sent += 100
             for _ in range(100):

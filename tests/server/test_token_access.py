@@ -69,7 +69,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         for code in ("BTCUSDT", "GOLD", "Silver", "AAPL.US", "700.HK"):
             script.emit(trade(code), book(code))
         async with served.link(token="all") as link:
-            while served.engine.events < 10:
+            while served.engine.market.events < 10:
                 await link.ask(HEARTBEAT)
         yield served
 
@@ -203,7 +203,7 @@ async def test_bars_of_a_code_that_a_token_may_not_read(guarded: Served) -> None
 
 @pytest.mark.parametrize("interface", [TRADE, DEPTH])
 async def test_a_subscription_to_codes_that_a_token_may_not_read(guarded: Served, interface: int) -> None:
-    script = guarded.engine.source
+    script = guarded.engine.market.source
     assert isinstance(script, Script)
     async with guarded.link(token="some") as link:
         assert (await link.subscribe(interface, "Silver", "BTCUSDT", "NOSUCH", "GOLD"))["ret"] == 200
@@ -236,7 +236,7 @@ async def test_open_connections_of_a_token_that_ends_are_closed_within_a_second(
         links = [await stack.enter_async_context(served.link(path, secret)) for path in paths]
         stays = await stack.enter_async_context(served.link(OTHER_WS, other))
         wall.now += 60 - 1 / 1024
-        await served.engine.admission.refresh()
+        await served.engine.gateway.admission.refresh()
         assert [await is_open(link) for link in links] == [True] * 3
         with open_tokens(tmp_path / DATABASE) as store:
             if what == "revoked":
@@ -267,7 +267,7 @@ async def test_from_the_first_token_on_unknown_ones_are_not_let_in(tmp_path: Pat
         for text in ("any", "other", "revoked"):
             assert (await answered(served, get(HTTP_PATHS[0], f"?token={text}")))[1] == INVALID
         add(tmp_path, "good")
-        await served.engine.admission.refresh()
+        await served.engine.gateway.admission.refresh()
         async with served.link(token="good") as good:
             assert await is_open(good)
     async with serving(tmp_path, Script()) as served:  # and after a restart
@@ -331,5 +331,5 @@ async def test_while_any_is_let_in_each_has_the_plan_for_itself_and_few_are_reme
             assert await asks(f"another {n}") == 200
         assert await asks("a") == 200, "those who asked long ago are forgotten"
         assert await asks("here") == 429, "not one that is connected"
-        assert len(served.engine.admission._accounts) == 3
+        assert len(served.engine.gateway.admission._accounts) == 3
         assert await is_open(link)

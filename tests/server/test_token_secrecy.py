@@ -246,7 +246,7 @@ async def test_refused_tokens_are_one_line_every_ten_seconds(
     clock = Clock(1000.0)
     issue(tmp_path, "good")
     async with serving(tmp_path, Script(), clock=clock) as served:
-        reports, looks, report = 0, asyncio.Event(), served.engine.admission.report
+        reports, looks, report = 0, asyncio.Event(), served.engine.gateway.admission.report
 
         def watched() -> None:
             nonlocal reports
@@ -259,7 +259,7 @@ async def test_refused_tokens_are_one_line_every_ten_seconds(
             async with asyncio.timeout(20):
                 await looks.wait()
 
-        monkeypatch.setattr(served.engine.admission, "report", watched)
+        monkeypatch.setattr(served.engine.gateway.admission, "report", watched)
         with capture_logs() as logged:
             for n in range(20):
                 for hello in (f"GET /quote-b-api/kline?token=no{n}", f"POST /v1/markets?token=no{n}"):
@@ -281,7 +281,7 @@ async def test_refused_tokens_are_one_line_every_ten_seconds(
             clock.now += 10
             await reported()
             assert [line["requests"] for line in logged] == [60, 1]
-        assert not served.engine.admission._accounts, "nothing is remembered of them"
+        assert not served.engine.gateway.admission._accounts, "nothing is remembered of them"
 
 
 async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
@@ -295,10 +295,10 @@ async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
         if guarded:
             secret = issue(data_dir, "good", "free")
         async with serving(data_dir, Script()) as served:
-            caller = served.engine.caller(secret, None)
-            objects = [caller, caller.client, caller.token, caller.account, served.engine.admission]
+            caller = served.engine.gateway.caller(secret, None)
+            objects = [caller, caller.client, caller.token, caller.account, served.engine.gateway.admission]
             assert secret[3:] not in "".join(f"{one} {one!r}" for one in objects)
-            monkeypatch.setattr(served.engine.supply, "begin", broken)
+            monkeypatch.setattr(served.engine.market.supply, "begin", broken)
             monkeypatch.setattr(served.engine, "carry_out", lambda *_: broken().send(None))
             caplog.clear()
             query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}

@@ -145,7 +145,7 @@ async def test_strict_protocol_refuses_a_value_of_the_subscription_and_leaves_th
     async with strict.link() as link:
         await link.ask(TRADE, BTC)
         assert (await link.ask(TRADE, {"symbol_list": ["GOLD"]}))["ret"] == 400
-        script = strict.engine.source
+        script = strict.engine.market.source
         assert isinstance(script, Script)
         script.emit(trade("GOLD"), trade())
         assert (await link.push())["data"]["code"] == "BTCUSDT"

@@ -108,7 +108,7 @@ async def test_a_message_in_fragments_must_end(
     async with opened(tmp_path, kind) as (served, raw, socket):
         await raw.send(masked(1, b"x", fin=False) + masked(0, b"y", fin=False) + masked(9, b"?"))
         assert await raw.frame() == (10, b"?")
-        clock = served.engine.clock
+        clock = served.engine.gateway.clock
         socket.check(clock() + wire.frames.MESSAGE_TIMEOUT - 1)
         await raw.send(masked(9, b"!"))
         while (frame := await raw.frame()) != (10, b"!"):

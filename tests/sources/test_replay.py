@@ -140,7 +140,7 @@ async def test_a_held_replay_waits_for_a_subscription_not_for_a_request(tmp_path
     async with serving(tmp_path, source="replay", file=[path], speed=0, hold=True) as served:
         reply = await served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": ["GOLD"]}})
         assert reply.json()["data"] == {"tick_list": []}
-        assert served.engine.events == 0
+        assert served.engine.market.events == 0
         async with served.link() as link:
             await link.subscribe(DEPTH, "GOLD")
             assert (await link.push())["data"]["bids"][0]["price"] == "1284.000"
@@ -157,10 +157,10 @@ async def test_a_file_that_breaks_ends_the_replay_with_its_reason(tmp_path: Path
             path.write_bytes(path.read_bytes()[:-5000])  # read whole at the start, and damaged since
             await link.subscribe(DEPTH, "GOLD")
             assert (await link.push())["data"]["bids"][0]["price"] == "1284.000"
-            health = served.engine.source.health
+            health = served.engine.market.source.health
             await until(lambda: health.status is Status.DOWN)
             assert f"Cannot read {path} after line" in health.reason
-            assert served.engine.events > 10_000
+            assert served.engine.market.events > 10_000
             reply = await served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": ["GOLD"]}})
             assert len(reply.json()["data"]["tick_list"]) == 1
     assert len([entry for entry in logged if entry["event"] == "the recording cannot be read on"]) == 1

@@ -78,7 +78,7 @@ async def test_the_chart_is_what_kline_answers_while_it_lives_and_after_a_cut(
         await chart_has(seen, await bars_answered(server))
         # What came while the page was away is there when it is back.
         await seen.page.context.set_offline(True)
-        for peer in [*server.engine.callers]:
+        for peer in [*server.engine.gateway.callers]:
             peer.close(1001, "cut")
         await expect(seen.page.get_by_role("status").first).to_have_text(
             re.compile("Reconnecting|Connecting")

@@ -1,5 +1,5 @@
 """What passes between the market side and the client side."""
 
-from .contract import Inlet, Lack, Receiver, StreamEvent
+from .contract import Inlet, Lack, Receiver, StreamEvent, StreamReceiver, Supplier
 
-__all__ = ["Inlet", "Lack", "Receiver", "StreamEvent"]
+__all__ = ["Inlet", "Lack", "Receiver", "StreamEvent", "StreamReceiver", "Supplier"]

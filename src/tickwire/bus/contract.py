@@ -8,10 +8,13 @@ market never waits for a receiver.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Instrument, Kind, KlineUpdate
+from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate
+from ..sandbox import Step
+from ..wire import StatusData
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
@@ -33,11 +36,75 @@ class Inlet(Protocol):
         the next one."""
 
 
-class Receiver(Protocol):
-    """A client side, as the market knows it."""
+class StreamReceiver(Protocol):
+    """Who takes streams."""
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
         """A stream begins, or is there already when the receiver joins. Asked once for each."""
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
+
+
+class Receiver(StreamReceiver, Protocol):
+    """A client side, as the market side knows it."""
+
+    def source_changed(self, status: StatusData) -> None:
+        """A source is otherwise than before."""
+
+    def scenarios_changed(self, begun: Collection[Step]) -> None:
+        """Steps of scenarios have begun, these, or have ended."""
+
+
+class Supplier(Protocol):
+    """A market side, as a client side knows it: what it can be asked for, and what it is told."""
+
+    @property
+    def scarce(self) -> bool:
+        """Whether a plan limits how many codes some source subscribes to."""
+        ...
+
+    def join(self, receiver: Receiver) -> None:
+        """Another client side is to be told of what comes."""
+
+    def statuses(self) -> list[StatusData]:
+        """How the sources are."""
+        ...
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        ...
+
+    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
+        """The codes of those of these instruments that can be subscribed to now."""
+        ...
+
+    def carried(self, family: Family | None, flow: Kind) -> set[str]:
+        """The codes of a family that are subscribed to upstream for that."""
+        ...
+
+    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
+        """These are asked for, by subscriptions or by requests; returns the codes of which a first event is
+        worth waiting for. Said again every half minute while a subscription lasts."""
+        ...
+
+    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
+        """Somebody is subscribed to these bars, or nobody any more."""
+
+    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes a bar that is forming, if it is another one than at the last time. Returns whether there is
+        one."""
+        ...
+
+    async def prepare_bars(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> Lack | None:
+        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
+        returns who could not be asked for all of them."""
+        ...
+
+    def slow(self, client: object) -> None:
+        """A client does not take what it is sent as fast as it comes: a source that can wait, waits."""
+
+    def quick(self, client: object) -> None:
+        """It has caught up, or is gone."""

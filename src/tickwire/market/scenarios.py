@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,8 @@ from .streams import Numbered, Stream, Streams
 
 BEAT = 0.05
 """Seconds between looks at what is due, while a scenario runs."""
+AT_ONCE = 200
+"""Instruments whose state is changed in one turn of the loop: a market may have thousands."""
 
 Publish: TypeAlias = Callable[[Instrument, Event, Way], None]
 log = structlog.get_logger()
@@ -70,6 +73,7 @@ class Scenarios:
         self._clock = clock
         self._wake = asyncio.Event()
         self._conditions: dict[str, Condition] = {}
+        self._changing: Iterator[bool] | None = None  # changes of state that are under way
         self._behind: dict[Stream, Numbered] = {}
         suspensions.clear(self._source.name)  # those of an earlier run ended with it
 
@@ -111,6 +115,14 @@ class Scenarios:
             else:
                 await self._wake.wait()
             self._advance()
+            while self._changing is not None:
+                await asyncio.sleep(0)
+                self._change_some()
+
+    async def settled(self) -> None:
+        """Waits until all that has begun or ended shows: halts of a whole market take some turns."""
+        while self._changing is not None:  # noqa: ASYNC110 (each turn changes some)
+            await asyncio.sleep(0)
 
     def state(self, instrument: Instrument) -> State:
         """What an instrument does now, by scenario and by calendar."""
@@ -148,7 +160,8 @@ class Scenarios:
                 log.info("scenario step", **shown(step))
                 if isinstance(step, Clock):
                     self._move_clock(step)
-            self._change_conditions()
+            self._changing = chain(self._changing or (), self._change_conditions())
+            self._change_some()
             self._changed(begun)
         for event in self._sandbox.late(now):
             self._publish(self._catalogue[event.code], event, Way.ONCE)
@@ -172,21 +185,38 @@ class Scenarios:
             self._feeds.first.batches.detach()
         self._source.move_clock(to, step.speed, step.hours)
 
-    def _change_conditions(self) -> None:
-        """Lets happen what follows from the beginning and the end of steps."""
-        before, after = self._conditions, self._sandbox.conditions(self._catalogue)
-        self._conditions = after
-        for code, condition in after.items():
-            if condition != before.get(code):
-                self._show(self._catalogue[code], condition.state)
+    def _change_some(self) -> None:
+        """Goes on with the changes of state that are under way; few of them are made at once."""
+        if self._changing is not None and next(self._changing, True):
+            self._changing = None
+
+    def _change_conditions(self) -> Iterator[bool]:
+        """Lets happen what follows from the beginning and the end of steps; yields False again and again.
+
+        What has been traded or quoted comes first, and at once: it counts from the last price.
+        """
+        before, after = self._conditions, dict[str, Condition]()
+        concerned = self._sandbox.concerned(self._catalogue)
+        seen = [stream.instrument for stream in self._streams] if concerned is self._catalogue else []
+        for count, instrument in enumerate(chain(seen, concerned), 1 - len(seen)):
+            if instrument.code not in after:
+                if (condition := self._sandbox.condition(instrument)) is not None:
+                    after[instrument.code] = condition
+                    if condition != before.get(instrument.code):
+                        self._show(instrument, condition.state)
+            if count > 0 and count % AT_ONCE == 0:
+                yield False
         delisted = {code for code, condition in after.items() if condition.state is State.DELISTED}
         halted, resumed = _halted(after) - _halted(before), _halted(before) - _halted(after) - delisted
-        if halted or resumed:
-            self._tell(halted, resumed)
+        self._conditions = after
         if not self._sandbox.shapes_ticks:
             for numbered in self._behind.values():
                 numbered.send()
             self._behind.clear()
+        for codes, tell in ((sorted(halted), self._tell_halted), (sorted(resumed), self._tell_resumed)):
+            for begin in range(0, len(codes), AT_ONCE):
+                tell(codes[begin : begin + AT_ONCE])
+                yield False
 
     def _show(self, instrument: Instrument, state: State) -> None:
         """Shows a state that a book shows, without waiting for the next one."""
@@ -201,16 +231,19 @@ class Scenarios:
                 limited = self._sandbox.limit_book(book, instrument)
                 self._publish(instrument, msgspec.structs.replace(limited, time=now), Way.ONCE)
 
-    def _tell(self, halted: Collection[str], resumed: Collection[str]) -> None:
-        """Enters halts and resumes into the lists of suspensions."""
-        name, store = self._source.name, self._suspensions
-        if entries := [one for code in sorted(halted) if (one := self._suspension(self._catalogue[code]))]:
-            self._backlog.put(partial(store.add, name, entries))
-        for code in resumed:
+    def _tell_halted(self, codes: Iterable[str]) -> None:
+        """Enters halts into the lists of suspensions."""
+        if entries := [one for code in codes if (one := self._suspension(self._catalogue[code]))]:
+            self._backlog.put(partial(self._suspensions.add, self._source.name, entries))
+
+    def _tell_resumed(self, codes: Iterable[str]) -> None:
+        """Enters resumes into the lists of suspensions."""
+        for code in codes:
             instrument = self._catalogue[code]
             if (where := suspension_list(instrument)) is not None:
                 day, time = self._local(where)
-                self._backlog.put(partial(store.resume, name, where, _symbol(instrument), day, time))
+                resume = partial(self._suspensions.resume, self._source.name, where)
+                self._backlog.put(partial(resume, _symbol(instrument), day, time))
 
     def _suspension(self, instrument: Instrument) -> Suspension | None:
         where = suspension_list(instrument)

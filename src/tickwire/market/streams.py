@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
-from ..bus import Inlet, Receiver, StreamEvent
+from ..bus import Inlet, StreamEvent, StreamReceiver
 from ..model import Book, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
 
 Key = TypeVar("Key", bound=Hashable)
@@ -54,7 +54,7 @@ class Streams:
         self._trades: dict[str, Stream] = {}
         self._books: dict[str, Stream] = {}
         self._bars: dict[tuple[str, int], Stream] = {}
-        self._receivers: list[Receiver] = []
+        self._receivers: list[StreamReceiver] = []
 
     def __iter__(self) -> Iterator[Stream]:
         return chain(self._trades.values(), self._books.values(), self._bars.values())
@@ -64,7 +64,7 @@ class Streams:
         """The streams of trades."""
         return self._trades.values()
 
-    def join(self, receiver: Receiver) -> None:
+    def join(self, receiver: StreamReceiver) -> None:
         """Another receiver gets what follows of all streams."""
         self._receivers.append(receiver)
         for stream in self:
@@ -144,5 +144,5 @@ class Streams:
             self._open(stream, receiver)
         return stream
 
-    def _open(self, stream: Stream, receiver: Receiver) -> None:
+    def _open(self, stream: Stream, receiver: StreamReceiver) -> None:
         stream.inlets.append(receiver.open(stream.kind, stream.instrument, stream.kline_type))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Generic, NamedTuple, TypeVar, cast
 
@@ -139,19 +139,13 @@ class Sandbox:
         return [one.step for one in begun]
 
     # What becomes of ticks.
-    def conditions(self, catalogue: Catalogue) -> dict[str, Condition]:
-        """What scenarios make of instruments, by code; none of those that are left alone."""
+    def concerned(self, catalogue: Catalogue) -> Collection[Instrument]:
+        """The instruments that scenarios may put into another state: those that they name, or all."""
         kinds = tuple(kind for kind, _ in STATES)
         steps = [one.step for one in self._active if isinstance(one.step, kinds)]
-        concerned: Iterable[Instrument] = ()
         if all(isinstance(step, OnMarket) and step.codes and not step.markets for step in steps):
-            concerned = (
-                catalogue[code] for step in steps if isinstance(step, OnMarket) for code in step.codes
-            )
-        else:  # which takes a while, since there are thousands
-            concerned = catalogue
-        found = ((one.code, self.condition(one)) for one in concerned)
-        return {code: condition for code, condition in found if condition is not None}
+            return [catalogue[code] for step in steps if isinstance(step, OnMarket) for code in step.codes]
+        return catalogue
 
     def condition(self, instrument: Instrument) -> Condition | None:
         """What scenarios make of an instrument, if anything."""

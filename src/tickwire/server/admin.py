@@ -65,7 +65,7 @@ class Admin:
 
     def _check(self, request: Request) -> None:
         """Raises Denied."""
-        check_admin(self._engine.admission, request)
+        check_admin(self._engine.gateway.admission, request)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and content_type != "application/json":
             raise Denied(415, "Send application/json.")
@@ -78,7 +78,7 @@ class Admin:
                 return self._stop_all()
             case _:
                 return ScenarioList(
-                    [self._shown(run) for run in self._engine.scenarios.running],
+                    [self._shown(run) for run in self._engine.market.scenarios.running],
                     {name: one.description for name, one in library().items()},
                 )
 
@@ -101,31 +101,31 @@ class Admin:
             scenario = load_scenario(name)
         else:
             scenario = scenario_of(document, "the scenario")
-        return self._shown(self._engine.scenarios.begin(scenario))
+        return self._shown(self._engine.market.scenarios.begin(scenario))
 
     async def _stop(self, request: Request) -> StoppedList:
         number = request.path_params["number"]
         known = re.fullmatch(r"[0-9]{1,9}", number)
-        if not known or not self._engine.scenarios.stop(int(number)):
+        if not known or not self._engine.market.scenarios.stop(int(number)):
             raise Denied(404, f"No scenario runs under the number {number[:20]!r}.")
         return StoppedList([int(number)])
 
     def _stop_all(self) -> StoppedList:
-        numbers = [run.number for run in self._engine.scenarios.running]
-        return StoppedList([number for number in numbers if self._engine.scenarios.stop(number)])
+        numbers = [run.number for run in self._engine.market.scenarios.running]
+        return StoppedList([number for number in numbers if self._engine.market.scenarios.stop(number)])
 
     def _shown(self, run: Run) -> ScenarioRun:
         return ScenarioRun(
             run.number,
             run.scenario.name,
             run.scenario.description,
-            round(self._engine.clock() - run.began, 3),
+            round(self._engine.gateway.clock() - run.began, 3),
             [shown(active.step) for active in run.active],
             [shown(step) for step in run.ahead],
         )
 
     async def _connections(self, _: Request) -> ConnectionList:
-        now = self._engine.clock()
+        now = self._engine.gateway.clock()
         return ConnectionList(
             [
                 ConnectionInfo(
@@ -137,7 +137,7 @@ class Admin:
                     round(now - peer.last_heard, 3),
                     _deviations(caller.report),
                 )
-                for peer, caller in self._engine.callers.items()
+                for peer, caller in self._engine.gateway.callers.items()
                 if caller.client.family is not None  # every WebSocket has one
             ],
             [HttpDeviations(name, _deviations(report)) for name, report in self._reports.by_token.items()],

@@ -12,9 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
 from ..bus import Lack
-from ..engine import Engine, Heard
+from ..engine import Engine
 from ..errors import StoreError
 from ..gateway.admission import Caller
+from ..gateway.gateway import Heard
 from ..model import Family, Kind, KlineType
 from ..sources import Simulator
 from ..wire import (
@@ -114,7 +115,7 @@ class Api:
         self._engine = engine
         self._bodies = bodies
         self._reports = reports
-        self._reader = Reader(engine.dialect.strict_protocol)
+        self._reader = Reader(engine.gateway.dialect.strict_protocol)
         self._pages = Pages(engine)
         self._lists = Lists(engine)
         get = ("GET", "HEAD")
@@ -158,7 +159,7 @@ class Api:
             known_as = endpoint.name if endpoint else listing.name if listing else None
             if (answer := caller.answer(f"/{endpoint.name}" if endpoint else path)) is not None:
                 raise Refused(answer)
-            verdict = self._engine.count(caller, known_as)
+            verdict = self._engine.gateway.count(caller, known_as)
             headers = _limit_headers(verdict)
             if verdict.wait:
                 caller.report.note(Deviation.TOO_FAST, known_as or "")
@@ -214,7 +215,7 @@ class Api:
             token = token_of(None, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
-        caller = self._engine.caller(token, HTTP_BASES.get(base_of(path) or ""))
+        caller = self._engine.gateway.caller(token, HTTP_BASES.get(base_of(path) or ""))
         if not url_token:
             caller.report.note(Deviation.TOKEN_IN_HEADER)
         return caller
@@ -222,8 +223,8 @@ class Api:
     def _tell(self, caller: Caller, path: str, text: str | None) -> None:
         """Tells what came, None if it was not read, and what in it is not as documented."""
         self._reports.add(None if caller.token is None else caller.token.name, caller.report)
-        if self._engine.heard is not None and text is not None:
-            self._engine.heard(Heard(0, path, text, tuple(caller.report.counts())))
+        if self._engine.gateway.heard is not None and text is not None:
+            self._engine.gateway.heard(Heard(0, path, text, tuple(caller.report.counts())))
 
     async def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
@@ -275,16 +276,16 @@ class Api:
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
-        last_of = self._engine.hub.last_trade
+        await self._engine.market.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
+        last_of = self._engine.gateway.hub.last_trade
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         ticks = TickList(trade_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
-        last_of = self._engine.hub.last_book
+        await self._engine.market.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
+        last_of = self._engine.gateway.hub.last_book
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         ticks = TickList(book_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
@@ -315,17 +316,17 @@ class Api:
             caller.report.note(Deviation.BARS_LEFT_OUT, count=left)
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
-        lacks = await self._engine.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+        lacks = await self._engine.market.supply.prepare_bars(instrument, kline_type, count=count, end=end)
         instrument = self._current(want).instrument
         found = await self._pages.answer(instrument, kline_type, count=count, end=end)
         return found._replace(lacks=found.lacks or lacks)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        told, lacks = await self._engine.supply.static_info(want.instrument for want in wanted.wants)
+        told, lacks = await self._engine.market.supply.static_info(want.instrument for want in wanted.wants)
         entries, made_up = [], False
         for instrument in (want.instrument for want in wanted.wants):
-            source, own = self._engine.feeds.of(instrument).source, static_entry(instrument)
+            source, own = self._engine.market.feeds.of(instrument).source, static_entry(instrument)
             if (entry := told.get(instrument.code)) is not None:
                 entry = msgspec.structs.replace(entry, symbol=own.symbol)
             elif isinstance(source, Simulator):

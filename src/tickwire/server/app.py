@@ -46,7 +46,7 @@ def make_app(engine: Engine) -> ASGIApp:
 
     async def metrics(request: Request) -> Response:
         try:
-            check_admin(engine.admission, request)
+            check_admin(engine.gateway.admission, request)
         except Denied as denied:
             return _json(Failure(denied.reason), denied.status)
         text, content_type = await figures.scrape(request.headers.get("accept", ""))
@@ -98,14 +98,14 @@ def readiness(engine: Engine) -> Readiness:
             feed.source.health.dropped,
             None if feed.recorder is None else feed.recorder.status().recording,
         )
-        for feed in engine.feeds
+        for feed in engine.market.feeds
     ]
     recordings = [one.recording for one in sources if one.recording is not None]
     return Readiness(
         engine.running,
-        engine.feeds.name,
-        engine.feeds.simulated,
-        engine.events,
+        engine.market.feeds.name,
+        engine.market.feeds.simulated,
+        engine.market.events,
         all(recordings) if recordings else None,
         sources,
         _store(engine),
@@ -119,7 +119,7 @@ def _store(engine: Engine) -> StoreReadiness:
         first is None,
         None if first is None or first.since is None else int(first.since * 1000),
         "" if first is None else first.reason,
-        sum(feed.batches.waiting for feed in engine.feeds),
+        sum(feed.batches.waiting for feed in engine.market.feeds),
     )
 
 

@@ -86,7 +86,7 @@ class Lists:
 
     async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> Listed:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        sources = ("", self._engine.source.name)
+        sources = ("", self._engine.market.source.name)
         try:
             wanted = page_and_size(asked.get("page"), asked.get("size"))
         except ValueError as error:
@@ -94,8 +94,11 @@ class Lists:
         page, size = wanted or (None, None)
         try:
             offset = (page - 1) * size if page and size else 0
-            page_of = partial(self._engine.suspensions.page, exchange, sources, offset=offset, limit=size)
-            settled = await self._engine.halts.settled()
+            page_of = partial(
+                self._engine.market.suspensions.page, exchange, sources, offset=offset, limit=size
+            )
+            await self._engine.market.scenarios.settled()
+            settled = await self._engine.market.halts.settled()
             total, entries = await self._engine.database.read(page_of)
         except StoreError:  # which has been said
             return Listed(500, suspension_error("The server cannot read its suspensions now."))
@@ -130,7 +133,7 @@ class Lists:
             limit = _limit(asked.get("limit"), MAX_LIMIT)
         except ValueError as error:
             raise _bad(error) from None
-        settled = await self._engine.gap_entries.settled()
+        settled = await self._engine.market.gap_entries.settled()
         found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
         return Listed(200, success(found, ""), _unsettled(settled))
 
@@ -138,7 +141,7 @@ class Lists:
         return Listed(200, success(usage(self._engine, caller), ""))
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._engine.source.market_time() / 1000, UTC).date()
+        return datetime.fromtimestamp(self._engine.market.source.market_time() / 1000, UTC).date()
 
 
 def _unsettled(settled: bool) -> Lack | None:

@@ -38,21 +38,21 @@ class Metrics(Collector):
         return encode(self), content_type
 
     def _count_gaps(self) -> dict[str, int]:
-        names = [feed.source.name for feed in self._engine.feeds]
-        return {name: len(self._engine.gaps.open_gaps(name)) for name in names}
+        names = [feed.source.name for feed in self._engine.market.feeds]
+        return {name: len(self._engine.market.gaps.open_gaps(name)) for name in names}
 
     def collect(self) -> Iterator[Metric]:
         """Names by Prometheus' conventions: base units, counters as `_total`."""
         engine = self._engine
         yield InfoMetricFamily("tickwire_build", "The program.", {"version": __version__})
-        yield CounterMetricFamily("tickwire_events", "Events of all sources.", engine.events)
+        yield CounterMetricFamily("tickwire_events", "Events of all sources.", engine.market.events)
         yield from self._sources()
         yield from self._codes()
         yield from self._recordings()
         yield from self._store()
         yield from self._upstream()
         yield from self._tokens()
-        families = Counter(caller.client.family for caller in engine.callers.values())
+        families = Counter(caller.client.family for caller in engine.gateway.callers.values())
         connections = GaugeMetricFamily("tickwire_connections", "Open WebSockets.", labels=["family"])
         for family in Family:
             connections.add_metric([family], families[family])
@@ -62,7 +62,7 @@ class Metrics(Collector):
             "Codes whose trades (or bars) or books somebody is subscribed to.",
             labels=["kind"],
         )
-        for kind, instruments in engine.hub.wanted().items():
+        for kind, instruments in engine.gateway.hub.wanted().items():
             codes.add_metric([kind.name.lower()], len(instruments))
         yield codes
 
@@ -84,7 +84,7 @@ class Metrics(Collector):
         lost = CounterMetricFamily(
             "tickwire_store_lost_bars", "Bars let go of because too many waited.", labels=["source"]
         )
-        for feed in self._engine.feeds:
+        for feed in self._engine.market.feeds:
             waiting.add_metric([feed.source.name], feed.batches.waiting)
             lost.add_metric([feed.source.name], feed.batches.lost)
         yield from (waiting, lost)
@@ -184,7 +184,7 @@ class Metrics(Collector):
             labels=labels,
         )
         gaps = GaugeMetricFamily("tickwire_source_open_gaps", "Gaps that have not ended.", labels=labels)
-        for feed in self._engine.feeds:
+        for feed in self._engine.market.feeds:
             name, health = feed.source.name, feed.source.health
             for one in Status:
                 status.add_metric([name, one], one is health.status)
@@ -234,7 +234,7 @@ class Metrics(Collector):
         lost = CounterMetricFamily(
             "tickwire_recording_lost_events", "Events left out of the recording.", labels=["source"]
         )
-        for feed in self._engine.feeds:
+        for feed in self._engine.market.feeds:
             if feed.recorder is not None:
                 standing = feed.recorder.status()
                 recording.add_metric([feed.source.name], standing.recording)

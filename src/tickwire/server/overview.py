@@ -44,7 +44,7 @@ async def market_list(engine: Engine, first: date, last: date) -> MarketList:
     async for one in _walk(engine.catalogue):
         if one.calendar in KEYS:
             by_calendar[one.calendar].append(one)
-    now, always = engine.source.market_time(), engine.source.round_the_clock
+    now, always = engine.market.source.market_time(), engine.market.source.round_the_clock
     found = []
     for key in sorted(by_calendar):
         calendar, instruments = load(key), by_calendar[key]
@@ -111,18 +111,18 @@ def named_instruments(engine: Engine, caller: Caller, names: Iterable[str]) -> I
 
 
 def _is_listed(engine: Engine, caller: Caller, instrument: Instrument) -> bool:
-    return caller.reads(instrument) and engine.feeds.serve(instrument)
+    return caller.reads(instrument) and engine.market.feeds.serve(instrument)
 
 
 def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
-    last = engine.hub.last_trade(one)
+    last = engine.gateway.hub.last_trade(one)
     return InstrumentInfo(
         one.code,
         NAMES.get(one.code, ()),
         one.family,
         one.market,
         one.calendar,
-        engine.scenarios.state(one),
+        engine.market.scenarios.state(one),
         one.name_en,
         one.name_cn,
         one.name_hk,
@@ -152,7 +152,7 @@ async def gap_list(
         codes = [one.code async for one in _walk(engine.catalogue) if caller.reads(one)]
         if len(codes) == len(engine.catalogue):
             codes = None  # those too that the catalogue knows no more
-    found = await engine.database.read(engine.gaps.page, codes, begin, end, limit)
+    found = await engine.database.read(engine.market.gaps.page, codes, begin, end, limit)
     return GapList(
         [
             GapInfo(one.source, one.market, one.codes, one.begin, one.end, one.reason, one.filled)
@@ -163,7 +163,7 @@ async def gap_list(
 
 def _readable(engine: Engine, caller: Caller, name: str) -> str:
     """The code of that name. Raises Refused."""
-    aliases = not engine.dialect.strict_protocol
+    aliases = not engine.gateway.dialect.strict_protocol
     found = (engine.catalogue.find(family, name, aliases=aliases) for family in Family)
     instrument = next((one for one in found if one is not None), None)
     if instrument is None:

@@ -72,7 +72,7 @@ class Pages:
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
     ) -> Answer:
         """The latest `count` bars up to and including `end` (in seconds), ascending. Raises StoreError."""
-        bars = self._engine.feeds.of(instrument).bars
+        bars = self._engine.market.feeds.of(instrument).bars
         key = Key(instrument.code, kline_type, count, end)
         if (now := time.monotonic()) - self._made > LIFETIME or len(self._pages) >= MOST_PAGES:
             self._pages, self._made = {}, now

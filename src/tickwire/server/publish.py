@@ -83,9 +83,9 @@ class Publishing:
     @property
     def published(self) -> Published:
         """Where the lines go. Raises Denied if nobody can publish here."""
-        if self.engine.publisher is None:
+        if self.engine.market.publisher is None:
             raise Denied(404, "Nothing is published here: start the server with --source publish.")
-        return self.engine.publisher
+        return self.engine.market.publisher
 
     def admit(self, headers: Mapping[str, str], query: bytes, client: str) -> Permit:
         """Lets a request in: this machine while there are no tokens, then whoever has one that may publish.
@@ -109,25 +109,25 @@ class Publishing:
 
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""
-        admission = self.engine.admission
+        admission = self.engine.gateway.admission
         if permit.caller is None:
             return "a token is required now" if admission.guarded else None
         return admission.objection(permit.caller)
 
     def _caller(self, headers: Mapping[str, str], query: bytes, client: str) -> Caller | None:
-        if not self.engine.admission.guarded:
+        if not self.engine.gateway.admission.guarded:
             if not is_local(headers, client):
                 raise Denied(
                     403,
                     "Use 127.0.0.1 on the server's own machine, or a token: tickwire token create --publish.",
                 )
             return None
-        strict = self.engine.dialect.strict_protocol
+        strict = self.engine.gateway.dialect.strict_protocol
         secret = token_of(parameters(query).token, headers.items(), strict=strict)
         if secret is None:
             raise Denied(401, "token is required")
         try:
-            caller = self.engine.caller(secret, None)
+            caller = self.engine.gateway.caller(secret, None)
         except Refused as refused:
             raise Denied(refused.ret.status, refused.ret.msg) from None
         if caller.token is None or not caller.token.publish:

@@ -48,12 +48,12 @@ class PublishSocket(Shell):
         self._taking: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._frames.heard = self._pinged = publishing.engine.clock()
+        self._frames.heard = self._pinged = publishing.engine.gateway.clock()
 
     # What asyncio calls.
     def _hear(self, data: bytes) -> None:
         out: list[bytes] = []
-        for item in self._frames.receive(data, self._publishing.engine.clock()):
+        for item in self._frames.receive(data, self._publishing.engine.gateway.clock()):
             if isinstance(item, Message):
                 self._messages.append(item.data)
             elif isinstance(item, bytes):

@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news
-        protocol: Callable[..., asyncio.Protocol] = doors(engine.admission)
+        protocol: Callable[..., asyncio.Protocol] = doors(engine.gateway.admission)
         if certificate is not None:
             protocol = secured(protocol, certificate)
         super().__init__(

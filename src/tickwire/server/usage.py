@@ -91,7 +91,7 @@ def usage(engine: Engine, caller: Caller) -> Usage:
 
 def upstream_uses(engine: Engine) -> Iterator[tuple[str, UpstreamUse]]:
     """The use of each account upstream, by the name of its source."""
-    for feed in engine.feeds:
+    for feed in engine.market.feeds:
         if (use := feed.source.health.upstream) is not None:
             yield feed.source.name, use()
 
@@ -101,7 +101,7 @@ def token_uses(engine: Engine, only: str | None = None) -> list[TokenUse]:
     found: dict[str, TokenUse] = {}
     wanted: defaultdict[str, set[frozenset[Stream]]] = defaultdict(set)  # many clients want the same
     names: dict[str, str] = {}
-    for label, name, account in engine.admission.accounts():
+    for label, name, account in engine.gateway.admission.accounts():
         if only is None or label == only:
             shown = name if name in found or len(found) < MOST_TOKENS else OTHERS
             names[label] = shown
@@ -109,14 +109,14 @@ def token_uses(engine: Engine, only: str | None = None) -> list[TokenUse]:
             use.requests += account.requests
             use.refused += account.refused
             use.pushes += account.pushes
-    for peer, caller in engine.callers.items():
+    for peer, caller in engine.gateway.callers.items():
         shown = names.get(caller.client.label, ANY if only is None else OTHERS)
         if only is not None and caller.client.label != only:
             continue
         use = found.setdefault(shown, TokenUse(shown))
         use.connections += 1
-        use.pushes += engine.hub.pushes(peer)
-        wanted[shown].add(engine.hub.streams(peer))
+        use.pushes += engine.gateway.hub.pushes(peer)
+        wanted[shown].add(engine.gateway.hub.streams(peer))
     carried = _carried(engine)
     for shown, lists in wanted.items():
         streams = frozenset[Stream]().union(*lists)
@@ -137,7 +137,7 @@ def _carried(engine: Engine) -> dict[str, set[Stream]]:
 
 def _lacks(engine: Engine, carried: dict[str, set[Stream]], kind: Kind, code: str) -> bool:
     instrument = engine.catalogue[code]
-    streams = carried.get(engine.feeds.of(instrument).source.name)
+    streams = carried.get(engine.market.feeds.of(instrument).source.name)
     has_stream = kind is not Kind.DEPTH or instrument.levels > 0
     return streams is not None and has_stream and (kind, code) not in streams
 

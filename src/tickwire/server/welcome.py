@@ -65,9 +65,9 @@ def is_away(name: str) -> bool:
 
 def welcome(engine: Engine, url: str) -> str:
     """A few lines for a person, below the server's URL."""
-    guarded = engine.admission.guarded
+    guarded = engine.gateway.admission.guarded
     token = "one that `tickwire token create` printed" if guarded else "any text that is not empty"
-    feeds, sockets = engine.feeds, url.replace("http", "ws", 1)
+    feeds, sockets = engine.market.feeds, url.replace("http", "ws", 1)
     served = len(feeds.codes)
     codes = f"{served} codes" if served else "what clients ask for"
     stock, other = (next(path for path, of in WS_PATHS.items() if of is family) for family in Family)

@@ -18,12 +18,12 @@ class Connections:
         self._engine = engine
         self._waiting: list[tuple[int, Future[None]]] = []
         self._left: dict[int, dict[str, int]] = {}
-        engine.connections_changed = self._tell
-        engine.left = self._keep
+        engine.gateway.connections_changed = self._tell
+        engine.gateway.left = self._keep
 
     def numbers(self) -> list[int]:
         """The numbers of those that are open, in order."""
-        return sorted(caller.client.connection for caller in self._engine.callers.values())
+        return sorted(caller.client.connection for caller in self._engine.gateway.callers.values())
 
     def reached(self, count: int) -> Future[None]:
         """Done as soon as that many are open."""
@@ -34,14 +34,17 @@ class Connections:
 
     def deviations(self) -> dict[int, dict[str, int]]:
         """What each did that the documents do not allow, those that have ended too, by their numbers."""
-        alive = {caller.client.connection: caller.report.counts() for caller in self._engine.callers.values()}
+        alive = {
+            caller.client.connection: caller.report.counts()
+            for caller in self._engine.gateway.callers.values()
+        }
         return {number: counts for number, counts in sorted((self._left | alive).items()) if counts}
 
     def _keep(self, caller: Caller) -> None:
         self._left[caller.client.connection] = caller.report.counts()
 
     def _tell(self) -> None:
-        count = len(self._engine.callers)
+        count = len(self._engine.gateway.callers)
         for wanted, future in self._waiting:
             if wanted == count:
                 future.set_result(None)

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from ..assembly import build
 from ..config import Settings
-from ..engine import Engine, Heard
+from ..engine import Engine
 from ..errors import InputError
+from ..gateway.gateway import Heard
 from ..sandbox import Clock, Scenario
 from ..server import Server
 from ..server.certificate import certificate_of
@@ -117,7 +118,7 @@ class Running:
             if not self._thread.is_alive():
                 break
         self._ended.result(timeout=0)
-        for feed in self.engine.feeds:
+        for feed in self.engine.market.feeds:
             if isinstance(feed.source, Replay) and feed.source.health.status is Status.DOWN:
                 raise InputError(feed.source.health.reason)
 
@@ -141,7 +142,7 @@ class Running:
             certificate = certificate_of(self._settings)
             self.engine = build(self._settings)
             with contextlib.closing(self.engine):
-                self.engine.heard = self._heard
+                self.engine.gateway.heard = self._heard
                 self.connections = Connections(self.engine)
                 if self._quiet:
                     self._stop_clock()
@@ -151,5 +152,5 @@ class Running:
 
     def _stop_clock(self) -> None:
         """Lets the market's time stand still at the next full second, in which scenarios count."""
-        step = Clock(to=moment(self.engine.source.market_time()), speed=0.0)
-        self.engine.scenarios.begin(Scenario(steps=(step,), name="quiet"))
+        step = Clock(to=moment(self.engine.market.source.market_time()), speed=0.0)
+        self.engine.market.scenarios.begin(Scenario(steps=(step,), name="quiet"))

@@ -18,7 +18,8 @@ from .received import Inbox, Received
 from .scenario import RunningScenario, scenario_in
 
 if TYPE_CHECKING:
-    from ..engine import Engine, Heard
+    from ..engine import Engine
+    from ..gateway.gateway import Heard
     from ..sandbox import Scenario
     from ..store import TokenStore
     from .running import Running
@@ -148,9 +149,9 @@ class AllTickServer:
         from .ticks import instrument_of, read_trade
 
         def happen(engine: Engine) -> None:
-            when = engine.source.market_time() if at is None else at
+            when = engine.market.source.market_time() if at is None else at
             instrument = instrument_of(engine.catalogue, code)
-            engine.take(read_trade(instrument, price, volume, direction, turnover, when))
+            engine.market.take(read_trade(instrument, price, volume, direction, turnover, when))
 
         self._do(happen)
 
@@ -162,8 +163,8 @@ class AllTickServer:
         from .ticks import instrument_of, read_book
 
         def happen(engine: Engine) -> None:
-            when = engine.source.market_time() if at is None else at
-            engine.take(read_book(instrument_of(engine.catalogue, code), bids, asks, when))
+            when = engine.market.source.market_time() if at is None else at
+            engine.market.take(read_book(instrument_of(engine.catalogue, code), bids, asks, when))
 
         self._do(happen)
 
@@ -171,7 +172,9 @@ class AllTickServer:
         """`open`, `halted`, `limit-up` and so on, by scenario and calendar. Raises ValueError."""
         from .ticks import instrument_of
 
-        return self._do(lambda engine: engine.scenarios.state(instrument_of(engine.catalogue, code)).value)
+        return self._do(
+            lambda engine: engine.market.scenarios.state(instrument_of(engine.catalogue, code)).value
+        )
 
     # What goes wrong.
     def run(self, scenario: What) -> RunningScenario:
@@ -278,30 +281,30 @@ class AllTickServer:
 
         def done(running: Running) -> T:
             result = function(running.engine)
-            running.engine.hub.flush()
+            running.engine.gateway.hub.flush()
             return result
 
         return self._call(done)
 
     def _begin(self, scenario: Callable[[Engine], Scenario]) -> RunningScenario:
-        run = self._do(lambda engine: engine.scenarios.begin(scenario(engine)))
+        run = self._do(lambda engine: engine.market.scenarios.begin(scenario(engine)))
         return RunningScenario(run.number, run.scenario.name, self._end)
 
     def _end(self, number: int) -> bool:
         """Ends a scenario, if there is still a server that it runs on."""
         if self._running is None:
             return False
-        return self._do(lambda engine: engine.scenarios.stop(number))
+        return self._do(lambda engine: engine.market.scenarios.stop(number))
 
     def _market_time(self) -> int:
-        return self._do(lambda engine: engine.source.market_time())
+        return self._do(lambda engine: engine.market.source.market_time())
 
     def _run_clock(self, step: Step) -> None:
         """Carries out a step of the clock, without the tick that each market of the simulator makes on its
         arrival; what was due before has come or never will."""
 
         def steps(engine: Engine) -> Scenario:
-            clock = {"do": "clock", **step(engine.source.market_time())}
+            clock = {"do": "clock", **step(engine.market.source.market_time())}
             return scenario_in({"name": "time", "step": [clock]})
 
         self._begin(steps)
@@ -318,7 +321,7 @@ class AllTickServer:
         engine = self._server.engine
         with open_tokens(engine.settings.data_dir / DATABASE) as store:
             yield store
-        self._server.finish(engine.check_tokens)
+        self._server.finish(engine.gateway.check_tokens)
 
 
 def _checked(family: str) -> str:

@@ -40,7 +40,7 @@ async def test_clients_get_what_upstream_sends(served: Served, relayed: Served, 
         assert (await other.push())["data"]["code"] == "BTCUSDT"
         script.emit(fresh("GOLD", "6"))
         assert (await link.push())["data"]["price"] == "6.00"
-        assert len(served.engine.callers) == 1
+        assert len(served.engine.gateway.callers) == 1
 
 
 async def test_a_first_question_over_http_is_answered_by_upstream(relayed: Served, script: Script) -> None:
@@ -60,7 +60,7 @@ async def test_more_than_upstream_has_room_for_is_refused_and_room_is_made_by_wh
         async with relayed.link() as other:
             await other.subscribe(TRADE, "EURUSD", "USOIL")
             assert (await link.subscribe(TRADE, "GOLD"))["ret"] == 603
-        await until(lambda: len(relayed.engine.callers) == 1)
+        await until(lambda: len(relayed.engine.gateway.callers) == 1)
         assert (await link.subscribe(TRADE, "GOLD", "ETHUSDT"))["ret"] == 200
         script.emit(fresh("GOLD", "8"), fresh("USOIL", "9"))
         assert (await link.push())["data"]["price"] == "8.00"
@@ -70,7 +70,7 @@ async def test_bars_of_upstream_are_there_at_once(served: Served, relayed: Serve
     minute = now_ms() // 60_000 * 60
     ago = [now_ms() - (minute - 60 * n) * 1000 for n in (5, 4, 3)]
     script.emit(*(fresh("GOLD", str(number), ago=one) for number, one in enumerate(ago, 10)))
-    await until(lambda: served.engine.events == 3)
+    await until(lambda: served.engine.market.events == 3)
     query = {"code": "GOLD", "kline_type": 1, "query_kline_num": 10, "adjust_type": 0}
     answer = (await relayed.get(f"{OTHER_HTTP}/kline", {"trace": "", "data": query})).json()
     assert [one["close_price"] for one in answer["data"]["kline_list"]] == ["10.00", "11.00", "12.00"]

@@ -136,7 +136,7 @@ async def test_a_relay_of_a_tickwire_serves_what_only_that_has_after_a_restart_t
             "GOLD": False,
         }
         assert learned["data"]["instrument_list"][0]["name_cn"] == "上证50ETF"
-    asked = len(served.engine.callers)
+    asked = len(served.engine.gateway.callers)
     async with relaying(tmp_path / "down", served.url) as relayed:
         assert all(relayed.engine.catalogue[code].learned for code in CODES)
         for code, (base, _) in CODES.items():
@@ -145,14 +145,14 @@ async def test_a_relay_of_a_tickwire_serves_what_only_that_has_after_a_restart_t
 
 
 def _wanted(served: Served) -> set[str]:
-    return {one.code for instruments in served.engine.hub.wanted().values() for one in instruments}
+    return {one.code for instruments in served.engine.gateway.hub.wanted().values() for one in instruments}
 
 
 async def test_over_http_the_first_question_waits_for_upstream(
     tmp_path: Path, served: Served, script: Script
 ) -> None:
     script.emit(fresh("2442.HK", "3.5", ago=300_000), fresh("2442.HK", "3.25", ago=120_000))
-    await until(lambda: served.engine.events == 2)
+    await until(lambda: served.engine.market.events == 2)
     async with relaying(tmp_path / "down", served.url) as relayed:
         assert await ticks(relayed, STOCK_HTTP, "2442.HK", "700.HK") == {"2442.HK": "3.250000"}
         query = {"code": "2442.HK", "kline_type": 1, "query_kline_num": 2, "adjust_type": 0}
@@ -197,7 +197,7 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
             stock = relayed.engine.catalogue["2442.HK"]
             assert (stock.name_en, stock.lot_size, stock.market) == ("Easy Smart", "5000", Market.HK_STOCK)
             await until(lambda: not relayed.engine.discovery.waiting)
-            (caller,) = relayed.engine.callers.values()
+            (caller,) = relayed.engine.gateway.callers.values()
             assert caller.report == {(Deviation.UNKNOWN_CODE, "NOSUCH.HK"): 1}
             assert (await link.subscribe(TRADE, "NOSUCH.HK"))["ret"] == 600
             assert caller.report == {(Deviation.UNKNOWN_CODE, "NOSUCH.HK"): 2}
@@ -352,7 +352,7 @@ async def test_a_list_that_was_replaced_meanwhile_is_left_alone(
         assert (await other.ask(22006, {"cancel_type": 0}))["ret"] == 200
         stub.refuse_http = 0
         await until(lambda: not relayed.engine.discovery.waiting)
-        assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"GOLD"}
+        assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"GOLD"}
 
 
 async def test_static_info_is_upstreams_for_a_day(tmp_path: Path, stub: AllTick) -> None:
@@ -372,7 +372,7 @@ async def test_figures_that_upstream_makes_up_are_marked_here_too(tmp_path: Path
         serving(tmp_path / "up") as simulated,
         relaying(tmp_path / "down", simulated.url, UpstreamPlan()) as relayed,
     ):
-        await until(lambda: relayed.engine.source.simulated)
+        await until(lambda: relayed.engine.market.source.simulated)
         asked, marked = symbols("700.HK"), "tickwire-simulated"
         answer, told = [await one.get(f"{STOCK_HTTP}/static_info", asked) for one in (simulated, relayed)]
         assert told.json() == answer.json()
@@ -392,7 +392,7 @@ async def test_several_sources_share_nothing_of_what_one_learns(tmp_path: Path, 
     async with serving(tmp_path / "down", **settings) as relayed:
         answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPMXN"))).json()
         assert [one["price"] for one in answer["data"]["tick_list"]] == ["18.5"]
-        simulator, relay = relayed.engine.feeds
+        simulator, relay = relayed.engine.market.feeds
         assert not simulator.serves(relayed.engine.catalogue["GBPMXN"])
         assert relay.serves(relayed.engine.catalogue["GBPMXN"])
 
@@ -414,7 +414,7 @@ async def test_a_token_gets_only_what_it_may_read_of_what_is_learned(tmp_path: P
         assert (await link.subscribe(TRADE, "GBPMXN", "XMRUSDT"))["ret"] == 200
         assert (await link.push())["data"]["code"] == "XMRUSDT"
         await until(lambda: not relayed.engine.discovery.waiting)
-        assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"XMRUSDT"}
+        assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"XMRUSDT"}
         answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPMXN"), token=crypto)
         assert answer.json()["ret"] == 604
         answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPMXN"), token=named)
@@ -434,7 +434,7 @@ async def test_more_codes_than_the_plan_of_upstream_has_room_for(tmp_path: Path,
             await until(lambda: stub.wanted(22004) == {"NZDMXN", "GBPMXN"})
             assert (await link.subscribe(TRADE, "GBPMXN", "GBPBRL"))["ret"] == 200
             await until(lambda: "GBPBRL" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
-            assert {one.code for one in relayed.engine.hub.wanted()[Kind.TRADE]} == {"GBPMXN"}
+            assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"GBPMXN"}
             await stub.trade("GBPMXN", "18.5", at=now_ms())
             assert (await link.push())["data"]["code"] == "GBPMXN"
     assert [one["first"] for one in logs if one["event"] == "the upstream plan has no room"] == [["GBPBRL"]]

@@ -52,7 +52,7 @@ async def test_it_subscribes_to_what_is_wanted_and_to_nothing_else(tmp_path: Pat
         log = Log(served)
         async with relaying(served.url) as consumer:
             await until(lambda: consumer.relay.health.status is Status.UP)
-            assert not served.engine.callers
+            assert not served.engine.gateway.callers
             consumer.relay.want(Kind.TRADE, ["BTCUSDT", "AAPL.US"], subscribed=True)
             consumer.relay.want(Kind.DEPTH, ["XAUUSD", "HSI.HK", "NOSUCH"], subscribed=True)
             consumer.relay.want(Kind.KLINE, ["XAGUSD"], subscribed=True)
@@ -85,9 +85,9 @@ async def test_a_subscription_that_is_not_renewed_lapses_and_its_connection_with
         assert (broke.codes, broke.reason) == (("BTCUSDT",), "")
         hand.move(60)
         assert (await consumer.take(Broke, 2))[1].codes == ("GOLD",)
-        assert len(served.engine.callers) == 1
+        assert len(served.engine.gateway.callers) == 1
         hand.move(31)
-        await until(lambda: not served.engine.callers)
+        await until(lambda: not served.engine.gateway.callers)
         assert consumer.relay.health.status is Status.UP
         consumer.relay.want(Kind.TRADE, ["BTCUSDT"], subscribed=True)
         await consumer.began("BTCUSDT")
@@ -105,7 +105,7 @@ async def test_the_plan_is_kept_to_without_one_refusal(tmp_path: Path, script: S
             times = [at for at, _ in log.of(22004)]
             assert all(later - at >= 1 for at, later in itertools.pairwise(times))
             assert len(times) == 2
-            assert len(served.engine.callers) == 1
+            assert len(served.engine.gateway.callers) == 1
             assert not consumer.of(Broke)
 
 
@@ -123,10 +123,10 @@ async def test_more_codes_than_a_connection_carries_take_another_one(tmp_path: P
             ]
             assert sorted(consumer.relay.want(Kind.TRADE, codes[:3], subscribed=True)) == sorted(codes[:3])
             await consumer.began(*codes[:3])
-            assert len(served.engine.callers) == 2
+            assert len(served.engine.gateway.callers) == 2
             consumer.relay.want(Kind.TRADE, codes[3:6], subscribed=True)
             await consumer.began(*codes[:6])
-            assert len(served.engine.callers) == 3
+            assert len(served.engine.gateway.callers) == 3
             script.emit(*(fresh(code) for code in codes))
             await until(lambda: len(consumer.of(Snapshot)) + len(consumer.of(Trade)) == 6)
 
@@ -210,7 +210,7 @@ async def test_a_cut_is_a_hole_with_a_reason_and_heals(served: Served, script: S
         await consumer.began("BTCUSDT")
         script.emit(fresh(price="2"))
         await consumer.take(Trade)
-        (peer,) = served.engine.callers
+        (peer,) = served.engine.gateway.callers
         peer.close(1011, "cut") if how == "close" else peer.reset()
         (broke,) = await consumer.take(Broke)
         assert broke.codes == ("BTCUSDT",)

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from tickwire.cli.checking.finding import Verdict
 from tickwire.cli.checking.sharing import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
+from tickwire.gateway.sharing import in_turn
 from tickwire.model import Family, KlineType
 from tickwire.sources.relay import Relay, UpstreamPlan
-from tickwire.supply import in_turn
 
 from ...client.alltick_stub import NOW, AllTick, alltick
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
@@ -93,7 +93,7 @@ async def test_an_answer_that_lacks_something_says_so(
             "/kline of GOLD: the server can only give a part of its bars now"
         ]
         scrape = Scrape((await served.request("GET", "/metrics")).text)
-        name = served.engine.source.name
+        name = served.engine.market.source.name
         assert (scrape.get("source_partial_answers_total", source=name) or 0) >= 3
         assert scrape.get("upstream_quota_left_requests", source=name, limit="kline") == 0
 
@@ -116,7 +116,7 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
             found = [(await link.push())["data"] for _ in range(80)]
         assert [one["tick_time"] for one in found] == [*range(began, began + 80)]
         assert [one["code"] for one in logs if one["event"] == "upstream counts anew"] == ["BTCUSDT"]
-        await until(lambda: served.engine.source.health.renumbered == 1)
+        await until(lambda: served.engine.market.source.health.renumbered == 1)
         gaps: list[dict[str, Any]] = []
         async with asyncio.timeout(20):
             while not gaps:
@@ -139,9 +139,9 @@ async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path
             sent += not jumped
         prices = [float((await link.push())["data"]["price"]) for _ in range(sent)]
         assert prices == [*range(1000, 1020), *range(1100, 1120)]
-        await until(lambda: served.engine.source.health.bad == 80)
+        await until(lambda: served.engine.market.source.health.bad == 80)
         now = fresh().time
-        assert abs(served.engine.source.market_time() - now) < 60_000
+        assert abs(served.engine.market.source.market_time() - now) < 60_000
         for kline_type in range(1, 8):
             _, times = await bars(served, "BTCUSDT", 5, kline_type)
             assert times
@@ -155,13 +155,13 @@ async def test_an_upstream_that_was_always_ahead_is_heard_and_counted_in_no_bar(
         served.link() as link,
     ):
         await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004) and served.engine.source.market_time())
+        await until(lambda: "BTCUSDT" in stub.wanted(22004) and served.engine.market.source.market_time())
         with capture_logs() as logs:
             for number in range(40):
                 await stub.trade("BTCUSDT", str(1000 + number), at=fresh().time + 3 * 3_600_000)
             prices = [float((await link.push())["data"]["price"]) for _ in range(25)]
             assert prices == [*range(1015, 1040)]
-            assert served.engine.source.health.bad == 15
+            assert served.engine.market.source.health.bad == 15
             await stub.trade("BTCUSDT", "2000", at=fresh().time)
             assert float((await link.push())["data"]["price"]) == 2000
         told = [one["event"] for one in logs if "upstream's time" in one["event"]]
@@ -171,7 +171,7 @@ async def test_an_upstream_that_was_always_ahead_is_heard_and_counted_in_no_bar(
         ]
         _, times = await bars(served, "BTCUSDT", 5)
         assert 0 <= fresh().time // 1000 - times[-1] < 120
-        assert abs(served.engine.source.market_time() - fresh().time) < 60_000
+        assert abs(served.engine.market.source.market_time() - fresh().time) < 60_000
 
 
 # What is shared.
@@ -222,7 +222,7 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
                         assert "2 codes have no place upstream" in str(told)
                 shared = "the room of the upstream plan is shared among tokens"
                 assert [one["tokens"] for one in logs if one["event"] == shared] == [2]
-                await until(lambda: len(served.engine.callers) == 1)
+                await until(lambda: len(served.engine.gateway.callers) == 1)
                 await until(lambda: _renewed(served) and _codes(up) >= {*codes})
                 everybody = (await _usage(served, boss))["token_list"]
                 assert {one["token"]: one["pushes"] for one in everybody}["late"] == 2
@@ -234,7 +234,7 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
                 assert {"family": "other", "kind": "trade", "used": 4, "most": 4} in use["codes"]
                 head = {"Authorization": f"Bearer {boss}"}
                 scrape = Scrape((await served.request("GET", "/metrics", headers=head)).text)
-                labels = {"source": served.engine.source.name, "family": "other"}
+                labels = {"source": served.engine.market.source.name, "family": "other"}
                 assert scrape.get("upstream_codes", **labels, kind="trade") == 4
                 assert scrape.get("upstream_codes_limit", **labels, kind="trade") == 4
                 assert scrape.get("upstream_connections", **labels) == 1
@@ -245,12 +245,12 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
 
 def _renewed(served: Served) -> bool:
     """Does what is done every half minute."""
-    served.engine.sharing.renew()
+    served.engine.gateway.sharing.renew()
     return True
 
 
 def _codes(up: Served) -> set[str]:
-    return {one.code for instruments in up.engine.hub.wanted().values() for one in instruments}
+    return {one.code for instruments in up.engine.gateway.hub.wanted().values() for one in instruments}
 
 
 async def test_any_token_that_is_let_in_is_named_nowhere(tmp_path: Path, script: Script) -> None:

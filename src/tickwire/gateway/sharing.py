@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import structlog
 
-from .discovery import Discovery
-from .gateway.admission import Caller, Peer
-from .gateway.hub import Hub
-from .market.supply import Supply
-from .model import Family, Instrument, Kind
-from .wire import Ret
+from ..bus import Supplier
+from ..model import Family, Instrument, Kind
+from ..wire import Ret
+from .admission import Caller, Peer
+from .hub import Hub
 
 log = structlog.get_logger()
+
+
+class Seeker(Protocol):
+    """Has sources asked what codes are that no catalogue has."""
+
+    def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
+        """Has upstream asked what a code is; what it is answered with now, if it is not known soon."""
 
 
 class Sharing:
     """What the sources of a server give to whom, see `admission.Supply`."""
 
-    def __init__(
-        self, supply: Supply, hub: Hub, callers: Mapping[Peer, Caller], discovery: Discovery
-    ) -> None:
+    def __init__(self, supply: Supplier, hub: Hub, callers: Mapping[Peer, Caller], discovery: Seeker) -> None:
         """`callers` are the open connections."""
         self._supply = supply
         self._discovery = discovery

@@ -1,0 +1,302 @@
+"""The client side: who is let in, what each wants, and what they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from ..access import BUILT_IN, Verdict
+from ..bus import Supplier
+from ..config import Settings
+from ..model import Catalogue, Family, Instrument, Kind, KlineType
+from ..sandbox import Sandbox, Step
+from ..store import Database, TokenStore
+from ..wire import (
+    POLICY_VIOLATION,
+    QUERY_INVALID,
+    Cancel,
+    Decision,
+    Dialect,
+    ForgetStatus,
+    Refused,
+    Session,
+    Sought,
+    StatusData,
+    Subscribe,
+    Want,
+    WatchStatus,
+    status_frame,
+)
+from .admission import Admission, Caller, Peer, Rules
+from .client_faults import ClientFaults
+from .first_bars import FirstBars
+from .hub import Hub, Topic
+from .sharing import Seeker, Sharing
+
+RENEWAL = 30.0
+"""Seconds between reminders to the sources of what is subscribed to."""
+TOKEN_WATCH = 0.25
+"""Seconds between looks whether tokens have changed or expired."""
+MOST_LOGGED = 10
+"""Deviations that the log names of one connection."""
+TOKEN_REPORT = 10.0
+"""Seconds between lines of the log about unknown tokens."""
+
+log = structlog.get_logger()
+
+
+class Heard(NamedTuple):
+    """What a client sent: a message of a connection, or a request over HTTP (`connection` 0).
+
+    `path` is that of the request, and of the connection's upgrade; `text` the message, the query or body;
+    `deviations` what in it is not as documented.
+    """
+
+    connection: int
+    path: str
+    text: str
+    deviations: tuple[str, ...] = ()
+
+
+class Seeking(Seeker, Protocol):
+    """Codes that no catalogue has, and the clients that wait for them."""
+
+    def watch(self, client: Peer, family: Family, kind: Kind, sought: Collection[Sought]) -> None:
+        """These are to join a client's list of that kind once they are known, in place of those before."""
+
+    def forget(self, client: Peer, kinds: Iterable[Kind] = ...) -> None:
+        """The client waits for nothing of these kinds any more."""
+
+
+class Gateway:
+    """Carries out what clients ask for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        market: Supplier,
+        discovery: Seeking,
+        sandbox: Sandbox,
+        tokens: TokenStore,
+        database: Database,
+        callers: dict[Peer, Caller],
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        """`database` runs the calls of the store of tokens.
+
+        `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
+        tokens and daily quotas go by, both in seconds.
+        """
+        self.settings = settings
+        self.catalogue = catalogue
+        self.clock = clock
+        self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
+        self.callers = callers
+        """The open connections."""
+        self.heard: Callable[[Heard], None] | None = None
+        self.connections_changed: Callable[[], None] | None = None
+        self.left: Callable[[Caller], None] | None = None
+        self._market = market
+        self._discovery = discovery
+        self._numbers = itertools.count(1)
+        self._watching: set[Peer] = set()
+        self.hub = Hub(
+            lambda flush: asyncio.get_running_loop().call_soon(flush),
+            text_ids=settings.legacy_string_ids,
+            snapshots=settings.snapshot_on_subscribe,
+            wanted=self._wanted,
+        )
+        hours, minutes = settings.day_reset.split(":")
+        rules = Rules(
+            BUILT_IN | settings.plans,
+            settings.plan,
+            settings.takeover_after,
+            int(hours) * 3600 + int(minutes) * 60,
+        )
+        self.sharing = Sharing(market, self.hub, callers, discovery)
+        self.first_bars = FirstBars(
+            self.hub,
+            functools.partial(market.prepare_bars, count=1, end=None),
+            market.push_forming,
+        )
+        self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
+        self._faults = ClientFaults(sandbox, callers, clock)
+        market.join(self)
+
+    # What the market tells.
+    def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
+        """A stream begins."""
+        return self.hub.topic(kind, instrument, kline_type)
+
+    def redefine(self, instrument: Instrument) -> None:
+        """An instrument is known in other numbers."""
+        self.hub.redefine(instrument)
+
+    def source_changed(self, status: StatusData) -> None:
+        """A source is otherwise than before."""
+        if self._watching:
+            frame = status_frame(status)
+            for client in [*self._watching]:
+                self.hub.push(client, frame)
+
+    def scenarios_changed(self, begun: Collection[Step]) -> None:
+        """Steps of scenarios have begun or ended."""
+        self._faults.changed(begun)
+
+    def _wanted(self, topic: Topic, wanted: bool) -> None:
+        if topic.kind is Kind.KLINE:
+            self._market.want_bars(topic.instrument.code, KlineType(topic.kline_type), wanted)
+
+    # What is kept running.
+    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is to be kept running, by name."""
+        return {
+            "renewal": self._renew,
+            "tokens": self._watch_tokens,
+            "client faults": self._faults.run,
+        }
+
+    def ends(self) -> list[Callable[[], Awaitable[None]]]:
+        """What is to be done in the end."""
+        return [self.first_bars.end]
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEWAL)
+            self.sharing.renew()
+
+    # What clients do.
+    def caller(self, secret: str, family: Family | None) -> Caller:
+        """Who sends a request over HTTP with that token. Raises Refused."""
+        return self.admission.caller(secret, family)
+
+    def count(self, caller: Caller, endpoint: str | None) -> Verdict:
+        """Counts a request over HTTP: whether it passes, and the limits that concern it."""
+        return self.admission.request(caller, endpoint)
+
+    def admit(self, peer: Peer, family: Family | None, secret: str) -> Session:
+        """Opens a session; without a family the path is no WebSocket's. Raises Refused."""
+        if family is None:
+            self.admission.caller(secret, None)
+            raise Refused(QUERY_INVALID)
+        caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
+        self.callers[peer] = caller
+        if self.connections_changed is not None:
+            self.connections_changed()
+        if dead is not None:
+            dead.close(POLICY_VIOLATION, "another connection of this token took its place")
+        return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
+
+    def carry_out(self, client: Peer, decision: Decision) -> bytes:
+        """Changes what the client is sent; returns the frames to send it first."""
+        match decision:
+            case Subscribe(kind, wants, sought):
+                if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
+                    self._discovery.watch(client, caller.client.family, kind, sought)
+                self._market.want(kind, [want.instrument for want in wants], subscribed=True)
+                if kind is Kind.KLINE:
+                    self.first_bars.show(
+                        client, [want for want in wants if self.hub.view(client, kind, want) is None]
+                    )
+                return self.hub.subscribe(client, kind, wants)
+            case Cancel(kinds):
+                self.hub.cancel(client, kinds)
+                self._discovery.forget(client, kinds)
+            case WatchStatus():
+                self._watching.add(client)
+                return b"".join(status_frame(one) for one in self._market.statuses())
+            case ForgetStatus():
+                self._watching.discard(client)
+        return b""
+
+    def join_list(self, client: Peer, kind: Kind, want: Want) -> None:
+        """A code that a client waits for is known now: it joins its list, if it may and there is room."""
+        caller = self.callers.get(client)
+        if caller is None:
+            return
+        try:
+            caller.take((want,), None)
+        except Refused as refused:
+            log.warning(
+                "a client may not read a code that it waits for", code=want.name, ret=refused.ret.code
+            )
+            return
+        instruments = [*self.hub.instruments(client, kind), want.instrument]
+        if want.instrument not in self.sharing.room(kind, instruments, caller):
+            return  # which the source has said
+        self._market.want(kind, [want.instrument], subscribed=True)
+        frames = self.hub.join(client, kind, want)
+        if kind is Kind.KLINE:
+            self.first_bars.show(client, [want])
+        if frames:
+            self.hub.push(client, frames)
+
+    def leave(self, client: Peer) -> None:
+        """The client is gone."""
+        pushes = self.hub.pushes(client)
+        self.hub.leave(client)
+        self._discovery.forget(client)
+        self.first_bars.leave(client)
+        self._watching.discard(client)
+        self.quick(client)
+        if (caller := self.callers.pop(client, None)) is not None:
+            caller.account.pushes += pushes
+            caller.leave(client)
+            if caller.report.notable:
+                _tell_deviations(caller)
+            if self.left is not None:
+                self.left(caller)
+            if self.connections_changed is not None:
+                self.connections_changed()
+
+    def delay(self, client: Peer) -> float:
+        """Seconds by which scenarios let a connection's answers come late."""
+        caller = self.callers.get(client)
+        return 0.0 if caller is None else caller.delay()
+
+    def slow(self, client: Peer) -> None:
+        """The client does not take what it is sent as fast as it comes."""
+        self._market.slow(client)
+
+    def quick(self, client: Peer) -> None:
+        """The client has caught up."""
+        self._market.quick(client)
+
+    async def check_tokens(self) -> None:
+        """Looks whether tokens have changed or expired, and ends the connections of those that count no
+        more."""
+        if await self.admission.refresh():
+            for peer, caller in [*self.callers.items()]:
+                if (objection := self.admission.objection(caller)) is not None:
+                    peer.close(POLICY_VIOLATION, objection)
+
+    async def _watch_tokens(self) -> None:
+        """Ends the connections of tokens that count no more, and tells of unknown ones."""
+        reported = self.clock()
+        while True:
+            await asyncio.sleep(TOKEN_WATCH)
+            await self.check_tokens()
+            if self.clock() - reported >= TOKEN_REPORT:
+                self.admission.report()
+                reported = self.clock()
+
+
+def _tell_deviations(caller: Caller) -> None:
+    """Logs what a connection that has ended did and the documents do not allow, the most frequent first."""
+    counts = caller.report.counts()
+    most = sorted(counts, key=lambda name: -counts[name])[:MOST_LOGGED]
+    log.info(
+        "a client did what the documents do not allow",
+        connection=caller.client.connection,
+        token=None if caller.token is None else caller.token.name,
+        deviations={name: counts[name] for name in most},
+        others=len(counts) - len(most),
+    )

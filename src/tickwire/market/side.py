@@ -1,0 +1,235 @@
+"""The market side: its sources and what becomes of what they yield."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable, Collection
+
+import structlog
+
+from ..bus import Lack, Receiver
+from ..config import Settings
+from ..errors import StoreError
+from ..model import Catalogue, Family, Instrument, Kind, KlineType
+from ..sandbox import Sandbox, Step
+from ..sources import Published, Source, Status
+from ..store import Backlog, Database, GapStore, SuspensionStore
+from ..wire import StatusData
+from .feeds import Feed, Feeds
+from .intake import Intake
+from .kline_push import KlinePush
+from .ring import Ring
+from .scenarios import Scenarios
+from .streams import Streams
+from .supply import Supply
+
+FALLBACK_WATCH = 0.5
+"""Seconds between looks whether a source is silent that another one could stand in for."""
+UPKEEP = 30.0
+"""Seconds between times that what is too old is let go of."""
+
+log = structlog.get_logger()
+
+
+class MarketSide:
+    """Takes events from the sources, numbers them, keeps bars, and sends all of it to its receivers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        feeds: Feeds,
+        database: Database,
+        suspensions: SuspensionStore,
+        gaps: GapStore,
+        gap_entries: Backlog,
+        sandbox: Sandbox,
+        *,
+        epoch: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """`database` runs the calls of the stores; `epoch` is the first `seq` of every stream; `clock` is
+        monotonic, in seconds."""
+        self.catalogue = catalogue
+        self.feeds = feeds
+        self.suspensions = suspensions
+        self.gaps = gaps
+        self.publisher = next((one.source for one in feeds if isinstance(one.source, Published)), None)
+        self._receivers: list[Receiver] = []
+        self.streams = Streams(epoch)
+        self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
+        self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
+        self.supply = Supply(feeds)
+        self.halts = Backlog(database, "suspensions")
+        self.gap_entries = gap_entries
+        self.scenarios = Scenarios(
+            sandbox,
+            catalogue,
+            feeds,
+            self.streams,
+            suspensions,
+            self.halts,
+            changed=self._scenarios_changed,
+            publish=lambda instrument, event, way: self.intake.publish(instrument, event, way),
+            clock=clock,
+        )
+        self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars)
+        self.take = self.intake.take
+
+    def join(self, receiver: Receiver) -> None:
+        """Another client side is to be told of what comes."""
+        self._receivers.append(receiver)
+        self.streams.join(receiver)
+
+    # What client sides ask for, see `bus.Supplier`.
+    @property
+    def scarce(self) -> bool:
+        """Whether a plan limits how many codes some source subscribes to."""
+        return self.supply.scarce
+
+    def statuses(self) -> list[StatusData]:
+        """How the sources are."""
+        return [_status(feed.source) for feed in self.feeds]
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        return self.feeds.serve(instrument)
+
+    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
+        """The codes of those of these instruments that can be subscribed to now."""
+        return self.supply.room(kind, instruments)
+
+    def carried(self, family: Family | None, flow: Kind) -> set[str]:
+        """The codes of a family that are subscribed to upstream for that."""
+        return self.supply.carried(family, flow)
+
+    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
+        """These are asked for; returns the codes of which a first event is worth waiting for."""
+        return self.supply.want(kind, instruments, subscribed=subscribed)
+
+    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
+        """Somebody is subscribed to these bars, or nobody any more."""
+        (self.bars.want if wanted else self.bars.forget)(code, kline_type)
+
+    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes a bar that is forming, if it is another one than at the last time."""
+        return self.bars.push_forming(instrument, kline_type)
+
+    async def prepare_bars(
+        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
+    ) -> Lack | None:
+        """Makes sure that an instrument has the bars that it can have of those."""
+        return await self.supply.prepare_bars(instrument, kline_type, count=count, end=end)
+
+    def slow(self, client: object) -> None:
+        """A client does not take what it is sent as fast as it comes."""
+        self.intake.slow.add(client)
+
+    def quick(self, client: object) -> None:
+        """It has caught up, or is gone."""
+        self.intake.quick(client)
+
+    # What the server shows.
+    @property
+    def source(self) -> Source:
+        """The preferred source, whose clock is the server's."""
+        return self.feeds.first.source
+
+    @property
+    def events(self) -> int:
+        """How many events have come."""
+        return sum(feed.events for feed in self.feeds)
+
+    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is to be kept running, by name."""
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            "upkeep of bars": self._keep_up,
+            "bars": self.bars.run,
+            "ring": self.ring.run,
+            "fallback": self._watch_silence,
+            "scenarios": self.scenarios.carry_out,
+            "suspensions": self.halts.run,
+            "gaps": self.gap_entries.run,
+        }
+        for number, feed in enumerate(self.feeds):
+            feed.source.health.changed = functools.partial(self._health_changed, feed)
+            feed.missing.start()
+            tasks |= {
+                f"{feed.source.name} {number}: joining bars": feed.bars.run,
+                f"{feed.source.name} {number}: writing bars": feed.batches.run,
+                f"{feed.source.name} {number}: receiving": functools.partial(self.intake.run, feed),
+            }
+            if (backfill := feed.missing.backfill) is not None:
+                tasks[f"{feed.source.name} {number}: backfill"] = backfill.run
+        return tasks
+
+    def ends(self) -> list[Callable[[], Awaitable[None]]]:
+        """What is to be done in the end, in this order."""
+        backfills = [one.end for feed in self.feeds if (one := feed.missing.backfill) is not None]
+        pasts = [feed.pasts.end for feed in self.feeds]
+        return [self._end_intake, *backfills, *pasts, self._end_bars]
+
+    def close(self) -> None:
+        """Lets go of the recordings. May be called again."""
+        for feed in self.feeds:
+            if feed.recorder is not None:
+                feed.recorder.close()
+
+    async def _end_intake(self) -> None:
+        for feed in self.feeds:
+            self.intake.end(feed)
+
+    async def _end_bars(self) -> None:
+        """All at once: each may wait for a store that cannot be written."""
+        ends = await asyncio.gather(*(feed.batches.end() for feed in self.feeds), return_exceptions=True)
+        for error in ends:
+            if isinstance(error, Exception):
+                log.error("bars did not end well", exc_info=error)
+
+    async def _watch_silence(self) -> None:
+        """Lets codes come from another source while theirs is silent."""
+        while True:
+            await asyncio.sleep(FALLBACK_WATCH)
+            for code, before, now in self.feeds.look():
+                log.warning(
+                    "a code comes from another source",
+                    code=code,
+                    before=before.source.name,
+                    now=now.source.name,
+                )
+
+    async def _keep_up(self) -> None:
+        late = dict.fromkeys(self.feeds, 0)
+        while True:
+            await asyncio.sleep(UPKEEP)
+            for feed in self.feeds:
+                if (trades := feed.bars.late - late[feed]) > 0:
+                    name = feed.source.name
+                    log.warning("trades came too late for their bars", source=name, trades=trades)
+                    late[feed] = feed.bars.late
+                with contextlib.suppress(StoreError):  # which has been said; it is tried again
+                    await feed.retention.prune()
+
+    def _health_changed(self, feed: Feed) -> None:
+        health = feed.source.health
+        say = log.info if health.status in (Status.UP, Status.CONNECTING) else log.warning
+        say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
+        for receiver in self._receivers:
+            receiver.source_changed(_status(feed.source))
+
+    def _scenarios_changed(self, begun: list[Step]) -> None:
+        for receiver in self._receivers:
+            receiver.scenarios_changed(begun)
+
+
+def _status(source: Source) -> StatusData:
+    health = source.health
+    return StatusData(
+        source=source.name,
+        status=str(health.status),
+        since=health.since,
+        reason=health.reason,
+        simulated=int(source.simulated),
+    )
