@@ -21,7 +21,7 @@ from tickwire.server.app import make_app
 from tickwire.store import KEY_FILE, SqliteFile, TokenStore
 from tickwire.wire import MAX_MESSAGE
 
-from ..serving import STOCK_WS, Served, serving
+from ..serving import PLAIN, STOCK_WS, Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,7 +90,7 @@ def granted(answer: httpx.Response) -> list[str]:
 async def desk_in(folder: Path) -> AsyncIterator[Desk]:
     async with (
         serving(folder, codes=["BTCUSDT"]) as served,
-        httpx.AsyncClient(base_url=served.url) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN) as client,
     ):
         desk = Desk(served, client, folder)
         yield desk

@@ -19,7 +19,7 @@ from tickwire.sources import Simulator
 from tickwire.store import load_catalogue, open_tokens
 
 from ..calendars.moments import at
-from ..serving import Script, Served, serving
+from ..serving import PLAIN, Script, Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 alone = pytest.mark.asyncio(loop_scope="function")
@@ -78,7 +78,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     source = Hours()
     async with (
         serving(tmp_path_factory.mktemp("hours"), source) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
     ):
         yield Desk(served, source, client)
 

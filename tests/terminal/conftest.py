@@ -61,7 +61,9 @@ async def browser() -> AsyncIterator[Browser]:
     if not CHROMIUM:
         pytest.skip("NO CHROMIUM ON PATH: THE TERMINAL IS NOT TESTED. Debian: apt install chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             yield browser
         finally:
