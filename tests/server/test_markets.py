@@ -57,9 +57,10 @@ class Desk:
     async def get(self, path: str, **parameters: str) -> Any:
         answer = await self.client.get(path, params={"token": "t", **parameters})
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
-        assert list(answer.json()) == ["ret", "msg", "trace", "data"]
-        assert (answer.json()["ret"], answer.json()["msg"], answer.json()["trace"]) == (200, "ok", "")
-        return answer.json()["data"]
+        found = answer.json()
+        assert list(found) == ["ret", "msg", "trace", "data"]
+        assert (found["ret"], found["msg"], found["trace"]) == (200, "ok", "")
+        return found["data"]
 
     async def markets(self) -> dict[str, dict[str, Any]]:
         return {one["calendar"]: one for one in (await self.get(MARKETS))["market_list"]}
