@@ -55,6 +55,7 @@ async def test_the_first_price_is_there_within_two_seconds(simulator: Program, v
         await seen.page.goto(simulator.url)
         await seen.page.wait_for_function("() => window.firstPrice !== undefined")
         times.append(await seen.page.evaluate("window.firstPrice"))
+        await seen.page.close()  # it would take its time from the next one
     assert min(times) < 2000
 
 
