@@ -62,7 +62,7 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("NO CHROMIUM ON PATH: THE TERMINAL IS NOT TESTED. Debian: apt install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM, args=["--no-sandbox"]
         )
         try:
             yield browser
