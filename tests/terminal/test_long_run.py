@@ -20,6 +20,7 @@ WARM = 120
 MEBIBYTE = 2**20
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.skipif("TICKWIRE_SOAK" not in os.environ, reason="make soak: ten minutes in a browser")
 async def test_memory_is_flat_after_ten_minutes(tmp_path: Path, visit: Open) -> None:
     codes = sorted(one.code for one in load_catalogue() if one.levels)[:100]

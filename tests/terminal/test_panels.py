@@ -8,13 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 from playwright.async_api import expect
 
 from tickwire.model import Book, Level
 
-from ..serving import OTHER_HTTP, Script, Served, program, serving, trade
+from ..serving import OTHER_HTTP, Program, Script, Served, program, serving, trade
 from .conftest import Open, Visit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE = 60_000
 TYPES = ("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1D", "1W", "1M")
@@ -99,54 +102,52 @@ async def closed(server: Served, count: int) -> list[dict[str, str]]:
 
 
 async def test_all_ten_types_are_charted_and_scrolling_left_pages_history_in(
-    tmp_path: Path, visit: Open
+    simulator: Program, visit: Open
 ) -> None:
-    async with program(tmp_path) as server:
-        seen = await visit(f"{server.url}/?code=BTCUSDT")
-        chart = seen.page.get_by_role("region", name="Chart")
-        types = chart.get_by_role("group", name="Length of a bar").get_by_role("button")
-        await expect(types).to_have_count(10)
-        for number in [*range(9, -1, -1)]:
-            await types.nth(number).click()
-            await expect(types.nth(number)).to_have_attribute("aria-pressed", "true")
-            await expect(chart).to_have_attribute("data-shown", f"BTCUSDT {TYPES[number]}")
-            await seen.page.wait_for_function("() => document.querySelector('.chart').bars().length > 10")
-        box = await chart.locator(".canvas").bounding_box()
-        assert box is not None
-        before = len(await bars_shown(seen))
-        for _ in range(8):  # drags the bars to the right
-            await seen.page.mouse.move(box["x"] + 20, box["y"] + 200)
-            await seen.page.mouse.down()
-            await seen.page.mouse.move(box["x"] + box["width"] - 100, box["y"] + 200, steps=4)
-            await seen.page.mouse.up()
-        await seen.page.wait_for_function(
-            "before => document.querySelector('.chart').bars().length > before", arg=before
-        )
-        times = [int(bar["timestamp"]) for bar in await bars_shown(seen)]
-        assert times == sorted(set(times))
-        assert not seen.troubles
+    seen = await visit(f"{simulator.url}/?code=BTCUSDT")
+    chart = seen.page.get_by_role("region", name="Chart")
+    types = chart.get_by_role("group", name="Length of a bar").get_by_role("button")
+    await expect(types).to_have_count(10)
+    for number in [*range(9, -1, -1)]:
+        await types.nth(number).click()
+        await expect(types.nth(number)).to_have_attribute("aria-pressed", "true")
+        await expect(chart).to_have_attribute("data-shown", f"BTCUSDT {TYPES[number]}")
+        await seen.page.wait_for_function("() => document.querySelector('.chart').bars().length > 10")
+    box = await chart.locator(".canvas").bounding_box()
+    assert box is not None
+    before = len(await bars_shown(seen))
+    for _ in range(8):  # drags the bars to the right
+        await seen.page.mouse.move(box["x"] + 20, box["y"] + 200)
+        await seen.page.mouse.down()
+        await seen.page.mouse.move(box["x"] + box["width"] - 100, box["y"] + 200, steps=4)
+        await seen.page.mouse.up()
+    await seen.page.wait_for_function(
+        "before => document.querySelector('.chart').bars().length > before", arg=before
+    )
+    times = [int(bar["timestamp"]) for bar in await bars_shown(seen)]
+    assert times == sorted(set(times))
+    assert not seen.troubles
 
 
-async def test_the_legend_log_scale_and_zones_answer(tmp_path: Path, visit: Open) -> None:
-    async with program(tmp_path) as server:
-        seen = await visit(f"{server.url}/?code=700.HK&type=1D")
-        legend = seen.page.locator(".legend")
-        await expect(legend).to_contain_text(re.compile(r"O.*H.*L.*C.*Vol"))
-        latest = await legend.inner_text()
-        chart = seen.page.locator(".chart .canvas")
-        box = await chart.bounding_box()
-        assert box is not None
-        await seen.page.mouse.move(box["x"] + 60, box["y"] + 100)
-        await expect(legend).not_to_have_text(latest)
-        await seen.page.get_by_role("button", name="Logarithmic scale").click()
-        await seen.page.get_by_label("Time zone").select_option("exchange")
-        await seen.page.reload()
-        await expect(seen.page.get_by_label("Time zone")).to_have_value("exchange")
-        await expect(seen.page.get_by_role("button", name="Logarithmic scale")).to_have_attribute(
-            "aria-pressed", "true"
-        )
-        await expect(seen.page.get_by_role("button", name="Bars of 2 hours")).to_be_disabled()
-        assert not seen.troubles
+async def test_the_legend_log_scale_and_zones_answer(simulator: Program, visit: Open) -> None:
+    seen = await visit(f"{simulator.url}/?code=700.HK&type=1D")
+    legend = seen.page.locator(".legend")
+    await expect(legend).to_contain_text(re.compile(r"O.*H.*L.*C.*Vol"))
+    latest = await legend.inner_text()
+    chart = seen.page.locator(".chart .canvas")
+    box = await chart.bounding_box()
+    assert box is not None
+    await seen.page.mouse.move(box["x"] + 60, box["y"] + 100)
+    await expect(legend).not_to_have_text(latest)
+    await seen.page.get_by_role("button", name="Logarithmic scale").click()
+    await seen.page.get_by_label("Time zone").select_option("exchange")
+    await seen.page.reload()
+    await expect(seen.page.get_by_label("Time zone")).to_have_value("exchange")
+    await expect(seen.page.get_by_role("button", name="Logarithmic scale")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await expect(seen.page.get_by_role("button", name="Bars of 2 hours")).to_be_disabled()
+    assert not seen.troubles
 
 
 def book(*asks: tuple[str, str], at: int = T0) -> Book:
@@ -194,19 +195,20 @@ async def test_a_scenario_is_started_from_the_panel_acts_and_is_stopped(tmp_path
         assert not seen.troubles
 
 
-async def test_the_drawer_tells_of_the_way_the_sources_and_their_gaps(tmp_path: Path, visit: Open) -> None:
-    async with program(tmp_path) as server:
-        seen = await visit(server.url)
-        await expect(seen.price("BTCUSDT")).to_have_text(re.compile("[0-9]"))
-        await seen.page.get_by_role("button", name="Status and sandbox").click()
-        drawer = seen.page.get_by_role("dialog", name="Status and sandbox")
-        for name in ("Connections", "Sources", "Documents"):
-            await expect(drawer.get_by_role("region", name=name)).to_be_visible()
-        await expect(drawer).to_contain_text(re.compile(r"[0-9] ms"))
-        await expect(drawer).to_contain_text("Not affiliated with AllTick.")
-        links: list[Any] = await drawer.get_by_role("link").all()
-        for link in links:
-            path = await link.get_attribute("href")
-            assert path is not None
-            assert path.startswith("/")
-        assert not seen.troubles
+async def test_the_drawer_tells_of_the_way_the_sources_and_their_gaps(
+    simulator: Program, visit: Open
+) -> None:
+    seen = await visit(simulator.url)
+    await expect(seen.price("BTCUSDT")).to_have_text(re.compile("[0-9]"))
+    await seen.page.get_by_role("button", name="Status and sandbox").click()
+    drawer = seen.page.get_by_role("dialog", name="Status and sandbox")
+    for name in ("Connections", "Sources", "Documents"):
+        await expect(drawer.get_by_role("region", name=name)).to_be_visible()
+    await expect(drawer).to_contain_text(re.compile(r"[0-9] ms"))
+    await expect(drawer).to_contain_text("Not affiliated with AllTick.")
+    links: list[Any] = await drawer.get_by_role("link").all()
+    for link in links:
+        path = await link.get_attribute("href")
+        assert path is not None
+        assert path.startswith("/")
+    assert not seen.troubles

@@ -199,11 +199,11 @@ class Scenarios:
         concerned = self._sandbox.concerned(self._catalogue)
         seen = [stream.instrument for stream in self._streams] if concerned is self._catalogue else []
         for count, instrument in enumerate(chain(seen, concerned), 1 - len(seen)):
-            if instrument.code not in after:
-                if (condition := self._sandbox.condition(instrument)) is not None:
-                    after[instrument.code] = condition
-                    if condition != before.get(instrument.code):
-                        self._show(instrument, condition.state)
+            condition = None if instrument.code in after else self._sandbox.condition(instrument)
+            if condition is not None:
+                after[instrument.code] = condition
+                if condition != before.get(instrument.code):
+                    self._show(instrument, condition.state)
             if count > 0 and count % AT_ONCE == 0:
                 yield False
         delisted = {code for code, condition in after.items() if condition.state is State.DELISTED}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -89,7 +89,7 @@ class GapStore:
         """Those of a source that have not ended, the oldest first."""
         with self._file.reading() as connection:
             rows = fetch(connection, OPEN, (source,))
-        return self._gaps(rows)
+        return self._altered.read(GAP, rows, _gap)
 
     def page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> list[Gap]:
         """The latest `limit` gaps that overlap the time from `begin` up to `end` (None: without end), the
@@ -101,7 +101,7 @@ class GapStore:
         times = (LAST if end is None else end, begin)
         with self._file.reading() as connection:
             rows = fetch(connection, PAGE.format(among=among), (*times, *asked, max(limit, 0)))
-        found = self._gaps(rows)
+        found = self._altered.read(GAP, rows, _gap)
         if codes is None:
             return found
         wanted = frozenset(codes)
@@ -111,15 +111,6 @@ class GapStore:
         with self._file.writing() as connection:
             if connection.execute(CHANGE.format(column=column), (at, number)).rowcount:
                 connection.execute(SEAL, (number,))
-
-    def _gaps(self, rows: Iterable[Sequence[Any]]) -> list[Gap]:
-        found = []
-        for row in self._altered.sift(GAP, rows):
-            try:
-                found.append(_gap(row))
-            except ValueError:
-                self._altered.tell(GAP, row)
-        return found
 
 
 def _text(codes: Collection[str]) -> str:

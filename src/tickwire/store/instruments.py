@@ -42,13 +42,7 @@ class InstrumentStore:
         """All of them that can be read, by code."""
         with self._file.reading() as connection:
             rows = fetch(connection, ALL)
-        found = []
-        for row in self._altered.sift(INSTRUMENT, rows):
-            try:
-                found.append(msgspec.json.decode(row[1], type=Instrument))
-            except ValueError:
-                self._altered.tell(INSTRUMENT, row)
-        return found
+        return self._altered.read(INSTRUMENT, rows, lambda row: msgspec.json.decode(row[1], type=Instrument))
 
     def teach(self, catalogue: Catalogue) -> None:
         """Adds those that publishers have defined to a catalogue; where it has one of the same code, as from

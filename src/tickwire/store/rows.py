@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -15,6 +15,7 @@ UNSEALED = -1
 MOST_TOLD = 10_000
 """Altered rows that are told apart, so that each is counted and logged once."""
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 encode = msgspec.msgpack.Encoder().encode
@@ -105,6 +106,16 @@ class Altered:
             if is_sound(row, sealed):
                 found.append(row)
             else:
+                self.tell(table, row)
+        return found
+
+    def read(self, table: Table, rows: Iterable[Sequence[Any]], decode: Callable[[list[Any]], T]) -> list[T]:
+        """What those rows say that can be read; `decode` raises ValueError for one that cannot."""
+        found = []
+        for row in self.sift(table, rows):
+            try:
+                found.append(decode(row))
+            except ValueError:
                 self.tell(table, row)
         return found
 

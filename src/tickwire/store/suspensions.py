@@ -94,12 +94,7 @@ class SuspensionStore:
         with self._file.reading() as connection:
             (total,) = connection.execute(COUNT.format(marks=marks), of).fetchone()
             rows = fetch(connection, PAGE.format(marks=marks), (*of, count, min(offset, MOST)))
-        found = []
-        for row in self._altered.sift(SUSPENSION, rows):
-            try:
-                found.append(_suspension(row))
-            except ValueError:
-                self._altered.tell(SUSPENSION, row)
+        found = self._altered.read(SUSPENSION, rows, _suspension)
         return int(total) - (len(rows) - len(found)), found
 
     def resume(self, source: str, exchange: str, symbol: str, date: str, time: str) -> bool:

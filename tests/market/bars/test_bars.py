@@ -424,13 +424,19 @@ async def test_a_first_bar_of_an_earlier_run_gets_its_past(disk: Disk) -> None:
     await check_past(again, [FIRST, FIRST + 60, FIRST + 400])
 
 
-async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(disk: Disk) -> None:
+async def a_run_without_its_past(disk: Disk) -> tuple[Run, Past]:
+    """A run whose past could not be written."""
     bars, past = a_run(disk), Past()
     take(bars, [FIRST])
     await bars.batches.write()
     disk.failures = [True]
     with pytest.raises(StoreError):
         await make_past(bars, past)
+    return bars, past
+
+
+async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(disk: Disk) -> None:
+    bars, past = await a_run_without_its_past(disk)
     take(bars, [FIRST + 400])
     await bars.batches.write()
     await make_past(bars, past)
@@ -443,12 +449,7 @@ async def test_a_past_that_could_not_be_written_is_made_when_asked_for_again(dis
 
 
 async def test_a_past_that_was_lost_with_a_kill_is_made_again(disk: Disk) -> None:
-    bars, past = a_run(disk), Past()
-    take(bars, [FIRST])
-    await bars.batches.write()
-    disk.failures = [True]
-    with pytest.raises(StoreError):
-        await make_past(bars, past)
+    _, past = await a_run_without_its_past(disk)
     again = a_run(disk)
     await again.batches.write()
     await make_past(again, past)

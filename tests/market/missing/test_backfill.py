@@ -15,6 +15,7 @@ from tickwire.errors import SourceError
 from tickwire.klines import DEFAULTS, Closed, Series
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.missing import Backfill, Depths, Filling, Ledger
+from tickwire.market.missing.backfill import Hole
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
 from tickwire.store import Backlog, Database, GapStore, SqliteFile, SqliteKlineStore, load_catalogue
 
@@ -221,7 +222,10 @@ async def test_a_hole_is_closed_with_one_request() -> None:
     )
 
 
-async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None:
+async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tickwire.market.missing.backfill.BEAT", 0.01)
     all_of = trades(BTC, T0 - 4000, T0 + 7200, 5)
     bench = Bench(BTC, Past(BTC, all_of))
     bench.go(T0)
@@ -232,8 +236,16 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended() -> None
     bench.missed(T0 + 630, T0 + 700)
     bench.go(T0 + 719, between(all_of, T0 + 700, T0 + 719))
     bench.ledger.whole.clear()
+    looks: list[bool] = []
+    settled = bench.backfill._settled
+
+    def look(hole: Hole) -> bool:
+        looks.append(settled(hole))
+        return looks[-1]
+
+    monkeypatch.setattr(bench.backfill, "_settled", look)
     running = asyncio.create_task(bench.backfill.run())
-    await asyncio.sleep(1.2)
+    await until(lambda: len(looks) > 2)
     assert len(bench.past.asked) == asked
     bench.go(T0 + 790, between(all_of, T0 + 719, T0 + 790))
     async with asyncio.timeout(20):

@@ -36,6 +36,19 @@ async def relayed(folder: Path, url: str, plan: UpstreamPlan) -> AsyncIterator[S
         yield served
 
 
+@contextlib.asynccontextmanager
+async def subscribed(folder: Path) -> AsyncIterator[tuple[AllTick, Served, Link]]:
+    """A client that is subscribed to BTCUSDT, up to the upstream."""
+    async with (
+        alltick() as stub,
+        relayed(folder, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(TRADE))
+        yield stub, served, link
+
+
 async def bars(served: Served, code: str, count: int = 100, kline_type: int = 1) -> tuple[str, list[int]]:
     """What the answer says it lacks, and the times of its bars."""
     base = STOCK_HTTP if code.endswith((".US", ".HK")) else OTHER_HTTP
@@ -100,13 +113,7 @@ async def test_an_answer_that_lacks_something_says_so(
 
 # Numbers and times of upstream.
 async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_told(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         began = fresh().time
         with capture_logs() as logs:
             for number in range(80):
@@ -125,13 +132,7 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
 
 
 async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         sent = 0
         for number in range(120):
             jumped = 20 <= number < 100
@@ -149,13 +150,8 @@ async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path
 
 
 async def test_an_upstream_that_was_always_ahead_is_heard_and_counted_in_no_bar(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004) and served.engine.market.source.market_time())
+    async with subscribed(tmp_path) as (stub, served, link):
+        await until(lambda: served.engine.market.source.market_time() != 0)
         with capture_logs() as logs:
             for number in range(40):
                 await stub.trade("BTCUSDT", str(1000 + number), at=fresh().time + 3 * 3_600_000)

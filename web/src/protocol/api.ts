@@ -1,6 +1,6 @@
 /** The HTTP API: one function a path. Numbers stay the texts that the server sent. */
 
-import { signOut, signedIn, token } from "../session.ts";
+import { signInReason, signOut, signedIn, token } from "../session.ts";
 import type {
   BatchKlineList,
   GapList,
@@ -67,7 +67,8 @@ async function answered(path: string, init: RequestInit, patient: boolean): Prom
     }
     const answer = (await response.json()) as Answer;
     const ret = answer.ret ?? response.status;
-    if (ret === 401 && used === token()) {
+    // Only the first reason is told: what is asked later has no token any more.
+    if (ret === 401 && used === token() && signInReason.peek() === null) {
       signOut(signedIn.peek() === null ? "This server asks for a token." : "The server does not know this token.");
     }
     if (ret !== 200) throw new ApiError(ret, answer.msg ?? answer.error_msg ?? answer.error ?? `status ${ret}`);
