@@ -17,6 +17,7 @@ from .fitness import (
 from .form import METALS, family_of, looks_like, market_of
 from .instrument import RULES, Family, Instrument, Market, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
+from .nearest import nearest, searches
 from .position import Position
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
@@ -59,6 +60,8 @@ __all__ = [
     "is_crossed",
     "looks_like",
     "market_of",
+    "nearest",
+    "searches",
     "side",
     "tick_size",
     "tick_sizes",
