@@ -9,6 +9,7 @@ from .gaps import GapStore
 from .instruments import InstrumentStore
 from .kline_store import KlineStore, past_note
 from .overlay import Overlay
+from .small_files import keep_private
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
 from .suspension_file import read_suspensions, suspension_of
@@ -30,6 +31,7 @@ __all__ = [
     "SqliteKlineStore",
     "SuspensionStore",
     "TokenStore",
+    "keep_private",
     "load_catalogue",
     "make_data_directory",
     "open_tokens",
