@@ -27,7 +27,7 @@ from tickwire.client import (
 from tickwire.client.buffer import Buffer
 from tickwire.client.dial import Lost, Options, dial
 from tickwire.client.events import Trade
-from tickwire.config import Settings
+from tickwire.config import load
 from tickwire.errors import SettingsError
 from tickwire.server.authority import Authority
 from tickwire.server.certificate import ca_of
@@ -85,7 +85,7 @@ async def talk(url: str, network: Network | None, script: Script) -> str:
 
 
 def relay(data_dir: Path, url: str) -> None:
-    build(Settings(data_dir=data_dir, source="alltick", upstream_url=url, upstream_token="t"))
+    build(load({"data_dir": data_dir, "source": "alltick", "upstream_url": url, "upstream_token": "t"}))
 
 
 async def why_not(url: str, network: Network | None = None) -> tuple[ClientError, str]:

@@ -43,7 +43,6 @@ def test_it_is_read(text: str, value: object) -> None:
     "text",
     [
         "\ufeff",
-        "\ufeff\ufeff{}",
         " \ufeff{}",
         "{'a': 1",
         "{'a: 1}",

@@ -29,8 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import InputError, StartError
-from ..files import read_bytes
-from ..store import keep_private
+from ..files import keep_private, read_bytes
 
 MOST_BYTES = 2**16
 SKEW = timedelta(days=1)

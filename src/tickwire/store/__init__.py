@@ -9,7 +9,6 @@ from .gaps import GapStore
 from .instruments import InstrumentStore
 from .kline_store import KlineStore, past_note
 from .overlay import Overlay
-from .small_files import keep_private
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
 from .suspension_file import read_suspensions, suspension_of
@@ -31,7 +30,6 @@ __all__ = [
     "SqliteKlineStore",
     "SuspensionStore",
     "TokenStore",
-    "keep_private",
     "load_catalogue",
     "make_data_directory",
     "open_tokens",

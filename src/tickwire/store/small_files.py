@@ -7,10 +7,6 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
-log = structlog.get_logger()
-
 MOST = 4096
 """Bytes that are read of one; what is longer is none of ours."""
 
@@ -31,20 +27,6 @@ def read_small(path: Path, most: int = MOST) -> bytes:
     if len(content) > most:
         raise Damaged(f"it has more than {most} bytes")
     return content
-
-
-def keep_private(path: Path) -> None:
-    """Takes a file of secrets back from all but its owner, and says so. Raises FileNotFoundError."""
-    found = path.stat().st_mode
-    if os.name != "posix" or not stat.S_ISREG(found) or not found & 0o077:
-        return
-    mode = f"{stat.S_IMODE(found):o}"
-    try:
-        path.chmod(0o600)
-    except OSError as error:
-        log.warning("others can use a file of secrets", file=str(path), mode=mode, reason=error.strerror)
-    else:
-        log.warning("others could use a file of secrets: now its owner alone can", file=str(path), mode=mode)
 
 
 def replace_small(path: Path, content: bytes) -> None:

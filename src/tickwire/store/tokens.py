@@ -16,8 +16,9 @@ import msgspec
 
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError, StoreError
+from ..files import keep_private
 from .rows import NOTE, TOKEN, Altered, fetch
-from .small_files import Damaged, keep_private, read_small
+from .small_files import Damaged, read_small
 from .sqlite_file import SqliteFile
 
 KEY_FILE = "token.key"
