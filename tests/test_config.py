@@ -113,6 +113,22 @@ def test_a_list_is_read_from_text_with_commas(
     assert load({}).codes == codes
 
 
+@pytest.mark.parametrize(
+    "name",
+    "tls_self_signed tls_cert tls_key host upstream_token upstream_token_file ca_file data_dir plan".split(),
+)
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_what_is_empty_is_refused(
+    name: str, text: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    assert problem({name: text}) == f"{flag}: it is empty: give a value, or leave it out."
+    config.write_text(f'{name} = "{text}"\n')
+    assert "it is empty" in problem({}, config)
+    monkeypatch.setenv(f"TICKWIRE_{name.upper()}", text)
+    assert problem({}).startswith(f"TICKWIRE_{name.upper()}: it is empty")
+
+
 def test_a_list_is_read_from_a_list(config: Path) -> None:
     config.write_text('codes = ["BTCUSDT", "700.HK"]\ninstruments = ["a.toml", "b, c.csv"]\n')
     settings = load({}, config)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from .access import BUILT_IN
-from .client import Network, Rates
+from .client import Network, Rates, http_url
 from .config import DATABASE, VENDOR, Choice, Settings, SourceKind
 from .engine import Engine
 from .errors import InputError, SettingsError, StoreError
@@ -338,6 +338,14 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
         network.check()
     except ValueError as error:
         raise SettingsError(f"--ca-file: {error}.") from None
+    try:
+        http_url(url, None)
+    except ValueError as error:
+        raise SettingsError(f"--upstream-url: {error}.") from None
+    try:
+        network.proxy_for(url)
+    except ValueError as error:
+        raise SettingsError(f"--upstream-url is reached by a proxy: {error}.") from None
     try:
         return Relay(
             catalogue,

@@ -65,6 +65,10 @@ USED_BY: dict[str, tuple[SourceKind, ...]] = {
 """Settings that only some sources read."""
 
 
+MAY_BE_EMPTY = {"codes", "scenario"}
+"""Lists of which an empty one is what there is without a setting."""
+
+
 class Choice(NamedTuple):
     """A source that was chosen: of an exchange with its venue; with `codes`, those that it owns alone."""
 
@@ -406,6 +410,12 @@ def load(
         for name in origin.values
         if name not in Settings.model_fields
     ]
+    problems += [
+        f"{origin.shown(name)}: it is empty: give a value, or leave it out."
+        for origin in origins
+        for name, value in origin.values.items()
+        if name not in MAY_BE_EMPTY and _is_empty(value)
+    ]
     if problems:
         raise SettingsError("\n".join(problems))
     merged = {**origins[2].values, **origins[1].values, **origins[0].values}
@@ -494,6 +504,14 @@ def _toml(text: str) -> dict[str, Any]:
         return toml_in(text, "the text")
     except InputError as error:
         raise ValueError(str(error).rstrip(".")) from None
+
+
+def _is_empty(value: object) -> bool:
+    """Whether somebody wrote nothing where a value is expected: taken for "none", it would switch off what it
+    was to switch on."""
+    if isinstance(value, list):
+        return any(map(_is_empty, value))
+    return isinstance(value, str) and not value.strip(" \t\r\n,;")
 
 
 def _unknown(name: str, origin: Origin) -> str:

@@ -165,6 +165,12 @@ async def test_what_only_a_tickwire_has(served: Served, script: Script) -> None:
         assert await api.gaps("BTCUSDT", start="2026-01-01", limit=5) == []
         with pytest.raises(RequestRefused, match="code invalid"):
             await api.gaps("nonsense")
+        with pytest.raises(RequestRefused, match=r"code invalid \(600\); the nearest code is BTCUSDT"):
+            await api.gaps("btcusdt")
+        assert await api.nearest(["GOLD", "BTC-USDT", "nonsense", "0700.HK"]) == {
+            "BTC-USDT": "BTCUSDT",
+            "0700.HK": "700.HK",
+        }
         for name in ("AAPL", "aapl.us", "AAPL.SU"):
             with pytest.raises(RequestRefused, match=r"code invalid \(600\); the nearest code is AAPL\.US"):
                 await api.latest_trades(name)

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from tickwire import Closed, Feed, Gap, Status, Subscribed, Trade, connect
+from tickwire import Closed, Feed, Gap, Refusal, Status, Subscribed, Trade, connect
 from tickwire.client import Plan
 from tickwire.model import Family
 
@@ -140,3 +140,11 @@ async def test_nothing_is_left_behind(served: Served) -> None:
         await the(feed, Subscribed)
     gc.collect()
     assert [task.get_name() for task in asyncio.all_tasks() if "link" in task.get_name()] == []
+
+
+async def test_a_refusal_of_unknown_codes_names_the_nearest(served: Served) -> None:
+    async with connect(served.url) as feed:
+        await feed.subscribe(trades=["btcusdt", "BTC-USDT", "nonsense"])
+        async with asyncio.timeout(30):
+            refusal = await anext(event async for event in feed if isinstance(event, Refusal))
+        assert (refusal.ret, refusal.nearest) == (600, ("BTCUSDT",))

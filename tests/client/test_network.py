@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tickwire.assembly import build
 from tickwire.client import (
     Api,
     ClientError,
@@ -26,6 +27,8 @@ from tickwire.client import (
 from tickwire.client.buffer import Buffer
 from tickwire.client.dial import Lost, Options, dial
 from tickwire.client.events import Trade
+from tickwire.config import load
+from tickwire.errors import SettingsError
 from tickwire.server.authority import Authority
 from tickwire.server.certificate import ca_of
 
@@ -79,6 +82,10 @@ async def talk(url: str, network: Network | None, script: Script) -> str:
                     assert over_http.price == event.price
                     return str(event.price)
     raise AssertionError("no trade")
+
+
+def relay(data_dir: Path, url: str) -> None:
+    build(load({"data_dir": data_dir, "source": "alltick", "upstream_url": url, "upstream_token": "t"}))
 
 
 async def why_not(url: str, network: Network | None = None) -> tuple[ClientError, str]:
@@ -187,8 +194,8 @@ async def test_what_a_request_waits_for_is_told(served: Served) -> None:
 async def test_tls_to_a_plain_port(served: Served) -> None:
     raised, reason = await why_not(served.url.replace("http", "https", 1))
     place = served.url.removeprefix("http://")
-    assert f"{place} speaks no TLS: is it http://?" in str(raised)
-    assert reason == f"{place} speaks no TLS: is it ws://?"
+    assert f"{place} speaks no TLS (is it http://?)" in str(raised)
+    assert reason == f"{place} speaks no TLS (is it ws://?)"
 
 
 async def test_plain_http_to_a_port_of_tls(secure: Served) -> None:
@@ -271,14 +278,44 @@ async def test_what_a_proxy_cannot_do_is_told_as_its_fault(proxy: ForwardProxy) 
     assert reason in str(raised)
 
 
-@pytest.mark.parametrize("url", ["socks5://127.0.0.1:1080", "http://", "ftp://x"])
-async def test_a_proxy_that_cannot_be_gone_by(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="is none by http:// or https://"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "socks5://127.0.0.1:1080",
+        "http://",
+        "ftp://x",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "127.0.0.1:port",
+        "http://127.0.0.1 :80",
+        "http://[::1",
+        "http://me:secret@127.0.0.1:99999",
+    ],
+)
+async def test_a_proxy_that_cannot_be_gone_by(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="cannot be used"):
         connect("https://127.0.0.1:1", token="t", network=Network(proxy=url))
     monkeypatch.setenv("HTTPS_PROXY", url)
-    raised, reason = await why_not(f"https://{ELSEWHERE}")
-    for text in (str(raised), reason):
-        assert "is none by http:// or https://" in text
+    for there in (Api, connect):
+        with pytest.raises(ValueError, match="cannot be used") as raised:
+            there(f"https://{ELSEWHERE}", token="t")
+        assert "secret" not in str(raised.value)
+    with pytest.raises(SettingsError, match="cannot be used"):
+        relay(tmp_path, f"https://{ELSEWHERE}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a:99999", "http://a:0", "http://a:b", "http://a b", "http://[::1", "http://u:secret@a:0"]
+)
+def test_what_is_no_address_of_a_server(url: str, tmp_path: Path) -> None:
+    for there in (Api, connect):
+        with pytest.raises(ValueError, match="is no address of a server") as raised:
+            there(url, token="t")
+        assert "secret" not in str(raised.value)
+    with pytest.raises(SettingsError, match=r"--upstream-url: .* is no address of a server"):
+        relay(tmp_path, url)
 
 
 async def test_a_relay_says_why(secure: Served, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +32,24 @@ def test_keys_are_their_owner_s_alone(tmp_path: Path) -> None:
         "server.key",
         "server.pem",
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
+@pytest.mark.parametrize("name", ["ca.key", "server.key"])
+def test_a_key_that_others_can_read_is_taken_back_and_told(tmp_path: Path, name: str) -> None:
+    before = files(Authority(tmp_path / "ca.pem", [HOST]))
+    contents = [path.read_bytes() for path in before]
+    (tmp_path / name).chmod(0o644)
+    with capture_logs() as logged:
+        after = files(Authority(tmp_path / "ca.pem", [HOST]))
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert [(one["event"], one["mode"]) for one in logged] == [
+        ("others could use a file of secrets: now its owner alone can", "644")
+    ]
+    assert [path.read_bytes() for path in after] == contents
+    with capture_logs() as logged:
+        Authority(tmp_path / "ca.pem", [HOST])
+    assert logged == []
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:

@@ -127,6 +127,17 @@ async def test_a_page_from_anywhere_is_the_same_as_when_all_is_paged(tmp_path: P
         assert await page(served, gold, MINUTE, end) == minutes
 
 
+async def test_days_that_are_made_later_lead_up_to_those_that_were_made_first(tmp_path: Path) -> None:
+    gold, days = CATALOGUE["GOLD"], KlineType.DAY
+    async with serving(tmp_path / "a", simulator("GOLD")) as served:
+        await page(served, gold, FIVE, 0)
+    async with serving(tmp_path / "a", simulator("GOLD", seed=2)) as served:
+        found = await paged(served, gold, days, 2_000, NOW // 1000 - 2 * 86_400)
+    async with serving(tmp_path / "b", simulator("GOLD")) as served:
+        assert await paged(served, gold, days, 2_000, NOW // 1000 - 2 * 86_400) == found
+    assert len(found) > 700
+
+
 @pytest.mark.parametrize(
     ("kline_type", "days"),
     [(MINUTE, 90), (FIVE, 365), (KlineType.MINUTES_15, 365), (KlineType.HOURS_4, 365)],

@@ -171,13 +171,16 @@ async def test_errors_of_a_batch_by_get(full: Served) -> None:
 LOOSE = "{'trace': 't', 'data': {'data_list': [{'code': 'GOLD', 'kline_type': 1,},],},}"
 
 
-async def test_single_quotes_and_trailing_commas_are_read(full: Served, exact: Served) -> None:
-    expected = (await post(full, wrapped({"data_list": [one("GOLD")]}))).content
+@pytest.mark.parametrize("marked", [False, True], ids=["quotes and commas", "a byte-order mark"])
+async def test_what_is_nearly_json_is_read(full: Served, exact: Served, marked: bool) -> None:
+    asked = wrapped({"data_list": [one("GOLD")]})
+    expected = (await post(full, asked)).content
     path = f"{OTHER_HTTP}/batch-kline"
+    text = "\ufeff" + msgspec.json.encode(asked).decode() if marked else LOOSE
     for ask in (
-        lambda served: post(served, LOOSE),
-        lambda served: served.get(path, LOOSE),
-        lambda served: served.request("GET", f"{path}?token=t", content=LOOSE),
+        lambda served: post(served, text),
+        lambda served: served.get(path, text),
+        lambda served: served.request("GET", f"{path}?token=t", content=text.encode()),
     ):
         assert (await ask(full)).content == expected
         refused = await ask(exact)

@@ -66,6 +66,15 @@ async def exchange(served: Served, data: bytes) -> bytes:
 
 
 # What is carried.
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [(["*.prices.test", "prices.test"], "prices.test"), (["*.prices.test"], "127.0.0.1")],
+)
+async def test_the_url_has_a_name_that_can_be_called(tmp_path: Path, names: list[str], shown: str) -> None:
+    async with serving(tmp_path, Script(), tls_self_signed=names) as served:
+        assert served.url.rpartition(":")[0] == f"https://{shown}"
+
+
 async def test_http_and_websocket_as_without(secure: Served, script: Script) -> None:
     assert secure.url.startswith("https://127.0.0.1:")
     async with secure.link() as link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -90,6 +91,11 @@ TOLERATED = {
     "the vendor's example in PHP has both": (
         "{'cmd_id':22002,'seq_id':1,'trace':'t','data':{'symbol_list':[{'code':'BTCUSDT','depth_level':5,},],}}",
         answer(22003),
+        (0, HEADER),
+    ),
+    "a byte-order mark": (
+        "\ufeff" + msgspec.json.encode(request(TRADE, BTC)).decode(),
+        answer(22005),
         (0, HEADER),
     ),
     "a field more in the envelope": (request(extra=1), answer(22001), (22001, HEADER)),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections import defaultdict
 from decimal import Decimal
 from functools import cache, partial
 from itertools import pairwise
 from random import Random
 
+import msgspec
 import pytest
 
 from tickwire.calendars import load
-from tickwire.klines import SECONDS, Grid
+from tickwire.klines import SECONDS, Grid, Reach
 from tickwire.model import QUANTA, Instrument, Kline, KlineType, Market, tick_size
 from tickwire.sources.simulated_past import SimulatedPast
 from tickwire.store import load_catalogue
@@ -53,25 +56,34 @@ class Made:
         instrument = CATALOGUE[code]
         self.grid = Grid(instrument)
         self.past = SimulatedPast(instrument, load(calendar) if calendar else None, seed=seed, rate=2.0)
-        self.first = time
+        self.first = first_bar(code, time)
         self._bars: dict[KlineType, dict[int, Kline]] = defaultdict(dict)
-        for kline_type, bars in self.past.begin(first_bar(code, time)).items():
+        for kline_type, bars in self.past.begin(self.first).items():
             self._bars[kline_type] = {bar.time: bar for bar in bars}
 
     def bars(self, kline_type: KlineType, count: int, end: int | None = None) -> list[Kline]:
         """The latest so many that open up to `end`, as a pager gets them."""
-        for reach in self.past.reach(kline_type, self.first, count, end):
-            begin, ends = (partial(edge, reach.made_of) for edge in (self.grid.begin, self.grid.end))
-            of = [
-                bar
-                for at, bar in sorted(self._bars[reach.made_of].items())
-                if reach.begin <= begin(at) < reach.end and ends(at) <= self.first
-            ]
+        for reach in self.past.reach(kline_type, self.first.time, count, end):
             known = self._bars[reach.kline_type]
-            made = self.past.make(reach.kline_type, of, self.first)
+            made = self._make(reach)
             known.update((bar.time, bar) for bar in made if bar.time not in known)
         times = [at for at in sorted(self._bars[kline_type]) if end is None or at <= end]
         return [self._bars[kline_type][at] for at in times[-count:]]
+
+    def known(self, kline_type: KlineType) -> dict[int, Kline]:
+        """What has been made of a type, by open time."""
+        return self._bars[kline_type]
+
+    def _make(self, reach: Reach) -> list[Kline]:
+        if reach.made_of is None:
+            return self.past.days(reach.begin, reach.end, self.first.time, self.first.open)
+        begin, ends = (partial(edge, reach.made_of) for edge in (self.grid.begin, self.grid.end))
+        of = [
+            bar
+            for at, bar in sorted(self._bars[reach.made_of].items())
+            if reach.begin <= begin(at) < reach.end and ends(at) <= self.first.time
+        ]
+        return self.past.make(reach.kline_type, of, self.first.time)
 
 
 @cache
@@ -217,3 +229,50 @@ def test_with_a_calendar_there_are_as_many_bars_and_none_where_the_market_was_cl
             begin, end = (edge(kline_type, bar.time) * 1000 for edge in (grid.begin, grid.end))
             opens = calendar.next_open(begin)
             assert calendar.is_open(begin) or (opens is not None and opens < end)
+
+
+SUMS = {
+    ("BTCUSDT", ""): "fc089d168589f079",
+    ("GOLD", "metals"): "9e73b37c467fe7bb",
+    ("700.HK", "XHKG"): "3f80d252246a39c4",
+    ("AAPL.US", "XNYS"): "8b7afe3dd0e92b33",
+    ("600519.SH", ""): "84a7a819ed180fff",
+    ("000001.SH", "XSHG"): "600ecf72450f3877",
+}
+"""Of a page of each type and more, by code and calendar."""
+
+
+@pytest.mark.parametrize(("code", "calendar"), SUMS)
+@pytest.mark.skipif(sys.platform != "linux", reason="another libm may round another way")
+def test_the_same_bars_as_in_every_release(code: str, calendar: str) -> None:
+    """Bars that are kept go on with those that a later release makes."""
+    time = FIRST
+    if calendar and (opened := load(calendar).last_open(FIRST * 1000)):
+        time = opened // 60_000 * 60
+    shown = msgspec.json.encode([*past(code, time, 7, calendar).values()])
+    assert hashlib.sha256(shown).hexdigest()[:16] == SUMS[code, calendar]
+
+
+@pytest.mark.parametrize("calendar", ["", "XSHG"])
+def test_a_page_of_smaller_bars_makes_the_latest_days_only_and_all_are_the_same(calendar: str) -> None:
+    made = Made("600519.SH", at("2026-03-18 02:47") // 1000, 1, calendar)
+    page = made.bars(KlineType.MINUTES_30, 500)
+    assert len(page) == 500
+    latest = made.bars(KlineType.DAY, 30)
+    assert len(made.known(KlineType.DAY)) < 160
+    all_days = made.bars(KlineType.DAY, 5000)
+    assert len(all_days) > 700
+    assert all_days[-30:] == latest
+    assert made.bars(KlineType.MINUTES_30, 500) == page
+
+
+@pytest.mark.parametrize("code", ["700.HK", "AAPL.US", "600519.SH", "GOLD", "EURUSD"])
+def test_a_page_makes_hardly_more_bars_than_it_asks_for(code: str) -> None:
+    calendar = load(CATALOGUE[code].calendar)
+    opened = calendar.last_open(FIRST * 1000)
+    assert opened is not None
+    for kline_type in (KlineType.MINUTE, KlineType.MINUTES_15, KlineType.HOUR):
+        made = Made(code, opened // 60_000 * 60, 1, calendar.key)
+        assert len(made.bars(kline_type, 500)) == 500
+        longest = 24 * 60 if kline_type is KlineType.HOUR else 60  # minutes: what it is cut from is cut whole
+        assert len(made.known(kline_type)) <= 502 + longest * 60 // SECONDS[kline_type]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tickwire.access import KEY_SIZE, Register, Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
@@ -266,6 +267,18 @@ def test_a_key_that_may_not_be_read(path: Path, store: TokenStore, key_file: Pat
         with pytest.raises(StartError, match=r"Cannot use the key of the tokens.*Permission denied"):
             other.key()
         assert store.key() == key, "who has it keeps it"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
+def test_a_key_that_others_can_read_is_taken_back_and_told(
+    path: Path, store: TokenStore, key_file: Path
+) -> None:
+    key = store.key()
+    key_file.chmod(0o640)
+    with open_tokens(path) as other, capture_logs() as logged:
+        assert other.key() == key
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert [(one["file"], one["mode"]) for one in logged] == [(str(key_file), "640")]
 
 
 def test_a_store_that_is_locked_or_closed_says_so(path: Path, key_file: Path) -> None:

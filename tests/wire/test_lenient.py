@@ -25,6 +25,8 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     ("text", "value"),
     [
         ("{'a': 1}", {"a": 1}),
+        ('\ufeff{"a": 1}', {"a": 1}),
+        ("\ufeff{'a': '\ufeff',}", {"a": "\ufeff"}),
         ("{'a': [1, 2, ], }", {"a": [1, 2]}),
         ('{"a": "it\'s ,] ,}", }', {"a": "it's ,] ,}"}),
         ("{'a': 'say \"x\"', \"b\": 'it\\'s \\\\ \\n \\u9ec4'}", {"a": 'say "x"', "b": "it's \\ \n 黄"}),
@@ -38,7 +40,20 @@ def test_it_is_read(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{'a': 1", "{'a: 1}", "[,]x", "{,,}", "{'a'}", "{a: 1}", "{'a': None}", "\0", "\1{}"]
+    "text",
+    [
+        "\ufeff",
+        " \ufeff{}",
+        "{'a': 1",
+        "{'a: 1}",
+        "[,]x",
+        "{,,}",
+        "{'a'}",
+        "{a: 1}",
+        "{'a': None}",
+        "\0",
+        "\1{}",
+    ],
 )
 def test_what_else_is_wrong_stays_wrong(text: str) -> None:
     with pytest.raises(json.JSONDecodeError):

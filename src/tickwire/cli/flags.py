@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_origin
 
+import click
 import typer
 
 from ..config import Settings
@@ -24,6 +25,7 @@ BY_NAME = {
     "upstream_token": "TOKEN",
     "symbols": "PATH",
     "ca_file": "FILE",
+    "upstream_token_file": "FILE",
     "tls_cert": "FILE",
     "tls_key": "FILE",
     "tls_self_signed": "NAMES",
@@ -80,4 +82,8 @@ def _flag(name: str) -> Any:
         kind = list[str]
     elif kind == list[str] or get_origin(kind) is dict or name in TEXTS:  # read by the setting itself
         kind = str
-    return Annotated[kind | None, typer.Option(flag, help=text, metavar=metavar, show_default=False)]
+    option = typer.Option(flag, help=text, metavar=metavar, show_default=False)
+    if kind in (Path, Path | None, list[Path]):  # as text: no path is empty, the current folder's is "."
+        option.click_type = click.Path()
+        kind = list[str] if kind == list[Path] else str
+    return Annotated[kind | None, option]

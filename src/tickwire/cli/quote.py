@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -42,20 +43,28 @@ def quote(
 
     Example: tickwire quote BTCUSDT GOLD AAPL.US
     """
+    from ..client.shown import told_nearest
+
     server = upstream(url, token, plan, config, ca_file)
     with explained(server):
-        quotes = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
+        quotes, near = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
     if as_json:
         put("".join(json_line(_record(one)) for one in quotes))
     else:
         put(table(HEADER, map(_row, quotes), NUMBERS))
-    if unknown := [one.code for one in quotes if one.trade is None and one.book is None]:
-        note(f"nothing is known of {' '.join(unknown)}: no trade yet, or no such code.")
+    if unknown := _unknown(quotes):
+        meant = f"; {told_nearest(near)}" if near else ""
+        note(f"nothing is known of {' '.join(unknown)}: no trade yet, or no such code{meant}.")
         raise typer.Exit(1)
 
 
-async def _quotes(server: Account, codes: list[str]) -> list[Quote]:
-    """Raises ClientError."""
+def _unknown(quotes: Iterable[Quote]) -> list[str]:
+    return [one.code for one in quotes if one.trade is None and one.book is None]
+
+
+async def _quotes(server: Account, codes: list[str]) -> tuple[list[Quote], dict[str, str]]:
+    """What is known of these, and which codes may have been meant by those of which nothing is. Raises
+    ClientError."""
     # Here, because other commands start faster without.
     from ..client import Api
 
@@ -66,8 +75,10 @@ async def _quotes(server: Account, codes: list[str]) -> list[Quote]:
             trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
         finally:
             telling.cancel()
-    last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
-    return [Quote(code, last.get(code), shown.get(code)) for code in codes]
+        last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
+        quotes = [Quote(code, last.get(code), shown.get(code)) for code in codes]
+        unknown = _unknown(quotes)
+        return quotes, await api.nearest(unknown) if unknown else {}
 
 
 def _record(quote: Quote) -> dict[str, str | None]:

@@ -26,7 +26,7 @@ from ..client import (
     Unavailable,
     Untrusted,
 )
-from ..client.shown import codes_of, some
+from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
 from ..model import Family, Kind
 from ..store import load_catalogue
 from ..wire import CODE_INVALID, Happening, Key, Pushed, Refusal
@@ -160,8 +160,8 @@ class Tail:
         """Raises RequestRefused if nothing else is wanted."""
         codes = codes_of(refusal.keys)
         text = f"no {KINDS[refusal.kind]}s of {some(codes)}: {refusal.msg} ({refusal.ret})"
-        if refusal.ret == CODE_INVALID.code and (near := load_catalogue().nearest(codes[0])) != codes[0]:
-            text += f", the nearest code that Tickwire knows is {near}"
+        if refusal.ret == CODE_INVALID.code:
+            text += _meant(codes)
         if refusal.kind is Kind.KLINE:
             text += ". Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server"
         if refusal.again is None:
@@ -180,6 +180,19 @@ class Tail:
             for kind in Kind
             for key in link.conversation.wanted(kind)
         }
+
+
+def _meant(codes: Sequence[str]) -> str:
+    """Which codes may have been meant by unknown ones, as far as Tickwire's own catalogue says."""
+    catalogue = load_catalogue()
+    found = {
+        code: near
+        for code in codes[:MOST_NAMED]
+        if code not in catalogue and (near := catalogue.nearest(code))
+    }
+    if not found:
+        return ""
+    return f", {told_nearest(found)} (by Tickwire's own catalogue)"
 
 
 def _gap(gap: Gap) -> str:

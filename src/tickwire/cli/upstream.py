@@ -177,6 +177,7 @@ def explained(server: Account) -> Iterator[None]:
         Unavailable,
         Unreadable,
         Untrusted,
+        shown_url,
     )
     from ..wire import CODE_INVALID
 
@@ -187,6 +188,11 @@ def explained(server: Account) -> Iterator[None]:
         Untrusted: TRUST,
         Unreadable: "Is it a server of the AllTick protocol?",
     }
+    if (proxy := server.network.proxy_for(server.url)) is not None:
+        remedies[Unavailable] = (
+            f"It is reached by the proxy {shown_url(proxy)}, as HTTP_PROXY, HTTPS_PROXY or ALL_PROXY says; "
+            "NO_PROXY names hosts that are reached without."
+        )
     try:
         yield
     except ClientError as error:

@@ -6,7 +6,7 @@ Below the feed lies its core, of which the relay is made too: one connection tha
 from ..model import family_of
 from ..wire import GapInfo, InstrumentInfo, MarketInfo
 from .account import Account, account
-from .address import http_url, websocket_url
+from .address import http_url, shown_url, websocket_url
 from .api import Api
 from .backoff import Backoff
 from .buffer import Buffer, Overflow
@@ -86,5 +86,6 @@ __all__ = [
     "family_of",
     "http_url",
     "kline_type_of",
+    "shown_url",
     "websocket_url",
 ]

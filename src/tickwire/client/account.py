@@ -38,7 +38,7 @@ def account(
 
     A server on this machine needs no token. The limits are those of `plan`, else those of the vendor's basic
     plan on the vendor's hosts, and CAUTIOUS on all others. Raises ValueError for what is no URL, no plan or
-    no network, Unauthorized where a token is missing.
+    no network (a proxy of the environment's included), Unauthorized where a token is missing.
     """
     url = url or os.environ.get("TICKWIRE_URL") or DEFAULT_URL
     http_url(url, None)  # which says so where it is none
@@ -50,4 +50,5 @@ def account(
         plan = VENDOR_PLAN if host == VENDOR or host.endswith(f".{VENDOR}") else CAUTIOUS
     network = network or Network()
     network.check()
+    network.proxy_for(url)
     return Account(url, token, plan_of(plan), network)

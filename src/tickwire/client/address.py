@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from ..model import Family
 from ..wire import HTTP_BASES, WS_PATHS
+from .shown import plain
 
 SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 MOST_WAIT = 3600.0
@@ -25,10 +27,28 @@ def http_url(base: str, family: Family | None) -> str:
     return _joined(base, "http", path)
 
 
+def parts_of(url: str) -> SplitResult | None:
+    """The parts of a URL; None where it has no host, or a port that nothing can listen on."""
+    try:
+        parts = urlsplit(url)
+        whole = bool(parts.hostname) and parts.port != 0  # which raises for what is no port
+    except ValueError:
+        return None
+    return parts if whole and all(one.isprintable() and one != " " for one in url) else None
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without a name and a password."""
+    return plain(_USER.sub(r"\1", url))
+
+
+_USER = re.compile(r"^(\w+://)?[^/]*@")
+
+
 def _joined(base: str, scheme: str, path: str) -> str:
-    parts = urlsplit(base)
-    if parts.scheme not in SECURE or not parts.hostname:
-        raise ValueError(f"{base!r} is no address of a server, such as http://127.0.0.1:8600")
+    parts = parts_of(base)
+    if parts is None or parts.scheme not in SECURE:
+        raise ValueError(f"{shown_url(base)!r} is no address of a server, such as http://127.0.0.1:8600")
     if SECURE[parts.scheme]:
         scheme += "s"
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + path, "", ""))

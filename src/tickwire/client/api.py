@@ -8,16 +8,16 @@ async with Api(token="…") as api:
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
 from itertools import count as counted
 from itertools import islice
 from random import Random
 from typing import ParamSpec, Self, TypeVar
 
-from ..model import Direction, Family, Suspension, SuspensionList, family_of
+from ..model import Direction, Family, Suspension, SuspensionList, family_of, nearest, searches
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
 from ..wire import CODE_INVALID, GapInfo, InstrumentInfo, MarketInfo, Pushed, StaticInfo
@@ -34,6 +34,7 @@ from .network import Network
 from .pacer import Pacer
 from .plans import Plan
 from .rows import Rows
+from .shown import MOST_NAMED, told_nearest
 
 log = logging.getLogger("tickwire.client")
 
@@ -222,8 +223,36 @@ class Api:
         """
         asked = {"code": code, "from": milliseconds(start), "to": milliseconds(end), "limit": limit}
         parameters = {name: str(value) for name, value in asked.items() if value is not None}
-        data = await self._ask(self._http.extension, "gaps", parameters)
+        answer = self._ask(self._http.extension, "gaps", parameters)
+        data = await (answer if code is None else self._naming([code], answer))
         return Rows(GapInfo, entries(data, "gap_list", GapInfo))
+
+    async def nearest(self, codes: str | Iterable[str]) -> dict[str, str]:
+        """The code that may have been meant by each of these, as far as a Tickwire has one that is near; of a
+        few at the most. Empty where none was found in three seconds, and of a server that is no Tickwire.
+
+            await api.nearest("btcusdt")
+        """
+        found: dict[str, str] = {}
+        with suppress(ClientError, TimeoutError):
+            async with asyncio.timeout(NEAREST_WAIT):
+                for code in islice(_names(codes), MOST_NAMED):
+                    if (near := await self._nearest(code)) is not None:
+                        found[code] = near
+        return found
+
+    async def _nearest(self, code: str) -> str | None:
+        for texts in searches(code):
+            listed: list[str] = []
+            for text in texts:
+                parameters = {"search": text, "limit": str(PAGE)}
+                data = await self._http.extension("instruments", parameters)
+                listed += [one.code for one in entries(data, "instrument_list", InstrumentInfo)]
+            if code in listed:
+                return None  # it is there, and was refused for something else
+            if (near := nearest(code, listed)) is not None:
+                return near
+        return None
 
     async def _of_codes(
         self,
@@ -248,29 +277,14 @@ class Api:
         return sorted(found, key=lambda one: order.get(one.event.code, 0))
 
     async def _naming(self, codes: Sequence[str], answer: Awaitable[T]) -> T:
-        """The answer. The error of unknown codes names the one that may have been meant by the first."""
+        """The answer. The error of unknown codes names those that may have been meant."""
         try:
             return await answer
         except RequestRefused as refused:
-            if refused.ret != CODE_INVALID.code or (near := await self._nearest(codes[0])) is None:
+            if refused.ret != CODE_INVALID.code or not (near := await self.nearest(codes)):
                 raise
-            text = f"{refused}; the nearest code is {near}"
+            text = f"{refused}; {told_nearest(near)}"
             raise RequestRefused(text, ret=refused.ret, msg=refused.msg, status=refused.status) from None
-
-    async def _nearest(self, code: str) -> str | None:
-        """The code most like that one; None if the server has none like it, or is no Tickwire."""
-        for text in (code, code[: len(code) - len(code) // 3]):
-            parameters = {"search": text, "limit": str(PAGE)}
-            try:
-                async with asyncio.timeout(NEAREST_WAIT):
-                    data = await self._http.extension("instruments", parameters)
-                listed = entries(data, "instrument_list", InstrumentInfo)
-            except (ClientError, TimeoutError):
-                return None
-            found = {one.code.upper(): one.code for one in listed}
-            if near := difflib.get_close_matches(code.upper(), found, n=1, cutoff=0.5):
-                return None if found[near[0]] == code else found[near[0]]
-        return None
 
     async def _ask(self, request: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
         """The answer, after as many tries as it is worth."""

@@ -8,6 +8,7 @@ async with connect(token="…") as feed:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -18,7 +19,7 @@ from typing import Self
 
 from ..errors import TickwireError
 from ..model import Family, Kind, family_of
-from ..wire import Pace
+from ..wire import CODE_INVALID, Pace, Refusal
 from .account import Account, account
 from .address import websocket_url
 from .api import Api
@@ -30,6 +31,7 @@ from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
 from .plans import Plan, spaced
+from .shown import codes_of
 from .state import State
 from .strands import Strands
 
@@ -70,6 +72,7 @@ class Feed:
         self._on_state = on_state
         self._links: dict[Family, Link] = {}
         self._ready: deque[Event] = deque()
+        self._looking: set[asyncio.Task[None]] = set()
         self._closed = False
         self.api = Api(account.url, token=account.token, plan=plan, network=account.network)
 
@@ -89,7 +92,8 @@ class Feed:
         """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), and codes
         of bars with an interval ("1m"). K-lines are pushed by Tickwire only.
 
-        Returns at once: what the server says of it comes as Subscribed or Refusal. Codes go to the family
+        Returns at once: what the server says of it comes as Subscribed or Refusal, which names the nearest
+        codes that a Tickwire has in place of unknown ones. Codes go to the family
         that `family_of` says, or to `family`. Raises ValueError for what is no interval, Closed.
 
             await feed.subscribe(trades=["GOLD"], books={"BTCUSDT": 5}, klines=[("GOLD", "1m")])
@@ -154,6 +158,8 @@ class Feed:
     async def close(self) -> None:
         """Ends all connections, and the iteration."""
         self._closed = True
+        for task in self._looking:
+            task.cancel()
         for link in self._links.values():
             await link.close()
         self._buffer.close()
@@ -170,7 +176,18 @@ class Feed:
         told = await self._buffer.batch()
         if not told:
             raise StopAsyncIteration
-        self._ready += self._strands.events(told)
+        for event in self._strands.events(told):
+            if isinstance(event, Refusal) and event.ret == CODE_INVALID.code and event.nearest is None:
+                task = asyncio.create_task(self._look_for(event))
+                self._looking.add(task)
+                task.add_done_callback(self._looking.discard)
+            else:
+                self._ready.append(event)
+
+    async def _look_for(self, refusal: Refusal) -> None:
+        """Tells a refusal of unknown codes once it is known which may have been meant."""
+        found = await self.api.nearest(codes_of(refusal.keys))
+        self._buffer.put((refusal._replace(nearest=tuple(dict.fromkeys(found.values()))),))
 
     def _link(self, family: Family) -> Link:
         if (link := self._links.get(family)) is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from .address import parts_of, shown_url
 from .shown import plain
 
 SECURE = {"https", "wss"}
@@ -94,7 +95,7 @@ def why(error: BaseException, url: str, proxy: str | None) -> Why:
         if isinstance(one, ssl.SSLError):
             if one.reason in NOT_TLS:
                 others = "http://" if parts.scheme == "https" else "ws://"
-                return Why(f"{server} speaks no TLS: is it {others}?")
+                return Why(f"{server} speaks no TLS (is it {others}?)")
             words = (one.reason or str(one)).replace("_", " ").lower()
             return Why(f"TLS with {server} failed: {plain(words)}")
         if isinstance(one, socket.gaierror):
@@ -105,7 +106,7 @@ def why(error: BaseException, url: str, proxy: str | None) -> Why:
         if found is not None:
             reached = f"the proxy {_place(proxy)}" if proxy else server
             return Why(f"{reached}: {os.strerror(found).lower()}")
-    return Why(through + (plain(str(error)) or type(error).__name__))
+    return Why(through + (plain(str(error)).rstrip(".") or type(error).__name__))
 
 
 def is_local(host: str) -> bool:
@@ -141,9 +142,11 @@ def _context(ca_file: str | None, environment: object) -> ssl.SSLContext:
 
 def _checked(proxy: str) -> str:
     url = proxy if "://" in proxy else f"http://{proxy}"
-    parts = urlsplit(url)
-    if parts.scheme not in PROXIES or not parts.hostname:
-        raise ValueError(f"the proxy {parts.scheme}://{parts.hostname or ''} is none by http:// or https://")
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in PROXIES:
+        raise ValueError(
+            f"the proxy {shown_url(url)!r} cannot be used: it must be http://HOST:PORT or https://HOST:PORT"
+        )
     return url
 
 

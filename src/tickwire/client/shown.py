@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..wire import Key
 
@@ -26,3 +26,9 @@ def some(codes: Iterable[str]) -> str:
     named = [*codes]
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     return f"{plain(', '.join(named[:MOST_NAMED]))}{more}"
+
+
+def told_nearest(near: Mapping[str, str]) -> str:
+    """In words the codes that may have been meant by others."""
+    codes = dict.fromkeys(near.values())
+    return f"the nearest {'code is' if len(codes) == 1 else 'codes are'} {some(codes)}"

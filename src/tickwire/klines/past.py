@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from ..model import Kline, KlineType
 
 
 class Reach(NamedTuple):
-    """The bars of a type between two moments, in seconds, which are made of those of another type."""
+    """The bars of a type between two moments, in seconds, which are made of those of another type; days are
+    made of none (`Past.days`)."""
 
     kline_type: KlineType
-    made_of: KlineType
+    made_of: KlineType | None
     begin: int
     end: int
 
@@ -27,16 +29,21 @@ class Past(Protocol):
     """How it is made. Bars that were made are gone on with by a past of the same key."""
 
     def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
-        """All days, and what of each type leads up to the first minute, ascending.
+        """The latest days, and what of each type leads up to the first minute, ascending.
 
         The last bar of a type may end in the middle: then it is the part before `first` of a bar that goes
-        on. May take some hundredths of a second.
+        on.
         """
         ...
 
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
         """What must have been made for the latest `count` bars up to `end` (in seconds; None: the first
         minute), each before what is made of it. Empty where `begin` has made all."""
+        ...
+
+    def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
+        """The days between two moments, ascending, that lead up to the first minute, which opened at that
+        price. May take some hundredths of a second."""
         ...
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:

@@ -18,6 +18,7 @@ from .form import METALS, family_of, looks_like, market_of
 from .instrument import RULES, Family, Instrument, Market, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
+from .nearest import nearest, searches
 from .position import Position
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
@@ -61,6 +62,8 @@ __all__ = [
     "looks_like",
     "market_of",
     "moment",
+    "nearest",
+    "searches",
     "side",
     "tick_size",
     "tick_sizes",

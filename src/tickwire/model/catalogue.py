@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -10,6 +9,7 @@ import msgspec
 
 from ..errors import InputError
 from .instrument import Family, Instrument
+from .nearest import nearest
 
 ALIASES = {"XAUUSD": "GOLD", "XAGUSD": "Silver"}
 """Names that many programs ask for, and the codes they mean (protocol, introduction)."""
@@ -91,15 +91,12 @@ class Catalogue:
             text = self._texts[code] = "\n".join((code, *names, *aliases)).casefold()
         return text
 
-    def nearest(self, name: str) -> str:
-        """The code that is most like an unknown one, most of all one that differs in case only.
+    def nearest(self, name: str) -> str | None:
+        """The code or alias that somebody may have meant by an unknown name, see `nearest`.
 
-        Takes a tenth of a second where there are thousands.
+        Takes some hundredths of a second where there are thousands.
         """
-        codes = {one.upper(): one for one in (*self._aliases, *self._by_code)}
-        if (found := codes.get(name.upper())) is not None:
-            return found
-        return codes[difflib.get_close_matches(name.upper(), codes, n=1, cutoff=0)[0]]
+        return nearest(name, (*self._aliases, *self._by_code))
 
     def add(self, instrument: Instrument) -> None:
         """Learns a new instrument, and the other names of it, while in use.

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import InputError, StartError
-from ..files import read_bytes
+from ..files import keep_private, read_bytes
 
 MOST_BYTES = 2**16
 SKEW = timedelta(days=1)
@@ -103,6 +103,7 @@ def _kept(chain: Path, key: Path, fault: Callable[[x509.Certificate], str]) -> S
     if not chain.exists():
         return "there was none"
     try:
+        keep_private(key)
         certificate = x509.load_pem_x509_certificate(read_bytes(chain, "the certificate", MOST_BYTES))
         private = load_pem_private_key(read_bytes(key, "the key", MOST_BYTES), None)
         if (
@@ -111,6 +112,8 @@ def _kept(chain: Path, key: Path, fault: Callable[[x509.Certificate], str]) -> S
         ):
             return f"{key} belongs to another one"
         return fault(certificate) or Signed(certificate, private)
+    except FileNotFoundError:
+        return f"{key} was not there"
     except (InputError, ValueError, TypeError, x509.ExtensionNotFound) as error:
         return f"{chain} cannot be used: {error}"
 

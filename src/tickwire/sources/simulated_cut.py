@@ -29,6 +29,7 @@ NEAR = 0.2
 """So near, in ranges of the bar, it is near enough."""
 MOST_STRETCH = 1.5
 """How much further a walk is made to come at most, so that a bar comes as high as it does."""
+_sqrt, _log = math.sqrt, math.log  # these are called some ten times for each bar
 Four: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal]
 """Open, high, low and close."""
 
@@ -74,9 +75,9 @@ class Terms:
 
 def extremes(begin: float, end: float, variance: float, dice: Random) -> tuple[float, float]:
     """How high and how low a random walk came between two points (those of a Brownian bridge)."""
-    middle, apart = begin + end, (begin - end) ** 2
-    up = math.sqrt(apart - 2 * variance * math.log(1 - dice.random()))
-    down = math.sqrt(apart - 2 * variance * math.log(1 - dice.random()))
+    middle, apart, spread, draw = begin + end, (begin - end) ** 2, 2 * variance, dice.random
+    up = _sqrt(apart - spread * _log(1 - draw()))
+    down = _sqrt(apart - spread * _log(1 - draw()))
     return (middle + up) / 2, (middle - down) / 2
 
 
@@ -174,13 +175,13 @@ def _walk(
     """A random one between two points (a Brownian bridge)."""
     points, highs, lows, mean = [begin], list[float](), list[float](), 0.0
     left = sum(piece.minutes for piece in pieces)
-    at = begin
-    for piece, weight in zip(pieces, weights, strict=True):
-        minutes, before = piece.minutes, at
+    at, variance, gauss = begin, terms.variance, dice.gauss
+    for (_, _, _, minutes), weight in zip(pieces, weights, strict=True):
+        before = at
         share = minutes / left
         left -= minutes
-        at += (end - at) * share + math.sqrt(terms.variance * left * share) * dice.gauss()
-        high, low = extremes(before, at, terms.variance * minutes, dice)
+        at += (end - at) * share + _sqrt(variance * left * share) * gauss()
+        high, low = extremes(before, at, variance * minutes, dice)
         points.append(at)
         highs.append(high)
         lows.append(low)
@@ -240,17 +241,17 @@ def _stretch(to: float, of: float) -> float:
 
 
 def _prices(terms: Terms, bar: Kline, walk: _Walk, dice: Random) -> list[Four]:
-    below, above = terms.sides
+    (below, above), top, bottom, price = terms.sides, bar.high, bar.low, terms.price
     highest, lowest = walk.highs.index(max(walk.highs)), walk.lows.index(min(walk.lows))
     found, opened, last = [], bar.open, len(walk.highs) - 1
     for place in range(len(walk.highs)):
         closed = bar.close
         if place != last:
-            closed = terms.price(walk.points[place + 1], below if dice.random() < 0.5 else above)
-            closed = max(bar.low, min(bar.high, closed))
-        high = bar.high if place == highest else terms.price(walk.highs[place], above)
-        low = bar.low if place == lowest else terms.price(walk.lows[place], below)
-        high, low = min(bar.high, max(opened, closed, high)), max(bar.low, min(opened, closed, low))
+            closed = price(walk.points[place + 1], below if dice.random() < 0.5 else above)
+            closed = max(bottom, min(top, closed))
+        high = top if place == highest else price(walk.highs[place], above)
+        low = bottom if place == lowest else price(walk.lows[place], below)
+        high, low = min(top, max(opened, closed, high)), max(bottom, min(opened, closed, low))
         found.append((opened, high, low, closed))
         opened = closed
     return found

@@ -1,8 +1,9 @@
 """The past of a simulated market: bars that lead up to its first trade without a jump.
 
-Days are made by following the price back in time. Hours are cut from days when somebody asks for them, five
-minutes from hours, minutes from five minutes: what is made of a bar is exactly what that bar says. The other
-types are rolled up. So all agree, whichever of them is asked for first.
+Days are made by following the price back in time: some months of them at first, all when that is not enough.
+Hours are cut from days when somebody asks for them, five minutes from hours, minutes from five minutes: what
+is made of a bar is exactly what that bar says. The other types are rolled up. So all agree, whichever of them
+is asked for first.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ MADE_OF = {
 """What bars are cut from, if that is larger, or rolled up from; each behind what it is made of."""
 MONTHS = 36
 """Whole months of days, weeks and months before the first."""
+LATEST_MONTHS = 4
+"""Those that are made at once: enough for 500 half hours of the market that is open for the shortest."""
 AUCTION = 600
 """Seconds of a day that may be one bar, however short the others are (`Grid`)."""
 PARTS = 31
 """Days that may make up a larger bar."""
+DAYS_OF = {KlineType.DAY: 2, KlineType.WEEK: 7, KlineType.MONTH: 31}
+"""Days in which there is one bar of a type; a market is open on more than half of them."""
+CLOSED_DAYS = 40
+"""So many a market may be closed for besides."""
 MOST_DAYS = {KlineType.MINUTE: 90}
 MOST_DAYS_OTHERS = 365
 """How many days the types of less than a day reach back."""
@@ -49,7 +56,7 @@ class SimulatedPast:
     """
 
     def __init__(self, instrument: Instrument, calendar: Calendar | None, *, seed: int, rate: float) -> None:
-        self.key = "" if calendar is None else calendar.key
+        self.key = f"{'' if calendar is None else calendar.key}@{seed}"
         self._instrument = instrument
         self._calendar = calendar
         self._grid = Grid(instrument)
@@ -59,7 +66,8 @@ class SimulatedPast:
 
     def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
         """See `Past.begin`."""
-        grid, made = self._grid, {KlineType.DAY: self._days(first)}
+        grid, latest = self._grid, self._begin(first.time, LATEST_MONTHS)
+        made = {KlineType.DAY: self.days(latest, first.time, first.time, first.open)}
         for kline_type, of in MADE_OF.items():
             if kline_type not in grid.types or not (bars := made.get(of)):
                 continue
@@ -87,6 +95,8 @@ class SimulatedPast:
             until = min(first, grid.end(whole, grid.open_time(whole, until - 1)))
             found.append(Reach(kline_type, of, begin, until))
             kline_type = of
+        if begin < until and begin < self._begin(first, LATEST_MONTHS):
+            found.append(Reach(KlineType.DAY, None, self._begin(first, MONTHS), first))
         return found[::-1]
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
@@ -95,24 +105,69 @@ class SimulatedPast:
             return list(roll_up(self._instrument, kline_type, bars))
         return [part for bar in bars for part in self._cut(bar, kline_type, first)]
 
+    def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
+        """See `Past.days`."""
+        terms, dice = self._terms, Random(self._seed)
+        anchor, away, opened = math.log(price), 0.0, price
+        more = max(0.0, 60 * self._rate * mean_steps(self._instrument, price) - terms.trades)
+        below, above = terms.sides
+        made = []
+        for piece in reversed(self._pieces(KlineType.DAY, begin, first)):
+            variance, minutes = terms.variance * piece.minutes, piece.minutes
+            close, was = opened, away
+            away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
+            opened = terms.price(anchor + away, dice.choice(terms.sides))
+            high, low = extremes(away, was, variance, dice)
+            highest = max(opened, close, terms.price(anchor + high, above))
+            lowest = min(opened, close, terms.price(anchor + low, below))
+            steps = minutes * terms.trades + int(
+                minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
+            )
+            volume = EXACT.multiply(terms.step, Decimal(steps))
+            mean = SHARE_PRICE
+            if self._instrument.levels:
+                mean = Decimal(mean_price(float(highest), float(lowest), dice))
+            if piece.begin >= end:
+                continue
+            turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
+            made.append(
+                Kline(
+                    self._instrument.code,
+                    KlineType.DAY,
+                    piece.time,
+                    opened,
+                    highest,
+                    lowest,
+                    close,
+                    volume,
+                    EXACT.quantize(turnover, terms.quantum),
+                    piece.begin * 1000,
+                    piece.end * 1000 - 1,
+                )
+            )
+        return made[::-1]
+
     # When the market was open.
     def _back(self, kline_type: KlineType, first: int, count: int, until: int) -> int:
         """A moment so early that there are so many bars from there on, or the earliest that is made."""
         if kline_type not in SECONDS:
-            return self._begin(first)
+            days = count * DAYS_OF[kline_type] + CLOSED_DAYS
+            return max(self._begin(first, MONTHS), until - days * SECONDS_PER_DAY)
         grid, span = self._grid, SECONDS[kline_type]
         horizon = first - MOST_DAYS.get(kline_type, MOST_DAYS_OTHERS) * SECONDS_PER_DAY
         horizon = grid.begin(KlineType.DAY, grid.open_time(KlineType.DAY, horizon))
         if self._calendar is None:
             auctions = AUCTION * (1 + count * span // SECONDS_PER_DAY)
             return max(horizon, until - count * span - auctions)
-        begin = until
-        while begin > horizon and count > 0:
+        begin, counted = until, None
+        while begin > horizon:
             until, begin = begin, max(horizon, begin - SECONDS_PER_DAY)
             for opens, closes in reversed([*self._open(begin, until)]):
-                count -= (grid.open_time(kline_type, closes - 1) - opens) // span
+                oldest, newest = (grid.open_time(kline_type, at) for at in (opens, closes - 1))
+                count -= (newest - oldest) // span + (newest != counted)
                 if count <= 0:
-                    return opens - count * span
+                    return oldest - count * span
+                counted = oldest
         return begin
 
     def _open(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
@@ -148,53 +203,12 @@ class SimulatedPast:
                 opened = at if kline_type in SECONDS else grid.open_time(kline_type, at)
         return found
 
-    def _begin(self, first: int) -> int:
-        """Where the first day begins."""
+    def _begin(self, first: int, months: int) -> int:
+        """Where so many whole months before the first minute begin."""
         until = datetime.fromtimestamp(first, UTC)
-        month = until.year * 12 + until.month - 1 - MONTHS
+        month = until.year * 12 + until.month - 1 - months
         in_it = int(datetime(month // 12, month % 12 + 1, 2, tzinfo=UTC).timestamp())  # in every zone
         return self._grid.begin(KlineType.MONTH, self._grid.open_time(KlineType.MONTH, in_it))
-
-    # What the price did.
-    def _days(self, first: Kline) -> list[Kline]:
-        """The days before the first minute, the last one as far as that."""
-        terms, dice = self._terms, Random(self._seed)
-        anchor, away, opened = math.log(first.open), 0.0, first.open
-        more = max(0.0, 60 * self._rate * mean_steps(self._instrument, first.open) - terms.trades)
-        below, above = terms.sides
-        made = []
-        for piece in reversed(self._pieces(KlineType.DAY, self._begin(first.time), first.time)):
-            variance, minutes = terms.variance * piece.minutes, piece.minutes
-            close, was = opened, away
-            away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
-            opened = terms.price(anchor + away, dice.choice(terms.sides))
-            high, low = extremes(away, was, variance, dice)
-            highest = max(opened, close, terms.price(anchor + high, above))
-            lowest = min(opened, close, terms.price(anchor + low, below))
-            steps = minutes * terms.trades + int(
-                minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
-            )
-            volume = EXACT.multiply(terms.step, Decimal(steps))
-            mean = SHARE_PRICE
-            if self._instrument.levels:
-                mean = Decimal(mean_price(float(highest), float(lowest), dice))
-            turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
-            made.append(
-                Kline(
-                    self._instrument.code,
-                    KlineType.DAY,
-                    piece.time,
-                    opened,
-                    highest,
-                    lowest,
-                    close,
-                    volume,
-                    EXACT.quantize(turnover, terms.quantum),
-                    piece.begin * 1000,
-                    piece.end * 1000 - 1,
-                )
-            )
-        return made[::-1]
 
     def _cut(self, bar: Kline, kline_type: KlineType, first: int) -> list[Kline]:
         """The bars of a smaller type that make up that one, or the part of it before the first minute."""

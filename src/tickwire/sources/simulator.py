@@ -229,11 +229,12 @@ class Simulator:
 
     def past(self, instrument: Instrument, key: str | None = None) -> Past:
         """A plausible one, that leads up to the first bar without a jump. Its key is the calendar that it
-        keeps, if any."""
+        keeps, if any, and the seed: what is made later must fit what was made first."""
         if key is None:
             key = instrument.calendar if self._markets.hours else ""
-        calendar = load(key) if key in KEYS and key != ALWAYS else None
-        return SimulatedPast(instrument, calendar, seed=self._seed, rate=self._rate)
+        name, _, seed = key.partition("@")  # older keys have no seed
+        calendar = load(name) if name in KEYS and name != ALWAYS else None
+        return SimulatedPast(instrument, calendar, seed=int(seed or self._seed), rate=self._rate)
 
     def described(self, instrument: Instrument) -> Instrument:
         """The instrument with what its company could be like."""

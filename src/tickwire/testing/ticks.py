@@ -22,7 +22,8 @@ def instrument_of(catalogue: Catalogue, code: str) -> Instrument:
     name = ALIASES.get(code, code) if code not in catalogue else code
     if name not in catalogue:
         near = catalogue.nearest(code)
-        raise ValueError(f"The code {code!r} is unknown; the nearest is {near!r} (case matters).")
+        meant = "" if near is None else f"; the nearest is {near!r} (case matters)"
+        raise ValueError(f"The code {code!r} is unknown{meant}.")
     return catalogue[name]
 
 

@@ -45,7 +45,8 @@ class Refusal(NamedTuple):
     """The server, or the limit of the connection, refuses these streams; others go on.
 
     `ret` is the server's, 603 where the limit refuses, 0 where no answer came. In `again` seconds they are
-    asked for again; None: not before the next connection, or until they are added anew.
+    asked for again; None: not before the next connection, or until they are added anew. `nearest` are the
+    codes that may have been meant by unknown ones, where somebody has looked for them.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Refusal(NamedTuple):
     ret: int
     msg: str
     again: float | None
+    nearest: tuple[str, ...] | None = None
 
 
 class Interface(NamedTuple):

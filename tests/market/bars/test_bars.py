@@ -295,6 +295,9 @@ class Past:
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
         return []
 
+    def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
+        raise AssertionError
+
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
         raise AssertionError
 

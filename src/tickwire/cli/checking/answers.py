@@ -45,6 +45,7 @@ ENDPOINTS = {Family.STOCK: (TRADE_TICK, KLINE, STATIC_INFO), Family.OTHER: (TRAD
 """What is asked for over HTTP."""
 REFUSED = 401, 429
 """The vendor's own limit has no `ret`."""
+BY_PROXY = "does the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names let through what goes there?"
 UNREACHED = (
     "is the server running, and does a firewall let through what goes there? `tickwire serve` starts one"
 )
@@ -93,7 +94,8 @@ def _unreached(error: Exception, address: str, network: Network) -> Finding:
         text, untrusted = str(error), False
     else:
         text, untrusted = why(error, address, network.proxy_for(address))
-    return Finding("reach", "", FAIL, text, UNTRUSTED if untrusted else UNREACHED)
+    away = UNREACHED if network.proxy_for(address) is None else BY_PROXY
+    return Finding("reach", "", FAIL, text, UNTRUSTED if untrusted else away)
 
 
 def _of_the_protocol(answer: httpx.Response) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 
 import msgspec
 
@@ -17,12 +18,14 @@ class Made(msgspec.Struct):
     """How the past of a code was begun, and between which moments the bars of a type are there.
 
     `first` is the open time of the first minute that was traded, `key` that of its `Past`. All times are in
-    seconds. It is kept as a note.
+    seconds. `price` is what the first minute opened at; None in older notes, whose days were made at once.
+    It is kept as a note.
     """
 
     first: int
     key: str
     spans: dict[KlineType, list[tuple[int, int]]]
+    price: Decimal | None = None
 
     @staticmethod
     def read(note: str) -> Made | None:
@@ -75,6 +78,8 @@ class MadePast:
         if latest and count <= self._enough[kline_type]:
             return []
         reaches = self.past.reach(kline_type, self.made.first, count, end)
+        if self.made.price is None:
+            reaches = [reach for reach in reaches if reach.made_of is not None]
         found = [one for reach in reaches for one in self.made.missing(reach)]
         if latest and not found:
             self._enough[kline_type] = count

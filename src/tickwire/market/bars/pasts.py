@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeAlias
 
 from ...errors import StoreError
-from ...klines import SECONDS, Grid, Past, roll_up
+from ...klines import SECONDS, Grid, Past, Reach, roll_up
 from ...model import Instrument, Kline, KlineType
 from ...store import past_note
 from .archive import Archive
@@ -89,23 +90,31 @@ class Pasts:
         self, instrument: Instrument, past: MadePast, kline_type: KlineType, count: int, end: int | None
     ) -> None:
         """What is made waits for the store as all bars do: made again, it would be the same."""
-        grid, first = Grid(instrument), past.made.first
         for gap in past.missing(kline_type, count, end):
             self._check_writes()
-            most = (gap.end - gap.begin) // SECONDS.get(gap.made_of, 86_400) + 2
-            found = await self._bars.joined(instrument, gap.made_of, count=most, end=gap.end - 1)
-            bars = [
-                bar
-                for bar in found
-                if gap.begin <= grid.begin(gap.made_of, bar.time) and grid.end(gap.made_of, bar.time) <= first
-            ]
-            make = past.past.make
-            made = await asyncio.get_running_loop().run_in_executor(
-                self._maker, make, gap.kline_type, bars, first
-            )
+            make = await self._maker_of(instrument, past, gap)
+            made = await asyncio.get_running_loop().run_in_executor(self._maker, make)
             self._archive.precede(instrument.code, gap.kline_type, made)
             past.made.add(gap)
             self._archive.note(past_note(instrument), past.made.note())
+
+    async def _maker_of(
+        self, instrument: Instrument, past: MadePast, gap: Reach
+    ) -> Callable[[], list[Kline]]:
+        """What makes the bars of a gap. Raises StoreError."""
+        first = past.made.first
+        if gap.made_of is None:
+            assert past.made.price is not None  # noqa: S101 (else no days are missing)
+            return partial(past.past.days, gap.begin, gap.end, first, past.made.price)
+        grid = Grid(instrument)
+        most = (gap.end - gap.begin) // SECONDS.get(gap.made_of, 86_400) + 2
+        found = await self._bars.joined(instrument, gap.made_of, count=most, end=gap.end - 1)
+        bars = [
+            bar
+            for bar in found
+            if gap.begin <= grid.begin(gap.made_of, bar.time) and grid.end(gap.made_of, bar.time) <= first
+        ]
+        return partial(past.past.make, gap.kline_type, bars, first)
 
     def _check_writes(self) -> None:
         """Raises StoreError where nothing can be written: nobody is to wait for that, nor to fill memory."""
@@ -140,7 +149,7 @@ class Pasts:
             whole += bars[:-1] if goes_on else bars
             parts += bars[-1:] if goes_on else ()
         spans = {one: [(grid.begin(one, bars[0].time), first.time)] for one, bars in bars_by_type.items()}
-        made = Made(first.time, begun.key, spans)
+        made = Made(first.time, begun.key, spans, first.open)
         try:
             async with asyncio.timeout(PAST_WAIT):
                 await self._archive.write_past(whole, note, made.note())

@@ -92,7 +92,7 @@ not ask.
 One JSON object a text frame. A request is answered with its `cmd_id` + 1, its `seq_id` and its `trace`;
 `ret` 200 means that it was carried out, any other `ret` that nothing has changed. A message of up to 1 MiB is
 read. The server reads more than the schemas of requests say: missing header fields, numbers as texts, plain
-texts as codes, single quotes and trailing commas.
+texts as codes, single quotes, trailing commas and a byte-order mark.
 
 With the setting `legacy_string_ids` the `seq` and `tick_time` of pushes are texts. A running scenario may
 answer any request with any `ret`, and close a connection with any code.

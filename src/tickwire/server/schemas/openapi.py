@@ -95,8 +95,8 @@ whose head is longer than 256 KiB or has over 128 headers with 431, what is no H
 Limits are those of the token's plan.
 
 The server reads more than the schemas of requests say: `trace` may be missing, numbers may be texts, codes
-plain texts; JSON may have single quotes and trailing commas. A running scenario may answer any request with
-any `ret` and status."""
+plain texts; JSON may have single quotes, trailing commas and a byte-order mark. A running scenario may answer
+any request with any `ret` and status."""
 
 TAGS = {
     "market data": "The vendor's API: last trades and books, K-lines, static data.",

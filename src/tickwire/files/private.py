@@ -1,0 +1,25 @@
+"""Files of secrets, which are their owner's alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+
+def keep_private(path: Path) -> None:
+    """Takes a file of secrets back from all but its owner, and says so. Raises FileNotFoundError."""
+    found = path.stat().st_mode
+    if os.name != "posix" or not stat.S_ISREG(found) or not found & 0o077:
+        return
+    mode = f"{stat.S_IMODE(found):o}"
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        log.warning("others can use a file of secrets", file=str(path), mode=mode, reason=error.strerror)
+    else:
+        log.warning("others could use a file of secrets: now its owner alone can", file=str(path), mode=mode)
