@@ -124,6 +124,50 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
         assert (gaps[0]["codes"], gaps[0]["reason"]) == (["BTCUSDT"], "upstream counts anew")
 
 
+async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp_path: Path) -> None:
+    async with (
+        alltick() as stub,
+        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+        began = fresh().time
+        for number in range(20):
+            if number == 10:
+                await stub.trade("BTCUSDT", at=began + 7_200_000)
+                stub.count_from(5)
+            await stub.trade("BTCUSDT", at=began + number)
+        found = [(await link.push())["data"] for _ in range(20)]
+        assert [one["tick_time"] for one in found] == [*range(began, began + 20)]
+        await until(lambda: served.engine.source.health.renumbered == 1)
+        assert (served.engine.source.health.bad, served.engine.source.health.dropped) == (1, 0)
+
+
+async def test_what_is_dropped_for_its_number_is_counted_and_said_once(tmp_path: Path) -> None:
+    async with (
+        alltick() as stub,
+        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+        began = fresh().time
+        await stub.trade("BTCUSDT", at=began)
+        await link.push()
+        stub.count_from(5)
+        with capture_logs() as logs:
+            for _ in range(3):  # of the very same millisecond
+                await stub.trade("BTCUSDT", at=began)
+            await until(lambda: served.engine.source.health.dropped == 3)
+            await stub.trade("BTCUSDT", at=began + 1)
+            assert (await link.push())["data"]["tick_time"] == began + 1
+        events = [one["event"] for one in logs]
+        assert events.count("upstream sends numbers of before: such events are dropped") == 1
+        assert [one["dropped"] for one in logs if one["event"] == "upstream counts anew"] == [3]
+        assert served.engine.source.health.dropped == 3
+
+
 async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path: Path) -> None:
     async with (
         alltick() as stub,

@@ -163,7 +163,9 @@ class Relay:
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET)._replace(network=self._network),
+            options=plan.options(options or QUIET)._replace(
+                network=self._network, latest=self._time.believed
+            ),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             clock=self._clock,
