@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "downloading": {"client", "market", "sync", "model"},
     "scenarios": {"gateway", "market", "sandbox", "sources", "store", "calendars", "wire", "model"},
     "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
-    "supply": {"discovery", "gateway", "market", "wire", "model"},
+    "supply": {"discovery", "gateway", "market", "sources", "wire", "model"},
     "intake": {
         "supply",
         "kline_push",

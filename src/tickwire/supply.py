@@ -14,6 +14,7 @@ from .gateway.admission import Caller, Peer
 from .gateway.hub import Hub, flow_of
 from .market.feeds import Feed, Feeds
 from .model import Family, Instrument, Kind, KlineType
+from .sources.turns import in_turn
 from .wire import Ret, StaticInfo
 
 FIRST_EVENT_WAIT = 5.0
@@ -188,22 +189,3 @@ class Supply:
         except StoreError:  # which has been said
             return Lack.STORE
         return None
-
-
-def in_turn(wishes: Iterable[Iterable[str]]) -> list[str]:
-    """Codes by turns: of each list its next one that no other list had before. So wherever one stops, none
-    was given more than one code more than another that still wants some.
-
-    >>> in_turn([["A", "B", "C", "D"], ["B", "E"]])
-    ['A', 'B', 'C', 'E', 'D']
-    """
-    found: dict[str, None] = {}
-    lists = [iter(one) for one in wishes]
-    while lists:
-        for one in [*lists]:
-            code = next((code for code in one if code not in found), None)
-            if code is None:
-                lists.remove(one)
-            else:
-                found[code] = None
-    return [*found]

@@ -246,7 +246,7 @@ class Api:
         if not refusals:
             return Wanted(cast("tuple[Want, ...]", taken))
         sought = [one.name for one in taken if isinstance(one, Sought)]
-        await discovery.find(family, sought)
+        await discovery.find(caller, family, sought)
         found: list[Want] = []
         for one in taken:
             if isinstance(one, Want):

@@ -205,6 +205,51 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
         assert entries["data"]["static_info_list"][0]["eps"] == "0.1"
 
 
+async def test_a_stock_without_a_name_is_asked_about_again_after_a_restart(
+    tmp_path: Path, stub: AllTick
+) -> None:
+    await stub.trade("2442.HK", "3.25", at=now_ms())
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("2442.HK"))
+        assert not relayed.engine.catalogue["2442.HK"].name_en
+    stub.static["2442.HK"] = {"name_en": "Easy Smart", "lot_size": "5000"}
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        await until(lambda: relayed.engine.catalogue["2442.HK"].lot_size == "5000")
+
+
+async def test_one_tokens_flood_of_unknown_codes_holds_up_nobody_else(
+    tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.RETRY", 0.05)
+    folder = tmp_path / "down"
+    folder.mkdir()
+    many, few = issue(folder, "many"), issue(folder, "few")
+    stub.refuse_http = 10_000
+    left, stays = [[f"{name}{n}" for n in range(120)] for name in ("GONE", "NONE")]
+    async with (
+        relaying(folder, stub.url, UpstreamPlan(), probe=False) as relayed,
+        relayed.link(OTHER_WS, many) as gone,
+        relayed.link(OTHER_WS, many) as flood,
+        relayed.link(OTHER_WS, few) as link,
+    ):
+        assert (await gone.subscribe(TRADE, *left))["ret"] == 200
+        assert (await flood.subscribe(TRADE, *stays))["ret"] == 200
+        assert (await link.subscribe(TRADE, "GBPMXN"))["ret"] == 200
+        await gone.socket.close()
+        await until(lambda: len(relayed.engine.callers) == 2)
+        stub.refuse_http = 0
+        await until(lambda: "GBPMXN" in stub.wanted(22004))
+        await until(lambda: not relayed.engine.discovery.waiting)
+    batches = [
+        [one["code"] for one in data["symbol_list"]]
+        for endpoint, data in stub.asked
+        if endpoint == "trade-tick"
+    ]
+    assert "GBPMXN" in batches[0]
+    assert [code for batch in batches for code in batch if code in left] == left
+    assert batches[-1][-1] == left[-1]
+
+
 async def test_decimals_and_levels_that_come_later_are_not_rounded(tmp_path: Path, stub: AllTick) -> None:
     await stub.trade("GBPMXN", "18.12", at=now_ms() - 120_000)
     async with relaying(tmp_path / "down", stub.url, probe=False) as relayed, relayed.link() as link:

@@ -16,7 +16,7 @@ from tickwire.cli.checking.sharing import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
 from tickwire.model import Family, KlineType
 from tickwire.sources.relay import Relay, UpstreamPlan
-from tickwire.supply import in_turn
+from tickwire.sources.turns import in_turn
 
 from ...client.alltick_stub import NOW, AllTick, alltick
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN

@@ -231,6 +231,10 @@ class Relay:
             return
         self._catalogue.add(instrument)
         self.finder.learned += 1
+        if instrument.family is Family.STOCK and not (
+            instrument.name_en or instrument.name_cn or instrument.name_hk
+        ):
+            self.finder.name(instrument.code)
         self.learned(instrument)
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
