@@ -320,7 +320,7 @@ class Engine:
             case Subscribe(kind, wants, sought):
                 if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
                     self.discovery.watch(client, caller.client.family, kind, sought)
-                self.supply.want(kind, [want.instrument for want in wants], subscribed=True)
+                    self.supply.subscribe(kind, [want.instrument for want in wants], caller)
                 if kind is Kind.KLINE:
                     self.klines.show(
                         client, [want for want in wants if self.hub.view(client, kind, want) is None]
@@ -337,7 +337,7 @@ class Engine:
         return b""
 
     def _join_list(self, client: Peer, kind: Kind, want: Want) -> None:
-        """A code that a client waits for is known now: it joins its list, if it may and there is room."""
+        """A code that a client waits for is known now: it joins its list, if it may."""
         caller = self.callers.get(client)
         if caller is None:
             return
@@ -348,10 +348,7 @@ class Engine:
                 "a client may not read a code that it waits for", code=want.name, ret=refused.ret.code
             )
             return
-        instruments = [*self.hub.instruments(client, kind), want.instrument]
-        if want.instrument not in self.supply.room(kind, instruments, caller):
-            return  # which the source has said
-        self.supply.want(kind, [want.instrument], subscribed=True)
+        self.supply.subscribe(kind, [*self.hub.instruments(client, kind), want.instrument], caller)
         frames = self.hub.join(client, kind, want)
         if kind is Kind.KLINE:
             self.klines.show(client, [want])

@@ -338,3 +338,33 @@ def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
         for one, count in zip(wishes, counts, strict=True):
             assert count == len(one) or count >= max(counts) - 1
     assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"
+
+
+async def test_codes_without_room_stay_silent_until_there_is_some_again(
+    tmp_path: Path, script: Script
+) -> None:
+    folder = tmp_path / "down"
+    folder.mkdir()
+    desk = issue(folder, "desk")
+    async with (
+        serving(tmp_path / "up", script) as up,
+        relayed(folder, up.url, UpstreamPlan(connections=1, codes=3)) as served,
+        served.link(OTHER_WS, desk) as first,
+    ):
+        assert (await first.subscribe(TRADE, "BTCUSDT", "GOLD"))["ret"] == 200
+        async with served.link(OTHER_WS, desk) as second:
+            assert (await second.subscribe(TRADE, "EURUSD", "USOIL", "GOLD"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "EURUSD"})
+            (use,) = (await _usage(served, desk))["token_list"]
+            assert (use["codes"], use["without"]) == (4, 1)
+            assert (await second.subscribe(TRADE, "ETHUSDT", "EURUSD", "USOIL"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "ETHUSDT"})  # in the order of the list
+            assert (await first.subscribe(TRADE, "BTCUSDT"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "ETHUSDT", "EURUSD"})
+            assert (await first.ask(22006, {"cancel_type": 0}))["ret"] == 200
+            await until(lambda: _renewed(served) and _codes(up) == {"USOIL", "ETHUSDT", "EURUSD"})
+            script.emit(fresh("USOIL", "7"))
+            assert await _next_price(second) == 7
+            assert (await first.subscribe(TRADE, "BTCUSDT"))["ret"] == 603
+            (use,) = (await _usage(served, desk))["token_list"]
+            assert (use["codes"], use["without"]) == (3, 0)

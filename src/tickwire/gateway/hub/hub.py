@@ -182,9 +182,11 @@ class Hub:
         return frame
 
     def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
-        """What stands in the client's list of that kind."""
+        """What stands in the client's list of that kind, the first ones that anybody was subscribed to
+        first."""
         membership = self._members.get(client)
-        return [view.topic.instrument for view in membership.views.get(kind, ())] if membership else []
+        topics = {view.topic for view in membership.views.get(kind, ())} if membership else ()
+        return [topic.instrument for topic in sorted(topics, key=self._wanted[kind].__getitem__)]
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""

@@ -217,8 +217,7 @@ class Finder:
             found = await self._inquiry.ask(family, codes)
         except RequestRefused as error:
             self._heard(None)
-            ret = CODE_UNAUTHORIZED if error.ret == CODE_UNAUTHORIZED.code else CODE_INVALID
-            self._refuse(family, codes, ret)
+            self.refuse(family, codes, error.ret)
             return
         except BaseException as error:
             self._waiting[family] = dict.fromkeys(codes) | self._waiting[family]
@@ -232,7 +231,7 @@ class Finder:
             self._note("codes learned from upstream", instrument.code)
         self._open(family, found)
         answered = {*found.unsure, *(one.code for one in found.instruments)}
-        self._refuse(family, (code for code in codes if code not in answered), CODE_INVALID)
+        self.refuse(family, (code for code in codes if code not in answered), CODE_INVALID.code)
 
     async def _name(self) -> None:
         """Asks what stocks are called; they do without where upstream does not know it."""
@@ -271,14 +270,18 @@ class Finder:
             parts = [found.unsure[:half], found.unsure[half:]]
         self._again += ((family, part) for part in parts)
 
-    def _refuse(self, family: Family, codes: Iterable[str], ret: Ret) -> None:
-        until = self._clock.time() + REFUSED
+    def refuse(self, family: Family, codes: Iterable[str], ret: int) -> None:
+        """Upstream has refused these with that, be it because they were asked for otherwise."""
+        until, answer = self._clock.time() + REFUSED, CODE_INVALID
+        if ret == CODE_UNAUTHORIZED.code:
+            answer = CODE_UNAUTHORIZED
         for code in codes:
-            self.refused += 1
-            self._refused[family, code] = until, ret
+            if self.refusal(family, code) is None:
+                self.refused += 1
+                self._note("upstream has no such codes", code)
+            self._refused[family, code] = until, answer
             self._refused.move_to_end((family, code))
-            self._note("upstream has no such codes", code)
-            self._resolve(family, code, ret)
+            self._resolve(family, code, answer)
         while len(self._refused) > MOST_REFUSED:
             self._refused.popitem(last=False)
 
