@@ -284,7 +284,7 @@ async def test_after_a_long_hole_larger_bars_are_made_anew_and_told_when_all_are
 async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tickwire.backfill.PATIENCE", 0.01)
+    monkeypatch.setattr("tickwire.market.backfill.PATIENCE", 0.01)
     bench = Bench(BTC, Past(BTC, trades(BTC, T0 - 4000, T0 + 60, 5)))
     turn = asyncio.Event()
     give = bench.past.klines
@@ -301,7 +301,7 @@ async def test_an_answer_that_lacks_something_says_so_and_the_log_once(
     assert [one["event"] for one in logs] == ["bars are answered in part"]
     assert bench.backfill.partial == 3
     turn.set()
-    monkeypatch.setattr("tickwire.backfill.PATIENCE", 20.0)
+    monkeypatch.setattr("tickwire.market.backfill.PATIENCE", 20.0)
     assert await bench.backfill.reach(BTC, MINUTE, count=10, end=None)
     assert len(bench.past.asked) == 1
     await bench.backfill.end()
