@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -70,12 +71,14 @@ class Discovery:
         self._finding: dict[Code, asyncio.Task[None]] = {}
         self._sought: dict[Peer, dict[Kind, dict[Code, list[Sought]]]] = {}
         self._seekers: dict[Code, dict[Peer, None]] = {}
+        self._requests: dict[Code, Counter[str]] = {}  # over HTTP, by the token that waits
         for _, relay in self._learners:
             relay.learned = self._know
             for instrument in store.learned(relay.name):
                 relay.learn(instrument)
         for _, relay in self._learners:
             relay.learned = self._learned
+            relay.finder.awaited = self._awaited
 
     @property
     def waiting(self) -> int:
@@ -109,11 +112,24 @@ class Discovery:
         self._finding[code].add_done_callback(partial(self._found, code))
         return None
 
-    async def find(self, family: Family, names: Iterable[str]) -> None:
+    async def find(self, caller: Caller, family: Family, names: Iterable[str]) -> None:
         """Waits until upstream has said what these codes are, or waits no longer."""
-        waiting = [task for name in names if (task := self._finding.get((family, name))) is not None]
-        if waiting:
-            await asyncio.wait(waiting, timeout=WAIT)
+        waiting = {code: task for name in names if (task := self._finding.get(code := (family, name)))}
+        if not waiting:
+            return
+        label = caller.client.label
+        for code in waiting:
+            self._requests.setdefault(code, Counter())[label] += 1
+        try:
+            await asyncio.wait(waiting.values(), timeout=WAIT)
+        finally:
+            for code in waiting:
+                requests = self._requests[code]
+                requests[label] -= 1
+                if not requests[label]:
+                    del requests[label]
+                if not requests:
+                    del self._requests[code]
 
     def refusal(self, family: Family, name: str) -> Ret:
         """What a code is answered with that upstream was asked about and that is not known."""
@@ -153,6 +169,16 @@ class Discovery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _awaited(self, family: Family, name: str) -> Collection[str]:
+        """The tokens for whose sake upstream is to say what that code is; nameless where the settings want
+        it."""
+        code = family, name
+        if code not in self._finding:
+            return ("",)
+        callers = (self._callers.get(client) for client in self._seekers.get(code, ()))
+        labels = {one.client.label for one in callers if one is not None}
+        return labels.union(self._requests.get(code, ()))
 
     # What upstream answers.
     async def _find(self, family: Family, name: str, relays: Iterable[Relay]) -> None:

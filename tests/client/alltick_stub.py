@@ -176,6 +176,8 @@ class AllTick:
                 return JSONResponse({"ret": 600, "msg": "code invalid", "trace": ""})
             answer = {"static_info_list": [{"symbol": code} | self.static[code] for code in found]}
         elif endpoint == "kline":
+            if data["code"] not in codes:
+                return JSONResponse({"ret": 600, "msg": "code invalid", "trace": ""})
             answer = {key: data[key] for key in ("code", "kline_type")} | {"kline_list": self._bars(data)}
         else:
             groups = [

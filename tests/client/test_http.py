@@ -116,9 +116,10 @@ class Counted(Pacer):
 
     passed = 0
 
-    async def turn(self, endpoint: str) -> None:
-        await super().turn(endpoint)
+    async def _enter(self, endpoint: str) -> float:
+        came = await super()._enter(endpoint)
         self.passed += 1
+        return came
 
 
 async def test_requests_keep_to_the_plan_without_one_refusal(tmp_path: Path, script: Script) -> None:

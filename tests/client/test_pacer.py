@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tickwire.client import Pacer, Rates, TooManyRequests
+from tickwire.client import Http, Pacer, Rates, TooManyRequests
+from tickwire.client.pacer import MARGIN
+from tickwire.model import Family
+
+from .alltick_stub import TOKEN, alltick
+from .bench import Hand
 
 DAY = 86_400
 
@@ -31,6 +38,46 @@ async def test_a_clock_that_is_set_back_gives_no_second_day() -> None:
     with pytest.raises(TooManyRequests) as refused:
         await pacer.turn("kline")
     assert refused.value.retry_after == 2 * DAY
+
+
+async def test_a_request_counts_from_when_it_leaves() -> None:
+    hand, began = Hand(), 1000.0
+
+    def token() -> str:  # which is asked for between the turn and the request
+        hand.move(0.3)
+        return TOKEN
+
+    async with alltick() as stub:
+        pacer = Pacer(Rates((1, 1.0), http=(60, 60.0)), hand)
+        async with Http(stub.url, token, pacer=pacer) as http:
+            await http.trades(Family.OTHER, ["GOLD"])
+            again = asyncio.create_task(http.trades(Family.OTHER, ["GOLD"]))
+            await hand.ordered()
+            assert hand.next == pytest.approx(began + 0.3 + 1.0 + MARGIN)
+            hand.move(1.0 + MARGIN)
+            await again
+    assert [endpoint for endpoint, _ in stub.asked] == ["trade-tick"] * 2
+
+
+async def test_who_comes_next_waits_until_a_request_has_left_or_never_will() -> None:
+    hand = Hand()
+    pacer = Pacer(Rates((1, 1.0)), hand)
+    first = pacer.request("kline")
+    await first.come()
+    second = asyncio.create_task(pacer.turn("kline"))
+    other = pacer.request("trade-tick")
+    await other.come()
+    other.over()
+    hand.move(10.0)
+    await asyncio.sleep(0)
+    assert not second.done()
+    first.left()
+    await hand.ordered()
+    assert hand.next == pytest.approx(1010.0 + 1.0 + MARGIN)
+    second.cancel()
+    await asyncio.wait([second])
+    hand.move(2.0)
+    await pacer.turn("kline")
 
 
 async def test_without_a_limit_nothing_is_refused() -> None:

@@ -119,6 +119,29 @@ async def test_a_server_that_counts_anew_costs_nothing_and_leaves_a_gap() -> Non
         assert [one.begin for one in gaps if one.kind is Kind.TRADE] == [moment(T0 + 49)]
 
 
+async def test_one_wrong_time_costs_no_right_trade_and_what_is_dropped_is_a_gap() -> None:
+    async with alltick() as stub, connect(stub.url, token=TOKEN, plan=FAST, options=OPTIONS) as feed:
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        seen: list[Event] = []
+        for number in range(20):
+            if number == 10:
+                await stub.trade("GOLD", at=4_000_000_000_000)
+                stub.count_from(50)
+            await stub.trade("GOLD", at=T0 + number)
+        stub.count_from(1)
+        for _ in range(3):
+            await stub.trade("GOLD", at=T0 + 5)
+        stub.count_from(10_000)
+        await stub.trade("GOLD", at=T0 + 20)
+        for _ in range(22):
+            await the(feed, Trade, seen)
+        times = [one.time_ms for one in seen if isinstance(one, Trade)]
+        assert times == [*range(T0, T0 + 10), 4_000_000_000_000, *range(T0 + 10, T0 + 21)]
+        gaps = [(one.reason, one.missed) for one in seen if isinstance(one, Gap)]
+        assert gaps == [("the server counts anew", None), ("the server sends numbers of before", 3)]
+
+
 @pytest.fixture(params=["tickwire", "alltick", "odd alltick"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     name = str(request.param)

@@ -291,8 +291,10 @@ async def test_where_upstream_has_no_room_the_answer_is_clear(tmp_path: Path) ->
     async with serving(tmp_path, source) as served, served.link() as link:
         source.taken = 1
         assert (await link.subscribe(TRADE, "BTCUSDT", "GOLD"))["ret"] == 200
-        source.emit(trade("GOLD"), trade("BTCUSDT"))
-        assert (await link.push())["data"]["code"] == "BTCUSDT"
+        assert source.wanted == ["BTCUSDT"]
+        source.taken = 2
+        served.engine.gateway.sharing.renew()
+        assert "GOLD" in source.wanted
         source.taken = 0
         answer = await link.subscribe(TRADE, "GOLD")
         assert (answer["ret"], answer["msg"]) == (603, "token level not enough")

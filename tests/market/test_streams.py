@@ -82,6 +82,7 @@ def test_an_event_is_numbered_where_nobody_is_there() -> None:
     assert [streams.publish(GOLD, trade(GOLD, n)) for n in range(3)] == [EPOCH, EPOCH + 1, EPOCH + 2]
     assert streams.last_trade(GOLD) == trade(GOLD, 2)
     assert streams.last_book(GOLD) is None
+    assert (streams.is_silent(GOLD), streams.is_silent(BTC)) == (False, True)
 
 
 def test_what_is_numbered_is_sent_later_or_twice() -> None:

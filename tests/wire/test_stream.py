@@ -70,6 +70,40 @@ def test_what_was_taken_for_old_before_that_was_clear_is_counted() -> None:
     assert stream.anew == Anew(3, NOW)
 
 
+def test_what_is_dropped_for_its_number_is_told_and_what_came_twice_is_not() -> None:
+    stream = Stream(0)
+    passed(stream, *range(1000, 1100))
+    told = []
+    for seq, time in ((1099, NOW), (5, NOW - 700)):
+        assert not stream.passes(seq, time)
+        told.append(stream.outdated)
+    assert told == [False, True]
+    assert stream.passes(6, NOW + 1)
+    assert stream.anew == Anew(1, NOW - 700)
+
+
+def test_one_time_of_the_future_makes_no_later_event_old() -> None:
+    stream = Stream(0)
+    passed(stream, *range(1000, 1100))
+    assert stream.passes(10**12, NOW + 7_200_000, ahead=True)
+    assert [seq for seq in range(1, 20) if stream.passes(seq, NOW + seq)] == [*range(1, 20)]
+    assert stream.anew == Anew(0, NOW)
+    assert stream.passes(20, NOW + 20)
+
+
+def test_what_lies_ahead_is_judged_by_its_like() -> None:
+    stream = Stream(0)
+
+    def passes(seq: int, time: int) -> bool:
+        return stream.passes(seq, time, ahead=True)
+
+    assert [seq for seq in (7, 8, 7, 8, 10, 9, 8) if passes(seq, NOW)] == [7, 8, 10, 9]
+    stream.opened()
+    assert [seq for seq in (10, 3, 4) if passes(seq, NOW)] == [3, 4]
+    assert passes(2, NOW + 1)
+    assert stream.anew == Anew(0, NOW)
+
+
 def test_late_ones_of_before_are_no_sign_of_it() -> None:
     stream = Stream(0)
     for seq in range(1000, 1100):

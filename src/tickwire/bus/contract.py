@@ -12,7 +12,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate
+from ..model import Event, Instrument, Kind, KlineType, KlineUpdate
 from ..sandbox import Step
 from ..wire import StatusData
 
@@ -79,8 +79,8 @@ class Supplier(Protocol):
         """The codes of those of these instruments that can be subscribed to now."""
         ...
 
-    def carried(self, family: Family | None, flow: Kind) -> set[str]:
-        """The codes of a family that are subscribed to upstream for that."""
+    def carried(self, flow: Kind) -> set[str]:
+        """The codes that are subscribed to upstream for that."""
         ...
 
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,16 +23,23 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"tickwire/{__version__}"
 TOO_BIG = 1009  # RFC 6455, 7.4.1
+AHEAD = 60_000
+"""Milliseconds by which the clocks of a server and of its clients may differ."""
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)  # lest websockets write the URL, and so the token, at DEBUG
+
+
+def _latest() -> float:
+    return time.time() * 1000 + AHEAD
 
 
 class Options(NamedTuple):
     """How a link behaves; seconds and bytes.
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
-    for `unauthorized_pause` at least. `overhear` is told of each message as it came, with what it meant.
+    for `unauthorized_pause` at least. `latest` gives the latest time in milliseconds that does not lie ahead
+    of all clocks. `overhear` is told of each message as it came, with what it meant.
     """
 
     terms: Terms = Terms()
@@ -42,6 +50,7 @@ class Options(NamedTuple):
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
     network: Network = Network()
+    latest: Callable[[], float] = _latest
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 

@@ -118,8 +118,8 @@ class Gap(msgspec.Struct, frozen=True):
 
     `begin` is the time of the last event before it, None if none came; `end` that of the first one after it,
     or of the last one that was dropped. `missed` is how many were dropped because the user was slower than
-    the market, or how many lines could not be read; None after a lost connection, or where the server counts
-    anew, since nobody knows.
+    the market or their numbers were those of long before, or how many lines could not be read; None after a
+    lost connection, or where the server counts anew, since nobody knows.
     `interval` is that of a K-line, else "". `code` is "" and `kind` None where what came could not be read:
     then it may be any stream of the feed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from ..model import Family, Kline, KlineType, Suspension, SuspensionList
@@ -40,6 +40,8 @@ OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
 PARTIAL = "tickwire-partial"
 """The header of an answer of a Tickwire's that lacks something."""
+SENT = "http11.send_request_headers.complete"
+"""What httpx says once a request is on its way."""
 HOLD = 1.0
 """Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
 
@@ -180,12 +182,16 @@ class Http:
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
         self._opened()  # before its turn: what takes a while then would bring the next request too close
+        turn = self._pacer.request(endpoint)
         self.held += 1
         try:
-            await self._pacer.turn(endpoint)
+            await turn.come()
         finally:
             self.held -= 1
-        status, headers, answer = await self._exchange(url, parameters or {}, body)
+        try:
+            status, headers, answer = await self._exchange(url, parameters or {}, body, turn.left)
+        finally:
+            turn.over()
         wait = retry_after(headers)
         try:
             envelope = read_envelope(answer, status)
@@ -209,10 +215,15 @@ class Http:
         return self._client
 
     async def _exchange(
-        self, url: str, parameters: dict[str, str], body: bytes | None
+        self, url: str, parameters: dict[str, str], body: bytes | None, left: Callable[[], None]
     ) -> tuple[int, httpx.Headers, bytes]:
-        """Status, headers and body of the answer. Raises ClientError if there is none."""
+        """Status, headers and body of the answer; `left` is called once the request has left. Raises
+        ClientError if there is none."""
         import httpx
+
+        async def trace(event: str, _: object) -> None:
+            if event == SENT:
+                left()
 
         token = self._token if isinstance(self._token, str) else self._token()
         found = bytearray()
@@ -225,6 +236,7 @@ class Http:
                     params={"token": token, **parameters},
                     content=body,
                     headers={} if body is None else {"Content-Type": "application/json"},
+                    extensions={"trace": trace},
                 ) as response,
             ):
                 async for chunk in response.aiter_bytes():

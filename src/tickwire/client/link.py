@@ -63,7 +63,7 @@ class Link:
             raise ValueError(f"{url!r} is no address of a WebSocket")
         self.options = options or Options()
         self.name = name or f"{parts.hostname}{parts.path}"
-        self.conversation = Conversation(self.options.terms, requests)
+        self.conversation = Conversation(self.options.terms, requests, self.options.latest)
         self.connected = 0
         self._url = url
         self._token = token

@@ -56,32 +56,64 @@ class Pacer:
         self._rates = rates = rates or Rates()
         self.waiting = 0
         """Requests that wait for their turn."""
-        self._of_endpoint = _pace(rates.endpoint)
-        self._special = {"batch-kline": _pace(rates.batch_kline), "suspension": _pace(rates.suspension)}
-        self._all = _pace(rates.http)
+        self._of_endpoint = _paced(rates.endpoint)
+        self._special = {"batch-kline": _paced(rates.batch_kline), "suspension": _paced(rates.suspension)}
+        self._all = _paced(rates.http)
         self._per_day = rates.per_day
         self._wall = wall
         self._day = self._today = 0
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def turn(self, endpoint: str) -> None:
-        """Waits until a request may be sent to that endpoint: `kline`, `suspension/sse`.
+        """Waits until a request may be sent to that endpoint at once: `kline`, `suspension/sse`.
 
         Raises TooManyRequests when those of the day are used up, which is too long to wait for.
         """
-        pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
+        turn = self.request(endpoint)
+        await turn.come()
+        turn.over()
+
+    def request(self, endpoint: str) -> Turn:
+        """The turn of a request that may leave a while after it has come."""
+        return Turn(self, endpoint)
+
+    async def _enter(self, endpoint: str) -> float:
+        """Waits for the turn of a request; returns when that came. The queue of the endpoint stands still
+        from then on."""
+        pace = self._pace(endpoint)
         self.waiting += 1
         try:
-            async with self._queues[endpoint]:
+            await self._queues[endpoint].acquire()
+            try:
                 while (free := max(pace.free_at(endpoint), self._all.free_at(""))) > (
                     now := self._clock.time()
                 ):
                     await sleep(self._clock, free - now)
                 self._count()
-                pace.take(endpoint, now)
-                self._all.take("", now)
+            except BaseException:
+                self._queues[endpoint].release()
+                raise
+            pace.take(endpoint, now)
+            self._all.take("", now)
+            if not pace.seconds:  # nobody behind it has to know when it leaves
+                self._queues[endpoint].release()
+            return now
         finally:
             self.waiting -= 1
+
+    def _left(self, endpoint: str, came: float) -> float:
+        """A request has left whose turn had come then; returns when."""
+        now = self._clock.time()
+        self._pace(endpoint).move(endpoint, came, now)
+        self._all.move("", came, now)
+        return now
+
+    def _release(self, endpoint: str) -> None:
+        if self._pace(endpoint).seconds:
+            self._queues[endpoint].release()
+
+    def _pace(self, endpoint: str) -> Pace:
+        return self._special.get(endpoint.partition("/")[0], self._of_endpoint)
 
     def quotas(self) -> list[Quota]:
         """How the limits stand: those of all requests, and those of the endpoints that were asked."""
@@ -111,9 +143,36 @@ class Pacer:
 
     def hold(self, endpoint: str, seconds: float) -> None:
         """The server asked for so many seconds without requests to that endpoint."""
-        pace = self._special.get(endpoint.partition("/")[0], self._of_endpoint)
-        pace.hold(endpoint, self._clock.time() + seconds)
+        self._pace(endpoint).hold(endpoint, self._clock.time() + seconds)
 
 
-def _pace(times: Times | None) -> Pace:
+def _paced(times: Times | None) -> Pace:
     return Pace(0.0) if times is None else Pace(times[1] + MARGIN, times[0])
+
+
+class Turn:
+    """The turn of one request. It counts from when the request has left, be it that a connection had to be
+    made first: a server counts what arrives. Until then the next one to that endpoint waits."""
+
+    def __init__(self, pacer: Pacer, endpoint: str) -> None:
+        self._pacer = pacer
+        self._endpoint = endpoint
+        self._came: float | None = None
+        self._holds = False
+
+    async def come(self) -> None:
+        """Waits for it, see `Pacer.turn`."""
+        self._came = await self._pacer._enter(self._endpoint)
+        self._holds = True
+
+    def left(self) -> None:
+        """The request has left."""
+        if self._came is not None:
+            self._came = self._pacer._left(self._endpoint, self._came)
+        self.over()
+
+    def over(self) -> None:
+        """It has left, or never will."""
+        if self._holds:
+            self._holds = False
+            self._pacer._release(self._endpoint)

@@ -8,13 +8,14 @@ from datetime import datetime
 from ..model import Book as WireBook
 from ..model import Direction, Family, Kind, KlineType, KlineUpdate, moment
 from ..model import Trade as WireTrade
-from ..wire import Bad, Key, Pushed, Refusal, Renumbered, Subscribed
+from ..wire import Bad, Key, Outdated, Pushed, Refusal, Renumbered, Subscribed
 from .events import Book, Event, Gap, Status, Trade, kline_of
 from .intervals import INTERVAL_OF
 from .state import LinkStatus, Missed, State, Told
 
 SLOW = "the reader is slower than the market"
 ANEW = "the server counts anew"
+OUTDATED = "the server sends numbers of before"
 _DIRECTIONS = tuple(Direction)
 _trade, _book = WireTrade, WireBook
 
@@ -144,15 +145,20 @@ class Strands:
             for key in told.keys:
                 if (strand := strands.get(key)) is not None:
                     strand.live = True
+        elif isinstance(told, Outdated):
+            one = self._of_kind[told.kind].get(told.key)
+            if one is not None and one.broken in ("", OUTDATED):
+                one.broken, one.missed = OUTDATED, (one.missed or 0) + 1
         elif isinstance(told, Renumbered):
-            if (one := self._of_kind[told.kind].get(told.key)) is not None and not one.broken:
-                one.broken, one.missed = ANEW, told.dropped or None
+            one = self._of_kind[told.kind].get(told.key)
+            if one is not None and one.broken in ("", OUTDATED):
+                one.broken, one.missed = ANEW, None
         elif isinstance(told, State) and told.status is LinkStatus.DOWN:
             for strands in self._of_kind.values():
                 for strand in strands.values():
                     if strand.live and strand.family == told.link:
                         strand.live = False
-                        strand.broken = told.reason or "connection lost"
+                        strand.broken, strand.missed = told.reason or "connection lost", None
 
     def _slow_gaps(self) -> Iterable[Gap]:
         for (kind, key), strand in self._slow.items():

@@ -49,14 +49,14 @@ class Peer(Seated, Protocol):
 class Supply(Protocol):
     """What the sources of a server can give."""
 
-    def serve(self, instrument: Instrument) -> bool:
-        """Whether they have an instrument at all."""
+    def refusal(self, instrument: Instrument) -> Ret | None:
+        """Why they have not got an instrument at all; None if they have."""
 
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
         """Has a source asked what an unknown code is, for a caller; returns why that cannot be, if so."""
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
-        """Those of these that can be subscribed to now, in place of the caller's list of that kind."""
+        """Those of these that could be subscribed to now, as the caller's list of that kind."""
 
 
 class Caller:
@@ -102,10 +102,14 @@ class Caller:
 
     def take(self, wants: tuple[Asked, ...], most: int | None) -> tuple[Asked, ...]:
         """Those that there are, or may be, and that the token may read, at most so many. Raises Refused if
-        there is none (600), if it may read none (604), or if there are more and the plan refuses (603)."""
-        wants = tuple(one for one in wants if isinstance(one, Sought) or self._supply.serve(one.instrument))
+        there is none (600, or what upstream says), if it may read none (604), or if there are more and the
+        plan refuses (603)."""
+        refusals = [
+            None if isinstance(one, Sought) else self._supply.refusal(one.instrument) for one in wants
+        ]
+        wants = tuple(one for one, refusal in zip(wants, refusals, strict=True) if refusal is None)
         if not wants:
-            raise Refused(CODE_INVALID)
+            raise Refused((refusals and refusals[0]) or CODE_INVALID)
         if self.token is not None:
             wants = tuple(one for one in wants if isinstance(one, Sought) or self.token.reads(one.instrument))
             if not wants:
@@ -136,15 +140,16 @@ class Caller:
         return self._supply.seek(self, family, name)
 
     def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
-        """Those of a subscription that the client gets: what its plan allows, and that of the source. What is
-        sought yet is looked at again once it is known."""
+        """Those of a subscription that the client gets: what its plan allows. Raises Refused where none of
+        them has room, or not all have it and the plan refuses (603); else those without stay silent until
+        there is room. What is sought yet is looked at again once it is known."""
         wants = self.take(wants, self.plan.codes)
         instruments = [one.instrument for one in wants if isinstance(one, Want)]
         room = {one.code for one in self._supply.room(kind, instruments, self)} if instruments else set()
-        found = tuple(one for one in wants if isinstance(one, Sought) or one.instrument.code in room)
-        if not found or (self.plan.refuse and len(found) < len(wants)):
+        found = sum(isinstance(one, Sought) or one.instrument.code in room for one in wants)
+        if not found or (self.plan.refuse and found < len(wants)):
             raise Refused(LEVEL_TOO_LOW)
-        return found
+        return wants
 
 
 class Rules(NamedTuple):

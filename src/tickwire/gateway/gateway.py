@@ -201,7 +201,7 @@ class Gateway:
             case Subscribe(kind, wants, sought):
                 if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
                     self._discovery.watch(client, caller.client.family, kind, sought)
-                self._market.want(kind, [want.instrument for want in wants], subscribed=True)
+                    self.sharing.subscribe(kind, [want.instrument for want in wants], caller)
                 if kind is Kind.KLINE:
                     self.first_bars.show(
                         client, [want for want in wants if self.hub.view(client, kind, want) is None]
@@ -218,7 +218,7 @@ class Gateway:
         return b""
 
     def join_list(self, client: Peer, kind: Kind, want: Want) -> None:
-        """A code that a client waits for is known now: it joins its list, if it may and there is room."""
+        """A code that a client waits for is known now: it joins its list, if it may."""
         caller = self.callers.get(client)
         if caller is None:
             return
@@ -229,10 +229,7 @@ class Gateway:
                 "a client may not read a code that it waits for", code=want.name, ret=refused.ret.code
             )
             return
-        instruments = [*self.hub.instruments(client, kind), want.instrument]
-        if want.instrument not in self.sharing.room(kind, instruments, caller):
-            return  # which the source has said
-        self._market.want(kind, [want.instrument], subscribed=True)
+        self.sharing.subscribe(kind, [*self.hub.instruments(client, kind), want.instrument], caller)
         frames = self.hub.join(client, kind, want)
         if kind is Kind.KLINE:
             self.first_bars.show(client, [want])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from ..bus import Supplier
-from ..model import Family, Instrument, Kind
+from ..model import Family, Instrument, Kind, in_turn
 from ..wire import Ret
 from .admission import Caller, Peer
 from .hub import Hub
@@ -22,93 +22,131 @@ class Seeker(Protocol):
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
         """Has upstream asked what a code is; what it is answered with now, if it is not known soon."""
 
+    def refusal(self, family: Family, name: str) -> Ret:
+        """What a code is answered with that upstream was asked about and that is not known."""
+        ...
+
+
+class Share(NamedTuple):
+    """Who is served if a client has a list: all that is wanted, the most wanted first, and the codes that
+    have room. Where room was shared, among so many `tokens`, of which some have `given_up` so many codes."""
+
+    wanted: dict[str, Instrument]
+    served: set[str]
+    tokens: int = 1
+    given_up: int = 0
+
 
 class Sharing:
     """What the sources of a server give to whom, see `admission.Supply`."""
 
-    def __init__(self, supply: Supplier, hub: Hub, callers: Mapping[Peer, Caller], discovery: Seeker) -> None:
+    def __init__(self, market: Supplier, hub: Hub, callers: Mapping[Peer, Caller], seeker: Seeker) -> None:
         """`callers` are the open connections."""
-        self._supply = supply
-        self._discovery = discovery
+        self._market = market
         self._hub = hub
         self._callers = callers
-        self._shared: set[tuple[Family | None, Kind]] = set()  # of which the log has said so
+        self._seeker = seeker
+        self._shared: set[tuple[Family | None, Kind]] = set()  # room of which the log has said so
 
-    def serve(self, instrument: Instrument) -> bool:
-        """Whether an instrument can come from any source."""
-        return self._supply.serve(instrument)
+    def refusal(self, instrument: Instrument) -> Ret | None:
+        """Why an instrument can come from no source; None if it can."""
+        if self._market.serve(instrument):
+            return None
+        return self._seeker.refusal(instrument.family, instrument.code)
 
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
         """Has a source asked what an unknown code is, see `Discovery.seek`."""
-        return self._discovery.seek(caller, family, name)
+        return self._seeker.seek(caller, family, name)
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
-        """Those of these instruments that the sources they come from can subscribe to now, in place of what
-        the caller is subscribed to. Where there is not enough room, all tokens get alike."""
-        if not self._supply.scarce:
+        """Those of these instruments that the sources they come from can subscribe to, if they are the
+        caller's list of that kind. Where there is not enough room, all tokens get alike."""
+        if not self._market.scarce:
             return instruments
-        peer = next((peer for peer, one in self._callers.items() if one is caller), None)
-        self.renew(peer, kind)
-        found = self._supply.room(kind, instruments)
-        if len(found) < len({one.code for one in instruments}):
-            found = self._share(kind, instruments, caller, found)
-        else:
-            self._shared.discard((caller.client.family, kind.flow))
-        return [one for one in instruments if one.code in found]
+        served = self._share(kind, instruments, caller).served
+        return [one for one in instruments if one.code in served]
 
-    def _share(
-        self, kind: Kind, instruments: Collection[Instrument], caller: Caller, found: set[str]
-    ) -> set[str]:
-        """Shares the room among the tokens that want it, so that a newcomer is not left with what the first
-        one spared. `found` is what has room if nobody else gives up anything. Returns what has room."""
-        family, flow = caller.client.family, kind.flow
-        wishes: dict[str, dict[str, Instrument]] = {}
-        for peer, one in self._callers.items():
-            if one.client.family is family:
-                wanted = self._hub.wanted_by(peer, kind if one is caller else None)[flow]
-                wishes.setdefault(one.client.label, {}).update((each.code, each) for each in wanted)
-        wishes.setdefault(caller.client.label, {}).update((one.code, one) for one in instruments)
-        wishes = {label: wanted for label, wanted in wishes.items() if wanted}
-        if len(wishes) < 2:
-            return found
-        every = {code: one for wanted in wishes.values() for code, one in wanted.items()}
-        before = self._supply.carried(family, flow).intersection(every)
-        self._supply.want(flow, (), subscribed=True)  # all begin anew
-        staying = self._supply.room(kind, [every[code] for code in in_turn(wishes.values())])
-        self._supply.want(kind, [every[code] for code in staying], subscribed=True)
-        if before - staying and (family, flow) not in self._shared:
-            self._shared.add((family, flow))
+    def subscribe(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> None:
+        """These are the caller's list of that kind from now on, see `room`."""
+        flow = kind.flow
+        if not self._market.scarce:
+            self._market.want(flow, instruments, subscribed=True)
+            return
+        share, concerned = self._share(kind, instruments, caller), (caller.client.family, flow)
+        self._market.want(
+            flow, [share.wanted[code] for code in share.wanted if code in share.served], subscribed=True
+        )
+        if share.tokens < 2:
+            self._shared.discard(concerned)
+        elif share.given_up and concerned not in self._shared:
+            self._shared.add(concerned)
             log.warning(
                 "the room of the upstream plan is shared among tokens",
-                family=family,
+                family=caller.client.family,
                 kind=flow.name.lower(),
-                tokens=len(wishes),
-                wanted=len(every),
-                served=len(staying),
-                given_up=len(before - staying),
+                tokens=share.tokens,
+                wanted=sum(one.family is caller.client.family for one in share.wanted.values()),
+                served=sum(share.wanted[code].family is caller.client.family for code in share.served),
+                given_up=share.given_up,
             )
-        return staying
 
-    def renew(self, leaving: Peer | None = None, of: Kind | None = None) -> None:
-        """Tells the sources what is subscribed to, but for a list that is about to be replaced."""
-        for kind, instruments in self._hub.wanted(leaving, of).items():
-            self._supply.want(kind, instruments, subscribed=True)
+    def renew(self) -> None:
+        """Tells the sources what is subscribed to. What has no place gets what room there is, by turns."""
+        for flow, instruments in self._hub.wanted().items():
+            served = (
+                {one.code for one in instruments}
+                if not self._market.scarce
+                else self._market.room(flow, instruments)
+            )
+            order = {one.code: one for one in instruments}
+            if len(served) < len(order):
+                carried = self._market.carried(flow)
+                turns = [code for family in Family for code in in_turn(self._wishes(family, flow).values())]
+                first = [*(code for code in order if code in carried), *turns]
+                order = {code: order[code] for code in first if code in order} | order
+                served = self._market.room(flow, order.values())
+            self._market.want(flow, [one for code, one in order.items() if code in served], subscribed=True)
 
+    def _share(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Share:
+        """Who is served if these are the caller's list of that kind. What others have stays theirs where that
+        leaves room enough; else room is shared among the tokens that want it, so that a newcomer is not left
+        with what the first one spared: who has most gives up the last of it."""
+        flow, family = kind.flow, caller.client.family
+        peer = next((peer for peer, one in self._callers.items() if one is caller), None)
+        others, carried = self._hub.wanted(peer, kind)[flow], self._market.carried(flow)
+        first = [one for one in others if one.code in carried]
+        wanted = {one.code: one for one in [*first, *instruments, *others]}
+        served = self._market.room(flow, wanted.values())
+        if served.issuperset(one.code for one in instruments) or family is None:
+            return Share(wanted, served)
+        wishes = self._wishes(family, flow, caller, kind, [one.code for one in instruments])
+        if len(wishes) > 1:
+            wanted = {code: wanted[code] for code in in_turn(wishes.values()) if code in wanted} | wanted
+            served = self._market.room(flow, wanted.values())
+        return Share(wanted, served, len(wishes), len(carried.intersection(wanted) - served))
 
-def in_turn(wishes: Iterable[Iterable[str]]) -> list[str]:
-    """Codes by turns: of each list its next one that no other list had before. So wherever one stops, none
-    was given more than one code more than another that still wants some.
-
-    >>> in_turn([["A", "B", "C", "D"], ["B", "E"]])
-    ['A', 'B', 'C', 'E', 'D']
-    """
-    found: dict[str, None] = {}
-    lists = [iter(one) for one in wishes]
-    while lists:
-        for one in [*lists]:
-            code = next((code for code in one if code not in found), None)
-            if code is None:
-                lists.remove(one)
-            else:
-                found[code] = None
-    return [*found]
+    def _wishes(
+        self,
+        family: Family,
+        flow: Kind,
+        caller: Caller | None = None,
+        kind: Kind | None = None,
+        codes: Collection[str] = (),
+    ) -> dict[str, list[str]]:
+        """What each token wants of a family, what it has first; `codes` as the caller's list of a kind."""
+        carried = self._market.carried(flow)
+        having: dict[str, dict[str, None]] = {}
+        lacking: dict[str, list[str]] = {}
+        for peer, one in self._callers.items():
+            if one.client.family is family:
+                label = one.client.label
+                mine, more = having.setdefault(label, {}), lacking.setdefault(label, [])
+                for each in self._hub.wanted_by(peer, kind if one is caller else None)[flow]:
+                    if each.code in carried:
+                        mine[each.code] = None
+                    else:
+                        more.append(each.code)
+        if caller is not None:
+            having.setdefault(caller.client.label, {}).update(dict.fromkeys(codes))
+        found = {label: [*mine, *lacking.get(label, ())] for label, mine in having.items()}
+        return {label: wanted for label, wanted in found.items() if wanted}

@@ -12,7 +12,7 @@ import structlog
 from ..bus import Lack, Receiver
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Family, Instrument, Kind, KlineType
+from ..model import Catalogue, Instrument, Kind, KlineType
 from ..sandbox import Sandbox, Step
 from ..sources import Published, Source, Status
 from ..store import Backlog, Database, GapStore, SuspensionStore
@@ -61,7 +61,7 @@ class MarketSide:
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
-        self.supply = Supply(feeds)
+        self.supply = Supply(feeds, self.streams)
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = gap_entries
         self.scenarios = Scenarios(
@@ -101,9 +101,9 @@ class MarketSide:
         """The codes of those of these instruments that can be subscribed to now."""
         return self.supply.room(kind, instruments)
 
-    def carried(self, family: Family | None, flow: Kind) -> set[str]:
-        """The codes of a family that are subscribed to upstream for that."""
-        return self.supply.carried(family, flow)
+    def carried(self, flow: Kind) -> set[str]:
+        """The codes that are subscribed to upstream for that."""
+        return self.supply.carried(flow)
 
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
         """These are asked for; returns the codes of which a first event is worth waiting for."""

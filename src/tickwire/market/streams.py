@@ -112,6 +112,10 @@ class Streams:
         stream = self._books.get(instrument.code)
         return None if stream is None else cast("Book | None", stream.last)
 
+    def is_silent(self, instrument: Instrument) -> bool:
+        """Whether nothing of the instrument has come yet."""
+        return self.last_trade(instrument) is None and self.last_book(instrument) is None
+
     def position(self, stream: Stream) -> Position:
         """Where a stream is."""
         return Position(self.epoch, stream.seq)

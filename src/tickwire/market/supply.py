@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterable
 
 from ..bus import Lack
 from ..errors import StoreError
-from ..model import Family, Instrument, Kind, KlineType
+from ..model import Instrument, Kind, KlineType
 from ..sources.relay import Relay
 from ..wire import StaticInfo
 from .feeds import Feed, Feeds
+from .streams import Streams
 
 FIRST_EVENT_WAIT = 5.0
 """Seconds that an HTTP request waits for the first event of a code that begins because of it."""
@@ -19,8 +20,9 @@ FIRST_EVENT_WAIT = 5.0
 class Supply:
     """What the sources of a server can give, and who waits for it."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, streams: Streams) -> None:
         self._feeds = feeds
+        self._streams = streams
         self.awaited: dict[tuple[Kind, str], set[asyncio.Future[None]]] = {}
         """What requests wait for, each with its future."""
 
@@ -37,15 +39,15 @@ class Supply:
         """The codes of those of these instruments that the sources they come from can subscribe to now."""
         return self._told(instruments, lambda feed, codes: feed.source.room(kind.flow, codes))
 
-    def carried(self, family: Family | None, flow: Kind) -> set[str]:
-        """The codes of a family that are subscribed to upstream for that."""
+    def carried(self, flow: Kind) -> set[str]:
+        """The codes that are subscribed to upstream for that."""
         uses = (feed.source.health.upstream for feed in self._feeds)
         return {
             code
             for use in uses
             if use is not None
             for one in use().codes
-            if one.family is family and one.kind is flow
+            if one.kind is flow
             for code in one.codes
         }
 
@@ -123,6 +125,8 @@ class Supply:
             else:
                 self.want(Kind.TRADE, [instrument], subscribed=False)
                 if not await backfill.reach(instrument, kline_type, count=count, end=end):
+                    if self._streams.is_silent(instrument):
+                        await self.begin(Kind.TRADE, [instrument])  # lest upstream has no such code
                     return Lack.UPSTREAM
         except StoreError:  # which has been said
             return Lack.STORE

@@ -22,6 +22,7 @@ from .nearest import nearest, searches
 from .position import Position
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
+from .turns import in_turn
 
 __all__ = [
     "ALIASES",
@@ -58,6 +59,7 @@ __all__ = [
     "event_fault",
     "family_of",
     "fixed",
+    "in_turn",
     "is_crossed",
     "looks_like",
     "market_of",

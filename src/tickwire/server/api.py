@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -79,6 +79,7 @@ PREFLIGHT: list[Header] = [
 ]
 RETRY_AFTER = 60.0
 """Seconds after which a token may ask about more unknown codes."""
+NO_BARS = msgspec.Raw(b"[]")
 MAX_BARS, MAX_BATCH_BARS = 500, 2
 """Bars of one answer of /kline, and of one group of /batch-kline."""
 
@@ -247,7 +248,7 @@ class Api:
         if not refusals:
             return Wanted(cast("tuple[Want, ...]", taken))
         sought = [one.name for one in taken if isinstance(one, Sought)]
-        await discovery.find(family, sought)
+        await discovery.find(caller, family, sought)
         found: list[Want] = []
         for one in taken:
             if isinstance(one, Want):
@@ -273,12 +274,20 @@ class Api:
         levels = now.levels if want.levels == before.levels else want.levels
         return want._replace(instrument=now, levels=levels)
 
+    def _check_there(self, wants: Iterable[Want]) -> None:
+        """Raises Refused if upstream has said meanwhile that it has none of these."""
+        refusals = [self._engine.gateway.sharing.refusal(want.instrument) for want in wants]
+        if refusals and all(refusals) and (first := refusals[0]) is not None:
+            raise Refused(first)
+
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
         await self._engine.market.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
         last_of = self._engine.gateway.hub.last_trade
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
+        if not found:
+            self._check_there(wanted.wants)
         ticks = TickList(trade_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
 
@@ -287,6 +296,8 @@ class Api:
         await self._engine.market.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
         last_of = self._engine.gateway.hub.last_book
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
+        if not found:
+            self._check_there(wanted.wants)
         ticks = TickList(book_entries(found))
         return Marked(ticks, partial_headers(wanted.lacks))
 
@@ -296,6 +307,8 @@ class Api:
             return Marked(KlineList(data.code, data.kline_type, []), partial_headers(wanted.lacks))
         (want,) = wanted.wants
         bars, lacks = await self._bars(caller, want, data, MAX_BARS)
+        if bars == NO_BARS:
+            self._check_there(wanted.wants)
         return Marked(KlineList(want.name, data.kline_type, bars), partial_headers(lacks))
 
     async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> Marked:
@@ -306,8 +319,12 @@ class Api:
             *(self._bars(caller, want, queries[want.name, want.kline_type], MAX_BATCH_BARS) for want in wants)
         )
         groups = [
-            KlineGroup(want.name, want.kline_type, bars) for want, (bars, _) in zip(wants, found, strict=True)
+            KlineGroup(want.name, want.kline_type, bars)
+            for want, (bars, _) in zip(wants, found, strict=True)
+            if bars != NO_BARS or self._engine.gateway.sharing.refusal(want.instrument) is None
         ]
+        if not groups:
+            self._check_there(wants)
         lacks = partial_headers(wanted.lacks, *(one.lacks for one in found))
         return Marked(BatchKlineList(groups), lacks)
 

@@ -133,17 +133,16 @@ class Source(Protocol):
         ...
 
     def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """Those of these codes that it can subscribe to now, by what its own plan allows.
-
-        Right before, `want` was called for all that is subscribed to: what was not named there is given up
-        for these if need be.
-        """
+        """Those of these codes that it can be subscribed to if nothing else is, by what its own plan allows:
+        the first ones."""
         ...
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        """These codes are asked for, by a subscription or by an HTTP request; bars need trades.
+        """These codes are asked for, by subscriptions or by an HTTP request; bars need trades.
 
-        Called again every half minute while a subscription lasts. Returns those of which it yields a first
-        event or a Snapshot of that kind soon, so that it is worth waiting for.
+        With `subscribed` it is called again every half minute while they last, and a source with a `history`
+        is told of all of them at a time: what is not among them is given up for them if need be. Returns
+        those of which it yields a first event or a Snapshot of that kind soon, so that it is worth waiting
+        for.
         """
         ...

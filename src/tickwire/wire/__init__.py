@@ -1,6 +1,6 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
-from .conversation import Conversation, Happening, Renumbered, Terms
+from .conversation import Conversation, Happening, Outdated, Renumbered, Terms
 from .deviation import Deviation, Report
 from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, base_of, parameters, request_token, token_of
 from .http import (
@@ -192,6 +192,7 @@ __all__ = [
     "Lines",
     "MarketInfo",
     "MarketList",
+    "Outdated",
     "Pace",
     "Permit",
     "Priced",

@@ -5,7 +5,7 @@ Section 2. What is wanted outlives connections: each new one is asked for all of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple, TypeAlias
 
@@ -20,8 +20,8 @@ from .upstream import Answer, Bad, Pushed, read
 class Renumbered(NamedTuple):
     """The server counts a stream anew from the next event on, so that nobody knows what is missing before it.
 
-    `dropped` events were taken for old ones before that was clear. `since` is the time of the last event
-    before, in milliseconds.
+    `dropped` events were taken for outdated before that was clear, and told as such. `since` is the time of
+    the newest event before or of the oldest of those, in milliseconds.
     """
 
     kind: Kind
@@ -30,7 +30,15 @@ class Renumbered(NamedTuple):
     since: int
 
 
-Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered
+class Outdated(NamedTuple):
+    """An event was dropped, since its number is lower than all that are remembered, and its time not newer.
+    It may have come before, or the server counts anew."""
+
+    kind: Kind
+    key: Key
+
+
+Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered | Outdated
 """What a conversation tells."""
 
 
@@ -55,13 +63,20 @@ class Conversation:
     `pace` is what all connections of a token on the same path share, since the server counts by token.
     `when` is in seconds of any monotonic clock, always the same one. `round_trip` is how long the last
     heartbeat took, None before the first. `bad_lines`, `duplicates` and `unasked` count what was not told.
+    `latest` gives the latest time in milliseconds that does not lie ahead of all clocks; else none does.
     """
 
-    def __init__(self, terms: Terms | None = None, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        terms: Terms | None = None,
+        pace: Pace | None = None,
+        latest: Callable[[], float] = lambda: inf,
+    ) -> None:
         self.terms = terms or Terms()
         self.bad_lines = self.duplicates = self.unasked = 0
         self.round_trip: float | None = None
         self._pace = pace or Pace(self.terms.spacing)
+        self._latest = latest
         self._subscriptions = {
             kind: Subscription(kind, self.terms.spacing, self.terms.codes) for kind in INTERFACES
         }
@@ -132,11 +147,14 @@ class Conversation:
                 stream = self._trades.get(event.code) if type(event) is Trade else self._stream(event)
                 if stream is None:
                     self.unasked += 1
-                elif stream.passes(message.seq, _time_of(event)):
+                elif stream.passes(message.seq, time := _time_of(event), ahead=time > self._latest()):
                     if stream.anew is not None:
                         found.append(Renumbered(*_place(event), *stream.anew))
                         stream.anew = None
                     found.append(message)
+                elif stream.outdated:
+                    stream.outdated = False
+                    found.append(Outdated(*_place(event)))
                 else:
                     self.duplicates += 1
             elif type(message) is Answer:

@@ -38,6 +38,13 @@ class Pace:
         """One passes."""
         self._passed[key].append(when)
 
+    def move(self, key: Hashable, before: float, when: float) -> None:
+        """What passed then passes only now, which is later than all that have passed."""
+        passed = self._passed[key]
+        if before in passed:
+            passed.remove(before)
+            passed.append(when)
+
     def hold(self, key: Hashable, until: float) -> None:
         """None passes before that, whatever the window says."""
         self._held[key] = max(until, self._held.get(key, -inf))

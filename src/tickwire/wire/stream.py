@@ -12,8 +12,9 @@ MOST_STALE = 16
 
 
 class Anew(NamedTuple):
-    """The server has begun to count anew: `dropped` events with such numbers were taken for old ones before
-    that was clear. `since` is the time of the newest event before, in milliseconds."""
+    """The server has begun to count anew: `dropped` events with such numbers were taken for outdated before
+    that was clear. `since` is the time of the newest event before or of the oldest of those, in milliseconds.
+    """
 
     dropped: int
     since: int
@@ -24,25 +25,47 @@ class Stream:
 
     `seq` grows strictly per code and kind (section 2, "Push"), yet an event may come twice, as the first
     one after a reconnect often does, or behind a younger one. A server that was begun anew behind an open
-    connection counts from elsewhere: a lower number with a newer time is no old event.
+    connection counts from elsewhere: a lower number with a newer time is no old event. What lies ahead of
+    all clocks is judged by its like alone: else one wrong time would make all later ones look old.
     """
 
-    __slots__ = ("_before", "_last", "_recent", "_stale", "_stale_since", "_time", "anew", "depth")
+    __slots__ = (
+        "_ahead",
+        "_before",
+        "_last",
+        "_recent",
+        "_stale",
+        "_stale_since",
+        "_stale_time",
+        "_time",
+        "anew",
+        "depth",
+        "outdated",
+    )
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.anew: Anew | None = None
         """Set where the event that passes shows that the server counts anew; who is told of it resets it."""
+        self.outdated = False
+        """Set where the event that does not pass is not known to have come, yet has a number that is too low
+        and a time that is not newer; who is told of it resets it."""
+        self._ahead: Stream | None = None
         self._recent: deque[int] = deque(maxlen=REMEMBERED)
-        self._last = self._before = self._stale_since = self._time = -1
+        self._last = self._before = self._stale_since = self._time = self._stale_time = -1
         self._stale = 0
 
     def opened(self) -> None:
         """A new connection begins."""
         self._before = self._last
+        if self._ahead is not None:
+            self._ahead.opened()
 
-    def passes(self, seq: int, time: int) -> bool:
-        """Whether the event of that number and time (in milliseconds) has not come before; 0 is no number."""
+    def passes(self, seq: int, time: int, *, ahead: bool = False) -> bool:
+        """Whether the event of that number and time (in milliseconds) has not come before; 0 is no number.
+        `ahead` says that the time lies ahead of all clocks."""
+        if ahead:
+            return self._passes_ahead(seq, time)
         if seq > self._last:
             self._last = seq
             self._recent.append(seq)
@@ -52,6 +75,13 @@ class Stream:
             self._time = time
         return True
 
+    def _passes_ahead(self, seq: int, time: int) -> bool:
+        one = self._ahead = self._ahead or Stream(self.depth)
+        passes = one.passes(seq, time)
+        self.anew, self.outdated = one.anew, one.outdated
+        one.anew, one.outdated = None, False
+        return passes
+
     def _passes_late(self, seq: int, time: int) -> bool:
         recent, is_newer = self._recent, time > self._time
         if seq in recent and not is_newer:
@@ -60,13 +90,15 @@ class Stream:
             self._recent = deque(sorted([*recent, seq]), REMEMBERED)
             return True
         if self._stale_since != self._last:
-            self._stale_since, self._stale = self._last, 0
+            self._stale_since, self._stale, self._stale_time = self._last, 0, self._time
         is_first = self._last == self._before
         if not is_newer and not is_first and self._stale + 1 < MOST_STALE:
             self._stale += 1
+            self._stale_time = min(self._stale_time, time)
+            self.outdated = True
             return False
         if not is_first:
-            self.anew = Anew(self._stale, self._time)
+            self.anew = Anew(self._stale, self._stale_time)
         recent.clear()
         recent.append(seq)
         self._last, self._before, self._time = seq, -1, time

@@ -355,10 +355,8 @@ def test_legacy_identifiers_are_strings_in_snapshots_and_pushes(loop: Loop) -> N
 
 
 def test_the_last_events_are_kept_for_those_who_ask_over_http(hub: Hub) -> None:
-    assert hub.is_silent(BTC)
     assert hub.last_trade(BTC) is None
     publish(hub, book("BTCUSDT", 100), book("BTCUSDT", 200))
-    assert not hub.is_silent(BTC)
     assert hub.last_book(BTC) == (book("BTCUSDT", 200), EPOCH + 1)
     assert hub.last_trade(BTC) is None
 

@@ -205,6 +205,51 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
         assert entries["data"]["static_info_list"][0]["eps"] == "0.1"
 
 
+async def test_a_stock_without_a_name_is_asked_about_again_after_a_restart(
+    tmp_path: Path, stub: AllTick
+) -> None:
+    await stub.trade("2442.HK", "3.25", at=now_ms())
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        await relayed.get(f"{STOCK_HTTP}/trade-tick", symbols("2442.HK"))
+        assert not relayed.engine.catalogue["2442.HK"].name_en
+    stub.static["2442.HK"] = {"name_en": "Easy Smart", "lot_size": "5000"}
+    async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
+        await until(lambda: relayed.engine.catalogue["2442.HK"].lot_size == "5000")
+
+
+async def test_one_tokens_flood_of_unknown_codes_holds_up_nobody_else(
+    tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.RETRY", 0.05)
+    folder = tmp_path / "down"
+    folder.mkdir()
+    many, few = issue(folder, "many"), issue(folder, "few")
+    stub.refuse_http = 10_000
+    left, stays = [[f"{name}{n}" for n in range(120)] for name in ("GONE", "NONE")]
+    async with (
+        relaying(folder, stub.url, UpstreamPlan(), probe=False) as relayed,
+        relayed.link(OTHER_WS, many) as gone,
+        relayed.link(OTHER_WS, many) as flood,
+        relayed.link(OTHER_WS, few) as link,
+    ):
+        assert (await gone.subscribe(TRADE, *left))["ret"] == 200
+        assert (await flood.subscribe(TRADE, *stays))["ret"] == 200
+        assert (await link.subscribe(TRADE, "GBPMXN"))["ret"] == 200
+        await gone.socket.close()
+        await until(lambda: len(relayed.engine.gateway.callers) == 2)
+        stub.refuse_http = 0
+        await until(lambda: "GBPMXN" in stub.wanted(22004))
+        await until(lambda: not relayed.engine.discovery.waiting)
+    batches = [
+        [one["code"] for one in data["symbol_list"]]
+        for endpoint, data in stub.asked
+        if endpoint == "trade-tick"
+    ]
+    assert "GBPMXN" in [*batches[0], *batches[1]]  # the first one may have been under way
+    later = [code for batch in batches[1:] for code in batch]
+    assert later.index(stays[-1]) < min(later.index(code) for code in left if code in later)
+
+
 async def test_decimals_and_levels_that_come_later_are_not_rounded(tmp_path: Path, stub: AllTick) -> None:
     await stub.trade("GBPMXN", "18.12", at=now_ms() - 120_000)
     async with relaying(tmp_path / "down", stub.url, probe=False) as relayed, relayed.link() as link:
@@ -434,10 +479,68 @@ async def test_more_codes_than_the_plan_of_upstream_has_room_for(tmp_path: Path,
             await until(lambda: stub.wanted(22004) == {"NZDMXN", "GBPMXN"})
             assert (await link.subscribe(TRADE, "GBPMXN", "GBPBRL"))["ret"] == 200
             await until(lambda: "GBPBRL" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
-            assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"GBPMXN"}
             await stub.trade("GBPMXN", "18.5", at=now_ms())
             assert (await link.push())["data"]["code"] == "GBPMXN"
+            assert stub.wanted(22004) == {"NZDMXN", "GBPMXN"}
+            (use,) = (await relayed.get("/v1/usage")).json()["data"]["token_list"]
+            assert (use["codes"], use["without"]) == (2, 1)
     assert [one["first"] for one in logs if one["event"] == "the upstream plan has no room"] == [["GBPBRL"]]
+
+
+async def test_a_code_that_is_learned_takes_no_place_of_its_own_token(tmp_path: Path, stub: AllTick) -> None:
+    """It waits as a known one does, and what is subscribed to later finds all as it was."""
+    desk = issue(tmp_path / "down", "desk")
+    plan = UpstreamPlan(connections=1, codes=2)
+    async with (
+        relaying(tmp_path / "down", stub.url, plan, probe=False) as relayed,
+        relayed.link(token=desk) as first,
+        relayed.link(token=desk) as second,
+    ):
+        assert (await first.subscribe(TRADE, "GOLD", "BTCUSDT", "GBPMXN"))["ret"] == 200
+        await until(lambda: "GBPMXN" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
+        assert stub.wanted(22004) == {"GOLD", "BTCUSDT"}
+        assert (await second.subscribe(TRADE, "EURUSD"))["ret"] == 603
+        assert (await second.subscribe(TRADE, "EURUSD", "GOLD"))["ret"] == 200
+        relayed.engine.gateway.sharing.renew()
+        await stub.trade("GOLD", at=now_ms())
+        assert [(await one.push())["data"]["code"] for one in (first, second)] == ["GOLD"] * 2
+        assert stub.wanted(22004) == {"GOLD", "BTCUSDT"}
+        (use,) = (await relayed.get("/v1/usage", token=desk)).json()["data"]["token_list"]
+        assert (use["codes"], use["without"]) == (4, 2)
+
+
+async def test_what_the_catalogue_has_and_upstream_has_not_is_refused_as_upstream_does(
+    tmp_path: Path, stub: AllTick
+) -> None:
+    await stub.trade("GOLD", at=now_ms())
+    with capture_logs() as logs:
+        async with (
+            relaying(tmp_path / "down", stub.url, UpstreamPlan(1, 5), probe=False) as relayed,
+            relayed.link() as link,
+            relayed.link(STOCK_WS) as stocks,
+        ):
+            query = {"code": "USOIL", "kline_type": 1, "query_kline_num": 2, "adjust_type": 0}
+            bars = await relayed.get(f"{OTHER_HTTP}/kline", {"trace": "", "data": query})
+            assert bars.json()["ret"] == 600
+            for code, endpoint in (("GBPUSD", "trade-tick"), ("ETHUSDT", "depth-tick")):
+                answers = [await relayed.get(f"{OTHER_HTTP}/{endpoint}", symbols(code)) for _ in range(2)]
+                assert answers[-1].json()["ret"] == 600
+            answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPUSD", "GOLD", "USOIL"))
+            assert [one["code"] for one in answer.json()["data"]["tick_list"]] == ["GOLD"]
+            for kind in (TRADE, DEPTH):
+                assert (await link.subscribe(kind, "GBPUSD"))["ret"] == 600
+                assert (await link.subscribe(kind, "GBPUSD", "GOLD"))["ret"] == 200
+            # What is subscribed to first is acknowledged, and refused from then on.
+            assert (await stocks.subscribe(DEPTH, "MSFT.US"))["ret"] == 200
+            microsoft = relayed.engine.catalogue["MSFT.US"]
+            await until(lambda: not relayed.engine.market.feeds.serve(microsoft))
+            assert (await stocks.subscribe(TRADE, "MSFT.US"))["ret"] == 600
+            asked = len(stub.asked)
+            assert (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPUSD"))).json()["ret"] == 600
+            assert len(stub.asked) == asked
+    assert "the upstream plan has no room" not in [one["event"] for one in logs]
+    told = [one for one in logs if one["event"] == "upstream has no such codes"]
+    assert sum(one["codes"] for one in told) == 4
 
 
 async def test_what_a_user_says_of_a_code_counts_more(tmp_path: Path, stub: AllTick) -> None:

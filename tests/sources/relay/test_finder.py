@@ -101,6 +101,60 @@ async def _settle(hand: Hand, task: asyncio.Future[Any], step: float = 0.05) -> 
             await asyncio.sleep(0.001)
 
 
+async def test_those_who_wait_have_turns_families_too_and_what_nobody_waits_for_comes_last(
+    up: Upstream,
+) -> None:
+    up.answer = knows()
+    gone, flood = [f"GONE{n}" for n in range(60)], [f"FLOOD{n}" for n in range(120)]
+    owners = {code: {"flood"} for code in flood} | {code: set[str]() for code in gone}
+    async with relaying(up.url) as consumer:
+        consumer.relay.finder.awaited = lambda _family, code: owners.get(code, {code})
+        await asyncio.gather(
+            ask(consumer, OTHER, *gone, *flood, "ONE", "TWO"), ask(consumer, STOCK, "LATE.HK")
+        )
+    stock, first, *others = asked(up)
+    assert stock == ["LATE.HK"]
+    assert {*first} == {"ONE", "TWO", *flood[:48]}
+    assert [code for batch in others for code in batch] == [*flood[48:], *gone]
+
+
+async def test_whoever_had_a_turn_lets_the_others_go_first(up: Upstream) -> None:
+    up.answer = knows()
+    codes = [f"CODE{who}X{n}" for who in range(8) for n in range(2)]
+    async with relaying(up.url, plan=UpstreamPlan(http_codes=3)) as consumer:
+        consumer.relay.finder.awaited = lambda _family, code: {code.partition("X")[0]}
+        await ask(consumer, OTHER, *codes)
+    order = [code for batch in asked(up) for code in batch]
+    assert {*order[:8]} == {f"CODE{who}X0" for who in range(8)}
+
+
+async def test_names_are_asked_for_again_where_upstream_did_not_answer(
+    up: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.sources.relay.finder.NAME_RETRY", 0.05)
+    known, statics = knows("2442.HK"), 0
+
+    def answer(path: str, codes: list[str]) -> tuple[int, Any]:
+        nonlocal statics
+        if not path.endswith("static_info") or codes != ["2442.HK"]:
+            return known(path, codes)
+        statics += 1
+        if statics < 3:
+            return 503, "down"
+        entry = {"symbol": "2442.HK", "name_en": "Easy Smart"}
+        return 200, {"ret": 200, "msg": "ok", "trace": "", "data": {"static_info_list": [entry]}}
+
+    up.answer = answer
+    async with relaying(up.url) as consumer:
+        learned: list[Instrument] = []
+        consumer.relay.learned = learned.append
+        with capture_logs() as logs:
+            await ask(consumer, STOCK, "2442.HK")
+            await until(lambda: learned[-1].name_en == "Easy Smart")
+    said = [one["event"] for one in logs]
+    assert said.count("upstream does not say what stocks are called, it is asked again") == 1
+
+
 async def test_no_more_than_a_tenth_of_the_plan_is_used(up: Upstream) -> None:
     hand = Hand()
     up.answer = knows()

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from tickwire.cli.checking.finding import Verdict
 from tickwire.cli.checking.sharing import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
-from tickwire.gateway.sharing import in_turn
 from tickwire.model import Family, KlineType
+from tickwire.model.turns import in_turn
 from tickwire.sources.relay import Relay, UpstreamPlan
 
 from ...client.alltick_stub import NOW, AllTick, alltick
@@ -129,6 +129,50 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
             while not gaps:
                 gaps = (await served.get("/v1/gaps")).json()["data"]["gap_list"]
         assert (gaps[0]["codes"], gaps[0]["reason"]) == (["BTCUSDT"], "upstream counts anew")
+
+
+async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp_path: Path) -> None:
+    async with (
+        alltick() as stub,
+        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+        began = fresh().time
+        for number in range(20):
+            if number == 10:
+                await stub.trade("BTCUSDT", at=began + 7_200_000)
+                stub.count_from(5)
+            await stub.trade("BTCUSDT", at=began + number)
+        found = [(await link.push())["data"] for _ in range(20)]
+        assert [one["tick_time"] for one in found] == [*range(began, began + 20)]
+        await until(lambda: served.engine.market.source.health.renumbered == 1)
+        assert (served.engine.market.source.health.bad, served.engine.market.source.health.dropped) == (1, 0)
+
+
+async def test_what_is_dropped_for_its_number_is_counted_and_said_once(tmp_path: Path) -> None:
+    async with (
+        alltick() as stub,
+        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
+        served.link() as link,
+    ):
+        await link.subscribe(TRADE, "BTCUSDT")
+        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+        began = fresh().time
+        await stub.trade("BTCUSDT", at=began)
+        await link.push()
+        stub.count_from(5)
+        with capture_logs() as logs:
+            for _ in range(3):  # of the very same millisecond
+                await stub.trade("BTCUSDT", at=began)
+            await until(lambda: served.engine.market.source.health.dropped == 3)
+            await stub.trade("BTCUSDT", at=began + 1)
+            assert (await link.push())["data"]["tick_time"] == began + 1
+        events = [one["event"] for one in logs]
+        assert events.count("upstream sends numbers of before: such events are dropped") == 1
+        assert [one["dropped"] for one in logs if one["event"] == "upstream counts anew"] == [3]
+        assert served.engine.market.source.health.dropped == 3
 
 
 async def test_no_bar_stands_in_the_future_when_upstream_jumps_by_hours(tmp_path: Path) -> None:
@@ -290,3 +334,33 @@ def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
         for one, count in zip(wishes, counts, strict=True):
             assert count == len(one) or count >= max(counts) - 1
     assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"
+
+
+async def test_codes_without_room_stay_silent_until_there_is_some_again(
+    tmp_path: Path, script: Script
+) -> None:
+    folder = tmp_path / "down"
+    folder.mkdir()
+    desk = issue(folder, "desk")
+    async with (
+        serving(tmp_path / "up", script) as up,
+        relayed(folder, up.url, UpstreamPlan(connections=1, codes=3)) as served,
+        served.link(OTHER_WS, desk) as first,
+    ):
+        assert (await first.subscribe(TRADE, "BTCUSDT", "GOLD"))["ret"] == 200
+        async with served.link(OTHER_WS, desk) as second:
+            assert (await second.subscribe(TRADE, "EURUSD", "USOIL", "GOLD"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "EURUSD"})
+            (use,) = (await _usage(served, desk))["token_list"]
+            assert (use["codes"], use["without"]) == (4, 1)
+            assert (await second.subscribe(TRADE, "ETHUSDT", "EURUSD", "USOIL"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "ETHUSDT"})  # in the order of the list
+            assert (await first.subscribe(TRADE, "BTCUSDT"))["ret"] == 200
+            await until(lambda: _codes(up) == {"BTCUSDT", "ETHUSDT", "EURUSD"})
+            assert (await first.ask(22006, {"cancel_type": 0}))["ret"] == 200
+            await until(lambda: _renewed(served) and _codes(up) == {"USOIL", "ETHUSDT", "EURUSD"})
+            script.emit(fresh("USOIL", "7"))
+            assert await _next_price(second) == 7
+            assert (await first.subscribe(TRADE, "BTCUSDT"))["ret"] == 603
+            (use,) = (await _usage(served, desk))["token_list"]
+            assert (use["codes"], use["without"]) == (3, 0)

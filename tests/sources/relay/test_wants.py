@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from tickwire.sources.relay.places import Moves, Places
-from tickwire.sources.relay.wants import REFUSED, ROUND, Wants
+from tickwire.sources.relay.wants import REFUSED, Wants
 from tickwire.sources.source import ASKED, SUBSCRIBED
 
 
-def subscribe(wants: Wants, current: list[str], new: list[str], now: float) -> list[str]:
-    """What the engine does with a subscription; returns those that have room."""
-    wants.renew(current, now)
-    found = wants.room(new, now)
+def subscribe(wants: Wants, others: list[str], new: list[str], now: float) -> list[str]:
+    """What is done with a subscription beside those of others; returns those that have room."""
+    found = wants.room([*others, *new])
     wants.renew(found, now)
-    return found
+    return [code for code in dict.fromkeys(new) if code in found]
 
 
 def test_what_is_kept_is_always_wanted_and_the_rest_while_it_is_renewed() -> None:
@@ -28,7 +27,7 @@ def test_what_is_kept_is_always_wanted_and_the_rest_while_it_is_renewed() -> Non
 
 def test_a_request_over_http_counts_for_some_minutes() -> None:
     wants = Wants([], None)
-    assert wants.ask(["A"], 0.0) == ["A"]
+    wants.ask(["A"], 0.0)
     wants.renew(["A"], 10.0)
     wants.lapse(ASKED - 1)
     assert wants.target() == ["A"]
@@ -70,24 +69,28 @@ def test_those_of_two_who_come_at_once_both_count() -> None:
     assert subscribe(wants, ["A", "B", "C"], ["D"], 0.0) == []
 
 
-def test_a_renewal_long_ago_keeps_nobody() -> None:
-    wants = Wants([], 1)
-    wants.renew(["A"], 0.0)
-    assert wants.room(["B"], ROUND + 0.1) == ["B"]
-
-
-def test_an_offer_that_is_not_taken_up_changes_nothing() -> None:
+def test_a_question_changes_nothing() -> None:
     wants = Wants([], 1)
     subscribe(wants, [], ["A"], 0.0)
-    wants.renew([], 5.0)
-    assert wants.room(["B"], 5.0) == ["B"]
+    for _ in range(2):
+        assert wants.room(["B", "A"]) == ["B"]
+        assert wants.room(["A", "B"]) == ["A"]
     assert wants.target() == ["A"]
+
+
+def test_who_is_not_renewed_keeps_a_place_that_nobody_needs() -> None:
+    wants = Wants([], 2)
+    wants.renew(["A"], 0.0)
+    wants.renew(["B"], 1.0)
+    assert wants.target() == ["A", "B"]
+    assert wants.renew(["B", "C"], 2.0) == ["C"]
+    assert wants.target() == ["B", "C"]
 
 
 def test_interest_over_http_takes_only_what_is_left_and_goes_first() -> None:
     wants = Wants(["K"], 4)
     wants.renew(["A"], 0.0)
-    assert wants.ask(["H", "I", "J", "A", "K"], 0.0) == ["H", "I", "J", "A", "K"]
+    wants.ask(["H", "I", "J", "A", "K"], 0.0)
     assert wants.target() == ["K", "A", "H", "I"]
     wants.ask(["I"], 1.0)
     assert subscribe(wants, ["A"], ["B"], 2.0) == ["B"]
@@ -111,13 +114,15 @@ def test_what_upstream_refuses_is_left_alone_for_a_while() -> None:
     wants.refuse(["A", "K"], 0.0)
     assert wants.target() == []
     assert wants.renew(["A"], 1.0) == []
-    assert wants.ask(["A", "B"], 1.0) == ["B"]
-    assert wants.room(["A", "K", "B"], 1.0) == ["B"]
+    wants.ask(["A", "B"], 1.0)
+    assert wants.target() == ["B"]
+    assert wants.refused(["A", "B"]) == {"A"}
+    assert wants.room(["A", "K", "B"]) == ["B"]
     assert subscribe(wants, [], ["C", "D"], 2.0) == ["C", "D"]
     wants.renew(["C", "D"], REFUSED - 1)
     wants.lapse(REFUSED)
     assert wants.target() == ["K", "C"]
-    assert wants.renew(["A"], REFUSED) == []
+    assert wants.renew(["C", "A"], REFUSED) == []
 
 
 def test_settings_may_want_more_than_there_is_room_for() -> None:

@@ -157,9 +157,11 @@ class Hub:
         return frame
 
     def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
-        """What stands in the client's list of that kind."""
+        """What stands in the client's list of that kind, the first ones that anybody was subscribed to
+        first."""
         membership = self._members.get(client)
-        return [view.topic.instrument for view in membership.views.get(kind, ())] if membership else []
+        topics = {view.topic for view in membership.views.get(kind, ())} if membership else ()
+        return [topic.instrument for topic in sorted(topics, key=self._wanted[kind].__getitem__)]
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
@@ -231,10 +233,6 @@ class Hub:
                 if not gone or any(view not in gone for view in topic.views.values()):
                     of_kind[topic.instrument.code] = topic.instrument
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
-
-    def is_silent(self, instrument: Instrument) -> bool:
-        """Whether nothing of the instrument has come yet."""
-        return self.last_trade(instrument) is None and self.last_book(instrument) is None
 
     def last_trade(self, instrument: Instrument) -> tuple[Trade, int] | None:
         """The last trade and its `seq`."""

@@ -48,13 +48,17 @@ class Answers:
     def ask(self, group: Group, code: str) -> bool:
         """Asks for a code, unless it was just answered. Returns whether an answer will come."""
         now = self._clock.time()
-        if code in self._asked[group] or code in self._waiting[group]:
+        if self.asks(group, code):
             return True
         if now - self._answered.get((group, code), -FRESH) < FRESH:
             return False
         self._waiting[group][code] = now
         self._some[group].set()
         return True
+
+    def asks(self, group: Group, code: str) -> bool:
+        """Whether a code is asked for, or about to be."""
+        return code in self._asked[group] or code in self._waiting[group]
 
     def heard(self, answer: Answer) -> None:
         """Takes what upstream said when it was asked for something else."""

@@ -47,7 +47,8 @@ class Demand:
                 wants.keep(code)
 
     def renew(self, kind: Kind, names: Collection[str], now: float) -> list[str]:
-        """These are subscribed to. Returns the codes that were not wanted before, and are now."""
+        """These are subscribed to, and nothing else. Returns the codes that were not wanted before, and are
+        now."""
         stream = stream_of(kind)
         return [
             code
@@ -55,22 +56,31 @@ class Demand:
             for code in self._wants[family, stream].renew(codes, now)
         ]
 
-    def ask(self, kind: Kind, names: Collection[str], now: float) -> list[tuple[Family, str]]:
-        """These are asked for over HTTP. Returns those that upstream did not refuse."""
+    def ask(self, kind: Kind, names: Collection[str], now: float) -> list[tuple[Group, str, bool]]:
+        """These are asked for over HTTP. Returns their streams, and of each whether upstream refused it."""
         stream = stream_of(kind)
-        return [
-            (family, code)
-            for family, codes in self._by_family(stream, names)
-            for code in self._wants[family, stream].ask(codes, now)
-        ]
+        found = []
+        for family, codes in self._by_family(stream, names):
+            wants = self._wants[family, stream]
+            wants.ask(codes, now)
+            refused = wants.refused(codes)
+            found += [((family, stream), code, code in refused) for code in codes]
+        return found
 
-    def room(self, kind: Kind, names: Collection[str], now: float) -> list[str]:
-        """Those of these names that can be subscribed to; what has no book needs no room for it."""
+    def room(self, kind: Kind, names: Collection[str]) -> tuple[list[str], set[str]]:
+        """Those of these names that can be subscribed to if nothing else is, the first ones, and the codes
+        for which there is no room; what has no book needs none for it."""
         stream = stream_of(kind)
         found = {one.code for one in self._having(Kind.TRADE, names)}
+        crowded_out = set[str]()
         for family, codes in self._by_family(stream, names):
-            found -= {*codes}.difference(self._wants[family, stream].room(codes, now))
-        return [name for name in names if (one := self._find(name)) is not None and one.code in found]
+            wants = self._wants[family, stream]
+            lacking = {*codes}.difference(wants.room(codes))
+            found -= lacking
+            crowded_out |= lacking - wants.refused(lacking)
+        return [
+            name for name in names if (one := self._find(name)) is not None and one.code in found
+        ], crowded_out
 
     def refuse(self, group: Group, codes: Iterable[str], now: float) -> None:
         """Upstream will not give these."""

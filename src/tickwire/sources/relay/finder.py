@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
 import structlog
 
 from ...client import ClientError, Clock, RequestRefused
 from ...client.clock import sleep
 from ...errors import SourceError
-from ...model import Family, Instrument
+from ...model import Family, Instrument, in_turn
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
 from .inquiry import Found, Inquiry
 
@@ -25,6 +26,8 @@ MOST_FOUND = 20_000
 """Codes that are learned."""
 RETRY, MOST_RETRY = 5.0, 60.0
 """Seconds before upstream is asked again that did not answer, at first and at most."""
+NAME_RETRY, MOST_NAME_RETRY = 60.0, 3600.0
+"""Seconds before upstream is asked again what stocks are called, at first and at most."""
 SETTLE = 0.02
 """Seconds in which others may ask too, so that one request does for all."""
 REPORT = 10.0
@@ -35,8 +38,17 @@ SHOWN = 3
 log = structlog.get_logger()
 
 
+class Batch(NamedTuple):
+    """Codes of a family that are asked about in one request, and whether anybody waits for one of them."""
+
+    family: Family
+    codes: tuple[str, ...]
+    awaited: bool
+
+
 class Finder:
-    """Asks about codes in batches of at most `most`, one after the other.
+    """Asks about codes in batches of at most `most`, one after the other: families by turns, in each of them
+    those who wait by turns, and last what nobody waits for any more.
 
     `found` is called with what upstream said before those who wait hear of it, `named` with what it says
     later of stocks, `heard` with how each request ended.
@@ -54,6 +66,8 @@ class Finder:
     ) -> None:
         self.learned = self.refused = 0
         """How many codes were learned, in earlier runs too, and how many upstream has not had in this one."""
+        self.awaited: Callable[[Family, str], Collection[str]] = lambda _family, _code: ("",)
+        """Tells who waits for a code now."""
         self._inquiry = inquiry
         self._most = most
         self._clock = clock
@@ -64,7 +78,11 @@ class Finder:
         self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
         self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
         self._again: deque[tuple[Family, tuple[str, ...]]] = deque()  # what an answer left open, asked apart
+        self._turns: list[Family | None] = [None, *Family]  # None is for what was left open
+        self._served: dict[Family, dict[str, int]] = {family: {} for family in Family}
+        self._batches = 0
         self._nameless: dict[str, None] = {}  # stocks that are known, which nobody waits for
+        self._name_at, self._name_wait = 0.0, NAME_RETRY
         self._refused: OrderedDict[tuple[Family, str], tuple[float, Ret]] = OrderedDict()
         self._some = asyncio.Event()
         self._full = False
@@ -121,15 +139,13 @@ class Finder:
         wait, said = RETRY, ""
         while True:
             if not self._again and not any(self._waiting.values()):
-                if self._nameless:
-                    await self._name()
-                    continue
-                self._some.clear()
-                await self._some.wait()
+                await self._rest()
+                continue
             try:
                 await sleep(self._clock, SETTLE)
                 await self._inquiry.turn()
-                await self._ask(*self._batch())
+                batch = self._next()
+                await self._ask(batch.family, batch.codes)
             except ClientError as error:
                 if (reason := type(error).__name__) != said:
                     said = reason
@@ -144,26 +160,66 @@ class Finder:
             else:
                 wait, said = RETRY, ""
 
-    def _batch(self) -> tuple[Family, tuple[str, ...]]:
+    async def _rest(self) -> None:
+        """Nobody waits: asks for names if it is time, or waits until it is or something is asked."""
+        now = self._clock.time()
+        if self._nameless and now >= self._name_at:
+            await self._name()
+            return
+        self._some.clear()
+        timer = self._clock.call_later(self._name_at - now, self._some.set) if self._nameless else None
+        try:
+            await self._some.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _next(self) -> Batch:
         """The next codes to ask about."""
-        if self._again:
-            return self._again.popleft()
-        family = max(self._waiting, key=lambda one: len(self._waiting[one]))
-        codes = tuple(self._waiting[family])[: self._most]
-        for code in codes:
-            del self._waiting[family][code]
-        return family, codes
+        offers = {turn: one for turn in self._turns if (one := self._offer(turn)) is not None}
+        turn = next((turn for turn, one in offers.items() if one.awaited), next(iter(offers)))
+        batch = offers[turn]
+        self._turns.remove(turn)
+        self._turns.append(turn)
+        if turn is None:
+            self._again.remove((batch.family, batch.codes))
+            return batch
+        self._batches += 1
+        for code in batch.codes:
+            del self._waiting[turn][code]
+            self._served[turn].update(dict.fromkeys(self.awaited(turn, code), self._batches))
+        return batch
+
+    def _offer(self, turn: Family | None) -> Batch | None:
+        """What would be asked about if that were next."""
+        if turn is not None:
+            return self._batch(turn) if self._waiting[turn] else None
+        parts = [Batch(*part, any(self.awaited(part[0], code) for code in part[1])) for part in self._again]
+        return max(parts, key=lambda one: one.awaited, default=None)
+
+    def _batch(self, family: Family) -> Batch:
+        """The next codes of a family: whoever was served before is behind those who were not."""
+        lists: dict[str, list[str]] = {}
+        nobodys = []
+        for code in self._waiting[family]:
+            whose = self.awaited(family, code)
+            for who in whose:
+                lists.setdefault(who, []).append(code)
+            if not whose:
+                nobodys.append(code)
+        served = self._served[family] = {who: self._served[family].get(who, 0) for who in lists}
+        fair = in_turn(lists[who] for who in sorted(lists, key=served.__getitem__))
+        return Batch(family, tuple([*fair, *nobodys][: self._most]), bool(lists))
 
     async def _ask(self, family: Family, codes: tuple[str, ...]) -> None:
         try:
             found = await self._inquiry.ask(family, codes)
         except RequestRefused as error:
             self._heard(None)
-            ret = CODE_UNAUTHORIZED if error.ret == CODE_UNAUTHORIZED.code else CODE_INVALID
-            self._refuse(family, codes, ret)
+            self.refuse(family, codes, error.ret)
             return
         except BaseException as error:
-            self._waiting[family].update(dict.fromkeys(codes))
+            self._waiting[family] = dict.fromkeys(codes) | self._waiting[family]
             if isinstance(error, ClientError):
                 self._heard(error)
             raise
@@ -172,26 +228,36 @@ class Finder:
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
             self._note("codes learned from upstream", instrument.code)
-            if found.nameless and family is Family.STOCK:
-                self._nameless[instrument.code] = None
         self._open(family, found)
         answered = {*found.unsure, *(one.code for one in found.instruments)}
-        self._refuse(family, (code for code in codes if code not in answered), CODE_INVALID)
+        self.refuse(family, (code for code in codes if code not in answered), CODE_INVALID.code)
 
     async def _name(self) -> None:
-        """Asks what stocks are called; they do without where upstream does not say."""
+        """Asks what stocks are called; they do without where upstream does not know it."""
         codes = tuple(self._nameless)[: self._most]
         try:
             self._named(await self._inquiry.names(codes))
+        except RequestRefused:
+            pass
         except ClientError as error:
-            log.info(
-                "upstream does not say what stocks are called",
-                source=self._source,
-                codes=len(codes),
-                reason=type(error).__name__,
-            )
+            if self._name_wait == NAME_RETRY:
+                log.info(
+                    "upstream does not say what stocks are called, it is asked again",
+                    source=self._source,
+                    codes=len(self._nameless),
+                    reason=type(error).__name__,
+                )
+            self._name_at = self._clock.time() + max(self._name_wait, error.retry_after or 0.0)
+            self._name_wait = min(2 * self._name_wait, MOST_NAME_RETRY)
+            return
+        self._name_wait = NAME_RETRY
         for code in codes:
-            del self._nameless[code]
+            self._nameless.pop(code, None)
+
+    def name(self, code: str) -> None:
+        """Asks what a stock is called, when nobody waits for anything."""
+        self._nameless[code] = None
+        self._some.set()
 
     def _open(self, family: Family, found: Found) -> None:
         """Asks again about what an answer left open: apart from what upstream has, so that it refuses the
@@ -203,14 +269,18 @@ class Finder:
             parts = [found.unsure[:half], found.unsure[half:]]
         self._again += ((family, part) for part in parts)
 
-    def _refuse(self, family: Family, codes: Iterable[str], ret: Ret) -> None:
-        until = self._clock.time() + REFUSED
+    def refuse(self, family: Family, codes: Iterable[str], ret: int) -> None:
+        """Upstream has refused these with that, be it because they were asked for otherwise."""
+        until, answer = self._clock.time() + REFUSED, CODE_INVALID
+        if ret == CODE_UNAUTHORIZED.code:
+            answer = CODE_UNAUTHORIZED
         for code in codes:
-            self.refused += 1
-            self._refused[family, code] = until, ret
+            if self.refusal(family, code) is None:
+                self.refused += 1
+                self._note("upstream has no such codes", code)
+            self._refused[family, code] = until, answer
             self._refused.move_to_end((family, code))
-            self._note("upstream has no such codes", code)
-            self._resolve(family, code, ret)
+            self._resolve(family, code, answer)
         while len(self._refused) > MOST_REFUSED:
             self._refused.popitem(last=False)
 

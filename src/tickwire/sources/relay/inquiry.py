@@ -24,8 +24,6 @@ class Found(NamedTuple):
     instruments: list[Instrument]
     unsure: tuple[str, ...] = ()
     trades: Sequence[Pushed] = ()
-    nameless: bool = False
-    """Whether it did not say what they are called."""
 
 
 class Inquiry:
@@ -57,9 +55,9 @@ class Inquiry:
         found = {code: widened(guessed(code, self._source), shown[code]) for code in codes if code in shown}
         unsure = tuple(code for code in codes if code not in found)
         if unsure == codes and len(codes) == 1:  # what is not refused, and alone, is known: it has not traded
-            return Found([guessed(codes[0], self._source)], nameless=True)
+            return Found([guessed(codes[0], self._source)])
         shown_of_those = [one for one in trades if one.event.code in found]
-        return Found([*found.values()], unsure, shown_of_those, nameless=True)
+        return Found([*found.values()], unsure, shown_of_those)
 
     async def names(self, codes: tuple[str, ...]) -> list[StaticInfo]:
         """What stocks are called, once it is their turn. Raises ClientError."""

@@ -9,7 +9,7 @@ import structlog
 
 from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
-from ...wire import Bad, Key, Pace, Pushed, Refusal, Renumbered, Subscribed
+from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
@@ -75,7 +75,8 @@ class Line:
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING
         self._reason = ""
-        self._was_bad = self._was_refused = self._was_renumbered = self._closing = False
+        self._was_bad = self._was_refused = self._was_renumbered = self._was_outdated = False
+        self._closing = False
         self._said: set[tuple[Kind, Key]] = set()
         self._idle_since = now
         self._failed: float | None = None
@@ -183,6 +184,8 @@ class Line:
             return [*self.reception.missed(now), *self.reception.begin(now)]
         if isinstance(told, Renumbered):
             return self._renumbered(told, now)
+        if isinstance(told, Outdated):
+            self._outdated(told)
         if isinstance(told, Bad):
             self.bad += told.lines
             if not self._was_bad:
@@ -194,7 +197,7 @@ class Line:
         status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
         if status is LinkStatus.UP:
             self._status, self._reason = Status.UP, ""
-            self._was_bad = self._was_renumbered = False
+            self._was_bad = self._was_renumbered = self._was_outdated = False
             self._silence.connected(now)
         elif status is LinkStatus.STALE:
             self._status, self._reason = Status.STALE, reason
@@ -207,10 +210,21 @@ class Line:
             return [*self.reception.lost(market.read_at(heard), reason)]
         return []
 
+    def _outdated(self, told: Outdated) -> None:
+        """An event was taken for one of before: nobody is sure of that."""
+        self.dropped += 1
+        if not self._was_outdated:
+            self._was_outdated = True
+            log.warning(
+                "upstream sends numbers of before: such events are dropped",
+                connection=self.name,
+                kind=told.kind.name.lower(),
+                code=told.key,
+            )
+
     def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
         """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
         self.renumbered += 1
-        self.dropped += told.dropped
         if not self._was_renumbered:
             self._was_renumbered = True
             log.warning(

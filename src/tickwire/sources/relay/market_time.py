@@ -38,6 +38,10 @@ class MarketTime:
         """The later one of the market's and the wall clock's time."""
         return max(self.read(), self._wall())
 
+    def believed(self) -> int:
+        """The latest time that is believed of a single event."""
+        return self.market.latest(self._clock.time(), self._wall())
+
     @property
     def is_real(self) -> bool:
         """Whether upstream runs on the wall clock."""

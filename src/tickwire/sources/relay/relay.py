@@ -165,7 +165,9 @@ class Relay:
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET)._replace(network=self._network),
+            options=plan.options(options or QUIET)._replace(
+                network=self._network, latest=self._time.believed
+            ),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             clock=self._clock,
@@ -186,13 +188,14 @@ class Relay:
         """None is made up."""
 
     def serves(self, instrument: Instrument) -> bool:
-        """All of the catalogue; what upstream does not have stays silent."""
-        return instrument.code in self._catalogue
+        """All of the catalogue, but for what upstream has refused."""
+        code = instrument.code
+        return code in self._catalogue and self.finder.refusal(instrument.family, code) is None
 
     def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
         """What upstream's plan leaves room for; codes without a book need none for it."""
-        found = self._demand.room(kind, codes, self._clock.time())
-        if left := set(codes).difference(found, self._crowded_out):
+        found, crowded_out = self._demand.room(kind, codes)
+        if left := crowded_out - self._crowded_out:
             self._crowded_out |= left
             log.warning(
                 "the upstream plan has no room",
@@ -210,20 +213,23 @@ class Relay:
             soon = self._demand.renew(kind, codes, now)
         else:
             soon = [
-                code for family, code in self._demand.ask(kind, codes, now) if self._ask(family, kind, code)
+                code
+                for group, code, refused in self._demand.ask(kind, codes, now)
+                if kind is not Kind.KLINE and self._ask(group, code, refused=refused)
             ]
         self._dirty = True
         self._wake.set()
         return () if kind is Kind.KLINE else soon
 
-    def _ask(self, family: Family, kind: Kind, code: str) -> bool:
-        """Asks upstream how a code stands, unless that is known. Returns whether an answer will come."""
-        if kind is Kind.KLINE or self._is_live((family, kind), code):
+    def _ask(self, group: Group, code: str, *, refused: bool) -> bool:
+        """Asks upstream how a code stands, unless that is known or it was refused. Returns whether an answer
+        will come."""
+        if self._is_live(group, code):
             return False
-        if self._answers.ask((family, kind), code):
+        if self._answers.asks(group, code) if refused else self._answers.ask(group, code):
             return True
         # What was just answered may be on its way still.
-        return any(isinstance(one, Snapshot) and one[:2] == (kind, code) for one in self._out)
+        return any(isinstance(one, Snapshot) and one[:2] == (group[1], code) for one in self._out)
 
     def learn(self, instrument: Instrument) -> None:
         """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
@@ -231,6 +237,10 @@ class Relay:
             return
         self._catalogue.add(instrument)
         self.finder.learned += 1
+        if instrument.family is Family.STOCK and not (
+            instrument.name_en or instrument.name_cn or instrument.name_hk
+        ):
+            self.finder.name(instrument.code)
         self.learned(instrument)
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
@@ -332,15 +342,26 @@ class Relay:
                 if not isinstance(one, Refusal):
                     self._out.append(one)
                 elif one.again is None:
-                    self._refuse((line.family, one.kind), (key for key in one.keys if isinstance(key, str)))
+                    codes = [key for key in one.keys if isinstance(key, str)]
+                    self._refuse((line.family, one.kind), codes, one.ret)
             if line.reception.agreed:
                 self._time.spoke()
         self._tell()
 
-    def _refuse(self, group: Group, codes: Iterable[str]) -> None:
+    def _refuse(self, group: Group, codes: Collection[str], ret: int) -> None:
+        """Upstream will not push these."""
         self._demand.refuse(group, codes, self._clock.time())
         self._dirty = True
         self._wake.set()
+        if ret in FINAL:
+            self._doubt(group[0], codes)
+
+    def _doubt(self, family: Family, codes: Iterable[str]) -> None:
+        """Upstream refuses something of these: it is asked whether it has them at all."""
+        for code in codes:
+            known = self._is_live((family, Kind.TRADE), code) or self.finder.refusal(family, code)
+            if not known:
+                self._answers.ask((family, Kind.TRADE), code)
 
     def _tell(self) -> None:
         """Says how it is: as the worst of all connections is."""
@@ -479,7 +500,14 @@ class Relay:
                 shown[event.code] = event
         self._out += (Snapshot(kind, code, shown.get(code)) for code in answer.codes)
         if answer.error is not None and answer.error.ret in FINAL:
-            self._refuse(answer.group, (one for one in answer.codes if not self._is_live(answer.group, one)))
+            gone = [one for one in answer.codes if not self._is_live(answer.group, one)]
+            self._demand.refuse(answer.group, gone, self._clock.time())
+            family, kind = answer.group
+            if kind is Kind.TRADE:
+                self.finder.refuse(family, gone, answer.error.ret)
+            else:
+                self._doubt(family, gone)
+            self._dirty = True
         self._answered_http(answer.error)
 
     async def _read(
@@ -489,6 +517,8 @@ class Relay:
         which nobody can tell which of them are over: the later of that and ours. Raises SourceError."""
         self._answered_http(error)
         if error is not None:
+            if error.ret in FINAL:
+                self._doubt(instrument.family, [instrument.code])
             return 0
         if last is not None and kline_type <= KlineType.HOURS_4:
             self._time.stood(instrument.code, last.time * 1000)

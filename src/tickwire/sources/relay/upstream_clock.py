@@ -68,9 +68,15 @@ class UpstreamClock:
             self._take(time - int(now * 1000), now)
         return True
 
+    def latest(self, now: float, wall: int) -> int:
+        """The latest time that is believed at once. A wall clock that is set back makes no future of now."""
+        if self.made_up:
+            return max(wall, self.read(now)) + AHEAD
+        return max(wall, int(now * 1000) + self._ours) + AHEAD
+
     def is_ahead(self, time: int, now: float, wall: int) -> bool:
         """Whether a time lies ahead of our time: what happened then is counted in no bar."""
-        return not self.made_up and time > self._latest(now, wall)
+        return not self.made_up and time > self.latest(now, wall)
 
     def stood(self, time: int, now: float, wall: int, *, closed: bool) -> bool:
         """A code was shown as it stands, and that is of this time: the market's time is later.
@@ -114,14 +120,8 @@ class UpstreamClock:
         else:
             self._older, self._newest, self._since = self._newest, ahead, now
 
-    def _latest(self, now: float, wall: int) -> int:
-        """The latest time that is believed at once. A wall clock that is set back makes no future of now."""
-        if self.made_up:
-            return max(wall, self.read(now)) + AHEAD
-        return max(wall, int(now * 1000) + self._ours) + AHEAD
-
     def _believes(self, time: int, now: float, wall: int) -> bool:
-        if time <= self._latest(now, wall):
+        if time <= self.latest(now, wall):
             self._agreeing = 0
             if abs(time - wall) <= NEAR:
                 self._ours = wall - int(now * 1000)
