@@ -171,7 +171,9 @@ class Metrics(Collector):
         )
         late = CounterMetricFamily("tickwire_source_late", "Trades too late for their bars.", labels=labels)
         dropped = CounterMetricFamily(
-            "tickwire_source_dropped", "What came faster than it was taken.", labels=labels
+            "tickwire_source_dropped",
+            "What came faster than it was taken, or with a number of long before.",
+            labels=labels,
         )
         renumbered = CounterMetricFamily(
             "tickwire_source_renumbered",
