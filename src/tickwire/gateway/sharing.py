@@ -93,12 +93,8 @@ class Sharing:
     def renew(self) -> None:
         """Tells the sources what is subscribed to. What has no place gets what room there is, by turns."""
         for flow, instruments in self._hub.wanted().items():
-            served = (
-                {one.code for one in instruments}
-                if not self._market.scarce
-                else self._market.room(flow, instruments)
-            )
             order = {one.code: one for one in instruments}
+            served = self._market.room(flow, instruments) if self._market.scarce else {*order}
             if len(served) < len(order):
                 carried = self._market.carried(flow)
                 turns = [code for family in Family for code in in_turn(self._wishes(family, flow).values())]
