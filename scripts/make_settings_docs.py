@@ -50,6 +50,7 @@ tickwire serve --config tickwire.toml --rate 5
 ```
 
 - A name that does not exist is an error, wherever it stands, and the error names the nearest one that does.
+- An empty value is an error too, but for `codes` and `scenario`: leave out what you do not want to say.
 - Yes and no are `true` and `false`. A flag says yes by its name alone; where yes is the default,
   `--no-…` says no.
 - What there may be several of is a list in a file. In a variable it is separated by commas, sources by

@@ -98,6 +98,32 @@ async def test_a_closed_port_is_not_the_plan_s_fault(tmp_path: Path) -> None:
     assert "plan" not in said
 
 
+@pytest.mark.parametrize("command", ["quote BTCUSDT", "tail BTCUSDT", "check"])
+async def test_advice_about_a_proxy_is_about_the_proxy(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = f"127.0.0.1:{listener.getsockname()[1]}"
+    name, *more = command.split()
+    url = f"https://{ELSEWHERE}"
+    where = [url] if name == "check" else ["--url", url]
+    given = NONE | {"HTTPS_PROXY": f"http://{proxy}", "TICKWIRE_TOKEN": "t"}
+    ended = await tickwire(tmp_path, name, *where, *more, **given)
+    said = " ".join((ended.out + ended.err).split())
+    assert ended.status == FAILED
+    assert f"the proxy {proxy}: connection refused" in said
+    assert "HTTPS_PROXY" in said
+    assert "tickwire serve" not in said
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:99999", "http://127.0.0.1:0", "socks5://127.0.0.1:1080"])
+async def test_a_proxy_that_cannot_be_is_one_line(tmp_path: Path, proxy: str) -> None:
+    given = NONE | {"HTTPS_PROXY": proxy, "TICKWIRE_TOKEN": "t"}
+    ended = await tickwire(tmp_path, "quote", "BTCUSDT", "--url", f"https://{ELSEWHERE}", **given)
+    assert (ended.status, ended.out) == (WRONG, "")
+    assert ended.err == (
+        f"tickwire: the proxy '{proxy}' cannot be used: it must be http://HOST:PORT or https://HOST:PORT.\n"
+    )
+
+
 async def test_a_ca_file_that_is_none(tmp_path: Path) -> None:
     ended = await tickwire(tmp_path, "quote", "BTCUSDT", "--ca-file", str(tmp_path / "none.pem"), **NONE)
     assert ended.status == WRONG

@@ -1,6 +1,5 @@
 """Files that people hand in, and what all files of secrets have in common."""
 
-from .private import keep_private
 from .reading import DEEP_KEY, MOST_TOML, check_regular, read_bytes, read_text, read_toml, toml_in
 from .tables import CODE, NUMBER, read_table
 
@@ -10,7 +9,6 @@ __all__ = [
     "MOST_TOML",
     "NUMBER",
     "check_regular",
-    "keep_private",
     "read_bytes",
     "read_table",
     "read_text",

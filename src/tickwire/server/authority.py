@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import InputError, StartError
-from ..files import keep_private, read_bytes
+from ..files import read_bytes
+from ..files.private import keep_private
 
 MOST_BYTES = 2**16
 SKEW = timedelta(days=1)

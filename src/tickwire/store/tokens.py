@@ -16,7 +16,7 @@ import msgspec
 
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError, StoreError
-from ..files import keep_private
+from ..files.private import keep_private
 from .rows import NOTE, TOKEN, Altered, fetch
 from .small_files import Damaged, read_small
 from .sqlite_file import SqliteFile
