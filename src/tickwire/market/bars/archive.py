@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -53,7 +52,7 @@ class Archive:
         self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
         self._noted = store.notes(source, "")
         self._generation = database.generation
-        self.changes: Counter[tuple[str, KlineType]] = Counter()
+        self.changes = self._recent.changes
         """How many bars of a code and type have changed so far."""
         self.detached = False
         """Whether what comes from now on is kept in memory."""
@@ -83,7 +82,7 @@ class Archive:
         """Takes closed bars, each in place of the one of its time."""
         bars = [*bars]
         self._waiting.put(bars)
-        self.remember(bars)
+        self._recent.put(bars)
 
     def precede(self, code: str, kline_type: KlineType, bars: Iterable[Kline]) -> None:
         """Takes bars that lie before those that there are."""
@@ -92,9 +91,7 @@ class Archive:
 
     def remember(self, bars: Iterable[Kline]) -> None:
         """Keeps closed bars that are stored, for when the store cannot be read."""
-        bars = [*bars]
         self._recent.put(bars)
-        self.changed(bars)
 
     def changed(self, bars: Iterable[Kline]) -> None:
         """Closed bars are others now, or new."""

@@ -119,8 +119,7 @@ class Relay:
         self._secret = Secret(token)
         self._clock: Clock = clock or RealClock()
         self._wake = asyncio.Event()
-        self._judge = Judge(name, Entrance.RELAY, catalogue, self.health)
-        self._judge.learn = self._widen
+        self._judge = Judge(name, Entrance.RELAY, catalogue, self.health, self._widen)
         self.learned: Callable[[Instrument], None] = lambda _: None
         """Called with an instrument that is new, or known in other numbers by now, before anything of it is
         yielded."""
