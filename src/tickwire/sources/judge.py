@@ -30,7 +30,16 @@ class Judge:
     The log says the first refusal for each rule, and then each tenth, hundredth and so on.
     """
 
-    def __init__(self, source: str, entrance: Entrance, catalogue: Catalogue, health: Health) -> None:
+    def __init__(
+        self,
+        source: str,
+        entrance: Entrance,
+        catalogue: Catalogue,
+        health: Health,
+        learn: Callable[[Instrument, Event | Kline], Instrument] = lambda one, _: one,
+    ) -> None:
+        """`learn` is called with a learned instrument and what it is shown in; it returns what it is by
+        now."""
         self.bad = 0
         """How much was refused."""
         self._source = source
@@ -38,13 +47,12 @@ class Judge:
         self._catalogue = catalogue
         self._health = health
         self._times: Counter[Rule] = Counter()
-        self.learn: Callable[[Instrument, Event | Kline], Instrument] = lambda one, _: one
-        """Called with a learned instrument and what it is shown in; returns what it is by now."""
+        self._learn = learn
 
     def instrument(self, shown: Event | Kline) -> Instrument:
         """The instrument that an event or a bar of a known code is judged by."""
         found = self._catalogue[shown.code]
-        return self.learn(found, shown) if found.learned else found
+        return self._learn(found, shown) if found.learned else found
 
     def passes(self, event: Event, now: int | None = None) -> bool:
         """Whether an event of a known code is fit. `now` is the wall clock in milliseconds."""

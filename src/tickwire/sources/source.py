@@ -84,8 +84,6 @@ class Source(Protocol):
 
     name: str
     """Its origin, as people and programs see it: `simulator`, `replay:NAME`."""
-    simulated: bool
-    """Whether the data is made up."""
     codes: Collection[str]
     """What it yields without being asked."""
     patient: bool
@@ -97,6 +95,11 @@ class Source(Protocol):
     """Whether its own plan limits what it can subscribe to, so that `room` is to be asked."""
     health: Health
     """How it is."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data is made up."""
+        ...
 
     @property
     def history(self) -> History | None:

@@ -11,3 +11,5 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tickwire.sources.relay.market_time.SETTLE", 0.05)
     monkeypatch.setattr("tickwire.sources.relay.market_time.GRACE", 0.1)
     monkeypatch.setattr("tickwire.sources.relay.relay.BEAT", 0.05)
+    monkeypatch.setattr("tickwire.sources.relay.origin.BEAT", 0.05)
+    monkeypatch.setattr("tickwire.sources.relay.standing.FIRST_GREETING", 0.05)

@@ -448,7 +448,7 @@ async def test_without_any_connection_http_says_how_it_is() -> None:
 
 
 async def test_a_wrong_token_is_told_before_anybody_wants_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tickwire.sources.relay.relay.GREETING", 0.05)
+    monkeypatch.setattr("tickwire.sources.relay.standing.GREETING", 0.05)
     async with upstream() as server, relaying(server.url) as consumer:
         server.answer = lambda _path, _codes: (401, {"ret": 401, "msg": "token invalid"})
         await until(lambda: consumer.relay.health.status is Status.DOWN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -53,7 +52,7 @@ class Archive:
         self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
         self._noted = store.notes(source, "")
         self._generation = database.generation
-        self.changes: Counter[tuple[str, KlineType]] = Counter()
+        self.changes = self._recent.changes
         """How many bars of a code and type have changed so far."""
         self.detached = False
         """Whether what comes from now on is kept in memory."""
@@ -83,7 +82,7 @@ class Archive:
         """Takes closed bars, each in place of the one of its time."""
         bars = [*bars]
         self._waiting.put(bars)
-        self.remember(bars)
+        self._recent.put(bars)
 
     def precede(self, code: str, kline_type: KlineType, bars: Iterable[Kline]) -> None:
         """Takes bars that lie before those that there are."""
@@ -92,9 +91,7 @@ class Archive:
 
     def remember(self, bars: Iterable[Kline]) -> None:
         """Keeps closed bars that are stored, for when the store cannot be read."""
-        bars = [*bars]
         self._recent.put(bars)
-        self.changed(bars)
 
     def changed(self, bars: Iterable[Kline]) -> None:
         """Closed bars are others now, or new."""
@@ -121,20 +118,19 @@ class Archive:
         """At least the latest `count` bars up to and including `end` (in seconds), by time."""
         with self._committed() as committed:
             stored = await self._database.read(self._read, code, kline_type, count, end)
-        return self._joined(code, kline_type, stored, committed)
+        return {bar.time: bar for bar in stored} | self._newer(code, kline_type, committed)
 
     async def restore(self, codes: Sequence[str], count: int) -> dict[str, dict[KlineType, list[Kline]]]:
         """The latest `count` bars of each type of these codes, ascending; a type without bars is left out."""
         with self._committed() as committed:
             stored = await self._database.read(self._store.restore, self.source, codes, count)
-        return {
-            code: {
-                one: latest(found, count)
-                for one in KlineType
-                if (found := self._joined(code, one, stored.get(code, {}).get(one, ()), committed))
-            }
-            for code in codes
-        }
+        for code in codes:
+            by_type = stored.setdefault(code, {})
+            for one in KlineType:
+                if newer := self._newer(code, one, committed):
+                    before = {bar.time: bar for bar in by_type.get(one, ())}
+                    by_type[one] = latest(before | newer, count)
+        return stored
 
     async def first(self, code: str, kline_type: KlineType) -> int | None:
         """When the first stored bar opens."""
@@ -236,10 +232,9 @@ class Archive:
     def _read(self, code: str, kline_type: KlineType, count: int, end: int | None) -> list[Kline]:
         return self._store.read(self.source, code, kline_type, count=count, end=end)
 
-    def _joined(
-        self, code: str, kline_type: KlineType, stored: Iterable[Kline], committed: Iterable[Waiting]
-    ) -> dict[int, Kline]:
-        found = {bar.time: bar for bar in stored}
+    def _newer(self, code: str, kline_type: KlineType, committed: Iterable[Waiting]) -> dict[int, Kline]:
+        """What a read that has ended just now may have missed."""
+        found: dict[int, Kline] = {}
         for batch in committed:
             found |= batch.of(code, kline_type)
         return found | self.held(code, kline_type)

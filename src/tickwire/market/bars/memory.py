@@ -3,7 +3,7 @@ could not give yet."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from ...klines import Closed, Series
@@ -60,11 +60,15 @@ class Recent:
 
     def __init__(self) -> None:
         self._bars: defaultdict[tuple[str, KlineType], dict[int, Kline]] = defaultdict(dict)
+        self.changes: Counter[tuple[str, KlineType]] = Counter()
+        """How many bars of a code and type have been put so far, or have changed elsewhere."""
 
     def put(self, bars: Iterable[Kline]) -> None:
         """Takes closed bars, each in place of the one of its time."""
         for bar in bars:
-            kept = self._bars[bar.code, bar.kline_type]
+            key = bar.code, bar.kline_type
+            self.changes[key] += 1
+            kept = self._bars[key]
             kept[bar.time] = bar
             if len(kept) > KEPT.get(bar.kline_type, KEPT_OTHERS):
                 del kept[min(kept)]

@@ -14,14 +14,10 @@ from ...client import (
     ClientError,
     Clock,
     Http,
-    Incomplete,
     Network,
     Options,
     Pacer,
     RealClock,
-    Unauthorized,
-    Unavailable,
-    Unreadable,
 )
 from ...client.clock import sleep
 from ...errors import SourceError
@@ -40,7 +36,7 @@ from ...model import (
 )
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
 from ..clock import wall_clock
-from ..health import Health, Status
+from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
 from ..upstream_use import UpstreamUse
@@ -52,9 +48,10 @@ from .inquiry import Found, Inquiry
 from .learning import named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
+from .origin import Origin
 from .plan import UpstreamPlan
-from .probe import ask_readiness
 from .secret import Secret
+from .standing import Standing
 from .statics import Statics
 from .upstream_history import UpstreamHistory
 
@@ -64,10 +61,6 @@ IDLE = 30.0
 """Seconds after which a connection is closed that has nothing to subscribe to."""
 QUIET = Options(backoff=Backoff(most=4.0), unauthorized_pause=30.0)
 """Clients wait for upstream's return, so pauses are short; a refused token stays one until it is changed."""
-GREETING = 15.0
-"""Seconds between two tries to be let in, while nobody wants anything."""
-WELL_KNOWN = "AAPL.US"
-"""What is asked for to be let in: no other request of ours is of the kind, so none has to wait for it."""
 HTTP_TIMEOUT = 10.0
 """Seconds that an answer over HTTP may take."""
 KLINE_TIMEOUT = 45.0
@@ -76,8 +69,6 @@ BATCH = 200
 """Events after which the event loop gets its turn."""
 FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
 """Answers that say that upstream gives us none of the codes."""
-WORSE = (Status.UP, Status.CONNECTING, Status.STALE, Status.DOWN)
-
 log = structlog.get_logger()
 
 
@@ -120,7 +111,6 @@ class Relay:
         """
         plan = plan or UpstreamPlan()
         self.name = name
-        self.simulated = False
         self.health = Health()
         self.health.upstream = self.use
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
@@ -128,23 +118,17 @@ class Relay:
         self._token = token
         self._secret = Secret(token)
         self._clock: Clock = clock or RealClock()
-        self._probing = probe
         self._wake = asyncio.Event()
-        self._judge = Judge(name, Entrance.RELAY, catalogue, self.health)
-        self._judge.learn = self._widen
+        self._judge = Judge(name, Entrance.RELAY, catalogue, self.health, self._widen)
         self.learned: Callable[[Instrument], None] = lambda _: None
         """Called with an instrument that is new, or known in other numbers by now, before anything of it is
         yielded."""
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
-        self._origin_known, self._is_tickwire = asyncio.Event(), False
         hours = Hours(catalogue)
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
-        self._let_in = False
-        self._said_ahead = False
-        self._http_fails = ""
         self._crowded_out: set[str] = set()  # codes of which the log has said so
         self._most_connections = plan.connections
         self._lines: dict[tuple[Family, int], Line] = {}
@@ -155,9 +139,20 @@ class Relay:
         self._pacer = Pacer(plan.rates, self._clock)
         self._http = self._asking(HTTP_TIMEOUT)
         self._slow_http = self._asking(KLINE_TIMEOUT)
+        self._standing = Standing(
+            name,
+            self.health,
+            self._lines,
+            (self._http, self._slow_http),
+            self._judge,
+            self._time,
+            self._secret,
+            self._wake.set,
+        )
+        self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
         most = plan.http_codes or MOST_CODES
-        inquiry = Inquiry(self._http, plan.rates, self._clock, name, self._asks_tickwire)
+        inquiry = Inquiry(self._http, plan.rates, self._clock, name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
         plain = self._secret.plain
@@ -180,6 +175,11 @@ class Relay:
         )
 
     # What the engine asks.
+    @property
+    def simulated(self) -> bool:
+        """Whether upstream says that its data is made up."""
+        return self._origin.simulated
+
     def market_time(self) -> int:
         """The time where the events come from: upstream's, see UpstreamClock."""
         return self._time.read()
@@ -275,7 +275,7 @@ class Relay:
         beside = [
             asyncio.create_task(one)
             for one in (
-                self._greet(),
+                self._standing.greet(self._http, self._clock),
                 self._keep_up(),
                 self._time.find(),
                 self._answers.run(),
@@ -285,8 +285,8 @@ class Relay:
         ]
         if (changed := getattr(self._token, "changed", None)) is not None:
             beside.append(asyncio.create_task(self._watch_token(changed)))
-        if self._probing:
-            beside.append(asyncio.create_task(self._watch_origin()))
+        if self._origin.asks:
+            beside.append(asyncio.create_task(self._origin.watch()))
         for task in beside:
             task.add_done_callback(lambda _: self._wake.set())
         try:
@@ -346,7 +346,7 @@ class Relay:
                     self._refuse((line.family, one.kind), codes, one.ret)
             if line.reception.agreed:
                 self._time.spoke()
-        self._tell()
+        self._standing.tell()
 
     def _refuse(self, group: Group, codes: Collection[str], ret: int) -> None:
         """Upstream will not push these."""
@@ -363,48 +363,7 @@ class Relay:
             if not known:
                 self._answers.ask((family, Kind.TRADE), code)
 
-    def _tell(self) -> None:
-        """Says how it is: as the worst of all connections is."""
-        if (ahead := self._time.market.runs_ahead) is not self._said_ahead:
-            self._said_ahead = ahead
-            if ahead:
-                log.warning("upstream's time is ahead of ours: its trades are in no bar", source=self.name)
-            else:
-                log.info("upstream's time is ours", source=self.name)
-        lines = [line for line in self._lines.values() if line.open]
-        standings = [line.standing() for line in lines]
-        self._let_in = self._let_in or any(status is Status.UP for status, _ in standings)
-        if self._let_in:  # a connection more, that is not there yet, is nothing to worry about
-            standings = [one for one in standings if one[0] is not Status.CONNECTING]
-        if not standings and self._http_fails:
-            standings = [(Status.DOWN, self._http_fails)]
-        elif not standings:
-            standings = [(Status.UP if self._let_in else Status.CONNECTING, "")]
-        self.health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
-        every = self._lines.values()
-        self.health.dropped = sum(line.dropped for line in every)
-        self.health.renumbered = sum(line.renumbered for line in every)
-        self.health.bad = (
-            self._http.bad + self._slow_http.bad + self._judge.bad + sum(line.bad for line in every)
-        )
-        last = max(lines, key=lambda line: line.reception.heard, default=None)
-        if last is not None and last.reception.lag is not None:
-            self.health.lag = last.reception.lag if self._time.is_real else None
-
     # Beside it.
-    async def _greet(self) -> None:
-        """Asks until upstream lets us in, where no connection shows it: a wrong token is told before anybody
-        waits for data."""
-        await sleep(self._clock, BEAT)
-        while not self._let_in:
-            if not any(line.open for line in self._lines.values()):
-                try:
-                    await self._http.static_info([WELL_KNOWN])
-                    self._heard_http(None)
-                except ClientError as error:
-                    self._heard_http(error)
-            await sleep(self._clock, GREETING)
-
     async def _keep_up(self) -> None:
         while True:
             now = self._clock.time()
@@ -412,7 +371,7 @@ class Relay:
             self.finder.report()
             for line in [*self._lines.values()]:
                 if line.is_silent():
-                    self._tell()
+                    self._standing.tell()
                     line.reconnect("nothing came although its markets are open")
                 await line.keep(IDLE)
             self._dirty = True
@@ -425,22 +384,6 @@ class Relay:
                 self.rotate()
             await sleep(self._clock, BEAT)
 
-    async def _watch_origin(self) -> None:
-        """Asks upstream what its data is, at the start and after each connection."""
-        asked, found = -1, None
-        while True:
-            connected = sum(line.connected for line in self._lines.values())
-            if connected != asked:
-                asked = connected
-                found = await ask_readiness(self._url, self._network)
-                self._is_tickwire = found is not None
-                self._origin_known.set()
-            if found is not None:
-                self.simulated = found.simulated
-                self._time.market.replayed = found.source.startswith("replay:")
-                self._time.market.made_up = found.simulated or self._time.market.replayed
-            await sleep(self._clock, BEAT)
-
     # What no catalogue has.
     def _knows(self, code: str) -> bool:
         return any(self._catalogue.find(family, code) for family in Family)
@@ -451,12 +394,6 @@ class Relay:
             if looks_like(family := family_of(code), code):
                 with suppress(SourceError):  # which has been said
                     self.finder.seek(family, code)
-
-    async def _asks_tickwire(self) -> bool:
-        """Whether upstream is a Tickwire, as far as it says so."""
-        if self._probing:
-            await self._origin_known.wait()
-        return self._is_tickwire
 
     def _found(self, family: Family, found: Found) -> None:
         """Upstream said what codes are, and of some of them what was traded last."""
@@ -529,19 +466,7 @@ class Relay:
     def _answered_http(self, error: ClientError | None) -> None:
         if error is None:
             self._time.spoke()
-        self._heard_http(error)
-
-    def _heard_http(self, error: ClientError | None) -> None:
-        """Upstream answered over HTTP, or did not."""
-        fails = isinstance(error, (Unauthorized, Unavailable, Unreadable)) and not isinstance(
-            error, Incomplete
-        )
-        reason = self._secret.plain(f"HTTP: {error}") if fails else ""
-        if reason and not self._http_fails:
-            log.warning("upstream does not answer over HTTP", source=self.name, reason=reason)
-        self._http_fails = reason
-        self._let_in = self._let_in or not fails
-        self._wake.set()
+        self._standing.answered(error)
 
     def _is_live(self, group: Group, code: str) -> bool:
         """Whether what was shown last of a stream is up to date."""

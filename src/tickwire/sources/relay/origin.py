@@ -1,0 +1,94 @@
+"""What upstream's data is, which a Tickwire says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+import msgspec
+
+from ...client import ClientError, Clock, Network, http_url
+from ...client.clock import sleep
+from ...client.http import http_client
+from ...model import Family
+from .line import Line
+from .upstream_clock import UpstreamClock
+
+BEAT = 1.0
+"""Seconds between looks whether a connection is a new one."""
+TIMEOUT = 5.0
+"""Seconds that the answer may take."""
+MOST_BYTES = 65_536
+
+
+class Readiness(msgspec.Struct):
+    """What a Tickwire says of itself: whether its data is made up, and the name of its source."""
+
+    simulated: bool
+    source: str = ""
+
+
+class Origin:
+    """Asks upstream at the start and after each connection, unless it is known to be no Tickwire."""
+
+    def __init__(
+        self,
+        url: str,
+        network: Network,
+        lines: Mapping[tuple[Family, int], Line],
+        market: UpstreamClock,
+        clock: Clock,
+        *,
+        asks: bool,
+    ) -> None:
+        """`market` is told whether its time is made up. Without `asks` nobody is asked."""
+        self.asks = asks
+        self.simulated = False
+        """Whether the data is made up."""
+        self._url = url
+        self._network = network
+        self._lines = lines
+        self._market = market
+        self._clock = clock
+        self._known, self._is_tickwire = asyncio.Event(), False
+
+    async def is_tickwire(self) -> bool:
+        """Whether upstream is a Tickwire, as far as it says so."""
+        if self.asks:
+            await self._known.wait()
+        return self._is_tickwire
+
+    async def watch(self) -> None:
+        """Asks it. Never ends."""
+        asked, found = -1, None
+        while True:
+            connected = sum(line.connected for line in self._lines.values())
+            if connected != asked:
+                asked = connected
+                found = await ask_readiness(self._url, self._network)
+                self._is_tickwire = found is not None
+                self._known.set()
+            if found is not None:
+                self.simulated = found.simulated
+                self._market.replayed = found.source.startswith("replay:")
+                self._market.made_up = found.simulated or self._market.replayed
+            await sleep(self._clock, BEAT)
+
+
+async def ask_readiness(url: str, network: Network) -> Readiness | None:
+    """What /readyz of the server at `url` says; it needs no token. None if it has no such page."""
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            http_client(url, network, TIMEOUT) as client,
+            client.stream("GET", f"{http_url(url, None)}/readyz") as response,
+        ):
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    return None
+            return msgspec.json.decode(body, type=Readiness)
+    except (ClientError, TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+        return None
