@@ -43,9 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
-    "discovery": {"gateway", "market", "sources", "store", "wire", "model"},
     "watched": set(),
-    "engine": set("discovery gateway market config store sandbox watched model".split()),
+    "engine": set("gateway market config store sandbox watched model".split()),
     "assembly": set("engine market config client sources store access klines sandbox model".split()),
     "server": set(
         "assembly engine bus market gateway sources config sandbox access calendars files watched wire "

@@ -10,9 +10,6 @@ from concurrent.futures import Executor
 import structlog
 
 from .config import Settings
-from .discovery import Discovery
-from .errors import StoreError
-from .gateway.admission import Caller, Peer
 from .gateway.gateway import Gateway
 from .market.feeds import Feeds
 from .market.side import MarketSide
@@ -21,8 +18,6 @@ from .sandbox import Sandbox
 from .store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .watched import watched
 
-END_WAIT = 5.0
-"""Seconds in which the last gaps and suspensions must be written when the server ends."""
 NOTED = 30.0
 """Seconds between notes of the epoch."""
 
@@ -73,31 +68,18 @@ class Engine:
             suspensions,
             gaps,
             gap_entries,
+            instruments,
             sandbox,
             epoch=self._epoch,
-            clock=clock,
-        )
-        callers: dict[Peer, Caller] = {}
-        self.instrument_writes = Backlog(database, "instruments")
-        self.discovery = Discovery(
-            catalogue,
-            feeds,
-            self.market.streams,
-            callers,
-            instruments,
-            self.instrument_writes,
-            join=lambda client, kind, want: self.gateway.join_list(client, kind, want),
             clock=clock,
         )
         self.gateway = Gateway(
             settings,
             catalogue,
             self.market,
-            self.discovery,
             sandbox,
             tokens,
             database,
-            callers,
             clock=clock,
             wall=wall,
         )
@@ -116,7 +98,7 @@ class Engine:
         """Serves the sources, and the last state of those that end or fail. Never ends."""
         self.running = True
         tasks = self.market.tasks() | self.gateway.tasks()
-        tasks |= {"epoch": self._note_epochs, "instruments": self.instrument_writes.run}
+        tasks["epoch"] = self._note_epochs
         try:
             async with asyncio.TaskGroup() as beside:
                 for name, run in tasks.items():
@@ -127,7 +109,7 @@ class Engine:
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
-        for step in (self.discovery.end, *self.gateway.ends(), *self.market.ends(), self._drain):
+        for step in (*self.gateway.ends(), *self.market.ends()):
             try:
                 await step()
             except Exception:  # the others are to end all the same
@@ -137,14 +119,6 @@ class Engine:
                 await asyncio.to_thread(last)
             except RuntimeError:  # Python itself ends, and begins no more threads
                 last()
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(END_WAIT):
-                for one in (self.market.halts, self.market.gap_entries, self.instrument_writes):
-                    await one.drain()
-        except (StoreError, TimeoutError):
-            log.error("the last gaps, suspensions and learned codes cannot be written: lost")
 
     def close(self) -> None:
         """Lets go of the stores and of the data directory. May be called again."""

@@ -8,13 +8,13 @@ market never waits for a receiver.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Instrument, Kind, KlineType, KlineUpdate
+from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate
 from ..sandbox import Step
-from ..wire import StatusData
+from ..wire import Ret, StatusData
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
@@ -54,6 +54,13 @@ class Receiver(StreamReceiver, Protocol):
 
     def scenarios_changed(self, begun: Collection[Step]) -> None:
         """Steps of scenarios have begun, these, or have ended."""
+
+    def seekers(self, family: Family, name: str) -> Collection[str]:
+        """The tokens that wait until upstream has said what a code is."""
+        ...
+
+    def found(self, family: Family, name: str, *, nobodys: bool) -> None:
+        """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
 
 
 class Supplier(Protocol):
@@ -102,6 +109,21 @@ class Supplier(Protocol):
         """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
         returns who could not be asked for all of them."""
         ...
+
+    def refusal(self, family: Family, name: str) -> Ret | None:
+        """Why upstream need not be asked what a code is; None if it can be."""
+        ...
+
+    def is_sought(self, family: Family, name: str) -> bool:
+        """Whether upstream is being asked what a code is."""
+        ...
+
+    def seek(self, family: Family, name: str) -> bool:
+        """Has upstream asked what a code is; returns False if too many wait."""
+        ...
+
+    async def find(self, family: Family, names: Iterable[str]) -> None:
+        """Waits until upstream has said what these codes are, or waits no longer."""
 
     def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes: a source that can wait, waits."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Collection
+from typing import NamedTuple
 
 import structlog
 
@@ -25,7 +25,6 @@ from ..wire import (
     ForgetStatus,
     Refused,
     Session,
-    Sought,
     StatusData,
     Subscribe,
     Want,
@@ -36,7 +35,8 @@ from .admission import Admission, Caller, Peer, Rules
 from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Hub, Topic
-from .sharing import Seeker, Sharing
+from .seeking import Seeking
+from .sharing import Sharing
 
 RENEWAL = 30.0
 """Seconds between reminders to the sources of what is subscribed to."""
@@ -63,16 +63,6 @@ class Heard(NamedTuple):
     deviations: tuple[str, ...] = ()
 
 
-class Seeking(Seeker, Protocol):
-    """Codes that no catalogue has, and the clients that wait for them."""
-
-    def watch(self, client: Peer, family: Family, kind: Kind, sought: Collection[Sought]) -> None:
-        """These are to join a client's list of that kind once they are known, in place of those before."""
-
-    def forget(self, client: Peer, kinds: Iterable[Kind] = ...) -> None:
-        """The client waits for nothing of these kinds any more."""
-
-
 class Gateway:
     """Carries out what clients ask for."""
 
@@ -81,11 +71,9 @@ class Gateway:
         settings: Settings,
         catalogue: Catalogue,
         market: Supplier,
-        discovery: Seeking,
         sandbox: Sandbox,
         tokens: TokenStore,
         database: Database,
-        callers: dict[Peer, Caller],
         *,
         clock: Callable[[], float],
         wall: Callable[[], float],
@@ -99,13 +87,12 @@ class Gateway:
         self.catalogue = catalogue
         self.clock = clock
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
-        self.callers = callers
+        self.callers: dict[Peer, Caller] = {}
         """The open connections."""
         self.heard: Callable[[Heard], None] | None = None
         self.connections_changed: Callable[[], None] | None = None
         self.left: Callable[[Caller], None] | None = None
         self._market = market
-        self._discovery = discovery
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
         self.hub = Hub(
@@ -121,14 +108,15 @@ class Gateway:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.sharing = Sharing(market, self.hub, callers, discovery)
+        self.seeking = Seeking(catalogue, market, self.callers, self._join_list, clock)
+        self.sharing = Sharing(market, self.hub, self.callers, self.seeking)
         self.first_bars = FirstBars(
             self.hub,
             functools.partial(market.prepare_bars, count=1, end=None),
             market.push_forming,
         )
         self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
-        self._faults = ClientFaults(sandbox, callers, clock)
+        self._faults = ClientFaults(sandbox, self.callers, clock)
         market.join(self)
 
     # What the market tells.
@@ -150,6 +138,14 @@ class Gateway:
     def scenarios_changed(self, begun: Collection[Step]) -> None:
         """Steps of scenarios have begun or ended."""
         self._faults.changed(begun)
+
+    def seekers(self, family: Family, name: str) -> Collection[str]:
+        """The tokens that wait until upstream has said what a code is."""
+        return self.seeking.seekers(family, name)
+
+    def found(self, family: Family, name: str, *, nobodys: bool) -> None:
+        """It is known what a code is that was sought, or that it is not."""
+        self.seeking.found(family, name, nobodys=nobodys)
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
         if topic.kind is Kind.KLINE:
@@ -200,7 +196,7 @@ class Gateway:
         match decision:
             case Subscribe(kind, wants, sought):
                 if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
-                    self._discovery.watch(client, caller.client.family, kind, sought)
+                    self.seeking.watch(client, caller.client.family, kind, sought)
                     self.sharing.subscribe(kind, [want.instrument for want in wants], caller)
                 if kind is Kind.KLINE:
                     self.first_bars.show(
@@ -209,7 +205,7 @@ class Gateway:
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
-                self._discovery.forget(client, kinds)
+                self.seeking.forget(client, kinds)
             case WatchStatus():
                 self._watching.add(client)
                 return b"".join(status_frame(one) for one in self._market.statuses())
@@ -217,7 +213,7 @@ class Gateway:
                 self._watching.discard(client)
         return b""
 
-    def join_list(self, client: Peer, kind: Kind, want: Want) -> None:
+    def _join_list(self, client: Peer, kind: Kind, want: Want) -> None:
         """A code that a client waits for is known now: it joins its list, if it may."""
         caller = self.callers.get(client)
         if caller is None:
@@ -240,7 +236,7 @@ class Gateway:
         """The client is gone."""
         pushes = self.hub.pushes(client)
         self.hub.leave(client)
-        self._discovery.forget(client)
+        self.seeking.forget(client)
         self.first_bars.leave(client)
         self._watching.discard(client)
         self.quick(client)

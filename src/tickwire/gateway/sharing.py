@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 
@@ -12,19 +12,9 @@ from ..model import Family, Instrument, Kind, in_turn
 from ..wire import Ret
 from .admission import Caller, Peer
 from .hub import Hub
+from .seeking import Seeking
 
 log = structlog.get_logger()
-
-
-class Seeker(Protocol):
-    """Has sources asked what codes are that no catalogue has."""
-
-    def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
-        """Has upstream asked what a code is; what it is answered with now, if it is not known soon."""
-
-    def refusal(self, family: Family, name: str) -> Ret:
-        """What a code is answered with that upstream was asked about and that is not known."""
-        ...
 
 
 class Share(NamedTuple):
@@ -40,23 +30,23 @@ class Share(NamedTuple):
 class Sharing:
     """What the sources of a server give to whom, see `admission.Supply`."""
 
-    def __init__(self, market: Supplier, hub: Hub, callers: Mapping[Peer, Caller], seeker: Seeker) -> None:
+    def __init__(self, market: Supplier, hub: Hub, callers: Mapping[Peer, Caller], seeking: Seeking) -> None:
         """`callers` are the open connections."""
         self._market = market
         self._hub = hub
         self._callers = callers
-        self._seeker = seeker
+        self._seeking = seeking
         self._shared: set[tuple[Family | None, Kind]] = set()  # room of which the log has said so
 
     def refusal(self, instrument: Instrument) -> Ret | None:
         """Why an instrument can come from no source; None if it can."""
         if self._market.serve(instrument):
             return None
-        return self._seeker.refusal(instrument.family, instrument.code)
+        return self._seeking.refusal(instrument.family, instrument.code)
 
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
-        """Has a source asked what an unknown code is, see `Discovery.seek`."""
-        return self._seeker.seek(caller, family, name)
+        """Has a source asked what an unknown code is, see `Seeking.seek`."""
+        return self._seeking.seek(caller, family, name)
 
     def room(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Collection[Instrument]:
         """Those of these instruments that the sources they come from can subscribe to, if they are the

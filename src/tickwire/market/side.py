@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
 from ..bus import Lack, Receiver
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Instrument, Kind, KlineType
+from ..model import Catalogue, Family, Instrument, Kind, KlineType
 from ..sandbox import Sandbox, Step
 from ..sources import Published, Source, Status
-from ..store import Backlog, Database, GapStore, SuspensionStore
-from ..wire import StatusData
+from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
+from ..wire import Ret, StatusData
+from .discovery import Discovery
 from .feeds import Feed, Feeds
 from .intake import Intake
 from .kline_push import KlinePush
@@ -25,6 +26,8 @@ from .scenarios import Scenarios
 from .streams import Streams
 from .supply import Supply
 
+END_WAIT = 5.0
+"""Seconds in which the last gaps and suspensions must be written when the server ends."""
 FALLBACK_WATCH = 0.5
 """Seconds between looks whether a source is silent that another one could stand in for."""
 UPKEEP = 30.0
@@ -45,6 +48,7 @@ class MarketSide:
         suspensions: SuspensionStore,
         gaps: GapStore,
         gap_entries: Backlog,
+        instruments: InstrumentStore,
         sandbox: Sandbox,
         *,
         epoch: int,
@@ -61,6 +65,16 @@ class MarketSide:
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
+        self.learned = Backlog(database, "instruments")
+        self.discovery = Discovery(
+            catalogue,
+            feeds,
+            self.streams,
+            instruments,
+            self.learned,
+            seekers=self._seekers,
+            found=self._code_found,
+        )
         self.supply = Supply(feeds, self.streams)
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = gap_entries
@@ -123,6 +137,22 @@ class MarketSide:
         """Makes sure that an instrument has the bars that it can have of those."""
         return await self.supply.prepare_bars(instrument, kline_type, count=count, end=end)
 
+    def refusal(self, family: Family, name: str) -> Ret | None:
+        """Why upstream need not be asked what a code is; None if it can be."""
+        return self.discovery.refusal(family, name)
+
+    def is_sought(self, family: Family, name: str) -> bool:
+        """Whether upstream is being asked what a code is."""
+        return self.discovery.is_sought(family, name)
+
+    def seek(self, family: Family, name: str) -> bool:
+        """Has upstream asked what a code is; returns False if too many wait."""
+        return self.discovery.seek(family, name)
+
+    async def find(self, family: Family, names: Iterable[str]) -> None:
+        """Waits until upstream has said what these codes are, or waits no longer."""
+        await self.discovery.find(family, names)
+
     def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes."""
         self.intake.slow.add(client)
@@ -152,6 +182,7 @@ class MarketSide:
             "scenarios": self.scenarios.carry_out,
             "suspensions": self.halts.run,
             "gaps": self.gap_entries.run,
+            "instruments": self.learned.run,
         }
         for number, feed in enumerate(self.feeds):
             feed.source.health.changed = functools.partial(self._health_changed, feed)
@@ -169,7 +200,7 @@ class MarketSide:
         """What is to be done in the end, in this order."""
         backfills = [one.end for feed in self.feeds if (one := feed.missing.backfill) is not None]
         pasts = [feed.pasts.end for feed in self.feeds]
-        return [self._end_intake, *backfills, *pasts, self._end_bars]
+        return [self.discovery.end, self._end_intake, *backfills, *pasts, self._end_bars, self._drain]
 
     def close(self) -> None:
         """Lets go of the recordings. May be called again."""
@@ -200,6 +231,14 @@ class MarketSide:
                     now=now.source.name,
                 )
 
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(END_WAIT):
+                for backlog in (self.halts, self.gap_entries, self.learned):
+                    await backlog.drain()
+        except (StoreError, TimeoutError):
+            log.error("the last gaps, suspensions and learned codes cannot be written: lost")
+
     async def _keep_up(self) -> None:
         late = dict.fromkeys(self.feeds, 0)
         while True:
@@ -218,6 +257,13 @@ class MarketSide:
         say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
         for receiver in self._receivers:
             receiver.source_changed(_status(feed.source))
+
+    def _seekers(self, family: Family, name: str) -> Collection[str]:
+        return {label for receiver in self._receivers for label in receiver.seekers(family, name)}
+
+    def _code_found(self, family: Family, name: str, nobodys: bool) -> None:
+        for receiver in self._receivers:
+            receiver.found(family, name, nobodys=nobodys)
 
     def _scenarios_changed(self, begun: list[Step]) -> None:
         for receiver in self._receivers:

@@ -231,7 +231,7 @@ class Api:
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
     ) -> Wanted:
         """What is asked for. Waits a while for upstream to say what unknown codes are. Raises Refused."""
-        discovery, catalogue = self._engine.discovery, self._engine.catalogue
+        seeking, catalogue = self._engine.gateway.seeking, self._engine.catalogue
         refusals: dict[str, Ret | None] = {}
 
         def seek(name: str) -> Ret | None:
@@ -248,21 +248,21 @@ class Api:
         if not refusals:
             return Wanted(cast("tuple[Want, ...]", taken))
         sought = [one.name for one in taken if isinstance(one, Sought)]
-        await discovery.find(caller, family, sought)
+        await seeking.find(caller, family, sought)
         found: list[Want] = []
         for one in taken:
             if isinstance(one, Want):
                 found.append(one)
             elif (instrument := catalogue.find(family, one.name)) is not None:
                 found.append(one.want(instrument))
-        waiting = {name for name in sought if discovery.is_sought(family, name)}
+        waiting = {name for name in sought if seeking.is_sought(family, name)}
         there = {one.name for one in found} | waiting
         caller.report.note_each(Deviation.UNKNOWN_CODE, [name for name in sought if name not in there])
         lacks = Lack.UPSTREAM if waiting or TOO_FAST in refusals.values() else None
         if not found:
             if lacks is not None:
                 return Wanted((), lacks)
-            raise Refused(discovery.refusal(family, sought[0]))
+            raise Refused(seeking.refusal(family, sought[0]))
         return Wanted(_taken(caller, tuple(found), None), lacks)
 
     def _current(self, want: Want) -> Want:

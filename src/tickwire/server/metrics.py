@@ -217,7 +217,7 @@ class Metrics(Collector):
         refused = CounterMetricFamily(
             "tickwire_source_refused_codes", "Codes that upstream said it does not have.", labels=labels
         )
-        discovery = self._engine.discovery
+        discovery = self._engine.market.discovery
         for name, finder in discovery.finders():
             learned.add_metric([name], finder.learned)
             waiting.add_metric([name], finder.waiting)
@@ -226,7 +226,7 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "tickwire_unknown_codes_turned_away",
             "Unknown codes that upstream was not asked about: too many.",
-            discovery.turned_away,
+            self._engine.gateway.seeking.turned_away,
         )
 
     def _recordings(self) -> Iterator[Metric]:

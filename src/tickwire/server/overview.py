@@ -98,8 +98,10 @@ async def find_codes(engine: Engine, caller: Caller, names: Collection[str]) -> 
     refusals = {name: caller.seek(families[name], name) for name in unknown}
     sought = [name for name, refusal in refusals.items() if refusal is None]
     for family in Family:
-        await engine.discovery.find(caller, family, [name for name in sought if families[name] is family])
-    waits = any(engine.discovery.is_sought(families[name], name) for name in sought)
+        await engine.gateway.seeking.find(
+            caller, family, [name for name in sought if families[name] is family]
+        )
+    waits = any(engine.gateway.seeking.is_sought(families[name], name) for name in sought)
     return Lack.UPSTREAM if waits or TOO_FAST in refusals.values() else None
 
 

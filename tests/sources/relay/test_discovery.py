@@ -196,7 +196,7 @@ async def test_a_relay_of_the_vendors_server_learns_from_its_ticks_and_static_in
             await until(lambda: relayed.engine.catalogue["2442.HK"].name_en)
             stock = relayed.engine.catalogue["2442.HK"]
             assert (stock.name_en, stock.lot_size, stock.market) == ("Easy Smart", "5000", Market.HK_STOCK)
-            await until(lambda: not relayed.engine.discovery.waiting)
+            await until(lambda: not relayed.engine.market.discovery.waiting)
             (caller,) = relayed.engine.gateway.callers.values()
             assert caller.report == {(Deviation.UNKNOWN_CODE, "NOSUCH.HK"): 1}
             assert (await link.subscribe(TRADE, "NOSUCH.HK"))["ret"] == 600
@@ -239,7 +239,7 @@ async def test_one_tokens_flood_of_unknown_codes_holds_up_nobody_else(
         await until(lambda: len(relayed.engine.gateway.callers) == 2)
         stub.refuse_http = 0
         await until(lambda: "GBPMXN" in stub.wanted(22004))
-        await until(lambda: not relayed.engine.discovery.waiting)
+        await until(lambda: not relayed.engine.market.discovery.waiting)
     batches = [
         [one["code"] for one in data["symbol_list"]]
         for endpoint, data in stub.asked
@@ -297,7 +297,7 @@ async def test_a_store_that_is_locked_keeps_nobody_from_a_code(tmp_path: Path, s
             answer = (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPMXN"))).json()
             assert [one["price"] for one in answer["data"]["tick_list"]] == ["18.5"]
             other.execute("ROLLBACK")
-        await relayed.engine.instrument_writes.drain()
+        await relayed.engine.market.learned.drain()
     async with relaying(tmp_path / "down", stub.url, probe=False) as relayed:
         assert "GBPMXN" in relayed.engine.catalogue
 
@@ -329,7 +329,7 @@ async def test_a_relay_of_a_relay_learns_through_both(tmp_path: Path, stub: AllT
 async def test_what_upstream_has_not_answered_yet_is_left_out_and_told(
     tmp_path: Path, stub: AllTick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tickwire.discovery.WAIT", 0.05)
+    monkeypatch.setattr("tickwire.market.discovery.WAIT", 0.05)
     await stub.trade("BTCUSDT", "7", at=now_ms())
     stub.refuse_http = 10_000
     async with relaying(tmp_path / "down", stub.url, UpstreamPlan(), probe=False) as relayed:
@@ -343,7 +343,7 @@ async def test_what_upstream_has_not_answered_yet_is_left_out_and_told(
         group = {"trace": "", "data": {"data_list": [query]}}
         batch = await relayed.request("POST", f"{OTHER_HTTP}/batch-kline", params={"token": "t"}, json=group)
         assert batch.json()["data"] == {"kline_list": []}
-        assert relayed.engine.discovery.waiting == 1
+        assert relayed.engine.market.discovery.waiting == 1
 
 
 async def test_codes_of_the_other_family_or_of_no_form_are_not_asked_about(
@@ -376,7 +376,7 @@ async def test_a_token_asks_about_so_many_unknown_codes_a_minute(
                 assert (await link.subscribe(TRADE, "NONE6", "GOLD"))["ret"] == 200
         # What was refused before needs no question.
         assert (await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("NONE1"))).json()["ret"] == 600
-        assert relayed.engine.discovery.turned_away == 4
+        assert relayed.engine.gateway.seeking.turned_away == 4
         said = [one for one in logs if "unknown codes" in one["event"]]
         assert len(said) == 1
 
@@ -396,7 +396,7 @@ async def test_a_list_that_was_replaced_meanwhile_is_left_alone(
         assert (await other.subscribe(TRADE, "GBPMXN"))["ret"] == 200
         assert (await other.ask(22006, {"cancel_type": 0}))["ret"] == 200
         stub.refuse_http = 0
-        await until(lambda: not relayed.engine.discovery.waiting)
+        await until(lambda: not relayed.engine.market.discovery.waiting)
         assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"GOLD"}
 
 
@@ -458,7 +458,7 @@ async def test_a_token_gets_only_what_it_may_read_of_what_is_learned(tmp_path: P
         assert "XMRUSDT" not in relayed.engine.catalogue
         assert (await link.subscribe(TRADE, "GBPMXN", "XMRUSDT"))["ret"] == 200
         assert (await link.push())["data"]["code"] == "XMRUSDT"
-        await until(lambda: not relayed.engine.discovery.waiting)
+        await until(lambda: not relayed.engine.market.discovery.waiting)
         assert {one.code for one in relayed.engine.gateway.hub.wanted()[Kind.TRADE]} == {"XMRUSDT"}
         answer = await relayed.get(f"{OTHER_HTTP}/trade-tick", symbols("GBPMXN"), token=crypto)
         assert answer.json()["ret"] == 604
@@ -478,7 +478,9 @@ async def test_more_codes_than_the_plan_of_upstream_has_room_for(tmp_path: Path,
             assert (await link.subscribe(TRADE, "GBPMXN"))["ret"] == 200
             await until(lambda: stub.wanted(22004) == {"NZDMXN", "GBPMXN"})
             assert (await link.subscribe(TRADE, "GBPMXN", "GBPBRL"))["ret"] == 200
-            await until(lambda: "GBPBRL" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
+            await until(
+                lambda: "GBPBRL" in relayed.engine.catalogue and not relayed.engine.market.discovery.waiting
+            )
             await stub.trade("GBPMXN", "18.5", at=now_ms())
             assert (await link.push())["data"]["code"] == "GBPMXN"
             assert stub.wanted(22004) == {"NZDMXN", "GBPMXN"}
@@ -497,7 +499,9 @@ async def test_a_code_that_is_learned_takes_no_place_of_its_own_token(tmp_path: 
         relayed.link(token=desk) as second,
     ):
         assert (await first.subscribe(TRADE, "GOLD", "BTCUSDT", "GBPMXN"))["ret"] == 200
-        await until(lambda: "GBPMXN" in relayed.engine.catalogue and not relayed.engine.discovery.waiting)
+        await until(
+            lambda: "GBPMXN" in relayed.engine.catalogue and not relayed.engine.market.discovery.waiting
+        )
         assert stub.wanted(22004) == {"GOLD", "BTCUSDT"}
         assert (await second.subscribe(TRADE, "EURUSD"))["ret"] == 603
         assert (await second.subscribe(TRADE, "EURUSD", "GOLD"))["ret"] == 200
