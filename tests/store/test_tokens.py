@@ -19,7 +19,7 @@ from tickwire.access import KEY_SIZE, Register, Token, digest_of, new_id, new_se
 from tickwire.config import DATABASE
 from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Market
-from tickwire.store import SqliteFile, TokenStore, open_tokens
+from tickwire.store import DataDirectory, SqliteFile, TokenStore, open_tokens
 from tickwire.store.tokens import KEY_FILE
 
 from .test_sqlite import as_nobody, locked
@@ -270,15 +270,17 @@ def test_a_key_that_may_not_be_read(path: Path, store: TokenStore, key_file: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
-def test_a_key_that_others_can_read_is_taken_back_and_told(
+def test_a_key_that_others_can_read_is_taken_back_by_a_server_and_told(
     path: Path, store: TokenStore, key_file: Path
 ) -> None:
     key = store.key()
     key_file.chmod(0o640)
-    with open_tokens(path) as other, capture_logs() as logged:
-        assert other.key() == key
+    with capture_logs() as logged, closing(DataDirectory(path.parent)):
+        pass
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert [(one["file"], one["mode"]) for one in logged] == [(str(key_file), "640")]
+    with open_tokens(path) as other:
+        assert other.key() == key
 
 
 def test_a_store_that_is_locked_or_closed_says_so(path: Path, key_file: Path) -> None:
@@ -309,7 +311,7 @@ for line in sys.stdin:
 WATCH = """
 import sys
 from pathlib import Path
-from tickwire.store import SqliteFile, TokenStore
+from tickwire.store import DataDirectory, SqliteFile, TokenStore
 from tickwire.store.tokens import KEY_FILE
 path = Path(sys.argv[1])
 store = TokenStore(SqliteFile(path), path.with_name(KEY_FILE))

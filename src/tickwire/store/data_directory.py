@@ -11,8 +11,10 @@ from pathlib import Path
 import structlog
 
 from ..errors import StartError
+from ..files.private import keep_private
 from .epoch import EpochFile
 from .lock import Lock
+from .tokens import KEY_FILE
 
 LOCK = "lock"
 NO_LOCKS = {
@@ -57,6 +59,8 @@ class DataDirectory:
                 f"Cannot use {path / LOCK}: {error.strerror or error}. Remove what has that name, or choose "
                 "another --data-dir."
             ) from error
+        with contextlib.suppress(OSError):  # whoever needs the key says so
+            keep_private(path / KEY_FILE)
 
     def begin(self, now: int) -> int:
         """The epoch of a run that starts now; both in microseconds since the Unix epoch.

@@ -16,7 +16,6 @@ import msgspec
 
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError, StoreError
-from ..files.private import keep_private
 from .rows import NOTE, TOKEN, Altered, fetch
 from .small_files import Damaged, read_small
 from .sqlite_file import SqliteFile
@@ -71,7 +70,6 @@ class TokenStore:
                     pass
                 finally:
                     fresh.unlink()
-            keep_private(path)
             key = read_small(path)
         except (OSError, Damaged) as error:
             reason = getattr(error, "strerror", None) or error
