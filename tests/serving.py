@@ -21,8 +21,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.assembly import assemble, build
+from tickwire.assembly.engine import Engine
 from tickwire.config import Settings
-from tickwire.engine import Engine
 from tickwire.gateway.hub import Hub
 from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server

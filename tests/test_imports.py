@@ -43,14 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
-    "watched": set(),
-    "engine": set("gateway market config store sandbox watched model".split()),
-    "assembly": set("engine market config client sources store access klines sandbox model".split()),
+    "assembly": set("gateway market config client sources store access klines sandbox model".split()),
     "server": set(
-        "assembly engine bus market gateway sources config sandbox access calendars files watched wire "
-        "model".split()
+        "assembly bus market gateway sources config sandbox access calendars files wire model".split()
     ),
-    "testing": set("server assembly engine gateway config access sandbox store sources wire model".split()),
+    "testing": set("server assembly gateway config access sandbox store sources wire model".split()),
     "cli": set("server client config files market store access sandbox wire model".split()),
     "__main__": {"cli"},
 }
@@ -129,7 +126,7 @@ def test_a_module_imports_only_what_its_room_may(module: str, path: Path) -> Non
 
 def test_every_room_is_in_the_table() -> None:
     rooms = {room for module, _ in MODULES if (room := room_of(module)) is not None}
-    assert {"model", "wire", "market", "gateway", "sources", "store", "server", "engine", "cli"} <= rooms
+    assert {"model", "wire", "market", "gateway", "sources", "store", "server", "assembly", "cli"} <= rooms
     assert rooms - MAY_IMPORT.keys() == set()
 
 
@@ -178,10 +175,10 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.market.feeds", "from ..gateway.admission import Caller"),
         ("tickwire.store.epoch", "from ..gateway.hub import Hub"),
         ("tickwire.sources.replay", "from ..store import EpochFile"),
-        ("tickwire.engine", "from .server import Server"),
-        ("tickwire.engine", "from .cli.main import run"),
+        ("tickwire.assembly.engine", "from ..server import Server"),
+        ("tickwire.assembly.engine", "from ..cli.main import run"),
         ("tickwire.server.app", "from ..klines import Grid"),
-        ("tickwire.cli.serve", "from ..engine import Engine"),
+        ("tickwire.cli.serve", "from ..assembly import Engine"),
         ("tickwire.errors", "from .model import Trade"),
         ("tickwire.cellar.wine", "import json"),
     ],
@@ -199,7 +196,7 @@ def test_the_rule_can_be_broken(module: str, source: str) -> None:
             "from ..model import Kind\nimport timeit, json\nfrom websockets.server import X",
         ),
         ("tickwire.cli.main", "from .. import __version__\nfrom ..server import serve"),
-        ("tickwire.server.app", "import asyncio, time\nfrom ..engine import Engine"),
+        ("tickwire.server.app", "import asyncio, time\nfrom ..assembly import Engine"),
         ("tickwire.gateway.hub.hub", "from ...wire import Want"),
     ],
 )

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tickwire.assembly.engine import Engine
 from tickwire.cli.main import app
-from tickwire.engine import Engine
 from tickwire.store import Database
 
 SLOW = 0.2

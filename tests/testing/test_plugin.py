@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 HEAVY = {
-    "tickwire.engine",
+    "tickwire.assembly.engine",
     "tickwire.config",
     "tickwire.model",
     "uvicorn",

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..errors import InputError
 from ..sandbox import Run, library, load_scenario, scenario_of, shown
 from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused, Report

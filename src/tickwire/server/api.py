@@ -11,8 +11,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
+from ..assembly import Engine
 from ..bus import Lack
-from ..engine import Engine
 from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Heard

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..wire import PUBLISH_PATH, base_of
 from . import terminal
 from .admin import Admin

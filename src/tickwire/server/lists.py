@@ -9,8 +9,8 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from ..assembly import Engine
 from ..bus import Lack
-from ..engine import Engine
 from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..model import SuspensionList

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from .. import __version__
-from ..engine import Engine
+from ..assembly import Engine
 from ..errors import StoreError
 from ..model import Family
 from ..sources import Status

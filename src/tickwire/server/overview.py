@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import date
 
+from ..assembly import Engine
 from ..bus import Lack
 from ..calendars import KEYS, State, load
-from ..engine import Engine
 from ..gateway.admission import Caller
 from ..model import ALIASES, Catalogue, Family, Instrument, family_of
 from ..wire import (

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..assembly import Engine
 from ..bus import Lack
-from ..engine import Engine
 from ..market.bars import Bars
 from ..model import Instrument, Kline, KlineType
 from ..wire import kline_bar, to_json

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..errors import SourceError, StoreError
 from ..gateway.admission import Caller
 from ..model import Instrument

@@ -18,11 +18,9 @@ from types import FrameType
 
 import uvicorn
 
-from ..assembly import build, is_guarded
+from ..assembly import Engine, build, is_guarded, watched
 from ..config import Settings
-from ..engine import Engine
 from ..errors import SettingsError, StartError
-from ..watched import watched
 from .app import make_app
 from .certificate import Certificate, certificate_of
 from .door import doors

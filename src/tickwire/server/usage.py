@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..gateway.admission import Caller
 from ..model import Family, Kind
 from ..sources import UpstreamUse

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from uvicorn.server import ServerState
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..gateway.gateway import Heard
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection

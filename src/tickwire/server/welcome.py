@@ -6,8 +6,8 @@ import shlex
 import sys
 from ipaddress import ip_address
 
+from ..assembly import Engine
 from ..config import Settings
-from ..engine import Engine
 from ..model import Family
 from ..wire import WS_PATHS
 from .certificate import ca_of

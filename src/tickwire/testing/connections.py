@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from ..engine import Engine
+from ..assembly import Engine
 from ..gateway.admission import Caller
 
 

@@ -9,9 +9,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
-from ..assembly import build
+from ..assembly import Engine, build
 from ..config import Settings
-from ..engine import Engine
 from ..errors import InputError
 from ..gateway.gateway import Heard
 from ..sandbox import Clock, Scenario

@@ -18,7 +18,7 @@ from .received import Inbox, Received
 from .scenario import RunningScenario, scenario_in
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..assembly import Engine
     from ..gateway.gateway import Heard
     from ..sandbox import Scenario
     from ..store import TokenStore

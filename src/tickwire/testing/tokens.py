@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 
 from ..access import BUILT_IN, Token, digest_of, new_id, new_secret
-from ..engine import Engine
+from ..assembly import Engine
 from ..model import Market
 from ..store import TokenStore
 from .ticks import instrument_of

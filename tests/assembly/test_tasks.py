@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tickwire import watched as module
-from tickwire.watched import watched
+from tickwire.assembly import tasks as module
+from tickwire.assembly.tasks import watched
 
 Lines = list[MutableMapping[str, Any]]
 

@@ -17,17 +17,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-import tickwire.engine
+import tickwire.assembly.engine
 import tickwire.market.intake
 from tickwire.access import Token, digest_of, new_id
+from tickwire.assembly.tasks import watched
 from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Kline, KlineType
 from tickwire.sources import Status, Yielded
 from tickwire.store import SqliteKlineStore, open_tokens
 from tickwire.store.lock import Lock
-from tickwire.watched import watched
 
-from .serving import OTHER_HTTP, TRADE, Script, Served, serving, trade
+from ..serving import OTHER_HTTP, TRADE, Script, Served, serving, trade
 
 KLINES = 28004
 
@@ -249,7 +249,7 @@ async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp
         ("tickwire.market.side.MarketSide", "_watch_silence"),
         ("tickwire.gateway.gateway.Gateway", "_renew"),
         ("tickwire.market.ring.Ring", "run"),
-        ("tickwire.engine.Engine", "_note_epochs"),
+        ("tickwire.assembly.engine.Engine", "_note_epochs"),
         ("tickwire.market.intake.Intake", "run"),
         ("tickwire.market.kline_push.KlinePush", "run"),
         ("tickwire.market.scenarios.Scenarios", "carry_out"),
@@ -272,7 +272,7 @@ async def test_a_task_that_fails_is_begun_again(
         again.set()
         await proper(self, *arguments)
 
-    monkeypatch.setattr(tickwire.engine, "watched", partial(watched, pause=0.01))
+    monkeypatch.setattr(tickwire.assembly.engine, "watched", partial(watched, pause=0.01))
     monkeypatch.setattr(owner, method, failing)
     source = Script()
     with capture_logs() as logs:

@@ -9,14 +9,14 @@ from concurrent.futures import Executor
 
 import structlog
 
-from .config import Settings
-from .gateway.gateway import Gateway
-from .market.feeds import Feeds
-from .market.side import MarketSide
-from .model import Catalogue, Instrument
-from .sandbox import Sandbox
-from .store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
-from .watched import watched
+from ..config import Settings
+from ..gateway.gateway import Gateway
+from ..market.feeds import Feeds
+from ..market.side import MarketSide
+from ..model import Catalogue, Instrument
+from ..sandbox import Sandbox
+from ..store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
+from .tasks import watched
 
 NOTED = 30.0
 """Seconds between notes of the epoch."""

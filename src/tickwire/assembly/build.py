@@ -1,0 +1,195 @@
+"""The composition root: an engine as the settings describe it, on a data directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config import DATABASE, Settings, SourceKind
+from ..errors import SettingsError, StoreError
+from ..klines import Closed
+from ..market.feeds import Feed, Feeds
+from ..model import Catalogue
+from ..sandbox import load_scenario
+from ..sources import (
+    Replay,
+    Source,
+)
+from ..store import (
+    KEY_FILE,
+    Backlog,
+    Database,
+    DataDirectory,
+    GapStore,
+    InstrumentStore,
+    SqliteFile,
+    SqliteKlineStore,
+    SuspensionStore,
+    TokenStore,
+    load_catalogue,
+    make_data_directory,
+    open_tokens,
+)
+from .engine import Engine
+from .feed import Kept, feed_of, recorder_of
+from .sources import may_be, replay_of, source_of
+
+
+def build(
+    settings: Settings,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> Engine:
+    """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
+    # The directory first: what is opened may be brought to a newer form.
+    return _on(settings.data_dir, lambda data: _build(settings, data, clock, wall))
+
+
+def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Callable[[], float]) -> Engine:
+    catalogue = shipped = load_catalogue(settings.instruments)
+    if any(one.kind is SourceKind.PUBLISH for one in settings.source):
+        catalogue = shipped.copy()  # others do not have what is published here
+        InstrumentStore(data.file).teach(catalogue)
+    elif len(settings.source) > 1:
+        catalogue = shipped.copy()  # nor what one of them learns
+    named = [*settings.codes, *(code for one in settings.source for code in one.codes)]
+    if unknown := [code for code in named if named != ["all"] and not may_be(code, settings, catalogue)]:
+        raise SettingsError(f"Unknown code {unknown[0]!r} in --codes or --source. Add it with --instruments.")
+    if settings.source[0].kind is SourceKind.REPLAY:  # of what a relay may have recorded
+        for learned in InstrumentStore(data.file).learned():
+            if learned.code not in catalogue:
+                catalogue.add(learned)
+    scenarios = [load_scenario(name) for name in settings.scenario]
+    if settings.source[0].kind is SourceKind.REPLAY:
+        catalogue, replay = replay_of(settings, catalogue)
+        sources: list[tuple[Source, Collection[str]]] = [(replay, ())]
+    else:
+        keep = partial(data.database.write, InstrumentStore(data.file).put)
+        sources = [
+            (
+                source_of(one, settings, catalogue if one.kind is SourceKind.PUBLISH else shipped, keep),
+                one.codes,
+            )
+            for one in settings.source
+        ]
+    engine = _assemble(settings, catalogue, sources, data, clock, wall)
+    try:
+        for scenario in scenarios:
+            engine.market.scenarios.begin(scenario)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def assemble(
+    settings: Settings,
+    catalogue: Catalogue,
+    sources: Sequence[tuple[Source, Collection[str]]],
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+) -> Engine:
+    """An engine on sources, each with the codes that it owns, none for all that it serves.
+
+    Raises StartError if the data directory is unusable.
+
+    `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
+    in seconds.
+    """
+    return _on(settings.data_dir, lambda data: _assemble(settings, catalogue, sources, data, clock, wall))
+
+
+class Data(NamedTuple):
+    """The data directory of a server, its database, and what runs the calls of that."""
+
+    directory: DataDirectory
+    file: SqliteFile
+    database: Database
+
+
+@contextmanager
+def _data(path: Path) -> Iterator[Data]:
+    """A data directory for a server that starts, let go of if the start fails."""
+    with ExitStack() as opened:
+        directory = opened.enter_context(closing(DataDirectory(path)))
+        file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
+        database = opened.enter_context(closing(Database(file)))
+        yield Data(directory, file, database)
+        opened.pop_all()
+
+
+def _on(path: Path, make: Callable[[Data], Engine]) -> Engine:
+    """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
+    it tries again."""
+    data: Data | None = None
+    try:
+        with _data(path) as data:
+            return make(data)
+    except StoreError:
+        if data is None or not data.file.damaged:
+            raise
+    with _data(path) as data:
+        data.file.mend()
+        return make(data)
+
+
+def _assemble(
+    settings: Settings,
+    catalogue: Catalogue,
+    sources: Sequence[tuple[Source, Collection[str]]],
+    data: Data,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+) -> Engine:
+
+    def revised(feed: Feed, closed: Iterable[Closed]) -> None:
+        engine.market.bars.closed_of(feed, closed)
+
+    file, databases = data.file, [data.database]
+    replay = any(isinstance(source, Replay) for source, _ in sources)
+    with ExitStack() as opened:
+        store = SqliteKlineStore(file)
+        if replay and not settings.keep_bars:
+            memory = SqliteFile(None)
+            databases.append(opened.enter_context(closing(Database(memory))))
+            store = SqliteKlineStore(memory)
+        maker = ThreadPoolExecutor(1, "past")
+        opened.callback(maker.shutdown)
+        kept = Kept(store, databases[-1], GapStore(file), Backlog(data.database, "gaps"), maker)
+        feeds = []
+        for source, codes in sources:
+            recorder = None
+            if settings.record is not None:
+                recorder = recorder_of(settings, settings.record, source, alone=len(sources) == 1)
+                opened.callback(recorder.close)
+            feeds.append(feed_of(settings, catalogue, source, codes, recorder, kept, revised))
+        engine = Engine(
+            settings,
+            catalogue,
+            Feeds(feeds, settings.fallback_after, clock),
+            data.directory,
+            databases,
+            TokenStore(file, settings.data_dir / KEY_FILE),
+            SuspensionStore(file),
+            kept.gaps,
+            kept.gap_entries,
+            InstrumentStore(file),
+            maker=maker,
+            clock=clock,
+            wall=wall,
+        )
+        opened.callback(engine.close)
+        opened.pop_all()
+    return engine
+
+
+def is_guarded(settings: Settings) -> bool:
+    """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
+    make_data_directory(settings.data_dir)
+    with open_tokens(settings.data_dir / DATABASE) as tokens:
+        return tokens.guarded()

@@ -1,0 +1,96 @@
+"""A source with all that belongs to it: its bars, what is missing of them, its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import NamedTuple
+
+from ..config import Settings
+from ..klines import Closed, Rules
+from ..market.bars import Archive, Bars, Batches, Pasts, Retention
+from ..market.feeds import Feed
+from ..market.missing import Backfill, Depths, Filling, Ledger, Missing
+from ..model import Catalogue
+from ..sources import (
+    PUBLISHER,
+    Published,
+    Replay,
+    Source,
+)
+from ..store import (
+    Backlog,
+    Database,
+    GapStore,
+    SqliteKlineStore,
+)
+from ..store.recordings import Recorder
+
+RECORDING = "recording"
+"""The note that says which recording is kept beside the bars of what is published."""
+
+
+class Kept(NamedTuple):
+    """What the bars of all feeds are kept in, and what makes those that are made up."""
+
+    store: SqliteKlineStore
+    database: Database
+    gaps: GapStore
+    gap_entries: Backlog
+    maker: Executor
+
+
+def feed_of(
+    settings: Settings,
+    catalogue: Catalogue,
+    source: Source,
+    codes: Collection[str],
+    recorder: Recorder | None,
+    kept: Kept,
+    revised: Callable[[Feed, Iterable[Closed]], None],
+) -> Feed:
+    """A source with all that belongs to it. `revised` is called with closed bars that are others now."""
+
+    def tell(closed: Iterable[Closed]) -> None:
+        revised(feed, closed)
+
+    publishers = None
+    if isinstance(source, Published):
+        _restore(source, recorder, kept.store)
+        publishers = source.publishers
+    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    repeats = isinstance(source, Replay) and settings.keep_bars
+    archive = Archive(source.name, kept.store, kept.database, publishers)
+    bars = Bars(archive, rules, tell, repeats=repeats, flat=settings.flat_bars)
+    batches = Batches(archive, bars)
+    pasts = Pasts(source.past, archive, bars, batches, kept.maker)
+    retention = Retention(settings.retention, archive, bars, pasts)
+    ledger, backfill = Ledger(source, kept.gaps, kept.gap_entries), None
+    if source.history is not None:
+        depths = Depths(archive)
+        filling = Filling(source, source.history, archive, bars, depths)
+        backfill = Backfill(source, bars, depths, filling, ledger, tell)
+    missing = Missing(source, bars, catalogue, ledger, backfill)
+    feed = Feed(source, bars, batches, pasts, retention, missing, recorder, codes or None)
+    return feed
+
+
+def recorder_of(settings: Settings, folder: Path, source: Source, *, alone: bool) -> Recorder:
+    """What records a source: each of several into a folder of its own."""
+    return Recorder(
+        folder if alone else folder / source.name.replace(":", "-"),
+        source.name,
+        lines=isinstance(source, Published),
+        keep_days=settings.record_keep_days,
+        keep_bytes=settings.record_keep_bytes,
+    )
+
+
+def _restore(published: Published, recorder: Recorder | None, store: SqliteKlineStore) -> None:
+    """Publishers go on where they were, in the bars and in the recording that was kept beside them."""
+    name, recording = published.name, ""
+    if recorder is not None:
+        recording = recorder.follow(store.get(name, RECORDING))
+        store.put(name, RECORDING, recording)
+    published.publishers.restore(store.notes(name, PUBLISHER), recorder, recording)
