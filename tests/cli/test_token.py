@@ -397,6 +397,17 @@ def test_the_program_itself(data_dir: Path) -> None:
     assert found(data_dir, created.stdout.strip()) is None
 
 
+def test_what_the_store_finds_damaged_does_not_stand_where_the_token_is_read_from(data_dir: Path) -> None:
+    place = {"TICKWIRE_DATA_DIR": str(data_dir)}
+    assert program("create", "--name", "desk", **place).returncode == 0
+    database = data_dir / DATABASE
+    database.write_bytes(b"\xff" * 4096 + database.read_bytes()[4096:])
+    created = program("create", "--name", "again", **place)
+    assert created.returncode == 0
+    assert SECRET.fullmatch(created.stdout.strip())
+    assert "level=error" in created.stderr
+
+
 @pytest.mark.parametrize("command", ["create", "list", "revoke", "rotate"])
 def test_help_shows_an_example(tickwire: Run, command: str) -> None:
     assert f"Example: tickwire token {command}" in tickwire(command, "--help", here=False).out

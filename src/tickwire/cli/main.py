@@ -57,6 +57,9 @@ class Commands(TyperGroup):
         return typer.main.get_group(single).commands[cmd_name]
 
 
+OPEN_STORES = {"token", "suspend"}
+"""Commands that open the data directory of a server, which may have to say that something in it is damaged."""
+
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
@@ -89,6 +92,11 @@ def tickwire(
 def run() -> None:
     """Runs the command that the arguments name, and ends with its exit status."""
     try:
+        if {*sys.argv[1:2]} & OPEN_STORES:
+            from ..config import LogLevel
+            from .logs import configure
+
+            configure(LogLevel.WARNING)
         app()
     except SettingsError as error:
         _fail(error, EXIT_USAGE)
