@@ -70,6 +70,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
         serving(tmp_path_factory.mktemp("gaps"), Script()) as served,
         httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
     ):
+        await served.engine.market.gap_entries.drain()  # it ends what an earlier run left open
         fill(served)
         yield Desk(served, client)
 

@@ -15,12 +15,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import structlog
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
-from tickwire import engine
 from tickwire.access import digest_of, new_secret
 from tickwire.config import DATABASE
+from tickwire.gateway import gateway
 from tickwire.store import open_tokens
 
 from ..serving import (
@@ -241,7 +242,7 @@ async def bare(url: str, receive_buffer: int = 2**16) -> AsyncIterator[tuple[Str
 async def test_refused_tokens_are_one_line_every_ten_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "TOKEN_WATCH", 0.01)
+    monkeypatch.setattr(gateway, "TOKEN_WATCH", 0.01)
     clock = Clock(1000.0)
     issue(tmp_path, "good")
     async with serving(tmp_path, Script(), clock=clock) as served:
@@ -298,16 +299,20 @@ async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
             objects = [caller, caller.client, caller.token, caller.account, served.engine.gateway.admission]
             assert secret[3:] not in "".join(f"{one} {one!r}" for one in objects)
             monkeypatch.setattr(served.engine.market.supply, "begin", broken)
-            monkeypatch.setattr(served.engine, "carry_out", lambda *_: broken().send(None))
+            monkeypatch.setattr(served.engine.gateway, "carry_out", lambda *_: broken().send(None))
             caplog.clear()
             query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
-            answer = await served.get(f"{OTHER_HTTP}/trade-tick", query, token=secret)
+            with capture_logs(processors=(structlog.processors.format_exc_info,)) as logs:
+                answer = await served.get(f"{OTHER_HTTP}/trade-tick", query, token=secret)
             assert (answer.status_code, secret in answer.text) == (500, False)
+            (failed,) = (one for one in logs if one["event"] == "a request over HTTP failed")
+            assert "a mistake of ours" in failed["exception"]
+            assert secret[3:] not in str(failed)
             async with served.link(token=secret) as link:
                 await link.send({"cmd_id": TRADE} | query)
                 async with asyncio.timeout(20):
                     await link.socket.wait_closed()
             errors = [one for one in caplog.records if one.levelno >= logging.ERROR and one.exc_info]
-            assert len(errors) == 2
+            assert len(errors) == 1
             assert "a mistake of ours" in caplog.text
             assert secret[3:] not in caplog.text

@@ -95,7 +95,8 @@ class Stream:
         if not is_newer and not is_first and self._stale + 1 < MOST_STALE:
             self._stale += 1
             self._stale_time = min(self._stale_time, time)
-            self.outdated = True
+            # What lies just before the first one that came was sent before it was wanted.
+            self.outdated = len(recent) == REMEMBERED or recent[0] - seq > REMEMBERED
             return False
         if not is_first:
             self.anew = Anew(self._stale, self._stale_time)
