@@ -58,7 +58,7 @@ class Commands(TyperGroup):
 
 
 OPEN_STORES = {"token", "suspend"}
-"""Commands that open the data directory of a server, which may have to say that something in it is damaged."""
+"""Commands that open a server's data directory, of which there may be damage to tell."""
 
 app = typer.Typer(
     cls=Commands,
