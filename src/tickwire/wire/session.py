@@ -17,7 +17,6 @@ from ..model import ALIASES, Catalogue, Family, Instrument, Kind
 from .deviation import Deviation, Report
 from .messages import (
     CANCELS,
-    MOST_U32,
     PUSH_COMMANDS,
     CancelData,
     Command,
@@ -285,7 +284,7 @@ class Session:
             self._last_heartbeat = self._last_request = now
         self.report.add(noted)
         number = request.cmd_id + 1
-        if number in PUSH_COMMANDS or number > MOST_U32:  # it looks like no push, and is a u32
+        if number in PUSH_COMMANDS:  # an error must not look like one
             number = 0
         response = Response(ret.code, ret.msg, number, request.seq_id, request.trace, {})
         return Answer(to_json(response), noted, decision)
