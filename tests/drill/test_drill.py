@@ -386,7 +386,8 @@ async def test_the_server_goes_on_whatever_befalls_its_store(tmp_path: Path, dis
         for code in CODES:
             assert await minutes(client, code) == truth[code], code
     lines = Counter(re.findall(r'event="?([^"\n]*?)"?(?: \w+=|$)', log, re.MULTILINE))
-    assert lines.total() < 60, lines
+    del lines["a client did what the documents do not allow"]  # the listeners, each once
+    assert lines.total() < 30, lines
     report(stages, listeners, tmp_path / "delays", asker, memory, lines)
 
 
