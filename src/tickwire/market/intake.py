@@ -139,7 +139,7 @@ class Intake:
                 feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
             return False
         if self._scenarios.idle:
-            self.publish(instrument, event, feed=feed)
+            self._serve(instrument, event, feed)
         else:
             for shaped in self._scenarios.shape(event, instrument):
                 self.publish(instrument, shaped.event, shaped.way, feed)
@@ -178,11 +178,15 @@ class Intake:
     def publish(
         self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None
     ) -> None:
-        feed = feed or self._feeds.of(instrument)
-        closed: list[Closed] = []
+        """The way of an event that a scenario has made."""
+        self._serve(instrument, event, feed or self._feeds.of(instrument), way)
+
+    def _serve(self, instrument: Instrument, event: Event, feed: Feed, way: Way | None = None) -> None:
+        """Into the bars, to the clients, into the recording. Without a `way` no scenario has a say."""
+        closed: list[Closed] | None = None
         if type(event) is Trade:
             event, closed = self._count(feed, instrument, event)
-        seq = self._send(instrument, event, way)
+        seq = self._streams.publish(instrument, event) if way is None else self._send(instrument, event, way)
         if feed.recorder is not None:
             feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
         if closed:

@@ -21,6 +21,7 @@ LARGEST = Decimal(10**15)
 """Prices and volumes are below it."""
 NONE = Decimal(0)
 
+_LAST_DIRECTION = int(Direction.SELL)  # members compare slowly
 _SMALLEST = Decimal(1).scaleb(-MAX_DECIMALS)
 _ROUNDED = tuple(Decimal(5).scaleb(-n - 1) for n in range(MAX_DECIMALS + 1))
 """The least that is not zero once it is written with n decimals, by n."""
@@ -74,13 +75,14 @@ def trade_fault(
 ) -> Fault | None:
     """What is wrong with a trade, if anything. `now` is the wall clock in milliseconds."""
     price, volume, money = trade.price, trade.volume, trade.turnover
-    if not _least(instrument, entrance) <= price < LARGEST:
+    least = _ROUNDED[instrument.price_decimals] if entrance.rounded else _SMALLEST
+    if not least <= price < LARGEST:
         return _price_fault("price", price, instrument)
     if not NONE <= volume < LARGEST:
         return Fault(Rule.VOLUME, "volume is not from 0 to below 10^15")
     if money is not None and money < NONE:
         return Fault(Rule.TURNOVER, "turnover is below 0")
-    if not 0 <= trade.direction <= Direction.SELL:
+    if not 0 <= trade.direction <= _LAST_DIRECTION:
         return Fault(Rule.DIRECTION, f"direction {trade.direction} is not 0, 1 or 2")
     return _time_fault(trade.time, entrance, now)
 

@@ -70,6 +70,8 @@ class Sandbox:
         self._numbers = itertools.count(1)
         self._runs: dict[int, Run] = {}
         self._active: list[Active] = []
+        self.shapes_ticks = False
+        """Whether ticks must be given to `shape` at all."""
         self._effects: dict[str, tuple[Active, ...]] = {}  # by code, while nothing changes
         self._limits: dict[tuple[Active, str], Decimal] = {}
         self._late: list[tuple[float, int, Event]] = []  # a heap
@@ -86,11 +88,6 @@ class Sandbox:
     def busy(self) -> bool:
         """Whether something is to be done sooner or later."""
         return bool(self._runs or self._late or self._active)
-
-    @property
-    def shapes_ticks(self) -> bool:
-        """Whether ticks must be given to `shape` at all."""
-        return any(isinstance(one.step, OnMarket) for one in self._active)
 
     @property
     def cuts(self) -> bool:
@@ -125,6 +122,7 @@ class Sandbox:
             if isinstance(one.step, Resume):
                 end_halts([halt for halt in self._active if halt.began <= one.began], one.step)
         self._active = [one for one in self._active if not one.over]
+        self.shapes_ticks = any(isinstance(one.step, OnMarket) for one in self._active)
         if not begun and before == self._active:
             return None
         self._effects.clear()

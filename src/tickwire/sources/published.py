@@ -165,13 +165,8 @@ class Published:
 
     def tally(self, publisher: Publisher) -> Tally:
         """A tally for lines to come."""
-        tally = Tally(limit=self.limit)
-        self._tell(publisher, tally)
-        return tally
-
-    def _tell(self, publisher: Publisher, tally: Tally) -> None:
-        tally.seq, tally.durable = publisher.taken, self.publishers.durable(publisher)
-        tally.queued = self.queued
+        durable = self.publishers.durable(publisher)
+        return Tally(seq=publisher.taken, durable=durable, queued=self.queued, limit=self.limit)
 
     async def take(
         self,
@@ -205,7 +200,8 @@ class Published:
                 elif place < len(lines) or self.queued >= BATCH:
                     await asyncio.sleep(0)
         finally:
-            self._tell(publisher, tally)
+            tally.seq, tally.durable = publisher.taken, self.publishers.durable(publisher)
+            tally.queued = self.queued
 
     def _put(
         self, publisher: Publisher, events: deque[tuple[Event | Resent | None, int | None]], weight: int

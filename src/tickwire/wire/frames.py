@@ -97,12 +97,13 @@ class Frames:
                     yield Ping()
                 elif (message := self._join(event, now)) is not None:
                     yield Message(message, self._opcode is Opcode.BINARY)
-            yield from self._protocol.data_to_send()
+            if self._protocol.writes:
+                yield from self._protocol.data_to_send()
         yield from self._protocol.data_to_send()
 
     def send(self, text: bytes) -> None:
         """A message to the client, if the connection is open still."""
-        if self.open:
+        if self._protocol.state is State.OPEN:
             self._protocol.send_text(text)
 
     def ping(self) -> None:
@@ -133,11 +134,15 @@ class Frames:
             return None
         if frame.opcode is not Opcode.CONT:
             self._opcode = frame.opcode
-            self._begun = now
-        self._message += frame.data
-        if not frame.fin:
-            return None
-        message, self._message, self._begun = bytes(self._message), bytearray(), None
+            if not frame.fin:
+                self._begun = now
+        if self._begun is None:  # most come whole
+            message = bytes(frame.data)
+        else:
+            self._message += frame.data
+            if not frame.fin:
+                return None
+            message, self._message, self._begun = bytes(self._message), bytearray(), None
         if self._opcode is Opcode.TEXT:
             try:
                 message.decode()
