@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
@@ -45,8 +46,11 @@ from bench import (
     spaced,
 )
 
+from tickwire.assembly import build
+from tickwire.config import load
 from tickwire.klines import Rules, Series
 from tickwire.market.bars import Archive, Bars, Batches
+from tickwire.market.side import MarketSide
 from tickwire.model import EXACT, Catalogue, Instrument, Trade
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
 
@@ -60,6 +64,8 @@ ADVANCE_EVERY = 0.25
 TURN = 1000
 """Ticks between two turns of the event loop, as in a replay."""
 CONNECTIONS = 64
+RING = 64 * 1024 * 1024
+"""Bytes of the ring, as a server has it unless it is set."""
 MIB = 2**20
 
 Result: TypeAlias = dict[str, float | None]
@@ -187,10 +193,45 @@ async def _through_bars(ticks: Ticks, bars: Bars, batches: Batches) -> float:
     return spent
 
 
+def through_market(ticks: Ticks, ring_bytes: int) -> float:
+    """From a source to the hub, of which nobody wants anything; with bars, the ring and the store."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        settings = load({"source": "publish", "data_dir": folder, "ring_bytes": ring_bytes}, environment={})
+        with closing(build(settings)) as engine:
+            return runner.run(_through_market(ticks, engine.market))
+
+
+async def _through_market(ticks: Ticks, market: MarketSide) -> float:
+    bars, batches = market.feeds.first.bars, market.feeds.first.batches
+    for trade in ticks.trades[:CODES]:
+        market.take(trade)
+    assert await batches.write()
+    keeping = asyncio.create_task(batches.run())
+    await asyncio.sleep(0)
+    began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
+    for start in range(CODES, len(ticks.trades), TURN):
+        for trade in ticks.trades[start : start + TURN]:
+            market.take(trade)
+        await asyncio.sleep(0)
+        if time.perf_counter() >= advance:
+            bars.advance(trade.time)
+            await market.ring.cut()
+            advance += ADVANCE_EVERY
+    await market.ring.cut()
+    spent = time.process_time() - began
+    keeping.cancel()
+    return spent
+
+
 WAYS: list[tuple[str, Callable[[Ticks], float]]] = [
     ("bare loop", bare),
     ("Series.add", through_series),
     ("Bars.add, advance and SQLite", through_bars),
+    ("source, market, bars, ring, hub", partial(through_market, ring_bytes=RING)),
+    ("the same, the ring packed at once", partial(through_market, ring_bytes=0)),
 ]
 
 
