@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import urllib.parse
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,12 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 
 from tickwire.access import Token, digest_of, new_id
 from tickwire.config import DATABASE
 from tickwire.store import open_tokens
 
-from ..serving import (
-    OTHER_HTTP,
-    OTHER_WS,
-    STOCK_HTTP,
-    STOCK_WS,
-    Script,
-    Served,
-    book,
-    serving,
-    trade,
-    upgrade,
-)
+from ..serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, STOCK_WS, Served, serving, upgrade
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,27 +35,8 @@ ENDPOINTS = [
 PATHS = [base + endpoint for base, endpoint in ENDPOINTS]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    """A server that has seen a trade and a book of each of some codes."""
-    script = Script()
-    async with serving(tmp_path_factory.mktemp("full"), script) as served:
-        script.emit(*(trade(code) for code in ("BTCUSDT", "GOLD", "700.HK", "AAPL.US", ".DJI.US")))
-        script.emit(book(), book("GOLD", 1), book("700.HK", 10), book("AAPL.US", 1))
-        async with asyncio.timeout(20), served.link() as link:
-            await link.subscribe(22002, "BTCUSDT", "GOLD")
-            await link.push()
-            while served.engine.market.events < 9:
-                await link.answer()
-        yield served
-
-
 def query(*codes: str, trace: str = "t") -> dict[str, object]:
     return {"trace": trace, "data": {"symbol_list": [{"code": code} for code in codes]}}
-
-
-def a_code(path: str) -> str:
-    return "AAPL.US" if path.startswith(STOCK_HTTP) else "BTCUSDT"
 
 
 def check(
@@ -465,100 +432,6 @@ async def test_strict_protocol_takes_tokens_from_the_url_alone(strict: Served) -
     assert (await strict.get(f"{OTHER_HTTP}/trade-tick", query("BTCUSDT"))).json()["ret"] == 200
     async with strict.raw(upgrade(query="", more="Token: t\r\n")) as raw:
         assert (await raw.head()).startswith(b"http/1.1 401 ")
-
-
-# The WebSocket's upgrade.
-@pytest.mark.parametrize("path", [OTHER_WS, STOCK_WS])
-@pytest.mark.parametrize("bad", ["", "?token=", "?tokens=t", "?x=1"])
-async def test_an_upgrade_without_a_token_is_401(full: Served, path: str, bad: str) -> None:
-    async with full.raw(upgrade(path, bad)) as raw:
-        head = await raw.head()
-        assert head.startswith(b"http/1.1 401 ")
-        assert b"content-type: application/json\r\n" in head
-        assert b"access-control-allow-origin: *\r\n" in head
-        assert await raw.rest() == b'{"msg":"token is required","trace":"","ret":401}'
-
-
-@pytest.mark.parametrize(
-    ("bad", "more"),
-    [("", "Authorization: Bearer t\r\n"), ("", "Token: t\r\n"), ("?token=t&x=1", ""), ("?x=1&token=t", "")],
-)
-async def test_an_upgrade_takes_the_token_wherever_it_stands(full: Served, bad: str, more: str) -> None:
-    async with full.raw(upgrade(OTHER_WS, bad, more)) as raw:
-        assert (await raw.head()).startswith(b"http/1.1 101 ")
-
-
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [("/nope", 404), ("/", 404), (OTHER_HTTP, 402), (f"{OTHER_WS}/x", 402), ("/api/x", 402)],
-)
-async def test_an_upgrade_elsewhere_is_refused_as_json(full: Served, path: str, status: int) -> None:
-    async with full.raw(upgrade(path)) as raw:
-        assert (await raw.head()).startswith(b"http/1.1 %d " % status)
-        assert set(msgspec.json.decode(await raw.rest())) == {"msg", "trace", "ret"}
-
-
-@pytest.mark.parametrize("path", [OTHER_WS, STOCK_WS])
-async def test_a_plain_get_at_a_websocket_path_is_426(full: Served, path: str) -> None:
-    response = await full.request("GET", path, params={"token": "t"})
-    assert response.status_code == 426
-    assert set(response.json()) == {"msg", "trace", "ret"}
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"GET %b?token=t HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        b"GET %b?token=t HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-        b"GET %b?token=t HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n",
-        b"POST %b?token=t HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        b"Content-Length: 0\r\n\r\n",
-    ],
-    ids=["no key", "old version", "bad key", "POST"],
-)
-async def test_a_broken_handshake_is_refused_and_the_socket_ends(full: Served, head: bytes) -> None:
-    async with full.raw(head % OTHER_WS.encode()) as raw:
-        status = (await raw.head()).split(b" ")[1:2]
-        assert status[0].startswith(b"4")
-        await raw.rest()
-
-
-async def test_a_head_that_asks_for_another_protocol_is_answered_over_http(full: Served) -> None:
-    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
-    async with full.raw(head) as raw:
-        assert (await raw.head()).startswith(b"http/1.1 200 ")
-
-
-# Pages and probes.
-@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
-async def test_pages_and_probes_need_no_token(full: Served, path: str) -> None:
-    response = await full.request("GET", path)
-    assert response.status_code == 200
-    assert (await full.request("HEAD", path)).status_code == 200
-
-
-async def test_what_the_probes_say(full: Served) -> None:
-    assert (await full.request("GET", "/healthz")).json() == {"status": "ok"}
-    ready = (await full.request("GET", "/readyz")).json()
-    assert [one["events"] for one in ready.pop("sources")] == [9]
-    assert ready.pop("store")["up"]
-    assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9, "recording": None}
-
-
-async def test_the_index_says_where_to_connect(full: Served) -> None:
-    response = await full.request("GET", "/")
-    assert response.headers["content-type"].startswith("text/plain")
-    sockets = full.url.replace("http", "ws", 1)
-    assert f"{sockets}{OTHER_WS}?token=TOKEN" in response.text
-    assert f"{full.url}{STOCK_HTTP}" in response.text
-
-
-async def test_other_paths_are_404(full: Served) -> None:
-    for path in ("/nope", "/quote-b", "/quote-b-apix/trade-tick", "/admin", "/static/../x"):
-        assert (await full.request("GET", path, params={"token": "t"})).status_code == 404
 
 
 async def test_requests_on_one_connection_are_answered_in_order(full: Served) -> None:

@@ -1,0 +1,26 @@
+"""A server that has something to tell, for all tests of a module."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from ..serving import Script, Served, book, serving, trade
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A server that has seen a trade and a book of each of some codes."""
+    script = Script()
+    async with serving(tmp_path_factory.mktemp("full"), script) as served:
+        script.emit(*(trade(code) for code in ("BTCUSDT", "GOLD", "700.HK", "AAPL.US", ".DJI.US")))
+        script.emit(book(), book("GOLD", 1), book("700.HK", 10), book("AAPL.US", 1))
+        async with asyncio.timeout(20), served.link() as link:
+            await link.subscribe(22002, "BTCUSDT", "GOLD")
+            await link.push()
+            while served.engine.market.events < 9:
+                await link.answer()
+        yield served
