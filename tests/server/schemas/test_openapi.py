@@ -22,10 +22,9 @@ from tickwire.server.app import make_app
 from tickwire.server.schemas.errors import WHEN
 from tickwire.server.schemas.openapi import openapi_document
 
-from ..serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, Script, program, serving, upgrade
-from .documented import closed, dangling, faults, unused
+from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, Script, program, serving, upgrade
+from ..documented import closed, dangling, faults, unused
 
-METHODS = {"get", "post", "delete", "put", "patch"}
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi_document()))
 CLOSED = closed(DOCUMENT)
 

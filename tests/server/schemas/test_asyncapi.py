@@ -25,9 +25,9 @@ from tickwire.sources import Status
 from tickwire.store import open_tokens
 from tickwire.wire import Command
 
-from ..serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, upgrade
-from .documented import closed, dangling, faults, unused, validator
-from .publishing import NEW, PATH, a_token, a_trade, now
+from ...serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, upgrade
+from ..documented import closed, dangling, faults, unused, validator
+from ..publishing import NEW, PATH, a_token, a_trade, now
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi_document()))
 CLOSED = closed(DOCUMENT)
@@ -53,7 +53,6 @@ def number(message: dict[str, Any]) -> int | None:
 VALIDATORS = {name: validator(CLOSED, message["payload"]) for name, message in MESSAGES.items()}
 NAMES = {number(message): name for name, message in MESSAGES.items() if number(message) is not None}
 """Names of messages by their `cmd_id`."""
-
 
 ANY = "any"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -32,12 +32,11 @@ from tickwire.sources.relay import Relay
 from tickwire.store import load_catalogue
 
 from ..serving import serving
-from ..sources.exchange.binance import binance
-from ..sources.exchange.reading import exchange
+from .exchange.binance import binance
+from .exchange.reading import exchange
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
 CATALOGUE = load_catalogue()
-Make = Callable[[Path], AbstractAsyncContextManager[Source]]
 EVENTS = 300
 
 

@@ -14,7 +14,7 @@ from tickwire import RequestRefused, Status, Subscribed, Trade, Unavailable, syn
 from tickwire.client import Event
 from tickwire.testing import AllTickServer
 
-from ..serving import serving
+from .serving import serving
 
 
 @pytest.fixture

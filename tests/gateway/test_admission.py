@@ -19,6 +19,7 @@ from tickwire.model import Market
 from tickwire.store import open_tokens
 from tickwire.store.tokens import KEY_FILE
 
+from ..server.bench import TODAY, Clock, closed, is_open, issue
 from ..serving import (
     DEPTH,
     HEARTBEAT,
@@ -34,7 +35,6 @@ from ..serving import (
     trade,
     upgrade,
 )
-from .bench import TODAY, Clock, closed, is_open, issue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
