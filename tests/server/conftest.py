@@ -1,4 +1,4 @@
-"""A server that has something to tell, for all tests of a module."""
+"""Shared by the tests of this room."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from ..kline_pushes import calm, lively, market  # noqa: F401 (fixtures)
 from ..serving import Script, Served, book, serving, trade
 
 

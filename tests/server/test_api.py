@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
@@ -17,10 +16,10 @@ from tickwire.config import DATABASE
 from tickwire.store import open_tokens
 
 from ..serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, STOCK_WS, Served, serving, upgrade
+from .refused import DATA, HEADER, check
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HEADER, DATA = "request header param invalid", "request data param invalid"
 STATIC_FIELDS = (
     "symbol name_cn name_en name_hk exchange board currency lot_size total_shares circulating_shares "
     "hk_shares eps eps_ttm bps dividend_yield"
@@ -37,16 +36,6 @@ PATHS = [base + endpoint for base, endpoint in ENDPOINTS]
 
 def query(*codes: str, trace: str = "t") -> dict[str, object]:
     return {"trace": trace, "data": {"symbol_list": [{"code": code} for code in codes]}}
-
-
-def check(
-    response: httpx.Response, status: int, ret: int, msg: str, trace: str = "", allow: str | None = None
-) -> None:
-    """The response is that error: status, body, types and headers."""
-    assert (response.status_code, response.json()) == (status, {"msg": msg, "trace": trace, "ret": ret})
-    assert response.headers["content-type"] == "application/json"
-    assert response.headers["access-control-allow-origin"] == "*"
-    assert response.headers.get("allow") == allow
 
 
 # Success.

@@ -25,7 +25,7 @@ from ..serving import (
     masked,
     upgrade,
 )
-from .test_scenarios import Feed, Stage, at, staged
+from ..staging import Feed, Stage, at, staged
 
 BTC = {"symbol_list": [{"code": "BTCUSDT"}]}
 KLINE = {"code": "BTCUSDT", "kline_type": 1}
