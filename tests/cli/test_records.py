@@ -11,7 +11,6 @@ from tickwire.model import Direction, Level
 from .commands import AT, WHEN
 
 
-# Lines for people.
 def test_lines_grow_into_columns_and_colour_what_was_bought_and_sold() -> None:
     lines = Lines(colours=True)
     bought = Trade("GOLD", AT, Decimal("4415.32"), Decimal("8.00"), direction=Direction.BUY)

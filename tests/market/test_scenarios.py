@@ -23,7 +23,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         yield stage
 
 
-# What becomes of ticks.
 async def test_a_halt_is_seen_everywhere_at_once(tmp_path: Path) -> None:
     async with (
         staged(tmp_path, codes=["AAPL.US", "MSFT.US"], rate=50) as stage,

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from ..kline_pushes import calm, lively, market  # noqa: F401 (fixtures)
 from ..serving import Script, Served, book, serving, trade
+from .desk import TOKENS, Desk, desk_in
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -25,3 +26,24 @@ async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served
             while served.engine.market.events < 9:
                 await link.answer()
         yield served
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """A server without tokens."""
+    async with desk_in(tmp_path_factory.mktemp("open")) as desk:
+        yield desk
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """A server with tokens."""
+    async with desk_in(tmp_path_factory.mktemp("guarded")) as desk:
+        TOKENS.update(
+            admin=desk.create("boss", admin=True),
+            ordinary=desk.create("desk"),
+            expired=desk.create("gone", admin=True, expires=1),
+            wrong="tw_wrong",
+        )
+        await desk.served.engine.gateway.admission.refresh()
+        yield desk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..serving import OTHER_WS, STOCK_HTTP, Served
+from ..serving import Served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,14 +22,6 @@ async def test_what_the_probes_say(full: Served) -> None:
     assert [one["events"] for one in ready.pop("sources")] == [9]
     assert ready.pop("store")["up"]
     assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9, "recording": None}
-
-
-async def test_the_index_says_where_to_connect(full: Served) -> None:
-    response = await full.request("GET", "/")
-    assert response.headers["content-type"].startswith("text/plain")
-    sockets = full.url.replace("http", "ws", 1)
-    assert f"{sockets}{OTHER_WS}?token=TOKEN" in response.text
-    assert f"{full.url}{STOCK_HTTP}" in response.text
 
 
 async def test_other_paths_are_404(full: Served) -> None:

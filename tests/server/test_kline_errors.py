@@ -15,7 +15,6 @@ from .refused import DATA, HEADER, check
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Errors.
 BAD: dict[str, list[object]] = {
     "kline_type": [0, 11, -1, 1.5, "", "x", "0", None, True, [1], 2**64],
     "query_kline_num": [0, -1, "0", "-5", "x", 1.5, []],

@@ -1,128 +1,23 @@
-"""The documents over a real socket: /docs, the pages, /llms.txt, the search."""
+"""The documents over a real socket: the pages, who may ask for what, the search in a browser."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
 import shutil
-import socket
 import urllib.parse
-from collections.abc import AsyncIterator
-from html.parser import HTMLParser
-from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
-import uvicorn
 from playwright.async_api import async_playwright
-from starlette.applications import Starlette
 
 from tickwire.server.documents import Documents, search
-from tickwire.server.documents.shelf import GROUPS
+
+from .reading import DOCS, NAMES, Html, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-DOCS = Path(__file__).parents[2] / "docs"
-NAMES = sorted(path.stem for path in DOCS.glob("*.md"))
 ELSEWHERE = {"/", "/openapi.json", "/asyncapi.json"}
 """What other routes of the server answer."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
-
-
-class Html(HTMLParser):
-    """What a page links to, what can be linked to, and its tags with their attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.tags.add(tag)
-        self.attributes |= found.keys()
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [found["href"] or ""] if tag == "a" else []
-
-
-class Ready(uvicorn.Server):
-    """A server that tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
-
-
-@contextlib.asynccontextmanager
-async def serving(documents: Documents) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a server that has nothing but the documents."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    app = Starlette(routes=documents.routes())
-    server = Ready(uvicorn.Config(app, lifespan="off", log_config=None))
-    running = asyncio.create_task(server.serve([listener]))
-    try:
-        await server.listens.wait()
-        host, port = listener.getsockname()
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(Documents()) as client:
-        yield client
-
-
-async def ask(client: httpx.AsyncClient, question: str, page: str = "/docs.md") -> list[str]:
-    """The links of the excerpts that answer."""
-    answer = await client.get(page, params={"ask": question})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
-    assert "full-text search" in answer.text.splitlines()[0]
-    assert "not an answer by a person or a model" in answer.text.splitlines()[0]
-    return re.findall(r"^## \[.*\]\((/docs/.*)\)$", answer.text, re.MULTILINE)
-
-
-async def test_the_index_lists_every_page_in_the_order_of_the_groups(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/docs")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    main = answer.text.partition("<main")[2].partition("</main>")[0]
-    listed = [link.removeprefix("/docs/") for link in Html(main).links if link.startswith("/docs/")]
-    assert sorted(listed) == NAMES
-    order = [name for names in GROUPS.values() for name in names if name in NAMES]
-    assert listed == order + [name for name in NAMES if name not in order]
-    assert "You can write a client of Tickwire from scratch" in main
-
-
-async def test_a_page_that_no_group_names_is_in_the_last_one(tmp_path: Path) -> None:
-    (tmp_path / "zebra.md").write_text("# Zebra\n\nAfter this page you ride. More.\n")
-    (tmp_path / "relay.md").write_text("# Relay\n\nAfter this page, in a minute, you share.\n")
-    (tmp_path / "notes.txt").write_text("no page")
-    async with serving(Documents(tmp_path)) as client:
-        text = (await client.get("/llms.txt")).text
-        assert "## Sources\n\n- [Relay](/docs/relay.md): In a minute, you share.\n" in text
-        assert "## More\n\n- [Zebra](/docs/zebra.md): You ride.\n" in text
-        assert "## Start" not in text
-        assert (await client.get("/docs/notes")).status_code == 404
-
-
-async def test_without_any_page_there_is_an_empty_list(tmp_path: Path) -> None:
-    async with serving(Documents(tmp_path / "none")) as client:
-        assert (await client.get("/docs")).status_code == 200
-        assert await ask(client, "heartbeat") == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,64 +138,6 @@ async def test_nothing_but_the_pages_can_be_named(client: httpx.AsyncClient, pat
     assert "There is no such page" in answer
     assert "<script" not in answer
     assert "<b>" not in answer
-
-
-async def test_llms_txt_has_the_form_of_llmstxt_org(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/llms.txt")
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    head, *sections = re.split(r"^## ", answer.text, flags=re.MULTILINE)
-    assert re.match(r"# Tickwire\n\n> \S.*\n\n", head)
-    assert "?ask=" in head
-    assert "full-text" in head
-    titles = [section.partition("\n")[0] for section in sections]
-    assert titles == [*GROUPS, "Interfaces", "Optional"]
-    links = []
-    for section in sections:
-        for line in section.partition("\n\n")[2].strip().splitlines():
-            found = re.fullmatch(r"- \[([^\]]+)\]\((/[^)]+)\): (\S.*)\.", line)
-            assert found, line
-            links.append(found[2])
-    assert {f"/docs/{name}.md" for name in NAMES} | {"/openapi.json", "/asyncapi.json", "/llms-full.txt"} == {
-        *links
-    }
-    assert (await client.get("/docs.md")).text == answer.text
-
-
-async def test_llms_full_txt_is_all_pages_with_links_that_hold_there(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/llms-full.txt")
-    order = re.findall(r"\]\(/docs/([\w-]+)\.md\):", (await client.get("/llms.txt")).text)
-    titles = [(DOCS / f"{name}.md").read_text().splitlines()[0] for name in order]
-    assert [line for line in answer.text.splitlines() if line in titles] == titles
-    targets = set(re.findall(r"\]\(([^)#]*)", answer.text))
-    paths = {one for one in targets if not one.startswith("https://")}
-    assert "/docs/images/terminal-dark.png" in paths
-    assert {path: (await client.get(path)).status_code for path in paths} == dict.fromkeys(paths, 200)
-    assert "](/docs/protocol.md#errors)" in answer.text
-
-
-async def test_a_question_is_answered_with_excerpts(client: httpx.AsyncClient) -> None:
-    assert (await ask(client, "How often must I send a heartbeat?"))[0] == "/docs/protocol.md#heartbeat"
-    assert "/docs/security.md#tls-in-front" in await ask(client, "TLS with nginx")
-    assert "/docs/recording.md#replay" in await ask(client, "replaying recordings")
-    assert (await ask(client, "fallback_after"))[0] == "/docs/settings.md#fallback_after"
-    assert "/docs/protocol.md#k-line-push" in await ask(client, "如何订阅K线推送")
-    assert len(await ask(client, "server")) == 5
-
-
-async def test_the_page_that_is_asked_comes_first_where_it_has_something(client: httpx.AsyncClient) -> None:
-    free = await ask(client, "token")
-    asked = await ask(client, "token", "/docs/publishing.md")
-    assert not free[0].startswith("/docs/publishing.md")
-    own = [link.startswith("/docs/publishing.md") for link in asked]
-    assert own == [True] * 3 + [False] * 2
-    assert free[0] in asked
-    assert await ask(client, "heartbeat", "/docs/recording.md") == await ask(client, "heartbeat")
-    assert await ask(client, "token", "/docs/nothing-of-the-kind.md") == free
-
-
-async def test_what_cannot_be_found_is_said(client: httpx.AsyncClient) -> None:
-    assert await ask(client, "zzzz qqqq") == []
-    assert "nothing was found" in (await client.get("/docs.md?ask=zzzz")).text
 
 
 async def test_a_question_is_not_repeated_to_whoever_reads_the_answer(client: httpx.AsyncClient) -> None:
