@@ -1,4 +1,4 @@
-"""The HTTP side: pages, tries, answers of both kinds of server, and what is given in."""
+"""The HTTP side: tries, and answers of both kinds of server."""
 
 from __future__ import annotations
 

@@ -47,3 +47,12 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Des
         )
         await desk.served.engine.gateway.admission.refresh()
         yield desk
+
+
+@pytest.fixture
+async def nothing_runs(desk: Desk, guarded: Desk) -> AsyncIterator[None]:
+    """Each test leaves as it came."""
+    yield
+    for scenarios in (desk.served.engine.market.scenarios, guarded.served.engine.market.scenarios):
+        for run in scenarios.running:
+            scenarios.stop(run.number)

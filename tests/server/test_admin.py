@@ -1,8 +1,6 @@
-"""The admin API: who may use it, what it takes, what it answers."""
+"""The admin API: what it takes, what it answers."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,16 +10,7 @@ from tickwire.wire import MAX_MESSAGE
 from ..serving import STOCK_WS
 from .desk import HALT, PATH, TOKENS, Desk
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(autouse=True)
-async def nothing_runs(desk: Desk, guarded: Desk) -> AsyncIterator[None]:
-    """Each test leaves as it came."""
-    yield
-    for scenarios in (desk.served.engine.market.scenarios, guarded.served.engine.market.scenarios):
-        for run in scenarios.running:
-            scenarios.stop(run.number)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("nothing_runs")]
 
 
 # What it takes.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import httpx
 import msgspec
@@ -14,7 +13,8 @@ from tickwire.server.app import make_app
 
 from .desk import HALT, PATH, TOKENS, Desk, bearer, granted
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("nothing_runs")]
+
 FOREIGN_NAMES = """
     evil.example evil.example:8600 127.0.0.1.evil.example localhost.evil.example:80 127.0.0.1@evil.example
     127.0.0.1:80@evil.example evil.example#127.0.0.1 10.0.0.1 0.0.0.0 [::] [::2]:80 2130706433 127.1
@@ -25,15 +25,6 @@ FOREIGN_ORIGINS = """
     http://{host}@evil.example http://evil.example/{host} {host}
 """
 PROXY = "forwarded x-forwarded-for x-forwarded-host x-real-ip X-Forwarded-For x-forwarded-proto via"
-
-
-@pytest.fixture(autouse=True)
-async def nothing_runs(desk: Desk, guarded: Desk) -> AsyncIterator[None]:
-    """Each test leaves as it came."""
-    yield
-    for scenarios in (desk.served.engine.market.scenarios, guarded.served.engine.market.scenarios):
-        for run in scenarios.running:
-            scenarios.stop(run.number)
 
 
 # From this machine.

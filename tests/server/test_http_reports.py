@@ -13,6 +13,7 @@ from .bench import issue
 from .reports import alone, codes, counts, listed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 LOGGED_HTTP = "requests over HTTP do what the documents do not allow: see /admin/connections"
 
 

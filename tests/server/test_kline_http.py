@@ -17,6 +17,7 @@ from .klines import one, post, wrapped
 from .refused import DATA, HEADER, check
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 T0 = 1788480000  # 2026-09-04, a Friday, midnight UTC
 MINUTES = 640
 """Minutes of BTCUSDT with one trade each, but for the one after GAP."""

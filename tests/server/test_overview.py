@@ -22,6 +22,7 @@ from ..calendars.moments import at
 from ..serving import PLAIN, Script, Served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 alone = pytest.mark.asyncio(loop_scope="function")
 
 CATALOGUE = load_catalogue()

@@ -1,4 +1,4 @@
-"""TLS at the front door: what is carried, what is bounded, what is said, and certificates that change."""
+"""TLS at the front door: what is carried, what is bounded, and what is said."""
 
 from __future__ import annotations
 

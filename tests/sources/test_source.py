@@ -36,6 +36,7 @@ from .exchange.binance import binance
 from .exchange.reading import exchange
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
+
 CATALOGUE = load_catalogue()
 EVENTS = 300
 
@@ -125,6 +126,16 @@ async def some(source: Source, count: int) -> list[Yielded]:
     return found
 
 
+def follow(complete: set[str], one: Began | Broke) -> None:
+    """Which codes are complete from then on: none begins twice, or breaks before it has begun."""
+    if isinstance(one, Began):
+        assert complete.isdisjoint(one.codes)
+        complete.update(one.codes)
+    else:
+        assert complete.issuperset(one.codes)
+        complete.difference_update(one.codes)
+
+
 async def test_events_are_of_its_codes_and_times_grow_per_code_and_kind(source: Source) -> None:
     last: dict[tuple[type, str], int] = {}
     for event in await some(source, EVENTS):
@@ -143,12 +154,8 @@ async def test_a_live_one_says_what_is_complete(source: Source) -> None:
     complete: set[str] = set()
     for one in await some(source, EVENTS):
         match one:
-            case Began(codes):
-                assert not complete.intersection(codes)
-                complete.update(codes)
-            case Broke(codes):
-                assert complete.issuperset(codes)
-                complete.difference_update(codes)
+            case Began() | Broke():
+                follow(complete, one)
             case Snapshot(kind, code, event):
                 assert event is None or (
                     event.code == code and isinstance(event, Trade) is (kind is Kind.TRADE)
@@ -170,12 +177,8 @@ async def test_it_is_called_again_and_goes_on(source: Source, ends: str) -> None
             events = 0
             async for one in stream:
                 match one:
-                    case Began(codes):
-                        assert not complete.intersection(codes)
-                        complete.update(codes)
-                    case Broke(codes):
-                        assert complete.issuperset(codes)
-                        complete.difference_update(codes)
+                    case Began() | Broke():
+                        follow(complete, one)
                     case Trade() | Book():
                         assert isinstance(one, Book) or not source.live or one.code in complete
                         key = (type(one), one.code)

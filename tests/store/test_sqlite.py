@@ -1,4 +1,4 @@
-"""The SQLite file: opened, brought up to date, refused, full, locked, damaged, shared and killed over."""
+"""The SQLite file: opened, refused, locked, full and damaged; what a transaction and a read are."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from tickwire.server.documents import Documents, search
 from .reading import DOCS, NAMES, Html, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ELSEWHERE = {"/", "/openapi.json", "/asyncapi.json"}
 """What other routes of the server answer."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")

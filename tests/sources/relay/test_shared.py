@@ -131,13 +131,7 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
 
 
 async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         began = fresh().time
         for number in range(20):
             if number == 10:
@@ -151,13 +145,7 @@ async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp
 
 
 async def test_what_is_dropped_for_its_number_is_counted_and_said_once(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         began = fresh().time
         await stub.trade("BTCUSDT", at=began)
         await link.push()
