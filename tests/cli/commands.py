@@ -10,11 +10,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..serving import program_environment
+import pytest
+
+from ..serving import Program, program_environment
 
 NAMED = "import sys; sys.argv[0] = 'tickwire'; from tickwire.cli.main import run; run()"
 """Runs it under its own name, which is not that of `python -m`."""
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+AT = 1788529064027
+WHEN = "2026-09-04T13:37:44.027Z"
+"""A moment in milliseconds, and as commands print it."""
+SHARED = pytest.mark.asyncio(loop_scope="module")
+"""For tests that share the fixture `market`."""
+CODES = ("BTCUSDT", "GOLD", ".DJI.US")
+"""The codes of that server."""
 
 
 class Ended(NamedTuple):
@@ -59,3 +68,7 @@ async def tickwire(home: Path, *arguments: str, **more: str) -> Ended:
         out, err = await process.communicate()
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
+
+
+def at(server: Program, *arguments: str) -> tuple[str, ...]:
+    return (*arguments, "--url", server.url)

@@ -15,16 +15,13 @@ from typing import Any
 import pytest
 import structlog
 
-from tickwire import __version__
 from tickwire.cli import logs
 from tickwire.cli.main import run
-from tickwire.config import Settings
 
 from ..serving import program_environment
 
 FAILED, WRONG = 1, 2
 TRADES = "code,tick_time_ms,price,volume\n"
-
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -254,13 +251,6 @@ def test_wrong_sources(here: Run, arguments: list[str], words: list[str]) -> Non
         assert word in done.stderr
 
 
-def test_an_unknown_command() -> None:
-    done = tickwire("sevre")
-    assert done.returncode == WRONG
-    assert "sevre" in done.stderr
-    assert "serve" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -335,14 +325,3 @@ def test_help_shows_an_example(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "Example" in done.stdout
     assert "tickwire serve" in done.stdout
-
-
-def test_help_names_every_setting() -> None:
-    text = tickwire("serve", "--help").stdout
-    for name in Settings.model_fields:
-        assert f"--{name.replace('_', '-')}" in text
-
-
-def test_version() -> None:
-    done = tickwire("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")

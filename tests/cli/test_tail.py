@@ -6,19 +6,11 @@ import asyncio
 import json
 import signal
 import sys
-from decimal import Decimal
 from pathlib import Path
-
-from tickwire.cli.records import Lines
-from tickwire.client import Book, Trade
-from tickwire.model import Direction, Level
 
 from ..client.alltick_stub import TOKEN, alltick
 from ..serving import TRADE, Script, Served, book, serving, trade
-from .commands import DONE, FAILED, INTERRUPTED, environment, running, tickwire
-
-AT = 1788529064027
-WHEN = "2026-09-04T13:37:44.027Z"
+from .commands import AT, DONE, FAILED, INTERRUPTED, WHEN, environment, running, tickwire
 
 
 async def line_of(process: asyncio.subprocess.Process) -> str:
@@ -173,20 +165,3 @@ async def test_a_connection_that_the_plan_refuses_says_so(tmp_path: Path) -> Non
     assert "HTTP 429" in done.err
     assert "Others may use this token too" in done.err
     assert "tickwire serve" not in done.err
-
-
-# Lines for people.
-def test_lines_grow_into_columns_and_colour_what_was_bought_and_sold() -> None:
-    lines = Lines(colours=True)
-    bought = Trade("GOLD", AT, Decimal("4415.32"), Decimal("8.00"), direction=Direction.BUY)
-    sold = Trade("BTCUSDT", AT, Decimal("79317.70"), Decimal("0.50000"), direction=Direction.SELL)
-    assert [lines.line(one) for one in (bought, sold, bought)] == [
-        f"{WHEN}  GOLD  trade  4415.32  8.00  \x1b[32mbuy\x1b[0m\n",
-        f"{WHEN}  BTCUSDT  trade  79317.70  0.50000  \x1b[31msell\x1b[0m\n",
-        f"{WHEN}  GOLD     trade   4415.32     8.00  \x1b[32mbuy\x1b[0m\n",
-    ]
-
-
-def test_a_side_that_is_empty_and_numbers_without_exponents() -> None:
-    limit_up = Book("X", AT, bids=(Level(Decimal("0.0000001"), Decimal(3)),), asks=())
-    assert Lines(colours=False).line(limit_up) == f"{WHEN}  X  book   bid 0.0000001x3  ask none\n"

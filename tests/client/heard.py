@@ -6,11 +6,13 @@ import json
 import time
 from typing import Any
 
-from tickwire.client import websocket_url
+from tickwire.client import Plan, websocket_url
 from tickwire.model import Family
 from tickwire.sandbox import scenario_of
 
 from ..serving import HEARTBEAT, Served
+
+FAST = Plan(subscribe_spacing=0.0)
 
 
 def url(served: Served, family: Family = Family.OTHER) -> str:

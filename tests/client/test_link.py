@@ -10,15 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tickwire.client import (
-    Buffer,
-    Link,
-    LinkStatus,
-    Missed,
-    Overflow,
-    State,
-    Unauthorized,
-)
+from tickwire.client import Buffer, Link, LinkStatus, Missed, Overflow, State, Unauthorized
 from tickwire.model import Book, Family, Kind, KlineUpdate, Level, Trade
 from tickwire.wire import Pace, Pushed, Refusal, Subscribed, Terms
 
@@ -262,9 +254,3 @@ async def test_a_mistake_of_the_owner_s_token_is_raised() -> None:
         with pytest.raises(RuntimeError, match="no vault"):
             await owner.take(Pushed)
         assert link.state.reason == "no vault"
-
-
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "127.0.0.1", "ws://", ""])
-def test_what_is_no_address_is_refused_at_once(address: str) -> None:
-    with pytest.raises(ValueError, match="no address"):
-        Link(address, "t", Buffer())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,40 +10,13 @@ import msgspec
 import pytest
 
 from tickwire.market.feeds import Rivals
-from tickwire.model import Instrument, Kind, Kline, KlineType
+from tickwire.model import Kind, Kline, KlineType
 from tickwire.sources import Began, Broke, Snapshot, Status
 
 from ..serving import DEPTH, OTHER_HTTP, TRADE, Link, Script, Served, book, serving, trade
+from .rivals import Live, Named, until
 
 AT = 1_788_529_064_027
-
-
-class Named(Script):
-    """A source of some name that serves some codes."""
-
-    def __init__(self, name: str, *codes: str) -> None:
-        super().__init__()
-        self.name = name
-        self.codes = codes
-
-    def serves(self, instrument: Instrument) -> bool:
-        return instrument.code in self.codes
-
-
-class Past:
-    """A history without bars."""
-
-    most = 500
-
-    def __init__(self) -> None:
-        self.bars: list[Kline] = []
-        self.asked: list[KlineType] = []
-
-    async def klines(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> list[Kline]:
-        self.asked.append(kline_type)
-        return [bar for bar in self.bars if bar.kline_type is kline_type]
 
 
 class Clock:
@@ -57,12 +29,6 @@ class Clock:
 
 async def prices(link: Link, count: int) -> list[str]:
     return [(await link.push())["data"]["price"] for _ in range(count)]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 async def test_each_source_has_the_codes_that_it_owns(tmp_path: Path) -> None:
@@ -138,38 +104,6 @@ def test_the_best_source_that_is_heard_stands_in() -> None:
     assert rivals.active == 1, "where all are silent nothing is better"
 
 
-class Slow(Named):
-    """One whose first event of a code comes soon."""
-
-    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        super().want(kind, codes, subscribed=subscribed)
-        return codes
-
-
-async def test_what_does_not_pass_releases_no_request(tmp_path: Path) -> None:
-    """A request that waits for the first event of a code waits for one that it can be answered with."""
-    one, two = Slow("one", "BTCUSDT"), Slow("two", "BTCUSDT")
-    query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
-    async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
-        asking = asyncio.create_task(served.get(f"{OTHER_HTTP}/trade-tick", query))
-        await until(lambda: served.engine.market.supply.awaited)
-        two.emit(trade(price="2"), Snapshot(Kind.TRADE, "BTCUSDT", None))
-        await until(lambda: served.engine.market.events == 1)
-        assert served.engine.market.supply.awaited
-        one.emit(trade(price="1"))
-        (tick,) = (await asking).json()["data"]["tick_list"]
-        assert tick["price"] == "1.00"
-        assert not served.engine.market.supply.awaited
-
-
-async def test_what_only_a_stand_in_gives_is_not_waited_for(tmp_path: Path) -> None:
-    one, two = Named("one", "BTCUSDT"), Slow("two", "BTCUSDT")
-    async with serving(tmp_path, [(one, ()), (two, ())], fallback_after=1000) as served:
-        bitcoin = served.engine.catalogue["BTCUSDT"]
-        assert not served.engine.market.supply.want(Kind.TRADE, [bitcoin], subscribed=False)
-        assert two.wanted == ["BTCUSDT"], "it is to be ready"
-
-
 async def test_a_source_that_has_a_code_no_more_gives_way_at_once(tmp_path: Path) -> None:
     """As a venue that turns out not to trade it, once its markets are loaded."""
     one, two = Named("one", "BTCUSDT"), Named("two", "BTCUSDT")
@@ -220,26 +154,6 @@ async def test_a_snapshot_is_shown_and_not_counted(tmp_path: Path, script: Scrip
         assert (bar["open_price"], bar["volume"]) == ("6.00", "0.50000")
 
 
-class Live(Script):
-    """A source that says what is complete, what it can be asked for, and what it has room for."""
-
-    live = True
-    limited = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.history = self.past_bars = Past()
-        self.taken = 100
-        self.soon: Collection[str] = ()
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        return [*codes][: self.taken]
-
-    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        super().want(kind, codes, subscribed=subscribed)
-        return [] if subscribed else [code for code in codes if code in self.soon]
-
-
 def flat(at: int, price: int) -> Kline:
     """A minute at one price."""
     number = Decimal(price)
@@ -284,38 +198,6 @@ async def test_an_outage_is_in_the_ledger_and_filled(tmp_path: Path) -> None:
         assert closes == [(-120, "1.00"), (0, "7.00"), (60, "8.00"), (120, "9.00"), (180, "8.00")]
         answer = await served.get("/v1/gaps")
         assert answer.json()["data"]["gap_list"][0]["reason"] == "connection lost"
-
-
-async def test_where_upstream_has_no_room_the_answer_is_clear(tmp_path: Path) -> None:
-    source = Live()
-    async with serving(tmp_path, source) as served, served.link() as link:
-        source.taken = 1
-        assert (await link.subscribe(TRADE, "BTCUSDT", "GOLD"))["ret"] == 200
-        assert source.wanted == ["BTCUSDT"]
-        source.taken = 2
-        served.engine.gateway.sharing.renew()
-        assert "GOLD" in source.wanted
-        source.taken = 0
-        answer = await link.subscribe(TRADE, "GOLD")
-        assert (answer["ret"], answer["msg"]) == (603, "token level not enough")
-
-
-async def test_a_request_waits_for_what_is_coming(tmp_path: Path) -> None:
-    source = Live()
-    source.soon = ("BTCUSDT",)
-    async with serving(tmp_path, source) as served:
-        asked = asyncio.create_task(
-            served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": [{"code": "BTCUSDT"}]}})
-        )
-        await until(lambda: "BTCUSDT" in source.wanted)
-        source.emit(Snapshot(Kind.TRADE, "BTCUSDT", trade(price="3")))
-        assert (await asked).json()["data"]["tick_list"][0]["price"] == "3.00"
-        asked = asyncio.create_task(
-            served.get(f"{OTHER_HTTP}/depth-tick", {"data": {"symbol_list": [{"code": "BTCUSDT"}]}})
-        )
-        await until(lambda: source.wanted.count("BTCUSDT") == 2)
-        source.emit(Snapshot(Kind.DEPTH, "BTCUSDT", None))
-        assert (await asked).json()["data"]["tick_list"] == []
 
 
 @pytest.mark.parametrize("status", [Status.DOWN, Status.STALE])

@@ -149,3 +149,9 @@ async def closed(link: Link) -> tuple[int | None, str | None]:
     async with asyncio.timeout(20):
         await link.socket.wait_closed()
     return link.socket.close_code, link.socket.close_reason
+
+
+async def usage_of(served: Served, token: str) -> dict[str, Any]:
+    """What tokens use, and what is left upstream."""
+    data: dict[str, Any] = (await served.get("/v1/usage", token=token)).json()["data"]
+    return data

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 import pytest_asyncio
@@ -15,10 +13,11 @@ import pytest_asyncio
 from tickwire.wire import MAX_MESSAGE
 
 from ..serving import HEARTBEAT, OTHER_HTTP, STOCK_HTTP, Script, Served, serving, trade
+from .klines import one, post, wrapped
+from .refused import DATA, HEADER, check
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HEADER, DATA = "request header param invalid", "request data param invalid"
 T0 = 1788480000  # 2026-09-04, a Friday, midnight UTC
 MINUTES = 640
 """Minutes of BTCUSDT with one trade each, but for the one after GAP."""
@@ -81,14 +80,6 @@ async def exact(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
         yield served
 
 
-def one(code: str = "BTCUSDT", kline_type: object = 1, **more: object) -> dict[str, object]:
-    return {"code": code, "kline_type": kline_type, **more}
-
-
-def wrapped(data: object, trace: object = "t") -> dict[str, object]:
-    return {"trace": trace, "data": data}
-
-
 def base_of(code: str) -> str:
     return STOCK_HTTP if "." in code else OTHER_HTTP
 
@@ -104,11 +95,6 @@ async def kline(served: Served, code: str = "BTCUSDT", kline_type: object = 1, *
     return body["data"]["kline_list"]
 
 
-async def post(served: Served, document: object, base: str = OTHER_HTTP, **options: Any) -> httpx.Response:
-    content = document if isinstance(document, (str, bytes)) else msgspec.json.encode(document)
-    return await served.request("POST", f"{base}/batch-kline?token=t", content=content, **options)
-
-
 async def groups(served: Served, *entries: object, base: str = OTHER_HTTP) -> Any:
     response = await post(served, wrapped({"data_list": entries}), base)
     body = response.json()
@@ -118,16 +104,6 @@ async def groups(served: Served, *entries: object, base: str = OTHER_HTTP) -> An
 
 def times(bars: list[dict[str, str]]) -> list[int]:
     return [int(bar["timestamp"]) for bar in bars]
-
-
-def check(
-    response: httpx.Response, status: int, ret: int, msg: str, trace: str = "", allow: str | None = None
-) -> None:
-    """The response is that error: status, body, types and headers."""
-    assert (response.status_code, response.json()) == (status, {"msg": msg, "trace": trace, "ret": ret})
-    assert response.headers["content-type"] == "application/json"
-    assert response.headers["access-control-allow-origin"] == "*"
-    assert response.headers.get("allow") == allow
 
 
 # GET /batch-kline, as three of the vendor's examples send it.
@@ -376,100 +352,6 @@ async def test_what_programs_send_is_answered(full: Served, text: str) -> None:
     response = await full.get(f"{OTHER_HTTP}/kline", text)
     assert GOLD_DAY in response.text
     assert response.json()["trace"] == ""
-
-
-# Errors.
-BAD: dict[str, list[object]] = {
-    "kline_type": [0, 11, -1, 1.5, "", "x", "0", None, True, [1], 2**64],
-    "query_kline_num": [0, -1, "0", "-5", "x", 1.5, []],
-    "kline_timestamp_end": [-1, "-1", "x", 1.5, 2**63, {}],
-    "adjust_type": ["x", [], 0.5],
-}
-BAD_ENTRIES: list[dict[str, object]] = [
-    *({**one(), name: value} for name, values in BAD.items() for value in values),
-    {"kline_type": 1},
-    {"code": "BTCUSDT"},
-    {"code": 5, "kline_type": 1},
-    {},
-]
-
-
-@pytest.mark.parametrize("entry", BAD_ENTRIES, ids=str)
-async def test_an_impossible_field_is_400(full: Served, entry: dict[str, object]) -> None:
-    check(await full.get(f"{OTHER_HTTP}/kline", wrapped(entry)), 400, 400, DATA, "t")
-    document = wrapped({"data_list": [one(), entry]})
-    check(await post(full, document), 400, 400, DATA, "t")
-
-
-@pytest.mark.parametrize("data", [None, [], "x", 5, {}, {"data_list": None}, {"data_list": {}}], ids=str)
-async def test_impossible_data_is_400(full: Served, data: object) -> None:
-    check(await full.get(f"{OTHER_HTTP}/kline", wrapped(data)), 400, 400, DATA, "t")
-    check(await post(full, wrapped(data)), 400, 400, DATA, "t")
-    check(await post(full, wrapped({"data_list": []})), 400, 400, DATA, "t")
-
-
-@pytest.mark.parametrize("document", ["[]", "5", '"x"', "null", '{"trace":5}', f'{{"trace":"{"x" * 65}"}}'])
-async def test_an_impossible_envelope_is_400(full: Served, document: str) -> None:
-    for response in (await full.get(f"{OTHER_HTTP}/kline", document), await post(full, document)):
-        check(response, 400, 400, HEADER)
-
-
-@pytest.mark.parametrize("text", ["{", "rubbish", "\x00"])
-async def test_what_is_no_json_is_402_as_a_query_and_400_as_a_body(full: Served, text: str) -> None:
-    check(await full.get(f"{OTHER_HTTP}/kline", text), 402, 402, "query invalid")
-    check(await post(full, text), 400, 400, HEADER)
-
-
-async def test_no_query_and_no_body(full: Served) -> None:
-    for base in (OTHER_HTTP, STOCK_HTTP):
-        check(await full.get(f"{base}/kline"), 402, 402, "query invalid")
-        check(await full.get(f"{base}/kline", ""), 402, 402, "query invalid")
-        check(await post(full, b"", base), 400, 601, "body empty")
-    query = msgspec.json.encode(wrapped({"data_list": [one()]})).decode()
-    response = await full.request("POST", f"{OTHER_HTTP}/batch-kline", params={"token": "t", "query": query})
-    check(response, 400, 601, "body empty")
-
-
-async def test_a_body_that_is_too_large_is_413(full: Served) -> None:
-    check(await post(full, b" " * (MAX_MESSAGE + 1)), 413, 413, "body too large")
-    fits = msgspec.json.encode(wrapped({"data_list": [one()]}))
-    assert (await post(full, fits.ljust(MAX_MESSAGE))).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("base", "code"),
-    [
-        (OTHER_HTTP, "NOPE"),
-        (OTHER_HTTP, "gold"),
-        (OTHER_HTTP, "700.HK"),
-        (STOCK_HTTP, "GOLD"),
-        (STOCK_HTTP, "XAUUSD"),
-    ],
-)
-async def test_an_unknown_code_is_600(full: Served, base: str, code: str) -> None:
-    check(await full.get(f"{base}/kline", wrapped(one(code))), 200, 600, "code invalid", "t")
-    check(await post(full, wrapped({"data_list": [one(code)]}), base), 200, 600, "code invalid", "t")
-
-
-@pytest.mark.parametrize(
-    ("method", "base"), [*itertools.product(["GET", "POST", "PUT", "DELETE"], [OTHER_HTTP, STOCK_HTTP])]
-)
-async def test_a_method_that_an_endpoint_has_not_is_405(full: Served, method: str, base: str) -> None:
-    for path, methods in (("/kline", "GET, HEAD"), ("/batch-kline", "GET, HEAD, POST")):
-        if method not in methods:
-            response = await full.request(method, f"{base}{path}?token=t")
-            check(response, 405, 402, "query invalid", allow=methods)
-
-
-@pytest.mark.parametrize(("method", "path"), [("GET", "/kline"), ("POST", "/batch-kline")])
-async def test_no_token(full: Served, method: str, path: str) -> None:
-    response = await full.request(method, OTHER_HTTP + path)
-    check(response, 401, 401, "token is required")
-
-
-@pytest.mark.parametrize("path", ["/klines", "/kline/", "/batch-kline/x", "/Kline"])
-async def test_an_unknown_path(full: Served, path: str) -> None:
-    check(await full.get(OTHER_HTTP + path, wrapped(one())), 402, 402, "query invalid")
 
 
 # strict_protocol.

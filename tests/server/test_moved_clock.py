@@ -15,8 +15,8 @@ from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore
 
 from ..serving import DEPTH, OTHER_HTTP, STOCK_WS, TRADE, Link
+from ..staging import Feed, Stage, push, staged
 from ..stores import opened
-from .test_scenarios import Feed, Stage, push, staged
 
 KLINE = 28004
 MINUTE, DAY = 60_000, 86_400_000

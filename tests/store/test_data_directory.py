@@ -1,14 +1,9 @@
-"""The data directory: one server at a time, whatever becomes of the folder."""
+"""A data directory whose folder goes and comes back."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,31 +14,6 @@ from tickwire.errors import StartError
 from tickwire.store import DataDirectory
 
 NOW = 1_788_530_574_453_000
-HOLDER = """
-import os, subprocess, sys
-from pathlib import Path
-from tickwire.store import DataDirectory
-directory = DataDirectory(Path(sys.argv[1]))
-if "with children" in sys.argv:
-    subprocess.Popen([sys.executable, "-c", "input()"], close_fds=False)
-    if os.fork():
-        os.wait()
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def holder(folder: Path, *how: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that holds the directory; killed at the end, while its children wait on."""
-    command = [sys.executable, "-c", HOLDER, str(folder), *how]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        yield process
-        process.kill()
-        process.wait()
-        DataDirectory(folder).close()
 
 
 @pytest.fixture
@@ -57,55 +27,6 @@ def events(logs: list[object]) -> list[str]:
     return [str(one["event"]) for one in logs if isinstance(one, dict)]
 
 
-def test_it_is_refused_to_a_second_one_until_it_is_let_go_of(tmp_path: Path) -> None:
-    first = DataDirectory(tmp_path)
-    with pytest.raises(StartError) as caught:
-        DataDirectory(tmp_path)
-    assert str(caught.value) == (
-        f"Another Tickwire (process {os.getpid()}) serves from the data directory {tmp_path}. "
-        "Stop it, or give this one a directory of its own: --data-dir DIR."
-    )
-    first.close()
-    first.close()
-    DataDirectory(tmp_path).close()
-
-
-def test_a_process_that_was_killed_holds_it_no_more(tmp_path: Path) -> None:
-    with holder(tmp_path) as process, pytest.raises(StartError, match=rf"process {process.pid}\)"):
-        DataDirectory(tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
-def test_children_of_a_process_that_was_killed_do_not_hold_it(tmp_path: Path) -> None:
-    with holder(tmp_path, "with children"), pytest.raises(StartError):
-        DataDirectory(tmp_path)
-
-
-def test_what_has_the_name_of_its_lock_is_told(tmp_path: Path) -> None:
-    (tmp_path / "lock").mkdir()
-    with pytest.raises(StartError, match=r"Cannot use .*lock: Is a directory\. Remove"):
-        DataDirectory(tmp_path)
-    (tmp_path / "lock").rmdir()
-    os.mkfifo(tmp_path / "lock")
-    with pytest.raises(StartError, match=r"Cannot use .*lock: "):
-        DataDirectory(tmp_path)
-
-
-def test_a_file_system_without_locks_is_told_and_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:  # no such file system can be had here
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with capture_logs() as logs:
-        directory = DataDirectory(tmp_path)
-        directory.note(directory.begin(NOW))
-    assert ["knows no locks" in one for one in events([*logs])] == [True]
-    directory.close()
-
-
-# A folder that goes and comes back.
 def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
     directory: DataDirectory, tmp_path: Path
 ) -> None:

@@ -33,8 +33,7 @@ from .damaging import (
     a_bar,
     bars_in,
 )
-from .recordings.test_disk import small_disk  # noqa: F401 (a fixture)
-from .test_sqlite import ask, whole
+from .files import ask, whole
 
 
 def read_all(store: SqliteKlineStore) -> list[Kline]:
@@ -212,7 +211,7 @@ def test_two_processes_that_meet_the_same_damage_make_one_file_of_it(damaged: De
 
 @pytest.mark.parametrize("batch", [20, 5_000])
 def test_a_disk_that_fills_while_it_is_mended_loses_nothing(
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
     filled: bytes,
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
@@ -249,7 +248,7 @@ def test_the_command_line_mends_it_as_well(damaged: Desk) -> None:
 
 
 def test_damage_without_room_to_mend_it_is_told_and_mended_when_there_is(
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
     filled: bytes,
 ) -> None:
     desk = Desk(small_disk / "tickwire.db", filled)

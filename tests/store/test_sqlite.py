@@ -1,87 +1,22 @@
-"""The SQLite file: opened, brought up to date, refused, full, locked, damaged, shared and killed over."""
+"""The SQLite file: opened, refused, locked, full and damaged; what a transaction and a read are."""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from decimal import Decimal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tickwire.errors import StartError, StoreError
-from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteFile, SqliteKlineStore
 from tickwire.store.migrations import MIGRATIONS
 from tickwire.store.sqlite import open_database, transaction
 
 from ..stores import opened
-
-MINUTE = KlineType.MINUTE
-SOURCE = "simulator"
-NOBODY = 65534
-
-
-def a_bar(time: int, code: str = "GOLD", price: int = 1) -> Kline:
-    one = Decimal(price)
-    return Kline(code, MINUTE, time, one, one, one, one, one, one)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "bars.db"
-
-
-def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
-    """What SQLite itself says about the file."""
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def whole(path: Path) -> bool:
-    return ask(path, "PRAGMA integrity_check") == [("ok",)] and not ask(path, "PRAGMA foreign_key_check")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another program that is about to write."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's power over files."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-# ---- opening
-
-
-def test_bars_survive_closing(path: Path) -> None:
-    with opened(SqliteKlineStore, path) as store:
-        store.write(SOURCE, [a_bar(60)])
-        store.put(SOURCE, "alive", "61")
-    assert [file.name for file in path.parent.iterdir()] == ["bars.db"]
-    with opened(SqliteKlineStore, path) as store:
-        assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
-        assert store.get(SOURCE, "alive") == "61"
+from .files import MINUTE, SOURCE, a_bar, as_nobody, ask, child, locked, whole
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
@@ -112,66 +47,6 @@ def test_the_one_that_reads_cannot_write(path: Path) -> None:
         file.reading() as connection,
     ):
         connection.execute("DELETE FROM kline")
-
-
-# ---- the schema
-
-
-NEXT = ("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT", "ALTER TABLE note ADD COLUMN at INTEGER")
-BROKEN = ("CREATE TABLE last (id INTEGER PRIMARY KEY) STRICT", "CREATE TABLE kline (x)")
-
-
-def version(path: Path) -> object:
-    return ask(path, "PRAGMA user_version")[0][0]
-
-
-def test_an_empty_file_is_a_database_of_version_0(path: Path) -> None:
-    path.touch()
-    open_database(path).close()
-    assert version(path) == len(MIGRATIONS)
-
-
-def test_an_old_file_is_brought_up_to_date_with_what_is_in_it(path: Path) -> None:
-    with opened(SqliteKlineStore, path) as store:
-        store.write(SOURCE, [a_bar(60)])
-    open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
-    assert version(path) == len(MIGRATIONS) + 1
-    assert ask(path, "SELECT count(*) FROM kline") == [(1,)]
-    assert ask(path, "SELECT count(*) FROM later") == [(0,)]
-    open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
-
-
-@pytest.mark.parametrize("old", range(1, len(MIGRATIONS)))
-def test_a_file_of_each_earlier_version_becomes_what_a_new_one_is(path: Path, old: int) -> None:
-    with closing(open_database(path, migrations=MIGRATIONS[:old])) as connection:
-        connection.execute("INSERT INTO series VALUES (1, ?, 'GOLD')", (SOURCE,))
-        connection.execute("INSERT INTO kline VALUES (1, 1, 60, '1', '1', '1', '1', '1', '1', 0, 0, 0)")
-    with opened(SqliteKlineStore, path) as store:
-        assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
-    open_database(fresh := path.with_name("new.db")).close()
-    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
-    assert (version(path), ask(path, schema)) == (version(fresh), ask(fresh, schema))
-
-
-@pytest.mark.parametrize("empty", [True, False])
-def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, empty: bool) -> None:
-    if not empty:
-        open_database(path).close()
-    before = version(path), ask(path, "SELECT name FROM sqlite_master") if path.exists() else []
-    with pytest.raises(StartError, match="already exists"):
-        open_database(path, migrations=[*MIGRATIONS, NEXT, BROKEN])
-    assert (version(path), ask(path, "SELECT name FROM sqlite_master")) == before
-    open_database(path).close()
-
-
-def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
-    open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
-    before = path.read_bytes()
-    known = len(MIGRATIONS)
-    text = rf"newer Tickwire \(schema {known + 1}, this one knows {known}\)\. Update"
-    with pytest.raises(StartError, match=text):
-        SqliteFile(path)
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("number", [0, 1, 7])
@@ -248,18 +123,6 @@ def test_a_file_that_cannot_be_written(shared: Path) -> None:
     path.chmod(0o444)
     with as_nobody(), pytest.raises(StartError, match="Cannot write"):
         SqliteFile(path)
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """A folder that others than root reach as well."""
-    above = [folder for folder in (tmp_path, *tmp_path.parents[:2]) if folder.stat().st_uid == os.geteuid()]
-    modes = {folder: folder.stat().st_mode for folder in above}
-    for folder in above:
-        folder.chmod(0o755)
-    yield tmp_path
-    for folder, mode in modes.items():
-        folder.chmod(mode)
 
 
 def test_a_locked_file_at_the_start(path: Path) -> None:
@@ -416,105 +279,3 @@ def test_after_closing_it_says_so(path: Path, in_memory: bool) -> None:
     for use in (file.writing, file.reading):
         with pytest.raises(StoreError, match="was closed"), use():
             pass
-
-
-def test_others_may_write_between_the_steps_of_a_prune(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tickwire.store.sqlite_klines.PRUNE_STEP", 10)
-    with opened(SqliteKlineStore, path) as store:
-        store.write(SOURCE, [a_bar(60 * n) for n in range(6_000)])
-        pruning = threading.Thread(target=store.prune, args=(SOURCE, MINUTE, 10**9))
-        pruning.start()
-        for n in range(5):
-            store.write("other", [a_bar(n)])
-        assert pruning.is_alive()
-        assert store.span(SOURCE, "GOLD", MINUTE) is not None
-        pruning.join(60)
-        assert store.span(SOURCE, "GOLD", MINUTE) is None
-        assert store.span("other", "GOLD", MINUTE) == (0, 4)
-
-
-def test_two_stores_share_a_file(path: Path) -> None:
-    with opened(SqliteKlineStore, path) as one, opened(SqliteKlineStore, path) as two:
-        one.write(SOURCE, [a_bar(60, "GOLD")])
-        assert two.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
-        two.write(SOURCE, [a_bar(0, "SILVER"), a_bar(120, "GOLD")])
-        one.write(SOURCE, [a_bar(60, "SILVER"), a_bar(180, "GOLD")])
-        assert one.span(SOURCE, "GOLD", MINUTE) == two.span(SOURCE, "GOLD", MINUTE) == (60, 180)
-        assert one.span(SOURCE, "SILVER", MINUTE) == (0, 60)
-
-
-WRITE = """
-import sys
-from decimal import Decimal
-from pathlib import Path
-from tickwire.model import Kline, KlineType
-from tickwire.store import SqliteFile, SqliteKlineStore
-
-store, number = SqliteKlineStore(SqliteFile(Path(sys.argv[1]))), int(sys.argv[2])
-while True:
-    one = Decimal(number)
-    bars = [
-        Kline(f"CODE{n % 50}", KlineType.MINUTE, time, one, one, one, one, one, one)
-        for n in range(300)
-        for time in (0, 60 * number + 60 * (n // 50) * 1_000_000)
-    ]
-    store.write("simulator", bars)
-    print(number, flush=True)
-    number += 1
-"""
-KILLS = 8
-
-
-def child(script: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
-def test_kill_9_loses_no_batch_that_was_written_and_leaves_no_half_of_one(path: Path) -> None:
-    """A batch replaces a bar of each of 50 codes (time 0) and adds 6 to each."""
-    dice = random.Random(9)
-    written = 0
-    for _ in range(KILLS):
-        with child(WRITE, path, written + 1) as writer:
-            assert writer.stdout is not None
-            first = writer.stdout.readline()
-            killing = threading.Timer(dice.uniform(0, 0.3), os.kill, (writer.pid, signal.SIGKILL))
-            killing.start()
-            lines = [first, *writer.stdout]
-            killing.join()
-        assert writer.returncode == -signal.SIGKILL
-        acknowledged = int([line for line in lines if line.endswith("\n")][-1])
-        assert acknowledged > written
-
-        with opened(SqliteKlineStore, path) as store:
-            for code in (f"CODE{n}" for n in range(50)):
-                replaced, *added = store.read(SOURCE, code, MINUTE, count=10**9)
-                last = int(replaced.close)
-                assert last in (acknowledged, acknowledged + 1)
-                if code == "CODE0":
-                    written = last
-                assert last == written
-                assert sorted(int(bar.close) for bar in added) == [
-                    number for number in range(1, last + 1) for _ in range(6)
-                ]
-        assert whole(path)
-
-
-def test_another_process_reads_while_one_writes(path: Path) -> None:
-    SqliteFile(path).close()
-    with child(WRITE, path, 1) as writer, opened(SqliteKlineStore, path) as store:
-        assert writer.stdout is not None
-        for line in writer.stdout:
-            number = int(line)
-            bars = store.read(SOURCE, "CODE7", MINUTE, count=10**6)
-            assert bars[0].close >= number
-            assert len(bars) == 1 + 6 * int(bars[0].close)
-            if number >= 20:
-                break
-        writer.kill()

@@ -8,26 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from tickwire.errors import StoreError
-from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteFile, SqliteKlineStore
 
-from .recordings.test_disk import small_disk  # noqa: F401 (a fixture)
-from .test_sqlite import as_nobody, ask, shared, whole  # noqa: F401 (shared is a fixture)
-
-MINUTE = KlineType.MINUTE
-SOURCE = "simulator"
-
-
-def a_bar(time: int, code: str = "GOLD", price: int = 1) -> Kline:
-    one = Decimal(price)
-    return Kline(code, MINUTE, time, one, one, one, one, one, one)
+from .files import MINUTE, SOURCE, a_bar, as_nobody, ask, whole
 
 
 def times(store: SqliteKlineStore, code: str = "GOLD") -> list[int]:
@@ -179,7 +168,7 @@ def test_two_processes_find_one_file_again(desk: Desk) -> None:
     assert whole(desk.path)
 
 
-def test_a_disk_that_is_not_mounted_any_more(small_disk: Path) -> None:  # noqa: F811
+def test_a_disk_that_is_not_mounted_any_more(small_disk: Path) -> None:
     desk = Desk(small_disk)
     with closing(desk.file):
         subprocess.run([shutil.which("umount") or "umount", "--lazy", str(small_disk)], check=True)
@@ -201,7 +190,7 @@ def test_a_disk_that_is_not_mounted_any_more(small_disk: Path) -> None:  # noqa:
             subprocess.run(mount, check=True)
 
 
-def test_a_disk_that_is_full_for_a_while(small_disk: Path) -> None:  # noqa: F811
+def test_a_disk_that_is_full_for_a_while(small_disk: Path) -> None:
     desk = Desk(small_disk)
     batch = [a_bar(60 * n, f"CODE{n % 7}") for n in range(3000)]
     with closing(desk.file):
@@ -223,7 +212,7 @@ def test_a_disk_that_is_full_for_a_while(small_disk: Path) -> None:  # noqa: F81
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
-def test_a_folder_that_is_closed_to_us_for_a_while(shared: Path) -> None:  # noqa: F811
+def test_a_folder_that_is_closed_to_us_for_a_while(shared: Path) -> None:
     folder = shared / "data"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)

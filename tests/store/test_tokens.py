@@ -22,7 +22,7 @@ from tickwire.model import Market
 from tickwire.store import DataDirectory, SqliteFile, TokenStore, open_tokens
 from tickwire.store.tokens import KEY_FILE
 
-from .test_sqlite import as_nobody, locked
+from .files import as_nobody, locked
 
 ROUNDS = 40
 """How often processes try to meet at the making of a key."""

@@ -14,14 +14,14 @@ from structlog.testing import capture_logs
 
 from tickwire.store import SqliteFile, SqliteKlineStore
 
-from .test_sqlite import whole
-from .test_sqlite_file import SOURCE, a_bar, times
+from .files import SOURCE, a_bar, whole
+from .test_sqlite_file import times
 
 WRITER = """
 import sys
 from pathlib import Path
 from tickwire.store import SqliteFile, SqliteKlineStore
-from tests.store.test_sqlite_file import SOURCE, a_bar
+from tests.store.files import SOURCE, a_bar
 file = SqliteFile(Path(sys.argv[1]))
 with file.writing() as connection:
     pass

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 
 import pytest
-from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
-from websockets.uri import parse_uri
 
 from tickwire.model import Family
-from tickwire.store import load_catalogue
-from tickwire.wire import (
-    MAX_MESSAGE,
-    PLAIN,
-    QUERY_INVALID,
-    TOKEN_INVALID,
-    TOO_MANY_CONNECTIONS,
-    Cancel,
-    Decision,
-    Dialect,
-    Refused,
-    Session,
-    Subscribe,
-)
+from tickwire.wire import TOO_MANY_CONNECTIONS, Cancel, Refused, Session, Subscribe
 from tickwire.wire.connection import Admit, Connection
 
-CATALOGUE = load_catalogue()
-STOCK, OTHER = "/quote-stock-b-ws-api", "/quote-b-ws-api"
-HEARTBEAT = b'{"cmd_id":22000,"seq_id":1,"trace":"t","data":{}}'
-SUBSCRIBE = b'{"cmd_id":22004,"seq_id":1,"trace":"t","data":{"symbol_list":[{"code":"GOLD"}]}}'
-CANCEL = b'{"cmd_id":22006,"seq_id":1,"trace":"t","data":{"cancel_type":0}}'
+from .peer import CANCEL, HEARTBEAT, OTHER, STOCK, SUBSCRIBE, Admissions, Peer, answers
+
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HEADERS = {
     "Host": "x",
@@ -42,66 +23,6 @@ HEADERS = {
     "Sec-WebSocket-Key": KEY,
     "Sec-WebSocket-Version": "13",
 }
-
-
-class Admissions:
-    """Opens a session for every token but `bad` on the paths of WebSockets, and remembers who asked."""
-
-    def __init__(self, dialect: Dialect = PLAIN) -> None:
-        self.dialect = dialect
-        self.seen: list[tuple[Family | None, str]] = []
-
-    def __call__(self, family: Family | None, token: str) -> Session:
-        self.seen.append((family, token))
-        if token == "bad":
-            raise Refused(TOKEN_INVALID)
-        if family is None:
-            raise Refused(QUERY_INVALID)
-        return Session(family, CATALOGUE, 0.0, self.dialect)
-
-
-class Peer:
-    """A client of `websockets`, joined to a connection."""
-
-    def __init__(self, path: str = f"{OTHER}?token=t", *, strict: bool = False) -> None:
-        self.admissions = Admissions(Dialect(strict_protocol=strict))
-        self.connection = Connection(self.admissions, strict=strict)
-        self.client = ClientProtocol(parse_uri(f"ws://x{path}"), max_size=None)
-        self.out: list[bytes | Decision] = []
-        self.client.send_request(self.client.connect())
-        self.response = self.exchange()[0]
-
-    def exchange(self, *, piece: int | None = None, now: float = 1.0) -> list[object]:
-        """Carries what the client has to say, in pieces of that size; returns what it reads."""
-        data = b"".join(self.client.data_to_send())
-        for part in [data] if piece is None else [data[at : at + piece] for at in range(0, len(data), piece)]:
-            self.out += self.connection.receive(part, now)
-        return self.read()
-
-    def read(self) -> list[object]:
-        written, self.unread = self.out[getattr(self, "unread", 0) :], len(self.out)
-        for item in written:
-            if isinstance(item, bytes) and item:
-                self.client.receive_data(item)
-        return [*self.client.events_received()]
-
-    @property
-    def decisions(self) -> list[Decision]:
-        return [item for item in self.out if not isinstance(item, bytes)]
-
-
-def answers(events: Iterable[object]) -> list[int]:
-    """The `ret` of each answer."""
-    found = []
-    for event in events:
-        assert isinstance(event, Frame)
-        if event.opcode is Opcode.TEXT:
-            found.append(json.loads(bytes(event.data))["ret"])
-    return found
-
-
-def closed_with(peer: Peer) -> int | None:
-    return peer.client.close_rcvd.code if peer.client.close_rcvd else None
 
 
 def handshake(
@@ -293,50 +214,6 @@ def test_an_error_leaves_the_connection_open(message: bytes) -> None:
     assert peer.connection.open
 
 
-@pytest.mark.parametrize("piece", [1, 2, 7])
-def test_bytes_may_come_in_any_pieces(piece: int) -> None:
-    peer = Peer()
-    for message in (SUBSCRIBE, HEARTBEAT):
-        peer.client.send_text(message)
-    peer.client.send_ping(b"p")
-    peer.client.send_text(CANCEL)
-    events = peer.exchange(piece=piece)
-    assert answers(events) == [200, 200, 200]
-    assert Opcode.PONG in [event.opcode for event in events if isinstance(event, Frame)]
-    assert [type(decision) for decision in peer.decisions] == [Subscribe, Cancel]
-
-
-def test_even_a_handshake_may_come_byte_by_byte() -> None:
-    connection = Connection(Admissions())
-    client = ClientProtocol(parse_uri(f"ws://x{OTHER}?token=t"))
-    client.send_request(client.connect())
-    data = b"".join(client.data_to_send())
-    outs = [connection.receive(data[at : at + 1], 0.0) for at in range(len(data))]
-    assert [out for out in outs[:-1] if out] == []
-    assert connection.open
-
-
-def test_a_ping_between_fragments_is_answered_at_once_and_the_message_is_whole() -> None:
-    peer = Peer()
-    peer.client.send_text(SUBSCRIBE[:20], fin=False)
-    peer.client.send_ping(b"now")
-    pongs = [event for event in peer.exchange() if isinstance(event, Frame)]
-    assert [(pong.opcode, pong.data) for pong in pongs] == [(Opcode.PONG, b"now")]
-    peer.client.send_continuation(b"", fin=False)
-    peer.client.send_continuation(SUBSCRIBE[20:], fin=True)
-    assert answers(peer.exchange()) == [200]
-    assert [type(decision) for decision in peer.decisions] == [Subscribe]
-
-
-def test_fragments_of_one_message_do_not_reach_the_next() -> None:
-    peer = Peer()
-    for _ in range(2):
-        peer.client.send_text(HEARTBEAT[:9], fin=False)
-        peer.client.send_continuation(HEARTBEAT[9:], fin=True)
-        peer.client.send_text(HEARTBEAT)
-    assert answers(peer.exchange()) == [200] * 4
-
-
 @pytest.mark.parametrize(("strict", "overdue_at"), [(False, 55.0), (True, 30.0)])
 def test_a_ping_keeps_a_lenient_session_alive(strict: bool, overdue_at: float) -> None:
     peer = Peer(strict=strict)
@@ -356,175 +233,3 @@ def test_a_message_is_heard_at_the_time_it_came() -> None:
     assert session is not None
     assert not session.overdue(54.999)
     assert session.overdue(55.0)
-
-
-# Text that is not UTF-8.
-TRACE = '{"cmd_id":22000,"trace":"跟"}'.encode()
-CUT = TRACE.index("跟".encode()) + 1
-
-
-def whole(data: bytes) -> Callable[[Peer], None]:
-    return lambda peer: peer.client.send_text(data)
-
-
-def split(data: bytes, at: int) -> Callable[[Peer], None]:
-    def send(peer: Peer) -> None:
-        peer.client.send_text(data[:at], fin=False)
-        peer.client.send_continuation(data[at:], fin=True)
-
-    return send
-
-
-BROKEN = TRACE[:CUT] + TRACE[CUT + 1 :]
-
-
-@pytest.mark.parametrize(
-    "send",
-    [whole(b"\xff"), whole(b"\xed\xa0\x80"), whole(BROKEN), split(BROKEN, CUT), split(b"\xff\xff", 1)],
-)
-@pytest.mark.parametrize("strict", [False, True])
-def test_text_that_is_not_utf_8_closes_with_1007(send: Callable[[Peer], None], strict: bool) -> None:
-    peer = Peer(strict=strict)
-    send(peer)
-    peer.client.send_text(SUBSCRIBE)
-    assert answers(peer.exchange()) == []
-    assert closed_with(peer) == 1007
-    assert not peer.connection.open
-    assert peer.decisions == []
-    assert peer.out[-1] == b""
-
-
-def test_a_character_may_be_split_across_fragments() -> None:
-    peer = Peer()
-    split(TRACE, CUT)(peer)
-    assert answers(peer.exchange()) == [200]
-
-
-# The longest message.
-def padded(size: int) -> bytes:
-    return HEARTBEAT + b" " * (size - len(HEARTBEAT))
-
-
-@pytest.mark.parametrize(
-    "send", [whole(padded(2**20)), split(padded(2**20), 2**19)], ids=["whole", "fragments"]
-)
-def test_a_message_of_one_mebibyte_is_taken(send: Callable[[Peer], None]) -> None:
-    assert MAX_MESSAGE == 2**20
-    peer = Peer()
-    send(peer)
-    assert answers(peer.exchange()) == [200]
-
-
-@pytest.mark.parametrize(
-    "send", [whole(padded(2**20 + 1)), split(padded(2**20 + 1), 2**19)], ids=["whole", "fragments"]
-)
-def test_one_byte_more_closes_with_1009(send: Callable[[Peer], None]) -> None:
-    peer = Peer()
-    send(peer)
-    assert answers(peer.exchange()) == []
-    assert closed_with(peer) == 1009
-    assert not peer.connection.open
-
-
-@pytest.mark.parametrize("piece", [1_000, 70_000, 2**21])
-def test_a_message_too_long_is_read_to_its_end_before_our_side_ends(piece: int) -> None:
-    peer = Peer()
-    peer.client.send_text(padded(2**20 + 4_097))
-    (data,) = peer.client.data_to_send()
-    parts = [data[at : at + piece] for at in range(0, len(data), piece)]
-    ends = [b"" in peer.connection.receive(part, 1.0) for part in parts]
-    assert ends == [False] * (len(parts) - 1) + [True]
-    assert peer.connection.closing
-    peer.client.send_close(1009)
-    assert peer.connection.receive(b"".join(peer.client.data_to_send()), 1.0) == []
-
-
-def test_the_bound_is_one_message_s_not_the_connection_s() -> None:
-    peer = Peer()
-    for _ in range(3):
-        split(padded(2**20), 2**19)(peer)
-    assert answers(peer.exchange()) == [200] * 3
-
-
-# Binary frames.
-def test_binary_is_read_as_text_is_unless_strict() -> None:
-    lenient, strict = Peer(), Peer(strict=True)
-    for peer in (lenient, strict):
-        peer.client.send_binary(SUBSCRIBE)
-    assert answers(lenient.exchange()) == [200]
-    assert [type(decision) for decision in lenient.decisions] == [Subscribe]
-    assert answers(strict.exchange()) == []
-    assert closed_with(strict) == 1003
-    assert strict.decisions == []
-
-
-def test_binary_that_is_not_utf_8_is_no_json() -> None:
-    peer = Peer()
-    peer.client.send_binary(b"\xff")
-    assert answers(peer.exchange()) == [400]
-    assert peer.connection.open
-
-
-def test_binary_in_fragments_is_binary_to_the_end() -> None:
-    peer = Peer(strict=True)
-    peer.client.send_binary(HEARTBEAT[:9], fin=False)
-    peer.client.send_continuation(HEARTBEAT[9:], fin=True)
-    peer.exchange()
-    assert closed_with(peer) == 1003
-
-
-# Closing.
-def test_the_server_closes_with_code_and_reason_once() -> None:
-    peer = Peer()
-    peer.out += peer.connection.close(1008, "heartbeat timeout")
-    peer.read()
-    assert peer.client.close_rcvd is not None
-    assert (peer.client.close_rcvd.code, peer.client.close_rcvd.reason) == (1008, "heartbeat timeout")
-    assert not peer.connection.open
-    assert peer.connection.close(1001, "again") == []
-
-
-def test_after_the_server_s_close_requests_are_not_heard() -> None:
-    peer = Peer()
-    peer.connection.close(1001, "server shutdown")
-    peer.client.send_text(SUBSCRIBE)
-    assert answers(peer.exchange()) == []
-    assert peer.decisions == []
-
-
-def test_a_client_s_close_is_echoed_and_ends_the_sending_side() -> None:
-    peer = Peer()
-    peer.client.send_close(1000, "bye")
-    peer.exchange()
-    assert closed_with(peer) == 1000
-    assert peer.out[-1] == b""
-    assert not peer.connection.open
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        Frame(Opcode.TEXT, HEARTBEAT).serialize(mask=False),
-        Frame(Opcode.CONT, b"x").serialize(mask=True),
-        b"\xc1\x80\x00\x00\x00\x00",
-        b"\x83\x80\x00\x00\x00\x00",
-        b"\x09\x80\x00\x00\x00\x00",
-    ],
-    ids=["not masked", "nothing to continue", "reserved bit", "reserved opcode", "ping in fragments"],
-)
-def test_a_frame_against_the_rules_closes_with_1002(frame: bytes) -> None:
-    peer = Peer()
-    peer.out += peer.connection.receive(frame, 1.0)
-    peer.read()
-    assert closed_with(peer) == 1002
-    assert not peer.connection.open
-
-
-def test_outputs_are_never_empty_but_for_the_end() -> None:
-    peer = Peer()
-    for message in (SUBSCRIBE, HEARTBEAT, b"x"):
-        peer.client.send_text(message)
-    peer.client.send_close(1000, "")
-    peer.exchange()
-    ends = [at for at, item in enumerate(peer.out) if item == b""]
-    assert ends == [len(peer.out) - 1]

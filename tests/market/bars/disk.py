@@ -151,3 +151,12 @@ def some_hours(seed: int = 3, count: int = 260) -> list[int]:
         at += dice.choice([1, 5, 20, 50, 61, 240, 240, 1900])
         found.append(at)
     return found
+
+
+def stored(disk: Disk, kline_type: KlineType = MINUTE) -> list[tuple[int, Decimal]]:
+    """Times and volumes of what stands in the store."""
+    unreadable, disk.unreadable = disk.unreadable, False
+    try:
+        return [(bar.time, bar.volume) for bar in disk.read("s", "BTCUSDT", kline_type, count=1000)]
+    finally:
+        disk.unreadable = unreadable

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
 import structlog
 
-from tickwire.errors import StoreError
-from tickwire.market.bars import archive, batches, memory, retention
-from tickwire.model import Kline, KlineType
+from tickwire.market.bars import batches
 
-from .disk import BTC, HOUR, MINUTE, T0, Disk, Run, a_run, check, some_hours, take
-from .test_bars import Past, make_past
-
-
-@pytest.fixture
-def disk() -> Iterator[Disk]:
-    made = Disk()
-    yield made
-    made.database.close()
-
-
-def stored(disk: Disk, kline_type: KlineType = MINUTE) -> list[tuple[int, Decimal]]:
-    """Times and volumes of what stands in the store."""
-    unreadable, disk.unreadable = disk.unreadable, False
-    try:
-        return [(bar.time, bar.volume) for bar in disk.read("s", "BTCUSDT", kline_type, count=1000)]
-    finally:
-        disk.unreadable = unreadable
+from .disk import BTC, MINUTE, T0, Disk, a_run, check, some_hours, stored, take
 
 
 # Reading fails.
@@ -91,30 +69,6 @@ async def test_what_closed_before_it_was_joined_is_told_as_revised(disk: Disk) -
     await check(again, [T0 + 1, T0 + 2, T0 + 61])
 
 
-async def test_memory_answers_while_the_store_cannot_be_read(disk: Disk) -> None:
-    bars, ats = a_run(disk), [T0 + 60 * n for n in range(40)]
-    take(bars, ats)
-    await bars.batches.write()
-    disk.unreadable = True
-    bars_, partial = await bars.read(BTC, MINUTE, count=500)
-    assert partial
-    assert [bar.time for bar in bars_] == ats[-memory.KEPT[MINUTE] - 1 :]
-    assert [bar.time for bar in (await bars.read(BTC, HOUR, count=5)).bars] == [T0]
-    disk.unreadable = False
-    assert (await bars.read(BTC, MINUTE, count=500)) == (await bars.joined(BTC, MINUTE, count=500), False)
-
-
-async def test_memory_answers_for_a_code_that_was_never_joined(disk: Disk) -> None:
-    bars = a_run(disk)
-    disk.unreadable = True
-    with pytest.raises(StoreError):
-        await bars.read(BTC, MINUTE, count=500)
-    ats = [T0 + 60 * n for n in range(15)]
-    take(bars, ats)
-    found, partial = await bars.read(BTC, MINUTE, count=500)
-    assert (partial, [bar.time for bar in found]) == (True, ats)
-
-
 async def test_a_bar_that_is_committed_while_the_store_is_read_is_in_the_answer(disk: Disk) -> None:
     bars = a_run(disk)
     take(bars, [T0 + 1])
@@ -157,58 +111,6 @@ async def test_a_hole_up_to_what_is_stored_waits_until_that_is_known(disk: Disk)
     assert marks == {0: False, 60: True, 120: True, 180: False}
 
 
-async def test_minutes_that_wait_to_be_joined_are_bounded_and_told(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "MOST_UNJOINED", 20)
-    bars = a_run(disk)
-    disk.unreadable = True
-    take(bars, ats := [T0 + 60 * n for n in range(60)])
-    assert bars.batches.waiting < 40
-    disk.unreadable = False
-    with structlog.testing.capture_logs() as logs:
-        await bars.batches.write()
-    assert [(entry["event"], entry["bars"]) for entry in logs if "lost" in entry["event"]] == [
-        ("bars lost: the store could not be read for too long", 39)
-    ]
-    assert bars.batches.lost == 39
-    assert [bar.time for bar in await bars.joined(BTC, MINUTE, count=100)] == ats[-21:]
-
-
-# Writing fails.
-async def test_a_write_that_is_cancelled_before_its_turn_loses_nothing(disk: Disk) -> None:
-    database = disk.database
-    bars = a_run(disk)
-    take(bars, ats := [T0 + 1, T0 + 61, T0 + 62])
-    await bars.ready([BTC])
-    busy = threading.Event()
-    other = asyncio.create_task(database.write(busy.wait, 30))
-    await asyncio.sleep(0)
-    writing = asyncio.create_task(bars.batches.write())
-    await asyncio.sleep(0.01)
-    writing.cancel()
-    await asyncio.wait([writing])
-    busy.set()
-    await other
-    assert stored(disk) == []
-    await bars.end()
-    await check(a_run(disk), ats)
-
-
-async def test_a_write_that_is_cancelled_under_way_loses_nothing(disk: Disk) -> None:
-    bars = a_run(disk)
-    take(bars, ats := [T0 + 1, T0 + 61, T0 + 62])
-    disk.may_go.clear()
-    disk.failures = [True]
-    writing = asyncio.create_task(bars.batches.write())
-    assert await asyncio.to_thread(disk.under_way.wait, 30)
-    writing.cancel()
-    await asyncio.wait([writing])
-    disk.may_go.set()
-    await bars.end()
-    await check(a_run(disk), ats)
-
-
 async def test_at_the_end_what_was_never_joined_is_joined_and_written(disk: Disk) -> None:
     bars = a_run(disk)
     take(bars, ats := [T0 + 1])
@@ -228,24 +130,6 @@ async def test_what_is_lost_at_the_end_is_told(disk: Disk, monkeypatch: pytest.M
         await bars.end()
     assert logs[-1]["event"] == "the last bars cannot be written: lost"
     assert logs[-1]["bars"] == 2
-
-
-async def test_what_waits_for_a_store_is_bounded_and_told_once(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(archive, "MOST_WAITING", 50)
-    bars = a_run(disk)
-    disk.failures = [True] * 10
-    with structlog.testing.capture_logs() as logs:
-        for n in range(10):
-            take(bars, [T0 + 600 * n + 60 * m for m in range(10)])
-            assert not await bars.batches.write()
-    assert bars.batches.waiting == 51  # and the one that forms
-    assert bars.batches.lost > 0
-    assert len([entry for entry in logs if "lost" in entry["event"]]) == 1
-    assert await bars.batches.write()
-    newest = await bars.joined(BTC, MINUTE, count=20)
-    assert [bar.time for bar in newest] == [T0 + 6000 - 60 * n for n in range(20, 0, -1)]
 
 
 async def test_one_line_tells_of_a_store_that_fails_however_often(disk: Disk) -> None:
@@ -277,53 +161,3 @@ async def test_from_a_moved_clock_on_bars_are_kept_apart_and_drained(disk: Disk)
     await bars.end()
     await check(bars, before + after + more)
     await check(a_run(disk), before)
-
-
-async def test_bars_in_memory_only_are_bounded(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "KEPT_IN_MEMORY", 30)
-    bars = a_run(disk)
-    take(bars, [T0])
-    await bars.batches.write()
-    bars.batches.detach()
-    for n in range(1, 200):
-        take(bars, [T0 + 60 * n])
-        await bars.batches.write()
-        await bars.retention.prune()
-    minutes = [bar.time for bar in await bars.joined(BTC, MINUTE, count=500)]
-    assert minutes == [T0, *(T0 + 60 * n for n in range(169, 200))]
-
-
-async def test_while_the_store_awaits_its_last_batch_nothing_of_it_is_let_go(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "KEPT_IN_MEMORY", 30)
-    bars = a_run(disk)
-    take(bars, [T0, T0 + 60])
-    await bars.batches.write()
-    bars.batches.detach()
-    take(bars, [T0 + 86_400 * 900])
-    disk.failures = [True]
-    assert not await bars.batches.write()
-    await bars.retention.prune()
-    assert await bars.batches.write()
-    await bars.retention.prune()
-    assert [at for at, _ in stored(disk)] == [T0, T0 + 60]
-
-
-# The past.
-async def test_pasts_that_are_made_keep_no_batch_waiting(disk: Disk) -> None:
-    maker, may_go = ThreadPoolExecutor(1), threading.Event()
-
-    class Slow(Past):
-        def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
-            assert may_go.wait(30)
-            return {}
-
-    bars = Run(disk, maker=maker)
-    take(bars, [T0 + 1, T0 + 61])
-    making = asyncio.create_task(make_past(bars, Slow()))
-    assert await bars.batches.write()
-    assert stored(disk) == [(T0, Decimal("0.1")), (T0 + 60, Decimal("0.1"))]
-    may_go.set()
-    await making
-    maker.shutdown()

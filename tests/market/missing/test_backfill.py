@@ -146,6 +146,17 @@ def between(all_of: Iterable[Trade], begin: float, end: float) -> list[Trade]:
     return [one for one in all_of if begin * 1000 <= one.time < end * 1000]
 
 
+async def caught_up() -> tuple[list[Trade], Bench]:
+    """Two hours of trades, and one who came at T0 and has all that was before, ten minutes later."""
+    all_of = trades(BTC, T0 - 4000, T0 + 7200, 5)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0)
+    bench.missed(None, T0)
+    bench.go(T0 + 600, between(all_of, T0, T0 + 600))
+    await bench.reach(DAY)
+    return all_of, bench
+
+
 @pytest.mark.parametrize("instrument", [BTC, HSBC], ids=lambda one: one.code)
 async def test_who_comes_late_has_the_bars_of_who_was_there(instrument: Instrument) -> None:
     all_of = trades(instrument, T0 - 3 * 86400, T0 + 8 * 3600, 40)
@@ -198,12 +209,7 @@ async def test_paging_goes_as_deep_as_the_history() -> None:
 
 
 async def test_a_hole_is_closed_with_one_request() -> None:
-    all_of = trades(BTC, T0 - 4000, T0 + 7200, 5)
-    bench = Bench(BTC, Past(BTC, all_of))
-    bench.go(T0)
-    bench.missed(None, T0)
-    bench.go(T0 + 600, between(all_of, T0, T0 + 600))
-    await bench.reach(DAY)
+    all_of, bench = await caught_up()
     asked = len(bench.past.asked)
     bench.missed(T0 + 630, T0 + 905)
     bench.go(T0 + 900, between(all_of, T0 + 600, T0 + 630))
@@ -226,12 +232,7 @@ async def test_a_hole_is_closed_unasked_when_its_last_minute_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tickwire.market.missing.backfill.BEAT", 0.01)
-    all_of = trades(BTC, T0 - 4000, T0 + 7200, 5)
-    bench = Bench(BTC, Past(BTC, all_of))
-    bench.go(T0)
-    bench.missed(None, T0)
-    bench.go(T0 + 600, between(all_of, T0, T0 + 600))
-    await bench.reach(DAY)
+    all_of, bench = await caught_up()
     asked = len(bench.past.asked)
     bench.missed(T0 + 630, T0 + 700)
     bench.go(T0 + 719, between(all_of, T0 + 700, T0 + 719))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from tickwire.client import Backoff
@@ -13,6 +14,31 @@ from tickwire.sources.exchange import Exchange, load_symbols
 from tickwire.store import load_catalogue
 
 CATALOGUE = load_catalogue()
+NOW = 1_788_530_573_000
+BTC = CATALOGUE["BTCUSDT"]
+TRADE: dict[str, Any] = {
+    "info": {
+        "e": "trade",
+        "s": "BTCUSDT",
+        "t": 3062814,
+        "p": "79317.70000000",
+        "q": "0.00012000",
+        "m": False,
+    },
+    "timestamp": NOW - 17,
+    "datetime": "2026-09-04T12:02:52.983Z",
+    "symbol": "BTC/USDT",
+    "id": "3062814",
+    "order": None,
+    "type": None,
+    "side": "buy",
+    "takerOrMaker": None,
+    "price": Decimal("79317.70000000"),
+    "amount": Decimal("0.00012000"),
+    "cost": Decimal(0),
+    "fee": {"cost": None, "currency": None},
+    "fees": [],
+}
 QUICK = Backoff(first=0.05, most=0.2)
 
 T = TypeVar("T")

@@ -9,35 +9,9 @@ import pytest
 
 from tickwire.model import Book, Direction, Kline, KlineType, Level, Trade
 from tickwire.sources.exchange.mapper import LEVELS, Unreadable, exact, read_bar, read_book, read_trade
-from tickwire.sources.exchange.seen import REMEMBERED, Seen
 
-from .reading import CATALOGUE
+from .reading import BTC, CATALOGUE, NOW, TRADE
 
-NOW = 1_788_530_573_000
-BTC = CATALOGUE["BTCUSDT"]
-TRADE: dict[str, Any] = {
-    "info": {
-        "e": "trade",
-        "s": "BTCUSDT",
-        "t": 3062814,
-        "p": "79317.70000000",
-        "q": "0.00012000",
-        "m": False,
-    },
-    "timestamp": NOW - 17,
-    "datetime": "2026-09-04T12:02:52.983Z",
-    "symbol": "BTC/USDT",
-    "id": "3062814",
-    "order": None,
-    "type": None,
-    "side": "buy",
-    "takerOrMaker": None,
-    "price": Decimal("79317.70000000"),
-    "amount": Decimal("0.00012000"),
-    "cost": Decimal(0),
-    "fee": {"cost": None, "currency": None},
-    "fees": [],
-}
 BOOK: dict[str, Any] = {
     "symbol": "BTC/USDT",
     "bids": [[Decimal("79317.60"), Decimal("0.5")], [Decimal("79317.50"), Decimal(2), 7]],
@@ -178,28 +152,3 @@ def test_a_bar() -> None:
         turnover=Decimal("198294.25"),
     )
     assert read_bar(one, KlineType.MINUTE, [*raw, "198293.005"], NOW).turnover == Decimal("198293.01")
-
-
-def test_a_trade_with_a_number_is_known_again_for_long() -> None:
-    seen = Seen()
-    batch = seen.batch(BTC, [TRADE, TRADE, TRADE | {"id": "3062815"}], NOW, None)
-    assert [one.source_seq for one in batch.trades] == [3062814, 3062815]
-    assert batch.latest == NOW - 17
-    assert not seen.batch(BTC, [TRADE], NOW, None).trades
-    seen.batch(BTC, (TRADE | {"id": f"x{n}"} for n in range(REMEMBERED)), NOW, None)
-    assert seen.batch(BTC, [TRADE], NOW, None).trades
-
-
-def test_trades_without_a_number_are_known_again_only_when_a_subscription_begins() -> None:
-    seen, trade = Seen(), TRADE | {"id": None}
-    assert len(seen.batch(BTC, [trade, trade], NOW, None).trades) == 2
-    other = trade | {"price": Decimal(1)}
-    assert [one.price for one in seen.batch(BTC, [trade, other], NOW, NOW - 100).trades] == [1]
-    assert len(seen.batch(BTC, [trade], NOW, None).trades) == 1
-
-
-def test_what_is_older_than_a_subscription_is_not_new_and_the_unreadable_is_told() -> None:
-    batch = Seen().batch(BTC, [TRADE, None, TRADE | {"id": "1", "price": "x"}], NOW, NOW)
-    assert batch.trades == []
-    assert batch.latest == NOW - 17
-    assert len(batch.bad) == 2

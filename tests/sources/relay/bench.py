@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -27,6 +28,7 @@ from ...serving import trade
 
 One = TypeVar("One", Trade, Book, Snapshot, Began, Broke)
 CATALOGUE = load_catalogue()
+BTC = ["BTCUSDT"]
 QUICK = Options(Terms(heartbeat=5.0, mute=5.0), Backoff(first=0.01, most=0.02), close_timeout=0.2)
 """For tests in which time does not matter."""
 SLOW = QUICK._replace(terms=Terms(heartbeat=1e6, mute=1e6))
@@ -218,3 +220,20 @@ async def upstream() -> AsyncIterator[Upstream]:
             yield made
         finally:
             made.over.set()
+
+
+def http_url(url: str) -> str:
+    """Of a server, whose WebSocket is at that."""
+    return url.replace("ws:", "http:").removesuffix("/quote-b-ws-api")
+
+
+def refusal(status: int, good: Callable[[str], bool]) -> Any:
+    """A gate that lets only some tokens in."""
+
+    def gate(connection: ServerConnection, request: Request) -> Response | None:
+        if good(request.path.partition("token=")[2]):
+            return None
+        body = {"msg": f"no: {request.path}", "trace": "", "ret": status}
+        return connection.respond(HTTPStatus(status), json.dumps(body))
+
+    return gate

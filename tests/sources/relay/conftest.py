@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+
+from ...client.alltick_stub import AllTick, alltick
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +17,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tickwire.sources.relay.relay.BEAT", 0.05)
     monkeypatch.setattr("tickwire.sources.relay.origin.BEAT", 0.05)
     monkeypatch.setattr("tickwire.sources.relay.standing.FIRST_GREETING", 0.05)
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[AllTick]:
+    """A vendor's server that has more codes than the catalogue."""
+    async with alltick() as server:
+        server.codes["stock"] |= {"510050.SH", "2442.HK"}
+        server.codes["other"] |= {"GBPMXN"}
+        yield server

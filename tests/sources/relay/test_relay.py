@@ -277,9 +277,3 @@ async def test_bars_are_those_of_upstream(served: Served, script: Script) -> Non
         with pytest.raises(SourceError, match=r"No bars of GOLD: upstream /kline of GOLD: broken … \(500\)"):
             await history.klines(gold, KlineType.MINUTE, count=3, end=None)
         await until(lambda: consumer.relay.health.status is Status.DOWN)
-
-
-async def test_a_tickwire_upstream_says_that_its_data_is_made_up(served: Served) -> None:
-    async with relaying(served.url, probe=True) as consumer:
-        assert not consumer.relay.simulated
-        await until(lambda: consumer.relay.simulated)

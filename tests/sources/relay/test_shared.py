@@ -15,13 +15,12 @@ from tickwire.cli.checking.finding import Verdict
 from tickwire.cli.checking.sharing import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
 from tickwire.model import Family, KlineType
-from tickwire.model.turns import in_turn
 from tickwire.sources.relay import Relay, UpstreamPlan
 
 from ...client.alltick_stub import NOW, AllTick, alltick
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ...client.bench import until
-from ...server.bench import issue
+from ...server.bench import issue, usage_of
 from ...server.test_metrics import Scrape
 from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Script, Served, serving
 from .bench import CATALOGUE, QUICK, fresh
@@ -132,13 +131,7 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
 
 
 async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         began = fresh().time
         for number in range(20):
             if number == 10:
@@ -152,13 +145,7 @@ async def test_one_wrong_time_costs_no_right_trade_when_upstream_counts_anew(tmp
 
 
 async def test_what_is_dropped_for_its_number_is_counted_and_said_once(tmp_path: Path) -> None:
-    async with (
-        alltick() as stub,
-        relayed(tmp_path, stub.url, UpstreamPlan()) as served,
-        served.link() as link,
-    ):
-        await link.subscribe(TRADE, "BTCUSDT")
-        await until(lambda: "BTCUSDT" in stub.wanted(22004))
+    async with subscribed(tmp_path) as (stub, served, link):
         began = fresh().time
         await stub.trade("BTCUSDT", at=began)
         await link.push()
@@ -214,12 +201,6 @@ async def test_an_upstream_that_was_always_ahead_is_heard_and_counted_in_no_bar(
         assert abs(served.engine.market.source.market_time() - fresh().time) < 60_000
 
 
-# What is shared.
-async def _usage(served: Served, token: str) -> dict[str, Any]:
-    data: dict[str, Any] = (await served.get("/v1/usage", token=token)).json()["data"]
-    return data
-
-
 async def _next_price(link: Link) -> float:
     return float((await link.push())["data"]["price"])
 
@@ -245,7 +226,7 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
                         script.emit(fresh("ETHUSDT", "7"), fresh("GOLD", "8"))
                         assert [await _next_price(second) for _ in range(2)] == [7, 8]
                         assert await _next_price(first) == 8
-                        mine = await _usage(served, early)
+                        mine = await usage_of(served, early)
                         assert [one["token"] for one in mine["token_list"]] == ["early"]
                         assert mine["token_list"][0] | {"pushes": 0, "requests": 0} == {
                             "token": "early",
@@ -264,10 +245,10 @@ async def test_codes_that_are_scarce_are_shared_among_tokens_and_told(tmp_path: 
                 assert [one["tokens"] for one in logs if one["event"] == shared] == [2]
                 await until(lambda: len(served.engine.gateway.callers) == 1)
                 await until(lambda: _renewed(served) and _codes(up) >= {*codes})
-                everybody = (await _usage(served, boss))["token_list"]
+                everybody = (await usage_of(served, boss))["token_list"]
                 assert {one["token"]: one["pushes"] for one in everybody}["late"] == 2
                 assert [one["without"] for one in everybody if one["token"] == "early"] == [0]
-                use = (await _usage(served, boss))["upstream_list"][0]
+                use = (await usage_of(served, boss))["upstream_list"][0]
                 assert {
                     one["name"]: one["requests"] for one in use["quotas"] if one["name"] in ("day", "http")
                 } == {"day": 1000, "http": 60}
@@ -307,35 +288,6 @@ async def test_any_token_that_is_let_in_is_named_nowhere(tmp_path: Path, script:
         assert "s3cret" not in metrics + usage.text
 
 
-async def test_tokens_are_told_of_one_by_one_up_to_a_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script
-) -> None:
-    monkeypatch.setattr("tickwire.server.usage.MOST_TOKENS", 2)
-    secrets = [issue(tmp_path, f"desk-{number}") for number in range(5)]
-    boss = issue(tmp_path, "boss", admin=True)
-    async with serving(tmp_path, script) as served:
-        for secret in secrets:
-            assert (await served.get("/v1/markets", token=secret)).status_code == 200
-        uses = (await _usage(served, boss))["token_list"]
-        assert [(one["token"], one["requests"]) for one in uses] == [
-            ("desk-0", 1),
-            ("desk-1", 1),
-            ("(others)", 4),
-        ]
-        mine = (await _usage(served, secrets[4]))["token_list"]
-        assert [(one["token"], one["requests"]) for one in mine] == [("desk-4", 2)]
-
-
-def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
-    wishes = [[*"ABCDEFGH"], ["X"], [*"PQRST"]]
-    for room in range(1, 15):
-        given = in_turn(wishes)[:room]
-        counts = [len({*one}.intersection(given)) for one in wishes]
-        for one, count in zip(wishes, counts, strict=True):
-            assert count == len(one) or count >= max(counts) - 1
-    assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"
-
-
 async def test_codes_without_room_stay_silent_until_there_is_some_again(
     tmp_path: Path, script: Script
 ) -> None:
@@ -351,7 +303,7 @@ async def test_codes_without_room_stay_silent_until_there_is_some_again(
         async with served.link(OTHER_WS, desk) as second:
             assert (await second.subscribe(TRADE, "EURUSD", "USOIL", "GOLD"))["ret"] == 200
             await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "EURUSD"})
-            (use,) = (await _usage(served, desk))["token_list"]
+            (use,) = (await usage_of(served, desk))["token_list"]
             assert (use["codes"], use["without"]) == (4, 1)
             assert (await second.subscribe(TRADE, "ETHUSDT", "EURUSD", "USOIL"))["ret"] == 200
             await until(lambda: _codes(up) == {"BTCUSDT", "GOLD", "ETHUSDT"})  # in the order of the list
@@ -362,5 +314,5 @@ async def test_codes_without_room_stay_silent_until_there_is_some_again(
             script.emit(fresh("USOIL", "7"))
             assert await _next_price(second) == 7
             assert (await first.subscribe(TRADE, "BTCUSDT"))["ret"] == 603
-            (use,) = (await _usage(served, desk))["token_list"]
+            (use,) = (await usage_of(served, desk))["token_list"]
             assert (use["codes"], use["without"]) == (3, 0)

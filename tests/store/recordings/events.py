@@ -11,12 +11,14 @@ from typing import TypeAlias
 from tickwire.model import Book, Direction, Event, Level, Market, Trade
 from tickwire.sources.simulator import DEFAULT_CODES, SimulatedMarkets
 from tickwire.store import load_catalogue
-from tickwire.store.recordings import Recorded, Recorder, Recordings
+from tickwire.store.recordings import Gap, Recorded, Recorder, Recordings
 
 Row: TypeAlias = tuple[Event, Market, int, int]
 """What `record` takes."""
 
 BEGIN = 1_788_530_574_453
+NOW = BEGIN * 1000
+"""In microseconds."""
 """2026-09-04 13:22:54 UTC."""
 A_DAY = 86_400_000
 CATALOGUE = load_catalogue([])
@@ -83,3 +85,22 @@ def sealed_files(folder: Path) -> list[Path]:
 
 def journals(folder: Path) -> list[Path]:
     return sorted(folder.glob("_tickwire/*.journal"))
+
+
+def started(folder: Path, now: int = NOW) -> None:
+    """A start and an end at that microsecond."""
+    Recorder(folder, "simulator", clock=lambda: now / 1e6).close()
+
+
+def gaps(folder: Path) -> list[Gap]:
+    return Recordings(folder).contents().gaps
+
+
+class Clock:
+    """A wall clock that a test sets."""
+
+    def __init__(self, now: float = BEGIN / 1000) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now

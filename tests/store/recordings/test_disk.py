@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,27 +20,9 @@ from tickwire.errors import StartError
 from tickwire.store.recordings import Gap, GapReason, Recorder, Recordings, StopReason
 from tickwire.store.recordings import recorder as module
 from tickwire.store.recordings.gaps import moment
-from tickwire.store.recordings.journal import Journal
 
-from ..test_sqlite import NOBODY, as_nobody
+from ..files import NOBODY, as_nobody
 from .events import Row, everything, journals, put, recorded, sealed_files, simulated, trade, until
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("NOT TESTED: a disk that is full needs root and mount")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "none", str(path)], check=False)
-    if done.returncode:
-        pytest.skip("NOT TESTED: a disk that is full needs the right to mount one")
-    try:
-        yield path
-    finally:
-        subprocess.run([shutil.which("umount") or "umount", str(path)], check=True)
 
 
 def stopped(recorder: Recorder, rows: list[Row]) -> list[dict[str, object]]:
@@ -279,48 +260,6 @@ def test_an_error_that_nobody_thought_of_stops_it_and_is_tried_again(
     put(recorder, [trade(2)])
     recorder.close()
     assert everything(tmp_path) == [trade(2)]
-
-
-def test_a_disk_that_hangs_is_told_and_nobody_waits_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "HANG", 0.0)
-    monkeypatch.setattr(module, "WAITING_LIMIT", 100)
-    answers, begun = threading.Event(), threading.Event()
-    append = Journal.append
-
-    def hanging(self: Journal, record: bytes) -> None:
-        begun.set()
-        assert answers.wait(20)
-        append(self, record)
-
-    monkeypatch.setattr(Journal, "append", hanging)
-    recorder = Recorder(tmp_path, "simulator")
-    put(recorder, [trade(number) for number in range(60)])
-    assert begun.wait(20)
-    with capture_logs() as logs:
-        until(lambda: not recorder.status().recording)
-        assert not recorder.behind
-        assert "does not answer" in recorder.status().text
-    assert [line["event"] for line in logs] == ["recording stopped, the server goes on"]
-    monkeypatch.setattr(module, "HANG", 20.0)
-    answers.set()
-    until(lambda: recorder.status().recording)
-    recorder.close()
-    assert len(everything(tmp_path)) == 60
-
-
-def test_an_end_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "END", 0.01)
-    answers = threading.Event()
-    monkeypatch.setattr(Journal, "append", lambda *_: answers.wait(20))
-    recorder = Recorder(tmp_path, "simulator")
-    put(recorder, [trade(1)])
-    with capture_logs() as logs:
-        recorder.close()
-    assert "does not answer" in recorder.status().text
-    assert [line["event"] for line in logs] == ["recording stopped, the server goes on"]
-    answers.set()
 
 
 def test_a_folder_that_loses_its_rights_stops_the_recording(tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from tickwire.errors import StartError
 from tickwire.model import Book, Direction, Event, Level, Market, Trade
-from tickwire.store.recordings import GapReason, Recorder, Recordings, StopReason
+from tickwire.store.recordings import GapReason, Recorder, Recordings
 from tickwire.store.recordings import recorder as module
 from tickwire.store.recordings.gaps import moment
 
-from ..test_sqlite import as_nobody
+from ..files import as_nobody
 from .events import (
-    A_DAY,
     BEGIN,
+    Clock,
     Row,
     book,
     everything,
@@ -37,16 +37,6 @@ from .events import (
 )
 
 SECOND = 1_000_000
-
-
-class Clock:
-    """A wall clock that a test sets."""
-
-    def __init__(self, now: float = BEGIN / 1000) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # ---- the way through
@@ -178,42 +168,6 @@ def test_what_is_not_sealed_is_in_the_journal_and_not_read(tmp_path: Path) -> No
     assert everything(tmp_path) == [trade(1)]
 
 
-def test_a_journal_is_sealed_when_it_is_old(tmp_path: Path) -> None:
-    clock = Clock()
-    recorder = Recorder(tmp_path, "simulator", clock=clock, seal_seconds=60)
-    put(recorder, [trade(1)])
-    until(lambda: recorder.status().journal_bytes)
-    clock.now += 59
-    put(recorder, [trade(2)])
-    until(lambda: recorder.status().events == 2)
-    assert sealed_files(tmp_path) == []
-    clock.now += 1
-    until(lambda: everything(tmp_path) == [trade(1), trade(2)])
-    assert recorder.status().recording
-    put(recorder, [trade(3)])
-    recorder.close()
-    assert [path.stem for path in sealed_files(tmp_path)] == [f"{0:015}-{1:015}", f"{2:015}-{2:015}"]
-
-
-def test_a_journal_is_sealed_when_the_date_changes(tmp_path: Path) -> None:
-    clock = Clock()
-    recorder = Recorder(tmp_path, "simulator", clock=clock, seal_seconds=1e9)
-    put(recorder, [trade(1)])
-    until(lambda: recorder.status().journal_bytes)
-    clock.now += (A_DAY - BEGIN % A_DAY) / 1000
-    until(lambda: everything(tmp_path) == [trade(1)])
-    recorder.close()
-
-
-def test_a_journal_is_sealed_when_it_is_long(tmp_path: Path) -> None:
-    rows = simulated(4_000)
-    recorder = Recorder(tmp_path, "simulator", seal_bytes=100_000)
-    put(recorder, rows)
-    until(lambda: len(sealed_files(tmp_path)) > 0)
-    recorder.close()
-    assert everything(tmp_path) == rows
-
-
 def test_a_reader_beside_a_recorder_sees_whole_segments(tmp_path: Path) -> None:
     rows = simulated(20_000)
     recorder = Recorder(tmp_path, "simulator", seal_seconds=0)
@@ -322,22 +276,6 @@ def test_nobody_pays_for_pyarrow_who_does_not_record() -> None:
     program = "import sys, tickwire.store.recordings; print('pyarrow' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "False"
-
-
-# ---- the end
-
-
-def test_its_status(tmp_path: Path) -> None:
-    recorder = Recorder(tmp_path, "simulator")
-    assert recorder.status().recording
-    assert recorder.status().reason is None
-    put(recorder, [trade(1), book(2)])
-    recorder.close()
-    recorder.close()
-    status = recorder.status()
-    assert (status.recording, status.reason) == (False, StopReason.CLOSED)
-    assert (status.events, status.lost, status.journal_bytes) == (2, 0, 0)
-    assert status.sealed_bytes == sum(path.stat().st_size for path in sealed_files(tmp_path))
 
 
 def test_what_comes_after_the_end_is_counted_and_nothing_more(tmp_path: Path) -> None:

@@ -13,31 +13,10 @@ import pytest
 from pyarrow import parquet
 
 from tickwire.errors import InputError
-from tickwire.model import Market, Trade, decimals_of
 from tickwire.store.recordings import Recordings
 
-from .events import (
-    A_DAY,
-    BEGIN,
-    CATALOGUE,
-    Row,
-    everything,
-    recorded,
-    rows_of,
-    sealed_files,
-    simulated,
-    trade,
-)
-
-ROWS = simulated(12_000)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recording")
-    for begin in range(0, len(ROWS), 4_000):
-        recorded(path, ROWS[begin : begin + 4_000], seal_bytes=400_000)
-    return path
+from .conftest import ROWS
+from .events import A_DAY, BEGIN, Row, everything, recorded, rows_of, sealed_files, simulated, trade
 
 
 @pytest.fixture
@@ -76,36 +55,6 @@ def test_a_range_of_time_and_codes(
         and (codes is None or row[0].code in codes)
     ]
     assert rows_of(Recordings(folder).read(start, end, codes)) == expected
-
-
-def test_the_codes(folder: Path) -> None:
-    found = Recordings(folder).codes()
-    assert [*found] == sorted({row[0].code for row in ROWS})
-    for code, one in found.items():
-        mine = [row[0] for row in ROWS if row[0].code == code]
-        trades = [event for event in mine if isinstance(event, Trade)]
-        prices = [event.price for event in trades]
-        volumes = [event.volume for event in trades]
-        for event in mine:
-            if not isinstance(event, Trade):
-                for level in (*event.bids, *event.asks):
-                    prices.append(level.price)
-                    volumes.append(level.volume)
-        assert one.market is CATALOGUE[code].market
-        assert (one.trades, one.books) == (len(trades), len(mine) - len(trades))
-        assert one.price_decimals == max(decimals_of(f"{price:f}") for price in prices)
-        assert one.volume_decimals == max(decimals_of(f"{volume:f}") for volume in volumes)
-
-
-def test_the_contents(folder: Path) -> None:
-    found = Recordings(folder).contents()
-    assert (found.trades + found.books, found.sources) == (len(ROWS), ["simulator"])
-    assert found.first_time == min(row[0].time for row in ROWS)
-    assert found.last_time == max(row[0].time for row in ROWS)
-    assert found.bytes == sum(path.stat().st_size for path in sealed_files(folder))
-    assert {day.market for day in found.days} == set(Market)
-    assert sum(day.trades + day.books for day in found.days) == len(ROWS)
-    assert Recordings(folder).days() == sorted({day.date for day in found.days})
 
 
 def test_market_and_date_of_a_code_with_odd_characters(tmp_path: Path) -> None:

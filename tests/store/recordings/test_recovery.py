@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import zlib
 from collections.abc import Callable
@@ -10,18 +9,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
-from tickwire.errors import InputError, StartError
+from tickwire.errors import StartError
 from tickwire.store.recordings import Gap, GapReason, Recorder, Recordings
 from tickwire.store.recordings.folder import Folder
 from tickwire.store.recordings.gaps import moment
 from tickwire.store.recordings.journal import HEAD, MAGIC, MARK, VERSION, Head, Journal, encode, read_head
 from tickwire.store.recordings.sealing import seal
 
-from .events import BEGIN, Row, everything, journals, recorded, sealed_files, simulated, trade
-
-NOW = BEGIN * 1000
+from .events import NOW, Row, everything, gaps, journals, recorded, sealed_files, simulated, started, trade
 
 
 def left(folder: Path, rows: list[Row], *, first: int = 0, each: int = 10) -> Path:
@@ -33,15 +29,6 @@ def left(folder: Path, rows: list[Row], *, first: int = 0, each: int = 10) -> Pa
         journal.append(encode(first + begin, rows[begin : begin + each], {}, NOW))
     journal.close()
     return journal.path
-
-
-def started(folder: Path, now: int = NOW) -> None:
-    """A start and an end at that microsecond."""
-    Recorder(folder, "simulator", clock=lambda: now / 1e6).close()
-
-
-def gaps(folder: Path) -> list[Gap]:
-    return Recordings(folder).contents().gaps
 
 
 def test_a_whole_journal_is_sealed_and_the_order_goes_on(tmp_path: Path) -> None:
@@ -200,49 +187,6 @@ def test_a_journal_of_a_newer_version_stops_the_start(tmp_path: Path) -> None:
         with pytest.raises(StartError, match="newer Tickwire"):
             Recorder(tmp_path, "simulator")
     assert path.exists()
-
-
-def test_a_torn_line_of_the_ledger_costs_itself(tmp_path: Path) -> None:
-    recorded(tmp_path, [trade(1)])
-    recorded(tmp_path, [trade(2)])
-    ledger = Folder(tmp_path).gaps
-    ledger.write_bytes(ledger.read_bytes() + b'{"reason":"stop')
-    assert (len(gaps(tmp_path)), Recordings(tmp_path).contents().unreadable_gaps) == (1, 1)
-    recorded(tmp_path, [trade(3)])
-    assert (len(gaps(tmp_path)), Recordings(tmp_path).contents().unreadable_gaps) == (2, 0)
-    assert (Folder(tmp_path).damaged / "gaps.jsonl").read_bytes() == b'{"reason":"stop\n'
-
-
-def test_garbage_in_the_ledger_is_set_aside_and_counted_once(tmp_path: Path) -> None:
-    recorded(tmp_path, [trade(1)])
-    recorded(tmp_path, [trade(2)])
-    ledger = Folder(tmp_path).gaps
-    garbage = b"\x00\xff\n\n[" + b"[" * 100_000 + b'\n{"reason":"no such"}\n'
-    ledger.write_bytes(garbage + ledger.read_bytes() + garbage)
-    with capture_logs() as logs:
-        recorded(tmp_path, [trade(3)])
-        recorded(tmp_path, [trade(4)])
-    assert [one["lines"] for one in logs if "lines" in one] == [6]
-    assert len(gaps(tmp_path)) == 3
-
-
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
-def test_what_has_the_name_of_the_ledger_is_told(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    recorded(tmp_path, [trade(1)])
-    make(Folder(tmp_path).gaps)
-    with pytest.raises(InputError, match=r"gaps\.jsonl is no file"):
-        Recordings(tmp_path).contents()
-    with pytest.raises(StartError, match=r"Cannot record into .*gaps\.jsonl is no file"):
-        recorded(tmp_path, [trade(2)])
-
-
-def test_a_clock_that_was_set_back_makes_no_gap_that_ends_before_it_begins(tmp_path: Path) -> None:
-    recorded(tmp_path, [trade(1)])
-    started(tmp_path, NOW - 10**12)
-    (gap,) = gaps(tmp_path)
-    assert gap.begin is not None
-    assert gap.end is not None
-    assert gap.begin == gap.end == moment(NOW - 10**12)
 
 
 Damaged = Callable[[bytes], bytes]

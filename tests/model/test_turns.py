@@ -1,0 +1,15 @@
+"""Who comes next where several want more than there is."""
+
+from __future__ import annotations
+
+from tickwire.model.turns import in_turn
+
+
+def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
+    wishes = [[*"ABCDEFGH"], ["X"], [*"PQRST"]]
+    for room in range(1, 15):
+        given = in_turn(wishes)[:room]
+        counts = [len({*one}.intersection(given)) for one in wishes]
+        for one, count in zip(wishes, counts, strict=True):
+            assert count == len(one) or count >= max(counts) - 1
+    assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"

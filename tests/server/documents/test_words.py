@@ -1,0 +1,16 @@
+"""The words of a question, and what the pages call it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tickwire.server.documents.words import SAID
+
+from .reading import SEARCH
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_the_words_of_the_pages_are_words_of_the_pages(said: str) -> None:
+    for word in SAID[said].split():
+        assert SEARCH._matching(f'"{word}"', 1), word
+    assert SEARCH.find(said, 1)
