@@ -26,14 +26,14 @@ run_call, run_engine = Database._run, Engine.run
 
 
 async def run_slowly(
-    self: Database, worker: Any, access: Any, call: Callable[..., Any], arguments: Any
+    self: Database, worker: Any, access: Any, wait: float, call: Callable[..., Any], arguments: Any
 ) -> Any:
     def slow(*given: Any) -> Any:
         if (folder / "slow").exists():
             time.sleep(SLOW)
         return call(*given)
 
-    return await run_call(self, worker, access, slow, arguments)
+    return await run_call(self, worker, access, wait, slow, arguments)
 
 
 async def watch_loop() -> None:

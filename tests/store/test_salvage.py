@@ -193,6 +193,36 @@ def test_what_is_damaged_and_not_ours_is_refused_and_left_alone(guarded_path: Pa
     assert guarded_path.read_bytes() == content
 
 
+def test_a_file_of_zeros_as_a_power_failure_leaves_it_is_set_aside(guarded_path: Path) -> None:
+    SqliteFile(guarded_path).close()
+    size = guarded_path.stat().st_size
+    guarded_path.write_bytes(bytes(size))
+    with closing(SqliteFile(guarded_path)), capture_logs():
+        pass
+    (aside,) = guarded_path.parent.glob(f"{guarded_path.name}.damaged-*")
+    assert aside.read_bytes() == bytes(size)
+    assert whole(guarded_path)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_database_that_is_gone_is_told_where_a_server_ran_before(path: Path, left: str) -> None:
+    if left != "nothing":
+        path.touch()
+    with closing(SqliteFile(path)), capture_logs() as logs:
+        assert logs == []
+    path.with_name("epoch").write_text("1795364866865000")
+    path.unlink()
+    if left != "nothing":
+        path.touch()
+    with capture_logs() as logs, closing(SqliteFile(path)):
+        (line,) = logs
+    assert line["log_level"] == "error"
+    assert line["found"] == left
+    assert "there is no database" in line["event"]
+    with capture_logs() as logs, closing(SqliteFile(path)):
+        assert logs == []
+
+
 def test_two_processes_that_meet_the_same_damage_make_one_file_of_it(damaged: Desk) -> None:
     damaged.destroy(damaged.pages("kline")[2])
     with closing(SqliteFile(damaged.path)) as one, closing(SqliteFile(damaged.path)) as two:

@@ -51,7 +51,7 @@ class PublishSocket(Shell):
         self._frames.heard = self._pinged = publishing.engine.gateway.clock()
 
     # What asyncio calls.
-    def _hear(self, data: bytes) -> None:
+    def _hear(self, data: bytes) -> int:
         out: list[bytes] = []
         for item in self._frames.receive(data, self._publishing.engine.gateway.clock()):
             if isinstance(item, Message):
@@ -64,6 +64,7 @@ class PublishSocket(Shell):
         if self._messages and self._taking is None:
             self.transport.pause_reading()
             self._taking = asyncio.get_running_loop().create_task(self._take())
+        return self._frames.together
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever; what came before is taken all the same."""
@@ -110,6 +111,7 @@ class PublishSocket(Shell):
                 if not self._messages or not self._count % ANSWERS:
                     self._send(self._frames.waiting())
                     await self._writable.wait()
+                    await asyncio.sleep(0)  # others have their turn
         except Exception:
             log.exception("publishing failed")
             self.close(CloseCode.INTERNAL_ERROR, "server error")

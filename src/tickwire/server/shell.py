@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -19,8 +20,10 @@ UNREAD_TIMEOUT = 30.0
 """Seconds in which a client that does not keep up must at least take `UNREAD_LEAST`."""
 UNREAD_LEAST = 64 * 1024
 """Bytes."""
-PIECE = 8 * 1024
-"""Bytes of a client that are looked at in one turn of the loop: they may be thousands of frames."""
+SMALL_PIECE, LARGE_PIECE = 512, 8 * 1024
+"""Bytes of a client that are looked at in one turn of the loop: few at first, for they may be as many frames
+as a sixth of them, and twice as many after each piece that held no more than `FEW`."""
+FEW = 64
 GOING_AWAY = 1001  # RFC 6455, 7.4.1
 
 log = structlog.get_logger()
@@ -44,6 +47,7 @@ class Shell(asyncio.Protocol):
         self._unread: Deadline | None = None
         self._written = 0  # bytes that the transport was given
         self._later = bytearray()  # what came and is looked at in later turns
+        self._piece = SMALL_PIECE
 
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,8 +60,8 @@ class Shell(asyncio.Protocol):
         """Bytes came from the client."""
         if self._deaf:
             return
-        if len(data) <= PIECE and not self._later:
-            self._hear(data)
+        if len(data) <= self._piece and not self._later:
+            self._look_at(data)
             return
         if not self._later:
             self.transport.pause_reading()
@@ -67,10 +71,10 @@ class Shell(asyncio.Protocol):
     def _go_on(self) -> None:
         """Looks at the next piece of what came, unless it has to wait."""
         if self._later and not self._busy:
-            piece = bytes(self._later[:PIECE])
-            del self._later[:PIECE]
+            piece = bytes(self._later[: self._piece])
+            del self._later[: self._piece]
             if not self._deaf:
-                self._hear(piece)
+                self._look_at(piece)
         if self._busy:
             return  # whatever it is will go on
         if self._later:
@@ -78,13 +82,17 @@ class Shell(asyncio.Protocol):
         elif not self.transport.is_closing():
             self.transport.resume_reading()
 
+    def _look_at(self, piece: bytes) -> None:
+        few = self._hear(piece) <= FEW
+        self._piece = min(2 * self._piece, LARGE_PIECE) if few else SMALL_PIECE
+
     @property
     def _busy(self) -> bool:
         """Whether what comes has to wait; what it waits for calls `_go_on`."""
         return False
 
-    def _hear(self, data: bytes) -> None:
-        """Looks at what came."""
+    def _hear(self, data: bytes) -> int:
+        """Looks at what came; returns how many frames it was."""
         raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -144,7 +152,8 @@ class Shell(asyncio.Protocol):
         if b"" in pieces:
             self._end()
             if self.transport.can_write_eof() and not self.transport.is_closing():
-                self.transport.write_eof()
+                with suppress(OSError):  # the client is gone already
+                    self.transport.write_eof()
 
     def _write(self, data: bytes | memoryview) -> None:
         """Writes through the transport, which keeps what the client does not take yet."""

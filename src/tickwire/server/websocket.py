@@ -109,14 +109,15 @@ class WebSocket(Shell):
         super().connection_made(transport)
         self._descriptor = descriptor_of(transport)
 
-    def _hear(self, data: bytes) -> None:
+    def _hear(self, data: bytes) -> int:
         if self.transport.is_closing():
-            return
+            return 0
         self.last_heard = self._engine.gateway.clock()
         if self._delayed or self._engine.gateway.delay(self):
             self._delay(data)
-        else:
-            self._carry(self._connection.receive(data, self.last_heard))
+            return 0
+        self._carry(self._connection.receive(data, self.last_heard))
+        return self._connection.together
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""

@@ -56,8 +56,8 @@ class DataDirectory:
             self._lock = self._take()
         except OSError as error:
             raise StartError(
-                f"Cannot use {path / LOCK}: {error.strerror or error}. Remove what has that name, or choose "
-                "another --data-dir."
+                f"Cannot use {path / LOCK}: {error.strerror or str(error).rstrip('.')}. Remove what has that "
+                "name, or choose another --data-dir."
             ) from error
         with contextlib.suppress(OSError):  # whoever needs the key says so
             keep_private(path / KEY_FILE)

@@ -26,6 +26,9 @@ CLOSE_WAIT = 30.0
 SETTLED = 5.0
 """Seconds without a failure after which a store that failed counts as mended."""
 
+HELD_UP = 1.0
+"""Seconds by which a timer comes late when the process was held up."""
+
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -46,35 +49,42 @@ class Access:
     """How one kind of call goes: a line of the log when it begins to fail, and one when it works again.
 
     `since` is in seconds since the epoch, None while all is well; `failures` counts the calls that failed.
+    All is well again `SETTLED` after the last failure.
     """
 
     def __init__(self, name: str, wall: Callable[[], float] = time.time) -> None:
         """`name` is what cannot be done to the store while it fails, such as "written"."""
         self.name = name
-        self.since: float | None = None
         self.reason = ""
         self.failures = 0
         self.failing = False
         """Whether the last call failed."""
+        self._since: float | None = None
         self._last = 0.0
         self._wall = wall
+
+    @property
+    def since(self) -> float | None:
+        """Since when calls fail. Where some work and others do not, it stays."""
+        if self._since is not None and not self.failing and time.monotonic() - self._last >= SETTLED:
+            log.info(f"the store can be {self.name} again", seconds=round(self._wall() - self._since, 1))
+            self._since, self.reason = None, ""
+        return self._since
 
     def failed(self, reason: str) -> None:
         """A call failed."""
         self.failures += 1
         self.failing = True
         self._last = time.monotonic()
-        if self.since is None:
-            self.since = self._wall()
+        if self._since is None:
+            self._since = self._wall()
             log.error(f"the store cannot be {self.name}", reason=reason)
         self.reason = reason
 
     def worked(self) -> None:
-        """A call worked. Where some work and others do not, `since` stays."""
+        """A call worked."""
         self.failing = False
-        if self.since is not None and time.monotonic() - self._last >= SETTLED:
-            log.info(f"the store can be {self.name} again", seconds=round(self._wall() - self.since, 1))
-            self.since, self.reason = None, ""
+        _ = self.since  # which says when all is well again
 
 
 class Worker:
@@ -142,8 +152,7 @@ class Database:
         """What a call that writes returns. Raises StoreError, also if it takes too long: one that has begun
         may then come to its end later."""
         try:
-            async with asyncio.timeout(WRITE_WAIT):
-                return await self._run(self._writer, self.writes, call, arguments)
+            return await self._run(self._writer, self.writes, WRITE_WAIT, call, arguments)
         except TimeoutError:
             reason = f"A write to the store took longer than {WRITE_WAIT:.0f} s."
             self.writes.failed(reason)
@@ -155,8 +164,7 @@ class Database:
             raise self._refused(f"{self._reading} reads of the store wait already.")
         self._reading += 1
         try:
-            async with asyncio.timeout(READ_WAIT):
-                return await self._run(self._reader, self.reads, call, arguments)
+            return await self._run(self._reader, self.reads, READ_WAIT, call, arguments)
         except TimeoutError:
             raise self._refused(f"A read of the store took longer than {READ_WAIT:.0f} s.") from None
         finally:
@@ -173,12 +181,32 @@ class Database:
         return StoreError(reason)
 
     async def _run(
-        self, worker: Worker, access: Access, call: Callable[..., T], arguments: tuple[object, ...]
+        self,
+        worker: Worker,
+        access: Access,
+        wait: float,
+        call: Callable[..., T],
+        arguments: tuple[object, ...],
     ) -> T:
         try:
-            found = await asyncio.wrap_future(worker.call(call, *arguments))
+            found = await _within(wait, asyncio.wrap_future(worker.call(call, *arguments)))
         except StoreError as error:
             access.failed(str(error))
             raise
         access.worked()
         return found
+
+
+async def _within(wait: float, answer: asyncio.Future[T]) -> T:
+    """An answer that comes in so many seconds. Raises TimeoutError. What the loop, or the whole process, was
+    held up does not count: so was the store."""
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            due = loop.time() + wait
+            if (await asyncio.wait({answer}, timeout=wait))[0]:
+                return answer.result()
+            if loop.time() - due < HELD_UP:
+                raise TimeoutError
+    finally:
+        answer.cancel()

@@ -38,12 +38,14 @@ def is_ours(path: Path) -> bool:
     """Whether a file that cannot be used as a database was one of ours.
 
     That its schema tells or, if the first page has nothing of SQLite left, that the others are as SQLite
-    makes them: another program's file would not lie here.
+    makes them: another program's file would not lie here. Zeros alone are what a power failure leaves.
     """
     for file in (path, beside(path, "-wal")):
         with contextlib.suppress(OSError), file.open("rb") as opened:
             start = opened.read(LOOKED)
             if any(mark in start for mark in MARKS):
+                return True
+            if start and not any(start):
                 return True
             like = [kind in TREE for kind in start[PAGE::PAGE]]
             if b"CREATE TABLE" not in start and sum(like) > len(like) / 2:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import structlog
 
 from ..errors import StartError, StoreError
-from .salvage import is_ours, remove_log, set_aside
+from .epoch import FILE as EPOCH_FILE
+from .salvage import beside, is_ours, remove_log, set_aside
 from .sqlite import BUSY_TIMEOUT, Damaged, is_damage, open_database, text_of, transaction, view
 from .wal import check_log
 
@@ -113,6 +114,7 @@ class SqliteFile:
     def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         """Both connections to what is at the path, which is set aside if it is damaged. Raises StartError."""
         if self.path is not None:
+            _tell_if_lost(self.path)
             check_log(self.path)
         try:
             return self._connections()
@@ -218,6 +220,22 @@ class SqliteFile:
         finally:
             fresh.unlink(missing_ok=True)
         log.warning("the database was removed; what was in it was written anew", file=self.name)
+
+
+def _tell_if_lost(path: Path) -> None:
+    """Says so if there is no database, or an empty file, where a server has run before."""
+    with contextlib.suppress(OSError):
+        if not path.with_name(EPOCH_FILE).exists():
+            return
+        there = path.exists()
+        if not there or not (path.stat().st_size or beside(path, "-wal").exists()):
+            log.error(
+                "there is no database although a server ran here before, a new one is begun: bars, tokens, "
+                "learned codes and places of publishers are not there",
+                file=str(path),
+                found="an empty file" if there else "nothing",
+                to_bring_it_back="stop, put a copy of it there, and start again",
+            )
 
 
 class Place(NamedTuple):

@@ -57,6 +57,11 @@ class Connection:
         """The session; None before the handshake and where it failed."""
         return self._session
 
+    @property
+    def together(self) -> int:
+        """How many whole frames came at the last time that bytes did."""
+        return self._frames.together
+
     def overdue(self, now: float) -> str | None:
         """Why the connection must be closed with 1008, if it must."""
         if self._session is not None and self._session.overdue(now):

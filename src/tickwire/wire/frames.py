@@ -60,6 +60,8 @@ class Frames:
         self._begun: float | None = None
         self.heard = -math.inf
         """When the last whole frame came."""
+        self.together = 0
+        """How many whole frames came at the last time that bytes did."""
         self._failed: int | None = None
 
     @property
@@ -88,7 +90,9 @@ class Frames:
         Empty bytes mean: close the sending side.
         """
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        self.together = len(events)
+        for event in events:
             self.heard = now
             if isinstance(event, Request):
                 self._handshake(event)
