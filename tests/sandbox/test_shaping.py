@@ -27,7 +27,8 @@ from tickwire.sandbox import (
 from tickwire.sandbox.sandbox import MOST_LATE
 from tickwire.sandbox.shaping import HIGHEST, at_limit, factor, moved, price_of, with_prices_moved
 
-from .test_sandbox import AAPL, CATALOGUE, Bench, book, tick
+from .bench import AAPL, CATALOGUE, Bench, tick
+from .test_sandbox import book
 
 CODES = ("AAPL.US", "700.HK", "600519.SH", ".DJI.US", "BTCUSDT", "SHIBUSDT", "EURUSD", "GOLD")
 
