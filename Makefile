@@ -28,7 +28,7 @@ serve: install
 dev: $(VENV)/dev.installed
 
 # Two halves at a time, one for each core; with ARGS what they say.
-SERVERS := tests/server tests/testing tests/cli tests/client tests/test_docs_blocks.py
+SERVERS := tests/server tests/gateway tests/testing tests/cli tests/client tests/test_docs_blocks.py
 
 test: dev browser
 ifeq ($(ARGS),)

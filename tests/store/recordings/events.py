@@ -17,9 +17,9 @@ Row: TypeAlias = tuple[Event, Market, int, int]
 """What `record` takes."""
 
 BEGIN = 1_788_530_574_453
+"""2026-09-04 13:22:54 UTC."""
 NOW = BEGIN * 1000
 """In microseconds."""
-"""2026-09-04 13:22:54 UTC."""
 A_DAY = 86_400_000
 CATALOGUE = load_catalogue([])
 
