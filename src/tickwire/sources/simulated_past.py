@@ -176,7 +176,7 @@ class SimulatedPast:
             return max(horizon, until - count * span - auctions)
         begin, counted = until, None
         while begin > horizon:
-            until, begin = begin, max(horizon, begin - SECONDS_PER_DAY)
+            until, begin = begin, max(horizon, begin - 7 * SECONDS_PER_DAY)
             for opens, closes in reversed([*self._open(begin, until)]):
                 oldest, newest = (grid.open_time(kline_type, at) for at in (opens, closes - 1))
                 count -= (newest - oldest) // span + (newest != counted)
