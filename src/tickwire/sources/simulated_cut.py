@@ -75,7 +75,7 @@ class Terms:
         value = _exp(logarithm)
         tick, size = self._ticks[bisect(self._limits, value)]
         count = round(value / size) + side
-        return tick * max(1, count)
+        return tick * count if count > 0 else tick
 
 
 class Dice:
@@ -108,7 +108,8 @@ def extremes(begin: float, end: float, variance: float, random: Draw) -> tuple[f
 def mean_price(high: float, low: float, normal: float) -> float:
     """One that a bar may have: that of a random walk lies so far from the middle, by a normal number."""
     mean, margin = (high + low) / 2 + (high - low) * MEAN_SPREAD * normal, (high - low) / 8
-    return max(low + margin, min(high - margin, mean))
+    least, most = low + margin, high - margin
+    return mean if least <= mean <= most else max(least, min(most, mean))
 
 
 def cut(terms: Terms, bar: Kline, kline_type: KlineType, pieces: Sequence[Piece], seed: str) -> list[Kline]:
@@ -268,8 +269,10 @@ def _likely_walk(terms: Terms, bar: Kline, bridge: _Bridge, weights: Sequence[in
     by = (sum(weights) * mean - is_now) / gives
 
     def led(values: list[float], arches: list[float]) -> list[float]:
-        moved = [one + by * arch for one, arch in zip(values, arches, strict=True)]
-        return [one if low <= one <= high else low if one < low else high for one in moved]
+        return [
+            at if low <= (at := one + by * arch) <= high else low if at < low else high
+            for one, arch in zip(values, arches, strict=True)
+        ]
 
     return _Walk(led(points, bridge.arches), led(highs, bridge.within), led(lows, bridge.within), mean)
 
@@ -287,14 +290,21 @@ def _prices(terms: Terms, bar: Kline, walk: _Walk, dice: Dice) -> list[Four]:
         closed = bar.close
         if place != last:
             closed = price(points[place + 1], below if random() < 0.5 else above)
-            closed = max(bottom, min(top, closed))
+            if not bottom < closed < top:
+                closed = max(bottom, min(top, closed))
         high = low = opened
         if closed > opened:
             high = closed
         elif closed < opened:
             low = closed
-        high = top if place == highest else min(top, max(high, price(highs[place], above)))
-        low = bottom if place == lowest else max(bottom, min(low, price(lows[place], below)))
+        if place == highest or high >= top or (reached := price(highs[place], above)) >= top:
+            high = top
+        elif reached > high:
+            high = reached
+        if place == lowest or low <= bottom or (reached := price(lows[place], below)) <= bottom:
+            low = bottom
+        elif reached < low:
+            low = reached
         found.append((opened, high, low, closed))
         opened = closed
     return found

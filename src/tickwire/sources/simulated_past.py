@@ -195,18 +195,16 @@ class SimulatedPast:
 
     def _pieces(self, kline_type: KlineType, begin: int, end: int) -> list[Piece]:
         """The bars of a type between two moments."""
-        grid, found = self._grid, list[Piece]()
+        grid, found, goes_on = self._grid, list[Piece](), kline_type in SECONDS
         for at, closes in self._open(begin, end):
-            opened = grid.open_time(kline_type, at)
+            opened, since, minutes = grid.open_time(kline_type, at), at, 0
+            if found and found[-1].time == opened:  # a break is in it
+                _, since, _, minutes = found.pop()
             while at < closes:
                 ends = min(grid.end(kline_type, opened), closes)
-                piece = Piece(opened, at, ends, (ends - at) // 60)
-                if found and found[-1].time == opened:
-                    before = found.pop()
-                    piece = Piece(opened, before.begin, ends, before.minutes + piece.minutes)
-                found.append(piece)
-                at = ends
-                opened = at if kline_type in SECONDS else grid.open_time(kline_type, at)
+                found.append(Piece(opened, since, ends, minutes + (ends - at) // 60))
+                at, since, minutes = ends, ends, 0
+                opened = at if goes_on else grid.open_time(kline_type, at)
         return found
 
     def _begin(self, first: int, months: int) -> int:
