@@ -1,9 +1,8 @@
 """The past of a simulated market: bars that lead up to its first trade without a jump.
 
-Days are made by following the price back in time: some months of them at first, all when that is not enough.
-Hours are cut from days when somebody asks for them, five minutes from hours, minutes from five minutes: what
-is made of a bar is exactly what that bar says. The other types are rolled up. So all agree, whichever of them
-is asked for first.
+Days are made by following the price back in time, as many months of them as are asked for. Hours are cut from
+days when somebody asks for them, five minutes from hours, minutes from five minutes: what is made of a bar is
+exactly what that bar says. The other types are rolled up. So all agree, whichever of them is asked for first.
 """
 
 from __future__ import annotations
