@@ -81,6 +81,22 @@ def test_the_next_close_is_ahead_and_not_open(case: tuple[Calendar, int]) -> Non
         )
 
 
+@given(moments(), st.integers(0, 30 * DAY_MS))
+def test_between_two_moments_it_is_open_where_it_opens_and_until_it_closes(
+    case: tuple[Calendar, int], length: int
+) -> None:
+    calendar, at = case
+    end, expected = at + length, []
+    found = [*calendar.open_between(at, end)]
+    while at < end:
+        opens = at if calendar.is_open(at) else calendar.next_open(at)
+        if opens is None or opens >= end:
+            break
+        at = min(end, calendar.next_close(opens) or end)
+        expected.append((opens, at))
+    assert found == expected
+
+
 @given(any_calendar, days)
 def test_sessions_follow_one_another_and_never_overlap(calendar: Calendar, day: date) -> None:
     sessions = [one for number in range(8) for one in calendar.sessions(day + timedelta(days=number))]

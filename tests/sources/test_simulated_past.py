@@ -267,12 +267,33 @@ def test_a_page_of_smaller_bars_makes_the_latest_days_only_and_all_are_the_same(
 
 
 @pytest.mark.parametrize("code", ["700.HK", "AAPL.US", "600519.SH", "GOLD", "EURUSD"])
-def test_a_page_makes_hardly_more_bars_than_it_asks_for(code: str) -> None:
+@pytest.mark.parametrize("end", [None, FIRST - 50 * 86_400], ids=["the latest", "the middle"])
+def test_a_page_makes_hardly_more_bars_than_it_asks_for(code: str, end: int | None) -> None:
     calendar = load(CATALOGUE[code].calendar)
     opened = calendar.last_open(FIRST * 1000)
     assert opened is not None
-    for kline_type in (KlineType.MINUTE, KlineType.MINUTES_15, KlineType.HOUR):
+    for kline_type in Grid(CATALOGUE[code]).types:
         made = Made(code, opened // 60_000 * 60, 1, calendar.key)
-        assert len(made.bars(kline_type, 500)) == 500
-        longest = 24 * 60 if kline_type is KlineType.HOUR else 60  # minutes: what it is cut from is cut whole
-        assert len(made.known(kline_type)) <= 502 + longest * 60 // SECONDS[kline_type]
+        begun = {one: len(made.known(one)) for one in KlineType}
+        found = len(made.bars(kline_type, 500, end))
+        assert found == 500 or kline_type >= KlineType.WEEK
+        more = {one: len(made.known(one)) - begun[one] for one in KlineType}
+        if kline_type in SECONDS:
+            span = SECONDS[kline_type]
+            longest = 24 * 3600 if span >= 3600 else 3600 if span > 60 else 300  # what is cut is cut whole
+            assert more[kline_type] <= found + 2 * longest // span
+        others = {one for one, count in more.items() if count and one is not kline_type}
+        assert all(one > kline_type or one is KlineType.DAY for one in others)
+
+
+@pytest.mark.parametrize("code", ["GOLD", "700.HK"])
+def test_a_past_that_began_in_the_middle_of_an_hour_is_gone_on_with(code: str) -> None:
+    """As an earlier Tickwire left it: of these types the last bar only."""
+    time = at("2026-03-18 07:52") // 1000
+    made, whole = Made(code, time, 1, ""), Made(code, time, 1, "")
+    types = (KlineType.MINUTES_15, KlineType.MINUTES_30, KlineType.HOURS_2, KlineType.HOURS_4)
+    for kline_type in (one for one in types if one in made.grid.types):
+        known = made.known(kline_type)
+        for opened in sorted(known)[:-1]:
+            del known[opened]
+        assert made.bars(kline_type, 600) == whole.bars(kline_type, 600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from datetime import date
 from functools import cached_property
 from typing import NamedTuple
@@ -96,6 +97,23 @@ class Calendar:
         None if it does so no more. From one session into another that it touches nothing closes.
         """
         return self._next(ms, opening=False)
+
+    def open_between(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """From when to when the market is open between two moments, ascending; what touches is one."""
+        opened = closed = begin
+        first, last = begin // DAY_MS + EPOCH_ORDINAL - 1, (end - 1) // DAY_MS + EPOCH_ORDINAL + 1
+        for number in range(first, last + 1):
+            for one in self._day(date.fromordinal(number)).sessions:
+                opens, closes = max(one.open, begin), min(one.close, end)
+                if opens >= closes:
+                    continue
+                if opens != closed:
+                    if opened < closed:
+                        yield opened, closed
+                    opened = opens
+                closed = closes
+        if opened < closed:
+            yield opened, closed
 
     def last_open(self, ms: int) -> int | None:
         """The last moment up to this one, included, at which the market was open; None if there was none for

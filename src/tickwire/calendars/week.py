@@ -52,25 +52,39 @@ class Week:
     def __init__(self, hours: Hours) -> None:
         self._clock = ZoneInfo(hours.follows)
         self._stretches = _stretches(hours, self._clock)
+        self._known: tuple[date, list[tuple[int, int, int | None]]] = date.min, []  # the last week asked for
 
     def day(self, day: date) -> Day:
         """What of the week falls on that date."""
         weekday = day.isoweekday() % 7
         if not MONDAY <= weekday <= FRIDAY:
             return Day()
-        sunday = day - timedelta(days=weekday)
         begin = moment(day, -DAY_MINUTES if weekday == MONDAY else 0, UTC)
         end = moment(day, DAY_MINUTES * (2 if weekday == FRIDAY else 1), UTC)
         sessions: list[Session] = []
         break_until = None
-        for one in self._stretches:
-            opened = max(moment(sunday, one.start, self._clock), begin)
-            closed = moment(sunday, one.end, self._clock)
-            if opened < min(closed, end):
-                sessions.append(Session(opened, min(closed, end)))
-                ends_in_break = one.break_until is not None and closed < end
-                break_until = moment(sunday, one.break_until or 0, self._clock) if ends_in_break else None
+        for starts, ends, breaks in self._moments(day - timedelta(days=weekday)):
+            opened = max(starts, begin)
+            if opened < min(ends, end):
+                sessions.append(Session(opened, min(ends, end)))
+                break_until = breaks if ends < end else None
         return Day(tuple(sessions), None, break_until)
+
+    def _moments(self, sunday: date) -> list[tuple[int, int, int | None]]:
+        """Of each stretch of the week when it starts and ends, and until when there is a break then."""
+        known, found = self._known
+        if known != sunday:
+            clock = self._clock
+            found = [
+                (
+                    moment(sunday, one.start, clock),
+                    moment(sunday, one.end, clock),
+                    None if one.break_until is None else moment(sunday, one.break_until, clock),
+                )
+                for one in self._stretches
+            ]
+            self._known = sunday, found
+        return found
 
 
 class Always:

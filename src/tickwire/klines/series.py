@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import reduce
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
-from ..model import Instrument, Kline, KlineType, Trade
+from ..model import EXACT, Instrument, Kline, KlineType, Trade
 from .bar import OpenBar
 from .grid import Grid
 
@@ -46,6 +49,9 @@ class Rules(NamedTuple):
 DEFAULTS = Rules()
 NOTHING: list[Closed] = []
 NEVER = 2**63 - 1
+_FIRST, _LAST, _HIGH, _LOW, _VOLUME, _TURNOVER, _INCOMPLETE = map(
+    attrgetter, ("first", "last", "high", "low", "volume", "turnover", "incomplete")
+)
 
 
 class Series:
@@ -336,14 +342,20 @@ def smaller(kline_type: KlineType, types: Sequence[KlineType]) -> KlineType:
 def roll_up(instrument: Instrument, kline_type: KlineType, bars: Iterable[Kline]) -> Iterator[Kline]:
     """Bars of a larger type from ascending bars of a smaller one, whose periods it contains."""
     grid = Grid(instrument)
-    whole: OpenBar | None = None
-    for bar in bars:
-        opened = grid.open_time(kline_type, bar.time)
-        if whole is not None and whole.time == opened:
-            whole.merge(OpenBar.of(bar, opened, whole.end))
-            continue
-        if whole is not None:
-            yield whole.kline(instrument.code, kline_type, whole.time)
-        whole = OpenBar.of(bar, opened, grid.end(kline_type, opened))
-    if whole is not None:
-        yield whole.kline(instrument.code, kline_type, whole.time)
+    for opened, group in groupby(bars, lambda bar: grid.open_time(kline_type, bar.time)):
+        parts = [*group]
+        first, last = min(parts, key=_FIRST), max(reversed(parts), key=_LAST)
+        yield Kline(
+            instrument.code,
+            kline_type,
+            opened,
+            first.open,
+            max(map(_HIGH, parts)),
+            min(map(_LOW, parts)),
+            last.close,
+            reduce(EXACT.add, map(_VOLUME, parts)),
+            reduce(EXACT.add, map(_TURNOVER, parts)),
+            first.first,
+            last.last,
+            any(map(_INCOMPLETE, parts)),
+        )

@@ -1,9 +1,8 @@
 """The past of a simulated market: bars that lead up to its first trade without a jump.
 
-Days are made by following the price back in time: some months of them at first, all when that is not enough.
-Hours are cut from days when somebody asks for them, five minutes from hours, minutes from five minutes: what
-is made of a bar is exactly what that bar says. The other types are rolled up. So all agree, whichever of them
-is asked for first.
+Days are made by following the price back in time, as many months of them as are asked for. Hours are cut from
+days when somebody asks for them, five minutes from hours, minutes from five minutes: what is made of a bar is
+exactly what that bar says. The other types are rolled up. So all agree, whichever of them is asked for first.
 """
 
 from __future__ import annotations
@@ -24,24 +23,31 @@ MADE_OF = {
     KlineType.WEEK: KlineType.DAY,
     KlineType.MONTH: KlineType.DAY,
     KlineType.HOUR: KlineType.DAY,
-    KlineType.HOURS_2: KlineType.HOUR,
-    KlineType.HOURS_4: KlineType.HOUR,
+    KlineType.HOURS_2: KlineType.DAY,
+    KlineType.HOURS_4: KlineType.DAY,
     KlineType.MINUTES_5: KlineType.HOUR,
-    KlineType.MINUTES_15: KlineType.MINUTES_5,
-    KlineType.MINUTES_30: KlineType.MINUTES_5,
+    KlineType.MINUTES_15: KlineType.HOUR,
+    KlineType.MINUTES_30: KlineType.HOUR,
     KlineType.MINUTE: KlineType.MINUTES_5,
 }
 """What bars are cut from, if that is larger, or rolled up from; each behind what it is made of."""
+CUT_INTO = {
+    KlineType.HOURS_2: KlineType.HOUR,
+    KlineType.HOURS_4: KlineType.HOUR,
+    KlineType.MINUTES_15: KlineType.MINUTES_5,
+    KlineType.MINUTES_30: KlineType.MINUTES_5,
+}
+"""What is cut in place of these, and then rolled up."""
 MONTHS = 36
 """Whole months of days, weeks and months before the first."""
-LATEST_MONTHS = 4
-"""Those that are made at once: enough for 500 half hours of the market that is open for the shortest."""
+LATEST_MONTHS = 1
+"""Those that are made at once; the others as far as somebody asks."""
 AUCTION = 600
 """Seconds of a day that may be one bar, however short the others are (`Grid`)."""
 PARTS = 31
 """Days that may make up a larger bar."""
-DAYS_OF = {KlineType.DAY: 2, KlineType.WEEK: 7, KlineType.MONTH: 31}
-"""Days in which there is one bar of a type; a market is open on more than half of them."""
+DAYS_OF = {KlineType.DAY: 1.6, KlineType.WEEK: 7, KlineType.MONTH: 31}
+"""Days in which there is one bar of a type; a market is open on two of three."""
 CLOSED_DAYS = 40
 """So many a market may be closed for besides."""
 MOST_DAYS = {KlineType.MINUTE: 90}
@@ -69,11 +75,12 @@ class SimulatedPast:
         grid, latest = self._grid, self._begin(first.time, LATEST_MONTHS)
         made = {KlineType.DAY: self.days(latest, first.time, first.time, first.open)}
         for kline_type, of in MADE_OF.items():
-            if kline_type not in grid.types or not (bars := made.get(of)):
+            parts = CUT_INTO.get(kline_type, of)
+            if kline_type not in grid.types or not (bars := made.get(parts)):
                 continue
-            if of > kline_type:
+            if parts > kline_type:
                 bars = bars[-1:] if grid.open_time(of, first.time) == bars[-1].time else []
-            else:
+            elif parts is of:
                 opened = grid.open_time(kline_type, first.time)
                 bars = [bar for bar in bars[-PARTS:] if grid.open_time(kline_type, bar.time) == opened]
             made[kline_type] = self.make(kline_type, bars, first.time)
@@ -93,17 +100,24 @@ class SimulatedPast:
             whole = max(of, kline_type)  # of these bars all that they are made of, or that is made of them
             begin = grid.begin(whole, grid.open_time(whole, begin))
             until = min(first, grid.end(whole, grid.open_time(whole, until - 1)))
+            if (parts := CUT_INTO.get(kline_type)) is not None:  # so an earlier Tickwire may have begun
+                left = grid.begin(of, grid.open_time(of, first))
+                found.append(Reach(kline_type, parts, left, max(left, until)))
             found.append(Reach(kline_type, of, begin, until))
             kline_type = of
         if begin < until and begin < self._begin(first, LATEST_MONTHS):
-            found.append(Reach(KlineType.DAY, None, self._begin(first, MONTHS), first))
+            month = grid.begin(KlineType.MONTH, grid.open_time(KlineType.MONTH, begin))
+            found.append(Reach(KlineType.DAY, None, max(month, self._begin(first, MONTHS)), first))
         return found[::-1]
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
         """See `Past.make`."""
-        if MADE_OF[kline_type] < kline_type:
-            return list(roll_up(self._instrument, kline_type, bars))
-        return [part for bar in bars for part in self._cut(bar, kline_type, first)]
+        bars, into = [*bars], CUT_INTO.get(kline_type, kline_type)
+        if bars and bars[0].kline_type > kline_type:
+            bars = [part for bar in bars for part in self._cut(bar, into, first)]
+            if into is kline_type:
+                return bars
+        return list(roll_up(self._instrument, kline_type, bars))
 
     def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
         """See `Past.days`."""
@@ -117,18 +131,18 @@ class SimulatedPast:
             close, was = opened, away
             away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
             opened = terms.price(anchor + away, dice.choice(terms.sides))
-            high, low = extremes(away, was, variance, dice)
+            high, low = extremes(away, was, variance, dice.random)
+            busy = dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
+            normal = dice.gauss() if self._instrument.levels else 0.0
+            if piece.begin >= end:
+                continue
             highest = max(opened, close, terms.price(anchor + high, above))
             lowest = min(opened, close, terms.price(anchor + low, below))
-            steps = minutes * terms.trades + int(
-                minutes * more * dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
-            )
+            steps = minutes * terms.trades + int(minutes * more * busy)
             volume = EXACT.multiply(terms.step, Decimal(steps))
             mean = SHARE_PRICE
             if self._instrument.levels:
-                mean = Decimal(mean_price(float(highest), float(lowest), dice))
-            if piece.begin >= end:
-                continue
+                mean = Decimal(mean_price(float(highest), float(lowest), normal))
             turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
             made.append(
                 Kline(
@@ -151,7 +165,7 @@ class SimulatedPast:
     def _back(self, kline_type: KlineType, first: int, count: int, until: int) -> int:
         """A moment so early that there are so many bars from there on, or the earliest that is made."""
         if kline_type not in SECONDS:
-            days = count * DAYS_OF[kline_type] + CLOSED_DAYS
+            days = int(count * DAYS_OF[kline_type]) + CLOSED_DAYS
             return max(self._begin(first, MONTHS), until - days * SECONDS_PER_DAY)
         grid, span = self._grid, SECONDS[kline_type]
         horizon = first - MOST_DAYS.get(kline_type, MOST_DAYS_OTHERS) * SECONDS_PER_DAY
@@ -161,7 +175,7 @@ class SimulatedPast:
             return max(horizon, until - count * span - auctions)
         begin, counted = until, None
         while begin > horizon:
-            until, begin = begin, max(horizon, begin - SECONDS_PER_DAY)
+            until, begin = begin, max(horizon, begin - 7 * SECONDS_PER_DAY)
             for opens, closes in reversed([*self._open(begin, until)]):
                 oldest, newest = (grid.open_time(kline_type, at) for at in (opens, closes - 1))
                 count -= (newest - oldest) // span + (newest != counted)
@@ -175,32 +189,21 @@ class SimulatedPast:
         if self._calendar is None:
             yield begin, end
             return
-        at = begin
-        while at < end:
-            if not self._calendar.is_open(at * 1000):
-                opens = self._calendar.next_open(at * 1000)
-                if opens is None or opens >= end * 1000:
-                    return
-                at = opens // 1000
-            closes = self._calendar.next_close(at * 1000)
-            until = end if closes is None else min(end, closes // 1000)
-            yield at, until
-            at = until
+        for opens, closes in self._calendar.open_between(begin * 1000, end * 1000):
+            yield opens // 1000, closes // 1000
 
     def _pieces(self, kline_type: KlineType, begin: int, end: int) -> list[Piece]:
         """The bars of a type between two moments."""
-        grid, found = self._grid, list[Piece]()
+        grid, found, goes_on = self._grid, list[Piece](), kline_type in SECONDS
         for at, closes in self._open(begin, end):
-            opened = grid.open_time(kline_type, at)
+            opened, since, minutes = grid.open_time(kline_type, at), at, 0
+            if found and found[-1].time == opened:  # a break is in it
+                _, since, _, minutes = found.pop()
             while at < closes:
                 ends = min(grid.end(kline_type, opened), closes)
-                piece = Piece(opened, at, ends, (ends - at) // 60)
-                if found and found[-1].time == opened:
-                    before = found.pop()
-                    piece = Piece(opened, before.begin, ends, before.minutes + piece.minutes)
-                found.append(piece)
-                at = ends
-                opened = at if kline_type in SECONDS else grid.open_time(kline_type, at)
+                found.append(Piece(opened, since, ends, minutes + (ends - at) // 60))
+                at, since, minutes = ends, ends, 0
+                opened = at if goes_on else grid.open_time(kline_type, at)
         return found
 
     def _begin(self, first: int, months: int) -> int:
@@ -214,7 +217,5 @@ class SimulatedPast:
         """The bars of a smaller type that make up that one, or the part of it before the first minute."""
         begin, end = (edge(bar.kline_type, bar.time) for edge in (self._grid.begin, self._grid.end))
         if pieces := self._pieces(kline_type, begin, min(first, end)):
-            return cut(
-                self._terms, bar, kline_type, pieces, Random(f"{self._seed}:{kline_type:d}:{bar.time}")
-            )
+            return cut(self._terms, bar, kline_type, pieces, f"{self._seed}:{kline_type:d}:{bar.time}")
         return []
