@@ -16,14 +16,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
+from tickwire.machine import REAL
 from tickwire.store import DataDirectory
 
 NOW = 1_788_530_574_453_000
 HOLDER = """
 import os, subprocess, sys
 from pathlib import Path
+from tickwire.machine import REAL
 from tickwire.store import DataDirectory
-directory = DataDirectory(Path(sys.argv[1]))
+directory = DataDirectory(Path(sys.argv[1]), REAL.disk)
 if "with children" in sys.argv:
     subprocess.Popen([sys.executable, "-c", "input()"], close_fds=False)
     if os.fork():
@@ -43,12 +45,12 @@ def holder(folder: Path, *how: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
         process.kill()
         process.wait()
-        DataDirectory(folder).close()
+        DataDirectory(folder, REAL.disk).close()
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[DataDirectory]:
-    found = DataDirectory(tmp_path / "data")
+    found = DataDirectory(tmp_path / "data", REAL.disk)
     yield found
     found.close()
 
@@ -58,37 +60,37 @@ def events(logs: list[object]) -> list[str]:
 
 
 def test_it_is_refused_to_a_second_one_until_it_is_let_go_of(tmp_path: Path) -> None:
-    first = DataDirectory(tmp_path)
+    first = DataDirectory(tmp_path, REAL.disk)
     with pytest.raises(StartError) as caught:
-        DataDirectory(tmp_path)
+        DataDirectory(tmp_path, REAL.disk)
     assert str(caught.value) == (
         f"Another Tickwire (process {os.getpid()}) serves from the data directory {tmp_path}. "
         "Stop it, or give this one a directory of its own: --data-dir DIR."
     )
     first.close()
     first.close()
-    DataDirectory(tmp_path).close()
+    DataDirectory(tmp_path, REAL.disk).close()
 
 
 def test_a_process_that_was_killed_holds_it_no_more(tmp_path: Path) -> None:
     with holder(tmp_path) as process, pytest.raises(StartError, match=rf"process {process.pid}\)"):
-        DataDirectory(tmp_path)
+        DataDirectory(tmp_path, REAL.disk)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_children_of_a_process_that_was_killed_do_not_hold_it(tmp_path: Path) -> None:
     with holder(tmp_path, "with children"), pytest.raises(StartError):
-        DataDirectory(tmp_path)
+        DataDirectory(tmp_path, REAL.disk)
 
 
 def test_what_has_the_name_of_its_lock_is_told(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(StartError, match=r"Cannot use .*lock: Is a directory\. Remove"):
-        DataDirectory(tmp_path)
+        DataDirectory(tmp_path, REAL.disk)
     (tmp_path / "lock").rmdir()
     os.mkfifo(tmp_path / "lock")
     with pytest.raises(StartError, match=r"Cannot use .*lock: "):
-        DataDirectory(tmp_path)
+        DataDirectory(tmp_path, REAL.disk)
 
 
 def test_a_file_system_without_locks_is_told_and_used(
@@ -99,7 +101,7 @@ def test_a_file_system_without_locks_is_told_and_used(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with capture_logs() as logs:
-        directory = DataDirectory(tmp_path)
+        directory = DataDirectory(tmp_path, REAL.disk)
         directory.note(directory.begin(NOW))
     assert ["knows no locks" in one for one in events([*logs])] == [True]
     directory.close()
@@ -127,9 +129,9 @@ def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
         "the data directory can be used again",
     ]
     with pytest.raises(StartError):
-        DataDirectory(tmp_path / "data")
+        DataDirectory(tmp_path / "data", REAL.disk)
     directory.close()
-    again = DataDirectory(tmp_path / "data")
+    again = DataDirectory(tmp_path / "data", REAL.disk)
     assert again.begin(NOW) > NOW + 2
     again.close()
 
@@ -137,7 +139,7 @@ def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
 def test_one_that_another_server_has_by_now_is_left_to_it(directory: DataDirectory, tmp_path: Path) -> None:
     directory.note(directory.begin(NOW))
     (tmp_path / "data").rename(tmp_path / "away")
-    other = DataDirectory(tmp_path / "data")
+    other = DataDirectory(tmp_path / "data", REAL.disk)
     other.begin(NOW - 5)
     before = (tmp_path / "data" / "epoch").read_bytes()
     with capture_logs() as logs:
@@ -161,7 +163,7 @@ def test_one_that_comes_back_as_it_was_is_still_held(directory: DataDirectory, t
         directory.note(NOW)
     assert events([*logs]) == ["the data directory can be used again"]
     with pytest.raises(StartError):
-        DataDirectory(tmp_path / "data")
+        DataDirectory(tmp_path / "data", REAL.disk)
 
 
 def test_nothing_is_noted_once_it_was_let_go_of(directory: DataDirectory, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -48,8 +47,9 @@ class Access:
     `since` is in seconds since the epoch, None while all is well; `failures` counts the calls that failed.
     """
 
-    def __init__(self, name: str, wall: Callable[[], float] = time.time) -> None:
-        """`name` is what cannot be done to the store while it fails, such as "written"."""
+    def __init__(self, name: str, wall: Callable[[], float]) -> None:
+        """`name` is what cannot be done to the store while it fails, such as "written"; `wall` is in seconds
+        since the epoch."""
         self.name = name
         self.since: float | None = None
         self.reason = ""
@@ -63,7 +63,7 @@ class Access:
         """A call failed."""
         self.failures += 1
         self.failing = True
-        self._last = time.monotonic()
+        self._last = asyncio.get_running_loop().time()
         if self.since is None:
             self.since = self._wall()
             log.error(f"the store cannot be {self.name}", reason=reason)
@@ -72,7 +72,7 @@ class Access:
     def worked(self) -> None:
         """A call worked. Where some work and others do not, `since` stays."""
         self.failing = False
-        if self.since is not None and time.monotonic() - self._last >= SETTLED:
+        if self.since is not None and asyncio.get_running_loop().time() - self._last >= SETTLED:
             log.info(f"the store can be {self.name} again", seconds=round(self._wall() - self.since, 1))
             self.since, self.reason = None, ""
 
@@ -126,9 +126,10 @@ class Database:
     A call that is cancelled before its turn is not made; one that has begun goes on to its end.
     """
 
-    def __init__(self, file: File) -> None:
-        """`file` is what all these calls use; it is closed with this."""
-        self.writes, self.reads = Access("written"), Access("read")
+    def __init__(self, file: File, wall: Callable[[], float]) -> None:
+        """`file` is what all these calls use; it is closed with this. `wall` is in seconds since the
+        epoch."""
+        self.writes, self.reads = Access("written", wall), Access("read", wall)
         self._file = file
         self._writer, self._reader = Worker("store-write"), Worker("store-read")
         self._reading = 0

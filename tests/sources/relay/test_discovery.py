@@ -35,7 +35,7 @@ from ...serving import (
     Served,
     serving,
 )
-from .bench import CATALOGUE, QUICK, fresh, now_ms
+from .bench import CATALOGUE, MACHINE, QUICK, fresh, now_ms
 
 BASIC = UpstreamPlan(1, 100, 0.0, 1.0, None, Rates((1, 1), (1, 3), (1, 60), (60, 60), 86_400))
 MORE = """
@@ -82,7 +82,7 @@ async def served(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
 async def relaying(folder: Path, url: str, plan: UpstreamPlan = BASIC, **more: Any) -> AsyncIterator[Served]:
     """A server that relays that one, within the plan."""
     given: dict[str, Any] = {"token": lambda: VENDOR_TOKEN, "plan": plan, "options": QUICK, "probe": True}
-    async with serving(folder, Relay(CATALOGUE, url, **(given | more))) as server:
+    async with serving(folder, Relay(CATALOGUE, url, **(MACHINE | given | more))) as server:
         yield server
 
 

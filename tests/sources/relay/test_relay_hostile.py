@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 
 from tickwire.client import Overflow
 from tickwire.errors import SourceError
+from tickwire.machine import REAL
 from tickwire.model import Book, Kind, KlineType, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
 from tickwire.sources.relay import TokenFile, UpstreamPlan
@@ -275,7 +276,10 @@ def refusal(status: int, good: Callable[[str], bool]) -> Any:
 async def test_a_refused_token_is_down_until_the_file_has_a_good_one(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("wr0ng-token")
-    async with upstream() as server, relaying(server.url, keep=BTC, token=TokenFile(path)) as consumer:
+    async with (
+        upstream() as server,
+        relaying(server.url, keep=BTC, token=TokenFile(path, REAL.disk)) as consumer,
+    ):
         server.gate = refusal(401, lambda token: token == "r1ght-token")
         await until(lambda: consumer.relay.health.status is Status.DOWN)
         assert consumer.relay.health.reason == "other 1: refused with HTTP 401: no: /quote-b-ws-api?token=…"
@@ -287,7 +291,7 @@ async def test_a_refused_token_is_down_until_the_file_has_a_good_one(tmp_path: P
 async def test_another_token_in_the_file_begins_all_connections_anew(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("first-token")
-    async with upstream() as server, relaying(server.url, token=TokenFile(path)) as consumer:
+    async with upstream() as server, relaying(server.url, token=TokenFile(path, REAL.disk)) as consumer:
         consumer.relay.want(Kind.TRADE, ["BTCUSDT", "AAPL.US"], subscribed=True)
         await consumer.began("BTCUSDT", "AAPL.US")
         path.write_text("second-token")
