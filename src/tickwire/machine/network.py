@@ -74,16 +74,17 @@ class Writer:
         While bytes wait in the transport nothing is written, so the order stays. A socket that is broken ends
         the connection, and nothing is left.
         """
-        if self._descriptor is None or self._transport.get_write_buffer_size():
+        transport = self._transport
+        if self._descriptor is None or transport.get_write_buffer_size():
             return data
-        if self._transport.is_closing():
+        if transport.is_closing():
             return b""
         try:
             sent = os.write(self._descriptor, data)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError:
-            self._transport.abort()
+            transport.abort()
             return b""
         return b"" if sent == len(data) else memoryview(data)[sent:]
 
