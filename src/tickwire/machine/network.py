@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import struct
 import sys
+from os import write as os_write  # a name of the module costs each write a little
 from typing import TypeAlias
 
 from ..errors import SettingsError, StartError
@@ -80,7 +80,7 @@ class Writer:
         if transport.is_closing():
             return b""
         try:
-            sent = os.write(self._descriptor, data)
+            sent = os_write(self._descriptor, data)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError:
