@@ -49,6 +49,7 @@ from bench import (
 from tickwire.assembly import build
 from tickwire.config import load
 from tickwire.klines import Rules, Series
+from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.side import MarketSide
 from tickwire.model import EXACT, Catalogue, Instrument, Trade
@@ -166,7 +167,7 @@ def through_series(ticks: Ticks) -> float:
 def through_bars(ticks: Ticks) -> float:
     """With the catalogue's look-up, the market's clock and batches to the store, as the engine does it."""
     with tempfile.TemporaryDirectory() as folder, closing(SqliteFile(Path(folder) / "bars.db")) as file:
-        archive = Archive("benchmark", SqliteKlineStore(file), Database(file))
+        archive = Archive("benchmark", SqliteKlineStore(file), Database(file, REAL.wall), clock=REAL.wall)
         bars = Bars(archive, Rules(), lambda _: None)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_through_bars(ticks, bars, Batches(archive, bars)))

@@ -22,6 +22,7 @@ from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
 from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
+from tickwire.machine import REAL
 from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
@@ -44,7 +45,7 @@ class Ticks:
     limited = False
 
     def __init__(self, codes: list[str], rate: float) -> None:
-        self.health = Health(Status.UP)
+        self.health = Health(Status.UP, wall=REAL.millis)
         self.codes: Collection[str] = codes
         self.patient = rate == 0
         self._rate = rate
@@ -99,7 +100,7 @@ async def run(codes: list[str], rate: float, data_dir: Path, *, tls: bool) -> No
     engine = assemble(settings, catalogue, [(Ticks(codes, rate), ())])
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         port = listener.getsockname()[1]
-        server = Server(engine, lambda: print(port, flush=True), certificate_of(settings))
+        server = Server(engine, lambda: print(port, flush=True), certificate_of(settings, REAL))
         await server.run_engine([listener])
 
 

@@ -24,6 +24,7 @@ from tickwire.assembly import assemble, build
 from tickwire.assembly.engine import Engine
 from tickwire.config import Settings
 from tickwire.gateway.hub import Hub
+from tickwire.machine import REAL, Disk, Machine, Network
 from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import ca_of, certificate_of
@@ -58,7 +59,7 @@ class Script:
 
     def __init__(self, *, patient: bool = False) -> None:
         self.patient = patient
-        self.health = Health(Status.UP)
+        self.health = Health(Status.UP, wall=REAL.millis)
         self.wanted: list[str] = []
         self.now = 0
         self._queue: asyncio.Queue[Yielded] = asyncio.Queue()
@@ -300,6 +301,8 @@ async def serving(
     *,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
+    disk: Disk = REAL.disk,
+    network: Network = REAL.network,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A server on that feed, on several with the codes that each owns, or on what the settings name.
@@ -307,17 +310,18 @@ async def serving(
     Heartbeats and windows run on `clock`, the day's quota and the expiry of tokens on `wall`.
     """
     made = Settings(data_dir=data_dir, **settings)
+    machine = Machine(clock, lambda: int(wall() * 1e9), disk=disk, network=network)
     if feed is None:
-        engine = build(made, clock, wall)
+        engine = build(made, machine)
     else:
         catalogue = load_catalogue(made.instruments)
         sources: Sequence[tuple[Source, Collection[str]]]
         sources = feed if isinstance(feed, (list, tuple)) else [(cast("Source", feed), ())]
-        engine = assemble(made, catalogue, sources, clock, wall)
+        engine = assemble(made, catalogue, sources, machine)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()
-    server = Server(engine, started.set, certificate_of(made))
+    server = Server(engine, started.set, certificate_of(made, machine))
     running = asyncio.create_task(server.run_engine([listener]))
     waiting = asyncio.create_task(started.wait())
     try:

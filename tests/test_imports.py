@@ -22,9 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sandbox": {"calendars", "files", "model"},
     "wire": {"model"},
     "files": set(),
-    "store": {"access", "files", "model"},
+    "machine": set(),
+    "store": {"access", "files", "machine", "model"},
     "client": {"access", "wire", "model"},
-    "sources": {"client", "wire", "klines", "calendars", "files", "model"},
+    "sources": {"client", "wire", "klines", "calendars", "files", "machine", "model"},
     "config": {"access", "files", "sources", "model"},
     "bus": {"sandbox", "wire", "model"},
     "market": {
@@ -43,11 +44,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
-    "assembly": set("gateway market config client sources store access klines sandbox model".split()),
-    "server": set(
-        "assembly bus market gateway sources config sandbox access calendars files wire model".split()
+    "assembly": set(
+        "gateway market config client files machine sources store access klines sandbox model".split()
     ),
-    "testing": set("server assembly gateway config access sandbox store sources wire model".split()),
+    "server": set(
+        "assembly bus market gateway sources config sandbox access calendars files machine wire model".split()
+    ),
+    "testing": set("server assembly gateway config access machine sandbox store sources wire model".split()),
     "cli": set("server client config files market store access sandbox wire model".split()),
     "__main__": {"cli"},
 }

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tickwire.machine import REAL
+
 from ..client.forward_proxy import forward_proxy
 from ..serving import Program, program
 from .commands import DONE, FAILED, WRONG, tickwire
@@ -157,7 +159,7 @@ def key_in(folder: Path, *options: str) -> Path:
 async def test_a_certificate_that_cannot_be_used(tmp_path: Path, flags: str, words: str) -> None:
     from tickwire.server.authority import Authority
 
-    own = Authority(tmp_path / "own" / "ca.pem", ["a.b"])
+    own = Authority(tmp_path / "own" / "ca.pem", ["a.b"], REAL)
     (tmp_path / "locked").mkdir()
     files = {
         "cert": own.chain,

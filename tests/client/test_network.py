@@ -29,6 +29,7 @@ from tickwire.client.dial import Lost, Options, dial
 from tickwire.client.events import Trade
 from tickwire.config import load
 from tickwire.errors import SettingsError
+from tickwire.machine import REAL
 from tickwire.server.authority import Authority
 from tickwire.server.certificate import ca_of
 
@@ -116,7 +117,7 @@ async def test_the_environment_s_certificates(
 async def test_a_ca_file_goes_before_the_environment(
     secure: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Authority(tmp_path / "other" / "ca.pem", ["127.0.0.1"])
+    other = Authority(tmp_path / "other" / "ca.pem", ["127.0.0.1"], REAL)
     monkeypatch.setenv("SSL_CERT_FILE", str(ca(secure)))
     raised, _ = await why_not(secure.url, Network(ca_file=other.ca))
     assert isinstance(raised, Untrusted)

@@ -15,6 +15,7 @@ import pytest
 
 from tickwire.errors import InputError
 from tickwire.files import MOST_TOML, read_text, read_toml, toml_in
+from tickwire.machine import REAL
 from tickwire.testing import AllTickServer
 
 from ..cli.commands import environment, tickwire
@@ -216,7 +217,7 @@ async def test_a_token_file_that_becomes_a_pipe_is_not_waited_for(tmp_path: Path
 
     path = tmp_path / "token"
     path.write_text("﻿secret\n", "utf-8")
-    token = TokenFile(path)
+    token = TokenFile(path, REAL.disk)
     path.unlink()
     os.mkfifo(path)
     async with asyncio.timeout(20):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.klines import DEFAULTS, Closed, Grid, Rules, Series, roll_up, smaller
+from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.bars.bars import RESTORED
 from tickwire.model import EXACT, Instrument, Kline, KlineType, Trade
@@ -255,7 +256,7 @@ async def test_a_trade_as_late_as_the_settings_allow_finds_its_bar_after_a_resta
     rules, file, btc = Rules(late_window=3_600_000), SqliteFile(None), CATALOGUE["BTCUSDT"]
     stream = few(*((n * 60_000, 0, 10) for n in range(60)), (5 * 60_000 + 1, 0, 11))
     for part in (stream.arrivals[:60], stream.arrivals[60:]):
-        archive = Archive("test", SqliteKlineStore(file), Database(file))
+        archive = Archive("test", SqliteKlineStore(file), Database(file, REAL.wall), clock=REAL.wall)
         bars = Bars(archive, rules, lambda _: None)
         for _, trade in part:
             bars.add(btc, trade, money(trade))

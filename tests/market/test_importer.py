@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tickwire.errors import InputError
+from tickwire.machine import REAL
 from tickwire.market.importer import import_bars
 from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore, load_catalogue
@@ -20,6 +21,7 @@ from ..serving import OTHER_HTTP, serving
 from ..stores import opened
 
 CATALOGUE = load_catalogue()
+NOW = REAL.millis()
 HEADER = "code,timestamp_s,open,high,low,close\n"
 FRIDAY = 1_398_988_800  # 2014-05-02 00:00 UTC
 
@@ -50,7 +52,7 @@ def write(folder: Path, text: str, name: str = "bars.csv") -> Path:
 
 
 def test_minutes_are_rolled_up_to_all_types(tmp_path: Path, store: SqliteKlineStore) -> None:
-    report = import_bars([write(tmp_path, minutes(12))], "desk", store, CATALOGUE)
+    report = import_bars([write(tmp_path, minutes(12))], "desk", store, CATALOGUE, now=NOW)
     assert (report.bars, report.bad_lines, report.codes) == (12, 0, {"GOLD"})
     found = everything(store)
     assert [len(bars) for bars in found.values()] == [12, 3, 1, 1, 1, 1, 1, 1, 1, 1]
@@ -64,9 +66,9 @@ def test_minutes_are_rolled_up_to_all_types(tmp_path: Path, store: SqliteKlineSt
 
 def test_importing_again_changes_nothing(tmp_path: Path, store: SqliteKlineStore) -> None:
     path = write(tmp_path, minutes(400))
-    first = import_bars([path], "desk", store, CATALOGUE)
+    first = import_bars([path], "desk", store, CATALOGUE, now=NOW)
     before = everything(store)
-    assert import_bars([path], "desk", store, CATALOGUE) == first
+    assert import_bars([path], "desk", store, CATALOGUE, now=NOW) == first
     assert everything(store) == before
 
 
@@ -77,14 +79,14 @@ def test_two_halves_give_what_the_whole_gives(tmp_path: Path, store: SqliteKline
         write(tmp_path, "".join([lines[0], *part]), f"{n}.csv")
         for n, part in enumerate((lines[200:], lines[1:200]))
     ]
-    import_bars([whole], "whole", store, CATALOGUE)
-    import_bars(halves, "halves", store, CATALOGUE)
+    import_bars([whole], "whole", store, CATALOGUE, now=NOW)
+    import_bars(halves, "halves", store, CATALOGUE, now=NOW)
     assert everything(store, source="halves") == everything(store, source="whole")
 
 
 def test_daily_bars_make_weeks_and_months(tmp_path: Path, store: SqliteKlineStore) -> None:
     rows = (f"GOLD,{FRIDAY + 86400 * n},{n + 1},{n + 1},{n + 1},{n + 1}\n" for n in range(40))
-    import_bars([write(tmp_path, HEADER + "".join(rows))], "desk", store, CATALOGUE)
+    import_bars([write(tmp_path, HEADER + "".join(rows))], "desk", store, CATALOGUE, now=NOW)
     found = everything(store)
     assert [len(found[one]) for one in (KlineType.MINUTE, KlineType.HOUR)] == [0, 0]
     assert len(found[KlineType.DAY]) == 40 - 6  # what is said of Sundays belongs to Mondays
@@ -93,7 +95,7 @@ def test_daily_bars_make_weeks_and_months(tmp_path: Path, store: SqliteKlineStor
 
 def test_a_stocks_day_opens_at_midnight_of_its_exchange(tmp_path: Path, store: SqliteKlineStore) -> None:
     midnight = 1_381_118_400  # 2013-10-07 00:00 in New York
-    import_bars([write(tmp_path, HEADER + f"IBM.US,{midnight},2,3,1,2\n")], "desk", store, CATALOGUE)
+    import_bars([write(tmp_path, HEADER + f"IBM.US,{midnight},2,3,1,2\n")], "desk", store, CATALOGUE, now=NOW)
     found = everything(store, "IBM.US")
     assert [kline_type for kline_type, bars in found.items() if bars] == [
         KlineType.DAY,
@@ -122,22 +124,22 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_line_is_skipped_or_stops(tmp_path: Path, store: SqliteKlineStore, bad: str) -> None:
     path = write(tmp_path, f"{HEADER}GOLD,{FRIDAY + 60},2,3,1,2\n{bad}\n")
-    report = import_bars([path], "desk", store, CATALOGUE)
+    report = import_bars([path], "desk", store, CATALOGUE, now=NOW)
     assert (report.bars, report.bad_lines) == (1, 1)
     with pytest.raises(InputError, match=r"bars\.csv, line 3: "):
-        import_bars([path], "desk", store, CATALOGUE, strict=True)
+        import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
 
 
 def test_a_bad_line_names_its_field(tmp_path: Path, store: SqliteKlineStore) -> None:
     path = write(tmp_path, f"{HEADER}GOLD,{FRIDAY},2,3,one,2\n")
     with pytest.raises(InputError, match="line 2: low is 'one', expected a number from 0 to below"):
-        import_bars([path], "desk", store, CATALOGUE, strict=True)
+        import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
 
 
 def test_numbers_as_pandas_writes_small_ones_are_exact(tmp_path: Path, store: SqliteKlineStore) -> None:
     columns = "code,timestamp_s,open,high,low,close,volume\n"
     path = write(tmp_path, f"{columns}SHIBUSDT,{FRIDAY},1.04e-05,1.05E-05,1.03e-05,1.04e-05,1e+6\n")
-    import_bars([path], "desk", store, CATALOGUE, strict=True)
+    import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
     (bar,) = everything(store, "SHIBUSDT")[KlineType.DAY]
     assert (bar.low, bar.high, bar.volume) == (Decimal("0.0000103"), Decimal("0.0000105"), Decimal(1_000_000))
 
@@ -145,13 +147,13 @@ def test_numbers_as_pandas_writes_small_ones_are_exact(tmp_path: Path, store: Sq
 def test_a_column_that_is_there_twice_is_named(tmp_path: Path, store: SqliteKlineStore) -> None:
     path = write(tmp_path, f"code,timestamp_s,open,high,low,close,low\nGOLD,{FRIDAY},2,3,1,2,1\n")
     with pytest.raises(InputError, match="line 1: the column low is there twice"):
-        import_bars([path], "desk", store, CATALOGUE)
+        import_bars([path], "desk", store, CATALOGUE, now=NOW)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "code,tick_time_ms,price,volume\n"])
 def test_other_files_are_refused(tmp_path: Path, store: SqliteKlineStore, text: str) -> None:
     with pytest.raises(InputError, match="expected code,timestamp_s,open,high,low,close"):
-        import_bars([write(tmp_path, text)], "desk", store, CATALOGUE)
+        import_bars([write(tmp_path, text)], "desk", store, CATALOGUE, now=NOW)
 
 
 def test_parquet_gives_what_csv_gives(tmp_path: Path, store: SqliteKlineStore) -> None:
@@ -161,21 +163,21 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path, store: SqliteKlineStore) -
     columns["high"] = [float(text) for text in columns["high"]]  # type: ignore[misc]
     columns["low"] = [Decimal(text) for text in columns["low"]]  # type: ignore[misc]
     parquet.write_table(pyarrow.table(columns), tmp_path / "bars.parquet")
-    import_bars([tmp_path / "bars.parquet"], "parquet", store, CATALOGUE)
-    import_bars([write(tmp_path, minutes(30))], "csv", store, CATALOGUE)
+    import_bars([tmp_path / "bars.parquet"], "parquet", store, CATALOGUE, now=NOW)
+    import_bars([write(tmp_path, minutes(30))], "csv", store, CATALOGUE, now=NOW)
     assert everything(store, source="parquet") == everything(store, source="csv")
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, store: SqliteKlineStore) -> None:
     with pytest.raises(InputError, match=r"Cannot read .*bars\.parquet"):
-        import_bars([write(tmp_path, "nothing", "bars.parquet")], "desk", store, CATALOGUE)
+        import_bars([write(tmp_path, "nothing", "bars.parquet")], "desk", store, CATALOGUE, now=NOW)
 
 
 def test_bad_parquet_values_are_skipped(tmp_path: Path, store: SqliteKlineStore) -> None:
     table = {"code": ["GOLD"] * 3, "timestamp_s": [FRIDAY, FRIDAY + 60, FRIDAY + 120]}
     table |= {name: [float("nan"), 1e300, 2.0] for name in ("open", "high", "low", "close")}
     parquet.write_table(pyarrow.table(table), tmp_path / "bars.parquet")
-    report = import_bars([tmp_path / "bars.parquet"], "desk", store, CATALOGUE)
+    report = import_bars([tmp_path / "bars.parquet"], "desk", store, CATALOGUE, now=NOW)
     assert (report.bars, report.bad_lines) == (1, 2)
 
 
@@ -183,7 +185,7 @@ async def test_a_server_answers_what_was_imported_and_makes_no_past(tmp_path: Pa
     path = tmp_path / "bars.csv.gz"
     path.write_bytes(gzip.compress(minutes(30).encode()))
     with opened(SqliteKlineStore, tmp_path / "tickwire.db") as store:
-        import_bars([path], "simulator", store, CATALOGUE)
+        import_bars([path], "simulator", store, CATALOGUE, now=NOW)
     async with serving(tmp_path, codes=["GOLD"]) as served:
         query = {
             "code": "GOLD",

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 
+from tickwire.machine import REAL
 from tickwire.server import certificate
 from tickwire.server.authority import Authority
 
@@ -25,7 +26,9 @@ class Files:
     """A certificate of a user's own, made by one authority or another."""
 
     def __init__(self, folder: Path) -> None:
-        self.first, self.second = (Authority(folder / name / "ca.pem", NAME) for name in ("first", "second"))
+        self.first, self.second = (
+            Authority(folder / name / "ca.pem", NAME, REAL) for name in ("first", "second")
+        )
         self.settings: dict[str, Any] = {"tls_cert": folder / "cert.pem", "tls_key": folder / "key.pem"}
         self.use(self.first)
 

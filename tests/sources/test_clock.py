@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tickwire.machine import REAL
 from tickwire.model import Event, Kind
 from tickwire.sources import Simulator
-from tickwire.sources.clock import MarketClock, SteadyClock, wall_clock
+from tickwire.sources.clock import MarketClock, SteadyClock
 from tickwire.store import load_catalogue
 
 from ..serving import OTHER_HTTP, TRADE, serving
@@ -44,7 +45,7 @@ def test_it_is_the_wall_clock_until_it_is_moved() -> None:
     assert clock() == WEDNESDAY
     wall.now += 12_345
     assert clock() == WEDNESDAY + 12_345
-    assert abs(MarketClock()() - wall_clock()) < 1000
+    assert abs(MarketClock(REAL.millis)() - REAL.millis()) < 1000
 
 
 def test_it_goes_on_from_where_it_was_set() -> None:
@@ -271,7 +272,7 @@ async def test_a_code_that_begins_while_the_clock_stands_still_shows_its_opening
 
 async def test_sped_up_a_second_holds_a_minute_of_ticks() -> None:
     wall_speed = 60.0
-    made = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=1)
+    made = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=1, clock=REAL.millis)
     async with aclosing(Bench(made, Wall())) as bench:
         for _ in range(2):
             await bench.next()

@@ -9,12 +9,14 @@ import gzip
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from tickwire.machine import REAL
 from tickwire.model import Book, Level, Trade
-from tickwire.sources import Csv, Mapper, QuoteTrades, Recording, Replay, Scan, Status, widened
+from tickwire.sources import Csv, Health, Mapper, QuoteTrades, Recording, Replay, Scan, Status, widened
 from tickwire.sources.recording import QuoteLine
 from tickwire.store import load_catalogue
 
@@ -72,12 +74,19 @@ def test_more_decimals_than_the_catalogues_widen_the_instrument_and_are_logged()
     assert widened(CATALOGUE, Scan(decimals={"GOLD": (3, 0)}), QuoteTrades.MID)["GOLD"].price_decimals == 4
 
 
+CLOCKS: dict[str, Any] = {
+    "health": Health(Status.UP, wall=REAL.millis),
+    "monotonic": REAL.monotonic,
+    "wall": REAL.millis,
+}
+
+
 async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     # The last one is so far off that nothing which comes at all has waited for it.
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 10**7},3,1\n")
     replay = Replay(
-        "t", Csv(Recording([path], CATALOGUE), mapper()), codes=["GOLD"], first_time=START, speed=10
+        "t", Csv(Recording([path], CATALOGUE), mapper()), codes=["GOLD"], first_time=START, speed=10, **CLOCKS
     )
     began = time.monotonic()
     async with asyncio.timeout(20), contextlib.aclosing(replay.events()) as events:  # type: ignore[type-var]
@@ -96,6 +105,7 @@ async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) 
         first_time=START,
         speed=0,
         rebase=True,
+        **CLOCKS,
     )
     before = time.time_ns() // 1_000_000
     first, second = [event.time async for event in replay.events()]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from itertools import pairwise
 
+from tickwire.machine import REAL
 from tickwire.model import Event, Kind, Trade
 from tickwire.sources import DEFAULT_CODES, Simulator
 from tickwire.sources.simulator import FORGET_AFTER, LAG_LIMIT, SimulatedMarkets
@@ -104,7 +105,7 @@ def test_time_that_the_machine_slept_is_skipped() -> None:
 
 
 async def test_a_request_wakes_a_simulator_that_waits() -> None:
-    source = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=0.001)
+    source = Simulator(CATALOGUE, ["BTCUSDT"], seed=1, rate=0.001, clock=REAL.millis)
     events = source.events()
     async with asyncio.timeout(20):
         assert [(await anext(events)).code for _ in range(3)] == ["BTCUSDT"] * 3

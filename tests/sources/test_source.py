@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tickwire.machine import REAL
 from tickwire.model import Book, Kind, Trade
 from tickwire.sources import (
     Began,
     Broke,
     Csv,
+    Health,
     Mapper,
     Published,
     QuoteTrades,
@@ -27,13 +29,13 @@ from tickwire.sources import (
     Status,
     Yielded,
 )
-from tickwire.sources.clock import wall_clock
 from tickwire.sources.relay import Relay
 from tickwire.store import load_catalogue
 
 from ..serving import serving
 from .exchange.binance import binance
 from .exchange.reading import exchange
+from .relay.bench import MACHINE
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
 
@@ -43,7 +45,7 @@ EVENTS = 300
 
 @asynccontextmanager
 async def a_simulator(_: Path) -> AsyncIterator[Source]:
-    yield Simulator(CATALOGUE, ["BTCUSDT", "GOLD"], seed=1, rate=1000)
+    yield Simulator(CATALOGUE, ["BTCUSDT", "GOLD"], seed=1, rate=1000, clock=REAL.millis)
 
 
 @asynccontextmanager
@@ -60,13 +62,16 @@ async def a_replay(folder: Path) -> AsyncIterator[Source]:
         first_time=at.start,
         speed=0,
         loop=True,
+        health=Health(Status.UP, wall=REAL.millis),
+        monotonic=REAL.monotonic,
+        wall=REAL.millis,
     )
 
 
 @asynccontextmanager
 async def a_relay(folder: Path) -> AsyncIterator[Source]:
     async with serving(folder, codes=["BTCUSDT", "GOLD"], rate=500) as upstream:
-        yield Relay(CATALOGUE, upstream.url, token=lambda: "t", keep=["BTCUSDT", "GOLD"])
+        yield Relay(CATALOGUE, upstream.url, token=lambda: "t", keep=["BTCUSDT", "GOLD"], **MACHINE)
 
 
 @asynccontextmanager
@@ -77,7 +82,7 @@ async def an_exchange(_: Path) -> AsyncIterator[Source]:
                 await venue.trade(code, "100.5", "0.1")
             await asyncio.sleep(0.001)
 
-    async with binance(wall_clock) as venue:
+    async with binance(REAL.millis) as venue:
         trading = asyncio.create_task(trade())
         try:
             yield exchange(venue.options, keep=["BTCUSDT", "ETHUSDT"])
@@ -91,12 +96,12 @@ async def an_exchange(_: Path) -> AsyncIterator[Source]:
 async def a_publisher(_: Path) -> AsyncIterator[Source]:
     async def publish() -> None:
         publisher = made.publishers.named("local")
-        line = {"type": "trade", "price": "5", "volume": "1", "time": wall_clock()}
+        line = {"type": "trade", "price": "5", "volume": "1", "time": REAL.millis()}
         lines = [json.dumps(line | {"code": code}).encode() for code in ("BTCUSDT", "GOLD")] * 100
         while True:
             await made.take(publisher, lines, made.tally(publisher))
 
-    made = Published(CATALOGUE, ["BTCUSDT", "GOLD"])
+    made = Published(CATALOGUE, ["BTCUSDT", "GOLD"], wall=REAL.millis)
     publishing = asyncio.create_task(publish())
     try:
         yield made

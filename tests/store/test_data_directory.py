@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
+from tickwire.machine import REAL
 from tickwire.store import DataDirectory
 
 NOW = 1_788_530_574_453_000
@@ -18,7 +19,7 @@ NOW = 1_788_530_574_453_000
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[DataDirectory]:
-    found = DataDirectory(tmp_path / "data")
+    found = DataDirectory(tmp_path / "data", REAL.disk)
     yield found
     found.close()
 
@@ -48,9 +49,9 @@ def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
         "the data directory can be used again",
     ]
     with pytest.raises(StartError):
-        DataDirectory(tmp_path / "data")
+        DataDirectory(tmp_path / "data", REAL.disk)
     directory.close()
-    again = DataDirectory(tmp_path / "data")
+    again = DataDirectory(tmp_path / "data", REAL.disk)
     assert again.begin(NOW) > NOW + 2
     again.close()
 
@@ -58,7 +59,7 @@ def test_one_that_goes_is_told_once_and_held_again_when_it_is_made_anew(
 def test_one_that_another_server_has_by_now_is_left_to_it(directory: DataDirectory, tmp_path: Path) -> None:
     directory.note(directory.begin(NOW))
     (tmp_path / "data").rename(tmp_path / "away")
-    other = DataDirectory(tmp_path / "data")
+    other = DataDirectory(tmp_path / "data", REAL.disk)
     other.begin(NOW - 5)
     before = (tmp_path / "data" / "epoch").read_bytes()
     with capture_logs() as logs:
@@ -82,7 +83,7 @@ def test_one_that_comes_back_as_it_was_is_still_held(directory: DataDirectory, t
         directory.note(NOW)
     assert events([*logs]) == ["the data directory can be used again"]
     with pytest.raises(StartError):
-        DataDirectory(tmp_path / "data")
+        DataDirectory(tmp_path / "data", REAL.disk)
 
 
 def test_nothing_is_noted_once_it_was_let_go_of(directory: DataDirectory, tmp_path: Path) -> None:

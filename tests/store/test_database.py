@@ -17,7 +17,7 @@ from tickwire.store import Database, SqliteFile, database
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Database]:
-    made = Database(SqliteFile(tmp_path / "tickwire.db"))
+    made = Database(SqliteFile(tmp_path / "tickwire.db"), time.time)
     yield made
     await asyncio.to_thread(made.close)
 

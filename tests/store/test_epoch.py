@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
+from tickwire.machine import REAL
 from tickwire.store import DataDirectory, EpochFile, make_data_directory
 
 from ..serving import OTHER_HTTP, program
@@ -27,7 +28,7 @@ YEAR_2255 = 9_007_000_000_000_000
 
 def begun(folder: Path, now: int) -> int:
     """The epoch of a run that begins then, noted."""
-    file = EpochFile(folder)
+    file = EpochFile(folder, REAL.disk)
     epoch = file.begin(now)
     file.note(epoch)
     return epoch
@@ -47,7 +48,7 @@ def test_on_a_clock_that_was_set_back_the_epoch_lies_after_all_that_was_noted(
     tmp_path: Path, back: int
 ) -> None:
     begun(tmp_path, NOW - 1000)
-    EpochFile(tmp_path).note(NOW)
+    EpochFile(tmp_path, REAL.disk).note(NOW)
     # A run notes its time every half minute, so it may have come half a minute further than it noted.
     assert begun(tmp_path, NOW - back) >= NOW + 30_000_000
 
@@ -141,7 +142,7 @@ def test_the_folder_is_made_and_nothing_but_the_note_is_left_in_it(tmp_path: Pat
     folder = tmp_path / "a" / "b"
     make_data_directory(folder)
     begun(folder, NOW)
-    EpochFile(folder).note(NOW + 5)
+    EpochFile(folder, REAL.disk).note(NOW + 5)
     assert [path.name for path in folder.iterdir()] == ["epoch"]
     assert (folder / "epoch").read_text().startswith(f"{NOW + 5} ")
 
@@ -157,7 +158,7 @@ def test_a_folder_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_written_stops_nothing_and_is_told_once(tmp_path: Path) -> None:
     in_the_way = tmp_path / f"epoch.{os.getpid()}"
     in_the_way.mkdir()
-    with closing(DataDirectory(tmp_path)) as directory, capture_logs() as logs:
+    with closing(DataDirectory(tmp_path, REAL.disk)) as directory, capture_logs() as logs:
         assert directory.begin(NOW) == NOW
         directory.note(NOW + 1)
         in_the_way.rmdir()

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from tickwire.access import KEY_SIZE, Register, Token, digest_of, new_id, new_secret
 from tickwire.config import DATABASE
 from tickwire.errors import InputError, StartError, StoreError
+from tickwire.machine import REAL
 from tickwire.model import Market
 from tickwire.store import DataDirectory, SqliteFile, TokenStore, open_tokens
 from tickwire.store.tokens import KEY_FILE
@@ -275,7 +276,7 @@ def test_a_key_that_others_can_read_is_taken_back_by_a_server_and_told(
 ) -> None:
     key = store.key()
     key_file.chmod(0o640)
-    with capture_logs() as logged, closing(DataDirectory(path.parent)):
+    with capture_logs() as logged, closing(DataDirectory(path.parent, REAL.disk)):
         pass
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert [(one["file"], one["mode"]) for one in logged] == [(str(key_file), "640")]

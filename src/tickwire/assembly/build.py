@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from ..config import DATABASE, Settings, SourceKind
 from ..errors import SettingsError, StoreError
 from ..klines import Closed
+from ..machine import REAL, Machine
 from ..market.feeds import Feed, Feeds
 from ..model import Catalogue
 from ..sandbox import load_scenario
@@ -40,17 +40,13 @@ from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
 
 
-def build(
-    settings: Settings,
-    clock: Callable[[], float] = time.monotonic,
-    wall: Callable[[], float] = time.time,
-) -> Engine:
+def build(settings: Settings, machine: Machine = REAL) -> Engine:
     """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
     # The directory first: what is opened may be brought to a newer form.
-    return _on(settings.data_dir, lambda data: _build(settings, data, clock, wall))
+    return _on(settings.data_dir, machine, lambda data: _build(settings, data))
 
 
-def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Callable[[], float]) -> Engine:
+def _build(settings: Settings, data: Data) -> Engine:
     catalogue = shipped = load_catalogue(settings.instruments)
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
         catalogue = shipped.copy()  # others do not have what is published here
@@ -66,18 +62,24 @@ def _build(settings: Settings, data: Data, clock: Callable[[], float], wall: Cal
                 catalogue.add(learned)
     scenarios = [load_scenario(name) for name in settings.scenario]
     if settings.source[0].kind is SourceKind.REPLAY:
-        catalogue, replay = replay_of(settings, catalogue)
+        catalogue, replay = replay_of(settings, catalogue, data.machine)
         sources: list[tuple[Source, Collection[str]]] = [(replay, ())]
     else:
         keep = partial(data.database.write, InstrumentStore(data.file).put)
         sources = [
             (
-                source_of(one, settings, catalogue if one.kind is SourceKind.PUBLISH else shipped, keep),
+                source_of(
+                    one,
+                    settings,
+                    catalogue if one.kind is SourceKind.PUBLISH else shipped,
+                    keep,
+                    data.machine,
+                ),
                 one.codes,
             )
             for one in settings.source
         ]
-    engine = _assemble(settings, catalogue, sources, data, clock, wall)
+    engine = _assemble(settings, catalogue, sources, data)
     try:
         for scenario in scenarios:
             engine.market.scenarios.begin(scenario)
@@ -91,49 +93,46 @@ def assemble(
     settings: Settings,
     catalogue: Catalogue,
     sources: Sequence[tuple[Source, Collection[str]]],
-    clock: Callable[[], float] = time.monotonic,
-    wall: Callable[[], float] = time.time,
+    machine: Machine = REAL,
 ) -> Engine:
     """An engine on sources, each with the codes that it owns, none for all that it serves.
 
     Raises StartError if the data directory is unusable.
-
-    `clock` is the monotonic clock, `wall` the time since the epoch that tokens and daily quotas go by, both
-    in seconds.
     """
-    return _on(settings.data_dir, lambda data: _assemble(settings, catalogue, sources, data, clock, wall))
+    return _on(settings.data_dir, machine, lambda data: _assemble(settings, catalogue, sources, data))
 
 
 class Data(NamedTuple):
-    """The data directory of a server, its database, and what runs the calls of that."""
+    """The data directory of a server, its database, what runs the calls of that, and the machine of all."""
 
     directory: DataDirectory
     file: SqliteFile
     database: Database
+    machine: Machine
 
 
 @contextmanager
-def _data(path: Path) -> Iterator[Data]:
+def _data(path: Path, machine: Machine) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     with ExitStack() as opened:
-        directory = opened.enter_context(closing(DataDirectory(path)))
+        directory = opened.enter_context(closing(DataDirectory(path, machine.disk)))
         file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
-        database = opened.enter_context(closing(Database(file)))
-        yield Data(directory, file, database)
+        database = opened.enter_context(closing(Database(file, machine.wall)))
+        yield Data(directory, file, database, machine)
         opened.pop_all()
 
 
-def _on(path: Path, make: Callable[[Data], Engine]) -> Engine:
+def _on(path: Path, machine: Machine, make: Callable[[Data], Engine]) -> Engine:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(path) as data:
+        with _data(path, machine) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(path) as data:
+    with _data(path, machine) as data:
         data.file.mend()
         return make(data)
 
@@ -143,20 +142,17 @@ def _assemble(
     catalogue: Catalogue,
     sources: Sequence[tuple[Source, Collection[str]]],
     data: Data,
-    clock: Callable[[], float],
-    wall: Callable[[], float],
 ) -> Engine:
-
     def revised(feed: Feed, closed: Iterable[Closed]) -> None:
         engine.market.bars.closed_of(feed, closed)
 
-    file, databases = data.file, [data.database]
+    file, databases, machine = data.file, [data.database], data.machine
     replay = any(isinstance(source, Replay) for source, _ in sources)
     with ExitStack() as opened:
         store = SqliteKlineStore(file)
         if replay and not settings.keep_bars:
             memory = SqliteFile(None)
-            databases.append(opened.enter_context(closing(Database(memory))))
+            databases.append(opened.enter_context(closing(Database(memory, machine.wall))))
             store = SqliteKlineStore(memory)
         maker = ThreadPoolExecutor(1, "past")
         opened.callback(maker.shutdown)
@@ -165,13 +161,13 @@ def _assemble(
         for source, codes in sources:
             recorder = None
             if settings.record is not None:
-                recorder = recorder_of(settings, settings.record, source, alone=len(sources) == 1)
+                recorder = recorder_of(settings, settings.record, source, machine, alone=len(sources) == 1)
                 opened.callback(recorder.close)
-            feeds.append(feed_of(settings, catalogue, source, codes, recorder, kept, revised))
+            feeds.append(feed_of(settings, catalogue, source, codes, recorder, kept, revised, machine.wall))
         engine = Engine(
             settings,
             catalogue,
-            Feeds(feeds, settings.fallback_after, clock),
+            Feeds(feeds, settings.fallback_after, machine.monotonic),
             data.directory,
             databases,
             TokenStore(file, settings.data_dir / KEY_FILE),
@@ -180,8 +176,7 @@ def _assemble(
             kept.gap_entries,
             InstrumentStore(file),
             maker=maker,
-            clock=clock,
-            wall=wall,
+            machine=machine,
         )
         opened.callback(engine.close)
         opened.pop_all()

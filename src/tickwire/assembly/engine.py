@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import structlog
 
 from ..config import Settings
 from ..gateway.gateway import Gateway
+from ..machine import Machine
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
 from ..model import Catalogue, Instrument
@@ -29,8 +29,6 @@ class Engine:
 
     `databases` run the calls of the stores, first that of the data directory, and `maker` those that make a
     past; all end with the engine.
-    `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
-    tokens and daily quotas go by, both in seconds.
     """
 
     def __init__(
@@ -47,17 +45,17 @@ class Engine:
         instruments: InstrumentStore,
         *,
         maker: Executor,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        machine: Machine,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
+        self.machine = machine
         self.running = False
         self.database = database = databases[0]
         self._databases = databases
         self._directory = directory
-        self._epoch = directory.begin(time.time_ns() // 1000)
-        self._began = time.monotonic()
+        self._epoch = directory.begin(machine.time_ns() // 1000)
+        self._began = machine.monotonic()
         self._maker = maker
         sandbox = Sandbox(settings.seed)
         self.market = MarketSide(
@@ -71,7 +69,8 @@ class Engine:
             instruments,
             sandbox,
             epoch=self._epoch,
-            clock=clock,
+            clock=machine.monotonic,
+            time_ns=machine.time_ns,
         )
         self.gateway = Gateway(
             settings,
@@ -80,8 +79,8 @@ class Engine:
             sandbox,
             tokens,
             database,
-            clock=clock,
-            wall=wall,
+            clock=machine.monotonic,
+            wall=machine.wall,
         )
 
     @property
@@ -137,4 +136,4 @@ class Engine:
 
     def _note_epoch(self) -> None:
         """Waits for the disk."""
-        self._directory.note(self._epoch + int((time.monotonic() - self._began) * 1e6))
+        self._directory.note(self._epoch + int((self.machine.monotonic() - self._began) * 1e6))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..config import Settings
 from ..klines import Closed, Rules
+from ..machine import Machine
 from ..market.bars import Archive, Bars, Batches, Pasts, Retention
 from ..market.feeds import Feed
 from ..market.missing import Backfill, Depths, Filling, Ledger, Missing
@@ -49,8 +50,10 @@ def feed_of(
     recorder: Recorder | None,
     kept: Kept,
     revised: Callable[[Feed, Iterable[Closed]], None],
+    wall: Callable[[], float],
 ) -> Feed:
-    """A source with all that belongs to it. `revised` is called with closed bars that are others now."""
+    """A source with all that belongs to it. `revised` is called with closed bars that are others now; `wall`
+    is in seconds since the epoch."""
 
     def tell(closed: Iterable[Closed]) -> None:
         revised(feed, closed)
@@ -61,11 +64,11 @@ def feed_of(
         publishers = source.publishers
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     repeats = isinstance(source, Replay) and settings.keep_bars
-    archive = Archive(source.name, kept.store, kept.database, publishers)
+    archive = Archive(source.name, kept.store, kept.database, publishers, clock=wall)
     bars = Bars(archive, rules, tell, repeats=repeats, flat=settings.flat_bars)
     batches = Batches(archive, bars)
     pasts = Pasts(source.past, archive, bars, batches, kept.maker)
-    retention = Retention(settings.retention, archive, bars, pasts)
+    retention = Retention(settings.retention, archive, bars, pasts, clock=wall)
     ledger, backfill = Ledger(source, kept.gaps, kept.gap_entries), None
     if source.history is not None:
         depths = Depths(archive)
@@ -76,12 +79,15 @@ def feed_of(
     return feed
 
 
-def recorder_of(settings: Settings, folder: Path, source: Source, *, alone: bool) -> Recorder:
+def recorder_of(
+    settings: Settings, folder: Path, source: Source, machine: Machine, *, alone: bool
+) -> Recorder:
     """What records a source: each of several into a folder of its own."""
     return Recorder(
         folder if alone else folder / source.name.replace(":", "-"),
         source.name,
         lines=isinstance(source, Published),
+        clock=machine.wall,
         keep_days=settings.record_keep_days,
         keep_bytes=settings.record_keep_bytes,
     )

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import structlog
 
 from ..access import BUILT_IN
-from ..client import Network, Rates, http_url
+from ..client import Network, Rates, RealClock, http_url
 from ..config import VENDOR, Choice, Settings, SourceKind
 from ..errors import InputError, SettingsError
+from ..files import is_folder
+from ..machine import Machine
 from ..model import Catalogue, Entrance, Event, Instrument, event_fault, family_of, looks_like
 from ..sources import (
     DEFAULT_CODES,
@@ -36,14 +38,16 @@ log = structlog.get_logger()
 Keep: TypeAlias = Callable[[Instrument], Awaitable[None]]
 
 
-def source_of(choice: Choice, settings: Settings, catalogue: Catalogue, keep: Keep) -> Source:
+def source_of(
+    choice: Choice, settings: Settings, catalogue: Catalogue, keep: Keep, machine: Machine
+) -> Source:
     """A live or simulated source; `keep` keeps instruments that are published. Raises TickwireError if it
     cannot be used."""
     codes = [*choice.codes] or settings.codes
     if codes == ["all"]:
         codes = [one.code for one in catalogue]
     if choice.kind is SourceKind.ALLTICK:
-        return _relay(settings, catalogue, codes)
+        return _relay(settings, catalogue, codes, machine)
     codes = [code for code in codes if code in catalogue]  # a relay may learn what the others are
     match choice.kind:
         case SourceKind.EXCHANGE:
@@ -55,9 +59,14 @@ def source_of(choice: Choice, settings: Settings, catalogue: Catalogue, keep: Ke
                 keep=codes,
                 options=settings.exchanges.get(choice.venue, {}),
                 silence=settings.upstream_silence,
+                wall=machine.millis,
+                monotonic=machine.monotonic,
+                dice=machine.dice,
             )
         case SourceKind.PUBLISH:
-            return Published(catalogue, codes, keep=keep, quote_trades=settings.quote_trades)
+            return Published(
+                catalogue, codes, keep=keep, quote_trades=settings.quote_trades, wall=machine.millis
+            )
         case _:
             return Simulator(
                 catalogue,
@@ -65,6 +74,7 @@ def source_of(choice: Choice, settings: Settings, catalogue: Catalogue, keep: Ke
                 seed=settings.seed,
                 rate=settings.rate,
                 hours=settings.market_hours,
+                clock=machine.millis,
             )
 
 
@@ -77,12 +87,12 @@ def may_be(code: str, settings: Settings, catalogue: Catalogue) -> bool:
     return bool(relays) and named and looks_like(family_of(code), code)
 
 
-def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> Relay:
+def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str], machine: Machine) -> Relay:
     plan = (BUILT_IN | settings.plans)[settings.upstream_plan]
     secret, file = settings.upstream_token, settings.upstream_token_file
     token: Callable[[], str] = str
     if file is not None:
-        token = TokenFile(file)
+        token = TokenFile(file, machine.disk)
     elif secret is not None:
         token = secret.get_secret_value
     terms = UpstreamPlan(
@@ -118,14 +128,17 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str]) -> 
             silence=settings.upstream_silence,
             probe=url != VENDOR,
             network=network,
+            clock=RealClock(machine.monotonic),
+            wall=machine.millis,
+            dice=machine.dice,
         )
     except ValueError as error:
         raise SettingsError(f"--upstream-url: {error}.") from None
 
 
-def replay_of(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
-    if any(path.is_dir() for path in settings.file):
-        return _replay_folder(settings, catalogue)
+def replay_of(settings: Settings, catalogue: Catalogue, machine: Machine) -> tuple[Catalogue, Replay]:
+    if any(map(is_folder, settings.file)):
+        return _replay_folder(settings, catalogue, machine)
     if (settings.from_time, settings.to_time) != (None, None):
         raise SettingsError("--from-time and --to-time are for a folder that --record made, not for files.")
     only = None if settings.codes in ([], ["all"]) else frozenset(settings.codes)
@@ -138,7 +151,7 @@ def replay_of(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Repl
         "recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals)
     )
     catalogue = widened(catalogue, scan, settings.quote_trades)
-    health = Health(Status.UP)
+    health = Health(Status.UP, wall=machine.millis)
     health.bad, health.crossed = scan.bad_lines, scan.crossed
     replay = Replay(
         names,
@@ -150,11 +163,13 @@ def replay_of(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Repl
         hold=settings.hold,
         loop=settings.loop,
         health=health,
+        monotonic=machine.monotonic,
+        wall=machine.millis,
     )
     return catalogue, replay
 
 
-def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue, Replay]:
+def _replay_folder(settings: Settings, catalogue: Catalogue, machine: Machine) -> tuple[Catalogue, Replay]:
     """A replay of what a server recorded."""
     if len(settings.file) > 1:
         raise SettingsError("--file names a folder that was recorded into: it is replayed alone.")
@@ -177,7 +192,7 @@ def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue,
     log.info("recording read", folder=str(folder), trades=found.trades, books=found.books, codes=len(codes))
     decimals = {code: (one.price_decimals, one.volume_decimals) for code, one in codes.items()}
     catalogue = catalogue.widened(decimals)
-    health = Health(Status.UP)
+    health = Health(Status.UP, wall=machine.millis)
     judge = Judge(f"replay:{folder.name}", Entrance.REPLAY, catalogue, health)
     replay = Replay(
         folder.name,
@@ -190,6 +205,8 @@ def _replay_folder(settings: Settings, catalogue: Catalogue) -> tuple[Catalogue,
         loop=settings.loop,
         simulated=Simulator.name in found.sources,
         health=health,
+        monotonic=machine.monotonic,
+        wall=machine.millis,
     )
     return catalogue, replay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +47,8 @@ def import_bars(
     configure(settings.log_level)
     make_data_directory(settings.data_dir)
     with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
-        catalogue = load_catalogue(settings.instruments)
-        report = run(files, source, SqliteKlineStore(file), catalogue, strict=strict_input)
+        catalogue, now = load_catalogue(settings.instruments), time.time_ns() // 1_000_000
+        report = run(files, source, SqliteKlineStore(file), catalogue, now=now, strict=strict_input)
     if not report.bars:
         raise InputError(f"Nothing was imported: {report.bad_lines} lines skipped, no bar left.")
     typer.echo(

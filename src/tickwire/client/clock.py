@@ -30,7 +30,8 @@ class Clock(Protocol):
 class RealClock:
     """The machine's."""
 
-    time = staticmethod(time.monotonic)
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.time = monotonic
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """By the running loop."""

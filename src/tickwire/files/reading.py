@@ -50,6 +50,11 @@ def check_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a pipe or a device; write what it gives into a file first")
 
 
+def is_folder(path: Path) -> bool:
+    """Whether it is one, such as a recording, rather than a file."""
+    return path.is_dir()
+
+
 def read_text(path: Path, what: str, most: int = MOST) -> str:
     """The text in a file in UTF-8, without its byte-order mark. Raises InputError, as `read_bytes` does."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
@@ -101,9 +100,7 @@ class Feeds:
     another one is not, from the other, until it is back. `patience` 0 never changes over.
     """
 
-    def __init__(
-        self, feeds: Sequence[Feed], patience: float = 0.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, feeds: Sequence[Feed], patience: float, clock: Callable[[], float]) -> None:
         self._feeds = tuple(feeds)
         self._patience = patience
         self._clock = clock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,14 +45,20 @@ class Report:
 
 
 def import_bars(
-    paths: Iterable[Path], source: str, store: KlineStore, catalogue: Catalogue, *, strict: bool = False
+    paths: Iterable[Path],
+    source: str,
+    store: KlineStore,
+    catalogue: Catalogue,
+    *,
+    now: int,
+    strict: bool = False,
 ) -> Report:
     """Puts the bars of these files into the store as those of a source, in place of those of their times.
 
-    Importing again changes nothing. Raises InputError if a file cannot be read; with `strict`, if a line
-    cannot.
+    Importing again changes nothing. `now` is the wall clock in milliseconds. Raises InputError if a file
+    cannot be read; with `strict`, if a line cannot.
     """
-    report, now = Report(), time.time_ns() // 1_000_000
+    report = Report()
     for path in paths:
         by_code: defaultdict[str, dict[int, list[str]]] = defaultdict(dict)
         for number, row in _rows(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from contextlib import aclosing
 
 import msgspec
@@ -44,13 +44,16 @@ class Intake:
         supply: Supply,
         scenarios: Scenarios,
         klines: KlinePush,
+        time_ns: Callable[[], int],
     ) -> None:
+        """`time_ns` are nanoseconds since the epoch, for recordings."""
         self._catalogue = catalogue
         self._feeds = feeds
         self._streams = streams
         self._supply = supply
         self._scenarios = scenarios
         self._klines = klines
+        self._time_ns = time_ns
         self._failed: set[Feed] = set()  # those that have not yielded since
         self.slow: set[object] = set()
         """The clients that do not take what they are sent as fast as it comes."""
@@ -66,7 +69,7 @@ class Intake:
         """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
         health, wait, said = feed.source.health, SOURCE_RETRY, ""
         while True:
-            began = time.monotonic()
+            began = asyncio.get_running_loop().time()
             try:
                 if feed.bars.repeats:  # what an earlier run has counted is passed over
                     await feed.bars.ready(self._catalogue[code] for code in feed.source.codes)
@@ -81,7 +84,7 @@ class Intake:
                 reason = str(error) if known else f"{type(error).__name__}: {error}"
                 health.tell(Status.DOWN, reason)
                 final = isinstance(error, InputError)  # no further try mends a file
-                if time.monotonic() - began > SOURCE_SETTLED:
+                if asyncio.get_running_loop().time() - began > SOURCE_SETTLED:
                     wait, said = SOURCE_RETRY, ""
                 if reason != said:
                     said = reason
@@ -136,7 +139,7 @@ class Intake:
             if type(event) is Trade:  # it is ready to stand in
                 self._count(feed, instrument, event)
             if feed.recorder is not None:
-                feed.recorder.record(event, instrument.market, time.time_ns() // 1000, 0)
+                feed.recorder.record(event, instrument.market, self._time_ns() // 1000, 0)
             return False
         if self._scenarios.idle:
             self._serve(instrument, event, feed)
@@ -158,7 +161,7 @@ class Intake:
                 event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
         seq = self._send(instrument, event) if self._feeds.passes(feed, instrument) else 0
         if feed.recorder is not None and not recorded:
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
         self._klines.closed_of(feed, closed)
 
     def end(self, feed: Feed) -> None:
@@ -188,7 +191,7 @@ class Intake:
             event, closed = self._count(feed, instrument, event)
         seq = self._streams.publish(instrument, event) if way is None else self._send(instrument, event, way)
         if feed.recorder is not None:
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
         if closed:
             self._klines.closed(closed)
 
@@ -220,7 +223,7 @@ class Intake:
             return
         seq = self._send(instrument, event)
         if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
-            feed.recorder.record(event, instrument.market, time.time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
 
     async def _wait_for_recording(self, recorder: Recorder) -> None:
         """What is not live waits for the disk rather than leaving a gap in the recording."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import is_folder
 from ..klines import Closed, Series
 from ..model import Catalogue, Entrance, Event, Kline, KlineType, Trade, event_fault, turnover
 from ..sources.recording import Recording
@@ -60,7 +61,7 @@ def recorded_klines(
 
 def _events(path: Path, codes: Collection[str], first: int | None, catalogue: Catalogue) -> Iterator[Event]:
     """What was recorded of the codes, at least that from `first` on."""
-    if path.is_dir():
+    if is_folder(path):
         found = (one.event for one in Recordings(path).read(first, None, codes))
         yield from (one for one in found if event_fault(one, catalogue[one.code], Entrance.REPLAY) is None)
         return

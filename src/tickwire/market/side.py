@@ -53,9 +53,10 @@ class MarketSide:
         *,
         epoch: int,
         clock: Callable[[], float],
+        time_ns: Callable[[], int],
     ) -> None:
         """`database` runs the calls of the stores; `epoch` is the first `seq` of every stream; `clock` is
-        monotonic, in seconds."""
+        monotonic, in seconds; `time_ns` are nanoseconds since the epoch."""
         self.catalogue = catalogue
         self.feeds = feeds
         self.suspensions = suspensions
@@ -89,7 +90,7 @@ class MarketSide:
             publish=lambda instrument, event, way: self.intake.publish(instrument, event, way),
             clock=clock,
         )
-        self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars)
+        self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars, time_ns)
         self.take = self.intake.take
 
     def join(self, receiver: Receiver) -> None:

@@ -5,7 +5,6 @@ Whoever trusts it trusts it for these names only: its name constraints say so (R
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -31,6 +30,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ..errors import InputError, StartError
 from ..files import read_bytes
 from ..files.private import keep_private
+from ..machine import Machine
 
 MOST_BYTES = 2**16
 SKEW = timedelta(days=1)
@@ -58,22 +58,22 @@ class Authority:
     good for these names, so that clients are told of it once.
     """
 
-    def __init__(self, ca: Path, names: Sequence[str]) -> None:
+    def __init__(self, ca: Path, names: Sequence[str], machine: Machine) -> None:
         """`ca` is the file of the CA. Raises StartError if its folder cannot be used."""
-        self._names = names
+        self._names, self._machine = names, machine
         folder = ca.parent
         self.ca, self._ca_key = ca, folder / "ca.key"
         self.chain, self.key = folder / "server.pem", folder / "server.key"
         self._failed = False
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            machine.disk.make_folder(folder)
             self._ends = self._prepare()
         except OSError as error:
             raise StartError(f"Cannot keep a certificate in {folder}: {error.strerror}.") from None
 
     def renew(self) -> None:
         """Makes another certificate if this one soon ends. What fails is said once, and tried again."""
-        if _now() < self._ends - RENEW:
+        if self._now() < self._ends - RENEW:
             return
         try:
             self._ends = self._prepare()
@@ -85,63 +85,57 @@ class Authority:
 
     def _prepare(self) -> datetime:
         """Makes what is missing or good no more; returns when the certificate ends. Raises OSError."""
-        issuer = _kept(self.ca, self._ca_key, lambda one: _fault_of_ca(one, self._names))
+        now = self._now()
+        issuer = self._kept(self.ca, self._ca_key, lambda one: _fault_of_ca(one, self._names, now))
         if isinstance(issuer, str):
             log.info("a CA is made, which clients must trust", file=str(self.ca), reason=issuer)
-            issuer = _new_ca(self._names)
-            _keep(issuer, self.ca, self._ca_key)
+            issuer = _new_ca(self._names, now)
+            self._keep(issuer, self.ca, self._ca_key)
         ca = issuer.certificate
-        signed = _kept(self.chain, self.key, lambda one: _fault(one, self._names, ca))
+        signed = self._kept(self.chain, self.key, lambda one: _fault(one, self._names, ca, now))
         if isinstance(signed, str):
             log.info("a certificate is made", file=str(self.chain), names=[*self._names], reason=signed)
-            signed = _new_certificate(self._names, issuer)
-            _keep(signed, self.chain, self.key)
+            signed = _new_certificate(self._names, issuer, now)
+            self._keep(signed, self.chain, self.key)
         return signed.certificate.not_valid_after_utc
 
+    def _kept(self, chain: Path, key: Path, fault: Callable[[x509.Certificate], str]) -> Signed | str:
+        """What is kept there, or why it is not good: there is none, it cannot be read, or `fault` says so."""
+        try:
+            self._machine.disk.look(chain)
+        except FileNotFoundError:
+            return "there was none"
+        try:
+            keep_private(key)
+            certificate = x509.load_pem_x509_certificate(read_bytes(chain, "the certificate", MOST_BYTES))
+            private = load_pem_private_key(read_bytes(key, "the key", MOST_BYTES), None)
+            if (
+                not isinstance(private, EllipticCurvePrivateKey)
+                or private.public_key() != certificate.public_key()
+            ):
+                return f"{key} belongs to another one"
+            return fault(certificate) or Signed(certificate, private)
+        except FileNotFoundError:
+            return f"{key} was not there"
+        except (InputError, ValueError, TypeError, x509.ExtensionNotFound) as error:
+            return f"{chain} cannot be used: {error}"
 
-def _kept(chain: Path, key: Path, fault: Callable[[x509.Certificate], str]) -> Signed | str:
-    """What is kept there, or why it is not good: there is none, it cannot be read, or `fault` says so."""
-    if not chain.exists():
-        return "there was none"
-    try:
-        keep_private(key)
-        certificate = x509.load_pem_x509_certificate(read_bytes(chain, "the certificate", MOST_BYTES))
-        private = load_pem_private_key(read_bytes(key, "the key", MOST_BYTES), None)
-        if (
-            not isinstance(private, EllipticCurvePrivateKey)
-            or private.public_key() != certificate.public_key()
-        ):
-            return f"{key} belongs to another one"
-        return fault(certificate) or Signed(certificate, private)
-    except FileNotFoundError:
-        return f"{key} was not there"
-    except (InputError, ValueError, TypeError, x509.ExtensionNotFound) as error:
-        return f"{chain} cannot be used: {error}"
+    def _keep(self, signed: Signed, chain: Path, key: Path) -> None:
+        """The key first: one without its certificate is found out at the next start. Raises OSError."""
+        replace = self._machine.disk.replace
+        replace(key, signed.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+        replace(chain, signed.certificate.public_bytes(Encoding.PEM), 0o644)
 
-
-def _keep(signed: Signed, chain: Path, key: Path) -> None:
-    """The key first: one without its certificate is found out at the next start. Raises OSError."""
-    _write(key, signed.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    _write(chain, signed.certificate.public_bytes(Encoding.PEM), 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Puts a new file into the old one's place, never with more rights than it shall have."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._machine.wall(), UTC)
 
 
 # What is in them.
-def _new_ca(names: Sequence[str]) -> Signed:
+def _new_ca(names: Sequence[str], now: datetime) -> Signed:
     """A CA that may certify these names, servers only, and no other CA."""
     key = generate_private_key(SECP256R1())
     subject = _called(f"Tickwire CA for {names[0]}"[:64])
-    fresh = _begun(subject, subject, key, key, CA_LASTS)
+    fresh = _begun(subject, subject, key, key, now - SKEW, CA_LASTS)
     fresh = fresh.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     fresh = fresh.add_extension(_usage(signs=True), critical=True)
     fresh = fresh.add_extension(
@@ -150,11 +144,11 @@ def _new_ca(names: Sequence[str]) -> Signed:
     return Signed(fresh.sign(key, SHA256()), key)
 
 
-def _new_certificate(names: Sequence[str], issuer: Signed) -> Signed:
+def _new_certificate(names: Sequence[str], issuer: Signed, now: datetime) -> Signed:
     """A certificate of a server with these names."""
     key = generate_private_key(SECP256R1())
     subject = _called("Tickwire server")  # with a space: it can be taken for no host
-    fresh = _begun(subject, issuer.certificate.subject, key, issuer.key, LASTS)
+    fresh = _begun(subject, issuer.certificate.subject, key, issuer.key, now - SKEW, LASTS)
     fresh = fresh.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     fresh = fresh.add_extension(_usage(signs=False), critical=True)
     fresh = fresh.add_extension(x509.SubjectAlternativeName(_general(names)), critical=False)
@@ -166,10 +160,10 @@ def _begun(
     issuer: x509.Name,
     key: EllipticCurvePrivateKey,
     issuer_key: EllipticCurvePrivateKey,
+    begins: datetime,
     lasts: timedelta,
 ) -> x509.CertificateBuilder:
     """What a CA and a certificate have in common."""
-    begins = _now() - SKEW
     ours = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     theirs = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     return (
@@ -243,17 +237,17 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 # Whether they are good still.
-def _fault_of_ca(ca: x509.Certificate, names: Sequence[str]) -> str:
+def _fault_of_ca(ca: x509.Certificate, names: Sequence[str], now: datetime) -> str:
     """Why that is no CA for these names; empty if it is."""
     constraints = ca.extensions.get_extension_for_class(x509.NameConstraints).value
     if left := set(_permitted(names)) - {*(constraints.permitted_subtrees or ())}:
         return f"the old one is not for {_plain(left)}"
-    if ca.not_valid_after_utc - _now() < LASTS + RENEW:
+    if ca.not_valid_after_utc - now < LASTS + RENEW:
         return f"the old one ends {ca.not_valid_after_utc:%Y-%m-%d}"
     return ""
 
 
-def _fault(certificate: x509.Certificate, names: Sequence[str], ca: x509.Certificate) -> str:
+def _fault(certificate: x509.Certificate, names: Sequence[str], ca: x509.Certificate, now: datetime) -> str:
     """Why that is no certificate for these names; empty if it is."""
     try:
         certificate.verify_directly_issued_by(ca)
@@ -262,14 +256,10 @@ def _fault(certificate: x509.Certificate, names: Sequence[str], ca: x509.Certifi
     own = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     if {*own} != {*_general(names)}:
         return f"the old one is for {_plain({*own})}"
-    if certificate.not_valid_after_utc - _now() < RENEW:
+    if certificate.not_valid_after_utc - now < RENEW:
         return f"the old one ends {certificate.not_valid_after_utc:%Y-%m-%d}"
     return ""
 
 
 def _plain(names: set[x509.GeneralName]) -> str:
     return ", ".join(sorted(str(one.value) for one in names))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -6,13 +6,13 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import structlog
 
 from ..config import Settings
 from ..errors import InputError, SettingsError
 from ..files import read_bytes
+from ..machine import Disk, Machine, Seen
 
 FOLDER = "tls"
 """Where in the data directory the server's own CA and certificate are."""
@@ -20,9 +20,6 @@ LOOK = 1.0
 """Seconds between two looks at the files."""
 MOST_BYTES = 2**20
 """Bytes of a file."""
-
-Seen: TypeAlias = tuple[tuple[int, int, int], ...]
-"""By what files are told from what they were: time of change in ns, size, number."""
 
 log = structlog.get_logger()
 
@@ -34,9 +31,11 @@ class Certificate:
     before each look, and may write the files anew.
     """
 
-    def __init__(self, chain: Path, key: Path, renew: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, chain: Path, key: Path, disk: Disk, renew: Callable[[], object] = lambda: None
+    ) -> None:
         """Raises SettingsError if they cannot be used."""
-        self._chain, self._key, self._renew = chain, key, renew
+        self._chain, self._key, self._disk, self._renew = chain, key, disk, renew
         self._used = self._last = self._look()
         try:
             self.context = context_of(chain, key)
@@ -66,12 +65,11 @@ class Certificate:
         log.info("certificate read again", file=str(self._chain))
         return found
 
-    def _look(self) -> Seen | None:
+    def _look(self) -> tuple[Seen, Seen] | None:
         try:
-            found = [path.stat() for path in (self._chain, self._key)]
+            return self._disk.look(self._chain), self._disk.look(self._key)
         except OSError:
             return None
-        return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
 def ca_of(data_dir: Path) -> Path:
@@ -79,7 +77,7 @@ def ca_of(data_dir: Path) -> Path:
     return data_dir.absolute() / FOLDER / "ca.pem"
 
 
-def certificate_of(settings: Settings) -> Certificate | None:
+def certificate_of(settings: Settings, machine: Machine) -> Certificate | None:
     """The certificate that the settings speak of, if any, made where they say so.
 
     Raises SettingsError, StartError.
@@ -91,11 +89,11 @@ def certificate_of(settings: Settings) -> Certificate | None:
             raise SettingsError(
                 "--tls-self-signed needs one more package: pip install 'tickwire[tls]'."
             ) from None
-        own = Authority(ca_of(settings.data_dir), settings.tls_self_signed)
-        return Certificate(own.chain, own.key, own.renew)
+        own = Authority(ca_of(settings.data_dir), settings.tls_self_signed, machine)
+        return Certificate(own.chain, own.key, machine.disk, own.renew)
     if settings.tls_cert is None or settings.tls_key is None:
         return None
-    return Certificate(settings.tls_cert, settings.tls_key)
+    return Certificate(settings.tls_cert, settings.tls_key, machine.disk)
 
 
 def context_of(chain: Path, key: Path) -> ssl.SSLContext:

@@ -85,7 +85,7 @@ class Lists:
         return Listing(f"suspension/{exchange}", answer)
 
     async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> Listed:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        now = datetime.fromtimestamp(self._engine.machine.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         sources = ("", self._engine.market.source.name)
         try:
             wanted = page_and_size(asked.get("page"), asked.get("size"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from typing import NamedTuple
 
@@ -74,7 +73,9 @@ class Pages:
         """The latest `count` bars up to and including `end` (in seconds), ascending. Raises StoreError."""
         bars = self._engine.market.feeds.of(instrument).bars
         key = Key(instrument.code, kline_type, count, end)
-        if (now := time.monotonic()) - self._made > LIFETIME or len(self._pages) >= MOST_PAGES:
+        if (now := asyncio.get_running_loop().time()) - self._made > LIFETIME or len(
+            self._pages
+        ) >= MOST_PAGES:
             self._pages, self._made = {}, now
         page, forming = self._pages.get(key), self._forming(bars, instrument, key)
         version, opened = bars.version(instrument, kline_type), _opened(forming)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
 import ipaddress
 import logging
@@ -20,7 +19,8 @@ import uvicorn
 
 from ..assembly import Engine, build, is_guarded, watched
 from ..config import Settings
-from ..errors import SettingsError, StartError
+from ..errors import SettingsError
+from ..machine import REAL, Machine, Network
 from .app import make_app
 from .certificate import Certificate, certificate_of
 from .door import doors
@@ -32,20 +32,20 @@ GRACE = 3
 """Seconds that clients and requests have to end when the server stops."""
 LOOK = 0.01
 """Seconds between two looks at whether they have: uvicorn's lists of them wake nobody."""
-BACKLOG = 2048
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, machine: Machine = REAL) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     Prints the URL as the first line when connections are taken, then a few lines for a person. Raises
     TickwireError if the server cannot start.
     """
-    check_exposure(settings)
+    check_exposure(settings, machine.network)
     _raise_descriptor_limit()
-    with listen(settings) as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        certificate = certificate_of(settings)
-        runner.run(_serve(build(settings), listener, certificate))
+    listening = machine.network.listen(settings.host, settings.port)
+    with listening as listener, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        certificate = certificate_of(settings, machine)
+        runner.run(_serve(build(settings, machine), listener, certificate))
 
 
 async def _serve(engine: Engine, listener: socket.socket, certificate: Certificate | None) -> None:
@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news
         protocol: Callable[..., asyncio.Protocol] = doors(engine.gateway.admission)
         if certificate is not None:
-            protocol = secured(protocol, certificate)
+            protocol = secured(protocol, certificate, engine.machine.network)
         super().__init__(
             uvicorn.Config(
                 make_app(engine),
@@ -169,9 +169,9 @@ class Server(uvicorn.Server):
                 signal.signal(number, action)
 
 
-def check_exposure(settings: Settings) -> None:
+def check_exposure(settings: Settings, network: Network) -> None:
     """Without tokens to check, only this machine is let in unless the user says otherwise."""
-    local = all(map(_is_loopback, _addresses(settings)))
+    local = all(map(_is_loopback, network.addresses(settings.host, settings.port)))
     if not settings.no_auth and not local and not is_guarded(settings):
         raise SettingsError(
             f"Refusing to listen on {settings.host}: there is no token in {settings.data_dir}, so anyone who "
@@ -182,34 +182,6 @@ def check_exposure(settings: Settings) -> None:
 
 def _is_loopback(address: tuple[int, str]) -> bool:
     return ipaddress.ip_address(address[1].partition("%")[0]).is_loopback
-
-
-def _addresses(settings: Settings) -> list[tuple[int, str]]:
-    """Address family and address of everything that the host stands for."""
-    try:
-        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(f"--host {settings.host!r} is no address of this machine: {error}.") from None
-    return [(family, str(address[0])) for family, _, _, _, address in found]
-
-
-def listen(settings: Settings) -> socket.socket:
-    family, address = _addresses(settings)[0]
-    try:
-        listener = socket.create_server((address, settings.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."
-            raise StartError(f"Port {settings.port} on {address} is taken. {remedy}") from None
-        if error.errno == errno.EACCES:
-            raise StartError(
-                f"Port {settings.port} needs privileges. Choose one above 1023, or allow it (/docs/tls)."
-            ) from None
-        raise StartError(
-            f"Cannot listen on {address}, port {settings.port}: {error.strerror}. Choose another --host."
-        ) from None
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio's own loop may not set it
-    return listener
 
 
 def url_of(listener: socket.socket, settings: Settings) -> str:

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 from uvicorn.server import ServerState
 
+from ..machine import Network, Writer
 from ..wire import Ret, failure
 from .bounds import Deadline, Tally
 from .certificate import Certificate
-from .direct import descriptor_of, write_now
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds that a handshake may take."""
@@ -89,13 +89,13 @@ class Handshakes:
 
 
 def secured(
-    protocol: Callable[..., asyncio.Protocol], certificate: Certificate
+    protocol: Callable[..., asyncio.Protocol], certificate: Certificate, network: Network
 ) -> Callable[..., asyncio.Protocol]:
     """What makes the protocol of each new connection, behind TLS with that certificate."""
     handshakes = Handshakes()
 
     def tls(**arguments: Any) -> Tls:
-        return Tls(lambda: protocol(**arguments), certificate, handshakes, arguments["server_state"])
+        return Tls(lambda: protocol(**arguments), certificate, network, handshakes, arguments["server_state"])
 
     return tls
 
@@ -105,21 +105,23 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     made when the handshake is done."""
 
     transport: asyncio.Transport
+    _writer: Writer
     _deadline: Deadline
 
     def __init__(
         self,
         protocol: Callable[[], asyncio.Protocol],
         certificate: Certificate,
+        network: Network,
         handshakes: Handshakes,
         server_state: ServerState,
     ) -> None:
         super().__init__()
         self._make = protocol
         self._certificate = certificate
+        self._network = network
         self._handshakes = handshakes
         self._server_state = server_state
-        self._descriptor: int | None = None
         self._protocol: asyncio.BaseProtocol | None = None
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None  # from the first byte on
@@ -130,7 +132,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is there."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
-        self._descriptor = descriptor_of(transport)
+        self._writer = self._network.writer(self.transport)
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
         self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
         self._handshakes.begin(self)
@@ -172,7 +174,6 @@ class Tls(asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        self._descriptor = None
         if self._tls is not None and self._protocol is None and self in self._handshakes:
             self._handshakes.failed(self, "the client hung up, as some do that do not trust the certificate")
         self._tls = None
@@ -329,7 +330,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
             self._send(self._out.read())
 
     def _send(self, data: bytes) -> None:
-        if (rest := write_now(self.transport, self._descriptor, data)) and not self.transport.is_closing():
+        if (rest := self._writer.write(data)) and not self.transport.is_closing():
             self.transport.write(rest)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -15,10 +13,10 @@ from uvicorn.server import ServerState
 
 from ..assembly import Engine
 from ..gateway.gateway import Heard
+from ..machine import Writer
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection
 from .bounds import LATE
-from .direct import descriptor_of, write_now
 from .publish import Publishing
 from .publish_socket import PublishSocket
 from .shell import Shell
@@ -27,8 +25,6 @@ SWEEP = 0.25
 """Seconds between looks for connections that are overdue."""
 GRACE = 10.0
 """Seconds that all have after the process was paused: as long as lies between two heartbeats."""
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER: closed at once, with a reset."""
 
 log = structlog.get_logger()
 
@@ -88,6 +84,8 @@ class WebSocket(Shell):
     socket while nothing waits before them, else through the transport, which keeps the order.
     """
 
+    _writer: Writer
+
     def __init__(self, websockets: WebSockets, server_state: ServerState, query: str) -> None:
         self._engine = websockets.engine
         super().__init__(websockets.alive, server_state, self._engine.settings.client_buffer)
@@ -98,7 +96,6 @@ class WebSocket(Shell):
             strict=self._engine.gateway.dialect.strict_protocol,
             heard=self._tell,
         )
-        self._descriptor: int | None = None
         self._delayed: deque[bytes] = deque()  # what came and is looked at later
         self._delayed_size = 0
         self._delayed_until = 0.0
@@ -107,7 +104,7 @@ class WebSocket(Shell):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
         super().connection_made(transport)
-        self._descriptor = descriptor_of(transport)
+        self._writer = self._engine.machine.network.writer(self.transport)
 
     def _hear(self, data: bytes) -> int:
         if self.transport.is_closing():
@@ -121,7 +118,6 @@ class WebSocket(Shell):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        self._descriptor = None
         super().connection_lost(exc)
         self._engine.gateway.leave(self)
 
@@ -138,7 +134,7 @@ class WebSocket(Shell):
     # What the hub calls.
     def push(self, data: bytes) -> None:
         """Writes whole frames; never waits."""
-        if self._ending is None and (rest := write_now(self.transport, self._descriptor, data)):
+        if self._ending is None and (rest := self._writer.write(data)):
             super()._write(rest)
 
     # What the sweep calls.
@@ -150,10 +146,8 @@ class WebSocket(Shell):
     # What the engine and the hub call.
     def reset(self) -> None:
         """Ends the connection at once, with a reset of TCP."""
-        plain = self.transport.get_extra_info("socket")
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._engine.gateway.leave(self)
-        self.transport.abort()
+        self._writer.reset()
 
     def _tell(self, path: str, text: str, noted: Report) -> None:
         if (
@@ -210,5 +204,5 @@ class WebSocket(Shell):
         super()._end()
 
     def _write(self, data: bytes | memoryview) -> None:
-        if rest := write_now(self.transport, self._descriptor, data):
+        if rest := self._writer.write(data):
             super()._write(rest)

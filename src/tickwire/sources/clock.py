@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-
-
-def wall_clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
 
 STEP = 5_000
 """Milliseconds by which the wall clock must jump for that to count as a step rather than as a late look."""
@@ -47,7 +40,7 @@ class SteadyClock:
 class MarketClock:
     """A clock in milliseconds since the epoch that may be set forward, run faster, or stand still."""
 
-    def __init__(self, wall: Callable[[], int] = wall_clock) -> None:
+    def __init__(self, wall: Callable[[], int]) -> None:
         self._wall = wall
         self._from = self._to = 0  # what the wall clock showed when this one was moved, and to where
         self.speed = 1.0

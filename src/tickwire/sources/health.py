@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from .clock import wall_clock
 from .upstream_use import UpstreamUse
 
 
@@ -31,7 +30,8 @@ class Health:
     `crossed` the books that passed although their best bid was above their best ask.
     """
 
-    def __init__(self, status: Status = Status.CONNECTING, wall: Callable[[], int] = wall_clock) -> None:
+    def __init__(self, status: Status = Status.CONNECTING, *, wall: Callable[[], int]) -> None:
+        """`wall` is in milliseconds since the epoch."""
         self.status = status
         self.since = wall()
         self.reason = ""

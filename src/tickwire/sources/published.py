@@ -13,7 +13,6 @@ import structlog
 from ..errors import SourceError, StoreError
 from ..model import Book, Catalogue, Event, Instrument, Kind
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
-from .clock import wall_clock
 from .health import Health, Status
 from .published_lines import PublishedLines
 from .publishers import Publisher, Publishers
@@ -74,7 +73,7 @@ class Published:
         keep: Callable[[Instrument], Awaitable[None]] = _forget,
         quote_trades: QuoteTrades = QuoteTrades.BID,
         limit: int = LIMIT,
-        wall: Callable[[], int] = wall_clock,
+        wall: Callable[[], int],
     ) -> None:
         """`keep` is given each new instrument before it is used; it may raise StoreError.
         `wall` is in milliseconds since the epoch."""

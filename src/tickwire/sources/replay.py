@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from decimal import Decimal
 from enum import StrEnum
@@ -138,15 +137,19 @@ class Replay:
         hold: bool = False,
         loop: bool = False,
         simulated: bool = False,
-        health: Health | None = None,
+        health: Health,
+        monotonic: Callable[[], float],
+        wall: Callable[[], int],
     ) -> None:
-        """`health` is what the reading of the recording has counted, if anything."""
+        """`health` is what the reading of the recording has counted. `monotonic` is in seconds, `wall` in
+        milliseconds since the epoch."""
         self.simulated = simulated
         self.name = f"replay:{name}"
         self.codes = codes
-        self.health = health or Health(Status.UP)
+        self.health = health
         self.patient = speed == 0
         self._reel = reel
+        self._monotonic, self._wall = monotonic, wall
         self._first_time = first_time
         self._speed = speed
         self._rebase = rebase
@@ -206,13 +209,13 @@ class Replay:
     async def _pass(self) -> AsyncIterator[Event]:
         """The recording, from where it was left."""
         if not self._played:
-            self._shift = time.time_ns() // 1_000_000 - self._first_time if self._rebase else 0
+            self._shift = self._wall() - self._first_time if self._rebase else 0
             self._reached = self._first_time
         shift, upcoming = self._shift, self._reached
-        began = time.monotonic() - ((self._reached - self._first_time) / 1000 / (self._speed or 1))
+        began = self._monotonic() - ((self._reached - self._first_time) / 1000 / (self._speed or 1))
 
         def market_time() -> int:
-            paced = self._first_time + int((time.monotonic() - began) * 1000 * self._speed)
+            paced = self._first_time + int((self._monotonic() - began) * 1000 * self._speed)
             return shift + (max(self._reached, min(paced, upcoming)) if self._speed else self._reached)
 
         self._market_time = market_time
@@ -226,7 +229,7 @@ class Replay:
                 upcoming = max(self._reached, at)
                 if self._speed:
                     due = began + (at - self._first_time) / 1000 / self._speed
-                    if (ahead := due - time.monotonic()) > 0:
+                    if (ahead := due - self._monotonic()) > 0:
                         await asyncio.sleep(ahead)
                 self._reached = upcoming
                 for event in events[before:]:

@@ -13,7 +13,7 @@ import structlog
 from ..calendars import ALWAYS, KEYS, Calendar, load
 from ..klines import Past
 from ..model import Catalogue, Event, Instrument, Kind
-from .clock import MarketClock, SteadyClock, wall_clock
+from .clock import MarketClock, SteadyClock
 from .health import Health, Status
 from .simulated_company import with_figures
 from .simulated_market import SimulatedMarket
@@ -165,10 +165,10 @@ class Simulator:
         seed: int,
         rate: float,
         hours: bool = False,
-        clock: Callable[[], int] = wall_clock,
+        clock: Callable[[], int],
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
-        self.health = Health(Status.UP)
+        self.health = Health(Status.UP, wall=clock)
         self._catalogue = catalogue
         self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
         self._seed = seed

@@ -12,6 +12,7 @@ import structlog
 
 from ..errors import StartError
 from ..files.private import keep_private
+from ..machine import Disk
 from .epoch import EpochFile
 from .lock import Lock
 from .tokens import KEY_FILE
@@ -44,10 +45,10 @@ class DataDirectory:
     their order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
         """Makes the folder if need be. Raises StartError if it cannot be used, or another server uses it."""
         self._path = path
-        self._epoch_file = EpochFile(path)
+        self._epoch_file = EpochFile(path, disk)
         self._trouble = ""
         self._closed = False
         self._noting = threading.Lock()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -52,8 +51,9 @@ class Access:
     All is well again `SETTLED` after the last failure.
     """
 
-    def __init__(self, name: str, wall: Callable[[], float] = time.time) -> None:
-        """`name` is what cannot be done to the store while it fails, such as "written"."""
+    def __init__(self, name: str, wall: Callable[[], float]) -> None:
+        """`name` is what cannot be done to the store while it fails, such as "written"; `wall` is in seconds
+        since the epoch."""
         self.name = name
         self.reason = ""
         self.failures = 0
@@ -66,7 +66,11 @@ class Access:
     @property
     def since(self) -> float | None:
         """Since when calls fail. Where some work and others do not, it stays."""
-        if self._since is not None and not self.failing and time.monotonic() - self._last >= SETTLED:
+        if (
+            self._since is not None
+            and not self.failing
+            and asyncio.get_running_loop().time() - self._last >= SETTLED
+        ):
             log.info(f"the store can be {self.name} again", seconds=round(self._wall() - self._since, 1))
             self._since, self.reason = None, ""
         return self._since
@@ -75,7 +79,7 @@ class Access:
         """A call failed."""
         self.failures += 1
         self.failing = True
-        self._last = time.monotonic()
+        self._last = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = self._wall()
             log.error(f"the store cannot be {self.name}", reason=reason)
@@ -136,9 +140,10 @@ class Database:
     A call that is cancelled before its turn is not made; one that has begun goes on to its end.
     """
 
-    def __init__(self, file: File) -> None:
-        """`file` is what all these calls use; it is closed with this."""
-        self.writes, self.reads = Access("written"), Access("read")
+    def __init__(self, file: File, wall: Callable[[], float]) -> None:
+        """`file` is what all these calls use; it is closed with this. `wall` is in seconds since the
+        epoch."""
+        self.writes, self.reads = Access("written", wall), Access("read", wall)
         self._file = file
         self._writer, self._reader = Worker("store-write"), Worker("store-read")
         self._reading = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from .small_files import Damaged, read_small, replace_small, set_aside
+from ..machine import Damaged, Disk
 
 FILE = "epoch"
 MARGIN = 60_000_000
@@ -36,8 +36,8 @@ class EpochFile:
     Numbers are microseconds since the Unix epoch.
     """
 
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / FILE
+    def __init__(self, data_dir: Path, disk: Disk) -> None:
+        self._path, self._disk = data_dir / FILE, disk
 
     def begin(self, now: int) -> int:
         """The epoch of a run that starts now: above all that earlier runs may have given. It is to be noted.
@@ -74,10 +74,10 @@ class EpochFile:
     def note(self, reached: int) -> None:
         """The run has come so far. Returns when that is on the disk. Raises OSError."""
         number = str(reached).encode("ascii")
-        replace_small(self._path, b"%b %08x\n" % (number, zlib.crc32(number)))
+        self._disk.replace(self._path, b"%b %08x\n" % (number, zlib.crc32(number)))
 
     def _read(self) -> int:
-        content = read_small(self._path)
+        content = self._disk.read(self._path)
         match = _NOTE.fullmatch(content)
         if match is None:
             raise Damaged("it is empty" if not content.strip() else "it holds no number")
@@ -92,8 +92,8 @@ class EpochFile:
 
     def _set_aside(self, damage: Damaged) -> int:
         """What is known without the file: it was last written when the run before it had come so far."""
-        written = self._path.stat().st_mtime_ns // 1000
-        aside = set_aside(self._path)
+        written = self._disk.look(self._path)[0] // 1000
+        aside = self._disk.set_aside(self._path)
         log.error(
             "the file that says how far sequences have come was damaged and is set aside: they go on from "
             "the clock. If the clock was set back, stop the server and put the file of a backup in its place",

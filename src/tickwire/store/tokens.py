@@ -16,8 +16,8 @@ import msgspec
 
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError, StoreError
+from ..machine import Damaged, Disk
 from .rows import NOTE, TOKEN, Altered, fetch
-from .small_files import Damaged, read_small
 from .sqlite_file import SqliteFile
 
 KEY_FILE = "token.key"
@@ -70,7 +70,7 @@ class TokenStore:
                     pass
                 finally:
                     fresh.unlink()
-            key = read_small(path)
+            key = Disk().read(path)
         except (OSError, Damaged) as error:
             reason = getattr(error, "strerror", None) or error
             raise StartError(f"Cannot use the key of the tokens, {path}: {reason}.") from error

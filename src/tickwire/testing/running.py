@@ -13,10 +13,11 @@ from ..assembly import Engine, build
 from ..config import Settings
 from ..errors import InputError
 from ..gateway.gateway import Heard
+from ..machine import REAL
 from ..sandbox import Clock, Scenario
 from ..server import Server
 from ..server.certificate import certificate_of
-from ..server.serve import check_exposure, listen, loop_factory, url_of
+from ..server.serve import check_exposure, loop_factory, url_of
 from ..sources import Replay, Status
 from .connections import Connections
 from .log import threshold
@@ -134,12 +135,12 @@ class Running:
             self._ended.set_result(None)
 
     async def _serve(self) -> None:
-        check_exposure(self._settings)
-        with listen(self._settings) as listener:
+        check_exposure(self._settings, REAL.network)
+        with REAL.network.listen(self._settings.host, self._settings.port) as listener:
             self.port = listener.getsockname()[1]
             self.url = url_of(listener, self._settings)
-            certificate = certificate_of(self._settings)
-            self.engine = build(self._settings)
+            certificate = certificate_of(self._settings, REAL)
+            self.engine = build(self._settings, REAL)
             with contextlib.closing(self.engine):
                 self.engine.gateway.heard = self._heard
                 self.connections = Connections(self.engine)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tickwire.errors import StoreError
 from tickwire.klines import DEFAULTS, Closed, Grid, Past
+from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches, Pasts, Retention
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
 from tickwire.store import Database, SqliteFile, SqliteKlineStore, load_catalogue
@@ -27,7 +28,7 @@ class Disk(SqliteKlineStore):
 
     def __init__(self) -> None:
         self.file = SqliteFile(None)
-        self.database = Database(self.file)
+        self.database = Database(self.file, REAL.wall)
         super().__init__(self.file)
         self.under_way = threading.Event()
         self.may_go = threading.Event()
@@ -91,7 +92,7 @@ class Run(Bars):
         self.batches = Batches(self.archive, self)
         self.past: Past | None = None
         self.pasts = Pasts(self._past_of, self.archive, self, self.batches, maker)
-        self.retention = Retention({}, self.archive, self, self.pasts)
+        self.retention = Retention({}, self.archive, self, self.pasts, clock=REAL.wall)
 
     def _past_of(self, instrument: Instrument, key: str | None) -> Past | None:
         return self.past

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tickwire.errors import SourceError
 from tickwire.klines import DEFAULTS, Closed, Series
+from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.missing import Backfill, Depths, Filling, Ledger
 from tickwire.market.missing.backfill import Hole
@@ -101,9 +102,9 @@ class Bench:
         self.instrument, self.past = instrument, past
         self.source = Script()
         file = SqliteFile(None)
-        database = Database(file)
+        database = Database(file, REAL.wall)
         self.revised: list[Closed] = []
-        self.archive = Archive("s", SqliteKlineStore(file), database)
+        self.archive = Archive("s", SqliteKlineStore(file), database, clock=REAL.wall)
         self.bars = Bars(self.archive, DEFAULTS, self.revised.extend)
         self.batches = Batches(self.archive, self.bars)
         self.ledger = Noting(self.source, file, database)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tickwire.klines import DEFAULTS
+from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars
 from tickwire.market.missing import Ledger, Missing
 from tickwire.model import KlineType, Trade
@@ -46,7 +47,9 @@ def a_desk(database: Database, file: SqliteFile, *, live: bool) -> Desk:
     source, gaps, backlog = Script(), GapStore(file), Backlog(database, "gaps")
     source.live = live
     source.now = T0
-    bars = Bars(Archive("script", SqliteKlineStore(file), database), DEFAULTS, lambda _: None)
+    bars = Bars(
+        Archive("script", SqliteKlineStore(file), database, clock=REAL.wall), DEFAULTS, lambda _: None
+    )
     missing = Missing(source, bars, CATALOGUE, Ledger(source, gaps, backlog))
     return Desk(source, bars, missing, gaps, backlog)
 
@@ -54,7 +57,7 @@ def a_desk(database: Database, file: SqliteFile, *, live: bool) -> Desk:
 @pytest.fixture(params=[False, True], ids=["not live", "live"])
 def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
     file = SqliteFile(None)
-    database = Database(file)
+    database = Database(file, REAL.wall)
     yield a_desk(database, file, live=request.param)
     database.close()
 

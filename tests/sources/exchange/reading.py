@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from tickwire.client import Backoff
+from tickwire.machine import REAL
 from tickwire.sources import Yielded
 from tickwire.sources.exchange import Exchange, load_symbols
 from tickwire.store import load_catalogue
@@ -40,6 +41,7 @@ TRADE: dict[str, Any] = {
     "fees": [],
 }
 QUICK = Backoff(first=0.05, most=0.2)
+MACHINE: dict[str, Any] = {"wall": REAL.millis, "monotonic": REAL.monotonic, "dice": REAL.dice}
 
 T = TypeVar("T")
 
@@ -95,5 +97,5 @@ async def reading(source: Exchange) -> AsyncIterator[Reading]:
 
 def exchange(options: dict[str, Any], **other: Any) -> Exchange:
     """Binance, with quick second tries."""
-    arguments: dict[str, Any] = {"keep": ["BTCUSDT"], "backoff": QUICK} | other
+    arguments: dict[str, Any] = {"keep": ["BTCUSDT"], "backoff": QUICK} | MACHINE | other
     return Exchange("binance", CATALOGUE, load_symbols(), options=options, **arguments)

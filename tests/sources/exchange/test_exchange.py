@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
+from tickwire.machine import REAL
 from tickwire.model import Book, Direction, Kind, Level, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
-from tickwire.sources.clock import wall_clock
 
 from .binance import Binance, binance
 from .reading import Reading, exchange, reading
@@ -23,7 +23,7 @@ TRADES, DEPTH = "btcusdt@trade", "btcusdt@depth@100ms"
 
 @pytest.fixture
 async def venue() -> AsyncIterator[Binance]:
-    async with binance(wall_clock) as made:
+    async with binance(REAL.millis) as made:
         yield made
 
 
@@ -77,8 +77,8 @@ async def test_a_repeated_trade_counts_once_even_after_a_break(venue: Binance, r
 async def test_what_was_traded_before_the_subscription_is_no_new_event(
     venue: Binance, reader: Reading
 ) -> None:
-    await venue.trade(BTC, "79317.70", "1", T=wall_clock() - 60_000)
-    later = await venue.trade(BTC, "79317.80", "1", T=wall_clock() - 30_000)
+    await venue.trade(BTC, "79317.70", "1", T=REAL.millis() - 60_000)
+    later = await venue.trade(BTC, "79317.80", "1", T=REAL.millis() - 30_000)
     assert [one.source_seq for one in await reader.some(Trade)] == [later["t"]]
 
 
@@ -125,12 +125,12 @@ async def test_a_gap_in_the_book_makes_it_anew(venue: Binance, reader: Reading) 
 async def test_a_broken_connection_is_made_again(venue: Binance, reader: Reading) -> None:
     await venue.trade(BTC, "79317.70", "1")
     await reader.some(Trade)
-    at = wall_clock()
+    at = REAL.millis()
     venue.disconnect()
     (broke,) = await reader.some(Broke)
     assert broke.codes == (BTC,)
     assert broke.reason
-    assert at <= broke.at <= wall_clock()
+    assert at <= broke.at <= REAL.millis()
     await venue.subscribed(TRADES, DEPTH)
     await venue.trade(BTC, "79317.90", "1")
     await reader.some(Trade, 2)
@@ -198,7 +198,7 @@ async def test_trades_that_did_not_come_are_noticed(venue: Binance, monkeypatch:
         await venue.trade(BTC, "79317.80", "1", T=first["T"] + 50)
         (broke,) = await reader.some(Broke)
         assert "there were trades" in broke.reason
-        assert broke.at <= wall_clock() - 400
+        assert broke.at <= REAL.millis() - 400
 
 
 async def test_a_quiet_market_is_stale_but_whole(venue: Binance) -> None:

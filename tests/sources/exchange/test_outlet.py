@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tickwire.errors import SourceError
+from tickwire.machine import REAL
 from tickwire.model import Trade
 from tickwire.sources import Began, Broke, Health, Yielded
 from tickwire.sources.exchange.outlet import BATCH, Outlet
@@ -24,7 +25,7 @@ async def taken(outlet: Outlet, count: int) -> list[Yielded]:
 
 
 async def test_no_code_begins_twice_and_none_breaks_that_has_not_begun() -> None:
-    outlet = Outlet(Health())
+    outlet = Outlet(Health(wall=REAL.millis))
     outlet.broke("X", 1, "why")
     outlet.began("X", 2)
     outlet.began("X", 3)
@@ -36,7 +37,7 @@ async def test_no_code_begins_twice_and_none_breaks_that_has_not_begun() -> None
 
 
 async def test_breaks_for_one_reason_become_one() -> None:
-    outlet = Outlet(Health())
+    outlet = Outlet(Health(wall=REAL.millis))
     for code in ("X", "Y", "Z"):
         outlet.began(code, 1)
     outlet.broke("X", 5, "why")
@@ -46,13 +47,13 @@ async def test_breaks_for_one_reason_become_one() -> None:
 
 
 async def test_it_gives_way_and_hands_on_a_few_hundred_at_once() -> None:
-    outlet = Outlet(Health())
+    outlet = Outlet(Health(wall=REAL.millis))
     outlet.put([TRADE] * (BATCH + 1))
     assert [len(await outlet.take()), len(await outlet.take())] == [BATCH, 1]
 
 
 async def test_it_does_not_grow_without_bound() -> None:
-    health = Health()
+    health = Health(wall=REAL.millis)
     outlet = Outlet(health, limit=3)
     outlet.put([TRADE] * 3)
     with pytest.raises(SourceError, match="faster"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.serving import DEPTH, OTHER_HTTP, TRADE, Served, serving
-from tickwire.sources.clock import wall_clock
+from tickwire.machine import REAL
 
 from .binance import binance
 
@@ -24,7 +24,7 @@ async def ask(served: Served, path: str, data: dict[str, Any]) -> Any:
 
 
 async def test_clients_get_trades_books_and_bars(tmp_path: Path) -> None:
-    async with binance(wall_clock) as venue:
+    async with binance(REAL.millis) as venue:
         hour = int(time.time()) // 3600 * 3600
         for interval, span in (("1m", 60), ("1h", 3600), ("1d", 86_400)):
             start = int(time.time()) // span * span

@@ -10,20 +10,20 @@ import pytest
 import structlog
 
 from tickwire.errors import InputError, SettingsError
+from tickwire.machine import REAL
 from tickwire.model import Kind
 from tickwire.sources import Status
-from tickwire.sources.clock import wall_clock
 from tickwire.sources.exchange import Exchange, Symbols, load_symbols
 from tickwire.sources.exchange.venue import Venue
 
 from .binance import binance
-from .reading import CATALOGUE, exchange, reading
+from .reading import CATALOGUE, MACHINE, exchange, reading
 
 pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
 
 
 def use(venue: str, **options: Any) -> Exchange:
-    return Exchange(venue, CATALOGUE, load_symbols(), options=options)
+    return Exchange(venue, CATALOGUE, load_symbols(), options=options, **MACHINE)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_well_known_venues_can_be_used(venue: str) -> None:
 
 
 def test_codes_of_other_sources_are_left_to_them() -> None:
-    source = Exchange("binance", CATALOGUE, load_symbols(), keep=["GOLD", "BTCUSDT"])
+    source = Exchange("binance", CATALOGUE, load_symbols(), keep=["GOLD", "BTCUSDT"], **MACHINE)
     assert source.codes == {"BTCUSDT"}
     with pytest.raises(SettingsError, match=r"none of the codes GOLD, 700.HK|none of the codes 700.HK, GOLD"):
-        Exchange("binance", CATALOGUE, load_symbols(), keep=["GOLD", "700.HK"])
+        Exchange("binance", CATALOGUE, load_symbols(), keep=["GOLD", "700.HK"], **MACHINE)
 
 
 async def test_a_symbol_that_the_venue_has_not_is_told() -> None:
-    async with binance(wall_clock) as venue:
+    async with binance(REAL.millis) as venue:
         source = exchange(venue.options, keep=["BTCUSDT", "ADAUSDT"])
         with structlog.testing.capture_logs() as logs:
             async with reading(source) as reader:
@@ -101,7 +101,7 @@ async def test_a_symbol_that_the_venue_has_not_is_told() -> None:
 
 
 async def test_secrets_are_in_no_log_and_no_reason() -> None:
-    async with binance(wall_clock) as venue:
+    async with binance(REAL.millis) as venue:
         secrets = {"apiKey": "key-8d1f6e", "secret": "secret-77ab01", "password": "pass-11cc02"}
         venue.refuse = True
         source = exchange(venue.options | secrets)
@@ -123,7 +123,7 @@ def test_reasons_are_one_line_without_secrets() -> None:
 def test_two_codes_of_one_symbol_are_refused() -> None:
     symbols = Symbols([("BTCUSDT", "BTC/USD", ""), ("ETHUSDT", "BTC/USD", "kraken")])
     with pytest.raises(SettingsError, match="BTCUSDT and ETHUSDT are both BTC/USD at kraken"):
-        Exchange("kraken", CATALOGUE, symbols)
+        Exchange("kraken", CATALOGUE, symbols, **MACHINE)
 
 
 def test_what_is_there_of_contracts_is_loaded_only_when_it_is_named() -> None:

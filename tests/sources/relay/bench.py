@@ -15,7 +15,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from tickwire.client import Backoff, Options
+from tickwire.client import Backoff, Options, RealClock
+from tickwire.machine import REAL
 from tickwire.model import Book, Trade
 from tickwire.sources import Began, Broke, Snapshot
 from tickwire.sources.relay import Relay
@@ -30,6 +31,7 @@ One = TypeVar("One", Trade, Book, Snapshot, Began, Broke)
 CATALOGUE = load_catalogue()
 BTC = ["BTCUSDT"]
 QUICK = Options(Terms(heartbeat=5.0, mute=5.0), Backoff(first=0.01, most=0.02), close_timeout=0.2)
+MACHINE: dict[str, Any] = {"clock": RealClock(), "wall": REAL.millis, "dice": REAL.dice}
 """For tests in which time does not matter."""
 SLOW = QUICK._replace(terms=Terms(heartbeat=1e6, mute=1e6))
 """For tests that move the clock."""
@@ -91,7 +93,7 @@ class Consumer:
 async def relaying(url: str, **settings: Any) -> AsyncIterator[Consumer]:
     """A relay of that server at work; nothing is left of it behind."""
     before = asyncio.all_tasks()
-    given: dict[str, Any] = {"token": lambda: TOKEN, "options": QUICK} | settings
+    given: dict[str, Any] = {"token": lambda: TOKEN, "options": QUICK} | MACHINE | settings
     relay = Relay(CATALOGUE, url, **given)
     consumer = Consumer(relay)
     running = asyncio.create_task(consumer.run())

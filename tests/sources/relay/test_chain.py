@@ -11,7 +11,7 @@ from tickwire.sources.relay import Relay, UpstreamPlan
 
 from ...client.bench import until
 from ...serving import DEPTH, OTHER_HTTP, TRADE, Script, Served, book, serving
-from .bench import CATALOGUE, QUICK, fresh, now_ms
+from .bench import CATALOGUE, MACHINE, QUICK, fresh, now_ms
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def served(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
 async def relayed(tmp_path: Path, served: Served) -> AsyncIterator[Served]:
     """The server that relays it, on a plan with room for two codes."""
     plan = UpstreamPlan(connections=1, codes=2)
-    relay = Relay(CATALOGUE, served.url, token=lambda: "t", plan=plan, options=QUICK)
+    relay = Relay(CATALOGUE, served.url, token=lambda: "t", plan=plan, options=QUICK, **MACHINE)
     async with serving(tmp_path / "down", relay) as server:
         yield server
 

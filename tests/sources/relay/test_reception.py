@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from tickwire.machine import REAL
 from tickwire.model import (
     Book,
     Catalogue,
@@ -43,7 +44,7 @@ class Desk:
         self.clock = UpstreamClock()
         if sure:
             self.clock.happened(WALL, 0.0, WALL)
-        self.judge = Judge("alltick", Entrance.RELAY, CATALOGUE, Health())
+        self.judge = Judge("alltick", Entrance.RELAY, CATALOGUE, Health(wall=REAL.millis))
         self.reception = Reception(self.clock, lambda _code, _at: False, self.judge, 0.0)
 
     def agree(self, at: float, *codes: str, kind: Kind = Kind.TRADE) -> list[Began | Broke]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tickwire.machine import REAL
 from tickwire.model import Book, Kind, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
 from tickwire.sources.relay import TokenFile, UpstreamPlan
@@ -149,7 +150,10 @@ async def test_every_final_refusal_is_survived(ret: int) -> None:
 async def test_a_refused_token_is_down_until_the_file_has_a_good_one(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("wr0ng-token")
-    async with upstream() as server, relaying(server.url, keep=BTC, token=TokenFile(path)) as consumer:
+    async with (
+        upstream() as server,
+        relaying(server.url, keep=BTC, token=TokenFile(path, REAL.disk)) as consumer,
+    ):
         server.gate = refusal(401, lambda token: token == "r1ght-token")
         await until(lambda: consumer.relay.health.status is Status.DOWN)
         assert consumer.relay.health.reason == "other 1: refused with HTTP 401: no: /quote-b-ws-api?token=…"
@@ -161,7 +165,7 @@ async def test_a_refused_token_is_down_until_the_file_has_a_good_one(tmp_path: P
 async def test_another_token_in_the_file_begins_all_connections_anew(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("first-token")
-    async with upstream() as server, relaying(server.url, token=TokenFile(path)) as consumer:
+    async with upstream() as server, relaying(server.url, token=TokenFile(path, REAL.disk)) as consumer:
         consumer.relay.want(Kind.TRADE, ["BTCUSDT", "AAPL.US"], subscribed=True)
         await consumer.began("BTCUSDT", "AAPL.US")
         path.write_text("second-token")

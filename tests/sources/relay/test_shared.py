@@ -23,14 +23,14 @@ from ...client.bench import until
 from ...server.bench import issue, usage_of
 from ...server.test_metrics import Scrape
 from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Script, Served, serving
-from .bench import CATALOGUE, QUICK, fresh
+from .bench import CATALOGUE, MACHINE, QUICK, fresh
 
 FIRST = ["BTCUSDT", "GOLD", "EURUSD", "AAPL.US", "700.HK"]
 
 
 @contextlib.asynccontextmanager
 async def relayed(folder: Path, url: str, plan: UpstreamPlan) -> AsyncIterator[Served]:
-    relay = Relay(CATALOGUE, url, token=lambda: VENDOR_TOKEN, plan=plan, options=QUICK)
+    relay = Relay(CATALOGUE, url, token=lambda: VENDOR_TOKEN, plan=plan, options=QUICK, **MACHINE)
     async with serving(folder, relay) as served:
         yield served
 

@@ -9,13 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
+from tickwire.machine import REAL
 from tickwire.sources.relay import TokenFile
 
 
 def test_it_is_read_again_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("  first\n")
-    token = TokenFile(path)
+    token = TokenFile(path, REAL.disk)
     assert (token(), token.changed()) == ("first", False)
     path.write_text("second-one\n")
     assert token() == "second-one"
@@ -28,7 +29,7 @@ def test_it_is_read_again_when_it_changes(tmp_path: Path) -> None:
 def test_a_file_that_takes_its_place_counts_too(tmp_path: Path) -> None:
     path, other = tmp_path / "token", tmp_path / "other"
     path.write_text("aaaa")
-    token = TokenFile(path)
+    token = TokenFile(path, REAL.disk)
     other.write_text("bbbb")
     os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     other.replace(path)
@@ -44,7 +45,7 @@ def test_without_a_token_nothing_starts(tmp_path: Path, content: bytes | None) -
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(StartError, match=r"No token in .*: ") as found:
-        TokenFile(path)
+        TokenFile(path, REAL.disk)
     assert "\n" not in str(found.value)
     assert "words" not in str(found.value)
 
@@ -55,7 +56,7 @@ def test_under_way_the_last_good_one_stays_until_there_is_another(
 ) -> None:
     path = tmp_path / "token"
     path.write_text("s3cret-token")
-    token = TokenFile(path)
+    token = TokenFile(path, REAL.disk)
     with capture_logs() as logs:
         if content is None:
             path.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -35,10 +34,10 @@ class Archive:
         database: Database,
         publishers: Publishers | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         """`database` runs the calls of `store`. The notes of `publishers` are kept with the bars as they are
-        right then. Reads what is noted at once. Raises StoreError.
+        right then. `clock` is in seconds since the epoch. Reads what is noted at once. Raises StoreError.
         """
         self.source = source
         self._store = store

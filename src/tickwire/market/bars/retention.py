@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 from ...klines import SECONDS
@@ -25,9 +24,10 @@ class Retention:
         bars: Bars,
         pasts: Pasts,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
-        """`days` says how many they are kept, by type; those of other types are kept for good."""
+        """`days` says how many they are kept, by type; those of other types are kept for good. `clock` is in
+        seconds since the epoch."""
         self._days = days
         self._archive = archive
         self._bars = bars

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -284,7 +283,7 @@ class Backfill:
 
     def _waits(self, instrument: Instrument) -> bool:
         """Whether the last try failed a moment ago."""
-        return time.monotonic() - self._failed.get(instrument.code, -RETRY) < RETRY
+        return asyncio.get_running_loop().time() - self._failed.get(instrument.code, -RETRY) < RETRY
 
     @contextmanager
     def _failing(self, instrument: Instrument) -> Iterator[None]:
@@ -292,7 +291,7 @@ class Backfill:
         try:
             yield
         except (SourceError, StoreError) as error:
-            self._failed[instrument.code] = time.monotonic()
+            self._failed[instrument.code] = asyncio.get_running_loop().time()
             log.warning(
                 "bars cannot be fetched", source=self._source.name, code=instrument.code, reason=str(error)
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from random import Random
@@ -15,7 +14,6 @@ from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import InputError, SettingsError
 from ...model import Catalogue, Entrance, Instrument, Kind
-from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
 from ..source import History, Yielded
@@ -53,8 +51,9 @@ class Exchange:
         options: Mapping[str, Any] | None = None,
         silence: float = 60.0,
         backoff: Backoff | None = None,
-        wall: Callable[[], int] = wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int],
+        monotonic: Callable[[], float],
+        dice: Random,
     ) -> None:
         """`venue` is its name in ccxt, `options` what its constructor there is told. Codes of `keep` that
         have no symbol are left to other sources. `silence` is in seconds.
@@ -68,7 +67,7 @@ class Exchange:
         if keep and not self.codes:
             raise SettingsError(f"{self.name} has none of the codes {_some(keep)}. {REMEDY}")
         self._venue = Venue(venue, options or {}, self._symbols)
-        self.health = Health()
+        self.health = Health(wall=wall)
         self.decimals: Mapping[str, tuple[int, int]] = {}
         """The venue's decimals of prices and volumes by code; empty until its markets are loaded."""
         judge = Judge(self.name, Entrance.EXCHANGE, catalogue, self.health)
@@ -77,6 +76,7 @@ class Exchange:
         self._backoff = backoff or Backoff()
         self._wall = wall
         self._monotonic = monotonic
+        self._dice = dice
         self._wants = Wants(
             key for kind in (Kind.TRADE, Kind.DEPTH) for key in keys_of(kind, self.codes, self._levels)
         )
@@ -95,6 +95,7 @@ class Exchange:
             backoff=self._backoff,
             wall=wall,
             monotonic=monotonic,
+            dice=dice,
         )
 
     async def events(self) -> AsyncIterator[Yielded]:
@@ -139,7 +140,7 @@ class Exchange:
         return [key[1] for key in keys if key not in self._streams.told]
 
     async def _run(self) -> None:
-        tries = Tries(self._backoff, Random())
+        tries = Tries(self._backoff, self._dice)
         before = None
         while True:
             begun = self._monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from random import Random
@@ -16,7 +15,6 @@ from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import SourceError
 from ...model import Catalogue, Kind, Trade, is_crossed
-from ..clock import wall_clock
 from ..health import Health, Status
 from ..judge import Judge
 from ..source import Snapshot
@@ -57,8 +55,9 @@ class Streams:
         *,
         silence: float,
         backoff: Backoff,
-        wall: Callable[[], int] = wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int],
+        monotonic: Callable[[], float],
+        dice: Random,
     ) -> None:
         """`symbols` may lose codes that the venue turns out not to have."""
         self.told: set[Key] = set()
@@ -75,7 +74,7 @@ class Streams:
         self._backoff = backoff
         self._wall = wall
         self._monotonic = monotonic
-        self._random = Random()
+        self._dice = dice
         self._exchange: Any = None
         self._streams: dict[Key, Stream] = {}
         self._seen: defaultdict[str, Seen] = defaultdict(Seen)
@@ -161,7 +160,7 @@ class Streams:
     # What comes.
     async def _keep_up(self, stream: Stream) -> None:
         """Follows a stream; after every failure once more."""
-        tries = Tries(self._backoff, self._random)
+        tries = Tries(self._backoff, self._dice)
         follow = self._trades if stream.kind is Kind.TRADE else self._books
         while True:
             begun = self._monotonic()

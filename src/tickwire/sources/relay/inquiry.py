@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from ...client import Clock, Http, Pacer, Rates, RequestRefused
+from ...client import Http, Pacer, Rates, RequestRefused
 from ...client.pacer import Times
 from ...model import Family, Instrument, Trade
 from ...wire import CODE_INVALID, Pushed, StaticInfo
@@ -34,10 +34,10 @@ class Inquiry:
     """
 
     def __init__(
-        self, http: Http, rates: Rates, clock: Clock, source: str, is_tickwire: Callable[[], Awaitable[bool]]
+        self, http: Http, pacer: Pacer, source: str, is_tickwire: Callable[[], Awaitable[bool]]
     ) -> None:
         self._http = http
-        self._pacer = Pacer(_share(rates), clock)
+        self._pacer = pacer
         self._source = source
         self._is_tickwire = is_tickwire
 
@@ -76,7 +76,7 @@ class Inquiry:
         return Found(found, tuple(code for code in codes if code not in known))
 
 
-def _share(rates: Rates) -> Rates:
+def share(rates: Rates) -> Rates:
     """A tenth of these, or one request in ten times as long."""
     per_day = None if rates.per_day is None else max(1, rates.per_day // SHARE)
     return Rates(_part(rates.endpoint), http=_part(rates.http), per_day=per_day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import NamedTuple, TypeAlias
 
 import structlog
@@ -42,6 +43,7 @@ class Shared(NamedTuple):
     connections: Pace
     clock: Clock
     wall: Callable[[], int]
+    dice: Random
     market: UpstreamClock
     hours: Hours
     judge: Judge
@@ -71,6 +73,7 @@ class Line:
             requests=shared.requests[family],
             connections=shared.connections,
             clock=shared.clock,
+            random=shared.dice,
         )
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING

@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import suppress
+from functools import partial
+from random import Random
 
 import structlog
 
@@ -17,7 +19,6 @@ from ...client import (
     Network,
     Options,
     Pacer,
-    RealClock,
 )
 from ...client.clock import sleep
 from ...errors import SourceError
@@ -35,7 +36,6 @@ from ...model import (
     looks_like,
 )
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
-from ..clock import wall_clock
 from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
@@ -44,7 +44,7 @@ from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
 from .finder import Finder
 from .hours import Hours
-from .inquiry import Found, Inquiry
+from .inquiry import Found, Inquiry, share
 from .learning import named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
@@ -98,8 +98,9 @@ class Relay:
         probe: bool = False,
         network: Network | None = None,
         options: Options | None = None,
-        clock: Clock | None = None,
-        wall: Callable[[], int] = wall_clock,
+        clock: Clock,
+        wall: Callable[[], int],
+        dice: Random,
     ) -> None:
         """`url` is that of the server, such as http://127.0.0.1:8600. `token` gives the token of the moment;
         if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
@@ -111,13 +112,13 @@ class Relay:
         """
         plan = plan or UpstreamPlan()
         self.name = name
-        self.health = Health()
+        self.health = Health(wall=wall)
         self.health.upstream = self.use
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
         self._url = url
         self._token = token
         self._secret = Secret(token)
-        self._clock: Clock = clock or RealClock()
+        self._clock = clock
         self._wake = asyncio.Event()
         self._judge = Judge(name, Entrance.RELAY, catalogue, self.health, self._widen)
         self.learned: Callable[[Instrument], None] = lambda _: None
@@ -136,7 +137,8 @@ class Relay:
         self.codes: Collection[str] = self._demand.codes
         self._network = network or Network()
         self._network.check()
-        self._pacer = Pacer(plan.rates, self._clock)
+        paced = partial(Pacer, clock=clock, wall=lambda: wall() / 1000)
+        self._pacer = paced(plan.rates)
         self._http = self._asking(HTTP_TIMEOUT)
         self._slow_http = self._asking(KLINE_TIMEOUT)
         self._standing = Standing(
@@ -152,7 +154,7 @@ class Relay:
         self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
         most = plan.http_codes or MOST_CODES
-        inquiry = Inquiry(self._http, plan.rates, self._clock, name, self._origin.is_tickwire)
+        inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
         plain = self._secret.plain
@@ -167,6 +169,7 @@ class Relay:
             connections=plan.connects(),
             clock=self._clock,
             wall=wall,
+            dice=dice,
             market=self._time.market,
             hours=hours,
             judge=self._judge,

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import TypeAlias
 
 import structlog
 
 from ...errors import StartError
-from ...files import check_regular
-
-MOST_BYTES = 4096
-"""Bytes of the file at the most."""
-
-Seen: TypeAlias = tuple[int, int, int]
-"""By what a file is told from what it was: time of change in ns, size, number."""
+from ...machine import Disk, Seen
 
 log = structlog.get_logger()
 
@@ -27,10 +20,10 @@ class TokenFile:
     stays. Raises StartError if there is none at the start. No text that it raises or logs holds a token.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._path, self._disk = path, disk
         try:
-            self._seen: Seen | None = self._look()
+            self._seen: Seen | None = disk.look(path)
             self._token = self._told = self._read()
         except (OSError, ValueError) as error:
             raise StartError(f"No token in {path}: {_reason(error)}. Write it there, alone.") from None
@@ -38,7 +31,7 @@ class TokenFile:
     def __call__(self) -> str:
         """The token of the moment."""
         try:
-            seen = self._look()
+            seen = self._disk.look(self._path)
         except OSError:
             seen = None
         if seen != self._seen:
@@ -54,16 +47,8 @@ class TokenFile:
         before, self._told = self._told, self()
         return self._told != before
 
-    def _look(self) -> Seen:
-        found = self._path.stat()
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
     def _read(self) -> str:
-        check_regular(self._path)
-        with self._path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)
-        if len(raw) > MOST_BYTES:
-            raise ValueError(f"it is longer than {MOST_BYTES} bytes")
+        raw = self._disk.read(self._path).removeprefix(codecs.BOM_UTF8)
         if not raw.isascii():
             raise ValueError("it holds more than plain ASCII")
         token = raw.decode().strip()

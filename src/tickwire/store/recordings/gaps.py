@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from ..small_files import replace_small
+from ...machine import Disk
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 253_402_300_799_999_999
@@ -95,7 +95,7 @@ def set_unreadable_aside(path: Path, damaged: Path) -> None:
         aside.writelines(line + b"\n" for line in bad)
         aside.flush()
         os.fsync(aside.fileno())
-    replace_small(path, b"".join(line + b"\n" for line, gap in lines if gap is not None))
+    Disk().replace(path, b"".join(line + b"\n" for line, gap in lines if gap is not None))
     log.warning(
         "lines of the list of gaps cannot be read and are set aside: it may lack gaps",
         file=str(path),

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from ..small_files import Damaged, read_small, replace_small, set_aside
-from .durable import sync_folder
+from ...machine import Disk
+from .durable import sync
 
 MOST = 16 << 20
 """Bytes that are read of the file: more than ten times what 10 000 publishers take."""
@@ -43,21 +43,21 @@ def read_positions(path: Path) -> Positions:
     Raises OSError.
     """
     try:
-        return msgspec.json.decode(read_small(path, MOST), type=Positions)
+        return msgspec.json.decode(Disk().read(path, MOST), type=Positions)
     except FileNotFoundError:
         return Positions()
-    except (Damaged, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         log.warning(
             "positions of publishers cannot be read and are set aside: the recording goes on from where the "
             "bars are, and may lack what came just before a kill",
             file=str(path),
             reason=str(error),
-            kept_in=str(set_aside(path)),
+            kept_in=str(Disk().set_aside(path)),
         )
         return Positions()
 
 
 def write_positions(path: Path, positions: Positions) -> None:
     """Puts the file in place of the one before, at once. Raises OSError."""
-    replace_small(path, msgspec.json.encode(positions))
-    sync_folder(path.parent)
+    Disk().replace(path, msgspec.json.encode(positions))
+    sync(path.parent)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
 
-from .durable import sync_folder
+from .durable import sync
 from .folder import Folder
 from .journal import Journal
 from .retention import prune
@@ -84,7 +84,7 @@ class Sealer:
                 journal = self.writing
                 if journal is not None:
                     self._try(journal.sync)
-                    self._try(partial(sync_folder, self._folder.own))
+                    self._try(partial(sync, self._folder.own))
                 continue
             if journal is None:
                 return

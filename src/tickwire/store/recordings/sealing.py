@@ -22,7 +22,7 @@ from pyarrow import parquet
 
 from ...model import MAX_DECIMALS, Kind, Market
 from . import journal, schema
-from .durable import sync_file, sync_folder
+from .durable import sync
 from .folder import Folder, Partition
 from .footer import KEY, CodeNote, Footer
 from .gaps import EPOCH
@@ -94,14 +94,14 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
         if pile.size:
             written += _write(pile, folder, sealed)
         for temporary, _ in written:
-            sync_file(temporary)
+            sync(temporary)
         for temporary, final in written:
             final.parent.mkdir(parents=True, exist_ok=True)
             sealed.bytes += temporary.stat().st_size
             temporary.replace(final)
             sealed.files.append(final)
         for parent in sorted({above for _, final in written for above in _above(final, folder)}):
-            sync_folder(parent)
+            sync(parent)
         _keep_positions(folder, sealed)
     except BaseException:
         for final in sealed.files:

@@ -1,0 +1,95 @@
+"""Sockets that are listened on, and what goes past the event loop to those of clients."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from os import write as os_write  # a name of the module costs each write a little
+from typing import TypeAlias
+
+from ..errors import SettingsError, StartError
+
+BACKLOG = 2048
+DIRECT_WRITES = sys.platform != "win32"
+"""Whether os.write takes a socket's descriptor."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER: closed at once, with a reset."""
+
+Data: TypeAlias = bytes | memoryview
+
+
+class Network:
+    """The machine's."""
+
+    def addresses(self, host: str, port: int) -> list[tuple[int, str]]:
+        """Address family and address of everything that a host stands for. Raises SettingsError."""
+        try:
+            found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"--host {host!r} is no address of this machine: {error}.") from None
+        return [(family, str(address[0])) for family, _, _, _, address in found]
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        """Listens on the first of these addresses. Raises SettingsError and StartError."""
+        family, address = self.addresses(host, port)[0]
+        try:
+            listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."
+                raise StartError(f"Port {port} on {address} is taken. {remedy}") from None
+            if error.errno == errno.EACCES:
+                raise StartError(
+                    f"Port {port} needs privileges. Choose one above 1023, or allow it (/docs/tls)."
+                ) from None
+            raise StartError(
+                f"Cannot listen on {address}, port {port}: {error.strerror}. Choose another --host."
+            ) from None
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio's own loop may not set it
+        return listener
+
+    def writer(self, transport: asyncio.Transport) -> Writer:
+        """What writes to the socket of a connection."""
+        return Writer(transport)
+
+
+class Writer:
+    """Writes past a transport, straight to its socket: what a transport writes waits for the end of the
+    turn."""
+
+    __slots__ = ("_descriptor", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._descriptor: int | None = None  # where all must go through the transport
+        if DIRECT_WRITES and transport.get_extra_info("sslcontext") is None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
+
+    def write(self, data: Data) -> Data:
+        """Writes what the socket takes at once, and returns the rest, for the transport.
+
+        While bytes wait in the transport nothing is written, so the order stays. A socket that is broken ends
+        the connection, and nothing is left.
+        """
+        transport = self._transport
+        if self._descriptor is None or transport.get_write_buffer_size():
+            return data
+        if transport.is_closing():
+            return b""
+        try:
+            sent = os_write(self._descriptor, data)
+        except (BlockingIOError, InterruptedError):
+            return data
+        except OSError:
+            transport.abort()
+            return b""
+        return b"" if sent == len(data) else memoryview(data)[sent:]
+
+    def reset(self) -> None:
+        """Ends the connection at once, with a reset of TCP."""
+        plain = self._transport.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._transport.abort()
