@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ..serving import OTHER_HTTP, Program, Raw, masked, program_environment, upgrade
@@ -22,6 +23,7 @@ SERVE = f"""
 import os, signal
 from tickwire.server import bodies, http_protocol, publish_socket, websocket
 from tickwire.wire import session
+session.LATE_HEARTBEAT = {SHORT / 2}
 session.HEARTBEAT_TIMEOUT = http_protocol.HEAD_TIMEOUT = bodies.STALL = bodies.WHOLE = {SHORT}
 publish_socket.QUIET = {SHORT / 2}
 websocket.GRACE = 1.0
@@ -81,6 +83,10 @@ async def test_nobody_is_cut_by_a_pause_who_was_heard_in_it(tmp_path: Path) -> N
 
         assert b'"ret":400' in (await client.frame())[1]
         assert b'"seq_id":5' in (await client.frame())[1]
+        async with httpx.AsyncClient(base_url=running.url) as asking:
+            noted = (await asking.get("/admin/connections")).text
+        assert "missing_field" in noted
+        assert "late_heartbeat" not in noted
         assert (await head.head()).startswith(b"http/1.1 200 ")
         assert (await idle.head()).startswith(b"http/1.1 200 ")
         assert b" 400 " in await body.head()  # the answer to what it asks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -37,6 +38,8 @@ class WebSockets:
         self.alive: set[WebSocket] = set()
         self._publishing = Publishing(engine)
         self._publishers: set[PublishSocket] = set()
+        self._due = math.inf  # when the next look is
+        self._grace = 0.0
 
     def protocol(
         self, *, server_state: ServerState, path: str, query: str, **_: Any
@@ -57,15 +60,20 @@ class WebSockets:
         time to be heard.
         """
         loop = asyncio.get_running_loop()
-        grace = 0.0
         while True:
-            due = loop.time() + SWEEP
+            self._due = loop.time() + SWEEP
             await asyncio.sleep(SWEEP)
-            if (late := loop.time() - due) > LATE:
+            if (late := loop.time() - self._due) > LATE:
                 log.warning("the server was held up", seconds=round(late, 3))
-                grace = loop.time() + GRACE
-            if loop.time() >= grace:
+                self._grace = loop.time() + GRACE
+            if loop.time() >= self._grace:
                 self.check(self.engine.gateway.clock())
+
+    @property
+    def was_held_up(self) -> bool:
+        """Whether what comes now may come late because of us."""
+        now = asyncio.get_running_loop().time()
+        return now < self._grace or now - self._due > LATE
 
     def check(self, now: float) -> None:
         """Closes whoever is overdue. One that cannot be closed is dropped, and keeps nobody else open."""
@@ -87,7 +95,7 @@ class WebSocket(Shell):
     _writer: Writer
 
     def __init__(self, websockets: WebSockets, server_state: ServerState, query: str) -> None:
-        self._engine = websockets.engine
+        self._websockets, self._engine = websockets, websockets.engine
         super().__init__(websockets.alive, server_state, self._engine.settings.client_buffer)
         self.last_heard = self._engine.gateway.clock()
         self._connection = Connection(
@@ -110,6 +118,8 @@ class WebSocket(Shell):
         if self.transport.is_closing():
             return 0
         self.last_heard = self._engine.gateway.clock()
+        if self._websockets.was_held_up:
+            self._connection.forgive(self.last_heard)
         if self._delayed or self._engine.gateway.delay(self):
             self._delay(data)
             return 0

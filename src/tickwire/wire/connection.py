@@ -69,6 +69,11 @@ class Connection:
             return "heartbeat timeout"
         return "a message was not completed in time" if self._frames.overdue(now) else None
 
+    def forgive(self, now: float) -> None:
+        """A heartbeat that comes now is in time, however late it is: the server was held up."""
+        if self._session is not None:
+            self._session.forgive(now)
+
     def receive(self, data: bytes, now: float) -> list[bytes | Decision]:
         """Bytes came: what to write and what to carry out, in order.
 

@@ -253,6 +253,10 @@ class Session:
         """Whether the connection must be closed with 1008, `heartbeat timeout`."""
         return now - self._last_heartbeat >= HEARTBEAT_TIMEOUT
 
+    def forgive(self, now: float) -> None:
+        """A heartbeat that comes now is in time, however late it is."""
+        self._last_heartbeat = self._last_request = now
+
     def ping(self, now: float) -> None:
         """A protocol-level ping came. Two of the vendor's examples send nothing else."""
         if now - self._last_request > LATE_HEARTBEAT:
