@@ -97,7 +97,8 @@ class Feeds:
     """All feeds of a server, in the order of preference.
 
     A code comes from the first feed that serves it; when that one is silent for `patience` seconds while
-    another one is not, from the other, until it is back. `patience` 0 never changes over.
+    another one is not, from the other, until it is back. `patience` 0 never changes over. `clock` is
+    monotonic, in seconds.
     """
 
     def __init__(self, feeds: Sequence[Feed], patience: float, clock: Callable[[], float]) -> None:

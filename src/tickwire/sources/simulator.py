@@ -147,7 +147,8 @@ class SimulatedMarkets:
 class Simulator:
     """Trades and books of simulated markets, round the clock.
 
-    `rate` is in steps per second and code; a step is a trade and the book after it.
+    `rate` is in steps per second and code; a step is a trade and the book after it. `clock` is in
+    milliseconds since the epoch.
     """
 
     name = "simulator"

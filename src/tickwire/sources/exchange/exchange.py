@@ -56,7 +56,8 @@ class Exchange:
         dice: Random,
     ) -> None:
         """`venue` is its name in ccxt, `options` what its constructor there is told. Codes of `keep` that
-        have no symbol are left to other sources. `silence` is in seconds.
+        have no symbol are left to other sources. `silence` and `monotonic` are in seconds, `wall`
+        in milliseconds since the epoch.
 
         Raises SettingsError if the venue cannot be used, or has none of `keep`.
         """

@@ -107,8 +107,8 @@ class Relay:
         one. `keep` are codes that are always subscribed to, those that are to be learned included. After
         `silence` seconds without an event (0: never), while one of its markets is open, a connection is
         begun anew. `probe` asks whether upstream is a Tickwire, and its data made up. The plan sets the
-        spacing and the codes of `options`, and `network` goes before theirs. Raises ValueError for a URL or
-        a network that is none.
+        spacing and the codes of `options`, and `network` goes before theirs. `wall` is in milliseconds
+        since the epoch. Raises ValueError for a URL or a network that is none.
         """
         plan = plan or UpstreamPlan()
         self.name = name
