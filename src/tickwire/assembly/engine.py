@@ -13,7 +13,7 @@ from ..config import Settings
 from ..gateway.gateway import Gateway
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
-from ..model import Catalogue, Instrument
+from ..model import Catalogue
 from ..sandbox import Sandbox
 from ..store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .tasks import watched
@@ -73,6 +73,7 @@ class Engine:
             epoch=self._epoch,
             clock=clock,
         )
+        self.publisher = self.market.publisher
         self.gateway = Gateway(
             settings,
             catalogue,
@@ -83,16 +84,6 @@ class Engine:
             clock=clock,
             wall=wall,
         )
-
-    @property
-    def example(self) -> Instrument:
-        """An instrument that is served, to show how a client asks."""
-        usual, feeds = self.catalogue["BTCUSDT"], self.market.feeds
-        if feeds.codes:
-            return usual if usual.code in feeds.codes else self.catalogue[min(feeds.codes)]
-        if feeds.serve(usual):
-            return usual
-        return next((one for one in self.catalogue if feeds.serve(one)), usual)
 
     async def run(self) -> None:
         """Serves the sources, and the last state of those that end or fail. Never ends."""

@@ -9,23 +9,15 @@ market never waits for a receiver.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate
-from ..sandbox import Step
+from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, SuspensionList
+from ..sandbox import Scenario, Step
 from ..wire import Ret, StatusData
+from .answers import Edition, Figures, Gaps, Klines, Lack, ScenarioRun, Statics, Suspensions
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
-
-
-class Lack(StrEnum):
-    """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
-    not given the rest yet, or not said yet what some codes are."""
-
-    STORE = "store"
-    UPSTREAM = "upstream"
 
 
 class Inlet(Protocol):
@@ -130,3 +122,64 @@ class Supplier(Protocol):
 
     def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
+
+    # Reads.
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments have a last trade or book, if they can have one; waits five seconds for
+        it at most."""
+
+    async def klines(
+        self,
+        instrument: Instrument,
+        kline_type: KlineType,
+        *,
+        count: int,
+        end: int | None,
+        edition: Edition | None = None,
+    ) -> Klines:
+        """The latest `count` bars up to and including `end` (in seconds; None: now). Where the store or
+        upstream cannot be asked, those that memory holds. Raises StoreError if it holds none."""
+        ...
+
+    async def gap_page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> Gaps:
+        """The latest `limit` gaps of these codes (None: of all) between two times. Raises StoreError."""
+        ...
+
+    async def suspension_page(
+        self, exchange: SuspensionList, *, offset: int, limit: int | None
+    ) -> Suspensions:
+        """The suspensions of an exchange. Raises StoreError."""
+        ...
+
+    async def static_info(self, instruments: Collection[Instrument]) -> Statics:
+        """What is to be told of instruments in /static_info. Waits as long as upstream may take."""
+        ...
+
+    async def states(self, instruments: Iterable[Instrument]) -> list[str]:
+        """What each of these does now, by scenario and by calendar: `open`, `halted` and so on."""
+        ...
+
+    async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
+        """Those of these trades and books, by code, that have no place at the source they come from."""
+        ...
+
+    async def figures(self) -> Figures:
+        """How the sources and the store are."""
+        ...
+
+    async def open_gaps(self) -> dict[str, int]:
+        """How many gaps have not ended, by source. Raises StoreError."""
+        ...
+
+    # Commands.
+    async def running(self) -> list[ScenarioRun]:
+        """The scenarios that run."""
+        ...
+
+    async def run_scenario(self, scenario: Scenario) -> ScenarioRun:
+        """Starts one. Raises InputError if it cannot be carried out here."""
+        ...
+
+    async def stop_scenario(self, number: int) -> bool:
+        """Ends one and undoes what it did. Returns whether it ran."""
+        ...

@@ -35,6 +35,7 @@ from .admission import Admission, Caller, Peer, Rules
 from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Hub, Topic
+from .reads import Reads
 from .seeking import Seeking
 from .sharing import Sharing
 
@@ -101,6 +102,7 @@ class Gateway:
             snapshots=settings.snapshot_on_subscribe,
             wanted=self._wanted,
         )
+        self.reads = Reads(catalogue, market, self.hub)
         hours, minutes = settings.day_reset.split(":")
         rules = Rules(
             BUILT_IN | settings.plans,

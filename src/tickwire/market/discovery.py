@@ -12,7 +12,7 @@ import structlog
 
 from ..errors import InputError, SourceError
 from ..model import Catalogue, Family, Instrument
-from ..sources.relay import Finder, Relay
+from ..sources.relay import Relay
 from ..store import Backlog, InstrumentStore
 from ..wire import CODE_INVALID, Ret
 from .feeds import Feed, Feeds
@@ -77,10 +77,6 @@ class Discovery:
     def waiting(self) -> int:
         """Codes of which no upstream has said yet what they are."""
         return len(self._finding)
-
-    def finders(self) -> list[tuple[str, Finder]]:
-        """What asks the upstreams about codes, each with the name of its source."""
-        return [(relay.name, relay.finder) for _, relay in self._learners]
 
     def is_sought(self, family: Family, name: str) -> bool:
         """Whether upstream has not said yet what that code is."""

@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
-from ..bus import Lack, Receiver
+from ..bus import Figures, Gaps, Lack, Receiver, ScenarioRun, Suspensions
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Family, Instrument, Kind, KlineType
-from ..sandbox import Sandbox, Step
+from ..model import Catalogue, Family, Instrument, Kind, KlineType, SuspensionList
+from ..sandbox import Sandbox, Scenario, Step
 from ..sources import Published, Source, Status
 from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
-from ..wire import Ret, StatusData
+from ..wire import GapInfo, Ret, StatusData
 from .discovery import Discovery
+from .editions import Editions
 from .feeds import Feed, Feeds
+from .figures import source_figures, store_figures
 from .intake import Intake
 from .kline_push import KlinePush
 from .ring import Ring
@@ -61,6 +63,7 @@ class MarketSide:
         self.suspensions = suspensions
         self.gaps = gaps
         self.publisher = next((one.source for one in feeds if isinstance(one.source, Published)), None)
+        self._database = database
         self._receivers: list[Receiver] = []
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
@@ -76,6 +79,8 @@ class MarketSide:
             found=self._code_found,
         )
         self.supply = Supply(feeds, self.streams)
+        self.begin, self.static_info = self.supply.begin, self.supply.static_info
+        self.klines = Editions(catalogue, feeds, self.supply).klines
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = gap_entries
         self.scenarios = Scenarios(
@@ -89,6 +94,7 @@ class MarketSide:
             publish=lambda instrument, event, way: self.intake.publish(instrument, event, way),
             clock=clock,
         )
+        self.states = self.scenarios.states
         self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars)
         self.take = self.intake.take
 
@@ -160,6 +166,65 @@ class MarketSide:
     def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
         self.intake.quick(client)
+
+    # Reads, see `bus.Supplier`.
+    async def gap_page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> Gaps:
+        """The latest gaps of these codes (None: of all) between two times. Raises StoreError."""
+        settled = await self.gap_entries.settled()
+        found = await self._database.read(self.gaps.page, codes, begin, end, limit)
+        gaps = [GapInfo(*one[1:]) for one in found]
+        return Gaps(gaps, None if settled else Lack.STORE)
+
+    async def open_gaps(self) -> dict[str, int]:
+        """How many gaps have not ended, by source. Raises StoreError."""
+        names = [feed.source.name for feed in self.feeds]
+        return await self._database.read(lambda: {name: len(self.gaps.open_gaps(name)) for name in names})
+
+    async def suspension_page(
+        self, exchange: SuspensionList, *, offset: int, limit: int | None
+    ) -> Suspensions:
+        """The suspensions of an exchange. Raises StoreError."""
+        sources = ("", self.source.name)
+        page = functools.partial(self.suspensions.page, exchange, sources, offset=offset, limit=limit)
+        await self.scenarios.settled()
+        settled = await self.halts.settled()
+        return Suspensions(*await self._database.read(page), None if settled else Lack.STORE)
+
+    async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
+        """Those of these trades and books, by code, that have no place at the source they come from."""
+        return self.supply.lacking((self.catalogue[code], kind) for kind, code in streams)
+
+    async def figures(self) -> Figures:
+        """How the sources and the store are."""
+        return Figures(
+            tuple(map(source_figures, self.feeds)),
+            store_figures(self._database),
+            self.source.market_time(),
+            self.source.round_the_clock,
+            len(self.feeds.codes),
+            self._example(),
+        )
+
+    async def run_scenario(self, scenario: Scenario) -> ScenarioRun:
+        """Starts a scenario. Raises InputError if this server cannot carry it out."""
+        return self.scenarios.told(self.scenarios.begin(scenario))
+
+    async def stop_scenario(self, number: int) -> bool:
+        """Ends a scenario and undoes what it did. Returns whether it ran."""
+        return self.scenarios.stop(number)
+
+    async def running(self) -> list[ScenarioRun]:
+        """The scenarios that run."""
+        return [self.scenarios.told(run) for run in self.scenarios.running]
+
+    def _example(self) -> Instrument:
+        """An instrument that is served, to show how a client asks."""
+        usual, codes = self.catalogue["BTCUSDT"], self.feeds.codes
+        if codes:
+            return usual if usual.code in codes else self.catalogue[min(codes)]
+        if self.serve(usual):
+            return usual
+        return next(filter(self.serve, self.catalogue), usual)
 
     # What the server shows.
     @property

@@ -1,4 +1,4 @@
-"""What Prometheus is told at /metrics: read from the engine when it asks, so that ticks cost nothing more."""
+"""What Prometheus is told at /metrics: read when it asks, so that ticks cost nothing more."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from .. import __version__
-from ..assembly import Engine
+from ..bus import Figures
 from ..errors import StoreError
+from ..gateway.gateway import Gateway
 from ..model import Family
 from ..sources import Status
-from .usage import token_uses, upstream_uses
+from .usage import TokenUse, token_uses, upstream_uses
 
 
-class Metrics(Collector):
+class Metrics:
     """The metrics of a server, in no registry but this one."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._open_gaps: dict[str, int] = {}  # by source, as far as they can be read
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """The metrics as text, and its content type, by what the `Accept` header says."""
@@ -32,27 +32,36 @@ class Metrics(Collector):
         except TypeError:  # it names a version that is no number
             encode, content_type = choose_encoder("")
         try:
-            self._open_gaps = await self._engine.database.read(self._count_gaps)
+            open_gaps = await self._gateway.reads.open_gaps()
         except StoreError:  # which has been said
-            self._open_gaps = {}
-        return encode(self), content_type
+            open_gaps = {}
+        figures, tokens = await self._gateway.reads.figures(), await token_uses(self._gateway)
+        return encode(Scrape(self._gateway, figures, tokens, open_gaps)), content_type
 
-    def _count_gaps(self) -> dict[str, int]:
-        names = [feed.source.name for feed in self._engine.market.feeds]
-        return {name: len(self._engine.market.gaps.open_gaps(name)) for name in names}
+
+class Scrape(Collector):
+    """All that is told at a time."""
+
+    def __init__(
+        self, gateway: Gateway, figures: Figures, tokens: list[TokenUse], open_gaps: dict[str, int]
+    ) -> None:
+        """`open_gaps` are by source, as far as they can be read."""
+        self._gateway = gateway
+        self._figures = figures
+        self._token_uses = tokens
+        self._open_gaps = open_gaps
 
     def collect(self) -> Iterator[Metric]:
         """Names by Prometheus' conventions: base units, counters as `_total`."""
-        engine = self._engine
         yield InfoMetricFamily("tickwire_build", "The program.", {"version": __version__})
-        yield CounterMetricFamily("tickwire_events", "Events of all sources.", engine.market.events)
+        yield CounterMetricFamily("tickwire_events", "Events of all sources.", self._figures.events)
         yield from self._sources()
         yield from self._codes()
         yield from self._recordings()
         yield from self._store()
         yield from self._upstream()
         yield from self._tokens()
-        families = Counter(caller.client.family for caller in engine.gateway.callers.values())
+        families = Counter(caller.client.family for caller in self._gateway.callers.values())
         connections = GaugeMetricFamily("tickwire_connections", "Open WebSockets.", labels=["family"])
         for family in Family:
             connections.add_metric([family], families[family])
@@ -62,21 +71,20 @@ class Metrics(Collector):
             "Codes whose trades (or bars) or books somebody is subscribed to.",
             labels=["kind"],
         )
-        for kind, instruments in engine.gateway.hub.wanted().items():
+        for kind, instruments in self._gateway.hub.wanted().items():
             codes.add_metric([kind.name.lower()], len(instruments))
         yield codes
 
     def _store(self) -> Iterator[Metric]:
-        database = self._engine.database
         well = GaugeMetricFamily(
             "tickwire_store_up", "1 while calls of the store work, else 0.", labels=["call"]
         )
         failures = CounterMetricFamily(
             "tickwire_store_failures", "Calls of the store that failed.", labels=["call"]
         )
-        for name, access in (("write", database.writes), ("read", database.reads)):
-            well.add_metric([name], access.since is None)
-            failures.add_metric([name], access.failures)
+        for one in self._figures.store:
+            well.add_metric([one.call], one.since is None)
+            failures.add_metric([one.call], one.failures)
         yield from (well, failures)
         waiting = GaugeMetricFamily(
             "tickwire_store_waiting_bars", "Bars in memory that wait to be written.", labels=["source"]
@@ -84,9 +92,9 @@ class Metrics(Collector):
         lost = CounterMetricFamily(
             "tickwire_store_lost_bars", "Bars let go of because too many waited.", labels=["source"]
         )
-        for feed in self._engine.market.feeds:
-            waiting.add_metric([feed.source.name], feed.batches.waiting)
-            lost.add_metric([feed.source.name], feed.batches.lost)
+        for source in self._figures.sources:
+            waiting.add_metric([source.name], source.waiting_bars)
+            lost.add_metric([source.name], source.lost_bars)
         yield from (waiting, lost)
 
     def _upstream(self) -> Iterator[Metric]:
@@ -112,7 +120,7 @@ class Metrics(Collector):
         most_connections = GaugeMetricFamily(
             "tickwire_upstream_connections_limit", "WebSockets that the upstream plan allows.", labels=labels
         )
-        for name, use in upstream_uses(self._engine):
+        for name, use in upstream_uses(self._figures):
             for quota in use.quotas:
                 most.add_metric([name, quota.name], quota.requests)
                 left.add_metric([name, quota.name], quota.left)
@@ -141,7 +149,7 @@ class Metrics(Collector):
         without = GaugeMetricFamily(
             "tickwire_token_codes_without_place", "Those of them that have no place upstream.", labels=labels
         )
-        for use in token_uses(self._engine):
+        for use in self._token_uses:
             requests.add_metric([use.token], use.requests)
             refused.add_metric([use.token], use.refused)
             pushes.add_metric([use.token], use.pushes)
@@ -186,21 +194,21 @@ class Metrics(Collector):
             labels=labels,
         )
         gaps = GaugeMetricFamily("tickwire_source_open_gaps", "Gaps that have not ended.", labels=labels)
-        for feed in self._engine.market.feeds:
-            name, health = feed.source.name, feed.source.health
+        for source in self._figures.sources:
+            name = source.name
             for one in Status:
-                status.add_metric([name, one], one is health.status)
-            changed.add_metric([name], health.since / 1000)
-            if health.lag is not None:
-                lag.add_metric([name], health.lag / 1000)
-            events.add_metric([name], feed.events)
-            bad.add_metric([name], health.bad)
-            crossed.add_metric([name], health.crossed)
-            late.add_metric([name], feed.bars.late)
-            dropped.add_metric([name], health.dropped)
-            renumbered.add_metric([name], health.renumbered)
-            if (backfill := feed.missing.backfill) is not None:
-                partial.add_metric([name], backfill.partial)
+                status.add_metric([name, one], one == source.status)
+            changed.add_metric([name], source.since / 1000)
+            if source.lag is not None:
+                lag.add_metric([name], source.lag / 1000)
+            events.add_metric([name], source.events)
+            bad.add_metric([name], source.bad)
+            crossed.add_metric([name], source.crossed)
+            late.add_metric([name], source.late)
+            dropped.add_metric([name], source.dropped)
+            renumbered.add_metric([name], source.renumbered)
+            if source.partial is not None:
+                partial.add_metric([name], source.partial)
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
         yield from (status, changed, lag, events, bad, crossed, late, dropped, renumbered, partial, gaps)
@@ -217,16 +225,16 @@ class Metrics(Collector):
         refused = CounterMetricFamily(
             "tickwire_source_refused_codes", "Codes that upstream said it does not have.", labels=labels
         )
-        discovery = self._engine.market.discovery
-        for name, finder in discovery.finders():
-            learned.add_metric([name], finder.learned)
-            waiting.add_metric([name], finder.waiting)
-            refused.add_metric([name], finder.refused)
+        for source in self._figures.sources:
+            if (unknown := source.unknown) is not None:
+                learned.add_metric([source.name], unknown.learned)
+                waiting.add_metric([source.name], unknown.waiting)
+                refused.add_metric([source.name], unknown.refused)
         yield from (learned, waiting, refused)
         yield CounterMetricFamily(
             "tickwire_unknown_codes_turned_away",
             "Unknown codes that upstream was not asked about: too many.",
-            self._engine.gateway.seeking.turned_away,
+            self._gateway.seeking.turned_away,
         )
 
     def _recordings(self) -> Iterator[Metric]:
@@ -236,9 +244,8 @@ class Metrics(Collector):
         lost = CounterMetricFamily(
             "tickwire_recording_lost_events", "Events left out of the recording.", labels=["source"]
         )
-        for feed in self._engine.market.feeds:
-            if feed.recorder is not None:
-                standing = feed.recorder.status()
-                recording.add_metric([feed.source.name], standing.recording)
-                lost.add_metric([feed.source.name], standing.lost)
+        for source in self._figures.sources:
+            if source.recording is not None:
+                recording.add_metric([source.name], source.recording)
+                lost.add_metric([source.name], source.lost_events)
         yield from (recording, lost)

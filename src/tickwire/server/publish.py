@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from ..assembly import Engine
 from ..errors import SourceError, StoreError
 from ..gateway.admission import Caller
+from ..gateway.gateway import Gateway
 from ..model import Instrument
 from ..sources import Published, Publisher
 from ..wire import (
@@ -77,15 +77,17 @@ def not_kept(publisher: Publisher) -> Ret:
 class Publishing:
     """POST and GET of /v1/publish: an ASGI application."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, gateway: Gateway, published: Published | None) -> None:
+        """`published` is where the lines go, None if nothing is published here."""
+        self.gateway = gateway
+        self._published = published
 
     @property
     def published(self) -> Published:
         """Where the lines go. Raises Denied if nobody can publish here."""
-        if self.engine.market.publisher is None:
+        if self._published is None:
             raise Denied(404, "Nothing is published here: start the server with --source publish.")
-        return self.engine.market.publisher
+        return self._published
 
     def admit(self, headers: Mapping[str, str], query: bytes, client: str) -> Permit:
         """Lets a request in: this machine while there are no tokens, then whoever has one that may publish.
@@ -109,25 +111,25 @@ class Publishing:
 
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""
-        admission = self.engine.gateway.admission
+        admission = self.gateway.admission
         if permit.caller is None:
             return "a token is required now" if admission.guarded else None
         return admission.objection(permit.caller)
 
     def _caller(self, headers: Mapping[str, str], query: bytes, client: str) -> Caller | None:
-        if not self.engine.gateway.admission.guarded:
+        if not self.gateway.admission.guarded:
             if not is_local(headers, client):
                 raise Denied(
                     403,
                     "Use 127.0.0.1 on the server's own machine, or a token: tickwire token create --publish.",
                 )
             return None
-        strict = self.engine.gateway.dialect.strict_protocol
+        strict = self.gateway.dialect.strict_protocol
         secret = token_of(parameters(query).token, headers.items(), strict=strict)
         if secret is None:
             raise Denied(401, "token is required")
         try:
-            caller = self.engine.gateway.caller(secret, None)
+            caller = self.gateway.caller(secret, None)
         except Refused as refused:
             raise Denied(refused.ret.status, refused.ret.msg) from None
         if caller.token is None or not caller.token.publish:

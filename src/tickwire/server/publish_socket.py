@@ -38,7 +38,7 @@ class PublishSocket(Shell):
         self, publishing: Publishing, alive: set[Any], server_state: ServerState, query: str
     ) -> None:
         """`alive` is the set that it stands in while it is connected, `query` that of the upgrade's URL."""
-        super().__init__(alive, server_state, publishing.engine.settings.client_buffer)
+        super().__init__(alive, server_state, publishing.gateway.settings.client_buffer)
         self._publishing = publishing
         self._query = query
         self._frames = Frames(self._enter)
@@ -48,12 +48,12 @@ class PublishSocket(Shell):
         self._taking: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._frames.heard = self._pinged = publishing.engine.gateway.clock()
+        self._frames.heard = self._pinged = publishing.gateway.clock()
 
     # What asyncio calls.
     def _hear(self, data: bytes) -> None:
         out: list[bytes] = []
-        for item in self._frames.receive(data, self._publishing.engine.gateway.clock()):
+        for item in self._frames.receive(data, self._publishing.gateway.clock()):
             if isinstance(item, Message):
                 self._messages.append(item.data)
             elif isinstance(item, bytes):

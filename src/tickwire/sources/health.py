@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
+from ..model import UpstreamUse
 from .clock import wall_clock
-from .upstream_use import UpstreamUse
 
 
 class Status(StrEnum):

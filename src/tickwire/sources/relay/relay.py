@@ -31,6 +31,7 @@ from ...model import (
     Kline,
     KlineType,
     KlineUpdate,
+    UpstreamUse,
     family_of,
     looks_like,
 )
@@ -39,7 +40,6 @@ from ..clock import wall_clock
 from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
-from ..upstream_use import UpstreamUse
 from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
 from .finder import Finder
