@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": set(),
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
-    "assembly": set("gateway market config client sources store access klines sandbox model".split()),
+    "assembly": set("bus gateway market config client sources store access klines sandbox model".split()),
     "server": set("assembly bus gateway sources config sandbox access calendars files wire model".split()),
     "testing": set("server assembly gateway config access sandbox store sources wire model".split()),
     "cli": set("server client config files market store access sandbox wire model".split()),

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 
 import structlog
 
+from ..bus import Local
 from ..config import Settings
 from ..gateway.gateway import Gateway
 from ..market.feeds import Feeds
@@ -70,6 +71,7 @@ class Engine:
             gap_entries,
             instruments,
             sandbox,
+            bus=Local(),
             epoch=self._epoch,
             clock=clock,
         )
@@ -84,6 +86,7 @@ class Engine:
             clock=clock,
             wall=wall,
         )
+        self.market.join(self.gateway)
 
     async def run(self) -> None:
         """Serves the sources, and the last state of those that end or fail. Never ends."""

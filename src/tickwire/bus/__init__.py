@@ -14,6 +14,7 @@ from .answers import (
     Unknown,
 )
 from .contract import Inlet, Receiver, StreamEvent, StreamReceiver, Supplier
+from .local import Local
 
 __all__ = [
     "Edition",
@@ -22,6 +23,7 @@ __all__ = [
     "Inlet",
     "Klines",
     "Lack",
+    "Local",
     "Receiver",
     "ScenarioRun",
     "SourceFigures",

@@ -64,7 +64,11 @@ class Supplier(Protocol):
         ...
 
     def join(self, receiver: Receiver) -> None:
-        """Another client side is to be told of what comes."""
+        """Another client side is to be told of what comes: streams that are there are opened at it, each with
+        its last event, then all that begin."""
+
+    def leave(self, receiver: Receiver) -> None:
+        """It is told nothing more, and what it wished is forgotten."""
 
     def statuses(self) -> list[StatusData]:
         """How the sources are."""

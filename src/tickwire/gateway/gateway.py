@@ -119,7 +119,6 @@ class Gateway:
         )
         self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)
-        market.join(self)
 
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:

@@ -51,7 +51,7 @@ class Discovery:
         writes: Backlog,
         *,
         seekers: Callable[[Family, str], Collection[str]],
-        found: Callable[[Family, str, bool], None],
+        found: Callable[..., None],
     ) -> None:
         """`writes` writes what goes into `store`. `seekers` are the tokens that wait for a code; `found` is
         told that it is known what a code is, or that it is not, and whether nobody has it then. Raises
@@ -129,7 +129,7 @@ class Discovery:
             log.error("a code cannot be looked for", code=code[1], exc_info=error)
         asked = (one.relay.finder.refusal(*code) for one in self._learners if one.feed.owns(code[1]))
         is_known = self._catalogue.find(*code) is not None
-        self._tell(*code, not is_known and all(ret == CODE_INVALID for ret in asked))
+        self._tell(*code, nobodys=not is_known and all(ret == CODE_INVALID for ret in asked))
 
     def _know(self, instrument: Instrument) -> None:
         """An instrument is known, or in other numbers than before."""

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
 
-from ..bus import Figures, Gaps, Lack, Receiver, ScenarioRun, Suspensions
+from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
 from ..config import Settings
 from ..errors import StoreError
 from ..model import Catalogue, Family, Instrument, Kind, KlineType, SuspensionList
-from ..sandbox import Sandbox, Scenario, Step
+from ..sandbox import Sandbox, Scenario
 from ..sources import Published, Source, Status
 from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
 from ..wire import GapInfo, Ret, StatusData
@@ -52,6 +52,7 @@ class MarketSide:
         gap_entries: Backlog,
         instruments: InstrumentStore,
         sandbox: Sandbox,
+        bus: Local,
         *,
         epoch: int,
         clock: Callable[[], float],
@@ -64,7 +65,7 @@ class MarketSide:
         self.gaps = gaps
         self.publisher = next((one.source for one in feeds if isinstance(one.source, Published)), None)
         self._database = database
-        self._receivers: list[Receiver] = []
+        self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
@@ -75,8 +76,8 @@ class MarketSide:
             self.streams,
             instruments,
             self.learned,
-            seekers=self._seekers,
-            found=self._code_found,
+            seekers=bus.seekers,
+            found=bus.found,
         )
         self.supply = Supply(feeds, self.streams)
         self.begin, self.static_info = self.supply.begin, self.supply.static_info
@@ -90,7 +91,7 @@ class MarketSide:
             self.streams,
             suspensions,
             self.halts,
-            changed=self._scenarios_changed,
+            changed=bus.scenarios_changed,
             publish=lambda instrument, event, way: self.intake.publish(instrument, event, way),
             clock=clock,
         )
@@ -100,8 +101,13 @@ class MarketSide:
 
     def join(self, receiver: Receiver) -> None:
         """Another client side is to be told of what comes."""
-        self._receivers.append(receiver)
         self.streams.join(receiver)
+        self._bus.join(receiver)
+
+    def leave(self, receiver: Receiver) -> None:
+        """A client side is gone."""
+        self.streams.leave(receiver)
+        self._bus.leave(receiver)
 
     # What client sides ask for, see `bus.Supplier`.
     @property
@@ -320,19 +326,7 @@ class MarketSide:
         health = feed.source.health
         say = log.info if health.status in (Status.UP, Status.CONNECTING) else log.warning
         say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
-        for receiver in self._receivers:
-            receiver.source_changed(_status(feed.source))
-
-    def _seekers(self, family: Family, name: str) -> Collection[str]:
-        return {label for receiver in self._receivers for label in receiver.seekers(family, name)}
-
-    def _code_found(self, family: Family, name: str, nobodys: bool) -> None:
-        for receiver in self._receivers:
-            receiver.found(family, name, nobodys=nobodys)
-
-    def _scenarios_changed(self, begun: list[Step]) -> None:
-        for receiver in self._receivers:
-            receiver.scenarios_changed(begun)
+        self._bus.source_changed(_status(feed.source))
 
 
 def _status(source: Source) -> StatusData:
