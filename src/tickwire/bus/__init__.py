@@ -13,7 +13,7 @@ from .answers import (
     Suspensions,
     Unknown,
 )
-from .contract import Inlet, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, Receiver, StreamEvent, StreamReceiver, Supplier
 from .local import Local
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Gaps",
     "Inlet",
     "Klines",
+    "Known",
     "Lack",
     "Local",
     "Receiver",

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, SuspensionList
 from ..sandbox import Scenario, Step
 from ..wire import Ret, StatusData
-from .answers import Edition, Figures, Gaps, Klines, Lack, ScenarioRun, Statics, Suspensions
+from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
@@ -55,20 +55,18 @@ class Receiver(StreamReceiver, Protocol):
         """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
 
 
-class Supplier(Protocol):
-    """A market side, as a client side knows it: what it can be asked for, and what it is told."""
+class Known(Protocol):
+    """What a client side must be able to say of the market in the turn in which it is asked.
+
+    This is state that the market hands down: a bus between processes keeps a copy of it at the client side,
+    which may be late by what is under way; an answer to a call is never ahead of the state that it changes.
+    In one process it is the market's own.
+    """
 
     @property
     def scarce(self) -> bool:
         """Whether a plan limits how many codes some source subscribes to."""
         ...
-
-    def join(self, receiver: Receiver) -> None:
-        """Another client side is to be told of what comes: streams that are there are opened at it, each with
-        its last event, then all that begin."""
-
-    def leave(self, receiver: Receiver) -> None:
-        """It is told nothing more, and what it wished is forgotten."""
 
     def statuses(self) -> list[StatusData]:
         """How the sources are."""
@@ -79,31 +77,12 @@ class Supplier(Protocol):
         ...
 
     def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
-        """The codes of those of these instruments that can be subscribed to now."""
+        """The codes of those of these instruments that can be subscribed to now: the first ones, as many as
+        the quota of their source leaves room for."""
         ...
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""
-        ...
-
-    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
-        """These are asked for, by subscriptions or by requests; returns the codes of which a first event is
-        worth waiting for. Said again every half minute while a subscription lasts."""
-        ...
-
-    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
-        """Somebody is subscribed to these bars, or nobody any more."""
-
-    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
-        """Pushes a bar that is forming, if it is another one than at the last time. Returns whether there is
-        one."""
-        ...
-
-    async def prepare_bars(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> Lack | None:
-        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
-        returns who could not be asked for all of them."""
         ...
 
     def refusal(self, family: Family, name: str) -> Ret | None:
@@ -114,17 +93,50 @@ class Supplier(Protocol):
         """Whether upstream is being asked what a code is."""
         ...
 
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
+    def can_seek(self, name: str) -> bool:
+        """Whether upstream can be asked what one more code is: not too many wait."""
         ...
 
-    async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
 
-    def slow(self, client: object) -> None:
+class Supplier(Known, Protocol):
+    """A market side, as a client side knows it: what it can be asked for, and what it is told.
+
+    All of it is a coroutine, in one process too, and may fail or take as long as it says. Calls that one
+    client side makes one after the other are carried out in that order.
+    """
+
+    def join(self, receiver: Receiver) -> None:
+        """Another client side is to be told of what comes: streams that are there are opened at it, each with
+        its last event, then all that begin."""
+
+    def leave(self, receiver: Receiver) -> None:
+        """It is told nothing more, and what it wished is forgotten."""
+
+    # Wishes. The market never waits for a client side, and forgets what it wished when the lease ends.
+    async def wish(
+        self, who: object, flow: Kind, instruments: Collection[Instrument], *, whole: bool, lease: float
+    ) -> None:
+        """A client side is subscribed to the trades or books of these for the next `lease` seconds, the most
+        important first: to these too, or (`whole`) to nothing else."""
+
+    async def wish_bars(self, who: object, bars: Collection[tuple[str, KlineType]], *, lease: float) -> None:
+        """It is subscribed to the bars of these codes and types too; with a lease of 0 not any more."""
+
+    async def seek(self, family: Family, name: str) -> None:
+        """Has upstream asked what a code is; `Receiver.found` tells when it is known, or that it is not."""
+
+    async def find(self, family: Family, names: Iterable[str]) -> None:
+        """Has upstream asked what these codes are, and waits until it has said so: eight seconds at most."""
+
+    async def show_bar(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes the bar that is forming, once it is known, if it is another one than at the last time.
+        Returns whether there is one. Waits as long as a read of bars does."""
+        ...
+
+    async def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes: a source that can wait, waits."""
 
-    def quick(self, client: object) -> None:
+    async def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
 
     # Reads.

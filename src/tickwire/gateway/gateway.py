@@ -38,9 +38,12 @@ from .hub import Hub, Topic
 from .reads import Reads
 from .seeking import Seeking
 from .sharing import Sharing
+from .uplink import Uplink
 
 RENEWAL = 30.0
-"""Seconds between reminders to the sources of what is subscribed to."""
+"""Seconds between times that the market is told again what is subscribed to."""
+LEASE = 3 * RENEWAL
+"""Seconds that it counts."""
 TOKEN_WATCH = 0.25
 """Seconds between looks whether tokens have changed or expired."""
 MOST_LOGGED = 10
@@ -96,6 +99,7 @@ class Gateway:
         self._market = market
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
+        self._slow: set[Peer] = set()
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             text_ids=settings.legacy_string_ids,
@@ -103,6 +107,8 @@ class Gateway:
             wanted=self._wanted,
         )
         self.reads = Reads(catalogue, market, self.hub)
+        self.uplink = Uplink()
+        wish = functools.partial(market.wish, self, lease=LEASE)
         hours, minutes = settings.day_reset.split(":")
         rules = Rules(
             BUILT_IN | settings.plans,
@@ -110,13 +116,9 @@ class Gateway:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.seeking = Seeking(catalogue, market, self.callers, self._join_list, clock)
-        self.sharing = Sharing(market, self.hub, self.callers, self.seeking)
-        self.first_bars = FirstBars(
-            self.hub,
-            functools.partial(market.prepare_bars, count=1, end=None),
-            market.push_forming,
-        )
+        self.seeking = Seeking(catalogue, market, self.uplink, self.callers, self._join_list, clock)
+        self.sharing = Sharing(market, self.uplink, wish, self.hub, self.callers, self.seeking)
+        self.first_bars = FirstBars(self.hub, market.show_bar)
         self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)
 
@@ -150,13 +152,15 @@ class Gateway:
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
         if topic.kind is Kind.KLINE:
-            self._market.want_bars(topic.instrument.code, KlineType(topic.kline_type), wanted)
+            bar = topic.instrument.code, KlineType(topic.kline_type)
+            self.uplink.say(self._market.wish_bars, self, [bar], lease=LEASE if wanted else 0.0)
 
     # What is kept running.
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is to be kept running, by name."""
         return {
             "renewal": self._renew,
+            "uplink": self.uplink.run,
             "tokens": self._watch_tokens,
             "client faults": self._faults.run,
         }
@@ -169,6 +173,7 @@ class Gateway:
         while True:
             await asyncio.sleep(RENEWAL)
             self.sharing.renew()
+            self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
 
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
@@ -258,11 +263,14 @@ class Gateway:
 
     def slow(self, client: Peer) -> None:
         """The client does not take what it is sent as fast as it comes."""
-        self._market.slow(client)
+        self._slow.add(client)
+        self.uplink.say(self._market.slow, client)
 
     def quick(self, client: Peer) -> None:
         """The client has caught up."""
-        self._market.quick(client)
+        if client in self._slow:
+            self._slow.remove(client)
+            self.uplink.say(self._market.quick, client)
 
     async def check_tokens(self) -> None:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no

@@ -89,21 +89,33 @@ class Discovery:
             return CODE_INVALID
         return None if None in refusals else refusals[0]
 
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
-        relays = [one.relay for one in self._learners if one.feed.owns(name)]
-        if len(self._finding) >= MOST_WAITING or all(relay.finder.is_full for relay in relays):
-            return False
+    def can_seek(self, name: str) -> bool:
+        """Whether upstream can be asked what one more code is: not too many wait."""
+        return len(self._finding) < MOST_WAITING and not all(one.finder.is_full for one in self._relays(name))
+
+    async def seek(self, family: Family, name: str) -> None:
+        """Has upstream asked what a code is, unless it is being asked or there is no need."""
         code = family, name
-        self._finding[code] = asyncio.create_task(self._find(family, name, relays))
+        if code in self._finding or self._catalogue.find(family, name) is not None:
+            return
+        if not self.can_seek(name):
+            self._tell(*code, nobodys=False)
+            return
+        self._finding[code] = asyncio.create_task(self._find(family, name, self._relays(name)))
         self._finding[code].add_done_callback(partial(self._found, code))
-        return True
 
     async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
-        waiting = [task for name in names if (task := self._finding.get((family, name))) is not None]
+        """Has upstream asked what these codes are, and waits until it has said so, or waits no longer."""
+        waiting = []
+        for name in names:
+            await self.seek(family, name)
+            if (task := self._finding.get((family, name))) is not None:
+                waiting.append(task)
         if waiting:
             await asyncio.wait(waiting, timeout=WAIT)
+
+    def _relays(self, name: str) -> list[Relay]:
+        return [one.relay for one in self._learners if one.feed.owns(name)]
 
     async def end(self) -> None:
         """Nobody is asked any more."""

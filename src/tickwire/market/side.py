@@ -12,11 +12,11 @@ import structlog
 from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Family, Instrument, Kind, KlineType, SuspensionList
+from ..model import Catalogue, Instrument, Kind, KlineType, SuspensionList
 from ..sandbox import Sandbox, Scenario
 from ..sources import Published, Source, Status
 from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
-from ..wire import GapInfo, Ret, StatusData
+from ..wire import GapInfo, StatusData
 from .discovery import Discovery
 from .editions import Editions
 from .feeds import Feed, Feeds
@@ -27,6 +27,7 @@ from .ring import Ring
 from .scenarios import Scenarios
 from .streams import Streams
 from .supply import Supply
+from .wishes import Wishes
 
 END_WAIT = 5.0
 """Seconds in which the last gaps and suspensions must be written when the server ends."""
@@ -80,6 +81,14 @@ class MarketSide:
             found=bus.found,
         )
         self.supply = Supply(feeds, self.streams)
+        # What needs no more than to be handed on, see `bus.Supplier`.
+        self.serve = feeds.serve
+        self.room, self.carried = self.supply.room, self.supply.carried
+        self.refusal, self.is_sought = self.discovery.refusal, self.discovery.is_sought
+        self.can_seek, self.seek = self.discovery.can_seek, self.discovery.seek
+        self.find = self.discovery.find
+        self.wishes = Wishes(self.supply, self.bars, clock)
+        self.wish, self.wish_bars = self.wishes.wish, self.wishes.wish_bars
         self.begin, self.static_info = self.supply.begin, self.supply.static_info
         self.klines = Editions(catalogue, feeds, self.supply).klines
         self.halts = Backlog(database, "suspensions")
@@ -108,6 +117,7 @@ class MarketSide:
         """A client side is gone."""
         self.streams.leave(receiver)
         self._bus.leave(receiver)
+        self.wishes.forget(receiver)
 
     # What client sides ask for, see `bus.Supplier`.
     @property
@@ -119,57 +129,16 @@ class MarketSide:
         """How the sources are."""
         return [_status(feed.source) for feed in self.feeds]
 
-    def serve(self, instrument: Instrument) -> bool:
-        """Whether an instrument can come from any source."""
-        return self.feeds.serve(instrument)
-
-    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
-        """The codes of those of these instruments that can be subscribed to now."""
-        return self.supply.room(kind, instruments)
-
-    def carried(self, flow: Kind) -> set[str]:
-        """The codes that are subscribed to upstream for that."""
-        return self.supply.carried(flow)
-
-    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
-        """These are asked for; returns the codes of which a first event is worth waiting for."""
-        return self.supply.want(kind, instruments, subscribed=subscribed)
-
-    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
-        """Somebody is subscribed to these bars, or nobody any more."""
-        (self.bars.want if wanted else self.bars.forget)(code, kline_type)
-
-    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
-        """Pushes a bar that is forming, if it is another one than at the last time."""
+    async def show_bar(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes the bar that is forming, once it is known, if it is another one than at the last time."""
+        await self.supply.prepare_bars(instrument, kline_type, count=1, end=None)
         return self.bars.push_forming(instrument, kline_type)
 
-    async def prepare_bars(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> Lack | None:
-        """Makes sure that an instrument has the bars that it can have of those."""
-        return await self.supply.prepare_bars(instrument, kline_type, count=count, end=end)
-
-    def refusal(self, family: Family, name: str) -> Ret | None:
-        """Why upstream need not be asked what a code is; None if it can be."""
-        return self.discovery.refusal(family, name)
-
-    def is_sought(self, family: Family, name: str) -> bool:
-        """Whether upstream is being asked what a code is."""
-        return self.discovery.is_sought(family, name)
-
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
-        return self.discovery.seek(family, name)
-
-    async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
-        await self.discovery.find(family, names)
-
-    def slow(self, client: object) -> None:
+    async def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes."""
         self.intake.slow.add(client)
 
-    def quick(self, client: object) -> None:
+    async def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
         self.intake.quick(client)
 
@@ -314,6 +283,7 @@ class MarketSide:
         late = dict.fromkeys(self.feeds, 0)
         while True:
             await asyncio.sleep(UPKEEP)
+            self.wishes.lapse()
             for feed in self.feeds:
                 if (trades := feed.bars.late - late[feed]) > 0:
                     name = feed.source.name
