@@ -75,7 +75,6 @@ class Engine:
             epoch=self._epoch,
             clock=clock,
         )
-        self.publisher = self.market.publisher
         self.gateway = Gateway(
             settings,
             catalogue,

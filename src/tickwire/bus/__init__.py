@@ -13,7 +13,7 @@ from .answers import (
     Suspensions,
     Unknown,
 )
-from .contract import Inlet, Known, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, NotKept, Receiver, StreamEvent, StreamReceiver, Supplier
 from .local import Local
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Known",
     "Lack",
     "Local",
+    "NotKept",
     "Receiver",
     "ScenarioRun",
     "SourceFigures",

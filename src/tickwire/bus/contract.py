@@ -8,16 +8,26 @@ market never waits for a receiver.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, SuspensionList
+from ..errors import StoreError
+from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, Position, SuspensionList, Trade
 from ..sandbox import Scenario, Step
-from ..wire import Ret, StatusData
+from ..wire import Ret, Standing, StatusData, Tally
 from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
+
+
+class NotKept(StoreError):
+    """A new instrument that is published cannot be kept now. `missing` is the `seq` of its line, before which
+    no later one of its publisher is taken; 0 if it has none."""
+
+    def __init__(self, missing: int) -> None:
+        super().__init__("A new instrument cannot be kept now.")
+        self.missing = missing
 
 
 class Inlet(Protocol):
@@ -91,6 +101,11 @@ class Known(Protocol):
 
     def is_sought(self, family: Family, name: str) -> bool:
         """Whether upstream is being asked what a code is."""
+        ...
+
+    def publisher_refusal(self, publisher: str) -> str | None:
+        """Why nobody can publish under that name: empty if nothing can be published at all. None if somebody
+        can."""
         ...
 
     def can_seek(self, name: str) -> bool:
@@ -187,7 +202,36 @@ class Supplier(Known, Protocol):
         """How many gaps have not ended, by source. Raises StoreError."""
         ...
 
+    async def missed(
+        self, kind: Kind, code: str, after: Position
+    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
+        """What a stream has sent after that position, up to now, each with its `seq`, some at a time; None if
+        not all of it can be given: it is of another epoch, too long ago, or not of trades. Of a book its last
+        state says all, and bars are read as bars."""
+        ...
+
     # Commands.
+    async def standing(self, publisher: str) -> Standing:
+        """How a publisher stands. Raises SourceError."""
+        ...
+
+    async def publish(
+        self,
+        publisher: str,
+        lines: Sequence[bytes],
+        tally: Tally,
+        *,
+        allows: Callable[[Instrument], bool] | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """Takes lines of a publisher, as fast as there is room for them, and counts them in the tally, with
+        how far the publisher is: taken and durable.
+
+        `allows` says what it may publish (None: everything). Raises TimeoutError if it could not go on for
+        `patience` seconds, NotKept if a new instrument cannot be kept, SourceError if the server stops: what
+        is counted was taken.
+        """
+
     async def running(self) -> list[ScenarioRun]:
         """The scenarios that run."""
         ...

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 
 import structlog
 
 from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Instrument, Kind, KlineType, SuspensionList
+from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList, Trade
 from ..sandbox import Sandbox, Scenario
-from ..sources import Published, Source, Status
+from ..sources import Source, Status
 from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
 from ..wire import GapInfo, StatusData
 from .discovery import Discovery
@@ -23,6 +23,7 @@ from .feeds import Feed, Feeds
 from .figures import source_figures, store_figures
 from .intake import Intake
 from .kline_push import KlinePush
+from .publishing import Publishing
 from .ring import Ring
 from .scenarios import Scenarios
 from .streams import Streams
@@ -64,7 +65,10 @@ class MarketSide:
         self.feeds = feeds
         self.suspensions = suspensions
         self.gaps = gaps
-        self.publisher = next((one.source for one in feeds if isinstance(one.source, Published)), None)
+        publishing = Publishing(feeds)
+        self.publisher = publishing.source
+        self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
+        self.publish = publishing.publish
         self._database = database
         self._bus = bus
         self.streams = Streams(epoch)
@@ -149,6 +153,15 @@ class MarketSide:
         found = await self._database.read(self.gaps.page, codes, begin, end, limit)
         gaps = [GapInfo(*one[1:]) for one in found]
         return Gaps(gaps, None if settled else Lack.STORE)
+
+    async def missed(
+        self, kind: Kind, code: str, after: Position
+    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
+        """What a stream has sent after that position; None if not all of it can be given."""
+        stream = self.streams.known(kind, code)
+        if stream is None or after.epoch != self.streams.epoch or after.seq > stream.seq:
+            return None
+        return self.ring.missed(stream, after.seq)
 
     async def open_gaps(self) -> dict[str, int]:
         """How many gaps have not ended, by source. Raises StoreError."""

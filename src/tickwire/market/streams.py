@@ -85,6 +85,10 @@ class Streams:
         for stream in self:
             del stream.inlets[place]
 
+    def known(self, kind: Kind, code: str) -> Stream | None:
+        """The trades or books of a code, if there were any."""
+        return (self._trades if kind is Kind.TRADE else self._books).get(code)
+
     def trades(self, instrument: Instrument) -> Stream:
         """An instrument's trades."""
         return self._trades.get(instrument.code) or self._begin(

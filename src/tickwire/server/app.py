@@ -74,7 +74,7 @@ def make_app(engine: Engine) -> ASGIApp:
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
     api = Api(gateway, bodies, reports)
-    publishing = Publishing(gateway, engine.publisher)
+    publishing = Publishing(gateway, engine.market)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

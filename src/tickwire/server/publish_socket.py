@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from ..errors import SourceError, StoreError
+from ..bus import NotKept
+from ..errors import SourceError
 from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
 from ..wire.frames import Frames, Message, refusal
 from .guard import Denied
@@ -118,14 +119,13 @@ class PublishSocket(Shell):
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
-        published = self._publishing.published
-        tally, ret = published.tally(permit.publisher), OK
+        tally, ret, market = await self._publishing.tally(permit), OK, self._publishing.market
         self._count += 1
         tally.message = self._count
         try:
-            await published.take(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
-        except StoreError:
-            ret = not_kept(permit.publisher)
+            await market.publish(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
+        except NotKept as error:
+            ret = not_kept(error)
         except SourceError:  # the server stops, and has begun to close the connection
             return
         self._frames.send(publish_answer(tally, ret))

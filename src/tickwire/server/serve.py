@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self._engine = engine
         self._certificate = certificate
         self._ready = ready
-        self._websockets = WebSockets(engine.gateway, engine.publisher)
+        self._websockets = WebSockets(engine.gateway, engine.market)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 from uvicorn.server import ServerState
 
+from ..bus import Supplier
 from ..gateway.gateway import Gateway, Heard
-from ..sources import Published
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection
 from .bounds import LATE
@@ -36,11 +36,11 @@ log = structlog.get_logger()
 class WebSockets:
     """All WebSockets of a server."""
 
-    def __init__(self, gateway: Gateway, published: Published | None) -> None:
-        """`published` takes what is published here, if anything is."""
+    def __init__(self, gateway: Gateway, market: Supplier) -> None:
+        """`market` takes what is published."""
         self.gateway = gateway
         self.alive: set[WebSocket] = set()
-        self._publishing = Publishing(gateway, published)
+        self._publishing = Publishing(gateway, market)
         self._publishers: set[PublishSocket] = set()
 
     def protocol(
