@@ -1,9 +1,21 @@
 """The contract between the market side, which numbers events, and the client side, which serves them.
 
-A stream is the events of one code and kind, of bars also of one type. It is opened once at each receiver, and
-what it carries from then on goes into the inlet that the receiver gave, in order. Each event has its place in
-the stream, given by the market once: positions grow, so that whoever sees a hole knows what to ask for. The
-market never waits for a receiver.
+Down go events. A stream is the events of one code and kind, of bars also of one type. It is opened once at
+each receiver, and what it carries from then on goes into the inlet that the receiver gave. Up go wishes,
+which last as long as their lease, reads and commands: coroutines, in one process too. What a client side must
+be able to say in the same turn is state that the market hands down (`Known`). The market waits for no
+receiver, and a client side only for what it awaits.
+
+Order: each stream in itself, not one against another; what a client side calls, in the order of its calls; an
+answer comes after the events that were sent before it.
+
+Loss: delivery may be at most once. An event has its place in its stream, given by the market once; places
+grow by one (a scenario may send one again, or behind the next). So whoever sees a hole asks what it `missed`,
+and says so to its clients where that cannot be given. Nothing is lost in one process.
+
+Epochs: a stream has one owner at a time, whose epoch is the first `seq` of all its streams: the start of its
+server in microseconds, above all that an earlier one gave. Whoever takes over begins a higher epoch, and a
+receiver drops what comes of a lower one.
 """
 
 from __future__ import annotations
