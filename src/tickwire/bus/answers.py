@@ -66,7 +66,7 @@ class Unknown(NamedTuple):
 
 
 class SourceFigures(NamedTuple):
-    """A source and what is kept of it: see `sources.Health` and `operating.SourceReadiness`.
+    """A source and what is kept of it: see `sources.Health`, and `SourceReadiness` of the same names.
 
     `partial` are answers without bars that it had not given yet, None where it cannot be asked; `recording`
     is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of.
@@ -77,7 +77,7 @@ class SourceFigures(NamedTuple):
     status: str
     since: int
     reason: str
-    lag: int | None
+    lag_ms: int | None
     events: int
     bad: int
     crossed: int

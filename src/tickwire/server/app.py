@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..assembly import Engine
 from ..bus import Figures
-from ..sources import Status
 from ..wire import PUBLISH_PATH, base_of
 from . import terminal
 from .admin import Admin
@@ -89,22 +88,8 @@ def readiness(figures: Figures, *, ready: bool) -> Readiness:
 
     Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
     """
-    sources = [
-        SourceReadiness(
-            one.name,
-            one.simulated,
-            Status(one.status),
-            one.since,
-            one.reason,
-            one.lag,
-            one.events,
-            one.bad,
-            one.late,
-            one.dropped,
-            one.recording,
-        )
-        for one in figures.sources
-    ]
+    names = SourceReadiness.__struct_fields__
+    sources = [SourceReadiness(**{name: getattr(one, name) for name in names}) for one in figures.sources]
     recordings = [one.recording for one in sources if one.recording is not None]
     failing = [one for one in figures.store if one.since is not None]
     first = min(failing, key=lambda one: one.since or 0.0, default=None)

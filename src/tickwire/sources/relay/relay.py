@@ -111,8 +111,7 @@ class Relay:
         """
         plan = plan or UpstreamPlan()
         self.name = name
-        self.health = Health()
-        self.health.upstream = self.use
+        self.health = Health(upstream=self.use)
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
         self._url = url
         self._token = token
