@@ -227,6 +227,10 @@ class Supplier(Known, Protocol):
         """How a publisher stands. Raises SourceError."""
         ...
 
+    async def tally(self, publisher: str) -> Tally:
+        """A tally for lines to come. Raises SourceError."""
+        ...
+
     async def publish(
         self,
         publisher: str,

@@ -17,8 +17,9 @@ log = structlog.get_logger()
 class Local:
     """The client sides that a market side tells what is no event of a stream.
 
-    Nothing stands between the two sides: an event is handed to the inlet as the object it is, and what is
-    asked is a call. So this is only a list, and what keeps one client side from harming the others.
+    Nothing stands between the two sides: an event is handed to the inlet as the object it is, what is asked
+    is a call, and both hold the same catalogue and the same sandbox. So this is only a list, and what keeps
+    one client side from harming the others.
     """
 
     def __init__(self) -> None:

@@ -100,6 +100,7 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
         self._slow: set[Peer] = set()
+        self._bars: dict[tuple[str, KlineType], bool] = {}  # what the market is to be told
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             text_ids=settings.legacy_string_ids,
@@ -152,8 +153,16 @@ class Gateway:
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
         if topic.kind is Kind.KLINE:
-            bar = topic.instrument.code, KlineType(topic.kline_type)
-            self.uplink.say(self._market.wish_bars, self, [bar], lease=LEASE if wanted else 0.0)
+            if not self._bars:
+                self.uplink.say(self._wish_bars)
+            self._bars[topic.instrument.code, KlineType(topic.kline_type)] = wanted
+
+    async def _wish_bars(self) -> None:
+        """Tells the market which bars are wanted since the last time, and which are not any more."""
+        bars, self._bars = self._bars, {}
+        for wanted, lease in ((True, LEASE), (False, 0.0)):
+            if some := [bar for bar, one in bars.items() if one is wanted]:
+                await self._market.wish_bars(self, some, lease=lease)
 
     # What is kept running.
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:

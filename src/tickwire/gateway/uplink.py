@@ -10,17 +10,17 @@ from typing import Any
 
 import structlog
 
-MOST = 10_000
-"""Calls that may wait; of more the oldest go. What matters of them is said again when wishes are renewed."""
-
 log = structlog.get_logger()
 
 
 class Uplink:
-    """Calls of the market side that wait for their turn: in order, in a task of their own."""
+    """Calls of the market side that wait for their turn: in order, in a task of their own.
+
+    One that fails is left out: what matters of it is said again when wishes are renewed.
+    """
 
     def __init__(self) -> None:
-        self._calls: deque[Callable[[], Awaitable[object]]] = deque(maxlen=MOST)
+        self._calls: deque[Callable[[], Awaitable[object]]] = deque()
         self._some = asyncio.Event()
         self._failing = False
 
@@ -40,7 +40,7 @@ class Uplink:
                     await call()
                 except Exception:
                     if not self._failing:
-                        log.exception("the market cannot be told what is wished; it will be told again")
+                        log.exception("the market cannot be told what is wished, it will be told again")
                     self._failing = True
                 else:
                     self._failing = False

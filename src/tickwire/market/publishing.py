@@ -33,6 +33,11 @@ class Publishing:
         source = self._source()
         return source.standing(source.publishers.named(publisher))
 
+    async def tally(self, publisher: str) -> Tally:
+        """A tally for lines to come. Raises SourceError."""
+        source = self._source()
+        return source.tally(source.publishers.named(publisher))
+
     async def publish(
         self,
         publisher: str,

@@ -68,7 +68,7 @@ class MarketSide:
         publishing = Publishing(feeds)
         self.publisher = publishing.source
         self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
-        self.publish = publishing.publish
+        self.tally, self.publish = publishing.tally, publishing.publish
         self._database = database
         self._bus = bus
         self.streams = Streams(epoch)

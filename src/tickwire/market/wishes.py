@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from typing import NamedTuple
+from typing import TypeAlias
 
 from ..model import Instrument, Kind, in_turn
 from .kline_push import Bar, KlinePush
 from .supply import Supply
 
-
-class Wish(NamedTuple):
-    """An instrument that is wished until a moment, in seconds of the monotonic clock."""
-
-    instrument: Instrument
-    until: float
+Wish: TypeAlias = tuple[Instrument, float]
+"""An instrument that is wished until a moment, in seconds of the monotonic clock."""
 
 
 class Wishes:
@@ -32,15 +28,17 @@ class Wishes:
     ) -> None:
         """See `bus.Supplier`."""
         now = self._clock()
+        until = now + lease
         mine = self._wished[flow].setdefault(who, {})
         if whole:
             mine.clear()
-        mine |= {one.code: Wish(one, now + lease) for one in instruments}
-        if whole and len(self._wished[flow]) > 1:  # the sources are told of all at a time
-            every = self._wished[flow].values()
-            lists = ([code for code, one in wished.items() if one.until > now] for wished in every)
-            found = {code: one.instrument for wished in every for code, one in wished.items()}
-            instruments = [found[code] for code in in_turn([[*mine], *lists])]
+        mine |= {one.code: (one, until) for one in instruments}
+        others = [wished for one, wished in self._wished[flow].items() if one is not who]
+        if whole and others:  # the sources are told of all at a time
+            held = [{code: one for code, (one, end) in wished.items() if end > now} for wished in others]
+            lists = [{one.code: one for one in instruments}, *held]
+            found = {code: one for each in lists for code, one in each.items()}
+            instruments = [found[code] for code in in_turn(lists)]
         self._supply.want(flow, instruments, subscribed=True)
 
     async def wish_bars(self, who: object, bars: Collection[Bar], *, lease: float) -> None:
@@ -55,7 +53,7 @@ class Wishes:
         now = self._clock()
         for wished in self._wished.values():
             for who, mine in [*wished.items()]:
-                wished[who] = {code: one for code, one in mine.items() if one.until > now}
+                wished[who] = {code: one for code, one in mine.items() if one[1] > now}
                 if not wished[who]:
                     del wished[who]
         self._klines.lapse(now)

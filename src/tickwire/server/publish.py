@@ -102,11 +102,6 @@ class Publishing:
         limited = token is not None and (token.markets or token.codes)
         return Permit(name, caller, token.reads if token is not None and limited else None)
 
-    async def tally(self, permit: Permit) -> Tally:
-        """A tally for lines to come. Raises SourceError."""
-        standing = await self.market.standing(permit.publisher)
-        return Tally(seq=standing.seq, durable=standing.durable, queued=standing.queued, limit=standing.limit)
-
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""
         admission = self.gateway.admission
@@ -159,7 +154,7 @@ class Publishing:
                 gunzip = _encoding(headers)
             case _:
                 raise Denied(405, "Send POST, or GET to learn the last seq.")
-        tally = await self.tally(permit)
+        tally = await self.market.tally(permit.publisher)
         try:
             await self._take_body(permit, tally, receive, gunzip)
         except Stopped as stopped:

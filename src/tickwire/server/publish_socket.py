@@ -119,7 +119,8 @@ class PublishSocket(Shell):
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
-        tally, ret, market = await self._publishing.tally(permit), OK, self._publishing.market
+        market, ret = self._publishing.market, OK
+        tally = await market.tally(permit.publisher)
         self._count += 1
         tally.message = self._count
         try:
