@@ -167,9 +167,7 @@ async def test_one_that_is_slow_holds_only_a_source_that_can_wait(
 
 
 # Wishes.
-async def test_a_wish_ends_with_its_lease_and_others_stay(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_wish_ends_with_its_lease_and_others_stay(make: Make, tmp_path: Path) -> None:
     async with sides(make, tmp_path) as at:
         one, two = Client(), Client()
         mine, theirs = await at.bus.join(one), await at.bus.join(two)
@@ -341,7 +339,7 @@ async def test_a_read_that_is_given_up_keeps_nobody_from_theirs(
             one, two = (
                 asyncio.ensure_future(ask(BTC, KlineType.MINUTE, count=9, end=None)) for _ in range(2)
             )
-            await asyncio.sleep(0.01)
+            await until(lambda: at.engine.market.feeds.first.pasts._making)
             one.cancel()
             await asyncio.wait([one])
             assert (await market.figures()).events == 1  # who asks for nothing of the store does not wait
