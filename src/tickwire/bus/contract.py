@@ -195,7 +195,8 @@ class Supplier(Known, Protocol):
         ...
 
     async def static_info(self, instruments: Collection[Instrument]) -> Statics:
-        """What is to be told of instruments in /static_info. Waits as long as upstream may take."""
+        """What is to be told of instruments in /static_info. Waits as long as a request to upstream may take,
+        and says what it lacks where that fails."""
         ...
 
     async def states(self, instruments: Iterable[Instrument]) -> list[str]:
@@ -207,7 +208,7 @@ class Supplier(Known, Protocol):
         ...
 
     async def figures(self) -> Figures:
-        """How the sources and the store are."""
+        """How the sources and the store are. Needs neither, and does not fail."""
         ...
 
     async def open_gaps(self) -> dict[str, int]:

@@ -94,11 +94,11 @@ class Discovery:
         return len(self._finding) < MOST_WAITING and not all(one.finder.is_full for one in self._relays(name))
 
     async def seek(self, family: Family, name: str) -> None:
-        """Has upstream asked what a code is, unless it is being asked or there is no need."""
+        """Has upstream asked what a code is, unless it is being asked, or is known by now."""
         code = family, name
-        if code in self._finding or self._catalogue.find(family, name) is not None:
+        if code in self._finding:
             return
-        if not self.can_seek(name):
+        if self._catalogue.find(family, name) is not None or not self.can_seek(name):
             self._tell(*code, nobodys=False)
             return
         self._finding[code] = asyncio.create_task(self._find(family, name, self._relays(name)))

@@ -70,6 +70,7 @@ class MarketSide:
         self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
         self.tally, self.publish = publishing.tally, publishing.publish
         self._database = database
+        self._clock = clock
         self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
@@ -295,8 +296,10 @@ class MarketSide:
     async def _keep_up(self) -> None:
         late = dict.fromkeys(self.feeds, 0)
         while True:
+            began = self._clock()
             await asyncio.sleep(UPKEEP)
-            self.wishes.lapse()
+            if self._clock() - began < 2 * UPKEEP:  # else we were held up, and so is what renews them
+                self.wishes.lapse()
             for feed in self.feeds:
                 if (trades := feed.bars.late - late[feed]) > 0:
                     name = feed.source.name
