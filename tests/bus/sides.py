@@ -66,6 +66,7 @@ class Client:
         self.redefined: list[Instrument] = []
         self.statuses: list[StatusData] = []
         self.begun: list[Step] = []
+        self.answers: list[tuple[str, bool]] = []
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
         key = kind, instrument.code, kline_type
@@ -90,6 +91,7 @@ class Client:
 
     def found(self, family: Family, name: str, *, nobodys: bool) -> None:
         self._fail("found")
+        self.answers.append((name, nobodys))
 
     def _fail(self, call: str) -> None:
         if call in self.raises:

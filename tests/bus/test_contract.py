@@ -18,7 +18,7 @@ from tickwire.bus import Lack
 from tickwire.errors import InputError, SourceError, StoreError
 from tickwire.market import intake, side
 from tickwire.market.side import MarketSide
-from tickwire.model import Event, Kind, KlineType, Position
+from tickwire.model import Event, Family, Kind, KlineType, Position
 from tickwire.sandbox import Halt, Scenario, scenario_of
 from tickwire.sources import Published, Status
 from tickwire.store import SqliteFile, database
@@ -216,6 +216,19 @@ async def test_bars_come_as_long_as_somebody_wishes_them(
         await send(at, trade(price="4"))
         assert not at.engine.market.bars._wanted
         assert len(two.taken(Kind.KLINE, *bar)) == 3
+
+
+async def test_whoever_seeks_a_code_is_told_in_any_case(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        assert not market.can_seek("NEW.US")  # nobody can be asked
+        await market.seek(Family.STOCK, "NEW.US")
+        await market.seek(BTC.family, "BTCUSDT")  # which has become known meanwhile
+        await market.find(Family.STOCK, ["NEW.US"])
+        await until(lambda: client.answers == [("NEW.US", False), ("BTCUSDT", False), ("NEW.US", False)])
+        assert not market.is_sought(Family.STOCK, "NEW.US")
+        assert market.refusal(Family.STOCK, "NEW.US") is not None
 
 
 # Reads.
