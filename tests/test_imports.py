@@ -176,6 +176,7 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.assembly.engine", "from ..server import Server"),
         ("tickwire.assembly.engine", "from ..cli.main import run"),
         ("tickwire.server.app", "from ..klines import Grid"),
+        ("tickwire.server.pages", "from ..market.bars import Bars"),
         ("tickwire.cli.serve", "from ..assembly import Engine"),
         ("tickwire.errors", "from .model import Trade"),
         ("tickwire.cellar.wine", "import json"),
