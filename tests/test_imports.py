@@ -45,10 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sync": {"client", "wire", "model"},
     "downloading": {"client", "market", "sync", "model"},
     "assembly": set(
-        "gateway market config client files machine sources store access klines sandbox model".split()
+        "bus gateway market config client files machine sources store access klines sandbox model".split()
     ),
     "server": set(
-        "assembly bus market gateway sources config sandbox access calendars files machine wire model".split()
+        "assembly bus gateway machine sources config sandbox access calendars files wire model".split()
     ),
     "testing": set("server assembly gateway config access machine sandbox store sources wire model".split()),
     "cli": set("server client config files market store access sandbox wire model".split()),
@@ -181,6 +181,7 @@ def test_the_front_of_a_room_holds_no_code(module: str) -> None:
         ("tickwire.assembly.engine", "from ..server import Server"),
         ("tickwire.assembly.engine", "from ..cli.main import run"),
         ("tickwire.server.app", "from ..klines import Grid"),
+        ("tickwire.server.pages", "from ..market.bars import Bars"),
         ("tickwire.cli.serve", "from ..assembly import Engine"),
         ("tickwire.errors", "from .model import Trade"),
         ("tickwire.cellar.wine", "import json"),

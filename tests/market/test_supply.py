@@ -53,7 +53,7 @@ async def test_where_upstream_has_no_room_the_answer_is_clear(tmp_path: Path) ->
         assert source.wanted == ["BTCUSDT"]
         source.taken = 2
         served.engine.gateway.sharing.renew()
-        assert "GOLD" in source.wanted
+        await until(lambda: "GOLD" in source.wanted)
         source.taken = 0
         answer = await link.subscribe(TRADE, "GOLD")
         assert (answer["ret"], answer["msg"]) == (603, "token level not enough")

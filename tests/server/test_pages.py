@@ -63,7 +63,7 @@ async def test_pages_are_bounded(tmp_path: Path, script: Script) -> None:
     async with serving(tmp_path, script) as served, served.link() as link:
         await link.subscribe(TRADE, "BTCUSDT")
         await trades(link, script, 1, 61)
-        pages = Pages(served.engine)
+        pages = Pages(served.engine.gateway.reads)
         instrument = served.engine.catalogue["BTCUSDT"]
         for end in range(MINUTE, MINUTE + 3 * MOST_PAGES):
             await pages.answer(instrument, KlineType.MINUTE, count=500, end=end)
@@ -76,7 +76,7 @@ async def test_what_another_process_writes_is_seen_when_pages_have_expired(
     async with serving(tmp_path, script) as served, served.link() as link:
         await link.subscribe(TRADE, "BTCUSDT")
         await trades(link, script, 1)
-        pages, instrument = Pages(served.engine), served.engine.catalogue["BTCUSDT"]
+        pages, instrument = Pages(served.engine.gateway.reads), served.engine.catalogue["BTCUSDT"]
         asked = (instrument, KlineType.MINUTE)
         assert bytes((await pages.answer(*asked, count=500, end=None)).bars).count(b"timestamp") == 1
         forming = served.engine.market.feeds.first.bars.forming(*asked)

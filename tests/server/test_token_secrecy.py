@@ -298,7 +298,7 @@ async def test_no_traceback_and_no_text_of_an_object_holds_a_token(
             caller = served.engine.gateway.caller(secret, None)
             objects = [caller, caller.client, caller.token, caller.account, served.engine.gateway.admission]
             assert secret[3:] not in "".join(f"{one} {one!r}" for one in objects)
-            monkeypatch.setattr(served.engine.market.supply, "begin", broken)
+            monkeypatch.setattr(served.engine.gateway.reads, "begin", broken)
             monkeypatch.setattr(served.engine.gateway, "carry_out", lambda *_: broken().send(None))
             caplog.clear()
             query = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}

@@ -8,12 +8,13 @@ from concurrent.futures import Executor
 
 import structlog
 
+from ..bus import Local
 from ..config import Settings
 from ..gateway.gateway import Gateway
 from ..machine import Machine
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
-from ..model import Catalogue, Instrument
+from ..model import Catalogue
 from ..sandbox import Sandbox
 from ..store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .tasks import watched
@@ -68,6 +69,7 @@ class Engine:
             gap_entries,
             instruments,
             sandbox,
+            bus=Local(),
             epoch=self._epoch,
             clock=machine.monotonic,
             time_ns=machine.time_ns,
@@ -82,16 +84,7 @@ class Engine:
             clock=machine.monotonic,
             wall=machine.wall,
         )
-
-    @property
-    def example(self) -> Instrument:
-        """An instrument that is served, to show how a client asks."""
-        usual, feeds = self.catalogue["BTCUSDT"], self.market.feeds
-        if feeds.codes:
-            return usual if usual.code in feeds.codes else self.catalogue[min(feeds.codes)]
-        if feeds.serve(usual):
-            return usual
-        return next((one for one in self.catalogue if feeds.serve(one)), usual)
+        self.market.join(self.gateway)
 
     async def run(self) -> None:
         """Serves the sources, and the last state of those that end or fail. Never ends."""

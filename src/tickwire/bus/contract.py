@@ -1,31 +1,45 @@
 """The contract between the market side, which numbers events, and the client side, which serves them.
 
-A stream is the events of one code and kind, of bars also of one type. It is opened once at each receiver, and
-what it carries from then on goes into the inlet that the receiver gave, in order. Each event has its place in
-the stream, given by the market once: positions grow, so that whoever sees a hole knows what to ask for. The
-market never waits for a receiver.
+Down go events. A stream is the events of one code and kind, of bars also of one type. It is opened once at
+each receiver, and what it carries from then on goes into the inlet that the receiver gave. Up go wishes,
+which last as long as their lease, reads and commands: coroutines, in one process too. What a client side must
+be able to say in the same turn is state that the market hands down (`Known`). The market waits for no
+receiver, and a client side only for what it awaits.
+
+Order: each stream in itself, not one against another; what a client side calls, in the order of its calls; an
+answer comes after the events that were sent before it.
+
+Loss: delivery may be at most once. An event has its place in its stream, given by the market once; places
+grow by one (a scenario may send one again, or behind the next). So whoever sees a hole asks what it `missed`,
+and says so to its clients where that cannot be given. Nothing is lost in one process.
+
+Epochs: a stream has one owner at a time, whose epoch is the first `seq` of all its streams: the start of its
+server in microseconds, above all that an earlier one gave. Whoever takes over begins a higher epoch, and a
+receiver drops what comes of a lower one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from enum import StrEnum
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
-from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate
-from ..sandbox import Step
-from ..wire import Ret, StatusData
+from ..errors import StoreError
+from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, Position, SuspensionList, Trade
+from ..sandbox import Scenario, Step
+from ..wire import Ret, Standing, StatusData, Tally
+from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
 
 
-class Lack(StrEnum):
-    """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
-    not given the rest yet, or not said yet what some codes are."""
+class NotKept(StoreError):
+    """A new instrument that is published cannot be kept now. `missing` is the `seq` of its line, before which
+    no later one of its publisher is taken; 0 if it has none."""
 
-    STORE = "store"
-    UPSTREAM = "upstream"
+    def __init__(self, missing: int) -> None:
+        super().__init__("A new instrument cannot be kept now.")
+        self.missing = missing
 
 
 class Inlet(Protocol):
@@ -63,16 +77,18 @@ class Receiver(StreamReceiver, Protocol):
         """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
 
 
-class Supplier(Protocol):
-    """A market side, as a client side knows it: what it can be asked for, and what it is told."""
+class Known(Protocol):
+    """What a client side must be able to say of the market in the turn in which it is asked.
+
+    This is state that the market hands down: a bus between processes keeps a copy of it at the client side,
+    which may be late by what is under way; an answer to a call is never ahead of the state that it changes.
+    In one process it is the market's own.
+    """
 
     @property
     def scarce(self) -> bool:
         """Whether a plan limits how many codes some source subscribes to."""
         ...
-
-    def join(self, receiver: Receiver) -> None:
-        """Another client side is to be told of what comes."""
 
     def statuses(self) -> list[StatusData]:
         """How the sources are."""
@@ -83,31 +99,12 @@ class Supplier(Protocol):
         ...
 
     def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
-        """The codes of those of these instruments that can be subscribed to now."""
+        """The codes of those of these instruments that can be subscribed to now: the first ones, as many as
+        the quota of their source leaves room for."""
         ...
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""
-        ...
-
-    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
-        """These are asked for, by subscriptions or by requests; returns the codes of which a first event is
-        worth waiting for. Said again every half minute while a subscription lasts."""
-        ...
-
-    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
-        """Somebody is subscribed to these bars, or nobody any more."""
-
-    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
-        """Pushes a bar that is forming, if it is another one than at the last time. Returns whether there is
-        one."""
-        ...
-
-    async def prepare_bars(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> Lack | None:
-        """Makes sure that an instrument has the bars that it can have of those, up to `end` in seconds;
-        returns who could not be asked for all of them."""
         ...
 
     def refusal(self, family: Family, name: str) -> Ret | None:
@@ -118,15 +115,148 @@ class Supplier(Protocol):
         """Whether upstream is being asked what a code is."""
         ...
 
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
+    def publisher_refusal(self, publisher: str) -> str | None:
+        """Why nobody can publish under that name: empty if nothing can be published at all. None if somebody
+        can."""
         ...
 
-    async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
+    def can_seek(self, name: str) -> bool:
+        """Whether upstream can be asked what one more code is: not too many wait."""
+        ...
 
-    def slow(self, client: object) -> None:
+
+class Supplier(Known, Protocol):
+    """A market side, as a client side knows it: what it can be asked for, and what it is told.
+
+    All of it is a coroutine, in one process too, and may fail or take as long as it says. Calls that one
+    client side makes one after the other are carried out in that order.
+    """
+
+    def join(self, receiver: Receiver) -> None:
+        """Another client side is to be told of what comes: streams that are there are opened at it, each with
+        its last event, then all that begin."""
+
+    def leave(self, receiver: Receiver) -> None:
+        """It is told nothing more, and what it wished is forgotten."""
+
+    # Wishes. The market never waits for a client side, and forgets what it wished when the lease ends.
+    async def wish(
+        self, who: object, flow: Kind, instruments: Collection[Instrument], *, whole: bool, lease: float
+    ) -> None:
+        """A client side is subscribed to the trades or books of these for the next `lease` seconds, the most
+        important first: to these too, or (`whole`) to nothing else."""
+
+    async def wish_bars(self, who: object, bars: Collection[tuple[str, KlineType]], *, lease: float) -> None:
+        """It is subscribed to the bars of these codes and types too; with a lease of 0 not any more."""
+
+    async def seek(self, family: Family, name: str) -> None:
+        """Has upstream asked what a code is; `Receiver.found` tells when it is known, or that it is not."""
+
+    async def find(self, family: Family, names: Iterable[str]) -> None:
+        """Has upstream asked what these codes are, and waits until it has said so: eight seconds at most."""
+
+    async def show_bar(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes the bar that is forming, once it is known, if it is another one than at the last time.
+        Returns whether there is one. Waits as long as a read of bars does."""
+        ...
+
+    async def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes: a source that can wait, waits."""
 
-    def quick(self, client: object) -> None:
+    async def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
+
+    # Reads.
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+        """Makes sure that instruments have a last trade or book, if they can have one; waits five seconds for
+        it at most."""
+
+    async def klines(
+        self,
+        instrument: Instrument,
+        kline_type: KlineType,
+        *,
+        count: int,
+        end: int | None,
+        edition: Edition | None = None,
+    ) -> Klines:
+        """The latest `count` bars up to and including `end` (in seconds; None: now). Where the store or
+        upstream cannot be asked, those that memory holds. Raises StoreError if it holds none."""
+        ...
+
+    async def gap_page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> Gaps:
+        """The latest `limit` gaps of these codes (None: of all) between two times. Raises StoreError."""
+        ...
+
+    async def suspension_page(
+        self, exchange: SuspensionList, *, offset: int, limit: int | None
+    ) -> Suspensions:
+        """The suspensions of an exchange. Raises StoreError."""
+        ...
+
+    async def static_info(self, instruments: Collection[Instrument]) -> Statics:
+        """What is to be told of instruments in /static_info. Waits as long as a request to upstream may take,
+        and says what it lacks where that fails."""
+        ...
+
+    async def states(self, instruments: Iterable[Instrument]) -> list[str]:
+        """What each of these does now, by scenario and by calendar: `open`, `halted` and so on."""
+        ...
+
+    async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
+        """Those of these trades and books, by code, that have no place at the source they come from."""
+        ...
+
+    async def figures(self) -> Figures:
+        """How the sources and the store are. Needs neither, and does not fail."""
+        ...
+
+    async def open_gaps(self) -> dict[str, int]:
+        """How many gaps have not ended, by source. Raises StoreError."""
+        ...
+
+    async def missed(
+        self, kind: Kind, code: str, after: Position
+    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
+        """What a stream has sent after that position, up to now, each with its `seq`, some at a time; None if
+        not all of it can be given: it is of another epoch, too long ago, or not of trades. Of a book its last
+        state says all, and bars are read as bars."""
+        ...
+
+    # Commands.
+    async def standing(self, publisher: str) -> Standing:
+        """How a publisher stands. Raises SourceError."""
+        ...
+
+    async def tally(self, publisher: str) -> Tally:
+        """A tally for lines to come. Raises SourceError."""
+        ...
+
+    async def publish(
+        self,
+        publisher: str,
+        lines: Sequence[bytes],
+        tally: Tally,
+        *,
+        allows: Callable[[Instrument], bool] | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """Takes lines of a publisher, as fast as there is room for them, and counts them in the tally, with
+        how far the publisher is: taken and durable.
+
+        `allows` says what it may publish (None: everything). Raises TimeoutError if it could not go on for
+        `patience` seconds, NotKept if a new instrument cannot be kept, SourceError if the server stops: what
+        is counted was taken.
+        """
+
+    async def running(self) -> list[ScenarioRun]:
+        """The scenarios that run."""
+        ...
+
+    async def run_scenario(self, scenario: Scenario) -> ScenarioRun:
+        """Starts one. Raises InputError if it cannot be carried out here."""
+        ...
+
+    async def stop_scenario(self, number: int) -> bool:
+        """Ends one and undoes what it did. Returns whether it ran."""
+        ...

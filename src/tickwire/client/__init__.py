@@ -29,7 +29,7 @@ from .http import Http, Suspensions
 from .intervals import INTERVALS, kline_type_of
 from .link import Link, Token
 from .network import Network
-from .pacer import Pacer, Quota, Rates
+from .pacer import Pacer, Rates
 from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
 from .state import LinkStatus, Missed, State, Told
@@ -64,7 +64,6 @@ __all__ = [
     "Pacer",
     "Plan",
     "Progress",
-    "Quota",
     "Rates",
     "RealClock",
     "RequestRefused",

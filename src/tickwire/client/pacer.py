@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+from ..model import Quota
 from ..wire import Pace
 from .clock import Clock, RealClock, sleep
 from .errors import TooManyRequests
@@ -28,16 +29,6 @@ class Rates(NamedTuple):
     suspension: Times | None = None
     http: Times | None = None
     per_day: int | None = None
-
-
-class Quota(NamedTuple):
-    """How a limit stands: `left` of so many requests in so many seconds. `name` is that of an endpoint,
-    `http` for all of them, or `day`."""
-
-    name: str
-    requests: int
-    seconds: float
-    left: int
 
 
 class Pacer:

@@ -19,17 +19,11 @@ log = structlog.get_logger()
 class FirstBars:
     """The bars that clients are to see first, on their way to them."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        prepare: Callable[[Instrument, KlineType], Awaitable[object]],
-        push: Callable[[Instrument, KlineType], bool],
-    ) -> None:
-        """`prepare` makes sure that there is a bar, if there can be one; `push` pushes it to all if it is
-        another one than at the last time, and returns whether there is one."""
+    def __init__(self, hub: Hub, bring: Callable[[Instrument, KlineType], Awaitable[bool]]) -> None:
+        """`bring` has a bar pushed to all, once there is one, if it is another one than at the last time, and
+        returns whether there is one."""
         self._hub = hub
-        self._prepare = prepare
-        self._push = push
+        self._bring = bring
         self._wanted: dict[Peer, dict[Want, int]] = {}  # with the topic's `seq` at the subscription
         self._tasks: dict[Peer, asyncio.Task[None]] = {}
 
@@ -69,10 +63,9 @@ class FirstBars:
         while wanted:
             want = next(iter(wanted))
             kline_type = KlineType(want.kline_type)
-            await self._prepare(want.instrument, kline_type)
+            is_forming = await self._bring(want.instrument, kline_type)
             seq = wanted.pop(want)
             topic = self._hub.topic(Kind.KLINE, want.instrument, want.kline_type)
-            is_forming = self._push(want.instrument, kline_type)
             if topic.seq == seq and is_forming:  # nothing new: others have it already
                 self._hub.repeat(client, Kind.KLINE, want)
 

@@ -35,11 +35,15 @@ from .admission import Admission, Caller, Peer, Rules
 from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Hub, Topic
+from .reads import Reads
 from .seeking import Seeking
 from .sharing import Sharing
+from .uplink import Uplink
 
 RENEWAL = 30.0
-"""Seconds between reminders to the sources of what is subscribed to."""
+"""Seconds between times that the market is told again what is subscribed to."""
+LEASE = 3 * RENEWAL
+"""Seconds that it counts."""
 TOKEN_WATCH = 0.25
 """Seconds between looks whether tokens have changed or expired."""
 MOST_LOGGED = 10
@@ -85,7 +89,7 @@ class Gateway:
         """
         self.settings = settings
         self.catalogue = catalogue
-        self.clock = clock
+        self.clock, self.wall = clock, wall
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
         self.callers: dict[Peer, Caller] = {}
         """The open connections."""
@@ -95,12 +99,17 @@ class Gateway:
         self._market = market
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
+        self._slow: set[Peer] = set()
+        self._bars: dict[tuple[str, KlineType], bool] = {}  # what the market is to be told
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
             text_ids=settings.legacy_string_ids,
             snapshots=settings.snapshot_on_subscribe,
             wanted=self._wanted,
         )
+        self.reads = Reads(catalogue, market, self.hub)
+        self.uplink = Uplink()
+        wish = functools.partial(market.wish, self, lease=LEASE)
         hours, minutes = settings.day_reset.split(":")
         rules = Rules(
             BUILT_IN | settings.plans,
@@ -108,16 +117,11 @@ class Gateway:
             settings.takeover_after,
             int(hours) * 3600 + int(minutes) * 60,
         )
-        self.seeking = Seeking(catalogue, market, self.callers, self._join_list, clock)
-        self.sharing = Sharing(market, self.hub, self.callers, self.seeking)
-        self.first_bars = FirstBars(
-            self.hub,
-            functools.partial(market.prepare_bars, count=1, end=None),
-            market.push_forming,
-        )
+        self.seeking = Seeking(catalogue, market, self.uplink, self.callers, self._join_list, clock)
+        self.sharing = Sharing(market, self.uplink, wish, self.hub, self.callers, self.seeking)
+        self.first_bars = FirstBars(self.hub, market.show_bar)
         self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)
-        market.join(self)
 
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
@@ -149,13 +153,23 @@ class Gateway:
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
         if topic.kind is Kind.KLINE:
-            self._market.want_bars(topic.instrument.code, KlineType(topic.kline_type), wanted)
+            if not self._bars:
+                self.uplink.say(self._wish_bars)
+            self._bars[topic.instrument.code, KlineType(topic.kline_type)] = wanted
+
+    async def _wish_bars(self) -> None:
+        """Tells the market which bars are wanted since the last time, and which are not any more."""
+        bars, self._bars = self._bars, {}
+        for wanted, lease in ((True, LEASE), (False, 0.0)):
+            if some := [bar for bar, one in bars.items() if one is wanted]:
+                await self._market.wish_bars(self, some, lease=lease)
 
     # What is kept running.
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is to be kept running, by name."""
         return {
             "renewal": self._renew,
+            "uplink": self.uplink.run,
             "tokens": self._watch_tokens,
             "client faults": self._faults.run,
         }
@@ -168,6 +182,7 @@ class Gateway:
         while True:
             await asyncio.sleep(RENEWAL)
             self.sharing.renew()
+            self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
 
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
@@ -257,11 +272,14 @@ class Gateway:
 
     def slow(self, client: Peer) -> None:
         """The client does not take what it is sent as fast as it comes."""
-        self._market.slow(client)
+        self._slow.add(client)
+        self.uplink.say(self._market.slow, client)
 
     def quick(self, client: Peer) -> None:
         """The client has caught up."""
-        self._market.quick(client)
+        if client in self._slow:
+            self._slow.remove(client)
+            self.uplink.say(self._market.quick, client)
 
     async def check_tokens(self) -> None:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no

@@ -12,6 +12,7 @@ from ..bus import Supplier
 from ..model import Catalogue, Family, Kind, looks_like
 from ..wire import CODE_INVALID, TOO_FAST, Deviation, Ret, Sought, Want
 from .admission import Caller, Peer
+from .uplink import Uplink
 
 log = structlog.get_logger()
 
@@ -25,6 +26,7 @@ class Seeking:
         self,
         catalogue: Catalogue,
         market: Supplier,
+        uplink: Uplink,
         callers: Mapping[Peer, Caller],
         join: Callable[[Peer, Kind, Want], None],
         clock: Callable[[], float],
@@ -34,6 +36,8 @@ class Seeking:
         """Codes that upstream was not asked about since a token, or all together, asked about too many."""
         self._catalogue = catalogue
         self._market = market
+        self._uplink = uplink
+        self._asked: set[Code] = set()  # the market does not know yet that they are sought
         self._callers = callers
         self._join = join
         self._clock = clock
@@ -44,7 +48,7 @@ class Seeking:
     def seek(self, caller: Caller, family: Family, name: str) -> Ret | None:
         """Has upstream asked what a code is. Returns None if its answer is to come, else what the code is
         answered with now."""
-        if self._market.is_sought(family, name):
+        if self.is_sought(family, name):
             return None
         if not looks_like(family, name) or not caller.may_read(family, name):
             return CODE_INVALID
@@ -54,13 +58,15 @@ class Seeking:
             return refusal
         if not caller.account.seek(self._clock()):
             return self._turn_away("this token asks about too many unknown codes", caller)
-        if not self._market.seek(family, name):
+        if not self._market.can_seek(name):
             return self._turn_away("too many unknown codes wait", caller)
+        self._asked.add((family, name))
+        self._uplink.say(self._ask, family, name)
         return None
 
     async def find(self, caller: Caller, family: Family, names: Iterable[str]) -> None:
         """Waits until upstream has said what these codes are, or waits no longer."""
-        waiting = [name for name in names if self._market.is_sought(family, name)]
+        waiting = [name for name in names if self.is_sought(family, name)]
         if not waiting:
             return
         label = caller.client.label
@@ -83,14 +89,20 @@ class Seeking:
 
     def is_sought(self, family: Family, name: str) -> bool:
         """Whether upstream has not said yet what that code is."""
-        return self._market.is_sought(family, name)
+        return (family, name) in self._asked or self._market.is_sought(family, name)
+
+    async def _ask(self, family: Family, name: str) -> None:
+        try:
+            await self._market.seek(family, name)
+        finally:
+            self._asked.discard((family, name))
 
     def watch(self, client: Peer, family: Family, kind: Kind, sought: Collection[Sought]) -> None:
         """These are to join a client's list of that kind once they are known, in place of those before."""
         self.forget(client, (kind,))
         for one in sought:
             code = family, one.name
-            if self._market.is_sought(*code):
+            if self.is_sought(*code):
                 self._sought.setdefault(client, {}).setdefault(kind, {}).setdefault(code, []).append(one)
                 self._seekers.setdefault(code, {})[client] = None
 

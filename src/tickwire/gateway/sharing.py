@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -13,6 +13,7 @@ from ..wire import Ret
 from .admission import Caller, Peer
 from .hub import Hub
 from .seeking import Seeking
+from .uplink import Uplink
 
 log = structlog.get_logger()
 
@@ -27,12 +28,30 @@ class Share(NamedTuple):
     given_up: int = 0
 
 
+class Told(NamedTuple):
+    """What the market is being told: codes that are wanted, and those of them that are to be served."""
+
+    wanted: set[str]
+    served: set[str]
+
+
 class Sharing:
     """What the sources of a server give to whom, see `admission.Supply`."""
 
-    def __init__(self, market: Supplier, hub: Hub, callers: Mapping[Peer, Caller], seeking: Seeking) -> None:
-        """`callers` are the open connections."""
+    def __init__(
+        self,
+        market: Supplier,
+        uplink: Uplink,
+        wish: Callable[..., Awaitable[None]],
+        hub: Hub,
+        callers: Mapping[Peer, Caller],
+        seeking: Seeking,
+    ) -> None:
+        """`wish` is the market's, for this client side; `callers` are the open connections."""
         self._market = market
+        self._uplink = uplink
+        self._wish = wish
+        self._told: dict[Kind, Told] = {}
         self._hub = hub
         self._callers = callers
         self._seeking = seeking
@@ -60,12 +79,10 @@ class Sharing:
         """These are the caller's list of that kind from now on, see `room`."""
         flow = kind.flow
         if not self._market.scarce:
-            self._market.want(flow, instruments, subscribed=True)
+            self._uplink.say(self._wish, flow, instruments, whole=False)
             return
         share, concerned = self._share(kind, instruments, caller), (caller.client.family, flow)
-        self._market.want(
-            flow, [share.wanted[code] for code in share.wanted if code in share.served], subscribed=True
-        )
+        self._tell(flow, share.wanted, share.served)
         if share.tokens < 2:
             self._shared.discard(concerned)
         elif share.given_up and concerned not in self._shared:
@@ -86,12 +103,29 @@ class Sharing:
             order = {one.code: one for one in instruments}
             served = self._market.room(flow, instruments) if self._market.scarce else {*order}
             if len(served) < len(order):
-                carried = self._market.carried(flow)
+                carried = self._carried(flow)
                 turns = [code for family in Family for code in in_turn(self._wishes(family, flow).values())]
                 first = [*(code for code in order if code in carried), *turns]
                 order = {code: order[code] for code in first if code in order} | order
                 served = self._market.room(flow, order.values())
-            self._market.want(flow, [one for code, one in order.items() if code in served], subscribed=True)
+            self._tell(flow, order, served)
+
+    def _tell(self, flow: Kind, wanted: Mapping[str, Instrument], served: Collection[str]) -> None:
+        """Tells the market all that it is to serve. Until it knows, that counts as what it does."""
+        told = self._told[flow] = Told({*wanted}, {*served})
+        instruments = [one for code, one in wanted.items() if code in told.served]
+        self._uplink.say(self._say, flow, told, instruments)
+
+    async def _say(self, flow: Kind, told: Told, instruments: Collection[Instrument]) -> None:
+        try:
+            await self._wish(flow, instruments, whole=True)
+        finally:
+            if self._told.get(flow) is told:
+                del self._told[flow]
+
+    def _carried(self, flow: Kind) -> set[str]:
+        carried, told = self._market.carried(flow), self._told.get(flow)
+        return carried if told is None else (carried - told.wanted) | told.served
 
     def _share(self, kind: Kind, instruments: Collection[Instrument], caller: Caller) -> Share:
         """Who is served if these are the caller's list of that kind. What others have stays theirs where that
@@ -99,7 +133,7 @@ class Sharing:
         with what the first one spared: who has most gives up the last of it."""
         flow, family = kind.flow, caller.client.family
         peer = next((peer for peer, one in self._callers.items() if one is caller), None)
-        others, carried = self._hub.wanted(peer, kind)[flow], self._market.carried(flow)
+        others, carried = self._hub.wanted(peer, kind)[flow], self._carried(flow)
         first = [one for one in others if one.code in carried]
         wanted = {one.code: one for one in [*first, *instruments, *others]}
         served = self._market.room(flow, wanted.values())
@@ -120,7 +154,7 @@ class Sharing:
         codes: Collection[str] = (),
     ) -> dict[str, list[str]]:
         """What each token wants of a family, what it has first; `codes` as the caller's list of a kind."""
-        carried = self._market.carried(flow)
+        carried = self._carried(flow)
         having: dict[str, dict[str, None]] = {}
         lacking: dict[str, list[str]] = {}
         for peer, one in self._callers.items():

@@ -12,7 +12,7 @@ import structlog
 
 from ..errors import InputError, SourceError
 from ..model import Catalogue, Family, Instrument
-from ..sources.relay import Finder, Relay
+from ..sources.relay import Relay
 from ..store import Backlog, InstrumentStore
 from ..wire import CODE_INVALID, Ret
 from .feeds import Feed, Feeds
@@ -51,7 +51,7 @@ class Discovery:
         writes: Backlog,
         *,
         seekers: Callable[[Family, str], Collection[str]],
-        found: Callable[[Family, str, bool], None],
+        found: Callable[..., None],
     ) -> None:
         """`writes` writes what goes into `store`. `seekers` are the tokens that wait for a code; `found` is
         told that it is known what a code is, or that it is not, and whether nobody has it then. Raises
@@ -78,10 +78,6 @@ class Discovery:
         """Codes of which no upstream has said yet what they are."""
         return len(self._finding)
 
-    def finders(self) -> list[tuple[str, Finder]]:
-        """What asks the upstreams about codes, each with the name of its source."""
-        return [(relay.name, relay.finder) for _, relay in self._learners]
-
     def is_sought(self, family: Family, name: str) -> bool:
         """Whether upstream has not said yet what that code is."""
         return (family, name) in self._finding
@@ -93,21 +89,33 @@ class Discovery:
             return CODE_INVALID
         return None if None in refusals else refusals[0]
 
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
-        relays = [one.relay for one in self._learners if one.feed.owns(name)]
-        if len(self._finding) >= MOST_WAITING or all(relay.finder.is_full for relay in relays):
-            return False
+    def can_seek(self, name: str) -> bool:
+        """Whether upstream can be asked what one more code is: not too many wait."""
+        return len(self._finding) < MOST_WAITING and not all(one.finder.is_full for one in self._relays(name))
+
+    async def seek(self, family: Family, name: str) -> None:
+        """Has upstream asked what a code is, unless it is being asked, or is known by now."""
         code = family, name
-        self._finding[code] = asyncio.create_task(self._find(family, name, relays))
+        if code in self._finding:
+            return
+        if self._catalogue.find(family, name) is not None or not self.can_seek(name):
+            self._tell(*code, nobodys=False)
+            return
+        self._finding[code] = asyncio.create_task(self._find(family, name, self._relays(name)))
         self._finding[code].add_done_callback(partial(self._found, code))
-        return True
 
     async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
-        waiting = [task for name in names if (task := self._finding.get((family, name))) is not None]
+        """Has upstream asked what these codes are, and waits until it has said so, or waits no longer."""
+        waiting = []
+        for name in names:
+            await self.seek(family, name)
+            if (task := self._finding.get((family, name))) is not None:
+                waiting.append(task)
         if waiting:
             await asyncio.wait(waiting, timeout=WAIT)
+
+    def _relays(self, name: str) -> list[Relay]:
+        return [one.relay for one in self._learners if one.feed.owns(name)]
 
     async def end(self) -> None:
         """Nobody is asked any more."""
@@ -133,7 +141,7 @@ class Discovery:
             log.error("a code cannot be looked for", code=code[1], exc_info=error)
         asked = (one.relay.finder.refusal(*code) for one in self._learners if one.feed.owns(code[1]))
         is_known = self._catalogue.find(*code) is not None
-        self._tell(*code, not is_known and all(ret == CODE_INVALID for ret in asked))
+        self._tell(*code, nobodys=not is_known and all(ret == CODE_INVALID for ret in asked))
 
     def _know(self, instrument: Instrument) -> None:
         """An instrument is known, or in other numbers than before."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from ..klines import Closed
 from ..model import Catalogue, Instrument, KlineState, KlineType, KlineUpdate
 from .feeds import Feed, Feeds
 from .streams import Streams
+
+Bar: TypeAlias = tuple[str, KlineType]
+"""Of which code, and how long."""
 
 
 class KlinePush:
@@ -20,7 +24,7 @@ class KlinePush:
         self._feeds = feeds
         self._streams = streams
         self._interval = interval
-        self._wanted: dict[tuple[str, KlineType], None] = {}
+        self._wanted: dict[Bar, dict[object, float]] = {}  # by whom, and until when
 
     async def run(self) -> None:
         """Closes bars by the market's clock, and pushes those that form. Never ends."""
@@ -31,13 +35,24 @@ class KlinePush:
             for code, kline_type in [*self._wanted]:
                 self.push_forming(self._catalogue[code], kline_type)
 
-    def want(self, code: str, kline_type: KlineType) -> None:
-        """Somebody is subscribed to these bars."""
-        self._wanted[code, kline_type] = None
+    def want(self, who: object, bars: Iterable[Bar], until: float) -> None:
+        """A client side is subscribed to these up to a moment of the monotonic clock."""
+        for bar in bars:
+            self._wanted.setdefault(bar, {})[who] = until
 
-    def forget(self, code: str, kline_type: KlineType) -> None:
-        """Nobody is subscribed to these bars any more."""
-        self._wanted.pop((code, kline_type), None)
+    def forget(self, who: object, bars: Iterable[Bar] | None = None) -> None:
+        """A client side is not subscribed to these any more, or to none."""
+        for bar in [*(self._wanted if bars is None else bars)]:
+            wished = self._wanted.get(bar, {})
+            wished.pop(who, None)
+            if not wished:
+                self._wanted.pop(bar, None)
+
+    def lapse(self, now: float) -> None:
+        """Forgets what is over."""
+        for bar, wished in [*self._wanted.items()]:
+            for who in [who for who, until in wished.items() if until <= now]:
+                self.forget(who, [bar])
 
     def closed(self, closed: Iterable[Closed]) -> None:
         """Pushes bars that have closed or were revised."""

@@ -120,17 +120,10 @@ class Ring:
         """Whether all that a stream sent after that `seq` is there."""
         return after >= stream.seq or any(piece.first <= after + 1 for piece in self._pieces(stream))
 
-    async def missed(self, stream: Stream, after: int) -> AsyncIterator[Sequence[tuple[int, Trade]]]:
+    def missed(self, stream: Stream, after: int) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
         """What a stream has sent after that `seq`, up to now, each with its `seq`; some at a time, so that
-        nobody is held up. Ask `reaches` first, in the same turn of the loop."""
-        for piece in [*self._pieces(stream)]:
-            if piece.first + piece.number <= after + 1:
-                continue
-            trades, skipped = piece.read(), max(0, after + 1 - piece.first)
-            for begin in range(skipped, piece.number, SLICE):
-                first, some = piece.first + begin, trades[begin : begin + SLICE]
-                yield [*enumerate(some, first)]
-                await asyncio.sleep(0)
+        nobody is held up. None if not all of it is there any more."""
+        return _read([*self._pieces(stream)], after) if self.reaches(stream, after) else None
 
     def _pieces(self, stream: Stream) -> Iterable[Piece]:
         """What there is of a stream, ascending."""
@@ -140,6 +133,17 @@ class Ring:
         if stream.loose:
             number = len(stream.loose)
             yield Piece(stream.seq + 1 - number, number, [*stream.loose])
+
+
+async def _read(pieces: Iterable[Piece], after: int) -> AsyncIterator[Sequence[tuple[int, Trade]]]:
+    for piece in pieces:
+        if piece.first + piece.number <= after + 1:
+            continue
+        trades, skipped = piece.read(), max(0, after + 1 - piece.first)
+        for begin in range(skipped, piece.number, SLICE):
+            first, some = piece.first + begin, trades[begin : begin + SLICE]
+            yield [*enumerate(some, first)]
+            await asyncio.sleep(0)
 
 
 def _packed(pieces: dict[Stream, Piece]) -> dict[Stream, Piece]:

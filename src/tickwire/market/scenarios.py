@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
+from ..bus import ScenarioRun
 from ..calendars import KEYS, State, load
 from ..errors import InputError
 from ..model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
@@ -133,6 +134,26 @@ class Scenarios:
         if source.round_the_clock or instrument.calendar not in KEYS:
             return State.OPEN
         return load(instrument.calendar).state(source.market_time())
+
+    async def states(self, instruments: Iterable[Instrument]) -> list[str]:
+        """What each of these does now."""
+        found = list[str]()
+        for count, one in enumerate(instruments, 1):
+            found.append(self.state(one))
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return found
+
+    def told(self, run: Run) -> ScenarioRun:
+        """A scenario as people are told of it."""
+        return ScenarioRun(
+            run.number,
+            run.scenario.name,
+            run.scenario.description,
+            round(self._clock() - run.began, 3),
+            [shown(active.step) for active in run.active],
+            [shown(step) for step in run.ahead],
+        )
 
     def shape(self, event: Event, instrument: Instrument) -> list[Shaped]:
         """What becomes of a tick."""

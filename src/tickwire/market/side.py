@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 
 import structlog
 
-from ..bus import Lack, Receiver
+from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Family, Instrument, Kind, KlineType
-from ..sandbox import Sandbox, Step
-from ..sources import Published, Source, Status
+from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList, Trade
+from ..sandbox import Sandbox, Scenario
+from ..sources import Source, Status
 from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
-from ..wire import Ret, StatusData
+from ..wire import GapInfo, StatusData
 from .discovery import Discovery
+from .editions import Editions
 from .feeds import Feed, Feeds
+from .figures import source_figures, store_figures
 from .intake import Intake
 from .kline_push import KlinePush
+from .publishing import Publishing
 from .ring import Ring
 from .scenarios import Scenarios
 from .streams import Streams
 from .supply import Supply
+from .wishes import Wishes
 
 END_WAIT = 5.0
 """Seconds in which the last gaps and suspensions must be written when the server ends."""
@@ -50,6 +54,7 @@ class MarketSide:
         gap_entries: Backlog,
         instruments: InstrumentStore,
         sandbox: Sandbox,
+        bus: Local,
         *,
         epoch: int,
         clock: Callable[[], float],
@@ -61,8 +66,13 @@ class MarketSide:
         self.feeds = feeds
         self.suspensions = suspensions
         self.gaps = gaps
-        self.publisher = next((one.source for one in feeds if isinstance(one.source, Published)), None)
-        self._receivers: list[Receiver] = []
+        publishing = Publishing(feeds)
+        self.publisher = publishing.source
+        self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
+        self.tally, self.publish = publishing.tally, publishing.publish
+        self._database = database
+        self._clock = clock
+        self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
@@ -73,10 +83,20 @@ class MarketSide:
             self.streams,
             instruments,
             self.learned,
-            seekers=self._seekers,
-            found=self._code_found,
+            seekers=bus.seekers,
+            found=bus.found,
         )
         self.supply = Supply(feeds, self.streams)
+        # What needs no more than to be handed on, see `bus.Supplier`.
+        self.serve = feeds.serve
+        self.room, self.carried = self.supply.room, self.supply.carried
+        self.refusal, self.is_sought = self.discovery.refusal, self.discovery.is_sought
+        self.can_seek, self.seek = self.discovery.can_seek, self.discovery.seek
+        self.find = self.discovery.find
+        self.wishes = Wishes(self.supply, self.bars, clock)
+        self.wish, self.wish_bars = self.wishes.wish, self.wishes.wish_bars
+        self.begin, self.static_info = self.supply.begin, self.supply.static_info
+        self.klines = Editions(catalogue, feeds, self.supply).klines
         self.halts = Backlog(database, "suspensions")
         self.gap_entries = gap_entries
         self.scenarios = Scenarios(
@@ -86,17 +106,24 @@ class MarketSide:
             self.streams,
             suspensions,
             self.halts,
-            changed=self._scenarios_changed,
+            changed=bus.scenarios_changed,
             publish=lambda instrument, event, way: self.intake.publish(instrument, event, way),
             clock=clock,
         )
+        self.states = self.scenarios.states
         self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars, time_ns)
         self.take = self.intake.take
 
     def join(self, receiver: Receiver) -> None:
         """Another client side is to be told of what comes."""
-        self._receivers.append(receiver)
         self.streams.join(receiver)
+        self._bus.join(receiver)
+
+    def leave(self, receiver: Receiver) -> None:
+        """A client side is gone."""
+        self.streams.leave(receiver)
+        self._bus.leave(receiver)
+        self.wishes.forget(receiver)
 
     # What client sides ask for, see `bus.Supplier`.
     @property
@@ -108,59 +135,86 @@ class MarketSide:
         """How the sources are."""
         return [_status(feed.source) for feed in self.feeds]
 
-    def serve(self, instrument: Instrument) -> bool:
-        """Whether an instrument can come from any source."""
-        return self.feeds.serve(instrument)
-
-    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
-        """The codes of those of these instruments that can be subscribed to now."""
-        return self.supply.room(kind, instruments)
-
-    def carried(self, flow: Kind) -> set[str]:
-        """The codes that are subscribed to upstream for that."""
-        return self.supply.carried(flow)
-
-    def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
-        """These are asked for; returns the codes of which a first event is worth waiting for."""
-        return self.supply.want(kind, instruments, subscribed=subscribed)
-
-    def want_bars(self, code: str, kline_type: KlineType, wanted: bool) -> None:
-        """Somebody is subscribed to these bars, or nobody any more."""
-        (self.bars.want if wanted else self.bars.forget)(code, kline_type)
-
-    def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
-        """Pushes a bar that is forming, if it is another one than at the last time."""
+    async def show_bar(self, instrument: Instrument, kline_type: KlineType) -> bool:
+        """Pushes the bar that is forming, once it is known, if it is another one than at the last time."""
+        await self.supply.prepare_bars(instrument, kline_type, count=1, end=None)
         return self.bars.push_forming(instrument, kline_type)
 
-    async def prepare_bars(
-        self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
-    ) -> Lack | None:
-        """Makes sure that an instrument has the bars that it can have of those."""
-        return await self.supply.prepare_bars(instrument, kline_type, count=count, end=end)
-
-    def refusal(self, family: Family, name: str) -> Ret | None:
-        """Why upstream need not be asked what a code is; None if it can be."""
-        return self.discovery.refusal(family, name)
-
-    def is_sought(self, family: Family, name: str) -> bool:
-        """Whether upstream is being asked what a code is."""
-        return self.discovery.is_sought(family, name)
-
-    def seek(self, family: Family, name: str) -> bool:
-        """Has upstream asked what a code is; returns False if too many wait."""
-        return self.discovery.seek(family, name)
-
-    async def find(self, family: Family, names: Iterable[str]) -> None:
-        """Waits until upstream has said what these codes are, or waits no longer."""
-        await self.discovery.find(family, names)
-
-    def slow(self, client: object) -> None:
+    async def slow(self, client: object) -> None:
         """A client does not take what it is sent as fast as it comes."""
         self.intake.slow.add(client)
 
-    def quick(self, client: object) -> None:
+    async def quick(self, client: object) -> None:
         """It has caught up, or is gone."""
         self.intake.quick(client)
+
+    # Reads, see `bus.Supplier`.
+    async def gap_page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> Gaps:
+        """The latest gaps of these codes (None: of all) between two times. Raises StoreError."""
+        settled = await self.gap_entries.settled()
+        found = await self._database.read(self.gaps.page, codes, begin, end, limit)
+        gaps = [GapInfo(*one[1:]) for one in found]
+        return Gaps(gaps, None if settled else Lack.STORE)
+
+    async def missed(
+        self, kind: Kind, code: str, after: Position
+    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
+        """What a stream has sent after that position; None if not all of it can be given."""
+        stream = self.streams.known(kind, code)
+        if stream is None or after.epoch != self.streams.epoch or after.seq > stream.seq:
+            return None
+        return self.ring.missed(stream, after.seq)
+
+    async def open_gaps(self) -> dict[str, int]:
+        """How many gaps have not ended, by source. Raises StoreError."""
+        names = [feed.source.name for feed in self.feeds]
+        return await self._database.read(lambda: {name: len(self.gaps.open_gaps(name)) for name in names})
+
+    async def suspension_page(
+        self, exchange: SuspensionList, *, offset: int, limit: int | None
+    ) -> Suspensions:
+        """The suspensions of an exchange. Raises StoreError."""
+        sources = ("", self.source.name)
+        page = functools.partial(self.suspensions.page, exchange, sources, offset=offset, limit=limit)
+        await self.scenarios.settled()
+        settled = await self.halts.settled()
+        return Suspensions(*await self._database.read(page), None if settled else Lack.STORE)
+
+    async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
+        """Those of these trades and books, by code, that have no place at the source they come from."""
+        return self.supply.lacking((self.catalogue[code], kind) for kind, code in streams)
+
+    async def figures(self) -> Figures:
+        """How the sources and the store are."""
+        return Figures(
+            tuple(map(source_figures, self.feeds)),
+            store_figures(self._database),
+            self.source.market_time(),
+            self.source.round_the_clock,
+            len(self.feeds.codes),
+            self._example(),
+        )
+
+    async def run_scenario(self, scenario: Scenario) -> ScenarioRun:
+        """Starts a scenario. Raises InputError if this server cannot carry it out."""
+        return self.scenarios.told(self.scenarios.begin(scenario))
+
+    async def stop_scenario(self, number: int) -> bool:
+        """Ends a scenario and undoes what it did. Returns whether it ran."""
+        return self.scenarios.stop(number)
+
+    async def running(self) -> list[ScenarioRun]:
+        """The scenarios that run."""
+        return [self.scenarios.told(run) for run in self.scenarios.running]
+
+    def _example(self) -> Instrument:
+        """An instrument that is served, to show how a client asks."""
+        usual, codes = self.catalogue["BTCUSDT"], self.feeds.codes
+        if codes:
+            return usual if usual.code in codes else self.catalogue[min(codes)]
+        if self.serve(usual):
+            return usual
+        return next(filter(self.serve, self.catalogue), usual)
 
     # What the server shows.
     @property
@@ -243,7 +297,10 @@ class MarketSide:
     async def _keep_up(self) -> None:
         late = dict.fromkeys(self.feeds, 0)
         while True:
+            began = self._clock()
             await asyncio.sleep(UPKEEP)
+            if self._clock() - began < 2 * UPKEEP:  # else we were held up, and so is what renews them
+                self.wishes.lapse()
             for feed in self.feeds:
                 if (trades := feed.bars.late - late[feed]) > 0:
                     name = feed.source.name
@@ -256,19 +313,7 @@ class MarketSide:
         health = feed.source.health
         say = log.info if health.status in (Status.UP, Status.CONNECTING) else log.warning
         say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
-        for receiver in self._receivers:
-            receiver.source_changed(_status(feed.source))
-
-    def _seekers(self, family: Family, name: str) -> Collection[str]:
-        return {label for receiver in self._receivers for label in receiver.seekers(family, name)}
-
-    def _code_found(self, family: Family, name: str, nobodys: bool) -> None:
-        for receiver in self._receivers:
-            receiver.found(family, name, nobodys=nobodys)
-
-    def _scenarios_changed(self, begun: list[Step]) -> None:
-        for receiver in self._receivers:
-            receiver.scenarios_changed(begun)
+        self._bus.source_changed(_status(feed.source))
 
 
 def _status(source: Source) -> StatusData:

@@ -6,10 +6,13 @@ from collections.abc import Collection, Hashable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
+import structlog
+
 from ..bus import Inlet, StreamEvent, StreamReceiver
 from ..model import Book, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
 
 Key = TypeVar("Key", bound=Hashable)
+log = structlog.get_logger()
 
 
 class Stream:
@@ -19,7 +22,7 @@ class Stream:
     The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
     """
 
-    __slots__ = ("inlets", "instrument", "kind", "kline_type", "last", "loose", "seq")
+    __slots__ = ("failures", "inlets", "instrument", "kind", "kline_type", "last", "loose", "seq")
 
     def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, epoch: int) -> None:
         self.kind = kind
@@ -28,6 +31,8 @@ class Stream:
         self.seq = epoch - 1
         self.last: StreamEvent | None = None
         self.inlets: list[Inlet] = []
+        self.failures = 0
+        """Events that a receiver could not take: it misses them."""
         self.loose: list[Trade] = []
         """The last trades, up to `last`, that no block of the ring holds yet."""
 
@@ -42,7 +47,10 @@ class Numbered(NamedTuple):
     def send(self) -> None:
         """Sends it to all receivers."""
         for inlet in self.stream.inlets:
-            inlet.take(self.event, self.seq)
+            try:
+                inlet.take(self.event, self.seq)
+            except Exception:
+                _failed(self.stream)
 
 
 class Streams:
@@ -65,10 +73,21 @@ class Streams:
         return self._trades.values()
 
     def join(self, receiver: StreamReceiver) -> None:
-        """Another receiver gets what follows of all streams."""
+        """Another receiver gets the last event of all streams, and what follows."""
         self._receivers.append(receiver)
         for stream in self:
             self._open(stream, receiver)
+
+    def leave(self, receiver: StreamReceiver) -> None:
+        """A receiver gets nothing more."""
+        place = self._receivers.index(receiver)
+        del self._receivers[place]
+        for stream in self:
+            del stream.inlets[place]
+
+    def known(self, kind: Kind, code: str) -> Stream | None:
+        """The trades or books of a code, if there were any."""
+        return (self._trades if kind is Kind.TRADE else self._books).get(code)
 
     def trades(self, instrument: Instrument) -> Stream:
         """An instrument's trades."""
@@ -94,7 +113,10 @@ class Streams:
         stream = self._append(instrument, event)
         seq = stream.seq
         for inlet in stream.inlets:
-            inlet.take(event, seq)
+            try:
+                inlet.take(event, seq)
+            except Exception:  # the others are to get it all the same
+                _failed(stream)
         return seq
 
     def number(self, instrument: Instrument, event: StreamEvent) -> Numbered:
@@ -127,7 +149,10 @@ class Streams:
             if stream is not None:
                 stream.instrument = instrument
         for receiver in self._receivers:
-            receiver.redefine(instrument)
+            try:
+                receiver.redefine(instrument)
+            except Exception:
+                log.exception("a client side cannot take other numbers", code=instrument.code)
 
     def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
         """Gives an event its `seq`, that of the stream now."""
@@ -149,4 +174,29 @@ class Streams:
         return stream
 
     def _open(self, stream: Stream, receiver: StreamReceiver) -> None:
-        stream.inlets.append(receiver.open(stream.kind, stream.instrument, stream.kline_type))
+        inlet: Inlet = Nowhere()
+        try:
+            inlet = receiver.open(stream.kind, stream.instrument, stream.kline_type)
+            if stream.last is not None:
+                inlet.take(stream.last, stream.seq)
+        except Exception:
+            _failed(stream)
+        stream.inlets.append(inlet)
+
+
+class Nowhere:
+    """The inlet of a receiver that could not open the stream."""
+
+    def take(self, event: StreamEvent, seq: int) -> None:
+        """It misses it."""
+
+
+def _failed(stream: Stream) -> None:
+    """Something of a stream did not go into an inlet."""
+    stream.failures += 1
+    if stream.failures == 1:
+        log.exception(
+            "a client side cannot take an event, the others do",
+            code=stream.instrument.code,
+            kind=stream.kind.name.lower(),
+        )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
-from ..bus import Lack
+import msgspec
+
+from ..bus import Lack, Statics
 from ..errors import StoreError
 from ..model import Instrument, Kind, KlineType
+from ..sources import Simulator
 from ..sources.relay import Relay
-from ..wire import StaticInfo
+from ..wire import StaticInfo, static_entry
 from .feeds import Feed, Feeds
 from .streams import Streams
 
@@ -41,15 +44,7 @@ class Supply:
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""
-        uses = (feed.source.health.upstream for feed in self._feeds)
-        return {
-            code
-            for use in uses
-            if use is not None
-            for one in use().codes
-            if one.kind is flow
-            for code in one.codes
-        }
+        return {code for feed in self._feeds for kind, code in _carried(feed) or () if kind is flow}
 
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
         """Tells the sources what is asked for; returns the codes that are worth waiting for."""
@@ -96,21 +91,40 @@ class Supply:
         for future in self.awaited.pop((kind, code), ()):
             future.set_result(None)
 
-    async def static_info(
-        self, instruments: Iterable[Instrument]
-    ) -> tuple[dict[str, StaticInfo], Lack | None]:
-        """What upstream says of these in /static_info where they come from one, and whether it could not be
-        asked about all."""
+    async def static_info(self, instruments: Collection[Instrument]) -> Statics:
+        """What is to be told of these in /static_info: upstream knows more than the catalogue, and the
+        simulator makes it up."""
         codes: dict[Relay, list[str]] = {}
         for instrument in instruments:
             if isinstance(source := self._feeds.of(instrument).source, Relay):
                 codes.setdefault(source, []).append(instrument.code)
-        found: dict[str, StaticInfo] = {}
-        whole = True
-        for entries, complete in await asyncio.gather(*(one.statics.of(some) for one, some in codes.items())):
-            found |= entries
+        told: dict[str, StaticInfo] = {}
+        whole, made_up = True, False
+        for found, complete in await asyncio.gather(*(one.statics.of(some) for one, some in codes.items())):
+            told |= found
             whole = whole and complete
-        return found, None if whole else Lack.UPSTREAM
+        entries: dict[str, StaticInfo] = {}
+        for instrument in instruments:
+            source, own = self._feeds.of(instrument).source, static_entry(instrument)
+            entry = own
+            if instrument.code in told:
+                entry = msgspec.structs.replace(told[instrument.code], symbol=own.symbol)
+            elif isinstance(source, Simulator):
+                entry = static_entry(source.described(instrument))
+            entries[instrument.code] = entry
+            made_up = made_up or (source.simulated and entry != own)
+        return Statics(entries, made_up, None if whole else Lack.UPSTREAM)
+
+    def lacking(self, streams: Iterable[tuple[Instrument, Kind]]) -> set[tuple[Kind, str]]:
+        """Those of these trades and books that have no place at the source they come from."""
+        carried = {feed: _carried(feed) for feed in self._feeds}
+        return {
+            (kind, one.code)
+            for one, kind in streams
+            if (places := carried[self._feeds.of(one)]) is not None
+            and (kind is not Kind.DEPTH or one.levels)
+            and (kind, one.code) not in places
+        }
 
     async def prepare_bars(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
@@ -131,3 +145,10 @@ class Supply:
         except StoreError:  # which has been said
             return Lack.STORE
         return None
+
+
+def _carried(feed: Feed) -> set[tuple[Kind, str]] | None:
+    """What a source is subscribed to upstream, None if it has no account there."""
+    if (use := feed.source.health.upstream) is None:
+        return None
+    return {(one.kind, code) for one in use().codes for code in one.codes}

@@ -23,6 +23,7 @@ from .position import Position
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .turnover import turnover
 from .turns import in_turn
+from .upstream_use import CodesInUse, Quota, UpstreamUse
 
 __all__ = [
     "ALIASES",
@@ -35,6 +36,7 @@ __all__ = [
     "UNSAID",
     "Book",
     "Catalogue",
+    "CodesInUse",
     "Direction",
     "Entrance",
     "Event",
@@ -49,10 +51,12 @@ __all__ = [
     "Level",
     "Market",
     "Position",
+    "Quota",
     "Rule",
     "Suspension",
     "SuspensionList",
     "Trade",
+    "UpstreamUse",
     "bar_fault",
     "book_fault",
     "decimals_of",

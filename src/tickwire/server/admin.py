@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..assembly import Engine
+from ..bus import ScenarioRun, Supplier
 from ..errors import InputError
-from ..sandbox import Run, library, load_scenario, scenario_of, shown
+from ..gateway.gateway import Gateway
+from ..sandbox import library, load_scenario, scenario_of
 from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused, Report
 from .bodies import Bodies
 from .guard import Denied, check_admin
@@ -28,7 +29,6 @@ from .operating import (
     Failure,
     HttpDeviations,
     ScenarioList,
-    ScenarioRun,
     StoppedList,
 )
 
@@ -38,8 +38,10 @@ Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 class Admin:
     """The routes below /admin."""
 
-    def __init__(self, engine: Engine, bodies: Bodies, reports: HttpReports) -> None:
-        self._engine = engine
+    def __init__(self, gateway: Gateway, market: Supplier, bodies: Bodies, reports: HttpReports) -> None:
+        """`market` takes the commands."""
+        self._gateway = gateway
+        self._market = market
         self._bodies = bodies
         self._reports = reports
 
@@ -65,7 +67,7 @@ class Admin:
 
     def _check(self, request: Request) -> None:
         """Raises Denied."""
-        check_admin(self._engine.gateway.admission, request)
+        check_admin(self._gateway.admission, request)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if request.method == "POST" and content_type != "application/json":
             raise Denied(415, "Send application/json.")
@@ -75,10 +77,10 @@ class Admin:
             case "POST":
                 return await self._begin(request)
             case "DELETE":
-                return self._stop_all()
+                return await self._stop_all()
             case _:
                 return ScenarioList(
-                    [self._shown(run) for run in self._engine.market.scenarios.running],
+                    await self._market.running(),
                     {name: one.description for name, one in library().items()},
                 )
 
@@ -101,31 +103,21 @@ class Admin:
             scenario = load_scenario(name)
         else:
             scenario = scenario_of(document, "the scenario")
-        return self._shown(self._engine.market.scenarios.begin(scenario))
+        return await self._market.run_scenario(scenario)
 
     async def _stop(self, request: Request) -> StoppedList:
         number = request.path_params["number"]
         known = re.fullmatch(r"[0-9]{1,9}", number)
-        if not known or not self._engine.market.scenarios.stop(int(number)):
+        if not known or not await self._market.stop_scenario(int(number)):
             raise Denied(404, f"No scenario runs under the number {number[:20]!r}.")
         return StoppedList([int(number)])
 
-    def _stop_all(self) -> StoppedList:
-        numbers = [run.number for run in self._engine.market.scenarios.running]
-        return StoppedList([number for number in numbers if self._engine.market.scenarios.stop(number)])
-
-    def _shown(self, run: Run) -> ScenarioRun:
-        return ScenarioRun(
-            run.number,
-            run.scenario.name,
-            run.scenario.description,
-            round(self._engine.gateway.clock() - run.began, 3),
-            [shown(active.step) for active in run.active],
-            [shown(step) for step in run.ahead],
-        )
+    async def _stop_all(self) -> StoppedList:
+        numbers = [run.number for run in await self._market.running()]
+        return StoppedList([number for number in numbers if await self._market.stop_scenario(number)])
 
     async def _connections(self, _: Request) -> ConnectionList:
-        now = self._engine.gateway.clock()
+        now = self._gateway.clock()
         return ConnectionList(
             [
                 ConnectionInfo(
@@ -137,7 +129,7 @@ class Admin:
                     round(now - peer.last_heard, 3),
                     _deviations(caller.report),
                 )
-                for peer, caller in self._engine.gateway.callers.items()
+                for peer, caller in self._gateway.callers.items()
                 if caller.client.family is not None  # every WebSocket has one
             ],
             [HttpDeviations(name, _deviations(report)) for name, report in self._reports.by_token.items()],

@@ -11,13 +11,11 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ..access import Verdict
-from ..assembly import Engine
 from ..bus import Lack
 from ..errors import StoreError
 from ..gateway.admission import Caller
-from ..gateway.gateway import Heard
+from ..gateway.gateway import Gateway, Heard
 from ..model import Family, Kind, KlineType
-from ..sources import Simulator
 from ..wire import (
     DATA_INVALID,
     HTTP_BASES,
@@ -53,7 +51,6 @@ from ..wire import (
     rate_limit_headers,
     read_body,
     read_query,
-    static_entry,
     success,
     token_of,
     trade_entries,
@@ -112,13 +109,14 @@ class Wanted(NamedTuple):
 class Api:
     """Every path that needs a token: an ASGI application. All answers are JSON, open to any origin."""
 
-    def __init__(self, engine: Engine, bodies: Bodies, reports: HttpReports) -> None:
-        self._engine = engine
+    def __init__(self, gateway: Gateway, bodies: Bodies, reports: HttpReports) -> None:
+        self._gateway = gateway
+        self._reads = gateway.reads
         self._bodies = bodies
         self._reports = reports
-        self._reader = Reader(engine.gateway.dialect.strict_protocol)
-        self._pages = Pages(engine)
-        self._lists = Lists(engine)
+        self._reader = Reader(gateway.dialect.strict_protocol)
+        self._pages = Pages(gateway.reads)
+        self._lists = Lists(gateway)
         get = ("GET", "HEAD")
         both = (
             Endpoint("trade-tick", get, SymbolList, self._trade_tick),
@@ -160,7 +158,7 @@ class Api:
             known_as = endpoint.name if endpoint else listing.name if listing else None
             if (answer := caller.answer(f"/{endpoint.name}" if endpoint else path)) is not None:
                 raise Refused(answer)
-            verdict = self._engine.gateway.count(caller, known_as)
+            verdict = self._gateway.count(caller, known_as)
             headers = _limit_headers(verdict)
             if verdict.wait:
                 caller.report.note(Deviation.TOO_FAST, known_as or "")
@@ -216,7 +214,7 @@ class Api:
             token = token_of(None, headers, strict=self._reader.strict)
         if token is None:
             raise Refused(TOKEN_REQUIRED)
-        caller = self._engine.gateway.caller(token, HTTP_BASES.get(base_of(path) or ""))
+        caller = self._gateway.caller(token, HTTP_BASES.get(base_of(path) or ""))
         if not url_token:
             caller.report.note(Deviation.TOKEN_IN_HEADER)
         return caller
@@ -224,14 +222,14 @@ class Api:
     def _tell(self, caller: Caller, path: str, text: str | None) -> None:
         """Tells what came, None if it was not read, and what in it is not as documented."""
         self._reports.add(None if caller.token is None else caller.token.name, caller.report)
-        if self._engine.gateway.heard is not None and text is not None:
-            self._engine.gateway.heard(Heard(0, path, text, tuple(caller.report.counts())))
+        if self._gateway.heard is not None and text is not None:
+            self._gateway.heard(Heard(0, path, text, tuple(caller.report.counts())))
 
     async def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None
     ) -> Wanted:
         """What is asked for. Waits a while for upstream to say what unknown codes are. Raises Refused."""
-        seeking, catalogue = self._engine.gateway.seeking, self._engine.catalogue
+        seeking, catalogue = self._gateway.seeking, self._reads.catalogue
         refusals: dict[str, Ret | None] = {}
 
         def seek(name: str) -> Ret | None:
@@ -269,22 +267,22 @@ class Api:
         """The want with its instrument as it is known now: what has come of it may have more decimals, and
         its book more levels."""
         before = want.instrument
-        if (now := self._engine.catalogue[before.code]) is before:
+        if (now := self._reads.catalogue[before.code]) is before:
             return want
         levels = now.levels if want.levels == before.levels else want.levels
         return want._replace(instrument=now, levels=levels)
 
     def _check_there(self, wants: Iterable[Want]) -> None:
         """Raises Refused if upstream has said meanwhile that it has none of these."""
-        refusals = [self._engine.gateway.sharing.refusal(want.instrument) for want in wants]
+        refusals = [self._gateway.sharing.refusal(want.instrument) for want in wants]
         if refusals and all(refusals) and (first := refusals[0]) is not None:
             raise Refused(first)
 
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.market.supply.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
-        last_of = self._engine.gateway.hub.last_trade
+        await self._reads.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
+        last_of = self._reads.last_trade
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         if not found:
             self._check_there(wanted.wants)
@@ -293,8 +291,8 @@ class Api:
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._engine.market.supply.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
-        last_of = self._engine.gateway.hub.last_book
+        await self._reads.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
+        last_of = self._reads.last_book
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         if not found:
             self._check_there(wanted.wants)
@@ -321,7 +319,7 @@ class Api:
         groups = [
             KlineGroup(want.name, want.kline_type, bars)
             for want, (bars, _) in zip(wants, found, strict=True)
-            if bars != NO_BARS or self._engine.gateway.sharing.refusal(want.instrument) is None
+            if bars != NO_BARS or self._gateway.sharing.refusal(want.instrument) is None
         ]
         if not groups:
             self._check_there(wants)
@@ -333,25 +331,15 @@ class Api:
             caller.report.note(Deviation.BARS_LEFT_OUT, count=left)
         instrument, kline_type = want.instrument, KlineType(query.kline_type)
         count, end = min(query.query_kline_num, most), end_seconds(query.kline_timestamp_end)
-        lacks = await self._engine.market.supply.prepare_bars(instrument, kline_type, count=count, end=end)
-        instrument = self._current(want).instrument
-        found = await self._pages.answer(instrument, kline_type, count=count, end=end)
-        return found._replace(lacks=found.lacks or lacks)
+        return await self._pages.answer(instrument, kline_type, count=count, end=end)
 
     async def _static_info(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        told, lacks = await self._engine.market.supply.static_info(want.instrument for want in wanted.wants)
-        entries, made_up = [], False
-        for instrument in (want.instrument for want in wanted.wants):
-            source, own = self._engine.market.feeds.of(instrument).source, static_entry(instrument)
-            if (entry := told.get(instrument.code)) is not None:
-                entry = msgspec.structs.replace(entry, symbol=own.symbol)
-            elif isinstance(source, Simulator):
-                entry = static_entry(source.described(instrument))
-            entries.append(entry or own)
-            made_up = made_up or (source.simulated and entry not in (None, own))
-        headers = partial_headers(wanted.lacks, lacks)
-        return Marked(StaticInfoList(entries), headers + SIMULATED * made_up)
+        instruments = [want.instrument for want in wanted.wants]
+        told = await self._reads.static_info(instruments)
+        entries = [told.entries[one.code] for one in instruments]
+        headers = partial_headers(wanted.lacks, told.lacks)
+        return Marked(StaticInfoList(entries), headers + SIMULATED * told.made_up)
 
 
 def _check_method(caller: Caller, scope: Scope, methods: tuple[str, ...], headers: list[Header]) -> None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..assembly import Engine
+from ..bus import Figures
 from ..wire import PUBLISH_PATH, base_of
 from . import terminal
 from .admin import Admin
@@ -29,24 +30,27 @@ from .welcome import welcome
 
 def make_app(engine: Engine) -> ASGIApp:
     """The ASGI application of a server."""
-    figures = Metrics(engine)
+    gateway = engine.gateway
+    figures = Metrics(gateway)
     bodies = Bodies()
     reports = HttpReports()
 
     async def index(request: Request) -> Response:
         if terminal.wants_page(request):
             return terminal.page()
-        return PlainTextResponse(welcome(engine, str(request.base_url).rstrip("/")))
+        told, guarded = await gateway.reads.figures(), gateway.admission.guarded
+        return PlainTextResponse(welcome(told, str(request.base_url).rstrip("/"), guarded=guarded))
 
     async def healthz(_: Request) -> Response:
         return _json(Health("ok"))
 
     async def readyz(_: Request) -> Response:
-        return _json(readiness(engine), 200 if engine.running else 503)
+        told = readiness(await gateway.reads.figures(), ready=engine.running)
+        return _json(told, 200 if told.ready else 503)
 
     async def metrics(request: Request) -> Response:
         try:
-            check_admin(engine.gateway.admission, request)
+            check_admin(gateway.admission, request)
         except Denied as denied:
             return _json(Failure(denied.reason), denied.status)
         text, content_type = await figures.scrape(request.headers.get("accept", ""))
@@ -62,14 +66,14 @@ def make_app(engine: Engine) -> ASGIApp:
     pages = Starlette(
         routes=[
             *probes,
-            *Admin(engine, bodies, reports).routes(),
+            *Admin(gateway, engine.market, bodies, reports).routes(),
             *Documents().routes(),
             *Schemas().routes(),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
-    api = Api(engine, bodies, reports)
-    publishing = Publishing(engine)
+    api = Api(gateway, bodies, reports)
+    publishing = Publishing(gateway, engine.market)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -79,48 +83,24 @@ def make_app(engine: Engine) -> ASGIApp:
     return app
 
 
-def readiness(engine: Engine) -> Readiness:
+def readiness(figures: Figures, *, ready: bool) -> Readiness:
     """What /readyz says.
 
     Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
     """
-    sources = [
-        SourceReadiness(
-            feed.source.name,
-            feed.source.simulated,
-            feed.source.health.status,
-            feed.source.health.since,
-            feed.source.health.reason,
-            feed.source.health.lag,
-            feed.events,
-            feed.source.health.bad,
-            feed.bars.late,
-            feed.source.health.dropped,
-            None if feed.recorder is None else feed.recorder.status().recording,
-        )
-        for feed in engine.market.feeds
-    ]
+    names = SourceReadiness.__struct_fields__
+    sources = [SourceReadiness(**{name: getattr(one, name) for name in names}) for one in figures.sources]
     recordings = [one.recording for one in sources if one.recording is not None]
-    return Readiness(
-        engine.running,
-        engine.market.feeds.name,
-        engine.market.feeds.simulated,
-        engine.market.events,
-        all(recordings) if recordings else None,
-        sources,
-        _store(engine),
-    )
-
-
-def _store(engine: Engine) -> StoreReadiness:
-    failing = [one for one in (engine.database.writes, engine.database.reads) if one.since is not None]
+    failing = [one for one in figures.store if one.since is not None]
     first = min(failing, key=lambda one: one.since or 0.0, default=None)
-    return StoreReadiness(
+    store = StoreReadiness(
         first is None,
         None if first is None or first.since is None else int(first.since * 1000),
         "" if first is None else first.reason,
-        sum(feed.batches.waiting for feed in engine.market.feeds),
+        sum(one.waiting_bars for one in figures.sources),
     )
+    recording = all(recordings) if recordings else None
+    return Readiness(ready, figures.name, figures.simulated, figures.events, recording, sources, store)
 
 
 def _json(document: msgspec.Struct, status: int = 200) -> Response:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from ..assembly import Engine
 from ..bus import Lack
 from ..errors import StoreError
 from ..gateway.admission import Caller
+from ..gateway.gateway import Gateway
 from ..model import SuspensionList
 from ..wire import (
     DATA_INVALID,
+    GapList,
     Refused,
     Ret,
     page_and_size,
@@ -63,8 +63,9 @@ class Listing(NamedTuple):
 class Lists:
     """The paths that take plain parameters."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._reads = gateway.reads
         self._by_path = {
             "/v1/markets": Listing("v1/markets", self._markets),
             "/v1/instruments": Listing("v1/instruments", self._instruments),
@@ -85,8 +86,7 @@ class Lists:
         return Listing(f"suspension/{exchange}", answer)
 
     async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> Listed:
-        now = datetime.fromtimestamp(self._engine.machine.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        sources = ("", self._engine.market.source.name)
+        now = datetime.fromtimestamp(self._gateway.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         try:
             wanted = page_and_size(asked.get("page"), asked.get("size"))
         except ValueError as error:
@@ -94,32 +94,26 @@ class Lists:
         page, size = wanted or (None, None)
         try:
             offset = (page - 1) * size if page and size else 0
-            page_of = partial(
-                self._engine.market.suspensions.page, exchange, sources, offset=offset, limit=size
-            )
-            await self._engine.market.scenarios.settled()
-            settled = await self._engine.market.halts.settled()
-            total, entries = await self._engine.database.read(page_of)
+            found = await self._reads.suspension_page(exchange, offset=offset, limit=size)
         except StoreError:  # which has been said
             return Listed(500, suspension_error("The server cannot read its suspensions now."))
-        return Listed(200, suspension_page(now, total, entries, page, size), _unsettled(settled))
+        body = suspension_page(now, found.total, found.entries, page, size)
+        return Listed(200, body, found.lacks)
 
     async def _markets(self, _: Caller, __: dict[str, str]) -> Listed:
-        today = self._today()
-        found = await market_list(self._engine, today, today + timedelta(days=366))
-        return Listed(200, success(found, ""))
+        return Listed(200, success(await market_list(self._reads), ""))
 
     async def _instruments(self, caller: Caller, asked: dict[str, str]) -> Listed:
         text = asked.get("limit")
         try:
             if "codes" in asked:
                 names = _codes(asked["codes"])
-                lacks = await find_codes(self._engine, caller, names)
-                found = named_instruments(self._engine, caller, names)
+                lacks = await find_codes(self._gateway, caller, names)
+                found = await named_instruments(self._reads, caller, names)
                 return Listed(200, success(found, ""), lacks)
             limit = None if text is None else _limit(text, MAX_INSTRUMENTS)
             found = await instrument_list(
-                self._engine, caller, asked.get("search", ""), asked.get("after", ""), limit
+                self._reads, caller, asked.get("search", ""), asked.get("after", ""), limit
             )
         except ValueError as error:
             raise _bad(error) from None
@@ -133,19 +127,11 @@ class Lists:
             limit = _limit(asked.get("limit"), MAX_LIMIT)
         except ValueError as error:
             raise _bad(error) from None
-        settled = await self._engine.market.gap_entries.settled()
-        found = await gap_list(self._engine, caller, asked.get("code"), begin or 0, end, limit)
-        return Listed(200, success(found, ""), _unsettled(settled))
+        found = await gap_list(self._gateway, caller, asked.get("code"), begin or 0, end, limit)
+        return Listed(200, success(GapList(found.gaps), ""), found.lacks)
 
     async def _usage(self, caller: Caller, _: dict[str, str]) -> Listed:
-        return Listed(200, success(usage(self._engine, caller), ""))
-
-    def _today(self) -> date:
-        return datetime.fromtimestamp(self._engine.market.source.market_time() / 1000, UTC).date()
-
-
-def _unsettled(settled: bool) -> Lack | None:
-    return None if settled else Lack.STORE
+        return Listed(200, success(await usage(self._gateway, caller), ""))
 
 
 def _codes(text: str) -> list[str]:

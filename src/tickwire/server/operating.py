@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from ..bus import ScenarioRun
 from ..model import Family
 from ..sources import Status
 from ..wire import Deviation
@@ -73,19 +74,6 @@ class ScenarioName(msgspec.Struct, forbid_unknown_fields=True):
     """A scenario of the library."""
 
     name: str
-
-
-class ScenarioRun(msgspec.Struct):
-    """A scenario that runs under a number, since so many seconds. `active` are those of its steps that are at
-    work, `ahead` those to come, the next one first, all as they were written: without what is left to its
-    default, and without the tokens that they name."""
-
-    number: int
-    name: str
-    description: str
-    seconds: float
-    active: list[dict[str, Any]]
-    ahead: list[dict[str, Any]]
 
 
 class ScenarioList(msgspec.Struct):

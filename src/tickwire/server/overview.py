@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
-from datetime import date
+from datetime import UTC, datetime, timedelta
 
-from ..assembly import Engine
-from ..bus import Lack
+from msgspec import UNSET, UnsetType
+
+from ..bus import Gaps, Lack
 from ..calendars import KEYS, State, load
 from ..gateway.admission import Caller
+from ..gateway.gateway import Gateway
+from ..gateway.reads import Reads
 from ..model import ALIASES, Catalogue, Family, Instrument, family_of
 from ..wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
     TOO_FAST,
-    GapInfo,
-    GapList,
     InstrumentInfo,
     InstrumentList,
     MarketInfo,
@@ -25,6 +26,7 @@ from ..wire import (
     Refused,
 )
 
+YEAR = timedelta(366)
 WALKED = 500
 """Instruments after which the event loop gets its turn."""
 NAMES = {code: tuple(name for name, of in ALIASES.items() if of == code) for code in ALIASES.values()}
@@ -38,13 +40,15 @@ async def _walk(catalogue: Catalogue) -> AsyncIterator[Instrument]:
         yield one
 
 
-async def market_list(engine: Engine, first: date, last: date) -> MarketList:
-    """The calendars that instruments of this server keep, with the holidays between two dates."""
+async def market_list(reads: Reads) -> MarketList:
+    """The calendars that instruments of this server keep, with the holidays of a year from now on."""
+    figures = await reads.figures()
+    now, always = figures.now, figures.round_the_clock
+    today = datetime.fromtimestamp(now / 1000, UTC).date()
     by_calendar: defaultdict[str, list[Instrument]] = defaultdict(list)
-    async for one in _walk(engine.catalogue):
+    async for one in _walk(reads.catalogue):
         if one.calendar in KEYS:
             by_calendar[one.calendar].append(one)
-    now, always = engine.market.source.market_time(), engine.market.source.round_the_clock
     found = []
     for key in sorted(by_calendar):
         calendar, instruments = load(key), by_calendar[key]
@@ -59,7 +63,7 @@ async def market_list(engine: Engine, first: date, last: date) -> MarketList:
                 now,
                 calendar.next_open(now),
                 calendar.next_close(now),
-                tuple(calendar.holidays(first, last)),
+                tuple(calendar.holidays(today, today + YEAR)),
                 calendar.horizon,
             )
         )
@@ -67,64 +71,72 @@ async def market_list(engine: Engine, first: date, last: date) -> MarketList:
 
 
 async def instrument_list(
-    engine: Engine, caller: Caller, search: str = "", after: str = "", limit: int | None = None
+    reads: Reads, caller: Caller, search: str = "", after: str = "", limit: int | None = None
 ) -> InstrumentList:
     """The instruments that a source can yield, that the caller may read, and in whose code, alias or name
     the text stands: at most `limit` of them, behind the one of the code `after`.
 
     Raises ValueError if that is none that the caller may read.
     """
-    known = engine.catalogue
-    if after and (after not in known or not _is_listed(engine, caller, known[after])):
+    known = reads.catalogue
+    if after and (after not in known or not _is_listed(reads, caller, known[after])):
         raise ValueError(f"after is {after[:40]!r}, expected a code of this list.")
-    found = InstrumentList([])
+    found = list[Instrument]()
+    following: str | UnsetType = UNSET
     for count, one in enumerate(known.listed(after, search.strip()), 1):
         if count % WALKED == 0:
             await asyncio.sleep(0)
-        if not _is_listed(engine, caller, one):
+        if not _is_listed(reads, caller, one):
             continue
-        if len(found.instrument_list) == limit:
-            found.next = found.instrument_list[-1].code
+        if len(found) == limit:
+            following = found[-1].code
             break
-        found.instrument_list.append(_instrument(engine, one))
-    return found
+        found.append(one)
+    return InstrumentList(await _told(reads, found), following)
 
 
-async def find_codes(engine: Engine, caller: Caller, names: Collection[str]) -> Lack | None:
+async def find_codes(gateway: Gateway, caller: Caller, names: Collection[str]) -> Lack | None:
     """Has upstream asked what those of these codes are that nobody knows, and waits a while; returns that it
     lacks, where it has not said so of all."""
     families = {name: family_of(name) for name in names}
-    unknown = [name for name, family in families.items() if engine.catalogue.find(family, name) is None]
+    unknown = [name for name, family in families.items() if gateway.catalogue.find(family, name) is None]
     refusals = {name: caller.seek(families[name], name) for name in unknown}
     sought = [name for name, refusal in refusals.items() if refusal is None]
     for family in Family:
-        await engine.gateway.seeking.find(
-            caller, family, [name for name in sought if families[name] is family]
-        )
-    waits = any(engine.gateway.seeking.is_sought(families[name], name) for name in sought)
+        await gateway.seeking.find(caller, family, [name for name in sought if families[name] is family])
+    waits = any(gateway.seeking.is_sought(families[name], name) for name in sought)
     return Lack.UPSTREAM if waits or TOO_FAST in refusals.values() else None
 
 
-def named_instruments(engine: Engine, caller: Caller, names: Iterable[str]) -> InstrumentList:
+async def named_instruments(reads: Reads, caller: Caller, names: Iterable[str]) -> InstrumentList:
     """Those of these codes that are known, that a source can yield and that the caller may read."""
-    found = (engine.catalogue.find(family_of(name), name) for name in names)
-    ones = {one.code: one for one in found if one is not None and _is_listed(engine, caller, one)}
-    return InstrumentList([_instrument(engine, one) for one in ones.values()])
+    found = (reads.catalogue.find(family_of(name), name) for name in names)
+    ones = {one.code: one for one in found if one is not None and _is_listed(reads, caller, one)}
+    return InstrumentList(await _told(reads, ones.values()))
 
 
-def _is_listed(engine: Engine, caller: Caller, instrument: Instrument) -> bool:
-    return caller.reads(instrument) and engine.market.feeds.serve(instrument)
+def _is_listed(reads: Reads, caller: Caller, instrument: Instrument) -> bool:
+    return caller.reads(instrument) and reads.serves(instrument)
 
 
-def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
-    last = engine.gateway.hub.last_trade(one)
+async def _told(reads: Reads, ones: Collection[Instrument]) -> list[InstrumentInfo]:
+    found = []
+    for count, (one, state) in enumerate(zip(ones, await reads.states(ones), strict=True), 1):
+        found.append(_instrument(reads, one, state))
+        if count % WALKED == 0:
+            await asyncio.sleep(0)
+    return found
+
+
+def _instrument(reads: Reads, one: Instrument, state: str) -> InstrumentInfo:
+    last = reads.last_trade(one)
     return InstrumentInfo(
         one.code,
         NAMES.get(one.code, ()),
         one.family,
         one.market,
         one.calendar,
-        engine.market.scenarios.state(one),
+        state,
         one.name_en,
         one.name_cn,
         one.name_hk,
@@ -141,32 +153,26 @@ def _instrument(engine: Engine, one: Instrument) -> InstrumentInfo:
 
 
 async def gap_list(
-    engine: Engine, caller: Caller, code: str | None, begin: int, end: int | None, limit: int
-) -> GapList:
+    gateway: Gateway, caller: Caller, code: str | None, begin: int, end: int | None, limit: int
+) -> Gaps:
     """The latest `limit` gaps of what the caller may read, or of one code, between two times.
 
     Raises Refused if there is no such code (600) or the caller may not read it (604), and StoreError.
     """
     codes: Collection[str] | None
     if code is not None:
-        codes = [_readable(engine, caller, code)]
+        codes = [_readable(gateway, caller, code)]
     else:
-        codes = [one.code async for one in _walk(engine.catalogue) if caller.reads(one)]
-        if len(codes) == len(engine.catalogue):
+        codes = [one.code async for one in _walk(gateway.catalogue) if caller.reads(one)]
+        if len(codes) == len(gateway.catalogue):
             codes = None  # those too that the catalogue knows no more
-    found = await engine.database.read(engine.market.gaps.page, codes, begin, end, limit)
-    return GapList(
-        [
-            GapInfo(one.source, one.market, one.codes, one.begin, one.end, one.reason, one.filled)
-            for one in found
-        ]
-    )
+    return await gateway.reads.gap_page(codes, begin, end, limit)
 
 
-def _readable(engine: Engine, caller: Caller, name: str) -> str:
+def _readable(gateway: Gateway, caller: Caller, name: str) -> str:
     """The code of that name. Raises Refused."""
-    aliases = not engine.gateway.dialect.strict_protocol
-    found = (engine.catalogue.find(family, name, aliases=aliases) for family in Family)
+    aliases = not gateway.dialect.strict_protocol
+    found = (gateway.catalogue.find(family, name, aliases=aliases) for family in Family)
     instrument = next((one for one in found if one is not None), None)
     if instrument is None:
         raise Refused(CODE_INVALID)

@@ -12,11 +12,11 @@ from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from ..assembly import Engine
-from ..errors import SourceError, StoreError
+from ..bus import NotKept, Supplier
+from ..errors import SourceError
 from ..gateway.admission import Caller
+from ..gateway.gateway import Gateway
 from ..model import Instrument
-from ..sources import Published, Publisher
 from ..wire import (
     OK,
     Lines,
@@ -62,30 +62,25 @@ Header: TypeAlias = tuple[bytes, bytes]
 class Permit(NamedTuple):
     """Who publishes, by which token (None while there is none), and what (None: everything)."""
 
-    publisher: Publisher
+    publisher: str
     caller: Caller | None
     allows: Callable[[Instrument], bool] | None
 
 
-def not_kept(publisher: Publisher) -> Ret:
+def not_kept(error: NotKept) -> Ret:
     """What is answered where a new instrument cannot be kept, and to lines that may not come before it."""
-    if not publisher.missing:
+    if not error.missing:
         return NOT_KEPT
-    return NOT_KEPT._replace(msg=f"{NOT_KEPT.msg}: send again from seq {publisher.missing} on")
+    return NOT_KEPT._replace(msg=f"{NOT_KEPT.msg}: send again from seq {error.missing} on")
 
 
 class Publishing:
     """POST and GET of /v1/publish: an ASGI application."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    @property
-    def published(self) -> Published:
-        """Where the lines go. Raises Denied if nobody can publish here."""
-        if self.engine.market.publisher is None:
-            raise Denied(404, "Nothing is published here: start the server with --source publish.")
-        return self.engine.market.publisher
+    def __init__(self, gateway: Gateway, market: Supplier) -> None:
+        """`market` is where the lines go."""
+        self.gateway = gateway
+        self.market = market
 
     def admit(self, headers: Mapping[str, str], query: bytes, client: str) -> Permit:
         """Lets a request in: this machine while there are no tokens, then whoever has one that may publish.
@@ -99,35 +94,35 @@ class Publishing:
             if not NAME.fullmatch(given):
                 raise Denied(400, "publisher must be 1 to 64 of the characters A-Z a-z 0-9 . _ -")
             name = f"{name}/{given}"
-        try:
-            publisher = self.published.publishers.named(name)
-        except SourceError as error:
-            raise Denied(429, str(error)) from None
+        if (refusal := self.market.publisher_refusal(name)) == "":
+            raise Denied(404, "Nothing is published here: start the server with --source publish.")
+        if refusal is not None:
+            raise Denied(429, refusal)
         token = None if caller is None else caller.token
         limited = token is not None and (token.markets or token.codes)
-        return Permit(publisher, caller, token.reads if token is not None and limited else None)
+        return Permit(name, caller, token.reads if token is not None and limited else None)
 
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""
-        admission = self.engine.gateway.admission
+        admission = self.gateway.admission
         if permit.caller is None:
             return "a token is required now" if admission.guarded else None
         return admission.objection(permit.caller)
 
     def _caller(self, headers: Mapping[str, str], query: bytes, client: str) -> Caller | None:
-        if not self.engine.gateway.admission.guarded:
+        if not self.gateway.admission.guarded:
             if not is_local(headers, client):
                 raise Denied(
                     403,
                     "Use 127.0.0.1 on the server's own machine, or a token: tickwire token create --publish.",
                 )
             return None
-        strict = self.engine.gateway.dialect.strict_protocol
+        strict = self.gateway.dialect.strict_protocol
         secret = token_of(parameters(query).token, headers.items(), strict=strict)
         if secret is None:
             raise Denied(401, "token is required")
         try:
-            caller = self.engine.gateway.caller(secret, None)
+            caller = self.gateway.caller(secret, None)
         except Refused as refused:
             raise Denied(refused.ret.status, refused.ret.msg) from None
         if caller.token is None or not caller.token.publish:
@@ -154,12 +149,12 @@ class Publishing:
         permit = self.admit(headers, scope["query_string"], (scope["client"] or ("",))[0])
         match scope["method"]:
             case "GET":
-                return OK, self.published.standing(permit.publisher), []
+                return OK, await self.market.standing(permit.publisher), []
             case "POST":
                 gunzip = _encoding(headers)
             case _:
                 raise Denied(405, "Send POST, or GET to learn the last seq.")
-        tally = self.published.tally(permit.publisher)
+        tally = await self.market.tally(permit.publisher)
         try:
             await self._take_body(permit, tally, receive, gunzip)
         except Stopped as stopped:
@@ -183,11 +178,11 @@ class Publishing:
         if (objection := self.objection(permit)) is not None:
             raise Stopped(Ret(401, objection, 401))
         try:
-            await self.published.take(permit.publisher, lines, tally, allows=permit.allows, patience=PATIENCE)
+            await self.market.publish(permit.publisher, lines, tally, allows=permit.allows, patience=PATIENCE)
         except TimeoutError:
             raise Stopped(BUSY, (b"retry-after", b"1")) from None
-        except StoreError:
-            raise Stopped(not_kept(permit.publisher)) from None
+        except NotKept as error:
+            raise Stopped(not_kept(error)) from None
         except SourceError:
             raise Stopped(STOPS) from None
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:

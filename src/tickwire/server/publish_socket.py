@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from ..errors import SourceError, StoreError
+from ..bus import NotKept
+from ..errors import SourceError
 from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
 from ..wire.frames import Frames, Message, refusal
 from .guard import Denied
@@ -38,7 +39,7 @@ class PublishSocket(Shell):
         self, publishing: Publishing, alive: set[Any], server_state: ServerState, query: str
     ) -> None:
         """`alive` is the set that it stands in while it is connected, `query` that of the upgrade's URL."""
-        super().__init__(alive, server_state, publishing.engine.settings.client_buffer)
+        super().__init__(alive, server_state, publishing.gateway.settings.client_buffer)
         self._publishing = publishing
         self._query = query
         self._frames = Frames(self._enter)
@@ -48,12 +49,12 @@ class PublishSocket(Shell):
         self._taking: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._frames.heard = self._pinged = publishing.engine.gateway.clock()
+        self._frames.heard = self._pinged = publishing.gateway.clock()
 
     # What asyncio calls.
     def _hear(self, data: bytes) -> int:
         out: list[bytes] = []
-        for item in self._frames.receive(data, self._publishing.engine.gateway.clock()):
+        for item in self._frames.receive(data, self._publishing.gateway.clock()):
             if isinstance(item, Message):
                 self._messages.append(item.data)
             elif isinstance(item, bytes):
@@ -120,14 +121,14 @@ class PublishSocket(Shell):
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
-        published = self._publishing.published
-        tally, ret = published.tally(permit.publisher), OK
+        market, ret = self._publishing.market, OK
+        tally = await market.tally(permit.publisher)
         self._count += 1
         tally.message = self._count
         try:
-            await published.take(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
-        except StoreError:
-            ret = not_kept(permit.publisher)
+            await market.publish(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
+        except NotKept as error:
+            ret = not_kept(error)
         except SourceError:  # the server stops, and has begun to close the connection
             return
         self._frames.send(publish_answer(tally, ret))

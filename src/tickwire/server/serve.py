@@ -50,10 +50,11 @@ def serve(settings: Settings, machine: Machine = REAL) -> None:
 
 async def _serve(engine: Engine, listener: socket.socket, certificate: Certificate | None) -> None:
     url = url_of(listener, engine.settings)
+    told = welcome(await engine.gateway.reads.figures(), url, guarded=engine.gateway.admission.guarded)
 
     def ready() -> None:
         _spare_the_loop()
-        print(f"{url}\n\n{welcome(engine, url)}{trust(engine.settings)}\nCtrl-C stops it.", flush=True)
+        print(f"{url}\n\n{told}{trust(engine.settings)}\nCtrl-C stops it.", flush=True)
         if engine.settings.open:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
@@ -73,7 +74,7 @@ class Server(uvicorn.Server):
         self._engine = engine
         self._certificate = certificate
         self._ready = ready
-        self._websockets = WebSockets(engine)
+        self._websockets = WebSockets(engine.gateway, engine.market, engine.machine.network)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what clients do wrong is no news

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..assembly import Engine
+from ..bus import Figures
 from ..gateway.admission import Caller
-from ..model import Family, Kind
-from ..sources import UpstreamUse
+from ..gateway.gateway import Gateway
+from ..model import Family, Kind, UpstreamUse
 
 MOST_TOKENS = 100
 """Tokens that are told of one by one, the first ones that were used; the others are one entry."""
@@ -80,28 +80,27 @@ class Usage(msgspec.Struct):
     token_list: list[TokenUse]
 
 
-def usage(engine: Engine, caller: Caller) -> Usage:
+async def usage(gateway: Gateway, caller: Caller) -> Usage:
     """What a caller may know: the accounts upstream, and its own token's use; an admin's all tokens'."""
-    tokens = token_uses(engine)
-    if caller.token is not None and not caller.token.admin:
-        name = caller.token.name
-        tokens = [one for one in token_uses(engine, caller.client.label) if one.token == name]
-    return Usage([_info(name, use) for name, use in upstream_uses(engine)], tokens)
+    only = None if caller.token is None or caller.token.admin else caller.client.label
+    tokens = await token_uses(gateway, only)
+    if only is not None and caller.token is not None:
+        tokens = [one for one in tokens if one.token == caller.token.name]
+    figures = await gateway.reads.figures()
+    return Usage([_info(name, use) for name, use in upstream_uses(figures)], tokens)
 
 
-def upstream_uses(engine: Engine) -> Iterator[tuple[str, UpstreamUse]]:
+def upstream_uses(figures: Figures) -> Iterator[tuple[str, UpstreamUse]]:
     """The use of each account upstream, by the name of its source."""
-    for feed in engine.market.feeds:
-        if (use := feed.source.health.upstream) is not None:
-            yield feed.source.name, use()
+    return ((one.name, one.upstream) for one in figures.sources if one.upstream is not None)
 
 
-def token_uses(engine: Engine, only: str | None = None) -> list[TokenUse]:
+async def token_uses(gateway: Gateway, only: str | None = None) -> list[TokenUse]:
     """The use of each token, or of the one with that label."""
     found: dict[str, TokenUse] = {}
     wanted: defaultdict[str, set[frozenset[Stream]]] = defaultdict(set)  # many clients want the same
     names: dict[str, str] = {}
-    for label, name, account in engine.gateway.admission.accounts():
+    for label, name, account in gateway.admission.accounts():
         if only is None or label == only:
             shown = name if name in found or len(found) < MOST_TOKENS else OTHERS
             names[label] = shown
@@ -109,37 +108,20 @@ def token_uses(engine: Engine, only: str | None = None) -> list[TokenUse]:
             use.requests += account.requests
             use.refused += account.refused
             use.pushes += account.pushes
-    for peer, caller in engine.gateway.callers.items():
+    for peer, caller in gateway.callers.items():
         shown = names.get(caller.client.label, ANY if only is None else OTHERS)
         if only is not None and caller.client.label != only:
             continue
         use = found.setdefault(shown, TokenUse(shown))
         use.connections += 1
-        use.pushes += engine.gateway.hub.pushes(peer)
-        wanted[shown].add(engine.gateway.hub.streams(peer))
-    carried = _carried(engine)
-    for shown, lists in wanted.items():
-        streams = frozenset[Stream]().union(*lists)
-        found[shown].codes = len({code for _, code in streams})
-        if carried:
-            lacking = {code for kind, code in streams if _lacks(engine, carried, kind, code)}
-            found[shown].without = len(lacking)
+        use.pushes += gateway.hub.pushes(peer)
+        wanted[shown].add(gateway.hub.streams(peer))
+    streams = {shown: frozenset[Stream]().union(*lists) for shown, lists in wanted.items()}
+    lacking = await gateway.reads.lacking(frozenset[Stream]().union(*streams.values()))
+    for shown, mine in streams.items():
+        found[shown].codes = len({code for _, code in mine})
+        found[shown].without = len({code for _, code in mine & lacking})
     return [*found.values()]
-
-
-def _carried(engine: Engine) -> dict[str, set[Stream]]:
-    """The streams that are subscribed to upstream, by source."""
-    return {
-        name: {(one.kind, code) for one in use.codes for code in one.codes}
-        for name, use in upstream_uses(engine)
-    }
-
-
-def _lacks(engine: Engine, carried: dict[str, set[Stream]], kind: Kind, code: str) -> bool:
-    instrument = engine.catalogue[code]
-    streams = carried.get(engine.market.feeds.of(instrument).source.name)
-    has_stream = kind is not Kind.DEPTH or instrument.levels > 0
-    return streams is not None and has_stream and (kind, code) not in streams
 
 
 def _info(source: str, use: UpstreamUse) -> UpstreamInfo:

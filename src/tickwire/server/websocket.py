@@ -1,4 +1,4 @@
-"""The WebSocket shell: carries bytes between a socket, its connection and the engine."""
+"""The WebSocket shell: carries bytes between a socket, its connection and the gateway."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 from uvicorn.server import ServerState
 
-from ..assembly import Engine
-from ..gateway.gateway import Heard
-from ..machine import Writer
+from ..bus import Supplier
+from ..gateway.gateway import Gateway, Heard
+from ..machine import Network, Writer
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
 from ..wire.connection import Connection
 from .bounds import LATE
@@ -33,10 +33,11 @@ log = structlog.get_logger()
 class WebSockets:
     """All WebSockets of a server."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, gateway: Gateway, market: Supplier, network: Network) -> None:
+        """`market` takes what is published."""
+        self.gateway, self.network = gateway, network
         self.alive: set[WebSocket] = set()
-        self._publishing = Publishing(engine)
+        self._publishing = Publishing(gateway, market)
         self._publishers: set[PublishSocket] = set()
         self._due = math.inf  # when the next look is
         self._grace = 0.0
@@ -67,7 +68,7 @@ class WebSockets:
                 log.warning("the server was held up", seconds=round(late, 3))
                 self._grace = loop.time() + GRACE
             if loop.time() >= self._grace:
-                self.check(self.engine.gateway.clock())
+                self.check(self.gateway.clock())
 
     @property
     def was_held_up(self) -> bool:
@@ -95,13 +96,13 @@ class WebSocket(Shell):
     _writer: Writer
 
     def __init__(self, websockets: WebSockets, server_state: ServerState, query: str) -> None:
-        self._websockets, self._engine = websockets, websockets.engine
-        super().__init__(websockets.alive, server_state, self._engine.settings.client_buffer)
-        self.last_heard = self._engine.gateway.clock()
+        self._websockets, self._gateway = websockets, websockets.gateway
+        super().__init__(websockets.alive, server_state, self._gateway.settings.client_buffer)
+        self.last_heard = self._gateway.clock()
         self._connection = Connection(
-            partial(self._engine.gateway.admit, self),
+            partial(self._gateway.admit, self),
             query=query,
-            strict=self._engine.gateway.dialect.strict_protocol,
+            strict=self._gateway.dialect.strict_protocol,
             heard=self._tell,
         )
         self._delayed: deque[bytes] = deque()  # what came and is looked at later
@@ -112,15 +113,15 @@ class WebSocket(Shell):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
         super().connection_made(transport)
-        self._writer = self._engine.machine.network.writer(self.transport)
+        self._writer = self._websockets.network.writer(self.transport)
 
     def _hear(self, data: bytes) -> int:
         if self.transport.is_closing():
             return 0
-        self.last_heard = self._engine.gateway.clock()
+        self.last_heard = self._gateway.clock()
         if self._websockets.was_held_up:
             self._connection.forgive(self.last_heard)
-        if self._delayed or self._engine.gateway.delay(self):
+        if self._delayed or self._gateway.delay(self):
             self._delay(data)
             return 0
         self._carry(self._connection.receive(data, self.last_heard))
@@ -129,17 +130,17 @@ class WebSocket(Shell):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
         super().connection_lost(exc)
-        self._engine.gateway.leave(self)
+        self._gateway.leave(self)
 
     def pause_writing(self) -> None:
         """The client takes less than it is sent."""
         super().pause_writing()
-        self._engine.gateway.slow(self)
+        self._gateway.slow(self)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         super().resume_writing()
-        self._engine.gateway.quick(self)
+        self._gateway.quick(self)
 
     # What the hub calls.
     def push(self, data: bytes) -> None:
@@ -153,25 +154,22 @@ class WebSocket(Shell):
         if self._ending is None and (reason := self._connection.overdue(now)) is not None:
             self.close(POLICY_VIOLATION, reason)
 
-    # What the engine and the hub call.
+    # What the gateway and the hub call.
     def reset(self) -> None:
         """Ends the connection at once, with a reset of TCP."""
-        self._engine.gateway.leave(self)
+        self._gateway.leave(self)
         self._writer.reset()
 
     def _tell(self, path: str, text: str, noted: Report) -> None:
-        if (
-            self._engine.gateway.heard is not None
-            and (caller := self._engine.gateway.callers.get(self)) is not None
-        ):
-            self._engine.gateway.heard(Heard(caller.client.connection, path, text, tuple(noted.counts())))
+        if self._gateway.heard is not None and (caller := self._gateway.callers.get(self)) is not None:
+            self._gateway.heard(Heard(caller.client.connection, path, text, tuple(noted.counts())))
 
     def _delay(self, data: bytes) -> None:
         """Looks at what came when a scenario says, in order; reads nothing more while much of it waits."""
         loop = asyncio.get_running_loop()
         self._delayed.append(data)
         self._delayed_size += len(data)
-        self._delayed_until = max(self._delayed_until, loop.time() + self._engine.gateway.delay(self))
+        self._delayed_until = max(self._delayed_until, loop.time() + self._gateway.delay(self))
         loop.call_at(self._delayed_until, self._hear_delayed)
         if self._busy:
             self.transport.pause_reading()
@@ -181,7 +179,7 @@ class WebSocket(Shell):
         data = self._delayed.popleft()
         self._delayed_size -= len(data)
         if not self.transport.is_closing():
-            self._carry(self._connection.receive(data, self._engine.gateway.clock()))
+            self._carry(self._connection.receive(data, self._gateway.clock()))
             if held and not self._busy:
                 self._go_on()
 
@@ -198,7 +196,7 @@ class WebSocket(Shell):
                 close = item
             elif isinstance(item, bytes):
                 replies.append(item)
-            elif frames := self._engine.gateway.carry_out(self, item):
+            elif frames := self._gateway.carry_out(self, item):
                 replies.append(frames)
         self._send(replies)
         if self._connection.closing:
@@ -210,7 +208,7 @@ class WebSocket(Shell):
         return self._connection.close(code, reason)
 
     def _end(self) -> None:
-        self._engine.gateway.leave(self)  # pushes end here
+        self._gateway.leave(self)  # pushes end here
         super()._end()
 
     def _write(self, data: bytes | memoryview) -> None:

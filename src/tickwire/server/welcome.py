@@ -6,7 +6,7 @@ import shlex
 import sys
 from ipaddress import ip_address
 
-from ..assembly import Engine
+from ..bus import Figures
 from ..config import Settings
 from ..model import Family
 from ..wire import WS_PATHS
@@ -63,20 +63,18 @@ def is_away(name: str) -> bool:
         return name != "localhost" and "*" not in name
 
 
-def welcome(engine: Engine, url: str) -> str:
+def welcome(figures: Figures, url: str, *, guarded: bool) -> str:
     """A few lines for a person, below the server's URL."""
-    guarded = engine.gateway.admission.guarded
     token = "one that `tickwire token create` printed" if guarded else "any text that is not empty"
-    feeds, sockets = engine.market.feeds, url.replace("http", "ws", 1)
-    served = len(feeds.codes)
-    codes = f"{served} codes" if served else "what clients ask for"
+    sockets, example = url.replace("http", "ws", 1), figures.example
+    codes = f"{figures.codes} codes" if figures.codes else "what clients ask for"
     stock, other = (next(path for path, of in WS_PATHS.items() if of is family) for family in Family)
-    path = stock if engine.example.family is Family.STOCK else other
+    path = stock if example.family is Family.STOCK else other
     shown = "TOKEN" if guarded else "test"
-    client = CLIENT.format(url=f"{sockets}{path}?token={shown}", code=engine.example.code)
+    client = CLIENT.format(url=f"{sockets}{path}?token={shown}", code=example.code)
     change = CHANGE.format(vendor=VENDOR, sockets=sockets, path=path) if sockets != VENDOR else AS_IT_IS
     return f"""\
-Tickwire serves {feeds.name}{" (simulated data)" if feeds.simulated else ""}: {codes}.
+Tickwire serves {figures.name}{" (simulated data)" if figures.simulated else ""}: {codes}.
 
   stocks      {sockets}{stock}   {url}/quote-stock-b-api
   all others  {sockets}{other}         {url}/quote-b-api

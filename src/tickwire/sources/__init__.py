@@ -8,14 +8,12 @@ from .recording import Recording, Scan
 from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
 from .source import Began, Broke, History, Resent, Snapshot, Source, Yielded
-from .upstream_use import CodesInUse, UpstreamUse
 
 __all__ = [
     "DEFAULT_CODES",
     "PUBLISHER",
     "Began",
     "Broke",
-    "CodesInUse",
     "Csv",
     "Health",
     "History",
@@ -33,7 +31,6 @@ __all__ = [
     "Snapshot",
     "Source",
     "Status",
-    "UpstreamUse",
     "Yielded",
     "widened",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from .upstream_use import UpstreamUse
+from ..model import UpstreamUse
 
 
 class Status(StrEnum):
@@ -30,8 +30,15 @@ class Health:
     `crossed` the books that passed although their best bid was above their best ask.
     """
 
-    def __init__(self, status: Status = Status.CONNECTING, *, wall: Callable[[], int]) -> None:
-        """`wall` is in milliseconds since the epoch."""
+    def __init__(
+        self,
+        status: Status = Status.CONNECTING,
+        *,
+        wall: Callable[[], int],
+        upstream: Callable[[], UpstreamUse] | None = None,
+    ) -> None:
+        """`wall` is in milliseconds since the epoch; `upstream` tells what is used of an account upstream,
+        where the source shares one among all who are connected here."""
         self.status = status
         self.since = wall()
         self.reason = ""
@@ -39,9 +46,7 @@ class Health:
         self.bad = self.dropped = self.renumbered = self.crossed = 0
         self.changed: Callable[[], None] | None = None
         """Called whenever the status is another one."""
-        self.upstream: Callable[[], UpstreamUse] | None = None
-        """Tells what is used of an account upstream, where the source shares one among all who are connected
-        here."""
+        self.upstream = upstream
         self._wall = wall
 
     def tell(self, status: Status, reason: str = "") -> None:

@@ -234,6 +234,10 @@ class Hub:
                     of_kind[topic.instrument.code] = topic.instrument
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
+    def wanted_bars(self) -> list[tuple[str, KlineType]]:
+        """The codes and types of the bars that somebody is subscribed to."""
+        return [(one.instrument.code, KlineType(one.kline_type)) for one in self._wanted[Kind.KLINE]]
+
     def last_trade(self, instrument: Instrument) -> tuple[Trade, int] | None:
         """The last trade and its `seq`."""
         topic = self._topics.get((Kind.TRADE, instrument.code, 0))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
-from ...model import Catalogue, Family, Instrument, Kind
-from ..upstream_use import CodesInUse
+from ...model import Catalogue, CodesInUse, Family, Instrument, Kind
 from .places import Moves, Places
 from .plan import UpstreamPlan
 from .wants import Wants

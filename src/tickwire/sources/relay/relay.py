@@ -32,6 +32,7 @@ from ...model import (
     Kline,
     KlineType,
     KlineUpdate,
+    UpstreamUse,
     family_of,
     looks_like,
 )
@@ -39,7 +40,6 @@ from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
 from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
-from ..upstream_use import UpstreamUse
 from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
 from .finder import Finder
@@ -112,8 +112,7 @@ class Relay:
         """
         plan = plan or UpstreamPlan()
         self.name = name
-        self.health = Health(wall=wall)
-        self.health.upstream = self.use
+        self.health = Health(wall=wall, upstream=self.use)
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
         self._url = url
         self._token = token

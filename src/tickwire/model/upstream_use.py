@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ..model import Family, Kind
+from .events import Kind
+from .instrument import Family
 
-if TYPE_CHECKING:
-    from ..client import Quota
+
+class Quota(NamedTuple):
+    """How a limit stands: `left` of so many requests in so many seconds. `name` is that of an endpoint,
+    `http` for all of them, or `day`."""
+
+    name: str
+    requests: int
+    seconds: float
+    left: int
 
 
 class CodesInUse(NamedTuple):

@@ -1,0 +1,143 @@
+"""What a market side answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from ..model import Instrument, Kline, Suspension, UpstreamUse
+from ..wire import GapInfo, StaticInfo
+
+Edition: TypeAlias = tuple[str, int, int]
+"""Which bars of a code and type there are: whoever asks with it again is told only if they are others now."""
+
+
+class Lack(StrEnum):
+    """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
+    not given the rest yet, or not said yet what some codes are."""
+
+    STORE = "store"
+    UPSTREAM = "upstream"
+
+
+class Klines(NamedTuple):
+    """The bars that were asked for, ascending, the one that forms among them; None if they are those of the
+    edition that was asked with, but for the one that forms."""
+
+    bars: list[Kline] | None
+    forming: Kline | None
+    edition: Edition
+    lacks: Lack | None
+
+
+class Gaps(NamedTuple):
+    """Gaps, the newest first; what waits to be written is lacking."""
+
+    gaps: list[GapInfo]
+    lacks: Lack | None
+
+
+class Suspensions(NamedTuple):
+    """A page of suspensions, and how many there are of all; what waits to be written is lacking."""
+
+    total: int
+    entries: list[Suspension]
+    lacks: Lack | None
+
+
+class Statics(NamedTuple):
+    """What is told of instruments in /static_info, by code; whether some of it is made up, and whether
+    upstream could not be asked about all."""
+
+    entries: dict[str, StaticInfo]
+    made_up: bool
+    lacks: Lack | None
+
+
+class Unknown(NamedTuple):
+    """Codes that no catalogue has: that upstream has said what they are, has yet to say it of, and does not
+    have."""
+
+    learned: int
+    waiting: int
+    refused: int
+
+
+class SourceFigures(NamedTuple):
+    """A source and what is kept of it: see `sources.Health`, and `SourceReadiness` of the same names.
+
+    `partial` are answers without bars that it had not given yet, None where it cannot be asked; `recording`
+    is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of.
+    """
+
+    name: str
+    simulated: bool
+    status: str
+    since: int
+    reason: str
+    lag_ms: int | None
+    events: int
+    bad: int
+    crossed: int
+    late: int
+    dropped: int
+    renumbered: int
+    partial: int | None
+    waiting_bars: int
+    lost_bars: int
+    recording: bool | None
+    lost_events: int
+    unknown: Unknown | None
+    upstream: UpstreamUse | None
+
+
+class StoreFigures(NamedTuple):
+    """How one kind of call of the store goes, `write` or `read`: since when it fails, in seconds since the
+    epoch (None: it works), why, and how many calls have failed."""
+
+    call: str
+    since: float | None
+    reason: str
+    failures: int
+
+
+class Figures(NamedTuple):
+    """A market side as it stands. `now` is the market's clock, in milliseconds since the epoch; `codes` is
+    how many come without being asked for, `example` an instrument that is served."""
+
+    sources: tuple[SourceFigures, ...]
+    store: tuple[StoreFigures, ...]
+    now: int
+    round_the_clock: bool
+    codes: int
+    example: Instrument
+
+    @property
+    def name(self) -> str:
+        """What people see."""
+        return " + ".join(one.name for one in self.sources)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether some of the data is made up."""
+        return any(one.simulated for one in self.sources)
+
+    @property
+    def events(self) -> int:
+        """How many events have come."""
+        return sum(one.events for one in self.sources)
+
+
+class ScenarioRun(msgspec.Struct):
+    """A scenario that runs under a number, since so many seconds. `active` are those of its steps that are at
+    work, `ahead` those to come, the next one first, all as they were written: without what is left to its
+    default, and without the tokens that they name."""
+
+    number: int
+    name: str
+    description: str
+    seconds: float
+    active: list[dict[str, Any]]
+    ahead: list[dict[str, Any]]

@@ -1,0 +1,161 @@
+"""A market side and client sides, joined by a bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+from typing import Any, Protocol
+
+from tickwire.assembly import Engine, assemble
+from tickwire.bus import StreamEvent, Supplier
+from tickwire.config import Settings
+from tickwire.machine import REAL
+from tickwire.market.side import MarketSide
+from tickwire.model import Family, Instrument, Kind
+from tickwire.sandbox import Step
+from tickwire.sources import Source
+from tickwire.store import load_catalogue
+from tickwire.wire import StatusData
+
+from ..serving import Script
+
+CATALOGUE = load_catalogue()
+Key = tuple[Kind, str, int]
+
+
+class Hand:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Wanted(Script):
+    """A source that remembers what it was last told."""
+
+    def __init__(self, *, patient: bool = False) -> None:
+        super().__init__(patient=patient)
+        self.told: dict[Kind, list[str]] = {}
+
+    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
+        self.told[kind] = [*codes]
+        return super().want(kind, codes, subscribed=subscribed)
+
+
+class Inlet:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.taken: list[tuple[StreamEvent, int]] = []
+
+    def take(self, event: StreamEvent, seq: int) -> None:
+        self.taken.append((event, seq))
+        if "take" in self._client.raises:
+            raise RuntimeError("an event that this client side cannot take")
+
+
+class Client:
+    """A client side that remembers what it was given; `raises` names the calls at which it fails."""
+
+    def __init__(self, *raises: str) -> None:
+        self.raises = raises
+        self.inlets: dict[Key, Inlet] = {}
+        self.redefined: list[Instrument] = []
+        self.statuses: list[StatusData] = []
+        self.begun: list[Step] = []
+        self.answers: list[tuple[str, bool]] = []
+
+    def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
+        key = kind, instrument.code, kline_type
+        assert key not in self.inlets, "a stream is opened once"
+        self._fail("open")
+        return self.inlets.setdefault(key, Inlet(self))
+
+    def redefine(self, instrument: Instrument) -> None:
+        self._fail("redefine")
+        self.redefined.append(instrument)
+
+    def source_changed(self, status: StatusData) -> None:
+        self._fail("source_changed")
+        self.statuses.append(status)
+
+    def scenarios_changed(self, begun: Collection[Step]) -> None:
+        self._fail("scenarios_changed")
+        self.begun += begun
+
+    def seekers(self, family: Family, name: str) -> Collection[str]:
+        return ()
+
+    def found(self, family: Family, name: str, *, nobodys: bool) -> None:
+        self._fail("found")
+        self.answers.append((name, nobodys))
+
+    def _fail(self, call: str) -> None:
+        if call in self.raises:
+            raise RuntimeError(f"a client side that fails at {call}")
+
+    def taken(self, kind: Kind, code: str, kline_type: int = 0) -> list[tuple[StreamEvent, int]]:
+        inlet = self.inlets.get((kind, code, kline_type))
+        return [] if inlet is None else inlet.taken
+
+
+class Bus(Protocol):
+    """What the suite needs of a bus."""
+
+    async def join(self, client: Client) -> Supplier:
+        """Joins a client side to the market; returns what it reaches the market by."""
+        ...
+
+    async def leave(self, client: Client) -> None:
+        """It goes."""
+
+
+class InProcess:
+    """Both sides in one process."""
+
+    def __init__(self, market: MarketSide) -> None:
+        self._market = market
+
+    async def join(self, client: Client) -> Supplier:
+        self._market.join(client)
+        return self._market
+
+    async def leave(self, client: Client) -> None:
+        self._market.leave(client)
+
+
+class Sides:
+    """A market side that runs, and a bus to it."""
+
+    def __init__(self, engine: Engine, bus: Bus, source: Wanted, clock: Hand) -> None:
+        self.engine = engine
+        self.bus = bus
+        self.source = source
+        self.clock = clock
+
+
+@contextlib.asynccontextmanager
+async def sides(
+    make: Callable[[MarketSide], Bus], folder: Path, source: Wanted | None = None, **settings: Any
+) -> AsyncIterator[Sides]:
+    source, clock = source or Wanted(), Hand()
+    made = Settings(data_dir=folder, **{"kline_push_interval": 0.01} | settings)
+    several: list[tuple[Source, Collection[str]]] = [(source, ())]
+    engine = assemble(made, CATALOGUE.copy(), several, REAL._replace(monotonic=clock))
+    running = asyncio.create_task(engine.run())
+    try:
+        yield Sides(engine, make(engine.market), source, clock)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        engine.close()  # which it does not do itself if it never began
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 (no bus tells anybody)
+            await asyncio.sleep(0.005)

@@ -1,0 +1,383 @@
+"""What every bus promises: tickwire.bus.contract. Another implementation is another `make`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from tickwire.bus import Lack
+from tickwire.errors import InputError, SourceError, StoreError
+from tickwire.machine import REAL
+from tickwire.market import intake, side
+from tickwire.market.side import MarketSide
+from tickwire.model import Event, Family, Kind, KlineType, Position
+from tickwire.sandbox import Halt, Scenario, scenario_of
+from tickwire.sources import Published, Status
+from tickwire.store import SqliteFile, database
+from tickwire.wire import Tally
+
+from ..serving import book, trade
+from .sides import CATALOGUE, Bus, Client, InProcess, Sides, Wanted, sides, until
+
+BTC, GOLD = CATALOGUE["BTCUSDT"], CATALOGUE["GOLD"]
+AT = 1788529064027
+LEASE = 60.0
+Make: TypeAlias = Callable[[MarketSide], Bus]
+
+
+@pytest.fixture(params=[InProcess])
+def make(request: pytest.FixtureRequest) -> Make:
+    made: Make = request.param
+    return made
+
+
+def prices(client: Client, code: str = "BTCUSDT") -> list[str]:
+    return [str(event.price) for event, _ in client.taken(Kind.TRADE, code)]  # type: ignore[union-attr]
+
+
+async def send(at: Sides, *events: Event) -> None:
+    """Lets a source yield these, and waits until the market has them."""
+    before = at.engine.market.events
+    at.source.emit(*events)
+    await until(lambda: at.engine.market.events == before + len(events))
+
+
+# Down.
+async def test_each_stream_counts_by_one_from_the_epoch_and_keeps_its_order(
+    make: Make, tmp_path: Path
+) -> None:
+    async with sides(make, tmp_path) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        await market.wish_bars(client, [("BTCUSDT", KlineType.MINUTE)], lease=LEASE)
+        some = [trade(price=str(n), at=AT + 40_000 * n) for n in range(1, 9)]
+        await send(at, *some, trade("GOLD"), book(), book("GOLD"), book())
+        await until(lambda: len(client.taken(Kind.DEPTH, "BTCUSDT")) == 2)
+        epoch = at.engine.market.streams.epoch
+        assert [seq for _, seq in client.taken(Kind.TRADE, "BTCUSDT")] == [*range(epoch, epoch + 8)]
+        assert prices(client) == [str(n) for n in range(1, 9)]
+        for key in ((Kind.TRADE, "GOLD"), (Kind.DEPTH, "BTCUSDT"), (Kind.DEPTH, "GOLD")):
+            found = [seq for _, seq in client.taken(*key)]
+            assert found == [*range(epoch, epoch + len(found))] != []
+        bars = client.taken(Kind.KLINE, "BTCUSDT", KlineType.MINUTE)
+        assert [seq for _, seq in bars] == [*range(epoch, epoch + len(bars))] != []
+
+
+async def test_a_late_client_side_gets_each_open_stream_with_its_last_event(
+    make: Make, tmp_path: Path
+) -> None:
+    async with sides(make, tmp_path) as at:
+        await send(at, trade(price="1"), trade(price="2"), book("GOLD"))
+        late = Client()
+        await at.bus.join(late)
+        epoch = at.engine.market.streams.epoch
+        await until(lambda: len(late.inlets) == 2)
+        assert (prices(late), late.taken(Kind.TRADE, "BTCUSDT")[0][1]) == (["2"], epoch + 1)
+        assert [seq for _, seq in late.taken(Kind.DEPTH, "GOLD")] == [epoch]
+        await send(at, trade(price="3"))
+        await until(lambda: prices(late) == ["2", "3"])
+
+
+async def test_one_that_left_gets_nothing_and_the_others_go_on(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        one, two, three = Client(), Client(), Client()
+        for client in (one, two, three):
+            await at.bus.join(client)
+        await send(at, trade(price="1"))
+        await until(lambda: prices(three) == ["1"])
+        await at.bus.leave(two)
+        await send(at, trade(price="2"), trade("GOLD", price="3"))
+        await until(lambda: prices(three, "GOLD") == ["3"])
+        assert [prices(client) for client in (one, two, three)] == [["1", "2"], ["1"], ["1", "2"]]
+        assert prices(two, "GOLD") == []
+
+
+async def test_other_numbers_states_of_sources_and_steps_of_scenarios_are_told(
+    make: Make, tmp_path: Path
+) -> None:
+    async with sides(make, tmp_path) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        await send(at, trade())
+        at.source.health.tell(Status.DOWN, "gone")
+        await until(lambda: [one.status for one in client.statuses] == ["down"])
+        assert [(one.source, one.status, one.reason) for one in market.statuses()] == [
+            ("script", "down", "gone")
+        ]
+        wide = msgspec.structs.replace(BTC, price_decimals=6)
+        at.engine.market.streams.redefine(wide)
+        await until(lambda: client.redefined == [wide])
+        halt = scenario_of({"name": "stop", "step": [{"do": "halt", "codes": ["BTCUSDT"]}]}, "test")
+        run = await market.run_scenario(halt)
+        await until(lambda: [type(step) for step in client.begun] == [Halt])
+        assert [one.number for one in await market.running()] == [run.number]
+        assert await market.states([BTC, GOLD]) == ["halted", "open"]
+        assert [await market.stop_scenario(run.number) for _ in range(2)] == [True, False]
+        assert await market.running() == []
+        clock = scenario_of({"name": "move", "step": [{"do": "clock", "speed": 2}]}, "test")
+        with pytest.raises(InputError):
+            await market.run_scenario(clock)
+
+
+@pytest.mark.parametrize("call", ["open", "take", "redefine", "source_changed", "scenarios_changed"])
+async def test_one_that_raises_harms_nobody_else(make: Make, tmp_path: Path, call: str) -> None:
+    async with sides(make, tmp_path) as at:
+        first, broken, last = Client(), Client(call), Client()
+        with capture_logs() as logs:
+            for client in (first, broken, last):
+                market = await at.bus.join(client)
+            await send(at, *(trade(price=str(n)) for n in range(1, 6)))
+            at.source.health.tell(Status.DOWN, "gone")
+            at.engine.market.streams.redefine(BTC)
+            await market.run_scenario(Scenario(steps=(Halt(codes=("GOLD",)),), name="stop"))
+            for client in (first, last):
+                await until(partial(bool, client.begun))
+                assert prices(client) == ["1", "2", "3", "4", "5"]
+                assert [one.status for one in client.statuses] == ["down"]
+                assert client.redefined == [BTC]
+        assert len([one for one in logs if one["log_level"] == "error"]) == 1
+        assert at.source.health.status is Status.DOWN  # as it said itself
+        await send(at, trade(price="6"))
+
+
+@pytest.mark.parametrize("patient", [False, True])
+async def test_one_that_is_slow_holds_only_a_source_that_can_wait(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    monkeypatch.setattr(intake, "RELIEF_WAIT", 3600.0)
+    async with sides(make, tmp_path, Wanted(patient=patient)) as at:
+        slow, quick = Client(), Client()
+        market = await at.bus.join(slow)
+        await at.bus.join(quick)
+        await market.slow("one of its clients")
+        at.source.emit(trade(price="1"), trade(price="2"))
+        await until(lambda: len(prices(quick)) == (1 if patient else 2))
+        await asyncio.sleep(0)
+        assert len(prices(quick)) == (1 if patient else 2)
+        await market.quick("one of its clients")
+        await until(lambda: prices(quick) == prices(slow) == ["1", "2"])
+
+
+# Wishes.
+async def test_a_wish_ends_with_its_lease_and_others_stay(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        one, two = Client(), Client()
+        mine, theirs = await at.bus.join(one), await at.bus.join(two)
+        await mine.wish(one, Kind.TRADE, [BTC], whole=True, lease=LEASE)
+        await theirs.wish(two, Kind.TRADE, [GOLD], whole=True, lease=2 * LEASE)
+        await until(lambda: {*at.source.told[Kind.TRADE]} == {"BTCUSDT", "GOLD"})
+        at.clock.now += LEASE
+        await theirs.wish(two, Kind.TRADE, [GOLD], whole=True, lease=LEASE)
+        await until(lambda: at.source.told[Kind.TRADE] == ["GOLD"])
+        await mine.wish(one, Kind.TRADE, [BTC], whole=False, lease=LEASE)
+        await until(lambda: at.source.told[Kind.TRADE] == ["BTCUSDT"])  # too
+        await theirs.wish(two, Kind.TRADE, [GOLD], whole=True, lease=LEASE)
+        await until(lambda: at.source.told[Kind.TRADE] == ["GOLD", "BTCUSDT"])
+        await at.bus.leave(one)
+        await theirs.wish(two, Kind.TRADE, [GOLD], whole=True, lease=LEASE)
+        await until(lambda: at.source.told[Kind.TRADE] == ["GOLD"])
+
+
+@pytest.mark.parametrize("end", ["lease", "word", "leave"])
+async def test_bars_come_as_long_as_somebody_wishes_them(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(side, "UPKEEP", 0.01)
+    async with sides(make, tmp_path) as at:
+        one, two, bar = Client(), Client(), ("BTCUSDT", KlineType.MINUTE)
+        mine, theirs = await at.bus.join(one), await at.bus.join(two)
+        await mine.wish_bars(one, [bar], lease=LEASE)
+        await theirs.wish_bars(two, [bar], lease=LEASE)
+        await send(at, trade(price="1"))
+        await until(lambda: two.taken(Kind.KLINE, *bar))
+        match end:
+            case "lease":
+                at.clock.now += LEASE
+                await theirs.wish_bars(two, [bar], lease=LEASE)
+            case "word":
+                await mine.wish_bars(one, [bar], lease=0)
+            case _:
+                await at.bus.leave(one)
+        await send(at, trade(price="2"))
+        await until(lambda: len(two.taken(Kind.KLINE, *bar)) == 2)
+        await theirs.wish_bars(two, [bar], lease=0)
+        await send(at, trade(price="3"))
+        assert await theirs.show_bar(BTC, KlineType.MINUTE)  # all that was under way is there
+        closes = [event.kline.close for event, _ in two.taken(Kind.KLINE, *bar)]  # type: ignore[union-attr]
+        assert closes == [Decimal(1), Decimal(2), Decimal(3)]
+        await send(at, trade(price="4"))
+        assert not at.engine.market.bars._wanted
+        assert len(two.taken(Kind.KLINE, *bar)) == 3
+
+
+async def test_whoever_seeks_a_code_is_told_in_any_case(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        assert not market.can_seek("NEW.US")  # nobody can be asked
+        await market.seek(Family.STOCK, "NEW.US")
+        await market.seek(BTC.family, "BTCUSDT")  # which has become known meanwhile
+        await market.find(Family.STOCK, ["NEW.US"])
+        await until(lambda: client.answers == [("NEW.US", False), ("BTCUSDT", False), ("NEW.US", False)])
+        assert not market.is_sought(Family.STOCK, "NEW.US")
+        assert market.refusal(Family.STOCK, "NEW.US") is not None
+
+
+# Reads.
+async def test_what_was_missed_is_given_whole_or_not_at_all(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path, ring_seconds=10.0) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        ring, epoch = at.engine.market.ring, at.engine.market.streams.epoch
+
+        async def missed(after: int, code: str = "BTCUSDT", kind: Kind = Kind.TRADE) -> Any:
+            found = await market.missed(kind, code, Position(epoch, epoch + after))
+            return None if found is None else [one async for some in found for one in some]
+
+        assert await missed(-1) is None  # no such stream yet
+        await send(at, *(trade(price=str(n)) for n in range(10)), book())
+        await ring.cut()
+        await send(at, *(trade(price=str(n)) for n in range(10, 15)))
+        await until(lambda: len(prices(client)) == 15)
+        taken = [(seq, event) for event, seq in client.taken(Kind.TRADE, "BTCUSDT")]
+        for after in (-1, 0, 8, 9, 10, 13):
+            assert await missed(after) == taken[after + 1 :]
+        assert await missed(14) == []
+        for after, code, kind in ((-2, "BTCUSDT", Kind.TRADE), (15, "BTCUSDT", Kind.TRADE)):
+            assert await missed(after, code, kind) is None, "it never stood there"
+        assert await missed(-1, "GOLD") is None
+        assert await missed(-1, "BTCUSDT", Kind.DEPTH) is None  # its last state is all there is to know
+        for other in (epoch - 1, epoch + 1):
+            assert await market.missed(Kind.TRADE, "BTCUSDT", Position(other, epoch + 3)) is None
+        found = await market.missed(Kind.TRADE, "BTCUSDT", Position(epoch, epoch + 3))
+        at.clock.now += 20
+        await ring.cut()  # the older block goes, while somebody reads it
+        await send(at, trade(price="99"))
+        assert found is not None
+        assert [one async for some in found for one in some] == taken[4:]
+        assert await missed(3) is None
+
+
+async def test_bars_are_given_once_an_edition(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        market = await at.bus.join(Client())
+
+        async def read(edition: Any = None) -> Any:
+            return await market.klines(BTC, KlineType.MINUTE, count=9, end=None, edition=edition)
+
+        assert (await read()).bars == []
+        await send(at, trade(price="1"))
+        await until(lambda: not at.engine.market.feeds.first.bars.unjoined)
+        first = await read()
+        assert first.bars == [first.forming]
+        await send(at, trade(price="2"))
+        again = await read(first.edition)
+        assert (again.bars, again.edition, again.lacks) == (None, first.edition, None)
+        assert again.forming.close == Decimal(2)
+        await send(at, trade(price="3", at=AT + 60_000), trade(price="4", at=AT + 120_000))
+        other = await read(first.edition)
+        assert [bar.close for bar in other.bars] == [Decimal(2), Decimal(3), Decimal(4)]
+        reads = await asyncio.gather(*(read() for _ in range(20)))
+        assert [one.bars for one in reads] == [other.bars] * 20
+
+
+@contextlib.contextmanager
+def hanging(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody holds the store."""
+    monkeypatch.setattr(database, "READ_WAIT", 0.05)
+    with engine.database._file._read_lock:
+        yield
+    monkeypatch.undo()
+
+
+@contextlib.contextmanager
+def failing(_: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """It cannot be read."""
+
+    def reading(_: SqliteFile) -> Any:
+        raise StoreError("The disk cannot be read.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteFile, "reading", reading)
+        yield
+
+
+@pytest.mark.parametrize("broken", [hanging, failing])
+async def test_reads_are_answered_while_the_store_cannot_be_read(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Any
+) -> None:
+    async with sides(make, tmp_path) as at:
+        client = Client()
+        market = await at.bus.join(client)
+        with broken(at.engine, monkeypatch):
+            await send(at, trade(price="1"), book())
+            await until(lambda: prices(client) == ["1"])
+            async with asyncio.timeout(20):
+                found = await market.klines(BTC, KlineType.MINUTE, count=9, end=None)
+                assert found.bars is not None
+                assert ([bar.close for bar in found.bars], found.lacks) == ([Decimal(1)], Lack.STORE)
+                for read in (
+                    market.gap_page(None, 0, None, 9),
+                    market.open_gaps(),
+                    market.klines(GOLD, KlineType.MINUTE, count=9, end=None),
+                ):
+                    with pytest.raises(StoreError):
+                        await read
+                told = await market.figures()
+                assert {one.call: one.since is None for one in told.store}["read"] is False
+                assert (await market.static_info([BTC])).entries["BTCUSDT"].symbol == "BTCUSDT"
+                assert await market.states([BTC]) == ["open"]
+                await send(at, trade(price="2"))
+        await until(lambda: prices(client) == ["1", "2"])
+        assert (await market.gap_page(None, 0, None, 9)).gaps == []
+
+
+async def test_a_read_that_is_given_up_keeps_nobody_from_theirs(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sides(make, tmp_path) as at:
+        market = await at.bus.join(Client())
+        with hanging(at.engine, monkeypatch):
+            monkeypatch.setattr(database, "READ_WAIT", 3600.0)
+            await send(at, trade(price="1"))
+            ask = market.klines
+            one, two = (
+                asyncio.ensure_future(ask(BTC, KlineType.MINUTE, count=9, end=None)) for _ in range(2)
+            )
+            await until(lambda: at.engine.market.feeds.first.pasts._making)
+            one.cancel()
+            await asyncio.wait([one])
+            assert (await market.figures()).events == 1  # who asks for nothing of the store does not wait
+        assert (await two).lacks is None
+
+
+# Commands.
+async def test_lines_are_published_and_where_nothing_is_that_is_said(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path / "none") as at:
+        market = await at.bus.join(Client())
+        assert market.publisher_refusal("desk") == ""
+        for call in (market.standing("desk"), market.publish("desk", [], Tally())):
+            with pytest.raises(SourceError):
+                await call
+    source: Any = Published(CATALOGUE.copy(), ["BTCUSDT"], wall=REAL.millis)
+    async with sides(make, tmp_path / "some", source) as at:
+        client, tally = Client(), Tally()
+        market = await at.bus.join(client)
+        assert market.publisher_refusal("desk") is None
+        line = b'{"type":"trade","code":"BTCUSDT","time":1788529064027,"price":"%d","volume":1,"seq":%d}'
+        lines = [line % (n, n) for n in range(1, 4)]
+        await market.publish("desk", lines, tally)
+        await market.publish("desk", [*lines, line % (4, 4), b"no line"], tally)
+        assert (tally.accepted, tally.duplicates, tally.bad_lines, tally.seq) == (4, 3, 1, 4)
+        await market.publish("desk", [line % (5, 5)], tally, allows=lambda one: one is not BTC)
+        await until(lambda: prices(client)[:4] == ["1.00", "2.00", "3.00", "4.00"])
+        assert (await market.standing("desk")).seq == tally.seq
