@@ -44,5 +44,5 @@ async def test_without_any_page_there_is_an_empty_list(tmp_path: Path) -> None:
         assert await ask(client, "heartbeat") == []
 
 
-def test_every_page_of_a_group_exists() -> None:
+async def test_every_page_of_a_group_exists() -> None:
     assert {name for names in GROUPS.values() for name in names} <= SHELF.pages.keys()
