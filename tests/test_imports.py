@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"model"},
     "files": set(),
     "machine": set(),
-    "store": {"access", "files", "machine", "model"},
+    "store": {"access", "calendars", "files", "machine", "model"},
     "client": {"access", "wire", "model"},
     "sources": {"client", "wire", "klines", "calendars", "files", "machine", "model"},
     "config": {"access", "files", "sources", "model"},

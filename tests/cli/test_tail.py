@@ -151,10 +151,13 @@ async def test_one_code_of_several_that_nothing_comes_of_is_told(
     tmp_path: Path, served: Served, script: Script
 ) -> None:
     script.emit(trade("GOLD"))
-    codes = ("GOLD", "NOSUCH")
+    codes = ("GOLD", "NOSUCH", "btcusdt")
     done = await tickwire(tmp_path, "tail", *codes, "--seconds", "2", "--url", served.url)
     assert len(done.out.splitlines()) == 1
-    assert done.err == "tickwire: no event of NOSUCH in 2 s: quiet, or no such code here.\n"
+    assert done.err == (
+        "tickwire: no event of NOSUCH, btcusdt in 2 s: quiet, or no such code here, "
+        "the nearest code is BTCUSDT (by Tickwire's own catalogue).\n"
+    )
 
 
 async def test_a_connection_that_the_plan_refuses_says_so(tmp_path: Path) -> None:

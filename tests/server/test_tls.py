@@ -53,7 +53,11 @@ async def exchange(served: Served, data: bytes) -> bytes:
 # What is carried.
 @pytest.mark.parametrize(
     ("names", "shown"),
-    [(["*.prices.test", "prices.test"], "prices.test"), (["*.prices.test"], "127.0.0.1")],
+    [
+        (["*.prices.test", "prices.test"], "prices.test"),
+        (["*.prices.test"], "127.0.0.1"),
+        (["::1"], "[::1]"),
+    ],
 )
 async def test_the_url_has_a_name_that_can_be_called(tmp_path: Path, names: list[str], shown: str) -> None:
     async with serving(tmp_path, Script(), tls_self_signed=names) as served:

@@ -136,7 +136,8 @@ class Tail:
         """So much time has passed; says of which codes nothing came: an unknown one among others is dropped
         without a word (section 2)."""
         if self._quiet and self._been_up:
-            note(f"no event of {some(sorted(self._quiet))} in {seconds:g} s: quiet, or no such code here.")
+            codes = sorted(self._quiet)
+            note(f"no event of {some(codes)} in {seconds:g} s: quiet, or no such code here{_meant(codes)}.")
 
     def _connection(self, status: Status) -> None:
         """Raises Unavailable for a connection that could not be opened even once."""

@@ -189,9 +189,9 @@ def url_of(listener: socket.socket, settings: Settings) -> str:
     """Where a server is: under a name that its own certificate has, if it made one."""
     host, port = listener.getsockname()[:2]
     names = settings.tls_self_signed
-    shown = f"[{host}]" if ":" in host else host
-    if host not in names:
-        shown = next((name for name in names if "*" not in name), shown)
+    shown = host if host in names else next((name for name in names if "*" not in name), host)
+    if ":" in shown:
+        shown = f"[{shown}]"
     scheme = "https" if names or settings.tls_cert is not None else "http"
     return f"{scheme}://{shown}" if (scheme, port) == ("https", 443) else f"{scheme}://{shown}:{port}"
 

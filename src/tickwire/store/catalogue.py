@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ..calendars import KEYS
 from ..errors import InputError
 from ..files import read_text, read_toml
 from ..model import QUANTA, RULES, Catalogue, Instrument, Market
@@ -103,7 +104,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[str, dict[str, str]]]:
                 raise InputError(f"{where}: not as many fields as the header has.")
             yield where, {key: value for key, value in row.items() if value}
     except csv.Error as error:
-        raise InputError(f"{name}, line {rows.line_num}: {error}.") from error
+        raise InputError(f"{name}, line {max(rows.line_num, 1)}: {error}.") from error
 
 
 def _instrument(row: dict[str, str], before: Instrument | None, where: str) -> Instrument:
@@ -134,6 +135,8 @@ def _instrument(row: dict[str, str], before: Instrument | None, where: str) -> I
         instrument = msgspec.convert(fields, Instrument, strict=False)
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: {error}.") from error
+    if instrument.calendar and instrument.calendar not in KEYS:
+        raise InputError(f"{where}: calendar {instrument.calendar[:32]!r} is none of {', '.join(KEYS)}.")
     price = instrument.reference_price
     if not (price.is_finite() and QUANTA[-1] <= price < MAX_PRICE):
         raise InputError(f"{where}: reference_price must be from {QUANTA[-1]:f} to below {MAX_PRICE}.")
