@@ -169,7 +169,7 @@ class Gateway:
         """What is to be kept running, by name."""
         return {
             "renewal": self._renew,
-            "uplink": self.uplink.run,
+            "wishes": self.uplink.run,
             "tokens": self._watch_tokens,
             "client faults": self._faults.run,
         }
