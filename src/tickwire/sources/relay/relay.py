@@ -35,7 +35,7 @@ from ...model import (
     family_of,
     looks_like,
 )
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
+from ...wire import Refusal, Ret, StaticInfo
 from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
@@ -50,6 +50,7 @@ from .line import Line, Shared
 from .market_time import MarketTime
 from .origin import Origin
 from .plan import UpstreamPlan
+from .refusing import FINAL
 from .secret import Secret
 from .standing import Standing
 from .statics import Statics
@@ -67,8 +68,6 @@ KLINE_TIMEOUT = 45.0
 """Seconds that bars may take: an upstream that is a relay itself waits for its turn."""
 BATCH = 200
 """Events after which the event loop gets its turn."""
-FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
-"""Answers that say that upstream gives us none of the codes."""
 log = structlog.get_logger()
 
 
@@ -152,7 +151,7 @@ class Relay:
             self._wake.set,
         )
         self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
-        self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
+        self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
@@ -229,10 +228,18 @@ class Relay:
         will come."""
         if self._is_live(group, code):
             return False
-        if self._answers.asks(group, code) if refused else self._answers.ask(group, code):
+        # What was refused for want of room may be had over HTTP.
+        gone = refused and self._answers.has_none(group, code)
+        if self._answers.asks(group, code) if gone else self._answers.ask(group, code):
             return True
         # What was just answered may be on its way still.
         return any(isinstance(one, Snapshot) and one[:2] == (group[1], code) for one in self._out)
+
+    def unanswered(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
+        """The codes of those that were asked for over HTTP without being told how they stand, each with what
+        upstream refused it with, if it did."""
+        failures = {one.code: self._answers.failure((one.family, kind), one.code) for one in instruments}
+        return {code: failure[0] for code, failure in failures.items() if failure is not None}
 
     def learn(self, instrument: Instrument) -> None:
         """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
@@ -448,7 +455,9 @@ class Relay:
             else:
                 self._doubt(family, gone)
             self._dirty = True
-        self._answered_http(answer.error)
+        self.health.unanswered = self._answers.failed
+        if answer.asked:
+            self._answered_http(answer.error)
 
     async def _read(
         self, instrument: Instrument, kline_type: KlineType, last: Kline | None, error: ClientError | None
