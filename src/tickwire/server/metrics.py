@@ -180,6 +180,11 @@ class Metrics(Collector):
             "Streams that upstream began to count anew on an open connection.",
             labels=labels,
         )
+        unanswered = CounterMetricFamily(
+            "tickwire_source_unanswered_codes",
+            "Codes of which upstream did not say over HTTP how they stand, each time.",
+            labels=labels,
+        )
         partial = CounterMetricFamily(
             "tickwire_source_partial_answers",
             "Answers without bars that the source had not given yet.",
@@ -199,11 +204,26 @@ class Metrics(Collector):
             late.add_metric([name], feed.bars.late)
             dropped.add_metric([name], health.dropped)
             renumbered.add_metric([name], health.renumbered)
+            if health.upstream is not None:
+                unanswered.add_metric([name], health.unanswered)
             if (backfill := feed.missing.backfill) is not None:
                 partial.add_metric([name], backfill.partial)
             if name in self._open_gaps:
                 gaps.add_metric([name], self._open_gaps[name])
-        yield from (status, changed, lag, events, bad, crossed, late, dropped, renumbered, partial, gaps)
+        yield from (
+            status,
+            changed,
+            lag,
+            events,
+            bad,
+            crossed,
+            late,
+            dropped,
+            renumbered,
+            unanswered,
+            partial,
+        )
+        yield from (partial, gaps)
 
     def _codes(self) -> Iterator[Metric]:
         """Codes that no catalogue has."""
