@@ -222,8 +222,8 @@ class Metrics(Collector):
             renumbered,
             unanswered,
             partial,
+            gaps,
         )
-        yield from (partial, gaps)
 
     def _codes(self) -> Iterator[Metric]:
         """Codes that no catalogue has."""
