@@ -23,6 +23,7 @@ from ...client import (
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import (
+    MAX_DECIMALS,
     Catalogue,
     Entrance,
     Event,
@@ -45,7 +46,7 @@ from .demand import Demand, Group
 from .finder import Finder
 from .hours import Hours
 from .inquiry import Found, Inquiry, share
-from .learning import named, widened
+from .learning import is_finer, named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .origin import Origin
@@ -129,6 +130,7 @@ class Relay:
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
+        self._rounded: set[str] = set()  # learned codes of which the log has said so
         self._crowded_out: set[str] = set()  # codes of which the log has said so
         self._most_connections = plan.connections
         self._lines: dict[tuple[Family, int], Line] = {}
@@ -419,6 +421,10 @@ class Relay:
     def _widen(self, instrument: Instrument, shown: Event | Kline) -> Instrument:
         """A learned instrument is known in all decimals and levels that it is shown in."""
         wider = widened(instrument, shown)
+        code, decimals = wider.code, (wider.price_decimals, wider.volume_decimals)
+        if MAX_DECIMALS in decimals and code not in self._rounded and is_finer(shown):
+            self._rounded.add(code)
+            log.warning("upstream has more decimals than are kept", source=self.name, code=code)
         if wider is not instrument:
             self._redefine(wider)
         return wider
