@@ -83,6 +83,17 @@ async def test_what_is_missing_is_told_counted_and_said_once(
         assert found == (200, ["SOLUSDT"], "")
 
 
+@pytest.mark.parametrize("endpoint", ["trade-tick", "depth-tick"])
+async def test_a_relay_of_a_relay_tells_it_too(tmp_path: Path, up: Upstream, endpoint: str) -> None:
+    up.answer = gives((500, "oops"), lambda asked: "SOLUSDT" in asked)
+    async with (
+        relaying(tmp_path / "middle", up.url, UpstreamPlan(), probe=False) as middle,
+        relaying(tmp_path / "down", middle.url, UpstreamPlan()) as served,
+    ):
+        assert await got(served, endpoint, "BTCUSDT", "SOLUSDT") == (200, ["BTCUSDT"], "upstream")
+        assert await got(served, endpoint, "SOLUSDT") == (200, [], "upstream")
+
+
 async def test_what_upstream_refuses_to_push_it_may_give_over_http(tmp_path: Path, up: Upstream) -> None:
     """As a plan does that has no room for more subscriptions."""
 

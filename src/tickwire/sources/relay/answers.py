@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ...client import ClientError, Clock, Http, RequestRefused
+from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
 from ...model import Family, Kind
 from ...wire import Pushed, Ret
 from .demand import Group
@@ -23,6 +23,7 @@ PATIENCE = 15.0
 """Seconds that a code waits for its turn: then nobody waits for it."""
 SHOWN = 3
 """Codes that a line of the log names."""
+INCOMPLETE = Incomplete("upstream has not heard of all codes how they stand")
 
 log = structlog.get_logger()
 
@@ -132,7 +133,7 @@ class Answers:
                 continue
             codes, until = parts.popleft()
             try:
-                events = await self._request(group, codes)
+                events, is_whole = await self._http.ticks(*group, codes)
             except ClientError as error:
                 failures = 0 if isinstance(error, RequestRefused) else failures + 1
                 is_list = len(codes) > 1 and self._clock.time() < until
@@ -142,11 +143,10 @@ class Answers:
                 self._tell(Answer(group, codes, (), error))
             else:
                 failures = 0
-                self._tell(Answer(group, codes, events))
-
-    async def _request(self, group: Group, codes: tuple[str, ...]) -> Sequence[Pushed]:
-        family, kind = group
-        return await (self._http.trades if kind is Kind.TRADE else self._http.books)(family, codes)
+                shown = {one.event.code for one in events}
+                lacking = () if is_whole else tuple(code for code in codes if code not in shown)
+                self._tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
+                self._tell(Answer(group, lacking, (), INCOMPLETE))
 
     def _say(self) -> None:
         """Says of which codes upstream does not say how they stand: once, until it does."""
