@@ -68,6 +68,7 @@ class Unknown(NamedTuple):
 class SourceFigures(NamedTuple):
     """A source and what is kept of it: see `sources.Health`, and `SourceReadiness` of the same names.
 
+    `unanswered` are codes of which upstream did not say over HTTP how they stand, None where there is none;
     `partial` are answers without bars that it had not given yet, None where it cannot be asked; `recording`
     is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of.
     """
@@ -84,6 +85,7 @@ class SourceFigures(NamedTuple):
     late: int
     dropped: int
     renumbered: int
+    unanswered: int | None
     partial: int | None
     waiting_bars: int
     lost_bars: int

@@ -20,7 +20,7 @@ receiver drops what comes of a lower one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from ..errors import StoreError
@@ -167,9 +167,11 @@ class Supplier(Known, Protocol):
         """It has caught up, or is gone."""
 
     # Reads.
-    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:
         """Makes sure that instruments have a last trade or book, if they can have one; waits five seconds for
-        it at most."""
+        it at most. Returns the codes that have none since their source has not said how they stand, each
+        with what it refused it with, if it did."""
+        ...
 
     async def klines(
         self,

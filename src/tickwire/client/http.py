@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from ..model import Family, Kline, KlineType, Suspension, SuspensionList
+from ..model import Family, Kind, Kline, KlineType, Suspension, SuspensionList
 from ..wire import Envelope, Found, InstrumentInfo, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
 from .address import http_url, retry_after
@@ -91,13 +91,19 @@ class Http:
 
     async def trades(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
         """The last trade of each code that has one."""
-        answer = await self._ask_of(family, "trade-tick", codes)
-        return self._entries(upstream_http.trades, answer.data)
+        return (await self.ticks(family, Kind.TRADE, codes))[0]
 
     async def books(self, family: Family, codes: Iterable[str]) -> list[Pushed]:
         """The last book of each code that has one."""
-        answer = await self._ask_of(family, "depth-tick", codes)
-        return self._entries(upstream_http.books, answer.data)
+        return (await self.ticks(family, Kind.DEPTH, codes))[0]
+
+    async def ticks(self, family: Family, kind: Kind, codes: Iterable[str]) -> tuple[list[Pushed], bool]:
+        """The last trade or book of each code that has one, and whether those are all: a relay may not have
+        heard how the others stand."""
+        is_trade = kind is Kind.TRADE
+        answer = await self._ask_of(family, "trade-tick" if is_trade else "depth-tick", codes)
+        read = upstream_http.trades if is_trade else upstream_http.books
+        return self._entries(read, answer.data), not answer.partial
 
     async def klines(
         self,

@@ -29,6 +29,7 @@ def source_figures(feed: Feed) -> SourceFigures:
         feed.bars.late,
         health.dropped,
         health.renumbered,
+        None if health.upstream is None else health.unanswered,
         None if backfill is None else backfill.partial,
         feed.batches.waiting,
         feed.batches.lost,

@@ -12,7 +12,7 @@ from ..errors import StoreError
 from ..model import Instrument, Kind, KlineType
 from ..sources import Simulator
 from ..sources.relay import Relay
-from ..wire import StaticInfo, static_entry
+from ..wire import Ret, StaticInfo, static_entry
 from .feeds import Feed, Feeds
 from .streams import Streams
 
@@ -67,12 +67,17 @@ class Supply:
                     found.add(code)
         return found
 
-    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> None:
-        """Makes sure that instruments have a last trade or book to show, if they can have one."""
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
+        """Makes sure that instruments have a last trade or book to show, if they can have one. Returns the
+        codes that have none since their source has not said how they stand, each with what it refused it
+        with, if it did."""
         fit = [one for one in instruments if kind is Kind.TRADE or one.levels]
         codes = self.want(kind, fit, subscribed=False)
-        if not codes:
-            return
+        waited = await self._first(kind, codes) if codes else set[str]()
+        return self._unanswered(kind, fit, waited)
+
+    async def _first(self, kind: Kind, codes: Iterable[str]) -> set[str]:
+        """Waits until something of these has come, or waits no longer; returns those of which nothing has."""
         loop = asyncio.get_running_loop()
         waiting = {(kind, code): loop.create_future() for code in codes}
         for key, future in waiting.items():
@@ -85,6 +90,18 @@ class Supply:
                     others.discard(future)
                     if not others:
                         del self.awaited[key]
+        return {code for (_, code), future in waiting.items() if not future.done()}
+
+    def _unanswered(
+        self, kind: Kind, instruments: Iterable[Instrument], waited: set[str]
+    ) -> dict[str, Ret | None]:
+        last_of = self._streams.last_trade if kind is Kind.TRADE else self._streams.last_book
+        found: dict[str, Ret | None] = {}
+        for one in instruments:
+            source = self._feeds.of(one).source
+            if isinstance(source, Relay) and last_of(one) is None:
+                found |= dict.fromkeys(waited & {one.code}) | source.unanswered(kind, [one])
+        return found
 
     def here(self, kind: Kind, code: str) -> None:
         """Something of a code has come, from the source that it comes from, that a request may wait for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -17,6 +17,7 @@ from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway, Heard
 from ..model import Family, Kind, KlineType
 from ..wire import (
+    CODE_INVALID,
     DATA_INVALID,
     HTTP_BASES,
     METHOD_INVALID,
@@ -255,7 +256,10 @@ class Api:
                 found.append(one.want(instrument))
         waiting = {name for name in sought if seeking.is_sought(family, name)}
         there = {one.name for one in found} | waiting
-        caller.report.note_each(Deviation.UNKNOWN_CODE, [name for name in sought if name not in there])
+        gone = [
+            name for name in sought if name not in there and seeking.refusal(family, name) == CODE_INVALID
+        ]
+        caller.report.note_each(Deviation.UNKNOWN_CODE, gone)
         lacks = Lack.UPSTREAM if waiting or TOO_FAST in refusals.values() else None
         if not found:
             if lacks is not None:
@@ -272,32 +276,34 @@ class Api:
         levels = now.levels if want.levels == before.levels else want.levels
         return want._replace(instrument=now, levels=levels)
 
-    def _check_there(self, wants: Iterable[Want]) -> None:
-        """Raises Refused if upstream has said meanwhile that it has none of these."""
-        refusals = [self._gateway.sharing.refusal(want.instrument) for want in wants]
+    def _check_there(self, wants: Iterable[Want], refused: Mapping[str, Ret | None] | None = None) -> None:
+        """Raises Refused if upstream has said meanwhile that it has none of these, or `refused` them."""
+        instruments = [want.instrument for want in wants]
+        sharing, others = self._gateway.sharing, refused or {}
+        refusals = [sharing.refusal(one) or others.get(one.code) for one in instruments]
         if refusals and all(refusals) and (first := refusals[0]) is not None:
             raise Refused(first)
 
     # The endpoints.
     async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._reads.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
+        lacking = await self._reads.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
         last_of = self._reads.last_trade
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         if not found:
-            self._check_there(wanted.wants)
+            self._check_there(wanted.wants, lacking)
         ticks = TickList(trade_entries(found))
-        return Marked(ticks, partial_headers(wanted.lacks))
+        return Marked(ticks, partial_headers(wanted.lacks, Lack.UPSTREAM if lacking else None))
 
     async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        await self._reads.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
+        lacking = await self._reads.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
         last_of = self._reads.last_book
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         if not found:
-            self._check_there(wanted.wants)
+            self._check_there(wanted.wants, lacking)
         ticks = TickList(book_entries(found))
-        return Marked(ticks, partial_headers(wanted.lacks))
+        return Marked(ticks, partial_headers(wanted.lacks, Lack.UPSTREAM if lacking else None))
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> Marked:
         wanted = await self._wants(caller, family, [data], None)

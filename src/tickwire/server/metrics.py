@@ -105,6 +105,11 @@ class Scrape(Collector):
             lambda one: one.renumbered,
         )
         yield counter(
+            "source_unanswered_codes",
+            "Codes of which upstream did not say over HTTP how they stand, each time.",
+            lambda one: one.unanswered,
+        )
+        yield counter(
             "source_partial_answers",
             "Answers without bars that the source had not given yet.",
             lambda one: one.partial,

@@ -27,7 +27,8 @@ class Health:
     to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read or
     is unfit (docs/data-rules.md), `dropped` what came faster than it was taken or could not be told from
     what had come before, `renumbered` the streams that began to be counted anew on an open connection,
-    `crossed` the books that passed although their best bid was above their best ask.
+    `unanswered` how often upstream did not say of a code over HTTP how it stands, `crossed` the books that
+    passed although their best bid was above their best ask.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Health:
         self.since = wall()
         self.reason = ""
         self.lag: int | None = None
-        self.bad = self.dropped = self.renumbered = self.crossed = 0
+        self.bad = self.dropped = self.renumbered = self.unanswered = self.crossed = 0
         self.changed: Callable[[], None] | None = None
         """Called whenever the status is another one."""
         self.upstream = upstream

@@ -383,3 +383,97 @@ async def test_what_begins_while_its_past_is_fetched_is_completed_behind_it() ->
         assert shown(await bench.reach(kline_type, 9)) == shown(bench.past.bars(kline_type)[-9:])
     assert len(bench.past.asked) == 4, "the minute in which it began costs one request more"
     assert all(end is None or end > 0 for _, _, end in bench.past.asked)
+
+
+class Turns:
+    """Has requests of a bench wait until they are let go."""
+
+    def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.waiting = 0
+        self.let = asyncio.Semaphore(0)
+        self._give = bench.past.klines
+        monkeypatch.setattr(bench.past, "klines", self.klines)
+
+    async def klines(self, *asked: Any, **more: Any) -> list[Kline]:
+        self.waiting += 1
+        await self.let.acquire()
+        self.waiting -= 1
+        return await self._give(*asked, **more)
+
+
+async def test_a_minute_that_ends_while_a_request_waits_costs_no_other_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_of = trades(BTC, T0 - 7200, T0 + 7200, 5)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0 + 52)
+    bench.missed(None, T0 + 52)
+    turns = Turns(bench, monkeypatch)
+    asking = asyncio.create_task(bench.reach(MINUTE, 100))
+    await until(lambda: turns.waiting == 1)
+    bench.go(T0 + 64, between(all_of, T0 + 52, T0 + 64))
+    turns.let.release()
+    assert shown(await asking) == shown(bench.past.bars(MINUTE)[-100:])
+    assert len(bench.past.asked) == 1
+    assert bench.backfill.partial == 0
+    assert not bench.backfill._holes
+
+
+async def test_bars_that_were_whole_when_they_came_are_not_called_partial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_of = trades(BTC, T0 - 7200, T0 + 7200, 5)
+    bench = Bench(BTC, Past(BTC, all_of))
+    bench.go(T0 + 30)
+    bench.missed(None, T0 + 30)
+    reached = bench.backfill._reached
+
+    def end_minute(*args: Any) -> None:
+        bench.go(T0 + 64, between(all_of, T0 + 30, T0 + 64))
+        reached(*args)
+
+    monkeypatch.setattr(bench.backfill, "_reached", end_minute)
+    assert await bench.backfill.reach(BTC, MINUTE, count=100, end=None)
+    assert bench.backfill.partial == 0
+
+
+async def test_bars_behind_a_hole_do_not_wait_for_it() -> None:
+    all_of, bench = await caught_up()
+    asked = len(bench.past.asked)
+    bench.missed(T0 + 630, T0 + 700)
+    bench.go(T0 + 1300, between(all_of, T0 + 700, T0 + 1300))
+    assert shown(await bench.reach(MINUTE, 5)) == shown(bench.past.bars(MINUTE)[-5:])
+    assert len(bench.past.asked) == asked
+    assert shown(await bench.reach(MINUTE, 50)) == shown(bench.past.bars(MINUTE)[-50:])
+    assert len(bench.past.asked) == asked + 1
+
+
+async def test_what_nobody_waits_for_does_not_go_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tickwire.market.missing.backfill.BEAT", 0.01)
+    all_of, bench = await caught_up()
+    bench.missed(T0 + 630, T0 + 700)
+    bench.go(T0 + 790, between(all_of, T0 + 700, T0 + 790))
+    other = CATALOGUE["ETHUSDT"]
+    turns = Turns(bench, monkeypatch)
+    asking = asyncio.create_task(bench.backfill.reach(other, MINUTE, count=10, end=None))
+    await until(lambda: turns.waiting == 1)
+    looks = 0
+    settled = bench.backfill._settled
+
+    def look(hole: Hole) -> bool:
+        nonlocal looks
+        looks += 1
+        return settled(hole)
+
+    monkeypatch.setattr(bench.backfill, "_settled", look)
+    running = asyncio.create_task(bench.backfill.run())
+    await until(lambda: looks > 3)
+    assert turns.waiting == 1
+    turns.let.release()
+    await asking
+    await until(lambda: turns.waiting == 1)  # now it is its turn
+    for _ in range(3):
+        turns.let.release()
+    async with asyncio.timeout(20):
+        await bench.ledger.whole.wait()
+    running.cancel()

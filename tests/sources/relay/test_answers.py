@@ -36,7 +36,8 @@ async def test_whatever_is_answered_over_http_nobody_waits_in_vain(answer: tuple
             assert consumer.relay.want(Kind.TRADE, ["GOLD", "Silver"], subscribed=False) == ["GOLD", "Silver"]
             shown = {one.code: one.event for one in await consumer.take(Snapshot, 2)}
         assert shown["GOLD"] is None
-        assert server.asked == [("trade-tick", ["GOLD", "Silver"])]
+        assert server.asked[0] == ("trade-tick", ["GOLD", "Silver"])
+        assert server.asked[1:] in ([], [("trade-tick", ["GOLD"]), ("trade-tick", ["Silver"])])
         assert TOKEN not in str(logs)
         assert TOKEN not in consumer.relay.health.reason
 

@@ -339,3 +339,16 @@ async def test_what_a_user_says_of_a_code_counts_more(tmp_path: Path, stub: AllT
         own = relayed.engine.catalogue["GBPMXN"]
         assert (own.price_decimals, own.learned) == (5, "")
         await until(lambda: "GBPMXN" in stub.wanted(22004))
+
+
+async def test_more_decimals_than_are_kept_are_said_once(tmp_path: Path, stub: AllTick) -> None:
+    await stub.trade("GBPMXN", "18.123456789012345", at=now_ms())
+    with capture_logs() as logs:
+        async with relaying(tmp_path / "down", stub.url, probe=False) as relayed, relayed.link() as link:
+            assert (await link.subscribe(TRADE, "GBPMXN"))["ret"] == 200
+            assert (await link.push())["data"]["price"] == "18.123456789012"
+            await until(lambda: stub.wanted(22004))
+            await stub.trade("GBPMXN", "18.123456789012945", at=now_ms())
+            assert (await link.push())["data"]["price"] == "18.123456789013"
+    said = [one["code"] for one in logs if one["event"] == "upstream has more decimals than are kept"]
+    assert said == ["GBPMXN"]

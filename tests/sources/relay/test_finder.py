@@ -213,3 +213,81 @@ async def test_a_code_of_the_settings_is_learned_and_always_subscribed_to(up: Up
     async with relaying(up.url, keep=["GBPMXN", "GOLD", "no code"]) as consumer:
         await consumer.began("GBPMXN", "GOLD")
         assert consumer.relay.codes == {"GBPMXN", "GOLD"}
+
+
+@pytest.mark.parametrize("fault", [(500, "oops"), (200, "no JSON"), (503, {"ret": 503, "msg": "busy"})])
+async def test_a_code_that_upstream_fails_at_keeps_no_other_one_back(
+    up: Upstream, fault: tuple[int, Any]
+) -> None:
+    """Time stands still but for what a request waits for others: nobody waits for a retry."""
+    good = [f"GOOD{n}" for n in range(20)]
+    known = knows(*good, "LATE", "2442.HK")
+    up.answer = lambda path, codes: fault if "BAD" in codes else known(path, codes)
+    hand = Hand()
+    async with relaying(up.url, clock=hand, options=SLOW, silence=0.0) as consumer:
+        with capture_logs() as logs:
+            bad = asyncio.create_task(ask(consumer, OTHER, "BAD"))
+            others = asyncio.create_task(ask(consumer, OTHER, *good))
+            stock = asyncio.create_task(ask(consumer, STOCK, "2442.HK"))
+            began = hand.time()
+            await _settle(hand, asyncio.gather(others, stock))
+            late = asyncio.create_task(ask(consumer, OTHER, "LATE"))
+            await _settle(hand, late)
+            assert hand.time() - began < 5.0
+        assert all(isinstance(one, Instrument) for one in (*others.result(), *stock.result(), *late.result()))
+        assert len(asked(up)) <= 14
+        assert not bad.done()
+        up.answer = knows("BAD")
+        await _settle(hand, bad, 1.0)
+        assert isinstance(bad.result()[0], Instrument)
+        assert asked(up)[-1] == ["BAD"]
+    said = [one["event"] for one in logs]
+    assert said.count("upstream does not say what codes are, it is asked again") == 1
+
+
+async def test_an_upstream_that_is_gone_does_not_break_lists_up() -> None:
+    hand, codes = Hand(), [f"CODE{n}" for n in range(40)]
+    async with relaying("http://127.0.0.1:9", clock=hand, options=SLOW, silence=0.0) as consumer:
+        waiting = asyncio.create_task(ask(consumer, OTHER, *codes))
+        finder = consumer.relay.finder
+        async with asyncio.timeout(20):
+            while finder._failures < 6:
+                hand.move(1.0)
+                await asyncio.sleep(0.001)
+        assert len(finder._again) <= 4
+        waiting.cancel()
+
+
+@pytest.mark.parametrize(("ret", "status"), [(400, 400), (402, 402), (603, 200)])
+async def test_a_list_that_is_refused_is_asked_about_in_halves(up: Upstream, ret: int, status: int) -> None:
+    good = [f"GOOD{n}" for n in range(9)]
+    known = knows(*good)
+    refused = status, {"ret": ret, "msg": "no", "trace": ""}
+    up.answer = lambda path, codes: refused if "ODD" in codes else known(path, codes)
+    hand = Hand()
+    async with relaying(up.url, clock=hand, options=SLOW, silence=0.0) as consumer:
+        finder = consumer.relay.finder
+        with capture_logs() as logs:
+            waiting = asyncio.create_task(ask(consumer, OTHER, *good, "ODD", "NONE"))
+            await _settle(hand, waiting)
+            finder.report(last=True)
+        *found, odd, none = waiting.result()
+        assert all(isinstance(one, Instrument) for one in found)
+        assert isinstance(odd, Ret)
+        assert (odd.code, none) == (ret, CODE_INVALID)
+        assert finder.refusal(OTHER, "ODD") == odd
+        assert finder.refused == 1
+        hand.move(61)
+        assert finder.refusal(OTHER, "ODD") is None
+        assert finder.refusal(OTHER, "NONE") == CODE_INVALID
+    assert [one["first"] for one in logs if one["event"] == "upstream refuses codes"] == [["ODD"]]
+
+
+async def test_a_list_that_is_too_long_for_upstream_is_asked_about_in_parts(up: Upstream) -> None:
+    codes = [f"CODE{n}" for n in range(7)]
+    known = knows(*codes)
+    too_many = 200, {"ret": 603, "msg": "token level not enough", "trace": ""}
+    up.answer = lambda path, asked: too_many if len(asked) > 2 else known(path, asked)
+    async with relaying(up.url) as consumer:
+        found = await ask(consumer, OTHER, *codes)
+    assert all(isinstance(one, Instrument) for one in found)

@@ -77,7 +77,7 @@ class Backfill:
         self._holes: dict[str, Hole] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, float] = {}
-        self._tasks: dict[Asked, asyncio.Task[None]] = {}
+        self._tasks: dict[Asked, asyncio.Task[bool]] = {}
         self._behind: dict[str, Instrument] = {}  # those whose larger types are yet to be fetched
         self._revising: set[str] = set()  # those of them that clients have seen larger bars of
         self._owed: set[str] = set()  # those without holes that are whole once all types are there
@@ -104,7 +104,7 @@ class Backfill:
             await asyncio.sleep(BEAT)
             for hole in [*self._holes.values()]:
                 known = hole.begin is not None or self._depths.of(hole.instrument)
-                if known and self._settled(hole):
+                if known and self._settled(hole) and not self._tasks:
                     await self._complete(hole.instrument, KlineType.MINUTE)
             for instrument in [*self._behind.values()]:
                 if not self._tasks:
@@ -126,7 +126,9 @@ class Backfill:
             task.add_done_callback(functools.partial(self._reached, asked))
         if task is not None:
             await asyncio.wait([task], timeout=PATIENCE)
-        whole = await self._has(instrument, kline_type, count, end)
+        # What was whole when it came, is so for this answer, though a minute may have ended since.
+        came = task is not None and _came(task)
+        whole = came or await self._has(instrument, kline_type, count, end)
         if not whole:
             self._tell_partial(instrument)
         return whole
@@ -149,7 +151,7 @@ class Backfill:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def _reached(self, asked: Asked, task: asyncio.Task[None]) -> None:
+    def _reached(self, asked: Asked, task: asyncio.Task[bool]) -> None:
         del self._tasks[asked]
         self._said = self._said and bool(self._tasks)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -157,13 +159,14 @@ class Backfill:
 
     async def _reach(
         self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
-    ) -> None:
+    ) -> bool:
+        """Returns whether they are there; False may be out of date."""
         for _ in range(MOST_PAGES):
             if self._waits(instrument):
-                return
+                return False
             with self._failing(instrument):
                 if await self._has(instrument, kline_type, count, end):
-                    return
+                    return True
             if self._lacks(instrument, kline_type):
                 await self._complete(instrument, kline_type)
                 continue
@@ -174,6 +177,7 @@ class Backfill:
                         await self._filling.page(
                             instrument, kline_type, self._now() if depth is None else depth - 1
                         )
+        return False
 
     def _lacks(self, instrument: Instrument, upto: KlineType) -> bool:
         """Whether the bars of an instrument have a hole that can be filled now, or no past yet, of types up
@@ -193,11 +197,15 @@ class Backfill:
 
     async def _has(self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None) -> bool:
         """Whether nothing is missing of these bars, as far as can be known now."""
-        depth = self._depths.of(instrument).get(kline_type)
-        if depth is None or self._lacks(instrument, kline_type):
+        depth, missing = self._depths.of(instrument).get(kline_type), self._missing(instrument)
+        if depth is None or (missing is not None and missing <= kline_type):
             return False
+        hole = self._holes.get(instrument.code)
         found = await self._bars.joined(instrument, kline_type, count=count, end=end)
-        return depth == 0 or (len(found) >= count and found[0].time >= depth)
+        is_deep = len(found) >= count and found[0].time >= depth
+        if hole is not None and self._settled(hole):
+            return is_deep and Grid(instrument).begin(kline_type, found[0].time) > hole.end
+        return depth == 0 or is_deep
 
     async def _complete(self, instrument: Instrument, upto: KlineType) -> None:
         """Closes the hole of an instrument, and makes the past of types up to that one, where there is
@@ -206,11 +214,10 @@ class Backfill:
             if not self._lacks(instrument, upto) or self._waits(instrument):
                 return
             hole, depth = self._holes.get(instrument.code), self._depths.of(instrument)
-            is_settled = hole is not None and self._settled(hole)
-            before, done = dict(depth), False
+            before, done, is_closed = dict(depth), False, False
             try:
                 with self._failing(instrument):
-                    await self._fill(instrument, hole, upto, is_settled=is_settled)
+                    is_closed = await self._fill(instrument, hole, upto)
                     done = True
             finally:
                 if not done:  # what was fetched may not have been taken
@@ -222,16 +229,16 @@ class Backfill:
                 self._behind[instrument.code] = instrument
             else:
                 self._behind.pop(instrument.code, None)
-            if is_settled and self._holes.get(instrument.code) == hole:
+            if is_closed and self._holes.get(instrument.code) == hole:
                 del self._holes[instrument.code]
                 self._owed.add(instrument.code)
             if instrument.code in self._owed and instrument.code not in self._behind:
                 self._owed.discard(instrument.code)
                 self._ledger.filled(instrument.code)
 
-    async def _fill(
-        self, instrument: Instrument, hole: Hole | None, upto: KlineType, *, is_settled: bool
-    ) -> None:
+    async def _fill(self, instrument: Instrument, hole: Hole | None, upto: KlineType) -> bool:
+        """Returns whether the hole is closed: by the moment at which its minutes came, since a request may
+        wait for its turn over the end of one."""
         depth, grid, now = self._depths.of(instrument), Grid(instrument), self._now()
         begin = hole.begin if hole is not None else None
         if hole is not None and begin is None and depth:
@@ -240,12 +247,13 @@ class Backfill:
         given: dict[KlineType, Sequence[Kline]] = {}
         base = asked_for(upto)
         minutes = self._filling.most if begin is None or now < begin else (now - begin) // 60 + 2
-        is_small = minutes < self._filling.most
+        is_small, is_closed = minutes < self._filling.most, False
         if hole is not None and begin is not None and is_small:
-            if is_settled:
+            if self._settled(hole):
                 found, _ = await self._filling.fetch(instrument, KlineType.MINUTE, minutes, None)
                 since, until = (grid.open_time(KlineType.MINUTE, at) for at in (begin, hole.end))
                 given[KlineType.MINUTE] = [bar for bar in found if since <= bar.time <= until]
+                is_closed = True
         elif hole is not None:  # larger bars lack something too: they are fetched anew, when it is their turn
             for kline_type in [one for one in depth if base < asked_for(one)]:
                 del depth[kline_type]
@@ -253,6 +261,8 @@ class Backfill:
         for kline_type in sorted((one for one in ASKED if one <= base), key=lambda one: one is not base):
             if kline_type not in given and (kline_type not in depth or (hole is not None and not is_small)):
                 given[kline_type] = await self._filling.page(instrument, kline_type, None, begin)
+                if kline_type is KlineType.MINUTE:
+                    is_closed = hole is not None and self._settled(hole)
         changed = await self._filling.take(instrument, given)
         await self._bars.reopen(instrument)
         missing = self._missing(instrument)
@@ -262,12 +272,13 @@ class Backfill:
             self._revised(changed)
         if missing is None:
             self._revising.discard(instrument.code)
-        if hole is not None and not is_settled:  # its last minute has not closed yet
+        if hole is not None and not is_closed:  # its last minute has not closed yet
             opened = grid.open_time(KlineType.MINUTE, hole.end)
             left = opened if begin is None or KlineType.MINUTE in given else begin
             self._bars.hole(instrument, left * 1000, hole.end * 1000)
             if self._holes.get(instrument.code) == hole:
                 self._holes[instrument.code] = hole._replace(begin=left)
+        return is_closed
 
     def _settled(self, hole: Hole) -> bool:
         """Whether the source has all bars that a hole touches."""
@@ -295,3 +306,8 @@ class Backfill:
             log.warning(
                 "bars cannot be fetched", source=self._source.name, code=instrument.code, reason=str(error)
             )
+
+
+def _came(task: asyncio.Task[bool]) -> bool:
+    """Whether it has ended well, and found all."""
+    return task.done() and not task.cancelled() and task.exception() is None and task.result()

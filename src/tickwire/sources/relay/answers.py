@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ...client import ClientError, Clock, Http
+import structlog
+
+from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
 from ...model import Family, Kind
-from ...wire import Pushed
+from ...wire import Pushed, Ret
 from .demand import Group
+from .refusing import FINAL, halves, may_be_one, passed_on
 
 MOST_CODES = 50
 """Codes of one request where the plan has no limit: a URL may not grow for ever (protocol, section 4)."""
@@ -17,32 +21,53 @@ FRESH = 1.0
 """Seconds for which an answer is fresh."""
 PATIENCE = 15.0
 """Seconds that a code waits for its turn: then nobody waits for it."""
+SHOWN = 3
+"""Codes that a line of the log names."""
+INCOMPLETE = Incomplete("upstream has not heard of all codes how they stand")
+
+log = structlog.get_logger()
 
 
 class Answer(NamedTuple):
-    """What upstream said of these codes: events of some of them, or why there are none."""
+    """What upstream said of these codes: events of some of them, or why there are none; it was not `asked` if
+    their turn did not come in time."""
 
     group: Group
     codes: tuple[str, ...]
     events: Sequence[Pushed]
     error: ClientError | None = None
+    asked: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is not known how the codes stand."""
+        return not self.asked or (self.error is not None and self.error.ret not in FINAL)
 
 
 class Answers:
     """Asks for the last trades and books of codes: those that are wanted in the same turn of the event loop,
-    or while a request waits for its own turn, in one request. `most` codes are in one, None for no limit.
+    or while a request waits for its own turn, in one request. `most` codes are in one, None for no limit. A
+    list that upstream refuses or fails at is asked for in halves, while anybody may wait for it.
     """
 
-    def __init__(self, http: Http, most: int | None, clock: Clock, told: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, http: Http, most: int | None, clock: Clock, source: str, told: Callable[[Answer], None]
+    ) -> None:
+        self.failed = 0
+        """How many codes upstream did not say of how they stand."""
         self._http = http
         self._most = most or MOST_CODES
         self._clock = clock
+        self._source = source
         self._told = told
         self._waiting: dict[Group, dict[str, float]] = {
             (family, kind): {} for family in Family for kind in (Kind.TRADE, Kind.DEPTH)
         }
         self._asked: dict[Group, set[str]] = {group: set() for group in self._waiting}
         self._answered: dict[tuple[Group, str], float] = {}
+        self._failed: dict[tuple[Group, str], Ret | None] = {}
+        self._none: set[tuple[Group, str]] = set()  # what upstream said it has none of
+        self._untold: dict[tuple[Group, int], list[str]] = {}
         self._some = {group: asyncio.Event() for group in self._waiting}
 
     def ask(self, group: Group, code: str) -> bool:
@@ -59,6 +84,16 @@ class Answers:
     def asks(self, group: Group, code: str) -> bool:
         """Whether a code is asked for, or about to be."""
         return code in self._asked[group] or code in self._waiting[group]
+
+    def failure(self, group: Group, code: str) -> tuple[Ret | None] | None:
+        """None if upstream said how a code stands when it was asked last, or that there is none; else what it
+        was refused with, if it was."""
+        key = group, code
+        return (self._failed[key],) if key in self._failed else None
+
+    def has_none(self, group: Group, code: str) -> bool:
+        """Whether upstream said that it has none of that for us when it was asked last."""
+        return (group, code) in self._none
 
     def heard(self, answer: Answer) -> None:
         """Takes what upstream said when it was asked for something else."""
@@ -77,31 +112,76 @@ class Answers:
                 tasks.create_task(self._serve(group))
 
     async def _serve(self, group: Group) -> None:
-        family, kind = group
         waiting, some = self._waiting[group], self._some[group]
-        ask = self._http.trades if kind is Kind.TRADE else self._http.books
+        parts: deque[tuple[tuple[str, ...], float]] = deque()  # asked apart, each up to a moment
+        failures = 0
         while True:
-            await some.wait()
-            since = self._clock.time() - PATIENCE
-            self._tell(Answer(group, tuple(code for code, at in waiting.items() if at < since), ()))
+            if not parts:
+                self._say()
+                await some.wait()
+            now = self._clock.time()
+            late = [code for code, at in waiting.items() if at < now - PATIENCE]
+            self._tell(Answer(group, tuple(late), (), asked=False))
             codes = tuple(waiting)[: self._most]
             self._asked[group].update(codes)
             self._forget(waiting, codes)
             if not waiting:
                 some.clear()
+            if codes:
+                parts.append((codes, now + PATIENCE))
+            if not parts:
+                continue
+            codes, until = parts.popleft()
+            try:
+                events, is_whole = await self._http.ticks(*group, codes)
+            except ClientError as error:
+                failures = 0 if isinstance(error, RequestRefused) else failures + 1
+                is_list = len(codes) > 1 and self._clock.time() < until
+                if is_list and may_be_one(error, failures):
+                    parts += ((half, until) for half in halves(codes))
+                    continue
+                self._tell(Answer(group, codes, (), error))
+            else:
+                failures = 0
+                shown = {one.event.code for one in events}
+                lacking = () if is_whole else tuple(code for code in codes if code not in shown)
+                self._tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
+                self._tell(Answer(group, lacking, (), INCOMPLETE))
+
+    def _say(self) -> None:
+        """Says of which codes upstream does not say how they stand: once, until it does."""
+        untold, self._untold = self._untold, {}
+        for ((_, kind), ret), codes in untold.items():
             if not codes:
                 continue
-            try:
-                self._tell(Answer(group, codes, await ask(family, codes)))
-            except ClientError as error:
-                self._tell(Answer(group, codes, (), error))
+            log.warning(
+                "upstream does not say how codes stand",
+                source=self._source,
+                kind=kind.name.lower(),
+                codes=len(codes),
+                first=codes[:SHOWN],
+                ret=ret,
+            )
 
     def _tell(self, answer: Answer) -> None:
-        group, now = answer.group, self._clock.time()
-        self._forget(self._waiting[group], answer.codes)
-        self._asked[group].difference_update(answer.codes)
-        self._answered.update(((group, code), now) for code in answer.codes)
-        if answer.codes:
+        group, codes, _, error, _ = answer
+        now = self._clock.time()
+        self._forget(self._waiting[group], codes)
+        self._asked[group].difference_update(codes)
+        keys = [(group, code) for code in codes]
+        self._answered.update(dict.fromkeys(keys, now))
+        if answer.failed:
+            ret = 0 if error is None else error.ret
+            new = [code for code in codes if (group, code) not in self._failed]
+            self._untold.setdefault((group, ret), []).extend(new)
+            refused = passed_on(error) if isinstance(error, RequestRefused) else None
+            self._failed.update(dict.fromkeys(keys, refused))
+            self.failed += len(codes)
+        else:
+            for key in keys:
+                self._failed.pop(key, None)
+            (self._none.difference_update if error is None else self._none.update)(keys)
+        if codes:
             self._told(answer)
 
     @staticmethod

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import structlog
 
-from ...client import ClientError, Clock, RequestRefused
+from ...client import ClientError, Clock, RequestRefused, TooManyRequests, Unauthorized
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import Family, Instrument, in_turn
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
 from .inquiry import Found, Inquiry
+from .refusing import FINAL, IN_A_ROW, halves, may_be_one, passed_on
 
 MOST_WAITING = 5_000
 """Codes that wait to be asked for."""
@@ -22,10 +23,14 @@ MOST_REFUSED = 10_000
 """Refusals that are remembered; of more the oldest go."""
 REFUSED = 3600.0
 """Seconds for which a refusal is remembered."""
+BRIEFLY = 60.0
+"""Seconds for which one is remembered that may be due to more than the code."""
 MOST_FOUND = 20_000
 """Codes that are learned."""
 RETRY, MOST_RETRY = 5.0, 60.0
 """Seconds before upstream is asked again that did not answer, at first and at most."""
+MOST_ALONE = 600.0
+"""The same at most of a single code that upstream fails at."""
 NAME_RETRY, MOST_NAME_RETRY = 60.0, 3600.0
 """Seconds before upstream is asked again what stocks are called, at first and at most."""
 SETTLE = 0.02
@@ -38,17 +43,31 @@ SHOWN = 3
 log = structlog.get_logger()
 
 
-class Batch(NamedTuple):
-    """Codes of a family that are asked about in one request, and whether anybody waits for one of them."""
+class Part(NamedTuple):
+    """Codes that are asked about apart from others, not before `at`; `wait` is how long upstream is left
+    alone with a single code once it fails at it again, 0 if it has not yet."""
 
     family: Family
     codes: tuple[str, ...]
+    at: float = 0.0
+    wait: float = 0.0
+
+
+class Batch(NamedTuple):
+    """Codes of a family that are asked about in one request, whether anybody waits for one of them, and
+    whether they were put together apart from others."""
+
+    part: Part
     awaited: bool
+    apart: bool = False
 
 
 class Finder:
     """Asks about codes in batches of at most `most`, one after the other: families by turns, in each of them
     those who wait by turns, and last what nobody waits for any more.
+
+    A list that upstream refuses or fails at is asked about in halves, so that one code keeps no other one
+    back. Where it fails at whatever it is asked, everything waits.
 
     `found` is called with what upstream said before those who wait hear of it, `named` with what it says
     later of stocks, `heard` with how each request ended.
@@ -77,10 +96,12 @@ class Finder:
         self._heard = heard
         self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
         self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
-        self._again: deque[tuple[Family, tuple[str, ...]]] = deque()  # what an answer left open, asked apart
+        self._again: deque[Part] = deque()  # what an answer left open
         self._turns: list[Family | None] = [None, *Family]  # None is for what was left open
         self._served: dict[Family, dict[str, int]] = {family: {} for family in Family}
         self._batches = 0
+        self._failures = 0  # in a row, but for codes that upstream failed at before
+        self._said = ""
         self._nameless: dict[str, None] = {}  # stocks that are known, which nobody waits for
         self._name_at, self._name_wait = 0.0, NAME_RETRY
         self._refused: OrderedDict[tuple[Family, str], tuple[float, Ret]] = OrderedDict()
@@ -100,7 +121,7 @@ class Finder:
         return len(self._futures) >= MOST_WAITING or self.learned >= MOST_FOUND
 
     def refusal(self, family: Family, code: str) -> Ret | None:
-        """What upstream refused a code with in the last hour; None if it did not."""
+        """What upstream refused a code with lately; None if it did not."""
         until, ret = self._refused.get((family, code), (0.0, CODE_INVALID))
         return ret if self._clock.time() < until else None
 
@@ -136,43 +157,41 @@ class Finder:
         for family, code in self._futures:
             self._waiting[family][code] = None
         self._again.clear()
-        wait, said = RETRY, ""
+        wait = RETRY
         while True:
-            if not self._again and not any(self._waiting.values()):
+            if not any(self._waiting.values()) and not self._due():
                 await self._rest()
                 continue
             try:
                 await sleep(self._clock, SETTLE)
                 await self._inquiry.turn()
-                batch = self._next()
-                await self._ask(batch.family, batch.codes)
+                await self._ask(self._next())
+                if not self._failures:
+                    wait = RETRY
             except ClientError as error:
-                if (reason := type(error).__name__) != said:
-                    said = reason
-                    log.warning(
-                        "upstream does not say what codes are, it is asked again",
-                        source=self._source,
-                        codes=len(self._futures),
-                        reason=reason,
-                    )
+                self._tell_failure(error)
                 await sleep(self._clock, min(error.retry_after or wait, MOST_RETRY))
                 wait = min(2 * wait, MOST_RETRY)
-            else:
-                wait, said = RETRY, ""
 
     async def _rest(self) -> None:
-        """Nobody waits: asks for names if it is time, or waits until it is or something is asked."""
+        """Nothing is to be asked now: asks for names if it is time, or waits until it is or something is."""
         now = self._clock.time()
         if self._nameless and now >= self._name_at:
             await self._name()
             return
         self._some.clear()
-        timer = self._clock.call_later(self._name_at - now, self._some.set) if self._nameless else None
+        moments = [part.at for part in self._again] + [self._name_at] * bool(self._nameless)
+        timer = self._clock.call_later(min(moments) - now, self._some.set) if moments else None
         try:
             await self._some.wait()
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _due(self) -> list[Part]:
+        """What is to be asked apart now."""
+        now = self._clock.time()
+        return [part for part in self._again if part.at <= now]
 
     def _next(self) -> Batch:
         """The next codes to ask about."""
@@ -182,10 +201,10 @@ class Finder:
         self._turns.remove(turn)
         self._turns.append(turn)
         if turn is None:
-            self._again.remove((batch.family, batch.codes))
+            self._again.remove(batch.part)
             return batch
         self._batches += 1
-        for code in batch.codes:
+        for code in batch.part.codes:
             del self._waiting[turn][code]
             self._served[turn].update(dict.fromkeys(self.awaited(turn, code), self._batches))
         return batch
@@ -194,8 +213,12 @@ class Finder:
         """What would be asked about if that were next."""
         if turn is not None:
             return self._batch(turn) if self._waiting[turn] else None
-        parts = [Batch(*part, any(self.awaited(part[0], code) for code in part[1])) for part in self._again]
-        return max(parts, key=lambda one: one.awaited, default=None)
+        parts = [
+            Batch(part, any(self.awaited(part.family, code) for code in part.codes), apart=True)
+            for part in self._due()
+        ]
+        # What upstream fails at comes last.
+        return max(parts, key=lambda one: (one.awaited, not one.part.wait), default=None)
 
     def _batch(self, family: Family) -> Batch:
         """The next codes of a family: whoever was served before is behind those who were not."""
@@ -209,21 +232,32 @@ class Finder:
                 nobodys.append(code)
         served = self._served[family] = {who: self._served[family].get(who, 0) for who in lists}
         fair = in_turn(lists[who] for who in sorted(lists, key=served.__getitem__))
-        return Batch(family, tuple([*fair, *nobodys][: self._most]), bool(lists))
+        return Batch(Part(family, tuple([*fair, *nobodys][: self._most])), bool(lists))
 
-    async def _ask(self, family: Family, codes: tuple[str, ...]) -> None:
+    async def _ask(self, batch: Batch) -> None:
+        """Raises ClientError where upstream is to be left alone for a while."""
+        part = batch.part
+        family, codes, *_ = part
         try:
             found = await self._inquiry.ask(family, codes)
         except RequestRefused as error:
             self._heard(None)
-            self.refuse(family, codes, error.ret)
+            self._failures = 0
+            self._refused_list(part, error)
             return
-        except BaseException as error:
-            self._waiting[family] = dict.fromkeys(codes) | self._waiting[family]
-            if isinstance(error, ClientError):
-                self._heard(error)
+        except (TooManyRequests, Unauthorized) as error:  # which no code has to do with
+            self._put_back(batch)
+            self._heard(error)
+            raise
+        except ClientError as error:
+            self._heard(error)
+            self._failed(part, error)
+            return
+        except BaseException:
+            self._put_back(batch)
             raise
         self._heard(None)
+        self._failures = 0
         self._found(family, found)
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
@@ -231,6 +265,52 @@ class Finder:
         self._open(family, found)
         answered = {*found.unsure, *(one.code for one in found.instruments)}
         self.refuse(family, (code for code in codes if code not in answered), CODE_INVALID.code)
+        if not self._again:
+            self._said = ""
+
+    def _put_back(self, batch: Batch) -> None:
+        """These were not asked about."""
+        family, codes, *_ = batch.part
+        if batch.apart:
+            self._again.appendleft(batch.part)
+        else:
+            self._waiting[family] = dict.fromkeys(codes) | self._waiting[family]
+
+    def _refused_list(self, part: Part, error: RequestRefused) -> None:
+        """Upstream refuses all of these: it has none of them, or what keeps it from answering may be one of
+        them, or how many they are."""
+        if error.ret in FINAL:
+            self.refuse(part.family, part.codes, error.ret)
+        elif len(part.codes) > 1:
+            self._again += (Part(part.family, half) for half in halves(part.codes))
+        else:
+            self._remember(part.family, part.codes, passed_on(error), BRIEFLY, "upstream refuses codes")
+
+    def _failed(self, part: Part, error: ClientError) -> None:
+        """Upstream fails at these. Raises the error if it fails at whatever it is asked."""
+        if not part.wait:
+            self._failures += 1
+        if len(part.codes) == 1:
+            wait = part.wait or RETRY
+            again = self._clock.time() + wait
+            self._again.append(part._replace(at=again, wait=min(2 * wait, MOST_ALONE)))
+        elif may_be_one(error, self._failures):
+            self._again += (Part(part.family, half) for half in halves(part.codes))
+        else:
+            self._again.append(part)
+        if error.retry_after is not None or (self._failures >= IN_A_ROW and not part.wait):
+            raise error
+        self._tell_failure(error)
+
+    def _tell_failure(self, error: ClientError) -> None:
+        if (reason := type(error).__name__) != self._said:
+            self._said = reason
+            log.warning(
+                "upstream does not say what codes are, it is asked again",
+                source=self._source,
+                codes=len(self._futures),
+                reason=reason,
+            )
 
     async def _name(self) -> None:
         """Asks what stocks are called; they do without where upstream does not know it."""
@@ -264,25 +344,28 @@ class Finder:
         rest or, if it has some of them, in halves."""
         if not found.unsure:
             return
-        parts = [found.unsure]
-        if not found.instruments and (half := len(found.unsure) // 2):
-            parts = [found.unsure[:half], found.unsure[half:]]
-        self._again += ((family, part) for part in parts)
+        is_half = not found.instruments and len(found.unsure) > 1
+        parts = halves(found.unsure) if is_half else [found.unsure]
+        self._again += (Part(family, part) for part in parts)
 
     def refuse(self, family: Family, codes: Iterable[str], ret: int) -> None:
-        """Upstream has refused these with that, be it because they were asked for otherwise."""
-        until, answer = self._clock.time() + REFUSED, CODE_INVALID
-        if ret == CODE_UNAUTHORIZED.code:
-            answer = CODE_UNAUTHORIZED
+        """Upstream has none of these for us (600 or 604), be it that they were asked for otherwise."""
+        answer = CODE_UNAUTHORIZED if ret == CODE_UNAUTHORIZED.code else CODE_INVALID
+        self.refused += self._remember(family, codes, answer, REFUSED, "upstream has no such codes")
+
+    def _remember(self, family: Family, codes: Iterable[str], answer: Ret, seconds: float, event: str) -> int:
+        """Tells who waits, and whoever asks in so many seconds; returns of how many codes that is new."""
+        until, count = self._clock.time() + seconds, 0
         for code in codes:
             if self.refusal(family, code) is None:
-                self.refused += 1
-                self._note("upstream has no such codes", code)
+                count += 1
+                self._note(event, code)
             self._refused[family, code] = until, answer
             self._refused.move_to_end((family, code))
             self._resolve(family, code, answer)
         while len(self._refused) > MOST_REFUSED:
             self._refused.popitem(last=False)
+        return count
 
     def _resolve(self, family: Family, code: str, answer: Instrument | Ret) -> None:
         future = self._futures.pop((family, code), None)

@@ -111,6 +111,19 @@ def widened(one: Instrument, shown: Event | Kline) -> Instrument:
     )
 
 
+def is_finer(shown: Event | Kline) -> bool:
+    """Whether something is shown in more decimals than any instrument has."""
+    match shown:
+        case Trade():
+            numbers = [shown.price, shown.volume]
+        case Book(bids=bids, asks=asks):
+            numbers = [number for level in (*bids, *asks) for number in (level.price, level.volume)]
+        case _:
+            numbers = [shown.open, shown.high, shown.low, shown.close, shown.volume]
+    exponents = (number.as_tuple().exponent for number in numbers)
+    return any(isinstance(one, int) and one < -MAX_DECIMALS for one in exponents)
+
+
 def _most(numbers: Iterable[Decimal], known: int) -> int:
     """The most decimals that any of these is written with, and no fewer than are known."""
     most, quantum = known, QUANTA[known]

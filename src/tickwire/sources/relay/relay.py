@@ -23,6 +23,7 @@ from ...client import (
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import (
+    MAX_DECIMALS,
     Catalogue,
     Entrance,
     Event,
@@ -36,7 +37,7 @@ from ...model import (
     family_of,
     looks_like,
 )
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Refusal, StaticInfo
+from ...wire import Refusal, Ret, StaticInfo
 from ..health import Health
 from ..judge import Judge
 from ..source import History, Snapshot, Yielded
@@ -45,11 +46,12 @@ from .demand import Demand, Group
 from .finder import Finder
 from .hours import Hours
 from .inquiry import Found, Inquiry, share
-from .learning import named, widened
+from .learning import is_finer, named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .origin import Origin
 from .plan import UpstreamPlan
+from .refusing import FINAL
 from .secret import Secret
 from .standing import Standing
 from .statics import Statics
@@ -67,8 +69,6 @@ KLINE_TIMEOUT = 45.0
 """Seconds that bars may take: an upstream that is a relay itself waits for its turn."""
 BATCH = 200
 """Events after which the event loop gets its turn."""
-FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
-"""Answers that say that upstream gives us none of the codes."""
 log = structlog.get_logger()
 
 
@@ -129,6 +129,7 @@ class Relay:
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
+        self._rounded: set[str] = set()  # learned codes of which the log has said so
         self._crowded_out: set[str] = set()  # codes of which the log has said so
         self._most_connections = plan.connections
         self._lines: dict[tuple[Family, int], Line] = {}
@@ -151,7 +152,7 @@ class Relay:
             self._wake.set,
         )
         self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
-        self._answers = Answers(self._http, plan.http_codes, self._clock, self._answered)
+        self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
@@ -228,10 +229,18 @@ class Relay:
         will come."""
         if self._is_live(group, code):
             return False
-        if self._answers.asks(group, code) if refused else self._answers.ask(group, code):
+        # What was refused for want of room may be had over HTTP.
+        gone = refused and self._answers.has_none(group, code)
+        if self._answers.asks(group, code) if gone else self._answers.ask(group, code):
             return True
         # What was just answered may be on its way still.
         return any(isinstance(one, Snapshot) and one[:2] == (group[1], code) for one in self._out)
+
+    def unanswered(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
+        """The codes of those that were asked for over HTTP without being told how they stand, each with what
+        upstream refused it with, if it did."""
+        failures = {one.code: self._answers.failure((one.family, kind), one.code) for one in instruments}
+        return {code: failure[0] for code, failure in failures.items() if failure is not None}
 
     def learn(self, instrument: Instrument) -> None:
         """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
@@ -411,6 +420,10 @@ class Relay:
     def _widen(self, instrument: Instrument, shown: Event | Kline) -> Instrument:
         """A learned instrument is known in all decimals and levels that it is shown in."""
         wider = widened(instrument, shown)
+        code, decimals = wider.code, (wider.price_decimals, wider.volume_decimals)
+        if MAX_DECIMALS in decimals and code not in self._rounded and is_finer(shown):
+            self._rounded.add(code)
+            log.warning("upstream has more decimals than are kept", source=self.name, code=code)
         if wider is not instrument:
             self._redefine(wider)
         return wider
@@ -447,7 +460,9 @@ class Relay:
             else:
                 self._doubt(family, gone)
             self._dirty = True
-        self._answered_http(answer.error)
+        self.health.unanswered = self._answers.failed
+        if answer.asked:
+            self._answered_http(answer.error)
 
     async def _read(
         self, instrument: Instrument, kline_type: KlineType, last: Kline | None, error: ClientError | None
