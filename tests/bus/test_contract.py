@@ -158,12 +158,12 @@ async def test_one_that_is_slow_holds_only_a_source_that_can_wait(
         slow, quick = Client(), Client()
         market = await at.bus.join(slow)
         await at.bus.join(quick)
-        await market.slow("one of its clients")
+        await market.pace({"one of its clients": True})
         at.source.emit(trade(price="1"), trade(price="2"))
         await until(lambda: len(prices(quick)) == (1 if patient else 2))
         await asyncio.sleep(0)
         assert len(prices(quick)) == (1 if patient else 2)
-        await market.quick("one of its clients")
+        await market.pace({"one of its clients": False})
         await until(lambda: prices(quick) == prices(slow) == ["1", "2"])
 
 

@@ -160,11 +160,9 @@ class Supplier(Known, Protocol):
         Returns whether there is one. Waits as long as a read of bars does."""
         ...
 
-    async def slow(self, client: object) -> None:
-        """A client does not take what it is sent as fast as it comes: a source that can wait, waits."""
-
-    async def quick(self, client: object) -> None:
-        """It has caught up, or is gone."""
+    async def pace(self, clients: Mapping[object, bool]) -> None:
+        """These clients do not take what they are sent as fast as it comes (True): a source that can wait,
+        waits. Or they have caught up, or are gone."""
 
     # Reads.
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:

@@ -100,6 +100,7 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
         self._slow: set[Peer] = set()
+        self._paces: dict[object, bool] = {}  # which became slow, or quick, and the market is not told yet
         self._bars: dict[tuple[str, KlineType], bool] = {}  # what the market is to be told
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
@@ -273,13 +274,23 @@ class Gateway:
     def slow(self, client: Peer) -> None:
         """The client does not take what it is sent as fast as it comes."""
         self._slow.add(client)
-        self.uplink.say(self._market.slow, client)
+        self._tell_pace(client, slow=True)
 
     def quick(self, client: Peer) -> None:
         """The client has caught up."""
         if client in self._slow:
             self._slow.remove(client)
-            self.uplink.say(self._market.quick, client)
+            self._tell_pace(client, slow=False)
+
+    def _tell_pace(self, client: Peer, *, slow: bool) -> None:
+        """Together with others: a flush may make all clients slow, and the next moment quick again."""
+        if not self._paces:
+            self.uplink.say(self._tell_paces)
+        self._paces[client] = slow
+
+    async def _tell_paces(self) -> None:
+        paces, self._paces = self._paces, {}
+        await self._market.pace(paces)
 
     async def check_tokens(self) -> None:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
 import msgspec
@@ -59,9 +59,10 @@ class Intake:
         """The clients that do not take what they are sent as fast as it comes."""
         self._relief = asyncio.Event()
 
-    def quick(self, client: object) -> None:
-        """A client has caught up."""
-        self.slow.discard(client)
+    def pace(self, clients: Mapping[object, bool]) -> None:
+        """These clients became slow (True), or have caught up."""
+        for client, slow in clients.items():
+            (self.slow.add if slow else self.slow.discard)(client)
         if not self.slow:
             self._relief.set()
 

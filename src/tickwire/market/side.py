@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -140,13 +140,9 @@ class MarketSide:
         await self.supply.prepare_bars(instrument, kline_type, count=1, end=None)
         return self.bars.push_forming(instrument, kline_type)
 
-    async def slow(self, client: object) -> None:
-        """A client does not take what it is sent as fast as it comes."""
-        self.intake.slow.add(client)
-
-    async def quick(self, client: object) -> None:
-        """It has caught up, or is gone."""
-        self.intake.quick(client)
+    async def pace(self, clients: Mapping[object, bool]) -> None:
+        """These clients do not take what they are sent as fast as it comes (True), or do again."""
+        self.intake.pace(clients)
 
     # Reads, see `bus.Supplier`.
     async def gap_page(self, codes: Collection[str] | None, begin: int, end: int | None, limit: int) -> Gaps:
