@@ -25,9 +25,12 @@ from ..files import NOBODY, as_nobody
 from .events import Row, everything, journals, put, recorded, sealed_files, simulated, trade, until
 
 
-def stopped(recorder: Recorder, rows: list[Row]) -> list[dict[str, object]]:
-    """Records these until it stops; returns what is said at a level above info meanwhile."""
+def stopped(
+    recorder: Recorder, rows: list[Row], fault: Callable[[], object] = lambda: None
+) -> list[dict[str, object]]:
+    """Records these until it stops, from the fault on; returns what is said above info meanwhile."""
     with capture_logs() as logs:
+        fault()
         expected = recorder.status().events
         for begin in range(0, len(rows), 1_000):
             if not recorder.status().recording:
@@ -117,8 +120,7 @@ def test_a_folder_that_vanishes_stops_the_recording(tmp_path: Path) -> None:
     recorder = Recorder(folder, "simulator")
     put(recorder, [trade(1)])
     until(lambda: recorder.status().journal_bytes)
-    shutil.rmtree(folder)
-    (line,) = stopped(recorder, simulated(1_000))
+    (line,) = stopped(recorder, simulated(1_000), lambda: shutil.rmtree(folder))
     assert "removed or moved" in str(line["reason"])
     assert recorder.status().reason is StopReason.GONE
     assert not folder.exists()
