@@ -275,12 +275,16 @@ def test_a_folder_that_loses_its_rights_stops_the_recording(tmp_path: Path) -> N
             recorder = Recorder(folder, "simulator", seal_bytes=10_000)
             put(recorder, [trade(1)])
             until(lambda: recorder.status().journal_bytes)
-            for path in (folder, folder / "_tickwire"):
-                path.chmod(0o555)
-            (line,) = stopped(recorder, simulated(1_000))
+            paths = folder, folder / "_tickwire"
+
+            def lock() -> None:
+                for path in paths:
+                    path.chmod(0o555)
+
+            (line,) = stopped(recorder, simulated(1_000), lock)
             assert "writable" in str(line["reason"])
             assert recorder.status().reason is StopReason.FORBIDDEN
-            for path in (folder, folder / "_tickwire"):
+            for path in paths:
                 path.chmod(0o755)
             events = recorder.status().events
             recorded(folder, [])
