@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 
 from ..bus import NotKept
 from ..errors import SourceError
-from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
+from ..wire import OK, POLICY_VIOLATION, Ret, Tally, publish_answer
 from ..wire.frames import Frames, Message, refusal
 from .guard import Denied
 from .publish import Permit, Publishing, not_kept
@@ -112,7 +112,8 @@ class PublishSocket(Shell):
                 if not self._messages or not self._count % ANSWERS:
                     self._send(self._frames.waiting())
                     await self._writable.wait()
-                    await asyncio.sleep(0)  # others have their turn
+                    if self._messages:
+                        await asyncio.sleep(0)  # others have their turn
         except Exception:
             log.exception("publishing failed")
             self.close(CloseCode.INTERNAL_ERROR, "server error")
@@ -122,9 +123,8 @@ class PublishSocket(Shell):
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
         market, ret = self._publishing.market, OK
-        tally = await market.tally(permit.publisher)
         self._count += 1
-        tally.message = self._count
+        tally = Tally(message=self._count)
         try:
             await market.publish(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
         except NotKept as error:

@@ -200,7 +200,7 @@ class Published:
                     await asyncio.sleep(0)
         finally:
             tally.seq, tally.durable = publisher.taken, self.publishers.durable(publisher)
-            tally.queued = self.queued
+            tally.queued, tally.limit = self.queued, self.limit
 
     def _put(
         self, publisher: Publisher, events: deque[tuple[Event | Resent | None, int | None]], weight: int
