@@ -114,7 +114,7 @@ class Answers:
     async def _serve(self, group: Group) -> None:
         waiting, some = self._waiting[group], self._some[group]
         parts: deque[tuple[tuple[str, ...], float]] = deque()  # asked apart, each up to a moment
-        failures = 0
+        failures, is_part = 0, False
         while True:
             if not parts:
                 self._say()
@@ -122,22 +122,25 @@ class Answers:
             now = self._clock.time()
             late = [code for code, at in waiting.items() if at < now - PATIENCE]
             self._tell(Answer(group, tuple(late), (), asked=False))
-            codes = tuple(waiting)[: self._most]
-            self._asked[group].update(codes)
-            self._forget(waiting, codes)
+            is_part = bool(parts) and not (waiting and is_part)  # by turns
+            if is_part:
+                codes, until = parts.popleft()
+            else:
+                codes, until = tuple(waiting)[: self._most], now + PATIENCE
+                self._asked[group].update(codes)
+                self._forget(waiting, codes)
             if not waiting:
                 some.clear()
-            if codes:
-                parts.append((codes, now + PATIENCE))
-            if not parts:
+            if now >= until:
+                self._tell(Answer(group, codes, (), asked=False))
                 continue
-            codes, until = parts.popleft()
+            if not codes:
+                continue
             try:
                 events, is_whole = await self._http.ticks(*group, codes)
             except ClientError as error:
                 failures = 0 if isinstance(error, RequestRefused) else failures + 1
-                is_list = len(codes) > 1 and self._clock.time() < until
-                if is_list and may_be_one(error, failures):
+                if len(codes) > 1 and may_be_one(error, failures):
                     parts += ((half, until) for half in halves(codes))
                     continue
                 self._tell(Answer(group, codes, (), error))
