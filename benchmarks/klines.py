@@ -195,7 +195,7 @@ async def _through_bars(ticks: Ticks, bars: Bars, batches: Batches) -> float:
 
 
 def through_market(ticks: Ticks, ring_bytes: int) -> float:
-    """From a source to the hub, of which nobody wants anything; with bars, the ring and the store."""
+    """From a source to the hub, with bars, the ring and the store, while nobody is subscribed."""
     with (
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
