@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ async def test_an_end_before_the_forming_bar_leaves_it_out(served: Served, scrip
             ]
             assert await bars(served, kline_timestamp_end=MINUTE - 1) == []
             assert len(await bars(served, kline_timestamp_end=MINUTE + 121)) == 3
+
+
+async def test_a_page_is_encoded_once_for_all_who_wait_for_it(served: Served, script: Script) -> None:
+    async with served.link() as link:
+        await link.subscribe(TRADE, "BTCUSDT")
+        await trades(link, script, 1, 61)
+        pages, instrument = Pages(served.engine.gateway.reads), served.engine.catalogue["BTCUSDT"]
+        asked = [pages.answer(instrument, KlineType.MINUTE, count=500, end=None) for _ in range(20)]
+        first, *others = [one.bars for one in await asyncio.gather(*asked)]
+        assert bytes(first).count(b"timestamp") == 2
+        assert all(one is first for one in others)
 
 
 async def test_pages_are_bounded(tmp_path: Path, script: Script) -> None:

@@ -103,21 +103,24 @@ class Caller:
         """Those that there are, or may be, and that the token may read, at most so many. Raises Refused if
         there is none (600, or what upstream says), if it may read none (604), or if there are more and the
         plan refuses (603)."""
-        refusals = [
-            None if isinstance(one, Sought) else self._supply.refusal(one.instrument) for one in wants
-        ]
-        wants = tuple(one for one, refusal in zip(wants, refusals, strict=True) if refusal is None)
-        if not wants:
-            raise Refused((refusals and refusals[0]) or CODE_INVALID)
+        found: list[Asked] = []
+        first: Ret | None = None
+        for one in wants:
+            ret = None if isinstance(one, Sought) else self._supply.refusal(one.instrument)
+            if ret is None:
+                found.append(one)
+            first = first or ret
+        if not found:
+            raise Refused(first or CODE_INVALID)
         if self.token is not None:
-            wants = tuple(one for one in wants if isinstance(one, Sought) or self.token.reads(one.instrument))
-            if not wants:
+            found = [one for one in found if isinstance(one, Sought) or self.token.reads(one.instrument)]
+            if not found:
                 raise Refused(CODE_UNAUTHORIZED)
-        if most is not None and len(wants) > most:
+        if most is not None and len(found) > most:
             if self.plan.refuse:
                 raise Refused(LEVEL_TOO_LOW)
-            wants = wants[:most]
-        return wants
+            del found[most:]
+        return tuple(found)
 
     def delay(self) -> float:
         """Seconds by which scenarios let answers come late."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..model import Instrument
@@ -43,7 +43,8 @@ class Feed:
 
     def serves(self, instrument: Instrument) -> bool:
         """Whether that instrument may come from here."""
-        return self.owns(instrument.code) and self.source.serves(instrument)
+        codes = self._codes
+        return (codes is None or instrument.code in codes) and self.source.serves(instrument)
 
 
 class Switch(NamedTuple):
@@ -133,7 +134,7 @@ class Feeds:
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any of them."""
-        return any(feed.serves(instrument) for feed in self._feeds)
+        return self.first.serves(instrument) or any(one.serves(instrument) for one in self._feeds[1:])
 
     def of(self, instrument: Instrument) -> Feed:
         """The feed that an instrument comes from now."""
@@ -143,11 +144,14 @@ class Feeds:
             return next((feed for feed in self._feeds if feed.serves(instrument)), self.first)
         return self._rivals_of(instrument).chosen
 
-    def uses(self, feed: Feed, instrument: Instrument) -> bool:
-        """Whether an instrument comes from that feed, or may when others are silent."""
-        return feed.serves(instrument) and (
-            len(self._feeds) == 1 or feed in self._rivals_of(instrument).feeds
-        )
+    def used(self, instruments: Iterable[Instrument]) -> Iterator[tuple[Feed, dict[str, Instrument]]]:
+        """Each feed with those of the instruments, by code, that come from it, or may when others are
+        silent."""
+        for feed in self._feeds:
+            served = {one.code: one for one in instruments if feed.serves(one)}
+            if len(self._feeds) > 1:
+                served = {code: one for code, one in served.items() if feed in self._rivals_of(one).feeds}
+            yield feed, served
 
     def passes(self, feed: Feed, instrument: Instrument) -> bool:
         """Whether an event of that feed goes to clients."""

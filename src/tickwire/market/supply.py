@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -40,7 +40,11 @@ class Supply:
 
     def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
         """The codes of those of these instruments that the sources they come from can subscribe to now."""
-        return self._told(instruments, lambda feed, codes: feed.source.room(kind.flow, codes))
+        found: set[str] = set()
+        for feed, used in self._feeds.used(instruments):
+            codes = feed.source.room(kind.flow, [*used])
+            found.update(code for code in codes if self._feeds.of(used[code]) is feed)
+        return found
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""
@@ -48,23 +52,10 @@ class Supply:
 
     def want(self, kind: Kind, instruments: Collection[Instrument], *, subscribed: bool) -> set[str]:
         """Tells the sources what is asked for; returns the codes that are worth waiting for."""
-        return self._told(
-            instruments, lambda feed, codes: feed.source.want(kind.flow, codes, subscribed=subscribed)
-        )
-
-    def _told(
-        self,
-        instruments: Collection[Instrument],
-        tell: Callable[[Feed, Collection[str]], Collection[str]],
-    ) -> set[str]:
-        """Tells each source of what it is used for, be it as a stand-in; returns what the source that a code
-        comes from answers."""
         found: set[str] = set()
-        for feed in self._feeds:
-            used = {one.code: one for one in instruments if self._feeds.uses(feed, one)}
-            for code in tell(feed, [*used]):
-                if self._feeds.of(used[code]) is feed:
-                    found.add(code)
+        for feed, used in self._feeds.used(instruments):
+            codes = feed.source.want(kind.flow, [*used], subscribed=subscribed)
+            found.update(code for code in codes if self._feeds.of(used[code]) is feed)
         return found
 
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:

@@ -27,14 +27,29 @@ class Key(NamedTuple):
     end: int | None
 
 
-class Page(NamedTuple):
+class Page:
     """The closed bars of an answer, without the brackets around them. It holds as long as the edition does;
-    the bar that is forming is put behind it at every request."""
+    the bar that is forming is put behind it, encoded anew only when it is another one.
 
-    bars: bytes
-    edition: Edition
-    instrument: Instrument
-    """In whose numbers the bars are written."""
+    Its bars are written in the instrument's numbers.
+    """
+
+    __slots__ = ("_answer", "_forming", "bars", "edition", "instrument")
+
+    def __init__(self, bars: bytes, edition: Edition, instrument: Instrument) -> None:
+        self.bars = bars
+        self.edition = edition
+        self.instrument = instrument
+        self._forming: Kline | None = None
+        self._answer = msgspec.Raw(b"[" + bars + b"]")
+
+    def answer(self, forming: Kline | None) -> msgspec.Raw:
+        """A JSON array of the bars and of the one behind them."""
+        if forming != self._forming:
+            last = b"" if forming is None else _encoded(self.instrument, [forming])
+            self._answer = msgspec.Raw(b"[" + self.bars + b"," * bool(self.bars and last) + last + b"]")
+            self._forming = forming
+        return self._answer
 
 
 class Answer(NamedTuple):
@@ -68,19 +83,15 @@ class Pages:
         forming, lacks = found.forming, found.lacks
         if page is None or found.bars is not None:
             instrument = self._reads.catalogue[code]  # what has come of it may have more decimals
-            bars = [one for one in found.bars or () if forming is None or one.time != forming.time]
-            page = Page(_encoded(instrument, bars), found.edition, instrument)
+            page = self._pages.get(key)  # who waited for the same bars may have made it
+            if page is None or page.edition != found.edition or page.instrument is not instrument:
+                bars = [one for one in found.bars or () if forming is None or one.time != forming.time]
+                page = Page(_encoded(instrument, bars), found.edition, instrument)
             if lacks is not Lack.STORE:
                 self._pages[key] = page
         if forming is not None and end is not None and forming.time > end:
             forming = None
-        return Answer(_joined(page.bars, page.instrument, forming), lacks)
-
-
-def _joined(closed: bytes, instrument: Instrument, forming: Kline | None) -> msgspec.Raw:
-    """A JSON array of encoded bars and of the one behind them."""
-    last = b"" if forming is None else _encoded(instrument, [forming])
-    return msgspec.Raw(b"[" + closed + b"," * bool(closed and last) + last + b"]")
+        return Answer(page.answer(forming), lacks)
 
 
 def _encoded(instrument: Instrument, bars: list[Kline]) -> bytes:

@@ -74,8 +74,12 @@ class Sought(NamedTuple):
 
     def want(self, instrument: Instrument) -> Want:
         """What is asked for, now that the instrument is known."""
-        levels = min(self.depth or instrument.levels, instrument.levels)
-        return Want(self.name, instrument, levels, self.kline_type)
+        return want_of(self.name, instrument, self.depth, self.kline_type)
+
+
+def want_of(name: str, instrument: Instrument, depth: int | None, kline_type: int) -> Want:
+    """What is asked for of an instrument, see `Sought`."""
+    return Want(name, instrument, min(depth or instrument.levels, instrument.levels), kline_type)
 
 
 class Subscribe(NamedTuple):
@@ -200,13 +204,13 @@ def known(
     odd: dict[Deviation, list[str]] = {}
     for symbol in symbols:
         name = symbol.code
-        kline_type = symbol.kline_type if isinstance(symbol, KlineSymbol | KlineQuery) else 0
+        kline_type = symbol.kline_type if isinstance(symbol, (KlineSymbol, KlineQuery)) else 0
         depth = symbol.depth_level if isinstance(symbol, DepthSymbol) else None
         instrument = catalogue.find(family, name, aliases=not strict)
         if (name, kline_type) in wants:
             odd.setdefault(Deviation.DUPLICATE_CODE, []).append(name)
         elif instrument is not None:
-            wants[name, kline_type] = Sought(name, depth, kline_type).want(instrument)
+            wants[name, kline_type] = want_of(name, instrument, depth, kline_type)
         else:
             if name not in refusals:
                 refusals[name] = seek(name)
