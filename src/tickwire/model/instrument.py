@@ -138,3 +138,17 @@ def tick_sizes(instrument: Instrument) -> dict[Decimal, Decimal]:
 def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
     """The smallest step of the instrument's price at that price."""
     return next(tick for limit, tick in tick_sizes(instrument).items() if price < limit)
+
+
+class Reach(NamedTuple):
+    """The instruments that a token is for: those of some markets, and some codes; all if neither is given."""
+
+    markets: frozenset[Market] = frozenset()
+    codes: frozenset[str] = frozenset()
+
+    def covers(self, instrument: Instrument) -> bool:
+        """Whether that instrument is one of them."""
+        return not any(self) or instrument.market in self.markets or instrument.code in self.codes
+
+
+EVERYTHING = Reach()
