@@ -43,13 +43,13 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         return self.revoked is None and (self.expires is None or wall * 1000 < self.expires)
 
     @property
-    def reach(self) -> Reach:
-        """What it may read, and publish if it may."""
-        return Reach(self.markets, self.codes)
+    def reach(self) -> Reach | None:
+        """What it may read, and publish if it may; None for everything."""
+        return Reach(self.markets, self.codes) if self.markets or self.codes else None
 
     def reads(self, instrument: Instrument) -> bool:
         """Whether it may read that instrument."""
-        return self.reach.covers(instrument)
+        return (reach := self.reach) is None or reach.covers(instrument)
 
 
 def new_secret() -> str:

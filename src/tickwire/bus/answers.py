@@ -65,7 +65,7 @@ class Stop(StrEnum):
     STOPS = "stops"
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct):
     """What has become of lines of a publisher: what is counted was taken. Where a new instrument was not
     kept, `missing` is the `seq` of its line, before which no later one is taken; 0 if it has none."""
 

@@ -24,7 +24,6 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from typing import Protocol, TypeAlias
 
 from ..model import (
-    EVERYTHING,
     Event,
     Family,
     Instrument,
@@ -235,12 +234,12 @@ class Supplier(Known, Protocol):
         publisher: str,
         lines: Sequence[bytes],
         *,
-        reach: Reach = EVERYTHING,
+        reach: Reach | None = None,
         patience: float | None = None,
     ) -> Taken:
-        """Takes lines of a publisher, as fast as there is room for them; `reach` is what it may publish.
-        Waits for room as long as it takes, or `patience` seconds. Raises SourceError if nothing can be
-        published under that name."""
+        """Takes lines of a publisher, as fast as there is room for them; `reach` is what it may publish (None:
+        everything). Waits for room as long as it takes, or `patience` seconds. Raises SourceError if nothing
+        can be published under that name."""
         ...
 
     async def running(self) -> list[ScenarioRun]:

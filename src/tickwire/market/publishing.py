@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..bus import Stop, Taken
 from ..errors import SourceError, StoreError
-from ..model import EVERYTHING, Reach
+from ..model import Reach
 from ..sources import Published
 from ..wire import Standing, Tally
 from .feeds import Feeds
@@ -38,7 +38,7 @@ class Publishing:
         publisher: str,
         lines: Sequence[bytes],
         *,
-        reach: Reach = EVERYTHING,
+        reach: Reach | None = None,
         patience: float | None = None,
     ) -> Taken:
         """See `bus.Supplier`."""

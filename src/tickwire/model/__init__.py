@@ -15,7 +15,7 @@ from .fitness import (
     trade_fault,
 )
 from .form import METALS, family_of, looks_like, market_of
-from .instrument import EVERYTHING, RULES, Family, Instrument, Market, Reach, tick_size, tick_sizes
+from .instrument import RULES, Family, Instrument, Market, Reach, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
 from .nearest import nearest, searches
@@ -27,7 +27,6 @@ from .upstream_use import CodesInUse, Quota, UpstreamUse
 
 __all__ = [
     "ALIASES",
-    "EVERYTHING",
     "EXACT",
     "MAX_DECIMALS",
     "METALS",

@@ -141,14 +141,11 @@ def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
 
 
 class Reach(NamedTuple):
-    """The instruments that a token is for: those of some markets, and some codes; all if neither is given."""
+    """The instruments that a token is for: those of some markets, and some codes."""
 
     markets: frozenset[Market] = frozenset()
     codes: frozenset[str] = frozenset()
 
     def covers(self, instrument: Instrument) -> bool:
         """Whether that instrument is one of them."""
-        return not any(self) or instrument.market in self.markets or instrument.code in self.codes
-
-
-EVERYTHING = Reach()
+        return instrument.market in self.markets or instrument.code in self.codes

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from ..bus import Stop, Supplier, Taken
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
-from ..model import EVERYTHING, Reach
+from ..model import Reach
 from ..wire import (
     OK,
     Lines,
@@ -59,11 +59,11 @@ Header: TypeAlias = tuple[bytes, bytes]
 
 
 class Permit(NamedTuple):
-    """Who publishes, by which token (None while there is none), and what it may publish."""
+    """Who publishes, by which token (None while there is none), and what (None: everything)."""
 
     publisher: str
     caller: Caller | None
-    reach: Reach
+    reach: Reach | None
 
 
 def not_kept(taken: Taken) -> Ret:
@@ -98,7 +98,7 @@ class Publishing:
         if refusal is not None:
             raise Denied(429, refusal)
         token = None if caller is None else caller.token
-        return Permit(name, caller, EVERYTHING if token is None else token.reach)
+        return Permit(name, caller, None if token is None else token.reach)
 
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""

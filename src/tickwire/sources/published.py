@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import EVERYTHING, Book, Catalogue, Event, Instrument, Kind, Reach
+from ..model import Book, Catalogue, Event, Instrument, Kind, Reach
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .health import Health, Status
 from .published_lines import PublishedLines
@@ -173,12 +173,12 @@ class Published:
         lines: Sequence[bytes],
         tally: Tally,
         *,
-        reach: Reach = EVERYTHING,
+        reach: Reach | None = None,
         patience: float | None = None,
     ) -> None:
         """Takes lines, as fast as there is room for them, and counts them in the tally.
 
-        `reach` is what the publisher may publish. Raises TimeoutError if it could not
+        `reach` is what the publisher may publish (None: all). Raises TimeoutError if it could not
         go on for `patience` seconds, StoreError if a new instrument cannot be kept or a line before these is
         missing since one could not be kept, SourceError if the server stops: what is counted was taken.
         """
@@ -215,7 +215,7 @@ class Published:
         lines: Sequence[bytes],
         place: int,
         tally: Tally,
-        reach: Reach,
+        reach: Reach | None,
     ) -> tuple[int, New | None, bool]:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, that
         instrument, and whether a line of an instrument comes next that another one must precede. Raises
