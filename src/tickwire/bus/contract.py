@@ -237,9 +237,9 @@ class Supplier(Known, Protocol):
         reach: Reach | None = None,
         patience: float | None = None,
     ) -> Taken:
-        """Takes lines of a publisher, as fast as there is room for them; `reach` is what it may publish (None:
-        everything). Waits for room as long as it takes, or `patience` seconds. Raises SourceError if nothing
-        can be published under that name."""
+        """Takes lines of a publisher, as fast as there is room for them; `reach` is what it may publish
+        (None: everything). Waits for room as long as it takes, or `patience` seconds. Raises SourceError if
+        nothing can be published under that name."""
         ...
 
     async def running(self) -> list[ScenarioRun]:
