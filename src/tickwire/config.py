@@ -59,7 +59,7 @@ USED_BY: dict[str, tuple[SourceKind, ...]] = {
     "ca_file": _RELAY,
     **dict.fromkeys(("symbols", "exchanges"), (SourceKind.EXCHANGE,)),
     **dict.fromkeys(("rate", "market_hours"), (SourceKind.SIMULATOR,)),
-    "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE),
+    "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE, SourceKind.PUBLISH),
     "quote_trades": (SourceKind.REPLAY, SourceKind.PUBLISH),
 }
 """Settings that only some sources read."""
@@ -242,7 +242,8 @@ class Settings(BaseModel):
         default=60.0,
         ge=1,
         le=86400,
-        description="Seconds without data from an open market after which a live source is connected anew.",
+        description="Seconds without data from an open market after which a live source is connected anew, "
+        "and a publisher counts as gone.",
     )
     symbols: Paths = Field(
         default=[], description="CSV or TOML file with what venues call our codes, beside the built-in table."
