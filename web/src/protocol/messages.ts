@@ -766,6 +766,7 @@ export interface Readiness {
   readonly simulated: boolean;
   readonly events: number;
   readonly recording: boolean | null;
+  readonly round_the_clock: boolean;
   readonly sources: readonly SourceReadiness[];
   readonly store: StoreReadiness;
 }

@@ -231,6 +231,7 @@ READINESS: Example = {
     "simulated": True,
     "events": 52117,
     "recording": None,
+    "round_the_clock": True,
     "sources": [
         {
             "name": "simulator",

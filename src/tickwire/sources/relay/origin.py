@@ -12,6 +12,7 @@ from ...client import ClientError, Clock, Network, http_url
 from ...client.clock import sleep
 from ...client.http import http_client
 from ...model import Family
+from .hours import Hours
 from .line import Line
 from .upstream_clock import UpstreamClock
 
@@ -23,10 +24,12 @@ MOST_BYTES = 65_536
 
 
 class Readiness(msgspec.Struct):
-    """What a Tickwire says of itself: whether its data is made up, and the name of its source."""
+    """What a Tickwire says of itself: whether its data is made up, the name of its source, and whether its
+    markets keep no hours."""
 
     simulated: bool
     source: str = ""
+    round_the_clock: bool = False
 
 
 class Origin:
@@ -38,11 +41,13 @@ class Origin:
         network: Network,
         lines: Mapping[tuple[Family, int], Line],
         market: UpstreamClock,
+        hours: Hours,
         clock: Clock,
         *,
         asks: bool,
     ) -> None:
-        """`market` is told whether its time is made up. Without `asks` nobody is asked."""
+        """`market` is told whether its time is made up, `hours` whether there are any. Without `asks` nobody
+        is asked."""
         self.asks = asks
         self.simulated = False
         """Whether the data is made up."""
@@ -50,6 +55,7 @@ class Origin:
         self._network = network
         self._lines = lines
         self._market = market
+        self._hours = hours
         self._clock = clock
         self._known, self._is_tickwire = asyncio.Event(), False
 
@@ -71,6 +77,7 @@ class Origin:
                 self._known.set()
             if found is not None:
                 self.simulated = found.simulated
+                self._hours.round_the_clock = found.round_the_clock
                 self._market.replayed = found.source.startswith("replay:")
                 self._market.made_up = found.simulated or self._market.replayed
             await sleep(self._clock, BEAT)

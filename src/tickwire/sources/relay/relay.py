@@ -83,7 +83,6 @@ class Relay:
     patient = False
     live = True
     limited = True
-    round_the_clock = False
 
     def __init__(
         self,
@@ -125,7 +124,7 @@ class Relay:
         yielded."""
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
-        hours = Hours(catalogue)
+        self._hours = hours = Hours(catalogue)
         self._time = MarketTime(self._clock, wall, hours, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
@@ -151,7 +150,8 @@ class Relay:
             self._secret,
             self._wake.set,
         )
-        self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
+        market = self._time.market
+        self._origin = Origin(url, self._network, self._lines, market, hours, self._clock, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
@@ -170,7 +170,7 @@ class Relay:
             clock=self._clock,
             wall=wall,
             dice=dice,
-            market=self._time.market,
+            market=market,
             hours=hours,
             judge=self._judge,
             silence=silence,
@@ -182,6 +182,11 @@ class Relay:
     def simulated(self) -> bool:
         """Whether upstream says that its data is made up."""
         return self._origin.simulated
+
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether upstream says that its markets keep no hours."""
+        return self._hours.round_the_clock
 
     def market_time(self) -> int:
         """The time where the events come from: upstream's, see UpstreamClock."""
