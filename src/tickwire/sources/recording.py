@@ -1,7 +1,7 @@
-"""Reads recordings: CSV files of trades or quotes, plain or gzipped.
+"""Reads recordings: CSV files of trades or quotes.
 
 Trades have the columns code, tick_time_ms, price, volume; quotes code, tick_time_ms, bid, bid_volume,
-ask, ask_volume. Times are UTC. Other columns are ignored, and the order of the columns is free.
+ask, ask_volume. Times are UTC unless they say otherwise. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import InputError
-from ..files import CODE, NUMBER, read_table
+from ..files import CODE, NUMBER, TIME, Times, header_of, in_order, read_table
 from ..model import (
     Book,
     Catalogue,
@@ -70,7 +70,7 @@ def _side(price: str, volume: str) -> tuple[Level, ...]:
 
 
 Line: TypeAlias = TradeLine | QuoteLine
-KEY = {"code": CODE, "tick_time_ms": r"\d{1,14}"}
+KEY = {"code": CODE, "tick_time_ms": TIME}
 PATTERNS: dict[type[Line], dict[str, str]] = {
     TradeLine: KEY | {"price": NUMBER, "volume": NUMBER},
     QuoteLine: KEY | dict.fromkeys(QuoteLine._fields[2:], f"(?:{NUMBER})?"),
@@ -103,6 +103,7 @@ class Recording:
         self._paths = paths
         self._catalogue = catalogue
         self._only = only
+        self._unsorted: set[Path] = set()  # as far as they were scanned
 
     def scan(self, *, strict: bool = False) -> Scan:
         """Reads everything once, and logs the lines that cannot be read, or are unfit.
@@ -111,7 +112,7 @@ class Recording:
         """
         scan = Scan()
         for path in self._paths:
-            bad = 0
+            bad, last = 0, 0
             for number, line in self._file(path):
                 if isinstance(line, str):
                     bad += 1
@@ -123,6 +124,17 @@ class Recording:
                         log.warning("line skipped", file=str(path), line=number, reason=line)
                     continue
                 scan.lines += 1
+                if line.tick_time_ms < last and path not in self._unsorted:
+                    self._unsorted.add(path)
+                    if strict:
+                        raise InputError(
+                            f"{path}, line {number}: it is of an earlier time than the line above it. Sort "
+                            "the file, or leave out --strict-input."
+                        )
+                    log.warning(
+                        "lines are not in order of time: they are sorted", file=str(path), line=number
+                    )
+                last = line.tick_time_ms
                 scan.crossed += isinstance(line, QuoteLine) and is_crossed(line.event())
                 prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
                 volumes = (
@@ -146,10 +158,13 @@ class Recording:
         return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
 
     def _good(self, path: Path) -> Iterator[Line]:
-        return (line for _, line in self._file(path) if not isinstance(line, str))
+        good = (line for _, line in self._file(path) if not isinstance(line, str))
+        return in_order(good, attrgetter("tick_time_ms")) if path in self._unsorted else good
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
+        ours = dict.fromkeys(name for patterns in PATTERNS.values() for name in patterns)
+        times = Times(header_of(path, ours).named.get("tick_time_ms", ""))
         for number, line in read_table(path, PATTERNS):
             if isinstance(line, str):
                 yield number, line
@@ -160,6 +175,10 @@ class Recording:
             if code not in self._catalogue:
                 yield number, f"unknown code {code!r} (add it with --instruments)"
                 continue
-            made = kind(code, int(at), *rest)
+            try:
+                made = kind(code, times.read(at).ms, *rest)
+            except ValueError as error:
+                yield number, str(error)
+                continue
             fault = event_fault(made.event(), self._catalogue[code], Entrance.REPLAY)
             yield number, made if fault is None else fault.text
