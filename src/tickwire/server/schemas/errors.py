@@ -59,7 +59,7 @@ def responses(success: Schema, rets: Collection[Ret], headers: Iterable[str] = (
             "description": " ".join(
                 [success["description"], *(f"{ret.code}: {WHEN[ret]}" for ret in unhappy)]
             ),
-            "headers": _headers(headers),
+            "headers": refer(headers),
             "content": _json(
                 {"anyOf": [schema, refusal(unhappy)]} if unhappy else schema,
                 {"success": {"value": success["example"]}} | _examples(unhappy),
@@ -78,7 +78,7 @@ def refusals(rets: Iterable[Ret], headers: Iterable[str] = ()) -> dict[str, Any]
     return {
         str(status): {
             "description": " ".join(dict.fromkeys(WHEN[ret] for ret in rows)),
-            "headers": _headers([*(headers if status != 401 else ()), *OF_STATUS.get(status, ())]),
+            "headers": refer([*(headers if status != 401 else ()), *OF_STATUS.get(status, ())]),
             "content": _json(refusal(rows), _examples(rows)),
         }
         for status, rows in sorted(by_status.items())
@@ -98,7 +98,8 @@ def _narrowed(name: str, rows: list[Ret]) -> Schema:
     return {"allOf": [ref(name), {"properties": {"ret": {"enum": [*codes]}, "msg": {"enum": [*texts]}}}]}
 
 
-def _headers(names: Iterable[str]) -> dict[str, Any]:
+def refer(names: Iterable[str]) -> dict[str, Any]:
+    """Headers of that name."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)}
 
 

@@ -7,11 +7,20 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
+from ... import wire
 from ...wire.messages import U32, BookData, TraceText, TradeData
 from ...wire.suspension import NasdaqEntry, NyseEntry, SseEntry, SuspensionPage
+from .components import Schema, ref
 
 Data = TypeVar("Data")
 NumberText = Annotated[str, Meta(pattern="^[0-9]+$")]
+
+LINES = (wire.TradeLine, wire.BookLine, wire.DeltaLine, wire.QuoteLine, wire.InstrumentLine)
+LINE: Schema = {
+    "title": "Line",
+    "description": "A line of what is published; `type` says which.",
+    "oneOf": [ref(line.__name__) for line in LINES],
+}
 
 
 # The envelopes of requests, in the documented form; the server reads more than that.
