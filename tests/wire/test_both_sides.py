@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tickwire.access import BUILT_IN, Account
 from tickwire.model import Family, Kind
-from tickwire.store import load_catalogue
 from tickwire.wire import (
     CODE_INVALID,
     Cancel,
@@ -17,14 +16,14 @@ from tickwire.wire import (
     Pace,
     Refusal,
     Ret,
-    Session,
     Sought,
     Subscribe,
     Terms,
     Want,
 )
 
-CATALOGUE = load_catalogue()
+from .peer import session_of
+
 CODES = ["GOLD", "BTCUSDT", "XAUUSD", "Silver", "EURUSD", "USOIL", "ETHUSDT", "NOSUCH"]
 
 
@@ -58,7 +57,7 @@ class Both:
         self.connect()
 
     def connect(self) -> None:
-        self.session = Session(Family.OTHER, CATALOGUE, self.now, permit=Basic(self.account))
+        self.session = session_of(Basic(self.account), now=self.now)
         self.pushed: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
         self.conversation.opened(self.now)
 

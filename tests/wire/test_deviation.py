@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.access import new_secret
-from tickwire.model import Family
-from tickwire.store import load_catalogue
-from tickwire.wire import Deviation, Dialect, Reader, Report, Session
+from tickwire.wire import Deviation, Dialect, Reader, Report
 from tickwire.wire.deviation import MOST_DETAILS, shown
 
-CATALOGUE = load_catalogue()
+from .peer import session_of
+
 BOTH = pytest.mark.parametrize(
     "dialect", [Dialect(), Dialect(strict_protocol=True)], ids=["lenient", "strict"]
 )
@@ -24,7 +23,7 @@ DOCUMENTED: dict[str, Any] = {"cmd_id": 22000, "seq_id": 7, "trace": "abc", "dat
 
 def noted(message: object, dialect: Dialect = Dialect()) -> dict[str, int]:  # noqa: B008
     """What a session of its own notes of a message."""
-    one = Session(Family.OTHER, CATALOGUE, 0.0, dialect)
+    one = session_of(dialect=dialect)
     one.receive(message if isinstance(message, bytes) else json.dumps(message).encode(), 0.0)
     return one.report.counts()
 

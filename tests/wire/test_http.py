@@ -21,7 +21,6 @@ from tickwire.wire import (
     Reader,
     Refused,
     Report,
-    Request,
     Ret,
     StaticInfoList,
     TickList,
@@ -34,6 +33,7 @@ from tickwire.wire import (
     to_json,
     trade_entries,
 )
+from tickwire.wire.reader import Request
 
 CATALOGUE = load_catalogue()
 LENIENT, STRICT = Reader(), Reader(strict=True)

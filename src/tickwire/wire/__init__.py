@@ -25,14 +25,11 @@ from .messages import (
     Command,
     HttpError,
     HttpSuccess,
-    KlineBar,
     KlineData,
     KlineGroup,
     KlineList,
     KlineQuery,
-    KlineSymbol,
     KlineSymbolList,
-    LevelData,
     Push,
     Response,
     StaticInfo,
@@ -45,7 +42,6 @@ from .messages import (
 from .overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
 from .pace import Pace
 from .publish import (
-    BadLine,
     BookLine,
     DeltaLine,
     InstrumentLine,
@@ -64,8 +60,8 @@ from .publish import (
     quote_book,
     read_published,
 )
-from .push import book_data, encoder, kline_bar, kline_data, text_frame, trade_data
-from .reader import Reader, Request
+from .push import encoder, kline_bar
+from .reader import Reader
 from .ret import (
     BODY_EMPTY,
     BODY_STALLED,
@@ -78,7 +74,6 @@ from .ret import (
     LEVEL_TOO_LOW,
     METHOD_INVALID,
     OK,
-    PATH_UNKNOWN,
     QUERY_INVALID,
     SERVER_ERROR,
     TOKEN_INVALID,
@@ -93,17 +88,13 @@ from .ret import (
     ret_of,
 )
 from .session import (
-    HEARTBEAT_TIMEOUT,
-    PLAIN,
     POLICY_VIOLATION,
     Asked,
     Cancel,
     Close,
     Decision,
     Dialect,
-    Everything,
     ForgetStatus,
-    Permit,
     Refused,
     Session,
     Sought,
@@ -114,8 +105,8 @@ from .session import (
 )
 from .status import StatusData, status_frame
 from .subscription import Key, Refusal, Subscribed
-from .suspension import page_and_size, suspension_entry, suspension_error, suspension_page
-from .upstream import Answer, Bad, Incoming, Pushed, read
+from .suspension import page_and_size, suspension_error, suspension_page
+from .upstream import Bad, Pushed
 from .upstream_http import Envelope, Found, read_envelope
 
 __all__ = [
@@ -127,14 +118,11 @@ __all__ = [
     "CODE_UNAUTHORIZED",
     "DATA_INVALID",
     "HEADER_INVALID",
-    "HEARTBEAT_TIMEOUT",
     "HTTP_BASES",
     "LEVEL_TOO_LOW",
     "MAX_MESSAGE",
     "METHOD_INVALID",
     "OK",
-    "PATH_UNKNOWN",
-    "PLAIN",
     "POLICY_VIOLATION",
     "PUBLISH_PATH",
     "PUSH_COMMAND",
@@ -151,10 +139,8 @@ __all__ = [
     "TOO_MANY_REQUESTS",
     "UPGRADE_REQUIRED",
     "WS_PATHS",
-    "Answer",
     "Asked",
     "Bad",
-    "BadLine",
     "BatchKlineList",
     "BatchKlineQuery",
     "BookData",
@@ -168,7 +154,6 @@ __all__ = [
     "Deviation",
     "Dialect",
     "Envelope",
-    "Everything",
     "ForgetStatus",
     "Found",
     "GapInfo",
@@ -176,25 +161,20 @@ __all__ = [
     "Happening",
     "HttpError",
     "HttpSuccess",
-    "Incoming",
     "InstrumentInfo",
     "InstrumentLine",
     "InstrumentList",
     "Key",
-    "KlineBar",
     "KlineData",
     "KlineGroup",
     "KlineList",
     "KlineQuery",
-    "KlineSymbol",
     "KlineSymbolList",
-    "LevelData",
     "Lines",
     "MarketInfo",
     "MarketList",
     "Outdated",
     "Pace",
-    "Permit",
     "Priced",
     "Push",
     "Pushed",
@@ -204,7 +184,6 @@ __all__ = [
     "Refused",
     "Renumbered",
     "Report",
-    "Request",
     "Response",
     "Ret",
     "Session",
@@ -226,13 +205,11 @@ __all__ = [
     "WatchStatus",
     "base_of",
     "book_after",
-    "book_data",
     "book_entries",
     "encoder",
     "end_seconds",
     "failure",
     "kline_bar",
-    "kline_data",
     "known",
     "page_and_size",
     "parameters",
@@ -242,7 +219,6 @@ __all__ = [
     "published_trade",
     "quote_book",
     "rate_limit_headers",
-    "read",
     "read_body",
     "read_envelope",
     "read_published",
@@ -252,12 +228,9 @@ __all__ = [
     "static_entry",
     "status_frame",
     "success",
-    "suspension_entry",
     "suspension_error",
     "suspension_page",
-    "text_frame",
     "to_json",
     "token_of",
-    "trade_data",
     "trade_entries",
 ]

@@ -153,34 +153,11 @@ class Permit(Protocol):
         ...
 
 
-class Everything:
-    """A permit for everything."""
-
-    def answer(self, cmd_id: int) -> Ret | None:
-        """Nothing but the truth."""
-        return None
-
-    def subscribe(self, cmd_id: int, now: float) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, family: Family, name: str) -> Ret | None:
-        """What is not known does not exist."""
-        return CODE_INVALID
-
-    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
-        """All."""
-        return wants
-
-
 class Dialect(NamedTuple):
     """How the server speaks: settings of the same names."""
 
     strict_protocol: bool = False
     legacy_string_ids: bool = False
-
-
-PLAIN = Dialect()
 
 
 def known(
@@ -239,16 +216,16 @@ class Session:
         family: Family,
         catalogue: Catalogue,
         now: float,
-        dialect: Dialect = PLAIN,
-        permit: Permit | None = None,
-        report: Report | None = None,
+        dialect: Dialect,
+        permit: Permit,
+        report: Report,
     ) -> None:
-        """Without a `permit` everything is allowed. `report` counts what is not as documented."""
+        """`report` counts what is not as documented."""
         self.family = family
         self.catalogue = catalogue
         self.dialect = dialect
-        self.report = Report() if report is None else report
-        self._permit = permit or Everything()
+        self.report = report
+        self._permit = permit
         self._too_fast: deque[float] = deque(maxlen=MOST_TOO_FAST)
         self._reader = Reader(dialect.strict_protocol)
         self._last_heartbeat = self._last_request = now
