@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.access import new_secret
-from tickwire.wire import Deviation, Dialect, Reader, Report
+from tickwire.wire import Deviation, Dialect, Report
 from tickwire.wire.deviation import MOST_DETAILS, shown
+from tickwire.wire.reader import Reader
 
 from .peer import session_of
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.wire import base_of, parameters, token_of
+from tickwire.wire import token_of
+from tickwire.wire.entry import base_of, parameters
 
 
 # Parameters of the URL.

@@ -18,22 +18,17 @@ from tickwire.wire import (
     QUERY_INVALID,
     TOKEN_INVALID,
     TOKEN_REQUIRED,
-    Reader,
     Refused,
     Report,
     Ret,
-    StaticInfoList,
-    TickList,
     Want,
-    book_entries,
     failure,
-    read_query,
     static_entry,
-    success,
     to_json,
-    trade_entries,
 )
-from tickwire.wire.reader import Request
+from tickwire.wire.http import book_entries, read_query, success, trade_entries
+from tickwire.wire.messages import StaticInfoList, TickList
+from tickwire.wire.reader import Reader, Request
 
 CATALOGUE = load_catalogue()
 LENIENT, STRICT = Reader(), Reader(strict=True)

@@ -9,7 +9,6 @@ from tickwire.wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
     LEVEL_TOO_LOW,
-    Close,
     Decision,
     Deviation,
     Refused,
@@ -20,6 +19,7 @@ from tickwire.wire import (
     Want,
     ret_of,
 )
+from tickwire.wire.session import Close
 
 from .peer import session_of
 from .test_session import (

@@ -17,7 +17,8 @@ from websockets.streams import StreamReader
 
 from tickwire.model import Book, Kind, Level, Market, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Want, book_entries, encoder, to_json, trade_entries
+from tickwire.wire import Want, encoder, to_json
+from tickwire.wire.http import book_entries, trade_entries
 from tickwire.wire.push import text_frame
 
 CATALOGUE = load_catalogue()

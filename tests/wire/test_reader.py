@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.wire import DATA_INVALID, HEADER_INVALID, Reader, Report, SymbolList
-from tickwire.wire.messages import CancelData, DepthSymbol, DepthSymbolList, Nothing, Symbol
-from tickwire.wire.reader import Request
+from tickwire.wire import DATA_INVALID, HEADER_INVALID, Report
+from tickwire.wire.messages import CancelData, DepthSymbol, DepthSymbolList, Nothing, Symbol, SymbolList
+from tickwire.wire.reader import Reader, Request
 
 LENIENT, STRICT = Reader(), Reader(strict=True)
 BOTH = pytest.mark.parametrize("reader", [LENIENT, STRICT], ids=["lenient", "strict"])

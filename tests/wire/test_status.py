@@ -6,15 +6,8 @@ import json
 
 import pytest
 
-from tickwire.wire import (
-    STATUS_PUSH,
-    Bad,
-    Dialect,
-    ForgetStatus,
-    StatusData,
-    WatchStatus,
-    status_frame,
-)
+from tickwire.wire import Bad, Dialect, ForgetStatus, StatusData, WatchStatus, status_frame
+from tickwire.wire.messages import STATUS_PUSH
 from tickwire.wire.upstream import read
 
 from .peer import PLAIN, session_of

@@ -28,34 +28,36 @@ from ..wire import (
     TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
     WS_PATHS,
-    Asked,
-    BatchKlineList,
-    BatchKlineQuery,
     Deviation,
-    KlineGroup,
-    KlineList,
-    KlineQuery,
-    Reader,
     Refused,
     Ret,
     Sought,
-    StaticInfoList,
-    SymbolList,
-    TickList,
     Want,
-    base_of,
+    failure,
+    token_of,
+)
+from ..wire.entry import base_of, parameters
+from ..wire.http import (
     book_entries,
     end_seconds,
-    failure,
-    known,
-    parameters,
     rate_limit_headers,
     read_body,
     read_query,
     success,
-    token_of,
     trade_entries,
 )
+from ..wire.messages import (
+    BatchKlineList,
+    BatchKlineQuery,
+    KlineGroup,
+    KlineList,
+    KlineQuery,
+    StaticInfoList,
+    SymbolList,
+    TickList,
+)
+from ..wire.reader import Reader
+from ..wire.session import Asked, known
 from .bodies import Bodies
 from .flow import Header, answer_whole
 from .http_reports import HttpReports

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..assembly import Engine
 from ..bus import Figures
-from ..wire import PUBLISH_PATH, base_of
+from ..wire import PUBLISH_PATH
+from ..wire.entry import base_of
 from . import terminal
 from .admin import Admin
 from .api import Api

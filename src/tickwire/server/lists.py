@@ -13,16 +13,10 @@ from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import SuspensionList
-from ..wire import (
-    DATA_INVALID,
-    GapList,
-    Refused,
-    Ret,
-    page_and_size,
-    success,
-    suspension_error,
-    suspension_page,
-)
+from ..wire import DATA_INVALID, Refused, Ret
+from ..wire.http import success
+from ..wire.overview import GapList
+from ..wire.suspension import page_and_size, suspension_error, suspension_page
 from .flow import Header
 from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments
 from .usage import usage

@@ -15,16 +15,8 @@ from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..gateway.reads import Reads
 from ..model import ALIASES, Catalogue, Family, Instrument, family_of
-from ..wire import (
-    CODE_INVALID,
-    CODE_UNAUTHORIZED,
-    TOO_FAST,
-    InstrumentInfo,
-    InstrumentList,
-    MarketInfo,
-    MarketList,
-    Refused,
-)
+from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, InstrumentInfo, MarketInfo, Refused
+from ..wire.overview import InstrumentList, MarketList
 
 YEAR = timedelta(366)
 WALKED = 500

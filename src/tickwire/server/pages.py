@@ -10,7 +10,8 @@ import msgspec
 from ..bus import Edition, Lack
 from ..gateway.reads import Reads
 from ..model import Instrument, Kline, KlineType
-from ..wire import kline_bar, to_json
+from ..wire import to_json
+from ..wire.push import kline_bar
 
 LIFETIME = 1.0
 """Seconds after which all pages are made anew, so that bars that another process imported are seen."""

@@ -14,8 +14,9 @@ from websockets.http11 import Request, Response
 
 from ..bus import NotKept
 from ..errors import SourceError
-from ..wire import OK, POLICY_VIOLATION, Ret, Tally, publish_answer
+from ..wire import OK, POLICY_VIOLATION, Ret, Tally
 from ..wire.frames import Frames, Message, refusal
+from ..wire.publish import publish_answer
 from .guard import Denied
 from .publish import Permit, Publishing, not_kept
 from .shell import Shell

@@ -15,8 +15,9 @@ from uvicorn.server import ServerState
 from ..bus import Supplier
 from ..gateway.gateway import Gateway, Heard
 from ..machine import Network, Writer
-from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
+from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Decision, Report
 from ..wire.connection import Connection
+from ..wire.session import Close
 from .bounds import LATE
 from .publish import Publishing
 from .publish_socket import PublishSocket

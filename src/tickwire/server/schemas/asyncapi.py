@@ -7,8 +7,8 @@ from typing import Any
 
 from ... import __version__, wire
 from ...model import Kind
-from ...wire import Command, HttpSuccess, Push
-from ...wire.messages import CancelData, DepthSymbolList, Nothing
+from ...wire import messages
+from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
 from ...wire.session import SUBSCRIPTIONS
 from .components import Schema, incoming, outgoing, ref
 from .errors import WHEN
@@ -16,18 +16,18 @@ from .shapes import LINE, LINES, Request
 from .written import EXAMPLES, succeeded, written
 
 SENT = (
-    Push[wire.TradeData],
-    Push[wire.BookData],
-    Push[wire.KlineData],
+    Push[messages.TradeData],
+    Push[messages.BookData],
+    Push[messages.KlineData],
     Push[wire.StatusData],
-    wire.Response,
+    messages.Response,
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
     Request[Nothing],
-    Request[wire.SymbolList],
+    Request[messages.SymbolList],
     Request[DepthSymbolList],
-    Request[wire.KlineSymbolList],
+    Request[messages.KlineSymbolList],
     Request[CancelData],
     Command,
     *LINES,
@@ -61,19 +61,19 @@ def schemas() -> dict[str, Schema]:
         "title": "PushCommand",
         "description": "`cmd_id` of what the server sends unasked.",
         "type": "integer",
-        "enum": [*wire.PUSH_COMMAND.values(), wire.STATUS_PUSH],
-        "x-enum-varnames": [*(kind.name for kind in wire.PUSH_COMMAND), "STATUS"],
+        "enum": [*messages.PUSH_COMMAND.values(), messages.STATUS_PUSH],
+        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS"],
     }
     return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
 
 
 def _channel(name: str, address: str, description: str, closes: list[str]) -> dict[str, Any]:
     asked = [message for ask in (*ASKS, "unknown") for message in (ask, f"{ask}Answer")]
-    messages = [*asked, *PUSHES] if name in STREAMS else ["lines", "tally"]
+    said = [*asked, *PUSHES] if name in STREAMS else ["lines", "tally"]
     return {
         "address": address,
         "description": description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in said},
         "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
         "x-closes": [close for group in closes for close in WRITTEN["closes"][group]],
     }
@@ -122,7 +122,7 @@ def _messages() -> dict[str, Any]:
         schema = _numbered("Response", command + 1)
         made |= _answer(f"{name}Answer", f"Answers {name}.", schema, command + 1, rets)
     for name, one in PUSHES.items():
-        number = wire.PUSH_COMMAND[Kind[one["kind"]]] if "kind" in one else wire.STATUS_PUSH
+        number = messages.PUSH_COMMAND[Kind[one["kind"]]] if "kind" in one else messages.STATUS_PUSH
         push = {"cmd_id": number, "data": EXAMPLES[one["data"]]}
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Push", number), push)
     return made | _others()
@@ -130,7 +130,7 @@ def _messages() -> dict[str, Any]:
 
 def _others() -> dict[str, Any]:
     """What has no number of its own."""
-    answers = [*(command + 1 for command in Command), *wire.PUSH_COMMANDS]
+    answers = [*(command + 1 for command in Command), *messages.PUSH_COMMANDS]
     unknown = {"allOf": [ref("Response"), {"properties": {"cmd_id": {"not": {"enum": answers}}}}]}
     summary = "Answers what is no request: its `cmd_id` + 1, or 0 if it has none or that would be a push."
     taken = succeeded({"message": 7} | EXAMPLES["Tally"])

@@ -7,8 +7,9 @@ from typing import Any
 
 from ... import __version__, wire
 from ...sandbox import Scenario
-from ...wire import GapList, HttpSuccess, InstrumentList, MarketList
-from ...wire.messages import HttpTooMany
+from ...wire import messages
+from ...wire.messages import HttpSuccess, HttpTooMany
+from ...wire.overview import GapList, InstrumentList, MarketList
 from ...wire.suspension import SuspensionError
 from .. import operating
 from ..usage import Usage
@@ -20,16 +21,16 @@ from .paths import protocol_paths
 SENT = (
     HttpSuccess[shapes.TradeTickList],
     HttpSuccess[shapes.BookTickList],
-    HttpSuccess[wire.KlineList],
-    HttpSuccess[wire.BatchKlineList],
-    HttpSuccess[wire.StaticInfoList],
+    HttpSuccess[messages.KlineList],
+    HttpSuccess[messages.BatchKlineList],
+    HttpSuccess[messages.StaticInfoList],
     HttpSuccess[MarketList],
     HttpSuccess[InstrumentList],
     HttpSuccess[GapList],
     HttpSuccess[Usage],
     HttpSuccess[wire.Tally],
     HttpSuccess[wire.Standing],
-    wire.HttpError,
+    messages.HttpError,
     HttpTooMany,
     shapes.SsePage,
     shapes.NysePage,
@@ -43,9 +44,9 @@ SENT = (
     operating.ConnectionList,
 )
 TAKEN = (
-    shapes.HttpRequest[wire.SymbolList],
-    shapes.HttpRequest[wire.KlineQuery],
-    shapes.HttpRequest[wire.BatchKlineQuery],
+    shapes.HttpRequest[messages.SymbolList],
+    shapes.HttpRequest[messages.KlineQuery],
+    shapes.HttpRequest[messages.BatchKlineQuery],
     *shapes.LINES,
     operating.ScenarioName,
     Scenario,
@@ -65,7 +66,7 @@ def schemas() -> dict[str, Schema]:
     """The schemas of the document, by name."""
     ticks = {
         "title": "TickList",
-        "description": inspect.cleandoc(wire.TickList.__doc__ or ""),
+        "description": inspect.cleandoc(messages.TickList.__doc__ or ""),
         "anyOf": [ref("TradeTickList"), ref("BookTickList")],
     }
     return incoming(*TAKEN) | outgoing(*SENT) | {"Line": shapes.LINE, "TickList": ticks}
