@@ -12,12 +12,8 @@ from tickwire.model import Book, Level, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import (
     CODE_INVALID,
-    DATA_INVALID,
-    HEADER_INVALID,
-    METHOD_INVALID,
     QUERY_INVALID,
     TOKEN_INVALID,
-    TOKEN_REQUIRED,
     Refused,
     Report,
     Ret,
@@ -29,6 +25,7 @@ from tickwire.wire import (
 from tickwire.wire.http import book_entries, read_query, success, trade_entries
 from tickwire.wire.messages import StaticInfoList, TickList
 from tickwire.wire.reader import Reader, Request
+from tickwire.wire.ret import DATA_INVALID, HEADER_INVALID, METHOD_INVALID, TOKEN_REQUIRED
 
 CATALOGUE = load_catalogue()
 LENIENT, STRICT = Reader(), Reader(strict=True)

@@ -16,26 +16,7 @@ from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway, Heard
 from ..model import Family, Kind, KlineType
-from ..wire import (
-    CODE_INVALID,
-    DATA_INVALID,
-    HTTP_BASES,
-    METHOD_INVALID,
-    QUERY_INVALID,
-    SERVER_ERROR,
-    TOKEN_REQUIRED,
-    TOO_FAST,
-    TOO_MANY_REQUESTS,
-    UPGRADE_REQUIRED,
-    WS_PATHS,
-    Deviation,
-    Refused,
-    Ret,
-    Sought,
-    Want,
-    failure,
-    token_of,
-)
+from ..wire import HTTP_BASES, WS_PATHS, Deviation, Refused, Sought, Want, failure, token_of
 from ..wire.entry import base_of, parameters
 from ..wire.http import (
     book_entries,
@@ -57,6 +38,18 @@ from ..wire.messages import (
     TickList,
 )
 from ..wire.reader import Reader
+from ..wire.ret import (
+    CODE_INVALID,
+    DATA_INVALID,
+    METHOD_INVALID,
+    QUERY_INVALID,
+    SERVER_ERROR,
+    TOKEN_REQUIRED,
+    TOO_FAST,
+    TOO_MANY_REQUESTS,
+    UPGRADE_REQUIRED,
+    Ret,
+)
 from ..wire.session import Asked, known
 from .bodies import Bodies
 from .flow import Header, answer_whole

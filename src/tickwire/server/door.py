@@ -13,8 +13,8 @@ from typing import Any, cast
 from uvicorn.server import ServerState
 
 from ..gateway.admission import Admission
-from ..wire import TOKEN_INVALID
 from ..wire.entry import request_token
+from ..wire.ret import TOKEN_INVALID
 from . import http_protocol
 from .bounds import Deadline, Held, Tally
 from .flow import last_answer

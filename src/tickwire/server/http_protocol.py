@@ -10,7 +10,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ..wire import SERVER_ERROR, Ret
+from ..wire.ret import SERVER_ERROR, Ret
 from .bounds import LATE, TURN, Deadline, Held
 from .flow import WHOLE, Flow, closing, last_answer
 

@@ -13,9 +13,10 @@ from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import SuspensionList
-from ..wire import DATA_INVALID, Refused, Ret
+from ..wire import Refused
 from ..wire.http import success
 from ..wire.overview import GapList
+from ..wire.ret import DATA_INVALID, Ret
 from ..wire.suspension import page_and_size, suspension_error, suspension_page
 from .flow import Header
 from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments

@@ -15,8 +15,9 @@ from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..gateway.reads import Reads
 from ..model import ALIASES, Catalogue, Family, Instrument, family_of
-from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST, InstrumentInfo, MarketInfo, Refused
+from ..wire import InstrumentInfo, MarketInfo, Refused
 from ..wire.overview import InstrumentList, MarketList
+from ..wire.ret import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST
 
 YEAR = timedelta(366)
 WALKED = 500

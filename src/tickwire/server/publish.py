@@ -17,9 +17,10 @@ from ..errors import SourceError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import Instrument
-from ..wire import OK, Refused, Ret, Standing, Tally, failure, token_of
+from ..wire import Refused, Standing, Tally, failure, token_of
 from ..wire.entry import parameters
 from ..wire.publish import Lines, publish_answer
+from ..wire.ret import OK, Ret
 from .bodies import Gone, pieces
 from .guard import Denied, check_page, is_local
 from .lists import plain_parameters

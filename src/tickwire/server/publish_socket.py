@@ -14,9 +14,10 @@ from websockets.http11 import Request, Response
 
 from ..bus import NotKept
 from ..errors import SourceError
-from ..wire import OK, POLICY_VIOLATION, Ret, Tally
+from ..wire import POLICY_VIOLATION, Tally
 from ..wire.frames import Frames, Message, refusal
 from ..wire.publish import publish_answer
+from ..wire.ret import OK, Ret
 from .guard import Denied
 from .publish import Permit, Publishing, not_kept
 from .shell import Shell

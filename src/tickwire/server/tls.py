@@ -15,7 +15,7 @@ from typing import Any, cast
 from uvicorn.server import ServerState
 
 from ..machine import Network, Writer
-from ..wire import Ret
+from ..wire.ret import Ret
 from .bounds import Deadline, Tally
 from .certificate import Certificate
 from .flow import last_answer

@@ -21,7 +21,7 @@ from tickwire import wire
 from tickwire.server.app import make_app
 from tickwire.server.schemas.errors import WHEN
 from tickwire.server.schemas.openapi import openapi_document
-from tickwire.wire.ret import PATH_UNKNOWN
+from tickwire.wire import ret
 
 from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, Script, program, serving, upgrade
 from ..documented import closed, dangling, faults, unused
@@ -92,9 +92,9 @@ def test_a_field_that_is_missing_or_unknown_is_a_fault() -> None:
 
 
 def test_every_row_of_the_error_table_stands_in_it() -> None:
-    rows = {row for row in vars(wire).values() if isinstance(row, wire.Ret)}
+    rows = {row for row in vars(ret).values() if isinstance(row, ret.Ret)}
     # 404 answers an upgrade to a path outside the API; the two others are of the WebSocket alone.
-    elsewhere = {PATH_UNKNOWN, wire.TOO_FAST, wire.TOO_FAST_CLOSED, wire.OK}
+    elsewhere = {ret.PATH_UNKNOWN, ret.TOO_FAST, ret.TOO_FAST_CLOSED, ret.OK}
     shown = {
         (one["value"]["ret"], one["value"]["msg"], int(status))
         for _, _, operation in operations()
@@ -102,8 +102,8 @@ def test_every_row_of_the_error_table_stands_in_it() -> None:
         for one in answer.get("content", {}).get("application/json", {}).get("examples", {}).values()
         if "ret" in one["value"]
     }
-    assert rows - elsewhere - {wire.Ret(*one) for one in shown} == set()
-    assert rows - {PATH_UNKNOWN} == WHEN.keys()
+    assert rows - elsewhere - {ret.Ret(*one) for one in shown} == set()
+    assert rows - {ret.PATH_UNKNOWN} == WHEN.keys()
 
 
 # The server.

@@ -8,6 +8,7 @@ from typing import Any
 from ... import __version__, wire
 from ...model import Kind
 from ...wire import messages
+from ...wire import ret as table
 from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
 from ...wire.session import SUBSCRIPTIONS
 from .components import Schema, incoming, outgoing, ref
@@ -33,11 +34,11 @@ TAKEN = (
     *LINES,
 )
 REFUSED = (
-    wire.CODE_INVALID,
-    wire.LEVEL_TOO_LOW,
-    wire.CODE_UNAUTHORIZED,
-    wire.TOO_FAST,
-    wire.TOO_FAST_CLOSED,
+    table.CODE_INVALID,
+    table.LEVEL_TOO_LOW,
+    table.CODE_UNAUTHORIZED,
+    table.TOO_FAST,
+    table.TOO_FAST_CLOSED,
 )
 """What a subscription may be answered beside what any request may."""
 STREAMS = "stock", "other"
@@ -117,7 +118,7 @@ def _messages() -> dict[str, Any]:
         command = Command[one["command"]]
         asked = {"cmd_id": int(command), "seq_id": 7, "trace": "desk-7", "data": EXAMPLES.get(name, {})}
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Request", command), asked)
-        rets = [wire.OK, wire.HEADER_INVALID, wire.DATA_INVALID]
+        rets = [table.OK, table.HEADER_INVALID, table.DATA_INVALID]
         rets += REFUSED if command in SUBSCRIPTIONS else ()
         schema = _numbered("Response", command + 1)
         made |= _answer(f"{name}Answer", f"Answers {name}.", schema, command + 1, rets)
@@ -138,7 +139,7 @@ def _others() -> dict[str, Any]:
         "unknown": _message(
             "unknown", "What is no request: no JSON, no object, no known `cmd_id`.", {}, {"cmd_id": 1}
         ),
-        **_answer("unknownAnswer", summary, unknown, 0, [wire.HEADER_INVALID]),
+        **_answer("unknownAnswer", summary, unknown, 0, [table.HEADER_INVALID]),
         "lines": {
             "name": "lines",
             "title": "lines",
@@ -157,7 +158,7 @@ def _message(name: str, summary: str, payload: Schema, *payloads: Any) -> dict[s
 
 
 def _answer(
-    name: str, summary: str, payload: Schema, number: int, rets: Iterable[wire.Ret]
+    name: str, summary: str, payload: Schema, number: int, rets: Iterable[table.Ret]
 ) -> dict[str, Any]:
     """The message that answers a request with one of these rows, by its name."""
     said = [

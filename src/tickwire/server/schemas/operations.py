@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from ... import wire
+from ...wire import ret as table
 from .components import Schema, ref
 from .errors import GUARDED, refer, responses
 from .written import EXAMPLES, succeeded, written
@@ -41,7 +41,7 @@ def operation(
 
 def success(data: str) -> dict[str, Any]:
     """A success with data of that type."""
-    ok = {"properties": {"ret": {"const": wire.OK.code}, "msg": {"const": wire.OK.msg}}}
+    ok = {"properties": {"ret": {"const": table.OK.code}, "msg": {"const": table.OK.msg}}}
     return {
         "description": "The data.",
         "schema": {"allOf": [ref(f"{data}Answer"), ok]},
@@ -71,7 +71,7 @@ def written_paths() -> dict[str, Path]:
 def _operation(one: dict[str, Any]) -> Path:
     answers: dict[str, Any] = {}
     if "data" in one:
-        rets = (*GUARDED, *(getattr(wire, name) for name in one.get("rets", ())))
+        rets = (*GUARDED, *(getattr(table, name) for name in one.get("rets", ())))
         answers = responses(success(one["data"]), rets, [*LIMITS, *one.get("headers", ())])
     for group, statuses in one.get("common", {}).items():
         answers |= common(group, *statuses)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ... import wire
 from ...model import Family, SuspensionList
+from ...wire import HTTP_BASES, WS_PATHS
+from ...wire import ret as table
 from .components import ref
 from .errors import GUARDED, refusals, responses
 from .operations import LIMITS, Path, common, operation, success
 from .written import EXAMPLES
 
-OF_CODES = (wire.CODE_INVALID, wire.LEVEL_TOO_LOW, wire.CODE_UNAUTHORIZED)
-BAD = (wire.HEADER_INVALID, wire.DATA_INVALID)
-OF_BODIES = (wire.BODY_TOO_LARGE, wire.BODY_STALLED, wire.BODY_TOO_SLOW, wire.TOO_MANY_BODIES)
+OF_CODES = (table.CODE_INVALID, table.LEVEL_TOO_LOW, table.CODE_UNAUTHORIZED)
+BAD = (table.HEADER_INVALID, table.DATA_INVALID)
+OF_BODIES = (table.BODY_TOO_LARGE, table.BODY_STALLED, table.BODY_TOO_SLOW, table.TOO_MANY_BODIES)
 
 
 class Endpoint(NamedTuple):
@@ -52,26 +53,26 @@ def protocol_paths() -> dict[str, Path]:
     """The paths and their operations."""
     found = {
         f"{base}/{one.name}": {method: _endpoint(family, one, method) for method in one.methods}
-        for base, family in wire.HTTP_BASES.items()
+        for base, family in HTTP_BASES.items()
         for one in ENDPOINTS
         if family in one.families
     }
     found |= {f"/api/suspension/{exchange}": {"get": _suspensions(exchange)} for exchange in SuspensionList}
-    return found | {path: {"get": _stream(family)} for path, family in wire.WS_PATHS.items()}
+    return found | {path: {"get": _stream(family)} for path, family in WS_PATHS.items()}
 
 
 def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
     example = {"trace": "desk-7", "data": EXAMPLES[one.name]}
     content = {"application/json": {"schema": ref(f"{one.asked}HttpRequest"), "example": example}}
-    rets: tuple[wire.Ret, ...] = (*GUARDED, *BAD, *OF_CODES)
+    rets: tuple[table.Ret, ...] = (*GUARDED, *BAD, *OF_CODES)
     made: Path = {}
     name = f"{family}_{one.name.replace('-', '_')}"
     if method == "post":
         made["requestBody"] = {"required": True, "content": content}
-        rets += (wire.BODY_EMPTY,)
+        rets += (table.BODY_EMPTY,)
     else:
         made["parameters"] = [{"name": "query", "in": "query", "required": True, "content": content}]
-        rets += (wire.QUERY_INVALID,)
+        rets += (table.QUERY_INVALID,)
     if "post" in one.methods:
         rets += OF_BODIES
         if method == "get":
@@ -91,7 +92,7 @@ def _suspensions(exchange: SuspensionList) -> Path:
         "schema": ref(page),
         "example": EXAMPLES[page],
     }
-    rets = [ret for ret in GUARDED if ret != wire.SERVER_ERROR]
+    rets = [ret for ret in GUARDED if ret != table.SERVER_ERROR]
     answers = responses(success, rets, LIMITS) | common("suspensions")
     summary = f"Halts of {exchange.upper()}; without `page` and `size` all of them"
     name = f"suspension_{exchange}"
@@ -99,7 +100,7 @@ def _suspensions(exchange: SuspensionList) -> Path:
 
 
 def _stream(family: Family) -> Path:
-    rows = (wire.TOKEN_REQUIRED, wire.TOKEN_INVALID, wire.TOO_MANY_REQUESTS)
-    answers = refusals((*rows, wire.TOO_MANY_CONNECTIONS, wire.UPGRADE_REQUIRED))
+    rows = (table.TOKEN_REQUIRED, table.TOKEN_INVALID, table.TOO_MANY_REQUESTS)
+    answers = refusals((*rows, table.TOO_MANY_CONNECTIONS, table.UPGRADE_REQUIRED))
     answers |= common("upgrade") | common("stream")
     return operation(f"{family}_stream", "streams", "Upgrades to a WebSocket", answers)
