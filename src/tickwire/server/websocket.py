@@ -126,7 +126,7 @@ class WebSocket(Shell):
             self._delay(data)
             return 0
         self._carry(self._connection.receive(data, self.last_heard))
-        return self._connection.together
+        return self._connection.frames.together
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
@@ -200,13 +200,13 @@ class WebSocket(Shell):
             elif frames := self._gateway.carry_out(self, item):
                 replies.append(frames)
         self._send(replies)
-        if self._connection.closing:
+        if self._connection.frames.closing:
             self._end()
         if close is not None:
             self.close(*close)
 
     def _closing(self, code: int, reason: str) -> Iterable[bytes]:
-        return self._connection.close(code, reason)
+        return self._connection.frames.close(code, reason)
 
     def _end(self) -> None:
         self._gateway.leave(self)  # pushes end here

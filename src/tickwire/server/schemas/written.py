@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-_FOLDER = files(__package__)
+_FOLDER = Path(__file__).parent
 EXAMPLES: dict[str, Any] = msgspec.json.decode((_FOLDER / "examples.json").read_bytes())
 """By the name of a type, or of a request."""
 
