@@ -98,42 +98,34 @@ class Reader:
         try:
             found = _documented_envelope(text)
         except NOT_JSON:
-            return self._request(text, Report() if noted is None else noted)
+            noted = Report() if noted is None else noted
+            try:
+                return self._request(self.json(text, noted), HEADER_FIELDS, noted)
+            except NOT_JSON:
+                return Request(refusal=HEADER_INVALID)
         return Request(found.cmd_id, found.seq_id, found.trace, found.data)
-
-    def _request(self, text: bytes, noted: Report) -> Request:
-        try:
-            envelope = self.json(text, noted)
-        except NOT_JSON:
-            return Request(refusal=HEADER_INVALID)
-        if not isinstance(envelope, dict):
-            noted.note(Deviation.NOT_JSON)
-            return Request(refusal=HEADER_INVALID)
-        _note_names(envelope, HEADER_FIELDS, noted)
-        bad: list[str] = []
-        cmd_id = self._field(envelope, "cmd_id", U32, -1, bad, noted)
-        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad, noted)
-        trace = self._field(envelope, "trace", TraceText, "", bad, noted)
-        refused = bad or cmd_id < 0 or (self.strict and envelope.keys() != HEADER_FIELDS)
-        return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
     def query(self, text: bytes, noted: Report) -> Request:
         """A request over HTTP. Raises one of NOT_JSON."""
         try:
             found = _documented_query(text)
         except NOT_JSON:
-            return self._query(self.json(text, noted), noted)
+            return self._request(self.json(text, noted), QUERY_FIELDS, noted)
         return Request(trace=found.trace, data=found.data)
 
-    def _query(self, document: Any, noted: Report) -> Request:
-        if not isinstance(document, dict):
+    def _request(self, envelope: Any, fields: set[str], noted: Report) -> Request:
+        if not isinstance(envelope, dict):
             noted.note(Deviation.NOT_JSON)
             return Request(refusal=HEADER_INVALID)
-        _note_names(document, QUERY_FIELDS, noted)
+        _note_names(envelope, fields, noted)
         bad: list[str] = []
-        trace = self._field(document, "trace", TraceText, "", bad, noted)
-        refused = bad or (self.strict and document.keys() != QUERY_FIELDS)
-        return Request(trace=trace, data=document.get("data"), refusal=HEADER_INVALID if refused else None)
+        cmd_id, seq_id = -1, 0
+        if "cmd_id" in fields:
+            cmd_id = self._field(envelope, "cmd_id", U32, -1, bad, noted)
+            seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad, noted)
+        trace = self._field(envelope, "trace", TraceText, "", bad, noted)
+        refused = bad or ("cmd_id" in fields and cmd_id < 0) or (self.strict and envelope.keys() != fields)
+        return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
     def json(self, text: bytes, noted: Report) -> Any:
         """The value of JSON, or of an object as the vendor's examples have it. Raises one of NOT_JSON."""
