@@ -11,21 +11,10 @@ from websockets.uri import parse_uri
 
 from tickwire.model import Family, Kind
 from tickwire.store import load_catalogue
-from tickwire.wire import (
-    CODE_INVALID,
-    QUERY_INVALID,
-    TOKEN_INVALID,
-    Decision,
-    Dialect,
-    Refused,
-    Report,
-    Ret,
-    Session,
-    Sought,
-    Want,
-)
+from tickwire.wire import CODE_INVALID, Decision, Refused, Report, Ret, Sought, Want
 from tickwire.wire.connection import Connection
-from tickwire.wire.session import Permit
+from tickwire.wire.ret import QUERY_INVALID, TOKEN_INVALID
+from tickwire.wire.session import Dialect, Permit, Session
 
 CATALOGUE = load_catalogue()
 STOCK, OTHER = "/quote-stock-b-ws-api", "/quote-b-ws-api"

@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 
 from tickwire.access import BUILT_IN, Account
 from tickwire.model import Family, Kind
-from tickwire.wire import (
-    CODE_INVALID,
-    Cancel,
-    Conversation,
-    Pace,
-    Refusal,
-    Ret,
-    Sought,
-    Subscribe,
-    Terms,
-    Want,
-)
+from tickwire.wire import CODE_INVALID, Conversation, Pace, Refusal, Ret, Sought, Terms, Want
+from tickwire.wire.session import Cancel, Subscribe
 
 from .peer import session_of
 

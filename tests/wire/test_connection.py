@@ -10,8 +10,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
 from tickwire.model import Family
-from tickwire.wire import TOO_MANY_CONNECTIONS, Cancel, Refused, Session, Subscribe
+from tickwire.wire import Refused
 from tickwire.wire.connection import Admit, Connection
+from tickwire.wire.ret import TOO_MANY_CONNECTIONS
+from tickwire.wire.session import Cancel, Session, Subscribe
 
 from .peer import CANCEL, HEARTBEAT, OTHER, STOCK, SUBSCRIBE, Admissions, Peer, answers
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.access import new_secret
-from tickwire.wire import Deviation, Dialect, Report
+from tickwire.wire import Deviation, Report
 from tickwire.wire.deviation import MOST_DETAILS, shown
-from tickwire.wire.reader import Reader
+from tickwire.wire.reader import HEADER_FIELDS, Reader
+from tickwire.wire.session import Dialect
 
 from .peer import session_of
 
@@ -57,7 +58,7 @@ def test_what_is_read_at_once_is_read_as_it_would_be_otherwise(envelope: dict[st
         assert strict == {}
         assert Reader().request(text, lenient) == found
         assert lenient == {}
-        assert Reader()._request(text, Report()) == found
+        assert Reader()._request(json.loads(text), HEADER_FIELDS, Report()) == found
     else:
         assert strict != {}
 

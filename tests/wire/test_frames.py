@@ -9,8 +9,9 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from tickwire.wire import MAX_MESSAGE, Cancel, Subscribe
+from tickwire.wire import MAX_MESSAGE
 from tickwire.wire.connection import Connection
+from tickwire.wire.session import Cancel, Subscribe
 
 from .peer import CANCEL, HEARTBEAT, OTHER, SUBSCRIBE, Admissions, Peer, answers
 

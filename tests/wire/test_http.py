@@ -10,22 +10,18 @@ import pytest
 
 from tickwire.model import Book, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import (
-    CODE_INVALID,
-    QUERY_INVALID,
-    TOKEN_INVALID,
-    Refused,
-    Report,
-    Ret,
-    Want,
-    failure,
-    static_entry,
-    to_json,
-)
-from tickwire.wire.http import book_entries, read_query, success, trade_entries
+from tickwire.wire import CODE_INVALID, Refused, Report, Ret, Want, to_json
+from tickwire.wire.http import book_entries, failure, read_query, static_entry, success, trade_entries
 from tickwire.wire.messages import StaticInfoList, TickList
 from tickwire.wire.reader import Reader, Request
-from tickwire.wire.ret import DATA_INVALID, HEADER_INVALID, METHOD_INVALID, TOKEN_REQUIRED
+from tickwire.wire.ret import (
+    DATA_INVALID,
+    HEADER_INVALID,
+    METHOD_INVALID,
+    QUERY_INVALID,
+    TOKEN_INVALID,
+    TOKEN_REQUIRED,
+)
 
 CATALOGUE = load_catalogue()
 LENIENT, STRICT = Reader(), Reader(strict=True)

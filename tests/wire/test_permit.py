@@ -8,18 +8,16 @@ from tickwire.model import Family, Kind
 from tickwire.wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
-    LEVEL_TOO_LOW,
     Decision,
     Deviation,
     Refused,
     Ret,
-    Session,
     Sought,
-    Subscribe,
     Want,
     ret_of,
 )
-from tickwire.wire.session import Close
+from tickwire.wire.ret import LEVEL_TOO_LOW
+from tickwire.wire.session import Close, Session, Subscribe
 
 from .peer import session_of
 from .test_session import (

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tickwire.model import Family, Kind
 from tickwire.store import load_catalogue
-from tickwire.wire import Cancel, Decision, Dialect, Session, Subscribe
+from tickwire.wire import Decision
+from tickwire.wire.session import Cancel, Dialect, Session, Subscribe
 
 from .peer import PLAIN, session_of
 

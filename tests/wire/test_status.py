@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from tickwire.wire import Bad, Dialect, ForgetStatus, StatusData, WatchStatus, status_frame
+from tickwire.wire import Bad, StatusData
 from tickwire.wire.messages import STATUS_PUSH
+from tickwire.wire.session import Dialect, ForgetStatus, WatchStatus
+from tickwire.wire.status import status_frame
 from tickwire.wire.upstream import read
 
 from .peer import PLAIN, session_of

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Bad, Pushed, encoder
+from tickwire.wire import Bad, Pushed
+from tickwire.wire.push import encoder
 from tickwire.wire.upstream import Answer, read
 
 CAPTURES = json.loads(

@@ -17,11 +17,12 @@ from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway, Heard
 from ..model import Family, Instrument, Kind, KlineType
-from ..wire import HTTP_BASES, WS_PATHS, Deviation, Refused, Sought, Want, failure, token_of
-from ..wire.entry import base_of, parameters
+from ..wire import HTTP_BASES, WS_PATHS, Deviation, Refused, Sought, Want
+from ..wire.entry import base_of, parameters, token_of
 from ..wire.http import (
     book_entries,
     end_seconds,
+    failure,
     rate_limit_headers,
     read_body,
     read_query,

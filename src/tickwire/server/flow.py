@@ -12,7 +12,7 @@ from starlette.types import Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from ..wire import failure
+from ..wire.http import failure
 from ..wire.ret import Ret
 
 Header: TypeAlias = tuple[bytes, bytes]

@@ -17,8 +17,9 @@ from ..errors import SourceError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import Instrument
-from ..wire import Refused, Standing, Tally, failure, token_of
-from ..wire.entry import parameters
+from ..wire import Refused, Standing, Tally
+from ..wire.entry import parameters, token_of
+from ..wire.http import failure
 from ..wire.publish import Lines, publish_answer
 from ..wire.ret import OK, Ret
 from .bodies import Gone, pieces

@@ -2,8 +2,7 @@
 
 from .conversation import Conversation, Happening, Outdated, Renumbered, Terms
 from .deviation import Deviation, Report
-from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS, token_of
-from .http import failure, static_entry
+from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS
 from .messages import MAX_MESSAGE, StaticInfo, to_json
 from .overview import GapInfo, InstrumentInfo, MarketInfo
 from .pace import Pace
@@ -24,33 +23,9 @@ from .publish import (
     quote_book,
     read_published,
 )
-from .push import encoder
-from .ret import (
-    CODE_INVALID,
-    CODE_UNAUTHORIZED,
-    LEVEL_TOO_LOW,
-    OK,
-    QUERY_INVALID,
-    TOKEN_INVALID,
-    TOO_FAST,
-    TOO_MANY_CONNECTIONS,
-    Ret,
-    ret_of,
-)
-from .session import (
-    POLICY_VIOLATION,
-    Cancel,
-    Decision,
-    Dialect,
-    ForgetStatus,
-    Refused,
-    Session,
-    Sought,
-    Subscribe,
-    Want,
-    WatchStatus,
-)
-from .status import StatusData, status_frame
+from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Ret, ret_of
+from .session import POLICY_VIOLATION, Decision, Refused, Sought, Want
+from .status import StatusData
 from .subscription import Key, Refusal, Subscribed
 from .upstream import Bad, Pushed
 from .upstream_http import Envelope, Found, read_envelope
@@ -59,26 +34,17 @@ __all__ = [
     "CODE_INVALID",
     "CODE_UNAUTHORIZED",
     "HTTP_BASES",
-    "LEVEL_TOO_LOW",
     "MAX_MESSAGE",
-    "OK",
     "POLICY_VIOLATION",
     "PUBLISH_PATH",
-    "QUERY_INVALID",
-    "TOKEN_INVALID",
-    "TOO_FAST",
-    "TOO_MANY_CONNECTIONS",
     "WS_PATHS",
     "Bad",
     "BookLine",
-    "Cancel",
     "Conversation",
     "Decision",
     "DeltaLine",
     "Deviation",
-    "Dialect",
     "Envelope",
-    "ForgetStatus",
     "Found",
     "GapInfo",
     "Happening",
@@ -96,22 +62,17 @@ __all__ = [
     "Renumbered",
     "Report",
     "Ret",
-    "Session",
     "Sought",
     "Standing",
     "StaticInfo",
     "StatusData",
-    "Subscribe",
     "Subscribed",
     "Tally",
     "Terms",
     "TradeLine",
     "Unfit",
     "Want",
-    "WatchStatus",
     "book_after",
-    "encoder",
-    "failure",
     "published_book",
     "published_instrument",
     "published_trade",
@@ -119,8 +80,5 @@ __all__ = [
     "read_envelope",
     "read_published",
     "ret_of",
-    "static_entry",
-    "status_frame",
     "to_json",
-    "token_of",
 ]

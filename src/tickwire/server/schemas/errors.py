@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ...wire import failure
 from ...wire import ret as table
+from ...wire.http import failure
 from ...wire.ret import OK, Ret
 from .components import Schema, ref
 
