@@ -25,7 +25,7 @@ from .http_reports import HttpReports
 from .metrics import Metrics
 from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
 from .publish import Publishing
-from .schemas import Schemas
+from .schemas import schema_routes
 from .welcome import welcome
 
 
@@ -69,7 +69,7 @@ def make_app(engine: Engine) -> ASGIApp:
             *probes,
             *Admin(gateway, engine.market, bodies, reports).routes(),
             *Documents().routes(),
-            *Schemas().routes(),
+            *schema_routes(),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ from .messages import (
 )
 from .ret import HEADER_INVALID, Ret
 
+Data = TypeVar("Data")
 T = TypeVar("T")
 
 NOT_JSON = (ValueError, RecursionError)
@@ -50,20 +51,21 @@ ENTRIES: dict[type, type] = {
 """What stands in the list of a request that has one."""
 
 
-class Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    """The envelope of a request over WebSocket, as documented."""
+# The envelopes of requests, in the documented form; more than that is read.
+class Envelope(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
+    """A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back."""
 
     cmd_id: U32
     seq_id: U32
     trace: TraceText
-    data: Any
+    data: Data
 
 
-class QueryEnvelope(msgspec.Struct, forbid_unknown_fields=True):
-    """The envelope of a request over HTTP, as documented."""
+class QueryEnvelope(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
+    """A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back."""
 
     trace: TraceText
-    data: Any
+    data: Data
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -80,8 +82,8 @@ class Request(msgspec.Struct, frozen=True):
     refusal: Ret | None = None
 
 
-_documented_envelope = msgspec.json.Decoder(Envelope).decode
-_documented_query = msgspec.json.Decoder(QueryEnvelope).decode
+_documented_envelope = msgspec.json.Decoder(Envelope[Any]).decode
+_documented_query = msgspec.json.Decoder(QueryEnvelope[Any]).decode
 
 
 class Reader:

@@ -10,10 +10,11 @@ from ...model import Kind
 from ...wire import messages
 from ...wire import ret as table
 from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
+from ...wire.reader import Envelope
 from ...wire.session import SUBSCRIPTIONS
 from .components import Schema, incoming, outgoing, ref
 from .errors import WHEN
-from .shapes import LINE, LINES, Request
+from .shapes import LINE, LINES
 from .written import EXAMPLES, succeeded, written
 
 SENT = (
@@ -25,11 +26,11 @@ SENT = (
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
-    Request[Nothing],
-    Request[messages.SymbolList],
-    Request[DepthSymbolList],
-    Request[messages.KlineSymbolList],
-    Request[CancelData],
+    Envelope[Nothing],
+    Envelope[messages.SymbolList],
+    Envelope[DepthSymbolList],
+    Envelope[messages.KlineSymbolList],
+    Envelope[CancelData],
     Command,
     *LINES,
 )

@@ -10,6 +10,7 @@ from ...sandbox import Scenario
 from ...wire import messages
 from ...wire.messages import HttpSuccess, HttpTooMany
 from ...wire.overview import GapList, InstrumentList, MarketList
+from ...wire.reader import QueryEnvelope
 from ...wire.suspension import SuspensionError
 from .. import operating
 from ..usage import Usage
@@ -44,9 +45,9 @@ SENT = (
     operating.ConnectionList,
 )
 TAKEN = (
-    shapes.HttpRequest[messages.SymbolList],
-    shapes.HttpRequest[messages.KlineQuery],
-    shapes.HttpRequest[messages.BatchKlineQuery],
+    QueryEnvelope[messages.SymbolList],
+    QueryEnvelope[messages.KlineQuery],
+    QueryEnvelope[messages.BatchKlineQuery],
     *shapes.LINES,
     operating.ScenarioName,
     Scenario,
