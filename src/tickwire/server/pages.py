@@ -19,15 +19,6 @@ MOST_PAGES = 256
 """Pages kept at a time; one of 500 bars takes 80 kB."""
 
 
-class Key(NamedTuple):
-    """What a page was asked for with."""
-
-    code: str
-    kline_type: KlineType
-    number: int
-    end: int | None
-
-
 class Page:
     """The closed bars of an answer, without the brackets around them. It holds as long as the edition does;
     the bar that is forming is put behind it, encoded anew only when it is another one.
@@ -65,7 +56,7 @@ class Pages:
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._pages: dict[Key, Page] = {}
+        self._pages: dict[tuple[str, KlineType, int, int | None], Page] = {}
         self._made = 0.0
 
     async def answer(
@@ -73,7 +64,7 @@ class Pages:
     ) -> Answer:
         """The latest `count` bars up to and including `end` (in seconds), ascending. Raises StoreError."""
         code = instrument.code
-        key = Key(code, kline_type, count, end)
+        key = code, kline_type, count, end
         if (now := asyncio.get_running_loop().time()) - self._made > LIFETIME or len(
             self._pages
         ) >= MOST_PAGES:

@@ -113,6 +113,13 @@ class Close(NamedTuple):
 
 
 Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Close
+BARE: dict[int, Decision | None] = {
+    Command.HEARTBEAT: None,
+    Command.KLINE_CANCEL: Cancel((Kind.KLINE,)),
+    Command.STATUS: WatchStatus(),
+    Command.STATUS_CANCEL: ForgetStatus(),
+}
+"""What requests without data lead to."""
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
@@ -279,25 +286,14 @@ class Session:
             kind, shape = subscription
             symbols = self._reader.data(data, shape, noted).symbol_list
             return self._subscribe(cmd_id, kind, symbols, now, noted)
-        match cmd_id:
-            case Command.HEARTBEAT:
-                self._reader.data(data, Nothing, noted)
-                return None
-            case Command.KLINE_CANCEL:
-                self._reader.data(data, Nothing, noted)
-                return Cancel((Kind.KLINE,))
-            case Command.STATUS:
-                self._reader.data(data, Nothing, noted)
-                return WatchStatus()
-            case Command.STATUS_CANCEL:
-                self._reader.data(data, Nothing, noted)
-                return ForgetStatus()
-            case Command.CANCEL:
-                return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
-            case _:
-                asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
-                noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
-                raise Refused(HEADER_INVALID)
+        if cmd_id in BARE:
+            self._reader.data(data, Nothing, noted)
+            return BARE[cmd_id]
+        if cmd_id == Command.CANCEL:
+            return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
+        asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
+        noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
+        raise Refused(HEADER_INVALID)
 
     def _subscribe(
         self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float, noted: Report
