@@ -18,7 +18,9 @@ from schemathesis.engine import Status, events, from_schema
 from starlette.routing import Route
 
 from tickwire import wire
+from tickwire.server import publish
 from tickwire.server.app import make_app
+from tickwire.server.documents.search import LONGEST_QUESTION
 from tickwire.server.schemas.errors import WHEN
 from tickwire.server.schemas.openapi import openapi_document
 from tickwire.wire import ret
@@ -104,6 +106,26 @@ def test_every_row_of_the_error_table_stands_in_it() -> None:
     }
     assert rows - elsewhere - {ret.Ret(*one) for one in shown} == set()
     assert rows - {ret.PATH_UNKNOWN} == WHEN.keys()
+
+
+def test_what_is_written_by_hand_is_what_the_code_says() -> None:
+    paths = DOCUMENT["paths"]
+
+    def texts(path: str, name: str, *statuses: str) -> set[str]:
+        answers = paths[path]["post"]["responses"]
+        media = [answers[status]["content"]["application/json"] for status in statuses]
+        return {one["value"][name] for of in media for one in of["examples"].values()}
+
+    rows = {
+        row.msg for row in vars(publish).values() if isinstance(row, ret.Ret) and row is not publish.STOPS
+    }
+    assert texts(wire.PUBLISH_PATH, "msg", "400", "408", "413", "500", "503") == rows - {"ok"}
+    rows = {f"{row.msg.capitalize()}." for row in (ret.BODY_STALLED, ret.TOO_MANY_BODIES)}
+    assert texts("/admin/scenario", "error", "408", "503") == rows
+    assert texts("/admin/scenario", "error", "413") == {f"A scenario has at most {wire.MAX_MESSAGE} bytes."}
+    for path, name in (("/docs", "search"), ("/docs.md", "ask"), ("/docs/{name}.md", "ask")):
+        (asked,) = (one for one in paths[path]["get"]["parameters"] if one["name"] == name)
+        assert asked["schema"]["maxLength"] == LONGEST_QUESTION
 
 
 # The server.
