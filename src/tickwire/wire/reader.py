@@ -19,6 +19,7 @@ from .messages import (
     U32,
     U63,
     BatchKlineQuery,
+    Data,
     DepthSymbol,
     DepthSymbolList,
     KlineQuery,
@@ -31,7 +32,6 @@ from .messages import (
 )
 from .ret import HEADER_INVALID, Ret
 
-Data = TypeVar("Data")
 T = TypeVar("T")
 
 NOT_JSON = (ValueError, RecursionError)

@@ -57,7 +57,7 @@ def common(group: str, *statuses: int) -> dict[str, Any]:
 
 def written_paths() -> dict[str, Path]:
     """The paths and their operations."""
-    lines = EXAMPLES["lines"]
+    lines = EXAMPLES["lines"]  # which AsyncAPI shows as well
     content = WRITTEN["operations"]["post /v1/publish"]["body"]["content"]
     content["application/x-ndjson"]["example"] = "".join(f"{json.dumps(line)}\n" for line in lines.values())
     content["application/json"]["examples"] = {name: {"value": line} for name, line in lines.items()}

@@ -87,13 +87,9 @@ def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
 
 def _suspensions(exchange: SuspensionList) -> Path:
     page = f"{exchange.capitalize()}Page"
-    success = {
-        "description": "The newest announcement first.",
-        "schema": ref(page),
-        "example": EXAMPLES[page],
-    }
+    found = {"description": "The newest announcement first.", "schema": ref(page), "example": EXAMPLES[page]}
     rets = [ret for ret in GUARDED if ret != table.SERVER_ERROR]
-    answers = responses(success, rets, LIMITS) | common("suspensions")
+    answers = responses(found, rets, LIMITS) | common("suspensions")
     summary = f"Halts of {exchange.upper()}; without `page` and `size` all of them"
     name = f"suspension_{exchange}"
     return operation(name, "suspensions", summary, answers, named=("page", "size"))
