@@ -10,22 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.model import Book, Instrument, Level, Trade, fixed, tick_size
-from tickwire.sandbox import (
-    Burst,
-    Duplicate,
-    Gap,
-    Jump,
-    Late,
-    LimitDown,
-    LimitUp,
-    OutOfOrder,
-    Shaped,
-    Step,
-    Way,
-    without_orders,
-)
+from tickwire.sandbox import Shaped, Step, Way, without_orders
 from tickwire.sandbox.sandbox import MOST_LATE
 from tickwire.sandbox.shaping import HIGHEST, at_limit, factor, moved, price_of, with_prices_moved
+from tickwire.sandbox.steps import Burst, Duplicate, Gap, Jump, Late, LimitDown, LimitUp, OutOfOrder
 
 from .bench import AAPL, CATALOGUE, Bench, tick
 from .test_sandbox import book

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from tickwire.machine import REAL
 from tickwire.model import Book, Level, Trade
-from tickwire.sources import Csv, Health, Mapper, QuoteTrades, Recording, Replay, Scan, Status, widened
-from tickwire.sources.recording import QuoteLine
+from tickwire.sources import Csv, Health, Mapper, QuoteTrades, Recording, Replay, Status, widened
+from tickwire.sources.recording import QuoteLine, Scan
 from tickwire.store import load_catalogue
 
 from ..client.bench import until

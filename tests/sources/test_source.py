@@ -27,9 +27,9 @@ from tickwire.sources import (
     Snapshot,
     Source,
     Status,
-    Yielded,
 )
 from tickwire.sources.relay import Relay
+from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
 from ..serving import serving

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from tickwire.client import Backoff
 from tickwire.machine import REAL
-from tickwire.sources import Yielded
 from tickwire.sources.exchange import Exchange, load_symbols
+from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
 CATALOGUE = load_catalogue()
