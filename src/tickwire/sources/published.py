@@ -11,13 +11,13 @@ from typing import NamedTuple
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import Book, Catalogue, Event, Instrument, Kind
+from ..model import Book, Catalogue, Event, Instrument
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .health import Health, Status
 from .published_lines import PublishedLines
 from .publishers import Publisher, Publishers
 from .replay import QuoteTrades
-from .source import Resent
+from .source import Resent, Source
 
 LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
@@ -49,7 +49,7 @@ async def _forget(_: Instrument) -> None:
     """Keeps nothing."""
 
 
-class Published:
+class Published(Source):
     """What is published, in the order in which it was taken.
 
     Lines are read by `take`; their events wait in a queue until `events` yields them. A `seq` counts as
@@ -58,12 +58,6 @@ class Published:
     """
 
     name = "publish"
-    simulated = False
-    patient = False
-    round_the_clock = False
-    history = None
-    live = False
-    limited = False
 
     def __init__(
         self,
@@ -98,20 +92,9 @@ class Published:
         """The wall clock."""
         return self._wall()
 
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None."""
-
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue, but for what another source has learned."""
         return instrument.code in self._catalogue and not instrument.learned
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All."""
-        return codes
-
-    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        """Nothing comes because it is asked for."""
-        return ()
 
     async def events(self) -> AsyncIterator[Event | Resent]:
         """The stream. It never ends."""

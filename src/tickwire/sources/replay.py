@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Trade
 from .health import Health, Status
 from .recording import Line, Recording, Scan, TradeLine
+from .source import Source
 
 HOLD_GRACE = 0.5
 """Seconds between the first subscription and the first event of a held replay, so that a client that
@@ -112,7 +113,7 @@ def _decimals(instrument: Instrument) -> tuple[int, int]:
     return instrument.price_decimals, instrument.volume_decimals
 
 
-class Replay:
+class Replay(Source):
     """A recording as a source.
 
     `speed` 1 is as recorded, 0 as fast as the subscribers take it. `rebase` moves all times by the same
@@ -120,10 +121,7 @@ class Replay:
     the clock or fall behind it. `hold` waits for the first subscription.
     """
 
-    round_the_clock = False
-    history = None
-    live = False
-    limited = False
+    simulated = False
 
     def __init__(
         self,
@@ -166,16 +164,9 @@ class Replay:
         """The time of the recording that has been reached; between two lines it goes on at the speed."""
         return self._market_time()
 
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None: a recording begins where it begins."""
-
     def serves(self, instrument: Instrument) -> bool:
         """What was recorded."""
         return instrument.code in self.codes
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All."""
-        return codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Lets go of a held replay; nothing that is asked for comes earlier than recorded."""

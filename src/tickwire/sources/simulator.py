@@ -18,6 +18,7 @@ from .health import Health, Status
 from .simulated_company import with_figures
 from .simulated_market import SimulatedMarket
 from .simulated_past import SimulatedPast
+from .source import Source
 
 DEFAULT_CODES = (
     "BTCUSDT ETHUSDT BNBUSDT SOLUSDT XRPUSDT DOGEUSDT ADAUSDT LTCUSDT TRXUSDT "
@@ -144,7 +145,7 @@ class SimulatedMarkets:
         return max(1, round(1000 / self._rate * self._pauses.uniform(0.4, 1.6)))
 
 
-class Simulator:
+class Simulator(Source):
     """Trades and books of simulated markets, round the clock.
 
     `rate` is in steps per second and code; a step is a trade and the book after it. `clock` is in
@@ -153,10 +154,6 @@ class Simulator:
 
     name = "simulator"
     simulated = True
-    patient = False
-    history = None
-    live = False
-    limited = False
 
     def __init__(
         self,
@@ -244,10 +241,6 @@ class Simulator:
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue."""
         return instrument.code in self._catalogue
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All."""
-        return codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Starts those that do not run yet."""

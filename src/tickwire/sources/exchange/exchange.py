@@ -16,7 +16,7 @@ from ...errors import InputError, SettingsError
 from ...model import Catalogue, Entrance, Instrument, Kind
 from ..health import Health, Status
 from ..judge import Judge
-from ..source import History, Yielded
+from ..source import Source, Yielded
 from .history import ExchangeHistory
 from .outlet import Outlet
 from .streams import Streams
@@ -29,17 +29,13 @@ REMEDY = "Name their symbols with --symbols."
 log = structlog.get_logger()
 
 
-class Exchange:
+class Exchange(Source):
     """Trades and books of one venue, exactly as it writes their numbers; bars from its history.
 
     `keep` is streamed whether or not somebody wants it; all else only while it is wanted.
     """
 
-    simulated = False
-    patient = False
     live = True
-    limited = False
-    round_the_clock = False
 
     def __init__(
         self,
@@ -72,8 +68,7 @@ class Exchange:
         self.decimals: Mapping[str, tuple[int, int]] = {}
         """The venue's decimals of prices and volumes by code; empty until its markets are loaded."""
         judge = Judge(self.name, Entrance.EXCHANGE, catalogue, self.health)
-        self._history = ExchangeHistory(self.name, self._venue, self._symbols, judge, wall)
-        self.history: History | None = self._history
+        self.history = self._history = ExchangeHistory(self.name, self._venue, self._symbols, judge, wall)
         self._backoff = backoff or Backoff()
         self._wall = wall
         self._monotonic = monotonic
@@ -119,16 +114,9 @@ class Exchange:
         """The wall clock."""
         return self._wall()
 
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None is made up."""
-
     def serves(self, instrument: Instrument) -> bool:
         """What has a symbol; once the markets are loaded, what is traded there."""
         return instrument.code in self._symbols
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All: ccxt spreads them over connections by the limits of the venue."""
-        return codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Streams these for a while. Returns those of which nothing has come, unless the venue is down."""

@@ -40,7 +40,7 @@ from ...model import (
 from ...wire import Refusal, Ret, StaticInfo
 from ..health import Health
 from ..judge import Judge
-from ..source import History, Snapshot, Yielded
+from ..source import Snapshot, Source, Yielded
 from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
 from .finder import Finder
@@ -72,7 +72,7 @@ BATCH = 200
 log = structlog.get_logger()
 
 
-class Relay:
+class Relay(Source):
     """Trades and books of another server of the protocol.
 
     A code that the catalogue lacks is asked for upstream (`finder`), and learned if it is there.
@@ -80,10 +80,8 @@ class Relay:
     kept to; what it refuses, breaks or leaves out ends up in `health`, and never ends the stream.
     """
 
-    patient = False
     live = True
     limited = True
-    round_the_clock = False
 
     def __init__(
         self,
@@ -158,7 +156,7 @@ class Relay:
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
         plain = self._secret.plain
-        self.history: History | None = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
+        self.history = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
@@ -186,9 +184,6 @@ class Relay:
     def market_time(self) -> int:
         """The time where the events come from: upstream's, see UpstreamClock."""
         return self._time.read()
-
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None is made up."""
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue, but for what upstream has refused."""
