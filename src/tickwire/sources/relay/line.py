@@ -1,4 +1,4 @@
-"""One connection upstream: its link, what comes over it, and how it is."""
+"""One connection upstream: its link, what comes over it, how it is, and whether it is silent."""
 
 from __future__ import annotations
 
@@ -14,18 +14,48 @@ from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Subsc
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
-from .hours import Hours
+from .market_time import Hours
 from .reception import Reception
-from .secret import Secret
-from .silence import Silence
+from .token_file import Secret
 from .upstream_clock import UpstreamClock
 
 REPAIR = 30.0
 """Seconds after which a connection that failed of itself is begun anew."""
+MOST_PATIENCE = 600.0
+"""Seconds of silence at the most after which one is, while its markets are open."""
 
 log = structlog.get_logger()
 
 Heard: TypeAlias = Yielded | Refusal
+
+
+class Silence:
+    """Watches one connection. `patience` is in seconds, 0 for ever; it doubles with every time in vain.
+
+    `now` and `heard`, when the last live event came, are in seconds of a monotonic clock.
+    """
+
+    def __init__(self, patience: float, now: float) -> None:
+        self.stale = False
+        """Whether nothing came for too long, and nothing since."""
+        self.patience = patience
+        self._first = patience
+        self._since = now
+
+    def connected(self, now: float) -> None:
+        """A new connection is there: its silence begins."""
+        self._since = now
+
+    def look(self, heard: float, now: float, *, is_open: bool) -> bool:
+        """Whether the connection is to be begun anew. `is_open` says that something could come."""
+        if not is_open or heard >= self._since:
+            self._since = heard if is_open else now
+            self.stale, self.patience = False, self._first
+        if not self._first or not is_open or now - self._since < self.patience:
+            return False
+        self._since, self.stale = now, True
+        self.patience = min(self.patience * 2, max(MOST_PATIENCE, self._first))
+        return True
 
 
 class Shared(NamedTuple):
@@ -78,7 +108,8 @@ class Line:
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING
         self._reason = ""
-        self._was_bad = self._was_refused = self._was_renumbered = self._was_outdated = False
+        self._was_refused = False
+        self._warned: set[str] = set()  # on this connection
         self._closing = False
         self._said: set[tuple[Kind, Key]] = set()
         self._idle_since = now
@@ -187,20 +218,29 @@ class Line:
             return [*self.reception.missed(now), *self.reception.begin(now)]
         if isinstance(told, Renumbered):
             return self._renumbered(told, now)
-        if isinstance(told, Outdated):
-            self._outdated(told)
+        if isinstance(told, Outdated):  # an event was taken for one of before: nobody is sure of that
+            self.dropped += 1
+            self._warn(
+                "upstream sends numbers of before: such events are dropped",
+                kind=told.kind.name.lower(),
+                code=told.key,
+            )
         if isinstance(told, Bad):
             self.bad += told.lines
-            if not self._was_bad:
-                self._was_bad = True
-                log.warning("upstream sends what cannot be read", connection=self.name, reason=told.reason)
+            self._warn("upstream sends what cannot be read", reason=told.reason)
         return []
+
+    def _warn(self, event: str, **fields: object) -> None:
+        """Once, until the connection is another one."""
+        if event not in self._warned:
+            self._warned.add(event)
+            log.warning(event, connection=self.name, **fields)
 
     def _state(self, state: State, now: float) -> list[Heard]:
         status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
         if status is LinkStatus.UP:
             self._status, self._reason = Status.UP, ""
-            self._was_bad = self._was_renumbered = self._was_outdated = False
+            self._warned.clear()
             self._silence.connected(now)
         elif status is LinkStatus.STALE:
             self._status, self._reason = Status.STALE, reason
@@ -213,30 +253,12 @@ class Line:
             return [*self.reception.lost(market.read_at(heard), reason)]
         return []
 
-    def _outdated(self, told: Outdated) -> None:
-        """An event was taken for one of before: nobody is sure of that."""
-        self.dropped += 1
-        if not self._was_outdated:
-            self._was_outdated = True
-            log.warning(
-                "upstream sends numbers of before: such events are dropped",
-                connection=self.name,
-                kind=told.kind.name.lower(),
-                code=told.key,
-            )
-
     def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
         """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
         self.renumbered += 1
-        if not self._was_renumbered:
-            self._was_renumbered = True
-            log.warning(
-                "upstream counts anew",
-                connection=self.name,
-                kind=told.kind.name.lower(),
-                code=told.key,
-                dropped=told.dropped,
-            )
+        self._warn(
+            "upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped
+        )
         return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
 
     def _refused(self, refusal: Refusal) -> Refusal:

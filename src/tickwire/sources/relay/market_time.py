@@ -1,19 +1,40 @@
-"""Finds out what the market's time is upstream, from what it says and from how long it says nothing."""
+"""When markets are open upstream, and what their time is: from what it says, and how long it says nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from ...calendars import KEYS, load
 from ...client import Clock
 from ...client.clock import sleep
-from .hours import Hours
+from ...model import Catalogue
 from .upstream_clock import NEAR, UpstreamClock
 
 SETTLE, GRACE = 1.0, 3.0
 """Seconds in which upstream can say what its time is, before it is guessed: at first where that is easy."""
 PATIENCE = 10.0
 """Seconds that anybody waits for it."""
+
+
+class Hours:
+    """The calendars of a catalogue; an instrument without one is neither known to be open nor closed.
+
+    Moments are in milliseconds since the epoch.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def is_open(self, code: str, at: int) -> bool:
+        """Whether its market is open at that moment, for all that is known."""
+        key = self._catalogue[code].calendar
+        return key in KEYS and load(key).is_open(at)
+
+    def is_closed(self, code: str, at: int) -> bool:
+        """Whether its market is closed at that moment, for all that is known."""
+        key = self._catalogue[code].calendar
+        return key in KEYS and not load(key).is_open(at)
 
 
 class MarketTime:

@@ -44,17 +44,16 @@ from ..source import Snapshot, Source, Yielded
 from .answers import MOST_CODES, Answer, Answers
 from .demand import Demand, Group
 from .finder import Finder
-from .hours import Hours
 from .inquiry import Found, Inquiry, share
 from .learning import is_finer, named, widened
 from .line import Line, Shared
-from .market_time import MarketTime
+from .market_time import Hours, MarketTime
 from .origin import Origin
 from .plan import UpstreamPlan
 from .refusing import FINAL
-from .secret import Secret
 from .standing import Standing
 from .statics import Statics
+from .token_file import Secret
 from .upstream_history import UpstreamHistory
 
 BEAT = 1.0

@@ -13,7 +13,7 @@ from ..health import Health, Status
 from ..judge import Judge
 from .line import Line
 from .market_time import MarketTime
-from .secret import Secret
+from .token_file import Secret
 
 FIRST_GREETING = 1.0
 """Seconds after which it is asked to let us in."""
