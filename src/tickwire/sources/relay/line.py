@@ -256,9 +256,7 @@ class Line:
     def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
         """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
         self.renumbered += 1
-        self._warn(
-            "upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped
-        )
+        self._warn("upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped)
         return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
 
     def _refused(self, refusal: Refusal) -> Refusal:

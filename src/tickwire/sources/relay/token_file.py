@@ -1,4 +1,4 @@
-"""The upstream token: kept in a file so that it can be changed while the server runs, and out of all texts."""
+"""The upstream token: in a file, so that it can be changed while the server runs, and out of all texts."""
 
 from __future__ import annotations
 
