@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tickwire.calendars import KEYS, Calendar, Session, State, load
 from tickwire.calendars import calendar as calendar_module
+from tickwire.errors import InputError
+from tickwire.store import load_catalogue
 
 from .moments import at
 
@@ -142,3 +144,23 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calendar._changes) <= 50
     assert len(calendar._days) <= 50
     assert states == [load("XNYS").state(begin + number * DAY_MS) for number in range(400)]
+
+
+def test_every_key_that_the_catalogue_uses_loads() -> None:
+    used = {instrument.calendar for instrument in load_catalogue()}
+    assert used == set(KEYS)
+    for key in used:
+        assert load(key).key == key
+
+
+def test_a_calendar_is_loaded_once() -> None:
+    assert load("XNYS") is load("XNYS")
+    assert load("XNYS").regular is load("XNYS").regular
+
+
+@pytest.mark.parametrize("key", ["", "xnys", "XLON"])
+def test_an_unknown_key_ends_in_a_line_with_the_known_ones(key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(key)
+    assert all(name in str(caught.value) for name in (repr(key), *KEYS))
+    assert "\n" not in str(caught.value)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from ..errors import InputError
+from .exchange import exchanges
 from .session import Day, Session, SessionKind, State, Timetable
+from .week import WEEKS, Always, Week
 
+EXCHANGES = ("XHKG", "XSHG", "XNYS")
+ALWAYS = "crypto"
+KEYS = (*EXCHANGES, ALWAYS, *WEEKS)
+"""The calendars there are, by the names that an instrument's `calendar` may have."""
 DAY_MS = 86_400_000
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 CACHED_DAYS = 4096
@@ -163,7 +170,7 @@ class Calendar:
         return found
 
 
-class RegularOnly:
+class RegularOnly(Timetable):
     """A timetable with the regular sessions of another."""
 
     def __init__(self, timetable: Timetable) -> None:
@@ -196,3 +203,18 @@ def _phases(day: Day) -> list[tuple[int, State]]:
     else:
         found[-1] = (day.sessions[-1].close, State.CLOSED)
     return found
+
+
+@cache
+def load(key: str) -> Calendar:
+    """The calendar of that key, always the same one. Raises InputError for an unknown key."""
+    timetable: Timetable
+    if key in EXCHANGES:
+        timetable = exchanges()[key]
+    elif key in WEEKS:
+        timetable = Week(WEEKS[key])
+    elif key == ALWAYS:
+        timetable = Always()
+    else:
+        raise InputError(f"Calendar {key!r} is none of {', '.join(KEYS)}.")
+    return Calendar(key, timetable)

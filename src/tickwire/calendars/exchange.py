@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from .session import Day, Session, SessionKind, minutes, moment
+from .session import Day, Session, SessionKind, Timetable, minutes, moment
 
 SATURDAY = 5
 
@@ -22,13 +22,13 @@ class Hours(NamedTuple):
     sessions: tuple[tuple[int, int, SessionKind], ...]
 
 
-class Exchange:
+class Exchange(Timetable):
     """An exchange's trading dates in its own zone: regular hours, special days, holidays."""
 
     def __init__(self, table: dict[str, Any]) -> None:
         self.zone = ZoneInfo(table["zone"])
-        self.first: date = table["first"]
-        self.horizon: date = table["last"]
+        self.first = table["first"]
+        self.horizon = table["last"]
         self.holidays = tuple(_dates(table["holidays"]["days"]))
         self._closed = frozenset(self.holidays)
         self._regular: list[tuple[date, Hours]] = [(row["since"], _hours(row)) for row in table["regular"]]

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from random import Random
 
 from ..model import Family, Instrument
-from .dice import Dice
-from .steps import Halt, OnClient, OnMarket, Resume, Scenario, Step
+from .steps import Halt, OnClient, OnMarket, Resume, Scenario, Span, Step
 
 
+class Dice:
+    """The dice of one step.
+
+    Each client has a count of its own, and the n-th throw is the same for every client: so a program that
+    does the same things meets the same faults, whatever others do meanwhile.
+    """
+
+    def __init__(self, seed: int, place: int) -> None:
+        """`place` is that of the step in its scenario."""
+        self._key = f"{seed}:{place}"
+        self._throws: Counter[str] = Counter()
+
+    def throw(self, who: str) -> Random:
+        """The next throw of a client."""
+        self._throws[who] += 1
+        return Random(f"{self._key}:{self._throws[who]}")
+
+
+def within(span: Span, dice: Random) -> float:
+    """Seconds of a span."""
+    return dice.uniform(*span) if isinstance(span, tuple) else span
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Client:
     """A client as scenarios know it. `names` are what its token goes by; `connection` is 0 over HTTP.
 
     `opened` is when the connection did, in seconds of the monotonic clock. Its text shows no token.
     """
 
-    __slots__ = ("connection", "family", "label", "names", "opened")
-
-    def __init__(
-        self, label: str, names: frozenset[str], family: Family | None, connection: int, opened: float
-    ) -> None:
-        self.label = label
-        self.names = names
-        self.family = family
-        self.connection = connection
-        self.opened = opened
+    label: str
+    names: frozenset[str]
+    family: Family | None
+    connection: int
+    opened: float
 
 
 class Active:
@@ -57,6 +77,10 @@ class Active:
         if not isinstance(step, OnMarket) or not named(step, instrument):
             return False
         return not any(named(resume, instrument) for resume in self.resumed)
+
+    def happens(self, chance: float, client: Client) -> bool:
+        """Whether the dice let it happen to a client now."""
+        return self.dice.throw(client.label).random() < chance
 
     def meets(self, client: Client) -> bool:
         """Whether the step is about that client."""

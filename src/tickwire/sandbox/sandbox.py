@@ -10,13 +10,13 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from decimal import Decimal
-from typing import Generic, NamedTuple, TypeVar, cast
+from math import inf
+from typing import NamedTuple, TypeVar, cast
 
 from ..calendars import State
 from ..errors import InputError
 from ..model import Book, Catalogue, Event, Instrument
-from .dice import within
-from .running import Active, Client, Run, end_halts
+from .running import Active, Client, Run, end_halts, within
 from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
 from .steps import (
     Answer,
@@ -55,13 +55,6 @@ class Condition(NamedTuple):
     reason: str = ""
 
 
-class Meeting(NamedTuple, Generic[ClientT]):
-    """A step at work that is about a client."""
-
-    active: Active
-    step: ClientT
-
-
 class Sandbox:
     """The scenarios that run, and what they do."""
 
@@ -76,8 +69,7 @@ class Sandbox:
         self._limits: dict[tuple[Active, str], Decimal] = {}
         self._late: list[tuple[float, int, Event]] = []  # a heap
         self._late_numbers = itertools.count()
-        self._cuts: defaultdict[int, dict[Active, float | None]] = defaultdict(dict)  # by connection
-        self._delays: defaultdict[int, dict[Active, float]] = defaultdict(dict)
+        self._thrown: defaultdict[int, dict[Active, float]] = defaultdict(dict)  # by connection
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -128,12 +120,9 @@ class Sandbox:
         self._effects.clear()
         alive = set(self._active)
         self._limits = {key: limit for key, limit in self._limits.items() if key[0] in alive}
-        for cuts in self._cuts.values():
-            for gone in cuts.keys() - alive:
-                del cuts[gone]
-        for delays in self._delays.values():
-            for gone in delays.keys() - alive:
-                del delays[gone]
+        for thrown in self._thrown.values():
+            for gone in thrown.keys() - alive:
+                del thrown[gone]
         return [one.step for one in begun]
 
     # What becomes of ticks.
@@ -231,27 +220,26 @@ class Sandbox:
     # What becomes of clients.
     def refusal(self, client: Client) -> Refuse | None:
         """Why the upgrade of a new connection is refused, if it is."""
-        return next((one.step for one in self._meeting(Refuse, client) if self._happens(one, client)), None)
+        meeting = self._meeting(Refuse, client)
+        return next((step for active, step in meeting if active.happens(step.chance, client)), None)
 
     def answer(self, client: Client, request: int | str) -> Answer | None:
         """What a request is answered with in place of the truth; it is named by `cmd_id` or path."""
-        for one in self._meeting(Answer, client):
-            wanted = one.step.requests
-            if (not wanted or request in wanted) and self._happens(one, client):
-                return one.step
+        for active, step in self._meeting(Answer, client):
+            wanted = step.requests
+            if (not wanted or request in wanted) and active.happens(step.chance, client):
+                return step
         return None
 
     def delay(self, client: Client) -> float:
         """Seconds by which an answer comes late: of a connection always the same, over HTTP thrown anew."""
         total = 0.0
-        for one in self._meeting(Delay, client):
-            delay = self._delays[client.connection].get(one.active) if client.connection else None
-            if delay is None:
-                dice = one.active.dice.throw(client.label)
-                delay = within(one.step.by, dice) if dice.random() < one.step.chance else 0.0
-                if client.connection:
-                    self._delays[client.connection][one.active] = delay
-            total += delay
+        for active, step in self._meeting(Delay, client):
+            thrown = self._thrown[client.connection] if client.connection else {}
+            if active not in thrown:
+                dice = active.dice.throw(client.label)
+                thrown[active] = within(step.by, dice) if dice.random() < step.chance else 0.0
+            total += thrown[active]
         return total
 
     def expired(self, client: Client) -> bool:
@@ -266,27 +254,22 @@ class Sandbox:
 
     def cut(self, client: Client, now: float) -> Disconnect | None:
         """How a connection ends now, if it does."""
-        for one in self._meeting(Disconnect, client):
-            cuts = self._cuts[client.connection]
-            if one.active not in cuts:
-                dice = one.active.dice.throw(client.label)
-                after = within(one.step.after, dice)
-                begin = max(client.opened, one.active.began)
-                cuts[one.active] = begin + after if dice.random() < one.step.chance else None
-            if (due := cuts[one.active]) is not None and due <= now:
-                return one.step
+        for active, step in self._meeting(Disconnect, client):
+            thrown = self._thrown[client.connection]
+            if active not in thrown:
+                dice = active.dice.throw(client.label)
+                due = max(client.opened, active.began) + within(step.after, dice)
+                thrown[active] = due if dice.random() < step.chance else inf
+            if thrown[active] <= now:
+                return step
         return None
 
     def forget(self, connection: int) -> None:
         """A connection is gone."""
-        self._cuts.pop(connection, None)
-        self._delays.pop(connection, None)
+        self._thrown.pop(connection, None)
 
-    def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[Meeting[ClientT]]:
+    def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[tuple[Active, ClientT]]:
+        """The steps of a kind at work that are about a client."""
         for active in self._active:
             if isinstance(active.step, kind) and active.meets(client):
-                yield Meeting(active, active.step)
-
-    @staticmethod
-    def _happens(meeting: Meeting[Refuse] | Meeting[Answer], client: Client) -> bool:
-        return meeting.active.dice.throw(client.label).random() < meeting.step.chance
+                yield active, active.step

@@ -173,7 +173,7 @@ class Clock(Timed, frozen=True, kw_only=True, tag="clock", tag_field="do"):
     hours: bool | None = None
 
 
-MarketStep: TypeAlias = (
+Step: TypeAlias = (
     Halt
     | Resume
     | LimitUp
@@ -186,9 +186,13 @@ MarketStep: TypeAlias = (
     | Duplicate
     | OutOfOrder
     | Jump
+    | Disconnect
+    | Refuse
+    | Answer
+    | Delay
+    | ExpireToken
+    | Clock
 )
-ClientStep: TypeAlias = Disconnect | Refuse | Answer | Delay | ExpireToken
-Step: TypeAlias = MarketStep | ClientStep | Clock
 
 
 class Scenario(

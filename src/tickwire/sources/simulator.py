@@ -15,8 +15,7 @@ from ..klines import Past
 from ..model import Catalogue, Event, Instrument, Kind
 from .clock import MarketClock, SteadyClock
 from .health import Health, Status
-from .simulated_company import with_figures
-from .simulated_market import SimulatedMarket
+from .simulated_market import SimulatedMarket, with_figures
 from .simulated_past import SimulatedPast
 from .source import Source
 

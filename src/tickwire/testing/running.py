@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
+
+import structlog
 
 from ..assembly import Engine, build
 from ..config import Settings
@@ -20,7 +23,6 @@ from ..server.certificate import certificate_of
 from ..server.serve import check_exposure, loop_factory, url_of
 from ..sources import Replay, Status
 from .connections import Connections
-from .log import threshold
 from .market_time import moment
 
 POLITE = 0.5
@@ -29,7 +31,32 @@ LONGEST_STOP = 10.0
 CODES_A_TURN = 60
 """Markets that the simulator opens, or lets take a step, in a turn of the loop at the least."""
 
+LEVELS = logging.getLevelNamesMapping()
+
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def threshold(level: str) -> Iterator[None]:
+    """Drops what this thread logs below a level.
+
+    structlog has one configuration for a whole process, and that is not ours here: a processor is put
+    before those that there are, and taken away again.
+    """
+    thread, least = threading.get_ident(), LEVELS[level.upper()]
+
+    def drop(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if threading.get_ident() == thread and LEVELS.get(method.upper(), least) < least:
+            raise structlog.DropEvent
+        return event
+
+    processors = structlog.get_config()["processors"]
+    processors.insert(0, drop)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # the program may have configured its log anew
+            processors.remove(drop)
 
 
 class ThreadServer(Server):

@@ -20,8 +20,7 @@ from ..judge import Judge
 from ..source import Snapshot
 from .mapper import Unreadable, read_book
 from .outlet import Outlet
-from .seen import Seen
-from .stream import Stream, alike, last_trades, missed
+from .stream import Seen, Stream, alike, last_trades, missed
 from .venue import Bad, Venue
 from .wants import Key, Wants
 
@@ -184,10 +183,9 @@ class Streams:
         while True:
             raws = await self._exchange.watch_trades(stream.symbol)
             now = self._wall()
-            batch = self._seen[stream.code].batch(stream.instrument, raws, now, since)
+            seen = self._seen[stream.code]
+            batch = seen.batch(stream.instrument, raws, now, since, self._bad_of(stream))
             since = None
-            for error in batch.bad:
-                self._bad(error, stream.code)
             stream.latest = max(stream.latest, batch.latest)
             if batch.trades:
                 self._health.lag = now - batch.trades[-1].time
