@@ -59,9 +59,7 @@ def source_of(
                 keep=codes,
                 options=settings.exchanges.get(choice.venue, {}),
                 silence=settings.upstream_silence,
-                wall=machine.millis,
-                monotonic=machine.monotonic,
-                dice=machine.dice,
+                machine=machine,
             )
         case SourceKind.PUBLISH:
             return Published(

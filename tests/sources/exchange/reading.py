@@ -41,7 +41,7 @@ TRADE: dict[str, Any] = {
     "fees": [],
 }
 QUICK = Backoff(first=0.05, most=0.2)
-MACHINE: dict[str, Any] = {"wall": REAL.millis, "monotonic": REAL.monotonic, "dice": REAL.dice}
+MACHINE: dict[str, Any] = {"machine": REAL}
 
 T = TypeVar("T")
 

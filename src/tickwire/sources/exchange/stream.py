@@ -6,14 +6,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from ...model import Book, Instrument, Kind, Trade
 from .mapper import Unreadable, identity, read_book, read_trade
 from .venue import Bad
-from .wants import Key
 
 FEW = 20
 """Trades that are asked for to see how a code stands."""
@@ -21,6 +20,9 @@ ON_THE_WAY = 5_000
 """Milliseconds that a trade may take to us while all is well."""
 REMEMBERED = 2000
 """Trades of a code that are known again: twice what ccxt keeps of one."""
+
+Key: TypeAlias = tuple[Kind, str]
+"""A stream: trades or books of a code."""
 
 
 class Batch(NamedTuple):

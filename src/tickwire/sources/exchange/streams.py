@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
-from random import Random
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -14,15 +13,16 @@ import structlog
 from ...client import Backoff
 from ...client.backoff import Tries
 from ...errors import SourceError
+from ...machine import Machine
 from ...model import Catalogue, Kind, Trade, is_crossed
 from ..health import Health, Status
 from ..judge import Judge
 from ..source import Snapshot
+from ..wants import Wants
 from .mapper import Unreadable, read_book
 from .outlet import Outlet
-from .stream import Seen, Stream, alike, last_trades, missed
+from .stream import Key, Seen, Stream, alike, last_trades, missed
 from .venue import Bad, Venue
-from .wants import Key, Wants
 
 BEAT = 1.0
 """Seconds between looks at what is wanted and what is silent."""
@@ -48,15 +48,13 @@ class Streams:
         catalogue: Catalogue,
         judge: Judge,
         symbols: Mapping[str, str],
-        wants: Wants,
+        wants: Wants[Key],
         outlet: Outlet,
         health: Health,
         *,
         silence: float,
         backoff: Backoff,
-        wall: Callable[[], int],
-        monotonic: Callable[[], float],
-        dice: Random,
+        machine: Machine,
     ) -> None:
         """`symbols` may lose codes that the venue turns out not to have."""
         self.told: set[Key] = set()
@@ -71,9 +69,7 @@ class Streams:
         self._health = health
         self._silence = silence
         self._backoff = backoff
-        self._wall = wall
-        self._monotonic = monotonic
-        self._dice = dice
+        self._machine = machine
         self._exchange: Any = None
         self._streams: dict[Key, Stream] = {}
         self._seen: defaultdict[str, Seen] = defaultdict(Seen)
@@ -96,7 +92,7 @@ class Streams:
         Raises SourceError when it must be begun anew.
         """
         exchange.unreadable = self._bad
-        self._exchange, self._lost, self._heard = exchange, None, self._monotonic()
+        self._exchange, self._lost, self._heard = exchange, None, self._machine.monotonic()
         try:
             while self._lost is None:
                 self._follow_wants()
@@ -117,17 +113,21 @@ class Streams:
     def lost(self, reason: str) -> None:
         """The connection is gone, or could not be made; nobody waits in vain."""
         for code in [*self._outlet.whole]:
-            self._outlet.broke(code, self._wall(), reason)
-        for kind, code in self._wants.wanted(self._monotonic()):
+            self._outlet.broke(code, self._machine.millis(), reason)
+        for kind, code in self._wanted():
             if (kind, code) not in self.told:
                 self._outlet.show(Snapshot(kind, code, None))
 
     # What is wanted.
+    def _wanted(self) -> list[Key]:
+        self._wants.lapse(self._machine.monotonic())
+        return self._wants.target()
+
     def _follow_wants(self) -> None:
-        wanted = {key for key in self._wants.wanted(self._monotonic()) if key[1] in self._symbols}
+        wanted = {key for key in self._wanted() if key[1] in self._symbols}
         for key in wanted - self._streams.keys():
             kind, code = key
-            stream = Stream(kind, self._catalogue[code], self._symbols[code], self._monotonic())
+            stream = Stream(kind, self._catalogue[code], self._symbols[code], self._machine.monotonic())
             self._streams[key] = stream
             stream.task = self._spawn(self._keep_up(stream))
             if kind is Kind.TRADE and key not in self.told:
@@ -142,7 +142,7 @@ class Streams:
         stream.task.cancel()
         await asyncio.wait([stream.task])
         if stream.kind is Kind.TRADE:
-            self._outlet.broke(stream.code, self._wall(), "")
+            self._outlet.broke(stream.code, self._machine.millis(), "")
         trades = stream.kind is Kind.TRADE
         try:
             if self._exchange.has.get("unWatchTrades" if trades else "unWatchOrderBook"):
@@ -159,30 +159,32 @@ class Streams:
     # What comes.
     async def _keep_up(self, stream: Stream) -> None:
         """Follows a stream; after every failure once more."""
-        tries = Tries(self._backoff, self._dice)
+        tries = Tries(self._backoff, self._machine.dice)
         follow = self._trades if stream.kind is Kind.TRADE else self._books
         while True:
-            begun = self._monotonic()
+            begun = self._machine.monotonic()
             try:
                 await follow(stream)
             except asyncio.CancelledError:
                 if (task := asyncio.current_task()) is None or task.cancelling():
                     raise
-                self._fail(stream, "the connection was closed", self._wall())  # ccxt gave up what we wait for
+                self._fail(
+                    stream, "the connection was closed", self._machine.millis()
+                )  # ccxt gave up what we wait for
             except Exception as error:  # ccxt lets through what its parsers and sockets raise
                 # What ccxt calls so is a connection that was found dead.
-                quiet = int((self._monotonic() - stream.heard) * 1000)
+                quiet = int((self._machine.monotonic() - stream.heard) * 1000)
                 dead = type(error).__name__ == "RequestTimeout"
-                self._fail(stream, self._venue.said(error), self._wall() - (quiet if dead else 0))
-            tries.lasted(self._monotonic() - begun)
+                self._fail(stream, self._venue.said(error), self._machine.millis() - (quiet if dead else 0))
+            tries.lasted(self._machine.monotonic() - begun)
             await asyncio.sleep(tries.delay())
 
     async def _trades(self, stream: Stream) -> None:
-        since: int | None = self._wall()
-        stream.since, stream.heard = self._wall(), self._monotonic()
+        since: int | None = self._machine.millis()
+        stream.since, stream.heard = self._machine.millis(), self._machine.monotonic()
         while True:
             raws = await self._exchange.watch_trades(stream.symbol)
-            now = self._wall()
+            now = self._machine.millis()
             seen = self._seen[stream.code]
             batch = seen.batch(stream.instrument, raws, now, since, self._bad_of(stream))
             since = None
@@ -196,12 +198,12 @@ class Streams:
                 self.told.add(stream.key)
 
     async def _books(self, stream: Stream) -> None:
-        stream.since, stream.heard = self._wall(), self._monotonic()
+        stream.since, stream.heard = self._machine.millis(), self._machine.monotonic()
         while True:
             raw = await self._exchange.watch_order_book(stream.symbol)
             self._lives(stream)
             try:
-                book = read_book(stream.instrument, raw, self._wall())
+                book = read_book(stream.instrument, raw, self._machine.millis())
             except Unreadable as error:
                 self._bad(error, stream.code)
                 continue
@@ -216,7 +218,7 @@ class Streams:
         last: Trade | None = None
         with contextlib.suppress(Exception):
             last = max(
-                await last_trades(self._exchange, stream, self._wall(), self._bad_of(stream)),
+                await last_trades(self._exchange, stream, self._machine.millis(), self._bad_of(stream)),
                 key=lambda trade: trade.time,
                 default=None,
             )
@@ -225,7 +227,7 @@ class Streams:
             self._outlet.show(Snapshot(stream.kind, stream.code, last))
 
     def _lives(self, stream: Stream) -> None:
-        self._heard = stream.heard = self._monotonic()
+        self._heard = stream.heard = self._machine.monotonic()
         self._patience.pop(stream.key, None)
         if stream.failed:
             stream.failed = ""
@@ -263,7 +265,7 @@ class Streams:
 
     # What does not come.
     def _look(self) -> None:
-        now = self._monotonic()
+        now = self._machine.monotonic()
         for stream in self._streams.values():
             patience = self._patience.get(stream.key, self._silence)
             if stream.kind is Kind.DEPTH and stream.book is None:
@@ -276,20 +278,20 @@ class Streams:
         """Asks the venue whether a silent stream is quiet or dead. If it is dead, so may be the others."""
         heard = stream.heard
         try:
-            dead = await missed(self._exchange, stream, self._wall, self._bad_of(stream))
+            dead = await missed(self._exchange, stream, self._machine.millis, self._bad_of(stream))
         except Exception as error:
             dead = f"asking for it failed ({self._venue.said(error)})"
         stream.looked_at = False
         if stream.heard != heard:  # it has spoken in the meantime
             return
         if not dead:
-            stream.heard = self._monotonic()
+            stream.heard = self._machine.monotonic()
             return
         self._patience[stream.key] = min(2 * patience, MOST_PATIENCE)
-        quiet = int((self._monotonic() - heard) * 1000)
+        quiet = int((self._machine.monotonic() - heard) * 1000)
         reason = f"nothing came of {stream.code} for {quiet // 1000} s, and {dead}"
         if stream.kind is Kind.TRADE:
-            self._outlet.broke(stream.code, self._wall() - quiet, reason)
+            self._outlet.broke(stream.code, self._machine.millis() - quiet, reason)
         self._lost = self._lost or SourceError(f"connected anew, for {stream.code} was silent")
         self.wake()
 
@@ -299,7 +301,7 @@ class Streams:
         failed = next((one.failed for one in streams if one.failed), "")
         if failed and all(one.failed for one in streams):
             self._health.tell(Status.DOWN, failed)
-        elif streams and self._monotonic() - self._heard >= self._silence:
+        elif streams and self._machine.monotonic() - self._heard >= self._silence:
             self._health.tell(Status.STALE, f"nothing came for {self._silence:g} s")
         else:
             self._health.tell(Status.UP)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from ...model import Catalogue, CodesInUse, Family, Instrument, Kind
+from ..wants import Wants
 from .plan import UpstreamPlan
-from .wants import Wants
 
 Group: TypeAlias = tuple[Family, Kind]
 """The streams of one kind on the paths of one family: what limits count."""
@@ -68,7 +68,7 @@ class Demand:
     def __init__(self, catalogue: Catalogue, keep: Iterable[str], plan: UpstreamPlan) -> None:
         """`keep` are codes that are always wanted."""
         self._catalogue = catalogue
-        self._wants: dict[Group, Wants] = {}
+        self._wants: dict[Group, Wants[str]] = {}
         self._places: dict[Group, Places] = {}
         names = [*keep]
         self.codes = {one.code for one in self._having(Kind.TRADE, names)}
