@@ -20,7 +20,6 @@ from ..sources import (
     Csv,
     Health,
     Judge,
-    Mapper,
     Published,
     Recording,
     Replay,
@@ -153,7 +152,7 @@ def replay_of(settings: Settings, catalogue: Catalogue, machine: Machine) -> tup
     health.bad, health.crossed = scan.bad_lines, scan.crossed
     replay = Replay(
         names,
-        Csv(recording, Mapper(catalogue, scan.traded, settings.quote_trades)),
+        Csv(recording, catalogue, scan.traded, settings.quote_trades),
         codes=sorted(scan.decimals),
         first_time=scan.first_time,
         speed=settings.speed,

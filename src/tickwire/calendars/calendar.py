@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import date
 from functools import cache, cached_property
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from ..errors import InputError
 from .exchange import exchanges
@@ -42,22 +41,16 @@ class Calendar:
 
     def __init__(self, key: str, timetable: Timetable) -> None:
         self.key = key
+        self.zone = timetable.zone
+        """The zone whose dates are the trading dates."""
+        self.horizon = timetable.horizon
+        """The last date whose holidays are known. Beyond it all weekdays count as open."""
         self._timetable = timetable
         self._days: dict[date, Day] = {}
         self._changes: dict[int, Changes] = {}
 
     def __repr__(self) -> str:
         return f"Calendar({self.key!r})"
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone whose dates are the trading dates."""
-        return self._timetable.zone
-
-    @property
-    def horizon(self) -> date:
-        """The last date whose holidays are known. Beyond it all weekdays count as open."""
-        return self._timetable.horizon
 
     @cached_property
     def regular(self) -> Calendar:

@@ -5,7 +5,7 @@ from .judge import Judge
 from .published import Published
 from .publishers import PUBLISHER
 from .recording import Recording
-from .replay import Csv, Mapper, QuoteTrades, Replay, widened
+from .replay import Csv, QuoteTrades, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
 from .source import Began, Broke, History, Resent, Snapshot, Source
 
@@ -18,7 +18,6 @@ __all__ = [
     "Health",
     "History",
     "Judge",
-    "Mapper",
     "Published",
     "QuoteTrades",
     "Recording",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -34,36 +34,13 @@ class QuoteTrades(StrEnum):
     MID = "mid"
     NONE = "none"
 
-
-class Mapper:
-    """Makes events of lines. Pure: the same for every speed and for tests."""
-
-    def __init__(self, catalogue: Catalogue, traded: Collection[str], quote_trades: QuoteTrades) -> None:
-        """`traded` are the codes with trades of their own."""
-        self._catalogue = catalogue
-        self._traded = traded
-        self._quote_trades = quote_trades
-
-    def events(self, line: Line) -> list[Event]:
-        """The events of one line."""
-        at = line.tick_time_ms
-        if isinstance(line, TradeLine):
-            return [line.event()]
-        book = line.event()
-        events: list[Event] = [book] if self._catalogue[line.code].levels else []
-        if line.code not in self._traded and (price := self._price(book)) is not None:
-            events.append(Trade(line.code, at, price, Decimal(0)))
-        return events
-
-    def _price(self, book: Book) -> Decimal | None:
+    def price(self, book: Book) -> Decimal | None:
         """The price of the trade that stands for a quote. Its volume is zero (section 2, "Push")."""
-        match self._quote_trades:
-            case QuoteTrades.BID if book.bids:
-                return book.bids[0].price
-            case QuoteTrades.MID if book.bids and book.asks:
-                return EXACT.divide(EXACT.add(book.bids[0].price, book.asks[0].price), Decimal(2))
-            case _:
-                return None
+        if self is QuoteTrades.BID and book.bids:
+            return book.bids[0].price
+        if self is QuoteTrades.MID and book.bids and book.asks:
+            return EXACT.divide(EXACT.add(book.bids[0].price, book.asks[0].price), Decimal(2))
+        return None
 
 
 class Reel(Protocol):
@@ -77,21 +54,27 @@ class Reel(Protocol):
         ...
 
 
-class Csv:
-    """The files of a recording as a reel."""
+class Csv(NamedTuple):
+    """The files of a recording as a reel; `traded` are the codes with trades of their own."""
 
-    def __init__(self, recording: Recording, mapper: Mapper) -> None:
-        self._recording = recording
-        self._mapper = mapper
+    recording: Recording
+    catalogue: Catalogue
+    traded: Collection[str]
+    quote_trades: QuoteTrades
 
     def events(self) -> Iterator[tuple[int, list[Event]]]:
         """Those of each line that can be read, by time."""
-        return ((line.tick_time_ms, self._mapper.events(line)) for line in self._recording.lines())
+        return ((line.tick_time_ms, self.made_of(line)) for line in self.recording.lines())
 
-
-def moved(event: Event, shift: int) -> Event:
-    """The event so many milliseconds later."""
-    return msgspec.structs.replace(event, time=event.time + shift) if shift else event
+    def made_of(self, line: Line) -> list[Event]:
+        """The events of one line."""
+        if isinstance(line, TradeLine):
+            return [line.event()]
+        book = line.event()
+        events: list[Event] = [book] if self.catalogue[line.code].levels else []
+        if line.code not in self.traded and (price := self.quote_trades.price(book)) is not None:
+            events.append(Trade(line.code, line.tick_time_ms, price, Decimal(0)))
+        return events
 
 
 def widened(catalogue: Catalogue, scan: Scan, quote_trades: QuoteTrades) -> Catalogue:
@@ -225,5 +208,5 @@ class Replay(Source):
                 self._reached = upcoming
                 for event in events[before:]:
                     self._played += 1
-                    yield moved(event, shift)
+                    yield msgspec.structs.replace(event, time=event.time + shift) if shift else event
                 before = 0

@@ -19,24 +19,13 @@ from ..model import EXACT, Instrument, Kline, KlineType
 from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extremes, mean_price
 from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
 
-MADE_OF = {
-    KlineType.WEEK: KlineType.DAY,
-    KlineType.MONTH: KlineType.DAY,
-    KlineType.HOUR: KlineType.DAY,
-    KlineType.HOURS_2: KlineType.DAY,
-    KlineType.HOURS_4: KlineType.DAY,
-    KlineType.MINUTES_5: KlineType.HOUR,
-    KlineType.MINUTES_15: KlineType.HOUR,
-    KlineType.MINUTES_30: KlineType.HOUR,
-    KlineType.MINUTE: KlineType.MINUTES_5,
-}
+LARGE = (KlineType.WEEK, KlineType.MONTH, KlineType.HOUR, KlineType.HOURS_2, KlineType.HOURS_4)
+SMALL = (KlineType.MINUTES_5, KlineType.MINUTES_15, KlineType.MINUTES_30)
+MADE_OF = dict.fromkeys(LARGE, KlineType.DAY) | dict.fromkeys(SMALL, KlineType.HOUR)
+MADE_OF[KlineType.MINUTE] = KlineType.MINUTES_5
 """What bars are cut from, if that is larger, or rolled up from; each behind what it is made of."""
-CUT_INTO = {
-    KlineType.HOURS_2: KlineType.HOUR,
-    KlineType.HOURS_4: KlineType.HOUR,
-    KlineType.MINUTES_15: KlineType.MINUTES_5,
-    KlineType.MINUTES_30: KlineType.MINUTES_5,
-}
+CUT_INTO = dict.fromkeys((KlineType.HOURS_2, KlineType.HOURS_4), KlineType.HOUR)
+CUT_INTO |= dict.fromkeys((KlineType.MINUTES_15, KlineType.MINUTES_30), KlineType.MINUTES_5)
 """What is cut in place of these, and then rolled up."""
 MONTHS = 36
 """Whole months of days, weeks and months before the first."""

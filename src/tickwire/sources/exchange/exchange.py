@@ -104,7 +104,7 @@ class Exchange(Source):
             runner.cancel()
             await asyncio.wait([runner])
             self._streams.lost("the stream was closed")
-            self._outlet.close()
+            self._outlet.flush()
 
     def market_time(self) -> int:
         """The wall clock."""

@@ -53,7 +53,7 @@ class Outlet:
     def began(self, code: str, at: int) -> None:
         """All trades of a code come from now on."""
         if code not in self.whole:
-            self._flush()
+            self.flush()
             self.whole.add(code)
             self._told.append(Began((code,), at))
             self.wake()
@@ -64,7 +64,7 @@ class Outlet:
             self.whole.discard(code)
             self._breaks.setdefault(reason, {})[code] = at
             if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(GATHERING, self._flush)
+                self._timer = asyncio.get_running_loop().call_later(GATHERING, self.flush)
 
     async def take(self) -> list[Yielded]:
         """Some of what was told, at least one, unless `wake` was called; gives way to the event loop."""
@@ -83,11 +83,8 @@ class Outlet:
         """Lets the owner look."""
         self._arrived.set()
 
-    def close(self) -> None:
-        """Nothing is told any more, until the next one who takes."""
-        self._flush()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Tells of all breaks now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

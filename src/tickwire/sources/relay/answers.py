@@ -11,9 +11,9 @@ import structlog
 
 from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
 from ...model import Family, Kind
-from ...wire import Pushed, Ret
+from ...wire import Pushed, Ret, ret_of
 from .demand import Group
-from .refusing import FINAL, halves, may_be_one, passed_on
+from .refusing import FINAL, halves, may_be_one
 
 MOST_CODES = 50
 """Codes of one request where the plan has no limit: a URL may not grow for ever (protocol, section 4)."""
@@ -95,10 +95,6 @@ class Answers:
         """Whether upstream said that it has none of that for us when it was asked last."""
         return (group, code) in self._none
 
-    def heard(self, answer: Answer) -> None:
-        """Takes what upstream said when it was asked for something else."""
-        self._tell(answer)
-
     async def run(self) -> None:
         """Sends the requests. Never ends; begun again, it asks anew for what it was about to hear of."""
         now = self._clock.time()
@@ -121,7 +117,7 @@ class Answers:
                 await some.wait()
             now = self._clock.time()
             late = [code for code, at in waiting.items() if at < now - PATIENCE]
-            self._tell(Answer(group, tuple(late), (), asked=False))
+            self.tell(Answer(group, tuple(late), (), asked=False))
             is_part = bool(parts) and not (waiting and is_part)  # by turns
             if is_part:
                 codes, until = parts.popleft()
@@ -132,7 +128,7 @@ class Answers:
             if not waiting:
                 some.clear()
             if now >= until:
-                self._tell(Answer(group, codes, (), asked=False))
+                self.tell(Answer(group, codes, (), asked=False))
                 continue
             if not codes:
                 continue
@@ -143,13 +139,13 @@ class Answers:
                 if len(codes) > 1 and may_be_one(error, failures):
                     parts += ((half, until) for half in halves(codes))
                     continue
-                self._tell(Answer(group, codes, (), error))
+                self.tell(Answer(group, codes, (), error))
             else:
                 failures = 0
                 shown = {one.event.code for one in events}
                 lacking = () if is_whole else tuple(code for code in codes if code not in shown)
-                self._tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
-                self._tell(Answer(group, lacking, (), INCOMPLETE))
+                self.tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
+                self.tell(Answer(group, lacking, (), INCOMPLETE))
 
     def _say(self) -> None:
         """Says of which codes upstream does not say how they stand: once, until it does."""
@@ -166,7 +162,8 @@ class Answers:
                 ret=ret,
             )
 
-    def _tell(self, answer: Answer) -> None:
+    def tell(self, answer: Answer) -> None:
+        """Takes what upstream said, be it that it was asked for something else."""
         group, codes, _, error, _ = answer
         now = self._clock.time()
         self._forget(self._waiting[group], codes)
@@ -177,7 +174,7 @@ class Answers:
             ret = 0 if error is None else error.ret
             new = [code for code in codes if (group, code) not in self._failed]
             self._untold.setdefault((group, ret), []).extend(new)
-            refused = passed_on(error) if isinstance(error, RequestRefused) else None
+            refused = ret_of(error.ret) if isinstance(error, RequestRefused) else None
             self._failed.update(dict.fromkeys(keys, refused))
             self.failed += len(codes)
         else:

@@ -13,9 +13,9 @@ from ...client import ClientError, Clock, RequestRefused, TooManyRequests, Unaut
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import Family, Instrument, in_turn
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo, ret_of
 from .inquiry import Found, Inquiry
-from .refusing import FINAL, IN_A_ROW, halves, may_be_one, passed_on
+from .refusing import FINAL, IN_A_ROW, halves, may_be_one
 
 MOST_WAITING = 5_000
 """Codes that wait to be asked for."""
@@ -284,7 +284,8 @@ class Finder:
         elif len(part.codes) > 1:
             self._again += (Part(part.family, half) for half in halves(part.codes))
         else:
-            self._remember(part.family, part.codes, passed_on(error), BRIEFLY, "upstream refuses codes")
+            # Its words may hold a secret.
+            self._remember(part.family, part.codes, ret_of(error.ret), BRIEFLY, "upstream refuses codes")
 
     def _failed(self, part: Part, error: ClientError) -> None:
         """Upstream fails at these. Raises the error if it fails at whatever it is asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...client import ClientError, RequestRefused, Unavailable, Unreadable
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, ret_of
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED
 
 FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
 """Answers that say that upstream gives us none of the codes (protocol, section 3)."""
@@ -24,9 +24,3 @@ def halves(codes: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Both halves of a list of two codes at least."""
     half = len(codes) // 2
     return [codes[:half], codes[half:]]
-
-
-def passed_on(error: ClientError) -> Ret:
-    """What is told of a single code that upstream refuses: its `ret`, not its words, which may hold a
-    secret."""
-    return ret_of(error.ret)

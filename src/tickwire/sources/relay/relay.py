@@ -214,8 +214,7 @@ class Relay(Source):
                 for group, code, refused in self._demand.ask(kind, codes, now)
                 if kind is not Kind.KLINE and self._ask(group, code, refused=refused)
             ]
-        self._dirty = True
-        self._wake.set()
+        self._change()
         return () if kind is Kind.KLINE else soon
 
     def _ask(self, group: Group, code: str, *, refused: bool) -> bool:
@@ -250,8 +249,7 @@ class Relay(Source):
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
             self._demand.keep(instrument.code)
-            self._dirty = True
-            self._wake.set()
+            self._change()
 
     def use(self) -> UpstreamUse:
         """What is used of the account."""
@@ -275,8 +273,7 @@ class Relay(Source):
         """The stream; it never ends."""
         self._say_what_has_no_room()
         self._seek_kept()
-        self._dirty = True
-        self._wake.set()
+        self._change()
         beside = [
             asyncio.create_task(one)
             for one in (
@@ -321,6 +318,11 @@ class Relay(Source):
     def _asking(self, timeout: float) -> Http:
         return Http(self._url, self._secret, pacer=self._pacer, timeout=timeout, network=self._network)
 
+    def _change(self) -> None:
+        """Something else is wanted."""
+        self._dirty = True
+        self._wake.set()
+
     def _arrange(self) -> None:
         """Subscribes to what is wanted."""
         if not self._dirty:
@@ -356,8 +358,7 @@ class Relay(Source):
     def _refuse(self, group: Group, codes: Collection[str], ret: int) -> None:
         """Upstream will not push these."""
         self._demand.refuse(group, codes, self._clock.time())
-        self._dirty = True
-        self._wake.set()
+        self._change()
         if ret in FINAL:
             self._doubt(group[0], codes)
 
@@ -379,8 +380,7 @@ class Relay(Source):
                     self._standing.tell()
                     line.reconnect("nothing came although its markets are open")
                 await line.keep(IDLE)
-            self._dirty = True
-            self._wake.set()
+            self._change()
             await sleep(self._clock, BEAT)
 
     async def _watch_token(self, changed: Callable[[], bool]) -> None:
@@ -409,7 +409,7 @@ class Relay(Source):
             self._say_what_has_no_room()
         if found.trades:
             codes = tuple(dict.fromkeys(one.event.code for one in found.trades))
-            self._answers.heard(Answer((family, Kind.TRADE), codes, found.trades))
+            self._answers.tell(Answer((family, Kind.TRADE), codes, found.trades))
 
     def _widen(self, instrument: Instrument, shown: Event | Kline) -> Instrument:
         """A learned instrument is known in all decimals and levels that it is shown in."""
