@@ -43,18 +43,13 @@ class Exchange(Timetable):
         """The hours of that date; outside of what is known, the oldest or the newest regular ones."""
         if day.weekday() >= SATURDAY or day in self._closed:
             return Day()
-        hours = self._special.get(day) or self._regular_hours(day)
+        regular = (hours for since, hours in reversed(self._regular) if since <= day)
+        hours = self._special.get(day) or next(regular, self._regular[0][1])
         sessions = tuple(
             Session(moment(day, start, self.zone), moment(day, end, self.zone), kind)
             for start, end, kind in hours.sessions
         )
         return Day(sessions, None if hours.pre_open is None else moment(day, hours.pre_open, self.zone))
-
-    def _regular_hours(self, day: date) -> Hours:
-        for since, hours in reversed(self._regular):
-            if since <= day:
-                return hours
-        return self._regular[0][1]
 
 
 @cache

@@ -16,7 +16,7 @@ import structlog
 from ..bus import ScenarioRun
 from ..calendars import KEYS, State, load
 from ..errors import InputError
-from ..model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
+from ..model import Book, Catalogue, Event, Instrument, Market, Suspension, SuspensionList
 from ..sandbox import (
     Clock,
     Condition,
@@ -28,7 +28,6 @@ from ..sandbox import (
     Way,
     clock_target,
     shown,
-    without_orders,
 )
 from ..sources import Simulator
 from ..store import Backlog, SuspensionStore
@@ -243,7 +242,7 @@ class Scenarios:
         """Shows a state that a book shows, without waiting for the next one."""
         now = self._feeds.of(instrument).source.market_time()
         if state is State.DELISTED and instrument.levels:
-            self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
+            self._publish(instrument, Book(instrument.code, now, (), ()), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
             trade, book = self._streams.last_trade(instrument), self._streams.last_book(instrument)
             if trade is not None:

@@ -4,7 +4,7 @@ from .clock_target import clock_target
 from .running import Client, Run
 from .sandbox import Condition, Sandbox
 from .scenario import library, library_text, load_file, load_scenario, scenario_of
-from .shaping import Shaped, Way, without_orders
+from .shaping import Shaped, Way
 from .steps import Clock, Disconnect, ExpireToken, Scenario, Step, shown
 
 __all__ = [
@@ -26,5 +26,4 @@ __all__ = [
     "load_scenario",
     "scenario_of",
     "shown",
-    "without_orders",
 ]

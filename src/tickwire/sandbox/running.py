@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ..model import Family, Instrument
-from .steps import Halt, OnClient, OnMarket, Resume, Scenario, Span, Step
+from .steps import Clock, Halt, OnClient, OnMarket, Resume, Scenario, Span, Step
 
 
 class Dice:
@@ -131,13 +131,6 @@ class Run:
 
     def _lasts(self, active: Active, now: float) -> bool:
         step = active.step
-        if not step.continues or active.over:
+        if isinstance(step, Resume | Clock) or active.over:
             return False
         return step.lasts is None or now < active.began + step.lasts
-
-
-def end_halts(active: list[Active], resume: Resume) -> None:
-    """Ends what a resume names of the halts at work."""
-    for one in active:
-        if isinstance(one.step, Halt):
-            one.resumed.append(resume)

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar, cast
 from ..calendars import State
 from ..errors import InputError
 from ..model import Book, Catalogue, Event, Instrument
-from .running import Active, Client, Run, end_halts, within
+from .running import Active, Client, Run, within
 from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
 from .steps import (
     Answer,
@@ -112,7 +112,9 @@ class Sandbox:
         before, self._active = self._active, [one for run in self._runs.values() for one in run.active]
         for one in begun:
             if isinstance(one.step, Resume):
-                end_halts([halt for halt in self._active if halt.began <= one.began], one.step)
+                for halt in self._active:
+                    if isinstance(halt.step, Halt) and halt.began <= one.began:
+                        halt.resumed.append(one.step)
         self._active = [one for one in self._active if not one.over]
         self.shapes_ticks = any(isinstance(one.step, OnMarket) for one in self._active)
         if not begun and before == self._active:

@@ -143,10 +143,8 @@ class Recording:
 
     def lines(self) -> Iterator[Line]:
         """All lines that are good, by time; those of one time in the order of the files."""
-        return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
-
-    def _good(self, path: Path) -> Iterator[Line]:
-        return (line for _, line in self._file(path) if not isinstance(line, str))
+        good = ((line for _, line in self._file(path) if not isinstance(line, str)) for path in self._paths)
+        return heapq.merge(*good, key=attrgetter("tick_time_ms"))
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""

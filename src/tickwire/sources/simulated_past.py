@@ -60,7 +60,6 @@ class SimulatedPast:
         self._seed = f"{seed}:{instrument.code}:past"
 
     def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
-        """See `Past.begin`."""
         grid, latest = self._grid, self._begin(first.time, LATEST_MONTHS)
         made = {KlineType.DAY: self.days(latest, first.time, first.time, first.open)}
         for kline_type, of in MADE_OF.items():
@@ -76,7 +75,6 @@ class SimulatedPast:
         return {kline_type: bars for kline_type, bars in made.items() if bars}
 
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
-        """See `Past.reach`."""
         grid, found = self._grid, list[Reach]()
         if kline_type not in grid.types:
             return []
@@ -100,7 +98,6 @@ class SimulatedPast:
         return found[::-1]
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
-        """See `Past.make`."""
         bars, into = [*bars], CUT_INTO.get(kline_type, kline_type)
         if bars and bars[0].kline_type > kline_type:
             bars = [part for bar in bars for part in self._cut(bar, into, first)]
@@ -109,7 +106,6 @@ class SimulatedPast:
         return list(roll_up(self._instrument, kline_type, bars))
 
     def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
-        """See `Past.days`."""
         terms, dice = self._terms, Random(self._seed)
         anchor, away, opened = math.log(price), 0.0, price
         more = max(0.0, 60 * self._rate * mean_steps(self._instrument, price) - terms.trades)

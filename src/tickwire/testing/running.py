@@ -103,7 +103,6 @@ class Running:
         Raises RuntimeError if the server has ended.
         """
         future: Future[T] = Future()
-        ends: tuple[Future[Any], ...] = (future, self._ended)
 
         def carry_out() -> None:
             try:
@@ -113,19 +112,18 @@ class Running:
 
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(carry_out)
-            wait(ends, return_when=FIRST_COMPLETED)
-        if not future.done():
-            raise RuntimeError("The server has ended.") from self._ended.exception()
-        return future.result()
+        return self._result(future)
 
     def finish(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """As `call`, for what takes several turns of the loop."""
-        done: Future[T] = self.call(lambda: asyncio.run_coroutine_threadsafe(work(), self._loop))
-        ends: tuple[Future[Any], ...] = (done, self._ended)
+        return self._result(self.call(lambda: asyncio.run_coroutine_threadsafe(work(), self._loop)))
+
+    def _result(self, future: Future[T]) -> T:
+        ends: tuple[Future[Any], ...] = (future, self._ended)
         wait(ends, return_when=FIRST_COMPLETED)
-        if not done.done():
+        if not future.done():
             raise RuntimeError("The server has ended.") from self._ended.exception()
-        return done.result()
+        return future.result()
 
     def settle(self) -> None:
         """Returns when the simulator has done what is due at the market's time.

@@ -54,7 +54,6 @@ class ExchangeHistory:
     async def klines(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
     ) -> list[Kline]:
-        """See the contract."""
         now, grid = self._wall(), Grid(instrument)
         last = grid.open_time(kline_type, now // 1000 if end is None else min(end, now // 1000))
         count = slots = min(count, self.most)
