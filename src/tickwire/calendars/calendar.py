@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 from ..errors import InputError
@@ -46,7 +46,7 @@ class Calendar:
         self.horizon = timetable.horizon
         """The last date whose holidays are known. Beyond it all weekdays count as open."""
         self._timetable = timetable
-        self._days: dict[date, Day] = {}
+        self._day = lru_cache(CACHED_DAYS)(timetable.day)
         self._changes: dict[int, Changes] = {}
 
     def __repr__(self) -> str:
@@ -140,14 +140,6 @@ class Calendar:
                         return moment
                     was_open = is_open
         return None
-
-    def _day(self, day: date) -> Day:
-        found = self._days.get(day)
-        if found is None:
-            if len(self._days) >= CACHED_DAYS:
-                self._days.clear()
-            found = self._days[day] = self._timetable.day(day)
-        return found
 
     def _changes_of(self, number: int) -> Changes:
         """The changes of the day of UTC that begins so many days after the epoch."""

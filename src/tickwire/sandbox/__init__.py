@@ -1,6 +1,6 @@
 """Scenarios: what goes wrong, when, for whom. Pure; the library is package data."""
 
-from .clock_target import clock_target
+from .rules import clock_target
 from .running import Client, Run
 from .sandbox import Condition, Sandbox
 from .scenario import library, library_text, load_file, load_scenario, scenario_of
