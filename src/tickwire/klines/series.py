@@ -235,7 +235,8 @@ class Series:
 
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        if self._latest_time() - part.last[0] > self._rules.late_window:
+        latest = max(self._latest, self._minute.last[0]) if self._minute else self._latest
+        if latest - part.last[0] > self._rules.late_window:
             self.late += 1
             return NOTHING
         out: list[Closed] = []
@@ -294,9 +295,6 @@ class Series:
         gone = [key for key, bar in self._ended.items() if bar.end * 1000 <= bound]
         for key in gone:
             del self._ended[key]
-
-    def _latest_time(self) -> int:
-        return max(self._latest, self._minute.last[0]) if self._minute else self._latest
 
     def _begun(self, kline_type: KlineType, part: OpenBar) -> OpenBar:
         """A larger bar that begins with a smaller one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
 from ..model import Family, Instrument
@@ -58,6 +59,10 @@ class Active:
         self.ticks = Random(f"{run.seed}:{place}")
         self.resumed: list[Resume] = []
         """What ended a halt for some of the instruments that it concerns."""
+        self.limits: dict[str, Decimal] = {}
+        """The prices of a limit by code."""
+        self.thrown: dict[int, float] = {}
+        """What the dice made of each connection: the delay of its answers, or when it ends."""
 
     @property
     def over(self) -> bool:

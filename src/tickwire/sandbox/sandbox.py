@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 from math import inf
@@ -66,10 +65,8 @@ class Sandbox:
         self.shapes_ticks = False
         """Whether ticks must be given to `shape` at all."""
         self._effects: dict[str, tuple[Active, ...]] = {}  # by code, while nothing changes
-        self._limits: dict[tuple[Active, str], Decimal] = {}
         self._late: list[tuple[float, int, Event]] = []  # a heap
         self._late_numbers = itertools.count()
-        self._thrown: defaultdict[int, dict[Active, float]] = defaultdict(dict)  # by connection
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -120,11 +117,6 @@ class Sandbox:
         if not begun and before == self._active:
             return None
         self._effects.clear()
-        alive = set(self._active)
-        self._limits = {key: limit for key, limit in self._limits.items() if key[0] in alive}
-        for thrown in self._thrown.values():
-            for gone in thrown.keys() - alive:
-                del thrown[gone]
         return [one.step for one in begun]
 
     # What becomes of ticks.
@@ -213,11 +205,10 @@ class Sandbox:
         self, active: Active, step: LimitUp | LimitDown, price: Decimal | None, instrument: Instrument
     ) -> Decimal | None:
         """The limit of an instrument, which counts from the first price there is."""
-        key = (active, instrument.code)
-        if key not in self._limits and price:
+        if instrument.code not in active.limits and price:
             percent = step.percent if isinstance(step, LimitUp) else -step.percent
-            self._limits[key] = moved(price, factor(percent), instrument)
-        return self._limits.get(key)
+            active.limits[instrument.code] = moved(price, factor(percent), instrument)
+        return active.limits.get(instrument.code)
 
     # What becomes of clients.
     def refusal(self, client: Client) -> Refuse | None:
@@ -237,11 +228,11 @@ class Sandbox:
         """Seconds by which an answer comes late: of a connection always the same, over HTTP thrown anew."""
         total = 0.0
         for active, step in self._meeting(Delay, client):
-            thrown = self._thrown[client.connection] if client.connection else {}
-            if active not in thrown:
+            thrown, number = active.thrown if client.connection else {}, client.connection
+            if number not in thrown:
                 dice = active.dice.throw(client.label)
-                thrown[active] = within(step.by, dice) if dice.random() < step.chance else 0.0
-            total += thrown[active]
+                thrown[number] = within(step.by, dice) if dice.random() < step.chance else 0.0
+            total += thrown[number]
         return total
 
     def expired(self, client: Client) -> bool:
@@ -257,18 +248,19 @@ class Sandbox:
     def cut(self, client: Client, now: float) -> Disconnect | None:
         """How a connection ends now, if it does."""
         for active, step in self._meeting(Disconnect, client):
-            thrown = self._thrown[client.connection]
-            if active not in thrown:
+            thrown, number = active.thrown, client.connection
+            if number not in thrown:
                 dice = active.dice.throw(client.label)
                 due = max(client.opened, active.began) + within(step.after, dice)
-                thrown[active] = due if dice.random() < step.chance else inf
-            if thrown[active] <= now:
+                thrown[number] = due if dice.random() < step.chance else inf
+            if thrown[number] <= now:
                 return step
         return None
 
     def forget(self, connection: int) -> None:
         """A connection is gone."""
-        self._thrown.pop(connection, None)
+        for active in self._active:
+            active.thrown.pop(connection, None)
 
     def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[tuple[Active, ClientT]]:
         """The steps of a kind at work that are about a client."""

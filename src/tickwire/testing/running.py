@@ -15,6 +15,7 @@ import structlog
 from ..assembly import Engine, build
 from ..config import Settings
 from ..errors import InputError
+from ..gateway.admission import Caller
 from ..gateway.gateway import Heard
 from ..machine import REAL
 from ..sandbox import Clock, Scenario
@@ -22,7 +23,6 @@ from ..server import Server
 from ..server.certificate import certificate_of
 from ..server.serve import check_exposure, loop_factory, url_of
 from ..sources import Replay, Status
-from .connections import Connections
 from .market_time import moment
 
 POLITE = 0.5
@@ -57,6 +57,49 @@ def threshold(level: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(ValueError):  # the program may have configured its log anew
             processors.remove(drop)
+
+
+class Connections:
+    """Sees every change, so that a number which holds for a moment only is not missed.
+
+    To be used in the thread of the server.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[tuple[int, Future[None]]] = []
+        self._left: dict[int, dict[str, int]] = {}
+        engine.gateway.connections_changed = self._tell
+        engine.gateway.left = self._keep
+
+    def numbers(self) -> list[int]:
+        """The numbers of those that are open, in order."""
+        return sorted(caller.client.connection for caller in self._engine.gateway.callers.values())
+
+    def reached(self, count: int) -> Future[None]:
+        """Done as soon as that many are open."""
+        future: Future[None] = Future()
+        self._waiting.append((count, future))
+        self._tell()
+        return future
+
+    def deviations(self) -> dict[int, dict[str, int]]:
+        """What each did that the documents do not allow, those that have ended too, by their numbers."""
+        alive = {
+            caller.client.connection: caller.report.counts()
+            for caller in self._engine.gateway.callers.values()
+        }
+        return {number: counts for number, counts in sorted((self._left | alive).items()) if counts}
+
+    def _keep(self, caller: Caller) -> None:
+        self._left[caller.client.connection] = caller.report.counts()
+
+    def _tell(self) -> None:
+        count = len(self._engine.gateway.callers)
+        for wanted, future in self._waiting:
+            if wanted == count:
+                future.set_result(None)
+        self._waiting = [one for one in self._waiting if not one[1].done()]
 
 
 class ThreadServer(Server):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 
 from ...errors import SourceError
 from ...model import Event
@@ -72,9 +71,7 @@ class Outlet:
             await asyncio.sleep(0)
         else:
             await self._arrived.wait()
-        taken = [*islice(self._told, BATCH)]
-        for _ in taken:
-            self._told.popleft()
+        taken = [self._told.popleft() for _ in range(min(BATCH, len(self._told)))]
         if not self._told:
             self._arrived.clear()
         return taken

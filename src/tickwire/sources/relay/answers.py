@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
-from ...model import Family, Kind
+from ...model import Family, Instrument, Kind
 from ...wire import Pushed, Ret, ret_of
 from .demand import Group
 from .refusing import FINAL, halves, may_be_one
@@ -85,11 +85,11 @@ class Answers:
         """Whether a code is asked for, or about to be."""
         return code in self._asked[group] or code in self._waiting[group]
 
-    def failure(self, group: Group, code: str) -> tuple[Ret | None] | None:
-        """None if upstream said how a code stands when it was asked last, or that there is none; else what it
-        was refused with, if it was."""
-        key = group, code
-        return (self._failed[key],) if key in self._failed else None
+    def failures(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
+        """The codes of those of which upstream did not say how they stand when it was asked last, nor that
+        there is nothing of them, each with what it was refused with, if it was."""
+        keys = (((one.family, kind), one.code) for one in instruments)
+        return {key[1]: self._failed[key] for key in keys if key in self._failed}
 
     def has_none(self, group: Group, code: str) -> bool:
         """Whether upstream said that it has none of that for us when it was asked last."""

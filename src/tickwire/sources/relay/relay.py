@@ -232,8 +232,7 @@ class Relay(Source):
     def unanswered(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
         """The codes of those that were asked for over HTTP without being told how they stand, each with what
         upstream refused it with, if it did."""
-        failures = {one.code: self._answers.failure((one.family, kind), one.code) for one in instruments}
-        return {code: failure[0] for code, failure in failures.items() if failure is not None}
+        return self._answers.failures(kind, instruments)
 
     def learn(self, instrument: Instrument) -> None:
         """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
