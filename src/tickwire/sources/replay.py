@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from dataclasses import KW_ONLY, dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
@@ -96,50 +97,37 @@ def _decimals(instrument: Instrument) -> tuple[int, int]:
     return instrument.price_decimals, instrument.volume_decimals
 
 
+@dataclass(eq=False, repr=False)
 class Replay(Source):
     """A recording as a source.
 
     `speed` 1 is as recorded, 0 as fast as the subscribers take it. `rebase` moves all times by the same
     amount, so that the first is the moment of the start; at another speed than 1 they then run ahead of
-    the clock or fall behind it. `hold` waits for the first subscription.
+    the clock or fall behind it. `hold` waits for the first subscription. `health` is what the reading of the
+    recording has counted. `monotonic` is in seconds, `wall` in milliseconds since the epoch.
     """
 
-    simulated = False
+    name: str
+    reel: Reel
+    _: KW_ONLY
+    codes: Collection[str]
+    first_time: int
+    speed: float
+    rebase: bool = False
+    hold: bool = False
+    loop: bool = False
+    simulated: bool = False
+    health: Health
+    monotonic: Callable[[], float]
+    wall: Callable[[], int]
 
-    def __init__(
-        self,
-        name: str,
-        reel: Reel,
-        *,
-        codes: Collection[str],
-        first_time: int,
-        speed: float,
-        rebase: bool = False,
-        hold: bool = False,
-        loop: bool = False,
-        simulated: bool = False,
-        health: Health,
-        monotonic: Callable[[], float],
-        wall: Callable[[], int],
-    ) -> None:
-        """`health` is what the reading of the recording has counted. `monotonic` is in seconds, `wall` in
-        milliseconds since the epoch."""
-        self.simulated = simulated
-        self.name = f"replay:{name}"
-        self.codes = codes
-        self.health = health
-        self.patient = speed == 0
-        self._reel = reel
-        self._monotonic, self._wall = monotonic, wall
-        self._first_time = first_time
-        self._speed = speed
-        self._rebase = rebase
-        self._loop = loop
-        self._hold = hold
+    def __post_init__(self) -> None:
+        self.name = f"replay:{self.name}"
+        self.patient = self.speed == 0
         self._subscribed = asyncio.Event()
         self._played = 0  # events of this pass
         self._shift = 0
-        self._reached = first_time
+        self._reached = self.first_time
         self._over = False
         self._market_time: Callable[[], int] = lambda: 0
 
@@ -162,7 +150,7 @@ class Replay(Source):
         if self._over:
             return
         self.health.tell(Status.UP)
-        if self._hold:
+        if self.hold:
             await self._subscribed.wait()
             await asyncio.sleep(HOLD_GRACE)
         while not self._over:
@@ -174,7 +162,7 @@ class Replay(Source):
                 self.health.tell(Status.DOWN, str(error))
                 self._over = True
                 return
-            self._over = not self._loop or not self._played
+            self._over = not self.loop or not self._played
             self._played = 0
             if not self._over:
                 log.info("replay starts again", source=self.name)
@@ -183,17 +171,17 @@ class Replay(Source):
     async def _pass(self) -> AsyncIterator[Event]:
         """The recording, from where it was left."""
         if not self._played:
-            self._shift = self._wall() - self._first_time if self._rebase else 0
-            self._reached = self._first_time
+            self._shift = self.wall() - self.first_time if self.rebase else 0
+            self._reached = self.first_time
         shift, upcoming = self._shift, self._reached
-        began = self._monotonic() - ((self._reached - self._first_time) / 1000 / (self._speed or 1))
+        began = self.monotonic() - ((self._reached - self.first_time) / 1000 / (self.speed or 1))
 
         def market_time() -> int:
-            paced = self._first_time + int((self._monotonic() - began) * 1000 * self._speed)
-            return shift + (max(self._reached, min(paced, upcoming)) if self._speed else self._reached)
+            paced = self.first_time + int((self.monotonic() - began) * 1000 * self.speed)
+            return shift + (max(self._reached, min(paced, upcoming)) if self.speed else self._reached)
 
         self._market_time = market_time
-        moments = self._reel.events()
+        moments = self.reel.events()
         before = self._played
         while batch := await asyncio.to_thread(list, islice(moments, BATCH)):
             for at, events in batch:
@@ -201,9 +189,9 @@ class Replay(Source):
                     before -= len(events)
                     continue
                 upcoming = max(self._reached, at)
-                if self._speed:
-                    due = began + (at - self._first_time) / 1000 / self._speed
-                    if (ahead := due - self._monotonic()) > 0:
+                if self.speed:
+                    due = began + (at - self.first_time) / 1000 / self.speed
+                    if (ahead := due - self.monotonic()) > 0:
                         await asyncio.sleep(ahead)
                 self._reached = upcoming
                 for event in events[before:]:

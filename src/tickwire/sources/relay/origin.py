@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 
 import httpx
 import msgspec
@@ -29,28 +30,24 @@ class Readiness(msgspec.Struct):
     source: str = ""
 
 
+@dataclass(eq=False, repr=False)
 class Origin:
-    """Asks upstream at the start and after each connection, unless it is known to be no Tickwire."""
+    """Asks upstream at the start and after each connection, unless it is known to be no Tickwire.
 
-    def __init__(
-        self,
-        url: str,
-        network: Network,
-        lines: Mapping[tuple[Family, int], Line],
-        market: UpstreamClock,
-        clock: Clock,
-        *,
-        asks: bool,
-    ) -> None:
-        """`market` is told whether its time is made up. Without `asks` nobody is asked."""
-        self.asks = asks
+    `market` is told whether its time is made up. Without `asks` nobody is asked.
+    """
+
+    url: str
+    network: Network
+    lines: Mapping[tuple[Family, int], Line]
+    market: UpstreamClock
+    clock: Clock
+    _: KW_ONLY
+    asks: bool
+
+    def __post_init__(self) -> None:
         self.simulated = False
         """Whether the data is made up."""
-        self._url = url
-        self._network = network
-        self._lines = lines
-        self._market = market
-        self._clock = clock
         self._known, self._is_tickwire = asyncio.Event(), False
 
     async def is_tickwire(self) -> bool:
@@ -63,17 +60,17 @@ class Origin:
         """Asks it. Never ends."""
         asked, found = -1, None
         while True:
-            connected = sum(line.connected for line in self._lines.values())
+            connected = sum(line.connected for line in self.lines.values())
             if connected != asked:
                 asked = connected
-                found = await ask_readiness(self._url, self._network)
+                found = await ask_readiness(self.url, self.network)
                 self._is_tickwire = found is not None
                 self._known.set()
             if found is not None:
                 self.simulated = found.simulated
-                self._market.replayed = found.source.startswith("replay:")
-                self._market.made_up = found.simulated or self._market.replayed
-            await sleep(self._clock, BEAT)
+                self.market.replayed = found.source.startswith("replay:")
+                self.market.made_up = found.simulated or self.market.replayed
+            await sleep(self.clock, BEAT)
 
 
 async def ask_readiness(url: str, network: Network) -> Readiness | None:

@@ -19,7 +19,7 @@ TRIES, LONGEST = 5, 30.0
 NOT_OPEN = Fault(Rule.TIME, "its bar opens ahead of all clocks")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UpstreamHistory:
     """The bars of /kline (protocol, section 3). See `History`.
 
