@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -62,6 +63,7 @@ class Batch(NamedTuple):
     apart: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class Finder:
     """Asks about codes in batches of at most `most`, one after the other: families by turns, in each of them
     those who wait by turns, and last what nobody waits for any more.
@@ -73,27 +75,19 @@ class Finder:
     later of stocks, `heard` with how each request ended.
     """
 
-    def __init__(
-        self,
-        inquiry: Inquiry,
-        most: int,
-        clock: Clock,
-        source: str,
-        found: Callable[[Family, Found], None],
-        named: Callable[[Iterable[StaticInfo]], None],
-        heard: Callable[[ClientError | None], None],
-    ) -> None:
+    inquiry: Inquiry
+    most: int
+    clock: Clock
+    source: str
+    found: Callable[[Family, Found], None]
+    named: Callable[[Iterable[StaticInfo]], None]
+    heard: Callable[[ClientError | None], None]
+
+    def __post_init__(self) -> None:
         self.learned = self.refused = 0
         """How many codes were learned, in earlier runs too, and how many upstream has not had in this one."""
         self.awaited: Callable[[Family, str], Collection[str]] = lambda _family, _code: ("",)
         """Tells who waits for a code now."""
-        self._inquiry = inquiry
-        self._most = most
-        self._clock = clock
-        self._source = source
-        self._found = found
-        self._named = named
-        self._heard = heard
         self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
         self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
         self._again: deque[Part] = deque()  # what an answer left open
@@ -123,7 +117,7 @@ class Finder:
     def refusal(self, family: Family, code: str) -> Ret | None:
         """What upstream refused a code with lately; None if it did not."""
         until, ret = self._refused.get((family, code), (0.0, CODE_INVALID))
-        return ret if self._clock.time() < until else None
+        return ret if self.clock.time() < until else None
 
     async def find(self, family: Family, code: str) -> Instrument | Ret:
         """What a code is, or what upstream refuses it with; waits for as long as that takes. Raises
@@ -141,7 +135,7 @@ class Finder:
                     self._full = True
                     log.warning(
                         "too many unknown codes, upstream is not asked about more",
-                        source=self._source,
+                        source=self.source,
                         waiting=len(self._futures),
                         learned=self.learned,
                     )
@@ -163,25 +157,25 @@ class Finder:
                 await self._rest()
                 continue
             try:
-                await sleep(self._clock, SETTLE)
-                await self._inquiry.turn()
+                await sleep(self.clock, SETTLE)
+                await self.inquiry.turn()
                 await self._ask(self._next())
                 if not self._failures:
                     wait = RETRY
             except ClientError as error:
                 self._tell_failure(error)
-                await sleep(self._clock, min(error.retry_after or wait, MOST_RETRY))
+                await sleep(self.clock, min(error.retry_after or wait, MOST_RETRY))
                 wait = min(2 * wait, MOST_RETRY)
 
     async def _rest(self) -> None:
         """Nothing is to be asked now: asks for names if it is time, or waits until it is or something is."""
-        now = self._clock.time()
+        now = self.clock.time()
         if self._nameless and now >= self._name_at:
             await self._name()
             return
         self._some.clear()
         moments = [part.at for part in self._again] + [self._name_at] * bool(self._nameless)
-        timer = self._clock.call_later(min(moments) - now, self._some.set) if moments else None
+        timer = self.clock.call_later(min(moments) - now, self._some.set) if moments else None
         try:
             await self._some.wait()
         finally:
@@ -190,7 +184,7 @@ class Finder:
 
     def _due(self) -> list[Part]:
         """What is to be asked apart now."""
-        now = self._clock.time()
+        now = self.clock.time()
         return [part for part in self._again if part.at <= now]
 
     def _next(self) -> Batch:
@@ -232,33 +226,33 @@ class Finder:
                 nobodys.append(code)
         served = self._served[family] = {who: self._served[family].get(who, 0) for who in lists}
         fair = in_turn(lists[who] for who in sorted(lists, key=served.__getitem__))
-        return Batch(Part(family, tuple([*fair, *nobodys][: self._most])), bool(lists))
+        return Batch(Part(family, tuple([*fair, *nobodys][: self.most])), bool(lists))
 
     async def _ask(self, batch: Batch) -> None:
         """Raises ClientError where upstream is to be left alone for a while."""
         part = batch.part
         family, codes, *_ = part
         try:
-            found = await self._inquiry.ask(family, codes)
+            found = await self.inquiry.ask(family, codes)
         except RequestRefused as error:
-            self._heard(None)
+            self.heard(None)
             self._failures = 0
             self._refused_list(part, error)
             return
         except (TooManyRequests, Unauthorized) as error:  # which no code has to do with
             self._put_back(batch)
-            self._heard(error)
+            self.heard(error)
             raise
         except ClientError as error:
-            self._heard(error)
+            self.heard(error)
             self._failed(part, error)
             return
         except BaseException:
             self._put_back(batch)
             raise
-        self._heard(None)
+        self.heard(None)
         self._failures = 0
-        self._found(family, found)
+        self.found(family, found)
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
             self._note("codes learned from upstream", instrument.code)
@@ -293,7 +287,7 @@ class Finder:
             self._failures += 1
         if len(part.codes) == 1:
             wait = part.wait or RETRY
-            again = self._clock.time() + wait
+            again = self.clock.time() + wait
             self._again.append(part._replace(at=again, wait=min(2 * wait, MOST_ALONE)))
         elif may_be_one(error, self._failures):
             self._again += (Part(part.family, half) for half in halves(part.codes))
@@ -308,27 +302,27 @@ class Finder:
             self._said = reason
             log.warning(
                 "upstream does not say what codes are, it is asked again",
-                source=self._source,
+                source=self.source,
                 codes=len(self._futures),
                 reason=reason,
             )
 
     async def _name(self) -> None:
         """Asks what stocks are called; they do without where upstream does not know it."""
-        codes = tuple(self._nameless)[: self._most]
+        codes = tuple(self._nameless)[: self.most]
         try:
-            self._named(await self._inquiry.names(codes))
+            self.named(await self.inquiry.names(codes))
         except RequestRefused:
             pass
         except ClientError as error:
             if self._name_wait == NAME_RETRY:
                 log.info(
                     "upstream does not say what stocks are called, it is asked again",
-                    source=self._source,
+                    source=self.source,
                     codes=len(self._nameless),
                     reason=type(error).__name__,
                 )
-            self._name_at = self._clock.time() + max(self._name_wait, error.retry_after or 0.0)
+            self._name_at = self.clock.time() + max(self._name_wait, error.retry_after or 0.0)
             self._name_wait = min(2 * self._name_wait, MOST_NAME_RETRY)
             return
         self._name_wait = NAME_RETRY
@@ -356,7 +350,7 @@ class Finder:
 
     def _remember(self, family: Family, codes: Iterable[str], answer: Ret, seconds: float, event: str) -> int:
         """Tells who waits, and whoever asks in so many seconds; returns of how many codes that is new."""
-        until, count = self._clock.time() + seconds, 0
+        until, count = self.clock.time() + seconds, 0
         for code in codes:
             if self.refusal(family, code) is None:
                 count += 1
@@ -375,14 +369,14 @@ class Finder:
 
     def report(self, *, last: bool = False) -> None:
         """Says what was found since the last time: one line for many, and not too often but for the last."""
-        now = self._clock.time()
+        now = self.clock.time()
         if now - self._told < REPORT and not last:
             return
         if self._untold:
             self._told = now
         untold, self._untold = self._untold, {}
         for event, (count, first) in untold.items():
-            log.info(event, source=self._source, codes=count, first=first)
+            log.info(event, source=self.source, codes=count, first=first)
 
     def _note(self, event: str, code: str) -> None:
         count, first = self._untold.get(event, (0, []))
