@@ -17,18 +17,7 @@ from ..bus import ScenarioRun
 from ..calendars import KEYS, State, load
 from ..errors import InputError
 from ..model import Book, Catalogue, Event, Instrument, Market, Suspension, SuspensionList
-from ..sandbox import (
-    Clock,
-    Condition,
-    Run,
-    Sandbox,
-    Scenario,
-    Shaped,
-    Step,
-    Way,
-    clock_target,
-    shown,
-)
+from ..sandbox import Clock, Condition, Run, Sandbox, Scenario, Shaped, Step, Way, clock_target, shown
 from ..sources import Simulator
 from ..store import Backlog, SuspensionStore
 from .feeds import Feeds

@@ -8,18 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ..model import (
-    Book,
-    Catalogue,
-    Entrance,
-    Event,
-    Fault,
-    Instrument,
-    Kline,
-    Rule,
-    event_fault,
-    is_crossed,
-)
+from ..model import Book, Catalogue, Entrance, Event, Fault, Instrument, Kline, Rule, event_fault, is_crossed
 from .health import Health
 
 log = structlog.get_logger()

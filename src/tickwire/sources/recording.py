@@ -18,17 +18,7 @@ import structlog
 
 from ..errors import InputError
 from ..files import CODE, NUMBER, read_table
-from ..model import (
-    Book,
-    Catalogue,
-    Entrance,
-    Level,
-    Trade,
-    decimals_of,
-    event_fault,
-    is_crossed,
-    side,
-)
+from ..model import Book, Catalogue, Entrance, Level, Trade, decimals_of, event_fault, is_crossed, side
 
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""

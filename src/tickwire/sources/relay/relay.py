@@ -11,15 +11,7 @@ from random import Random
 
 import structlog
 
-from ...client import (
-    Backoff,
-    ClientError,
-    Clock,
-    Http,
-    Network,
-    Options,
-    Pacer,
-)
+from ...client import Backoff, ClientError, Clock, Http, Network, Options, Pacer
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import (
