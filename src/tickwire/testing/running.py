@@ -192,10 +192,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            with (
-                threshold(self._settings.log_level),
-                asyncio.Runner(loop_factory=loop_factory()) as runner,
-            ):
+            with threshold(self._settings.log_level), asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self._serve())
         except BaseException as error:
             self._ended.set_exception(error)

@@ -238,13 +238,7 @@ class AllTickServer:
         engine = self._server.engine
         with self._tokens() as store:
             return create(
-                store,
-                engine,
-                plan=plan,
-                name=name,
-                markets=[*markets],
-                codes=[*codes],
-                expires_in=expires_in,
+                store, engine, plan=plan, name=name, markets=[*markets], codes=[*codes], expires_in=expires_in
             )
 
     def revoke(self, token: str) -> None:
