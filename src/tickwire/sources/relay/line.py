@@ -8,16 +8,15 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, Told, websocket_url
+from ...client import Buffer, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
 from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
-from .market_time import Hours
+from .market_time import MarketTime
 from .reception import Reception
 from .token_file import Secret
-from .upstream_clock import UpstreamClock
 
 REPAIR = 30.0
 """Seconds after which a connection that failed of itself is begun anew."""
@@ -61,9 +60,8 @@ class Silence:
 class Shared(NamedTuple):
     """What all connections to an upstream have in common.
 
-    `requests` paces the subscriptions of a family, `connections` new connections. `market` is upstream's
-    clock; `wall` is in milliseconds since the epoch. `silence` is in seconds. `arrived` is called when there
-    is something to hear.
+    `requests` paces the subscriptions of a family, `connections` new connections. `silence` is in seconds.
+    `arrived` is called when there is something to hear.
     """
 
     url: str
@@ -71,11 +69,8 @@ class Shared(NamedTuple):
     options: Options
     requests: dict[Family, Pace]
     connections: Pace
-    clock: Clock
-    wall: Callable[[], int]
+    time: MarketTime
     dice: Random
-    market: UpstreamClock
-    hours: Hours
     judge: Judge
     silence: float
     arrived: Callable[[], None]
@@ -85,13 +80,13 @@ class Line:
     """A connection of one family, which is opened when it has something to subscribe to."""
 
     def __init__(self, family: Family, number: int, shared: Shared) -> None:
-        now = shared.clock.time()
+        now = shared.time.clock.time()
         self.name = f"{family} {number + 1}"
         self.family = family
         self.open = False
         """Whether it is there, or tries to be."""
         self.bad = self.dropped = self.renumbered = 0
-        self.reception = Reception(shared.market, shared.hours.is_closed, shared.judge, now)
+        self.reception = Reception(shared.time.market, shared.time.hours.is_closed, shared.judge, now)
         self._shared = shared
         self._buffer = Buffer(arrived=shared.arrived)
         self._link = Link(
@@ -102,7 +97,7 @@ class Line:
             name=self.name,
             requests=shared.requests[family],
             connections=shared.connections,
-            clock=shared.clock,
+            clock=shared.time.clock,
             random=shared.dice,
         )
         self._silence = Silence(shared.silence, now)
@@ -132,7 +127,7 @@ class Line:
             self._link.add(trades=[code])
         else:
             self._link.add(books={code: 0})
-        self.reception.add(kind, code, self._shared.clock.time())
+        self.reception.add(kind, code, self._shared.time.clock.time())
 
     def remove(self, kind: Kind, code: str) -> list[Yielded]:
         """Subscribes to it no more."""
@@ -140,7 +135,7 @@ class Line:
             self._link.remove(trades=[code])
         else:
             self._link.remove(books=[code])
-        self._idle_since = self._shared.clock.time()
+        self._idle_since = self._shared.time.clock.time()
         return [*self.reception.remove(kind, [code], self._idle_since)]
 
     def start(self) -> None:
@@ -166,7 +161,7 @@ class Line:
     async def keep(self, idle: float) -> None:
         """Looks after it, once a second or so: closes what was idle for so many seconds, and begins anew
         what is silent or has failed."""
-        now = self._shared.clock.time()
+        now = self._shared.time.clock.time()
         if self._failed is not None and now - self._failed >= REPAIR:
             self._failed = None
             await self.close()
@@ -178,16 +173,16 @@ class Line:
         codes = self.reception.codes()
         if self._status is not Status.UP or (not codes and not self.reception.empty):
             return False
-        now = self._shared.clock.time()
-        at = self._shared.market.read(now)
-        is_open = any(self._shared.hours.is_open(code, at) for code in codes)
+        now = self._shared.time.clock.time()
+        at = self._shared.time.market.read(now)
+        is_open = any(self._shared.time.hours.is_open(code, at) for code in codes)
         return self._silence.look(self.reception.heard, now, is_open=is_open)
 
     def hear(self) -> list[Heard]:
         """What has come: what to yield, and what upstream refuses."""
         found: list[Heard] = []
         try:
-            now, wall, take = self._shared.clock.time(), self._shared.wall(), self.reception.event
+            now, wall, take = self._shared.time.clock.time(), self._shared.time.wall(), self.reception.event
             for told in self._buffer.take():
                 if type(told) is Pushed:
                     event = take(told, now, wall)
@@ -199,13 +194,13 @@ class Line:
             log.error(
                 "connection failed", connection=self.name, reason=self._shared.secret.plain(repr(error))
             )
-            self._failed = self._shared.clock.time()
+            self._failed = self._shared.time.clock.time()
             self._status, self._reason = Status.DOWN, f"{self.name}: failed"
-        found += self.reception.begin(self._shared.clock.time())
+        found += self.reception.begin(self._shared.time.clock.time())
         return found
 
     def _told(self, told: Told) -> list[Heard]:
-        now = self._shared.clock.time()
+        now = self._shared.time.clock.time()
         if isinstance(told, State):
             return self._state(told, now)
         if isinstance(told, Subscribed):
@@ -247,7 +242,7 @@ class Line:
         elif status is LinkStatus.DOWN:
             if state.again:  # it did not end because we wanted another, or none
                 self._status, self._reason = Status.DOWN, reason
-            market = self._shared.market
+            market = self._shared.time.market
             market.read(now)
             heard = self.reception.heard if self._silence.stale else min(self._link.heard, state.since)
             return [*self.reception.lost(market.read_at(heard), reason)]

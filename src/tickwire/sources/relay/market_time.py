@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ...calendars import KEYS, load
 from ...client import Clock
@@ -37,36 +38,37 @@ class Hours:
         return key in KEYS and not load(key).is_open(at)
 
 
+@dataclass(eq=False, repr=False)
 class MarketTime:
     """The market's time. `wall` is in milliseconds since the epoch; `found` is called once it is known."""
 
-    def __init__(
-        self, clock: Clock, wall: Callable[[], int], hours: Hours, found: Callable[[], None]
-    ) -> None:
+    clock: Clock
+    wall: Callable[[], int]
+    hours: Hours
+    found: Callable[[], None]
+
+    def __post_init__(self) -> None:
         self.market = UpstreamClock()
-        self._clock = clock
-        self._wall = wall
-        self._hours = hours
-        self._found = found
+        """Upstream's clock."""
         self._spoke = asyncio.Event()
         self._sure = asyncio.Event()
 
     def read(self) -> int:
         """In milliseconds since the epoch; 0 while it is not known."""
-        return self.market.read(self._clock.time())
+        return self.market.read(self.clock.time())
 
     def latest(self) -> int:
         """The later one of the market's and the wall clock's time."""
-        return max(self.read(), self._wall())
+        return max(self.read(), self.wall())
 
     def believed(self) -> int:
         """The latest time that is believed of a single event."""
-        return self.market.latest(self._clock.time(), self._wall())
+        return self.market.latest(self.clock.time(), self.wall())
 
     @property
     def is_real(self) -> bool:
         """Whether upstream runs on the wall clock."""
-        return abs(self.read() - self._wall()) <= NEAR
+        return abs(self.read() - self.wall()) <= NEAR
 
     def spoke(self) -> None:
         """Upstream has said something."""
@@ -76,20 +78,20 @@ class MarketTime:
 
     def stood(self, code: str, at: int) -> bool:
         """A code was shown as it stood at that moment. False: that lies too far ahead to be believed."""
-        wall = self._wall()
-        closed = self._hours.is_closed(code, wall)
-        return self.market.stood(at, self._clock.time(), wall, closed=closed)
+        wall = self.wall()
+        closed = self.hours.is_closed(code, wall)
+        return self.market.stood(at, self.clock.time(), wall, closed=closed)
 
     async def find(self) -> None:
         """Guesses it, if upstream does not say it."""
         await self._spoke.wait()
-        began = self._clock.time()
+        began = self.clock.time()
         while not self.market.sure:
-            await sleep(self._clock, SETTLE)
-            now = self._clock.time()
-            self.market.settle(now, self._wall(), patient=now - began < GRACE)
+            await sleep(self.clock, SETTLE)
+            now = self.clock.time()
+            self.market.settle(now, self.wall(), patient=now - began < GRACE)
         self._sure.set()
-        self._found()
+        self.found()
 
     async def known(self) -> bool:
         """Waits until it is known; False if that takes too long."""

@@ -9,12 +9,12 @@ from dataclasses import KW_ONLY, dataclass
 import httpx
 import msgspec
 
-from ...client import ClientError, Clock, Network, http_url
+from ...client import ClientError, Network, http_url
 from ...client.clock import sleep
 from ...client.http import http_client
 from ...model import Family
 from .line import Line
-from .upstream_clock import UpstreamClock
+from .market_time import MarketTime
 
 BEAT = 1.0
 """Seconds between looks whether a connection is a new one."""
@@ -34,14 +34,13 @@ class Readiness(msgspec.Struct):
 class Origin:
     """Asks upstream at the start and after each connection, unless it is known to be no Tickwire.
 
-    `market` is told whether its time is made up. Without `asks` nobody is asked.
+    `time` is told whether it is made up. Without `asks` nobody is asked.
     """
 
     url: str
     network: Network
     lines: Mapping[tuple[Family, int], Line]
-    market: UpstreamClock
-    clock: Clock
+    time: MarketTime
     _: KW_ONLY
     asks: bool
 
@@ -68,9 +67,9 @@ class Origin:
                 self._known.set()
             if found is not None:
                 self.simulated = found.simulated
-                self.market.replayed = found.source.startswith("replay:")
-                self.market.made_up = found.simulated or self.market.replayed
-            await sleep(self.clock, BEAT)
+                self.time.market.replayed = found.source.startswith("replay:")
+                self.time.market.made_up = found.simulated or self.time.market.replayed
+            await sleep(self.time.clock, BEAT)
 
 
 async def ask_readiness(url: str, network: Network) -> Readiness | None:

@@ -114,8 +114,7 @@ class Relay(Source):
         yielded."""
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
-        hours = Hours(catalogue)
-        self._time = MarketTime(self._clock, wall, hours, self._wake.set)
+        self._time = MarketTime(clock, wall, Hours(catalogue), self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
         self._rounded: set[str] = set()  # learned codes of which the log has said so
@@ -130,17 +129,11 @@ class Relay(Source):
         self._pacer = paced(plan.rates)
         self._http = self._asking(HTTP_TIMEOUT)
         self._slow_http = self._asking(KLINE_TIMEOUT)
+        https = self._http, self._slow_http
         self._standing = Standing(
-            name,
-            self.health,
-            self._lines,
-            (self._http, self._slow_http),
-            self._judge,
-            self._time,
-            self._secret,
-            self._wake.set,
+            name, self._lines, https, self._judge, self._time, self._secret, self._wake.set
         )
-        self._origin = Origin(url, self._network, self._lines, self._time.market, self._clock, asks=probe)
+        self._origin = Origin(url, self._network, self._lines, self._time, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
@@ -156,11 +149,8 @@ class Relay(Source):
             ),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
-            clock=self._clock,
-            wall=wall,
+            time=self._time,
             dice=dice,
-            market=self._time.market,
-            hours=hours,
             judge=self._judge,
             silence=silence,
             arrived=self._wake.set,
@@ -252,12 +242,6 @@ class Relay(Source):
             {family: opened[family] for family in Family},
             self._most_connections,
         )
-
-    def rotate(self) -> None:
-        """The token is another one: all connections are begun anew with it."""
-        log.info("token changed", source=self.name)
-        for line in self._lines.values():
-            line.reconnect("the token was changed")
 
     # The stream.
     async def events(self) -> AsyncIterator[Yielded]:
@@ -377,7 +361,9 @@ class Relay(Source):
     async def _watch_token(self, changed: Callable[[], bool]) -> None:
         while True:
             if await asyncio.to_thread(changed):
-                self.rotate()
+                log.info("token changed", source=self.name)
+                for line in self._lines.values():
+                    line.reconnect("the token was changed")
             await sleep(self._clock, BEAT)
 
     # What no catalogue has.

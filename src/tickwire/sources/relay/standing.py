@@ -10,7 +10,7 @@ import structlog
 from ...client import ClientError, Clock, Http, Incomplete, Unauthorized, Unavailable, Unreadable
 from ...client.clock import sleep
 from ...model import Family
-from ..health import Health, Status
+from ..health import Status
 from ..judge import Judge
 from .line import Line
 from .market_time import MarketTime
@@ -29,13 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, repr=False)
 class Standing:
-    """Keeps `health`: it is as the worst of all connections is.
+    """Keeps the health of the source: it is as the worst of all connections is.
 
     `https` are what asks over HTTP; `changed` is called when `tell` has something new to tell.
     """
 
     name: str
-    health: Health
     lines: Mapping[tuple[Family, int], Line]
     https: Collection[Http]
     judge: Judge
@@ -66,7 +65,7 @@ class Standing:
             standings = [(Status.DOWN, self._http_fails)]
         elif not standings:
             standings = [(Status.UP if self._let_in else Status.CONNECTING, "")]
-        health = self.health
+        health = self.judge.health
         health.tell(*max(standings, key=lambda one: WORSE.index(one[0])))
         health.dropped = sum(line.dropped for line in every)
         health.renumbered = sum(line.renumbered for line in every)
