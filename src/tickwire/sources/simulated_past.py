@@ -128,22 +128,11 @@ class SimulatedPast:
             mean = SHARE_PRICE
             if self._instrument.levels:
                 mean = Decimal(mean_price(float(highest), float(lowest), normal))
-            turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
-            made.append(
-                Kline(
-                    self._instrument.code,
-                    KlineType.DAY,
-                    piece.time,
-                    opened,
-                    highest,
-                    lowest,
-                    close,
-                    volume,
-                    EXACT.quantize(turnover, terms.quantum),
-                    piece.begin * 1000,
-                    piece.end * 1000 - 1,
-                )
-            )
+            money = EXACT.multiply(volume * self._instrument.volume_unit, mean)
+            turnover, prices = EXACT.quantize(money, terms.quantum), (opened, highest, lowest, close)
+            span = piece.begin * 1000, piece.end * 1000 - 1
+            code = self._instrument.code
+            made.append(Kline(code, KlineType.DAY, piece.time, *prices, volume, turnover, *span))
         return made[::-1]
 
     # When the market was open.

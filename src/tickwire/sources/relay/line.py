@@ -211,8 +211,12 @@ class Line:
         if isinstance(told, Missed):
             self.dropped += told.events
             return [*self.reception.missed(now), *self.reception.begin(now)]
-        if isinstance(told, Renumbered):
-            return self._renumbered(told, now)
+        if isinstance(told, Renumbered):  # upstream was begun anew: what it did meanwhile nobody knows
+            self.renumbered += 1
+            self._warn(
+                "upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped
+            )
+            return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
         if isinstance(told, Outdated):  # an event was taken for one of before: nobody is sure of that
             self.dropped += 1
             self._warn(
@@ -247,12 +251,6 @@ class Line:
             heard = self.reception.heard if self._silence.stale else min(self._link.heard, state.since)
             return [*self.reception.lost(market.read_at(heard), reason)]
         return []
-
-    def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
-        """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
-        self.renumbered += 1
-        self._warn("upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped)
-        return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
 
     def _refused(self, refusal: Refusal) -> Refusal:
         """Says so: once of each code, and once where it is tried again."""
