@@ -86,7 +86,7 @@ class Line:
         self.open = False
         """Whether it is there, or tries to be."""
         self.bad = self.dropped = self.renumbered = 0
-        self.reception = Reception(shared.time.market, shared.time.hours.is_closed, shared.judge, now)
+        self.reception = Reception(shared.time.market, shared.time.is_open, shared.judge, now)
         self._shared = shared
         self._buffer = Buffer(arrived=shared.arrived)
         self._link = Link(
@@ -175,7 +175,7 @@ class Line:
             return False
         now = self._shared.time.clock.time()
         at = self._shared.time.market.read(now)
-        is_open = any(self._shared.time.hours.is_open(code, at) for code in codes)
+        is_open = any(self._shared.time.is_open(code, at) for code in codes)
         return self._silence.look(self.reception.heard, now, is_open=is_open)
 
     def hear(self) -> list[Heard]:

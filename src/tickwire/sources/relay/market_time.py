@@ -18,33 +18,13 @@ PATIENCE = 10.0
 """Seconds that anybody waits for it."""
 
 
-class Hours:
-    """The calendars of a catalogue; an instrument without one is neither known to be open nor closed.
-
-    Moments are in milliseconds since the epoch.
-    """
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-
-    def is_open(self, code: str, at: int) -> bool:
-        """Whether its market is open at that moment, for all that is known."""
-        key = self._catalogue[code].calendar
-        return key in KEYS and load(key).is_open(at)
-
-    def is_closed(self, code: str, at: int) -> bool:
-        """Whether its market is closed at that moment, for all that is known."""
-        key = self._catalogue[code].calendar
-        return key in KEYS and not load(key).is_open(at)
-
-
 @dataclass(eq=False, repr=False)
 class MarketTime:
     """The market's time. `wall` is in milliseconds since the epoch; `found` is called once it is known."""
 
     clock: Clock
     wall: Callable[[], int]
-    hours: Hours
+    catalogue: Catalogue
     found: Callable[[], None]
 
     def __post_init__(self) -> None:
@@ -57,9 +37,10 @@ class MarketTime:
         """In milliseconds since the epoch; 0 while it is not known."""
         return self.market.read(self.clock.time())
 
-    def latest(self) -> int:
-        """The later one of the market's and the wall clock's time."""
-        return max(self.read(), self.wall())
+    def is_open(self, code: str, at: int) -> bool | None:
+        """Whether the market of a code is open at that moment; None if nobody knows."""
+        key = self.catalogue[code].calendar
+        return load(key).is_open(at) if key in KEYS else None
 
     def believed(self) -> int:
         """The latest time that is believed of a single event."""
@@ -79,7 +60,7 @@ class MarketTime:
     def stood(self, code: str, at: int) -> bool:
         """A code was shown as it stood at that moment. False: that lies too far ahead to be believed."""
         wall = self.wall()
-        closed = self.hours.is_closed(code, wall)
+        closed = self.is_open(code, wall) is False
         return self.market.stood(at, self.clock.time(), wall, closed=closed)
 
     async def find(self) -> None:

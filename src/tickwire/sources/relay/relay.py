@@ -39,7 +39,7 @@ from .finder import Finder
 from .inquiry import Found, Inquiry, share
 from .learning import is_finer, named, widened
 from .line import Line, Shared
-from .market_time import Hours, MarketTime
+from .market_time import MarketTime
 from .origin import Origin
 from .plan import UpstreamPlan
 from .refusing import FINAL
@@ -103,7 +103,6 @@ class Relay(Source):
         self.name = name
         self.health = Health(wall=wall, upstream=self.use)
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
-        self._url = url
         self._token = token
         self._secret = Secret(token)
         self._clock = clock
@@ -114,7 +113,7 @@ class Relay(Source):
         yielded."""
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
-        self._time = MarketTime(clock, wall, Hours(catalogue), self._wake.set)
+        self._time = MarketTime(clock, wall, catalogue, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
         self._rounded: set[str] = set()  # learned codes of which the log has said so
@@ -123,30 +122,27 @@ class Relay(Source):
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
         self.codes: Collection[str] = self._demand.codes
-        self._network = network or Network()
-        self._network.check()
+        network = network or Network()
+        network.check()
         paced = partial(Pacer, clock=clock, wall=lambda: wall() / 1000)
         self._pacer = paced(plan.rates)
-        self._http = self._asking(HTTP_TIMEOUT)
-        self._slow_http = self._asking(KLINE_TIMEOUT)
+        asking = partial(Http, url, self._secret, pacer=self._pacer, network=network)
+        self._http, self._slow_http = asking(timeout=HTTP_TIMEOUT), asking(timeout=KLINE_TIMEOUT)
         https = self._http, self._slow_http
         self._standing = Standing(
             name, self._lines, https, self._judge, self._time, self._secret, self._wake.set
         )
-        self._origin = Origin(url, self._network, self._lines, self._time, asks=probe)
+        self._origin = Origin(url, network, self._lines, self._time, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
-        plain = self._secret.plain
-        self.history = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
+        self.history = UpstreamHistory(self._slow_http, self._judge, self._read, self._secret.plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET)._replace(
-                network=self._network, latest=self._time.believed
-            ),
+            options=plan.options(options or QUIET)._replace(network=network, latest=self._time.believed),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             time=self._time,
@@ -247,7 +243,10 @@ class Relay(Source):
     async def events(self) -> AsyncIterator[Yielded]:
         """The stream; it never ends."""
         self._say_what_has_no_room()
-        self._seek_kept()
+        for code in sorted(self._kept_unknown):  # what is it?
+            if looks_like(family := family_of(code), code):
+                with suppress(SourceError):  # which has been said
+                    self.finder.seek(family, code)
         self._change()
         beside = [
             asyncio.create_task(one)
@@ -289,9 +288,6 @@ class Relay(Source):
             await asyncio.gather(*beside, *closing, return_exceptions=True)
             await self._http.close()
             await self._slow_http.close()
-
-    def _asking(self, timeout: float) -> Http:
-        return Http(self._url, self._secret, pacer=self._pacer, timeout=timeout, network=self._network)
 
     def _change(self) -> None:
         """Something else is wanted."""
@@ -370,13 +366,6 @@ class Relay(Source):
     def _knows(self, code: str) -> bool:
         return any(self._catalogue.find(family, code) for family in Family)
 
-    def _seek_kept(self) -> None:
-        """Asks what those codes of the settings are that the catalogue lacks."""
-        for code in sorted(self._kept_unknown):
-            if looks_like(family := family_of(code), code):
-                with suppress(SourceError):  # which has been said
-                    self.finder.seek(family, code)
-
     def _found(self, family: Family, found: Found) -> None:
         """Upstream said what codes are, and of some of them what was traded last."""
         without_room = [*self._demand.left_out()]
@@ -449,7 +438,7 @@ class Relay(Source):
             self._time.stood(instrument.code, last.time * 1000)
         if not await self._time.known():
             raise SourceError(f"No bars of {instrument.code}: upstream has not said what its time is")
-        return self._time.latest()
+        return max(self._time.read(), self._time.wall())
 
     def _answered_http(self, error: ClientError | None) -> None:
         if error is None:
