@@ -85,7 +85,7 @@ async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     # The last one is so far off that nothing which comes at all has waited for it.
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 10**7},3,1\n")
-    replay = Replay("t", reel(path), codes=["GOLD"], first_time=START, speed=10, **CLOCKS)
+    replay = Replay("t", reel(path).events, codes=["GOLD"], first_time=START, speed=10, **CLOCKS)
     began = time.monotonic()
     async with asyncio.timeout(20), contextlib.aclosing(replay.events()) as events:  # type: ignore[type-var]
         came = [(await anext(events)).time for _ in range(2)]
@@ -98,7 +98,7 @@ async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) 
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\n")
     replay = Replay(
         "t",
-        reel(path),
+        reel(path).events,
         codes=["GOLD"],
         first_time=START,
         speed=0,

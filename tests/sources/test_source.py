@@ -55,7 +55,7 @@ async def a_replay(folder: Path) -> AsyncIterator[Source]:
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
     yield Replay(
         "t",
-        Csv(Recording([path], CATALOGUE), CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID),
+        Csv(Recording([path], CATALOGUE), CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID).events,
         codes=["BTCUSDT", "GOLD"],
         first_time=at.start,
         speed=0,

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import structlog
@@ -24,6 +24,10 @@ HOLD_GRACE = 0.5
 sends several requests in a row has them all answered by then."""
 BATCH = 1000
 """Moments that are read at a time, in a thread; then the event loop gets its turn."""
+
+Reel: TypeAlias = Callable[[], Iterator[tuple[int, list[Event]]]]
+"""What is replayed, anew from the beginning: moments in milliseconds since the epoch, and what happened then.
+Gone through in a thread. Raises InputError if it cannot be read."""
 
 log = structlog.get_logger()
 
@@ -44,19 +48,8 @@ class QuoteTrades(StrEnum):
         return None
 
 
-class Reel(Protocol):
-    """What is replayed."""
-
-    def events(self) -> Iterator[tuple[int, list[Event]]]:
-        """Anew from the beginning: moments in milliseconds since the epoch, and what happened then.
-
-        Gone through in a thread. Raises InputError if it cannot be read.
-        """
-        ...
-
-
 class Csv(NamedTuple):
-    """The files of a recording as a reel; `traded` are the codes with trades of their own."""
+    """The files of a recording; its `events` are a reel. `traded` are the codes with trades of their own."""
 
     recording: Recording
     catalogue: Catalogue
@@ -181,7 +174,7 @@ class Replay(Source):
             return shift + (max(self._reached, min(paced, upcoming)) if self.speed else self._reached)
 
         self._market_time = market_time
-        moments = self.reel.events()
+        moments = self.reel()
         before = self._played
         while batch := await asyncio.to_thread(list, islice(moments, BATCH)):
             for at, events in batch:

@@ -256,8 +256,11 @@ class Finder:
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
             self._note("codes learned from upstream", instrument.code)
-        self._open(family, found)
-        answered = {*found.unsure, *(one.code for one in found.instruments)}
+        if unsure := found.unsure:
+            # Apart from what upstream has, so that it refuses the rest or, if it has some of them, in halves.
+            is_half = not found.instruments and len(unsure) > 1
+            self._again += (Part(family, part) for part in (halves(unsure) if is_half else [unsure]))
+        answered = {*unsure, *(one.code for one in found.instruments)}
         self.refuse(family, (code for code in codes if code not in answered), CODE_INVALID.code)
         if not self._again:
             self._said = ""
@@ -333,15 +336,6 @@ class Finder:
         """Asks what a stock is called, when nobody waits for anything."""
         self._nameless[code] = None
         self._some.set()
-
-    def _open(self, family: Family, found: Found) -> None:
-        """Asks again about what an answer left open: apart from what upstream has, so that it refuses the
-        rest or, if it has some of them, in halves."""
-        if not found.unsure:
-            return
-        is_half = not found.instruments and len(found.unsure) > 1
-        parts = halves(found.unsure) if is_half else [found.unsure]
-        self._again += (Part(family, part) for part in parts)
 
     def refuse(self, family: Family, codes: Iterable[str], ret: int) -> None:
         """Upstream has none of these for us (600 or 604), be it that they were asked for otherwise."""

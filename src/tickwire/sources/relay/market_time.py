@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...calendars import KEYS, load
@@ -76,11 +77,8 @@ class MarketTime:
 
     async def known(self) -> bool:
         """Waits until it is known; False if that takes too long."""
-        if self.market.sure:
-            return True
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._sure.wait()
-        except TimeoutError:
-            return False
-        return True
+        if not self.market.sure:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._sure.wait()
+        return self.market.sure
