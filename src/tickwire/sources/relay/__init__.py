@@ -1,6 +1,6 @@
 """A source that relays another server of the protocol: AllTick itself, or another Tickwire."""
 
-from .plan import UpstreamPlan
+from .demand import UpstreamPlan
 from .relay import Relay
 from .token_file import TokenFile
 

@@ -1,4 +1,4 @@
-"""How codes stand, asked for over HTTP when nobody has subscribed to them yet."""
+"""How codes stand, asked for over HTTP when nobody has subscribed to them yet, and what a failure says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import structlog
 
-from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
+from ...client import ClientError, Clock, Http, Incomplete, RequestRefused, Unavailable, Unreadable
 from ...model import Family, Instrument, Kind
-from ...wire import Pushed, Ret, ret_of
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Pushed, Ret, ret_of
 from .demand import Group
-from .refusing import FINAL, halves, may_be_one
 
 MOST_CODES = 50
 """Codes of one request where the plan has no limit: a URL may not grow for ever (protocol, section 4)."""
@@ -24,8 +23,27 @@ PATIENCE = 15.0
 SHOWN = 3
 """Codes that a line of the log names."""
 INCOMPLETE = Incomplete("upstream has not heard of all codes how they stand")
+FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
+"""Answers that say that upstream gives us none of the codes (protocol, section 3)."""
+IN_A_ROW = 3
+"""So many requests that fail one after the other say that it is upstream that fails, whatever the codes."""
 
 log = structlog.get_logger()
+
+
+def may_be_one(error: ClientError, failures: int) -> bool:
+    """Whether one of the codes of a list may be why there is no answer to it, so that others of them have one
+    if they are asked for apart; `failures` are those in a row, this one included."""
+    if isinstance(error, RequestRefused):
+        return error.ret not in FINAL
+    is_fault = isinstance(error, (Unavailable, Unreadable)) and error.retry_after is None
+    return is_fault and (error.status > 0 or failures < IN_A_ROW)
+
+
+def halves(codes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Both halves of a list of two codes at least."""
+    half = len(codes) // 2
+    return [codes[:half], codes[half:]]
 
 
 class Answer(NamedTuple):

@@ -15,8 +15,8 @@ from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import Family, Instrument, in_turn
 from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo, ret_of
+from .answers import FINAL, IN_A_ROW, SHOWN, halves, may_be_one
 from .inquiry import Found, Inquiry
-from .refusing import FINAL, IN_A_ROW, halves, may_be_one
 
 MOST_WAITING = 5_000
 """Codes that wait to be asked for."""
@@ -38,8 +38,6 @@ SETTLE = 0.02
 """Seconds in which others may ask too, so that one request does for all."""
 REPORT = 10.0
 """Seconds between lines of the log about what was found."""
-SHOWN = 3
-"""Codes that such a line names."""
 
 log = structlog.get_logger()
 

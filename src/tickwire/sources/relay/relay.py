@@ -33,16 +33,14 @@ from ...wire import Refusal, Ret, StaticInfo
 from ..health import Health
 from ..judge import Judge
 from ..source import Snapshot, Source, Yielded
-from .answers import MOST_CODES, Answer, Answers
-from .demand import Demand, Group
+from .answers import FINAL, MOST_CODES, Answer, Answers
+from .demand import Demand, Group, UpstreamPlan
 from .finder import Finder
 from .inquiry import Found, Inquiry, share
 from .learning import is_finer, named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .origin import Origin
-from .plan import UpstreamPlan
-from .refusing import FINAL
 from .standing import Standing
 from .statics import Statics
 from .token_file import Secret
