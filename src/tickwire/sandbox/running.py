@@ -8,7 +8,8 @@ from decimal import Decimal
 from random import Random
 
 from ..model import Family, Instrument
-from .steps import Clock, Halt, OnClient, OnMarket, Resume, Scenario, Span, Step
+from .shaping import factor, moved
+from .steps import Clock, Halt, LimitDown, LimitUp, OnClient, OnMarket, Resume, Scenario, Span, Step
 
 
 class Dice:
@@ -75,6 +76,14 @@ class Active:
         codes = {code for resume in self.resumed for code in resume.codes}
         markets = {market for resume in self.resumed for market in resume.markets}
         return bool(step.codes or step.markets) and codes >= {*step.codes} and markets >= {*step.markets}
+
+    def limit(self, price: Decimal | None, instrument: Instrument) -> Decimal | None:
+        """The limit of an instrument, if the step sets one: it counts from the first price there is."""
+        step, code = self.step, instrument.code
+        if isinstance(step, LimitUp | LimitDown) and code not in self.limits and price:
+            percent = step.percent if isinstance(step, LimitUp) else -step.percent
+            self.limits[code] = moved(price, factor(percent), instrument)
+        return self.limits.get(code)
 
     def concerns(self, instrument: Instrument) -> bool:
         """Whether the step is about that instrument."""

@@ -16,7 +16,7 @@ from ..calendars import State
 from ..errors import InputError
 from ..model import Book, Catalogue, Event, Instrument
 from .running import Active, Client, Run, within
-from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
+from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, price_of, with_prices_moved
 from .steps import (
     Answer,
     Burst,
@@ -27,7 +27,6 @@ from .steps import (
     Halt,
     Jump,
     Late,
-    LimitDown,
     LimitUp,
     OnClient,
     OnMarket,
@@ -147,11 +146,10 @@ class Sandbox:
         jumps = [factor(active.step.percent) for active in effects if isinstance(active.step, Jump)]
         for by in jumps:
             event = with_prices_moved(event, by, instrument)
+        event = self._limited(event, instrument)
         way, times, late = Way.ONCE, 1, None
         for active in effects:
             match active.step:
-                case LimitUp() | LimitDown() as step:
-                    event = self._at_limit(active, step, event, instrument)
                 case Burst() as step:
                     times *= step.times
                 case Duplicate(chance=chance) if active.ticks.random() < chance:
@@ -170,16 +168,11 @@ class Sandbox:
     def limit_from(self, price: Decimal, instrument: Instrument) -> None:
         """Limits that have just begun count from that price, not from that of the next tick."""
         for active in self._effects_on(instrument):
-            if isinstance(step := active.step, LimitUp | LimitDown):
-                self._limit(active, step, price, instrument)
+            active.limit(price, instrument)
 
     def limit_book(self, book: Book, instrument: Instrument) -> Book:
         """A book as it is at the limit, where there is one."""
-        event: Event = book
-        for active in self._effects_on(instrument):
-            if isinstance(step := active.step, LimitUp | LimitDown):
-                event = self._at_limit(active, step, event, instrument)
-        return cast(Book, event)
+        return cast(Book, self._limited(book, instrument))
 
     def late(self, now: float) -> Iterator[Event]:
         """The late ticks whose time has come."""
@@ -193,22 +186,11 @@ class Sandbox:
             self._effects[instrument.code] = found
         return found
 
-    def _at_limit(
-        self, active: Active, step: LimitUp | LimitDown, event: Event, instrument: Instrument
-    ) -> Event:
-        limit = self._limit(active, step, price_of(event), instrument)
-        if limit is None:
-            return event
-        return at_limit(event, limit, instrument, up=isinstance(step, LimitUp))
-
-    def _limit(
-        self, active: Active, step: LimitUp | LimitDown, price: Decimal | None, instrument: Instrument
-    ) -> Decimal | None:
-        """The limit of an instrument, which counts from the first price there is."""
-        if instrument.code not in active.limits and price:
-            percent = step.percent if isinstance(step, LimitUp) else -step.percent
-            active.limits[instrument.code] = moved(price, factor(percent), instrument)
-        return active.limits.get(instrument.code)
+    def _limited(self, event: Event, instrument: Instrument) -> Event:
+        for active in self._effects_on(instrument):
+            if (limit := active.limit(price_of(event), instrument)) is not None:
+                event = at_limit(event, limit, instrument, up=isinstance(active.step, LimitUp))
+        return event
 
     # What becomes of clients.
     def refusal(self, client: Client) -> Refuse | None:

@@ -14,18 +14,7 @@ from ..judge import Judge
 from .mapper import Unreadable, read_bar
 from .venue import Venue
 
-TIMEFRAMES = {
-    KlineType.MINUTE: "1m",
-    KlineType.MINUTES_5: "5m",
-    KlineType.MINUTES_15: "15m",
-    KlineType.MINUTES_30: "30m",
-    KlineType.HOUR: "1h",
-    KlineType.HOURS_2: "2h",
-    KlineType.HOURS_4: "4h",
-    KlineType.DAY: "1d",
-    KlineType.WEEK: "1w",
-    KlineType.MONTH: "1M",
-}
+TIMEFRAMES = dict(zip(KlineType, "1m 5m 15m 30m 1h 2h 4h 1d 1w 1M".split(), strict=True))
 SPANS = SECONDS | {KlineType.DAY: 86_400, KlineType.WEEK: 604_800}
 PAGES = 3
 """Requests for one question: a venue may leave out minutes without trades, and then gives fewer bars than
