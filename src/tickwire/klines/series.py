@@ -49,23 +49,6 @@ class Series:
     larger bars; a larger bar as seen now is its closed minutes and the open one. Not for two threads.
     """
 
-    __slots__ = (
-        "_closed_until",
-        "_code",
-        "_down",
-        "_ended",
-        "_grid",
-        "_lacking",
-        "_larger",
-        "_larger_end",
-        "_latest",
-        "_minute",
-        "_passed_over",
-        "_rules",
-        "late",
-        "newest",
-    )
-
     def __init__(
         self, instrument: Instrument, rules: Rules = DEFAULTS, down: tuple[int, int] = (0, 0)
     ) -> None:
