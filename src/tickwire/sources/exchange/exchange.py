@@ -23,7 +23,7 @@ from .history import ExchangeHistory
 from .outlet import Outlet
 from .stream import Key
 from .streams import Streams
-from .symbols import Symbols
+from .symbols import Line, symbols_at
 from .venue import Venue, decimals_at
 
 REMEDY = "Name their symbols with --symbols."
@@ -43,7 +43,7 @@ class Exchange(Source):
         self,
         venue: str,
         catalogue: Catalogue,
-        symbols: Symbols,
+        symbols: Collection[Line],
         *,
         keep: Collection[str] = (),
         options: Mapping[str, Any] | None = None,
@@ -57,7 +57,7 @@ class Exchange(Source):
         Raises SettingsError if the venue cannot be used, or has none of `keep`.
         """
         self.name = f"exchange:{venue}"
-        self._symbols = {code: one for code, one in symbols.of(venue).items() if code in catalogue}
+        self._symbols = {code: one for code, one in symbols_at(venue, symbols).items() if code in catalogue}
         self._levels = {code: catalogue[code].levels for code in self._symbols}
         self.codes: Collection[str] = frozenset(code for code in keep if code in self._symbols)
         if keep and not self.codes:
