@@ -12,24 +12,6 @@ from .shaping import factor, moved
 from .steps import Clock, Halt, LimitDown, LimitUp, OnClient, OnMarket, Resume, Scenario, Span, Step
 
 
-class Dice:
-    """The dice of one step.
-
-    Each client has a count of its own, and the n-th throw is the same for every client: so a program that
-    does the same things meets the same faults, whatever others do meanwhile.
-    """
-
-    def __init__(self, seed: int, place: int) -> None:
-        """`place` is that of the step in its scenario."""
-        self._key = f"{seed}:{place}"
-        self._throws: Counter[str] = Counter()
-
-    def throw(self, who: str) -> Random:
-        """The next throw of a client."""
-        self._throws[who] += 1
-        return Random(f"{self._key}:{self._throws[who]}")
-
-
 def within(span: Span, dice: Random) -> float:
     """Seconds of a span."""
     return dice.uniform(*span) if isinstance(span, tuple) else span
@@ -50,14 +32,14 @@ class Client:
 
 
 class Active:
-    """A step that is at work since `began`."""
+    """A step that is at work since `began`; `place` is that in its scenario."""
 
-    def __init__(self, run: Run, place: int, step: Step, began: float) -> None:
-        self.run = run
+    def __init__(self, seed: int, place: int, step: Step, began: float) -> None:
         self.step = step
         self.began = began
-        self.dice = Dice(run.seed, place)
-        self.ticks = Random(f"{run.seed}:{place}")
+        self._key = f"{seed}:{place}"
+        self._throws: Counter[str] = Counter()
+        self.ticks = Random(self._key)
         self.resumed: list[Resume] = []
         """What ended a halt for some of the instruments that it concerns."""
         self.limits: dict[str, Decimal] = {}
@@ -92,9 +74,15 @@ class Active:
             return False
         return not any(named(resume, instrument) for resume in self.resumed)
 
+    def throw(self, client: Client) -> Random:
+        """The next dice of a client: the n-th are the same for every client, so that a program that does the
+        same things meets the same faults, whatever others do meanwhile."""
+        self._throws[client.label] += 1
+        return Random(f"{self._key}:{self._throws[client.label]}")
+
     def happens(self, chance: float, client: Client) -> bool:
         """Whether the dice let it happen to a client now."""
-        return self.dice.throw(client.label).random() < chance
+        return self.throw(client).random() < chance
 
     def meets(self, client: Client) -> bool:
         """Whether the step is about that client."""
@@ -139,7 +127,7 @@ class Run:
         begun = []
         while self._ahead and self.began + self._ahead[0][1].at <= now:
             place, step = self._ahead.pop(0)
-            begun.append(Active(self, place, step, self.began + step.at))
+            begun.append(Active(self.seed, place, step, self.began + step.at))
         self.active = [one for one in (*self.active, *begun) if self._lasts(one, now)]
         return begun
 

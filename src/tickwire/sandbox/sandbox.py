@@ -212,7 +212,7 @@ class Sandbox:
         for active, step in self._meeting(Delay, client):
             thrown, number = active.thrown if client.connection else {}, client.connection
             if number not in thrown:
-                dice = active.dice.throw(client.label)
+                dice = active.throw(client)
                 thrown[number] = within(step.by, dice) if dice.random() < step.chance else 0.0
             total += thrown[number]
         return total
@@ -232,7 +232,7 @@ class Sandbox:
         for active, step in self._meeting(Disconnect, client):
             thrown, number = active.thrown, client.connection
             if number not in thrown:
-                dice = active.dice.throw(client.label)
+                dice = active.throw(client)
                 due = max(client.opened, active.began) + within(step.after, dice)
                 thrown[number] = due if dice.random() < step.chance else inf
             if thrown[number] <= now:
