@@ -93,7 +93,7 @@ class Exchange(Source):
     async def events(self) -> AsyncIterator[Yielded]:
         """The stream; it never ends. Raises InputError if the venue trades none of what is kept."""
         runner = asyncio.create_task(self._run())
-        runner.add_done_callback(lambda _: self._outlet.wake())
+        runner.add_done_callback(lambda _: self._outlet.arrived.set())
         try:
             while not runner.done():
                 while self._taken:
@@ -119,7 +119,7 @@ class Exchange(Source):
         keys = keys_of(kind, codes, self._levels)
         (self._wants.renew if subscribed else self._wants.ask)(keys, self._machine.monotonic())
         if any(key not in self._streams for key in keys):
-            self._streams.wake()
+            self._streams.wake.set()
         if kind is Kind.KLINE or self.health.status is Status.DOWN:
             return ()
         return [key[1] for key in keys if key not in self._streams.told]

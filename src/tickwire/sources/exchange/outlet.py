@@ -33,7 +33,8 @@ class Outlet:
         self._told: deque[Yielded] = deque()
         self._breaks: dict[str, dict[str, int]] = {}  # by reason, the codes and since when
         self._timer: asyncio.TimerHandle | None = None
-        self._arrived = asyncio.Event()
+        self.arrived = asyncio.Event()
+        """Set when there is something to take, or the owner is to look."""
 
     def put(self, events: Iterable[Event]) -> None:
         """Takes events, all of them or none. Raises SourceError if too many wait."""
@@ -42,12 +43,12 @@ class Outlet:
             self._health.dropped += len(events)
             raise SourceError("events come faster than they are taken")
         self._told.extend(events)
-        self.wake()
+        self.arrived.set()
 
     def show(self, snapshot: Snapshot) -> None:
         """Takes how a code stands."""
         self._told.append(snapshot)
-        self.wake()
+        self.arrived.set()
 
     def began(self, code: str, at: int) -> None:
         """All trades of a code come from now on."""
@@ -55,7 +56,7 @@ class Outlet:
             self.flush()
             self.whole.add(code)
             self._told.append(Began((code,), at))
-            self.wake()
+            self.arrived.set()
 
     def broke(self, code: str, at: int, reason: str) -> None:
         """They do not any more."""
@@ -66,19 +67,15 @@ class Outlet:
                 self._timer = asyncio.get_running_loop().call_later(GATHERING, self.flush)
 
     async def take(self) -> list[Yielded]:
-        """Some of what was told, at least one, unless `wake` was called; gives way to the event loop."""
+        """Some of what was told, at least one, unless `arrived` was set; gives way to the event loop."""
         if self._told:
             await asyncio.sleep(0)
         else:
-            await self._arrived.wait()
+            await self.arrived.wait()
         taken = [self._told.popleft() for _ in range(min(BATCH, len(self._told)))]
         if not self._told:
-            self._arrived.clear()
+            self.arrived.clear()
         return taken
-
-    def wake(self) -> None:
-        """Lets the owner look."""
-        self._arrived.set()
 
     def flush(self) -> None:
         """Tells of all breaks now."""
@@ -87,5 +84,5 @@ class Outlet:
             self._timer = None
         for reason, codes in self._breaks.items():
             self._told.append(Broke(tuple(codes), min(codes.values()), reason))
-            self.wake()
+            self.arrived.set()
         self._breaks.clear()

@@ -68,15 +68,12 @@ class Streams:
         self._patience: dict[Key, float] = {}
         self._heard = 0.0
         self._lost: SourceError | None = None
-        self._wake = asyncio.Event()
+        self.wake = asyncio.Event()
+        """Set when something else is wanted."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, key: Key) -> bool:
         return key in self._streams
-
-    def wake(self) -> None:
-        """Something else is wanted."""
-        self._wake.set()
 
     async def serve(self, exchange: Any) -> None:
         """Follows what is wanted over a connected instance of ccxt.
@@ -90,10 +87,10 @@ class Streams:
                 self._follow_wants()
                 self._look()
                 self._tell()
-                self._wake.clear()
+                self.wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(BEAT, self.silence / 2)):
-                        await self._wake.wait()
+                        await self.wake.wait()
             raise self._lost
         finally:
             for task in self._tasks:
@@ -146,7 +143,7 @@ class Streams:
         finally:
             self.told.discard(stream.key)
             del self._streams[stream.key]
-            self.wake()
+            self.wake.set()
 
     # What comes.
     async def _keep_up(self, stream: Stream) -> None:
@@ -285,7 +282,7 @@ class Streams:
         if stream.kind is Kind.TRADE:
             self.outlet.broke(stream.code, self.machine.millis() - quiet, reason)
         self._lost = self._lost or SourceError(f"connected anew, for {stream.code} was silent")
-        self.wake()
+        self.wake.set()
 
     # How it is.
     def _tell(self) -> None:
