@@ -39,14 +39,15 @@ class Calendar:
     section 3, "K-lines"), where sessions that go on over midnight are two that touch.
     """
 
-    def __init__(self, key: str, timetable: Timetable) -> None:
+    def __init__(self, key: str, timetable: Timetable, *, regular: bool = False) -> None:
+        """With `regular`, without what is pre- or post-market."""
         self.key = key
         self.zone = timetable.zone
         """The zone whose dates are the trading dates."""
         self.horizon = timetable.horizon
         """The last date whose holidays are known. Beyond it all weekdays count as open."""
         self._timetable = timetable
-        self._day = lru_cache(CACHED_DAYS)(timetable.day)
+        self._day = lru_cache(CACHED_DAYS)(self._regular_day if regular else timetable.day)
         self._changes: dict[int, Changes] = {}
 
     def __repr__(self) -> str:
@@ -55,7 +56,7 @@ class Calendar:
     @cached_property
     def regular(self) -> Calendar:
         """The same without pre- and post-market: pre-open during the first, closed during the second."""
-        return Calendar(self.key, RegularOnly(self._timetable))
+        return Calendar(self.key, self._timetable, regular=True)
 
     def known(self, day: date) -> bool:
         """Whether the tables reach as far as that day. Where they do not, weekdays count as open."""
@@ -141,6 +142,14 @@ class Calendar:
                     was_open = is_open
         return None
 
+    def _regular_day(self, day: date) -> Day:
+        """What was pre-market is pre-open."""
+        full = self._timetable.day(day)
+        sessions = tuple(one for one in full.sessions if one.kind is SessionKind.REGULAR)
+        if sessions == full.sessions:
+            return full
+        return Day(sessions, full.sessions[0].open if full.pre_open is None else full.pre_open)
+
     def _changes_of(self, number: int) -> Changes:
         """The changes of the day of UTC that begins so many days after the epoch."""
         begin, end = number * DAY_MS, (number + 1) * DAY_MS
@@ -153,25 +162,6 @@ class Calendar:
             self._changes.clear()
         found = self._changes[number] = Changes(tuple(within), tuple(within.values()))
         return found
-
-
-class RegularOnly(Timetable):
-    """A timetable with the regular sessions of another."""
-
-    def __init__(self, timetable: Timetable) -> None:
-        self.zone = timetable.zone
-        self.first = timetable.first
-        self.horizon = timetable.horizon
-        self.holidays = timetable.holidays
-        self._timetable = timetable
-
-    def day(self, day: date) -> Day:
-        """The day; what was pre-market is pre-open."""
-        full = self._timetable.day(day)
-        sessions = tuple(one for one in full.sessions if one.kind is SessionKind.REGULAR)
-        if sessions == full.sessions:
-            return full
-        return Day(sessions, full.sessions[0].open if full.pre_open is None else full.pre_open)
 
 
 def _phases(day: Day) -> list[tuple[int, State]]:
