@@ -1,4 +1,4 @@
-"""When a market trades, and what it does at a moment."""
+"""When a market trades, and what it does at a moment; the calendars by their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios that run: which of their steps are at work. Pure: time is an argument."""
+"""Scenarios that run: which of their steps are at work, and their dice. Pure: time is an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One simulated instrument: a price that moves plausibly, a book around it, trades that hit the book.
+"""One simulated instrument: a price that moves plausibly, a book around it, trades that hit it, a company.
 
 The dice are floats; prices and volumes are not. A price is a whole number of ticks, a volume a whole
 number of lots, and each becomes an exact decimal by one multiplication.

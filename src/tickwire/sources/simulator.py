@@ -1,4 +1,4 @@
-"""The simulator: every code of the catalogue, round the clock."""
+"""The simulator: every code of the catalogue, round the clock, on a clock that may be moved."""
 
 from __future__ import annotations
 
@@ -39,11 +39,10 @@ LOOK = 1.0
 BATCH = 200
 """Steps after which the event loop gets its turn."""
 
-log = structlog.get_logger()
-
-
 STEP = 5_000
 """Milliseconds by which the wall clock must jump for that to count as a step rather than as a late look."""
+
+log = structlog.get_logger()
 
 
 class SteadyClock:

@@ -79,8 +79,8 @@ class Source(Protocol):
     """Where events come from.
 
     The times of the events are the source's own. Per code and kind the order of the events is the order
-    in which they happened. One that says nothing else is held up by nobody, limited by no plan, made up by
-    nobody, and has no bars but those of its trades.
+    in which they happened. One that says nothing else is as it stands here: real, within hours, waiting for
+    nobody, without a plan, a history or a past.
     """
 
     name: str

@@ -60,9 +60,10 @@ def threshold(level: str) -> Iterator[None]:
 
 
 class Connections:
-    """Sees every change, so that a number which holds for a moment only is not missed.
+    """The open WebSockets of a server, and who waits for how many.
 
-    To be used in the thread of the server.
+    Sees every change, so that a number which holds for a moment only is not missed. To be used in the thread
+    of the server.
     """
 
     def __init__(self, engine: Engine) -> None:
