@@ -19,12 +19,11 @@ from tickwire.errors import InputError, SourceError, StoreError
 from tickwire.machine import REAL
 from tickwire.market import intake, side
 from tickwire.market.side import MarketSide
-from tickwire.model import Event, Family, Kind, KlineType, Position
+from tickwire.model import Event, Family, Kind, KlineType, Market, Position, Reach
 from tickwire.sandbox import Scenario, scenario_of
 from tickwire.sandbox.steps import Halt
 from tickwire.sources import Published, Status
 from tickwire.store import SqliteFile, database
-from tickwire.wire import Tally
 
 from ..serving import book, trade
 from .sides import CATALOGUE, Bus, Client, InProcess, Sides, Wanted, sides, until
@@ -366,19 +365,24 @@ async def test_lines_are_published_and_where_nothing_is_that_is_said(make: Make,
     async with sides(make, tmp_path / "none") as at:
         market = await at.bus.join(Client())
         assert market.publisher_refusal("desk") == ""
-        for call in (market.standing("desk"), market.publish("desk", [], Tally())):
+        for call in (market.standing("desk"), market.publish("desk", [])):
             with pytest.raises(SourceError):
                 await call
     source: Any = Published(CATALOGUE.copy(), ["BTCUSDT"], wall=REAL.millis)
     async with sides(make, tmp_path / "some", source) as at:
-        client, tally = Client(), Tally()
+        client = Client()
         market = await at.bus.join(client)
         assert market.publisher_refusal("desk") is None
         line = b'{"type":"trade","code":"BTCUSDT","time":1788529064027,"price":"%d","volume":1,"seq":%d}'
         lines = [line % (n, n) for n in range(1, 4)]
-        await market.publish("desk", lines, tally)
-        await market.publish("desk", [*lines, line % (4, 4), b"no line"], tally)
+        tally = (await market.publish("desk", lines)).tally
+        tally.add((await market.publish("desk", [*lines, line % (4, 4), b"no line"])).tally)
         assert (tally.accepted, tally.duplicates, tally.bad_lines, tally.seq) == (4, 3, 1, 4)
-        await market.publish("desk", [line % (5, 5)], tally, allows=lambda one: one is not BTC)
+        assert [(one.line, one.reason) for one in tally.bad] == [
+            (8, "not JSON: JSON is malformed: invalid character (byte 4)")
+        ]
+        forex = Reach(markets=frozenset({Market.FOREX}))
+        taken = await market.publish("desk", [line % (5, 5)], reach=forex)
+        assert (taken.stop, taken.tally.bad_lines, taken.tally.seq) == (None, 1, 4)
         await until(lambda: prices(client)[:4] == ["1.00", "2.00", "3.00", "4.00"])
         assert (await market.standing("desk")).seq == tally.seq

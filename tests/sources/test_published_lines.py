@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tickwire.model import Book, Instrument, Market, Trade
+from tickwire.model import Book, Instrument, Market, Reach, Trade
 from tickwire.sources import QuoteTrades
 
 from .publishing import NEW, NOW, SHIPPED, a_book, a_quote, a_source, a_trade, counts, reasons, served, take
@@ -94,9 +93,9 @@ async def test_a_quote_of_what_trades_by_trades_is_a_book_only() -> None:
 
 async def test_a_token_may_publish_what_it_may_read() -> None:
     source = a_source()
-    allows: Callable[[Instrument], bool] = lambda one: one.market is Market.CRYPTO  # noqa: E731
+    reach = Reach(markets=frozenset({Market.CRYPTO}))
     lines = [a_trade(), a_trade(code="GOLD"), NEW, NEW | {"code": "A", "market": "forex"}]
-    tally = await take(source, *lines, allows=allows)
+    tally = await take(source, *lines, reach=reach)
     assert reasons(tally) == [(2, "the token may not publish GOLD"), (4, "the token may not publish A")]
     assert tally.accepted == 2
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ..model import Instrument, Market
+from ..model import Instrument, Market, Reach
 
 PREFIX = "tw_"
 """What tokens begin with, so that a search for leaked secrets finds them."""
@@ -42,10 +42,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it counts at that time, in seconds since the epoch."""
         return self.revoked is None and (self.expires is None or wall * 1000 < self.expires)
 
+    @property
+    def reach(self) -> Reach | None:
+        """What it may read, and publish if it may; None for everything."""
+        return Reach(self.markets, self.codes) if self.markets or self.codes else None
+
     def reads(self, instrument: Instrument) -> bool:
         """Whether it may read that instrument."""
-        everything = not self.markets and not self.codes
-        return everything or instrument.market in self.markets or instrument.code in self.codes
+        return (reach := self.reach) is None or reach.covers(instrument)
 
 
 def new_secret() -> str:

@@ -9,11 +9,13 @@ from .answers import (
     ScenarioRun,
     SourceFigures,
     Statics,
+    Stop,
     StoreFigures,
     Suspensions,
+    Taken,
     Unknown,
 )
-from .contract import Inlet, Known, NotKept, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, Receiver, StreamEvent, StreamReceiver, Supplier
 from .local import Local
 
 __all__ = [
@@ -25,15 +27,16 @@ __all__ = [
     "Known",
     "Lack",
     "Local",
-    "NotKept",
     "Receiver",
     "ScenarioRun",
     "SourceFigures",
     "Statics",
+    "Stop",
     "StoreFigures",
     "StreamEvent",
     "StreamReceiver",
     "Supplier",
     "Suspensions",
+    "Taken",
     "Unknown",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from ..model import Instrument, Kline, Suspension, UpstreamUse
-from ..wire import GapInfo, StaticInfo
+from ..wire import GapInfo, StaticInfo, Tally
 
 Edition: TypeAlias = tuple[str, int, int]
 """Which bars of a code and type there are: whoever asks with it again is told only if they are others now."""
@@ -54,6 +54,24 @@ class Statics(NamedTuple):
     entries: dict[str, StaticInfo]
     made_up: bool
     lacks: Lack | None
+
+
+class Stop(StrEnum):
+    """Why not all lines of a publisher were taken: there was no room for too long; a new instrument cannot be
+    kept now, or one before these could not; the server stops."""
+
+    BUSY = "busy"
+    NOT_KEPT = "not kept"
+    STOPS = "stops"
+
+
+class Taken(msgspec.Struct):
+    """What has become of lines of a publisher: what is counted was taken. Where a new instrument was not
+    kept, `missing` is the `seq` of its line, before which no later one is taken; 0 if it has none."""
+
+    tally: Tally
+    stop: Stop | None = None
+    missing: int = 0
 
 
 class Unknown(NamedTuple):

@@ -20,26 +20,27 @@ receiver drops what comes of a lower one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from ..errors import StoreError
-from ..model import Event, Family, Instrument, Kind, KlineType, KlineUpdate, Position, SuspensionList, Trade
+from ..model import (
+    Event,
+    Family,
+    Instrument,
+    Kind,
+    KlineType,
+    KlineUpdate,
+    Position,
+    Reach,
+    SuspensionList,
+    Trade,
+)
 from ..sandbox import Scenario, Step
-from ..wire import Ret, Standing, StatusData, Tally
-from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions
+from ..wire import Ret, Standing, StatusData
+from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions, Taken
 
 StreamEvent: TypeAlias = Event | KlineUpdate
 """What a stream carries."""
-
-
-class NotKept(StoreError):
-    """A new instrument that is published cannot be kept now. `missing` is the `seq` of its line, before which
-    no later one of its publisher is taken; 0 if it has none."""
-
-    def __init__(self, missing: int) -> None:
-        super().__init__("A new instrument cannot be kept now.")
-        self.missing = missing
 
 
 class Inlet(Protocol):
@@ -228,26 +229,18 @@ class Supplier(Known, Protocol):
         """How a publisher stands. Raises SourceError."""
         ...
 
-    async def tally(self, publisher: str) -> Tally:
-        """A tally for lines to come. Raises SourceError."""
-        ...
-
     async def publish(
         self,
         publisher: str,
         lines: Sequence[bytes],
-        tally: Tally,
         *,
-        allows: Callable[[Instrument], bool] | None = None,
+        reach: Reach | None = None,
         patience: float | None = None,
-    ) -> None:
-        """Takes lines of a publisher, as fast as there is room for them, and counts them in the tally, with
-        how far the publisher is: taken and durable.
-
-        `allows` says what it may publish (None: everything). Raises TimeoutError if it could not go on for
-        `patience` seconds, NotKept if a new instrument cannot be kept, SourceError if the server stops: what
-        is counted was taken.
-        """
+    ) -> Taken:
+        """Takes lines of a publisher, as fast as there is room for them; `reach` is what it may publish
+        (None: everything). Waits for room as long as it takes, or `patience` seconds. Raises SourceError if
+        nothing can be published under that name."""
+        ...
 
     async def running(self) -> list[ScenarioRun]:
         """The scenarios that run."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ..bus import NotKept
+from ..bus import Stop, Taken
 from ..errors import SourceError, StoreError
-from ..model import Instrument
+from ..model import Reach
 from ..sources import Published
 from ..wire import Standing, Tally
 from .feeds import Feeds
@@ -33,27 +33,26 @@ class Publishing:
         source = self._source()
         return source.standing(source.publishers.named(publisher))
 
-    async def tally(self, publisher: str) -> Tally:
-        """A tally for lines to come. Raises SourceError."""
-        source = self._source()
-        return source.tally(source.publishers.named(publisher))
-
     async def publish(
         self,
         publisher: str,
         lines: Sequence[bytes],
-        tally: Tally,
         *,
-        allows: Callable[[Instrument], bool] | None = None,
+        reach: Reach | None = None,
         patience: float | None = None,
-    ) -> None:
+    ) -> Taken:
         """See `bus.Supplier`."""
         source = self._source()
-        known = source.publishers.named(publisher)
+        known, tally = source.publishers.named(publisher), Tally()
         try:
-            await source.take(known, lines, tally, allows=allows, patience=patience)
+            await source.take(known, lines, tally, reach=reach, patience=patience)
+        except TimeoutError:
+            return Taken(tally, Stop.BUSY)
         except StoreError:
-            raise NotKept(known.missing) from None
+            return Taken(tally, Stop.NOT_KEPT, known.missing)
+        except SourceError:
+            return Taken(tally, Stop.STOPS)
+        return Taken(tally)
 
     def _source(self) -> Published:
         if self.source is None:

@@ -69,7 +69,7 @@ class MarketSide:
         publishing = Publishing(feeds)
         self.publisher = publishing.source
         self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
-        self.tally, self.publish = publishing.tally, publishing.publish
+        self.publish = publishing.publish
         self._database = database
         self._clock = clock
         self._bus = bus

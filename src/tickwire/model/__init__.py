@@ -15,7 +15,7 @@ from .fitness import (
     trade_fault,
 )
 from .form import METALS, family_of, looks_like, market_of
-from .instrument import RULES, Family, Instrument, Market, tick_size, tick_sizes
+from .instrument import RULES, Family, Instrument, Market, Reach, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
 from .nearest import nearest, searches
@@ -52,6 +52,7 @@ __all__ = [
     "Market",
     "Position",
     "Quota",
+    "Reach",
     "Rule",
     "Suspension",
     "SuspensionList",

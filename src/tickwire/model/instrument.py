@@ -138,3 +138,14 @@ def tick_sizes(instrument: Instrument) -> dict[Decimal, Decimal]:
 def tick_size(instrument: Instrument, price: Decimal) -> Decimal:
     """The smallest step of the instrument's price at that price."""
     return next(tick for limit, tick in tick_sizes(instrument).items() if price < limit)
+
+
+class Reach(NamedTuple):
+    """The instruments that a token is for: those of some markets, and some codes."""
+
+    markets: frozenset[Market] = frozenset()
+    codes: frozenset[str] = frozenset()
+
+    def covers(self, instrument: Instrument) -> bool:
+        """Whether that instrument is one of them."""
+        return instrument.market in self.markets or instrument.code in self.codes

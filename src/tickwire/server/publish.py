@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
-from ..bus import NotKept, Supplier
-from ..errors import SourceError
+from ..bus import Stop, Supplier, Taken
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
-from ..model import Instrument
+from ..model import Reach
 from ..wire import (
     OK,
     Lines,
@@ -64,14 +63,14 @@ class Permit(NamedTuple):
 
     publisher: str
     caller: Caller | None
-    allows: Callable[[Instrument], bool] | None
+    reach: Reach | None
 
 
-def not_kept(error: NotKept) -> Ret:
+def not_kept(taken: Taken) -> Ret:
     """What is answered where a new instrument cannot be kept, and to lines that may not come before it."""
-    if not error.missing:
+    if not taken.missing:
         return NOT_KEPT
-    return NOT_KEPT._replace(msg=f"{NOT_KEPT.msg}: send again from seq {error.missing} on")
+    return NOT_KEPT._replace(msg=f"{NOT_KEPT.msg}: send again from seq {taken.missing} on")
 
 
 class Publishing:
@@ -99,8 +98,7 @@ class Publishing:
         if refusal is not None:
             raise Denied(429, refusal)
         token = None if caller is None else caller.token
-        limited = token is not None and (token.markets or token.codes)
-        return Permit(name, caller, token.reads if token is not None and limited else None)
+        return Permit(name, caller, None if token is None else token.reach)
 
     def objection(self, permit: Permit) -> str | None:
         """Why one that was let in must end, if it must."""
@@ -154,7 +152,7 @@ class Publishing:
                 gunzip = _encoding(headers)
             case _:
                 raise Denied(405, "Send POST, or GET to learn the last seq.")
-        tally = await self.market.tally(permit.publisher)
+        tally = (await self.market.publish(permit.publisher, [])).tally
         try:
             await self._take_body(permit, tally, receive, gunzip)
         except Stopped as stopped:
@@ -177,14 +175,15 @@ class Publishing:
     async def _take(self, permit: Permit, lines: list[bytes], tally: Tally) -> None:
         if (objection := self.objection(permit)) is not None:
             raise Stopped(Ret(401, objection, 401))
-        try:
-            await self.market.publish(permit.publisher, lines, tally, allows=permit.allows, patience=PATIENCE)
-        except TimeoutError:
-            raise Stopped(BUSY, (b"retry-after", b"1")) from None
-        except NotKept as error:
-            raise Stopped(not_kept(error)) from None
-        except SourceError:
-            raise Stopped(STOPS) from None
+        taken = await self.market.publish(permit.publisher, lines, reach=permit.reach, patience=PATIENCE)
+        tally.add(taken.tally)
+        match taken.stop:
+            case Stop.BUSY:
+                raise Stopped(BUSY, (b"retry-after", b"1"))
+            case Stop.NOT_KEPT:
+                raise Stopped(not_kept(taken))
+            case Stop.STOPS:
+                raise Stopped(STOPS)
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:
             raise Stopped(USELESS)
 

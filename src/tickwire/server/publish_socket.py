@@ -12,9 +12,8 @@ from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from ..bus import NotKept
-from ..errors import SourceError
-from ..wire import OK, POLICY_VIOLATION, Ret, Tally, publish_answer
+from ..bus import Stop
+from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
 from ..wire.frames import Frames, Message, refusal
 from .guard import Denied
 from .publish import Permit, Publishing, not_kept
@@ -122,16 +121,15 @@ class PublishSocket(Shell):
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
-        market, ret = self._publishing.market, OK
         self._count += 1
-        tally = Tally(message=self._count)
-        try:
-            await market.publish(permit.publisher, message.split(b"\n"), tally, allows=permit.allows)
-        except NotKept as error:
-            ret = not_kept(error)
-        except SourceError:  # the server stops, and has begun to close the connection
+        taken = await self._publishing.market.publish(
+            permit.publisher, message.split(b"\n"), reach=permit.reach
+        )
+        if taken.stop is Stop.STOPS:  # and has begun to close the connection
             return
-        self._frames.send(publish_answer(tally, ret))
+        taken.tally.message = self._count
+        ret = OK if taken.stop is None else not_kept(taken)
+        self._frames.send(publish_answer(taken.tally, ret))
 
     def _enter(self, request: Request) -> Response | None:
         headers = {name.lower(): value for name, value in request.headers.raw_items()}

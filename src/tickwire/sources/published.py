@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import Book, Catalogue, Event, Instrument
+from ..model import Book, Catalogue, Event, Instrument, Reach
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .health import Health, Status
 from .published_lines import PublishedLines
@@ -151,12 +151,12 @@ class Published(Source):
         lines: Sequence[bytes],
         tally: Tally,
         *,
-        allows: Callable[[Instrument], bool] | None = None,
+        reach: Reach | None = None,
         patience: float | None = None,
     ) -> None:
         """Takes lines, as fast as there is room for them, and counts them in the tally.
 
-        `allows` says what the publisher may publish (None: everything). Raises TimeoutError if it could not
+        `reach` is what the publisher may publish (None: all). Raises TimeoutError if it could not
         go on for `patience` seconds, StoreError if a new instrument cannot be kept or a line before these is
         missing since one could not be kept, SourceError if the server stops: what is counted was taken.
         """
@@ -167,7 +167,7 @@ class Published(Source):
                     await self._until(lambda: self.queued < self.limit and not publisher.defining, patience)
                 if self._ended:
                     raise SourceError("The server stops.")
-                place, new, waits = self._read(publisher, lines, place, tally, allows)
+                place, new, waits = self._read(publisher, lines, place, tally, reach)
                 if new is not None:
                     await self._define(publisher, new)
                     tally.accepted += 1
@@ -193,7 +193,7 @@ class Published(Source):
         lines: Sequence[bytes],
         place: int,
         tally: Tally,
-        allows: Callable[[Instrument], bool] | None,
+        reach: Reach | None,
     ) -> tuple[int, New | None, bool]:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, that
         instrument, and whether a line of an instrument comes next that another one must precede. Raises
@@ -225,13 +225,13 @@ class Published(Source):
                         place, waits = place - 1, True
                         tally.lines -= 1
                         break
-                    instrument = self._lines.definition(line, allows)
+                    instrument = self._lines.definition(line, reach)
                     if instrument is not None:
                         new = New(instrument, seq)
                         continue
                     events: tuple[Event, ...] = ()
                 else:
-                    events = self._lines.events(line, now, allows)
+                    events = self._lines.events(line, now, reach)
             except Unfit as unfit:
                 if not data.isspace():
                     tally.refuse(str(unfit))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from ..calendars import KEYS
-from ..model import EXACT, QUANTA, Book, Catalogue, Event, Family, Instrument, Market, Trade
+from ..model import EXACT, QUANTA, Book, Catalogue, Event, Family, Instrument, Market, Reach, Trade
 from ..wire import (
     BookLine,
     DeltaLine,
@@ -37,19 +36,17 @@ class PublishedLines:
         self._quote_trades = quote_trades
         self._books: dict[str, Book] = {}
 
-    def events(
-        self, line: Priced, now: int, allows: Callable[[Instrument], bool] | None = None
-    ) -> tuple[Event, ...]:
+    def events(self, line: Priced, now: int, reach: Reach | None = None) -> tuple[Event, ...]:
         """The events of a line, the one that counts in bars last.
 
-        `now` is the wall clock in milliseconds; `allows` says what may be published (None: everything).
-        Raises Unfit. A delta that is refused ends the book that it was for.
+        `now` is the wall clock in milliseconds; `reach` is what may be published (None: all). Raises Unfit. A
+        delta that is refused ends the book that it was for.
         """
         if line.code not in self._catalogue:
             raise Unfit(f"code {line.code[:32]!a} is unknown")
         instrument = self._catalogue[line.code]
         try:
-            if allows is not None and not allows(instrument):
+            if reach is not None and not reach.covers(instrument):
                 raise Unfit(f"the token may not publish {line.code}")
             if isinstance(line, TradeLine):
                 return (published_trade(line, instrument, now),)
@@ -61,13 +58,11 @@ class PublishedLines:
                 self._books.pop(line.code, None)
             raise
 
-    def definition(
-        self, line: InstrumentLine, allows: Callable[[Instrument], bool] | None = None
-    ) -> Instrument | None:
+    def definition(self, line: InstrumentLine, reach: Reach | None = None) -> Instrument | None:
         """The instrument of a line if it is a new one, None if it is known and the same. Raises Unfit."""
         instrument = published_instrument(line)
         code = instrument.code
-        if allows is not None and not allows(instrument):
+        if reach is not None and not reach.covers(instrument):
             raise Unfit(f"the token may not publish {code}")
         if code in self._catalogue:
             if self._catalogue[code] != instrument:

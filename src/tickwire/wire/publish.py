@@ -5,6 +5,7 @@ A line is hostile until it is read. Numbers are JSON numbers or their texts, and
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -288,6 +289,14 @@ class Tally(msgspec.Struct):
         self.bad_lines += 1
         if len(self.bad) < MOST_BAD:
             self.bad.append(BadLine(self.lines, reason))
+
+    def add(self, later: Tally) -> None:
+        """These lines came behind those."""
+        bad = (BadLine(self.lines + one.line, one.reason) for one in later.bad)
+        self.bad += itertools.islice(bad, MOST_BAD - len(self.bad))
+        for name in ("lines", "accepted", "duplicates", "bad_lines"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.seq, self.durable, self.queued, self.limit = later.seq, later.durable, later.queued, later.limit
 
 
 class Standing(msgspec.Struct):
