@@ -1,11 +1,10 @@
 """Files that people hand in, and what all files of secrets have in common."""
 
-from .reading import DEEP_KEY, MOST_TOML, check_regular, is_folder, read_bytes, read_text, read_toml, toml_in
+from .reading import MOST_TOML, check_regular, is_folder, read_bytes, read_text, read_toml, toml_in
 from .tables import CODE, NUMBER, read_table
 
 __all__ = [
     "CODE",
-    "DEEP_KEY",
     "MOST_TOML",
     "NUMBER",
     "check_regular",

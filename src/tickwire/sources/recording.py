@@ -18,17 +18,7 @@ import structlog
 
 from ..errors import InputError
 from ..files import CODE, NUMBER, read_table
-from ..model import (
-    Book,
-    Catalogue,
-    Entrance,
-    Level,
-    Trade,
-    decimals_of,
-    event_fault,
-    is_crossed,
-    side,
-)
+from ..model import Book, Catalogue, Entrance, Level, Trade, decimals_of, event_fault, is_crossed, side
 
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""
@@ -93,16 +83,15 @@ class Scan:
     """Quotes whose bid lies above their ask."""
 
 
-class Recording:
-    """One or more files, read as one stream in order of time and never held in memory as a whole."""
+class Recording(NamedTuple):
+    """One or more files, read as one stream in order of time and never held in memory as a whole.
 
-    def __init__(
-        self, paths: Collection[Path], catalogue: Catalogue, *, only: Container[str] | None = None
-    ) -> None:
-        """With `only`, lines of other codes are passed over."""
-        self._paths = paths
-        self._catalogue = catalogue
-        self._only = only
+    With `only`, lines of other codes are passed over.
+    """
+
+    paths: Collection[Path]
+    catalogue: Catalogue
+    only: Container[str] | None = None
 
     def scan(self, *, strict: bool = False) -> Scan:
         """Reads everything once, and logs the lines that cannot be read, or are unfit.
@@ -110,7 +99,7 @@ class Recording:
         Raises InputError if a file cannot be read; with `strict`, if a line cannot.
         """
         scan = Scan()
-        for path in self._paths:
+        for path in self.paths:
             bad = 0
             for number, line in self._file(path):
                 if isinstance(line, str):
@@ -124,10 +113,7 @@ class Recording:
                     continue
                 scan.lines += 1
                 scan.crossed += isinstance(line, QuoteLine) and is_crossed(line.event())
-                prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
-                volumes = (
-                    (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
-                )
+                prices, volumes = line[2::2], line[3::2]
                 if isinstance(line, TradeLine):
                     scan.traded.add(line.code)
                 price, volume = scan.decimals.get(line.code, (0, 0))
@@ -143,10 +129,8 @@ class Recording:
 
     def lines(self) -> Iterator[Line]:
         """All lines that are good, by time; those of one time in the order of the files."""
-        return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
-
-    def _good(self, path: Path) -> Iterator[Line]:
-        return (line for _, line in self._file(path) if not isinstance(line, str))
+        good = ((line for _, line in self._file(path) if not isinstance(line, str)) for path in self.paths)
+        return heapq.merge(*good, key=attrgetter("tick_time_ms"))
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
@@ -155,11 +139,11 @@ class Recording:
                 yield number, line
                 continue
             kind, (code, at, *rest) = line
-            if self._only is not None and code not in self._only:
+            if self.only is not None and code not in self.only:
                 continue
-            if code not in self._catalogue:
+            if code not in self.catalogue:
                 yield number, f"unknown code {code!r} (add it with --instruments)"
                 continue
             made = kind(code, int(at), *rest)
-            fault = event_fault(made.event(), self._catalogue[code], Entrance.REPLAY)
+            fault = event_fault(made.event(), self.catalogue[code], Entrance.REPLAY)
             yield number, made if fault is None else fault.text
