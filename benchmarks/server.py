@@ -23,10 +23,10 @@ from tickwire.assembly import assemble
 from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.machine import REAL
-from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
+from tickwire.model import Catalogue, Instrument, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
-from tickwire.sources import Health, Status
+from tickwire.sources import Health, Source, Status
 from tickwire.store import open_tokens
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
@@ -34,15 +34,12 @@ BATCH = 1000
 """Ticks of a saturated source between two turns of the event loop, as in a replay."""
 
 
-class Ticks:
+class Ticks(Source):
     """Trades, round-robin over the codes."""
 
     name = "benchmark"
     round_the_clock = True
     simulated = True
-    history = None
-    live = False
-    limited = False
 
     def __init__(self, codes: list[str], rate: float) -> None:
         self.health = Health(Status.UP, wall=REAL.millis)
@@ -53,17 +50,8 @@ class Ticks:
     def serves(self, instrument: Instrument) -> bool:
         return True
 
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        return codes
-
-    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        return ()
-
     def market_time(self) -> int:
         return time.time_ns() // 1_000_000
-
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        pass
 
     async def events(self) -> AsyncIterator[Trade]:
         began = time.monotonic()

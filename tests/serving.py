@@ -29,7 +29,8 @@ from tickwire.model import Book, Instrument, Kind, Level, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import ca_of, certificate_of
 from tickwire.server.serve import url_of
-from tickwire.sources import Health, History, Source, Status, Yielded
+from tickwire.sources import Health, History, Source, Status
+from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
 STOCK_WS, OTHER_WS = "/quote-stock-b-ws-api", "/quote-b-ws-api"

@@ -49,7 +49,6 @@ from tickwire.server.usage import Usage
 from tickwire.sources.exchange import load_symbols
 from tickwire.store import load_catalogue
 from tickwire.testing import AllTickServer
-from tickwire.wire import GapList, InstrumentList, MarketList
 from tickwire.wire import ret as table
 from tickwire.wire.messages import (
     PUSH_COMMAND,
@@ -67,6 +66,7 @@ from tickwire.wire.messages import (
     StaticInfoList,
     TradeData,
 )
+from tickwire.wire.overview import GapList, InstrumentList, MarketList
 from tickwire.wire.publish import Standing, Tally, read_published
 from tickwire.wire.reader import Reader
 from tickwire.wire.session import SUBSCRIPTIONS

@@ -56,6 +56,7 @@ MAY_TAKE = {
     "calendars.exchange": "disk",
     "sandbox.scenario": "disk",
     "server.documents": "disk",
+    "server.schemas.written": "disk",
     "store.catalogue": "disk",
 }
 """What who may take, with all modules below."""

@@ -23,7 +23,8 @@ from tickwire.access import Token, digest_of, new_id
 from tickwire.assembly.tasks import watched
 from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Kline, KlineType
-from tickwire.sources import Status, Yielded
+from tickwire.sources import Status
+from tickwire.sources.source import Yielded
 from tickwire.store import SqliteKlineStore, open_tokens
 from tickwire.store.lock import Lock
 

@@ -20,7 +20,8 @@ from tickwire.machine import REAL
 from tickwire.market import intake, side
 from tickwire.market.side import MarketSide
 from tickwire.model import Event, Family, Kind, KlineType, Market, Position, Reach
-from tickwire.sandbox import Halt, Scenario, scenario_of
+from tickwire.sandbox import Scenario, scenario_of
+from tickwire.sandbox.steps import Halt
 from tickwire.sources import Published, Status
 from tickwire.store import SqliteFile, database
 

@@ -12,7 +12,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.klines import DEFAULTS, Closed, Grid, Rules, Series, roll_up, smaller
+from tickwire.klines import Closed, Grid, Rules, Series, roll_up, smaller
+from tickwire.klines.series import DEFAULTS
 from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.bars.bars import RESTORED

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from tickwire.klines import DEFAULTS, Closed, Rules, Series
+from tickwire.klines import Closed, Rules, Series
+from tickwire.klines.series import DEFAULTS
 from tickwire.model import EXACT, Kline, KlineType, Trade
 
 from .test_grid import CATALOGUE, at

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.errors import InputError
-from tickwire.sandbox import read_scenario, scenario_of
+from tickwire.sandbox import scenario_of
 from tickwire.sandbox.check import FIELDS
+from tickwire.sandbox.scenario import read_scenario
 
 WHERE = "mine.toml"
 

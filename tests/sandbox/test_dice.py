@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from tickwire.sandbox import Answer, Delay, Disconnect, Duplicate, Late, OutOfOrder, Refuse, Step
+from tickwire.sandbox import Disconnect, Step
+from tickwire.sandbox.steps import Answer, Delay, Duplicate, Late, OutOfOrder, Refuse
 
 from .bench import CODES, Bench, client, tick
 

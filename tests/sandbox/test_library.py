@@ -11,7 +11,8 @@ import pytest
 
 from tickwire.calendars import KEYS, load
 from tickwire.model import Market
-from tickwire.sandbox import OnMarket, Scenario, clock_target, library, library_text
+from tickwire.sandbox import Scenario, clock_target, library, library_text
+from tickwire.sandbox.steps import OnMarket
 from tickwire.sources.simulator import DEFAULT_CODES
 from tickwire.store import load_catalogue
 

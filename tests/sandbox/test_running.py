@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from tickwire.calendars import State
 from tickwire.model import Market
-from tickwire.sandbox import CloseMarket, Delist, Gap, Halt, Jump, Resume, Sandbox, Scenario
+from tickwire.sandbox import Sandbox, Scenario
+from tickwire.sandbox.steps import CloseMarket, Delist, Gap, Halt, Jump, Resume
 
 from .bench import AAPL, CATALOGUE, CODES, MSFT, Bench
 

@@ -10,23 +10,9 @@ import pytest
 from tickwire.calendars import State
 from tickwire.errors import InputError
 from tickwire.model import Book, Catalogue, Family, Level, Market
-from tickwire.sandbox import (
-    Answer,
-    CloseMarket,
-    Delay,
-    Delist,
-    Disconnect,
-    ExpireToken,
-    Gap,
-    Halt,
-    LimitDown,
-    LimitUp,
-    Refuse,
-    Shaped,
-    Step,
-    Way,
-)
+from tickwire.sandbox import Disconnect, ExpireToken, Shaped, Step, Way
 from tickwire.sandbox.sandbox import MOST_RUNS
+from tickwire.sandbox.steps import Answer, CloseMarket, Delay, Delist, Gap, Halt, LimitDown, LimitUp, Refuse
 
 from .bench import AAPL, CATALOGUE, CODES, Bench, client, tick
 

@@ -10,20 +10,10 @@ import pytest
 
 from tickwire.errors import InputError
 from tickwire.model import Family, Market
-from tickwire.sandbox import (
-    Answer,
-    Clock,
-    Disconnect,
-    Halt,
-    Jump,
-    Late,
-    Scenario,
-    library,
-    load_scenario,
-    read_scenario,
-    scenario_of,
-)
+from tickwire.sandbox import Clock, Disconnect, Scenario, library, load_scenario, scenario_of
 from tickwire.sandbox.check import FIELDS
+from tickwire.sandbox.scenario import read_scenario
+from tickwire.sandbox.steps import Answer, Halt, Jump, Late
 
 WHERE = "mine.toml"
 

@@ -10,22 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.model import Book, Instrument, Level, Trade, fixed, tick_size
-from tickwire.sandbox import (
-    Burst,
-    Duplicate,
-    Gap,
-    Jump,
-    Late,
-    LimitDown,
-    LimitUp,
-    OutOfOrder,
-    Shaped,
-    Step,
-    Way,
-    without_orders,
-)
+from tickwire.sandbox import Shaped, Step, Way
 from tickwire.sandbox.sandbox import MOST_LATE
 from tickwire.sandbox.shaping import HIGHEST, at_limit, factor, moved, price_of, with_prices_moved
+from tickwire.sandbox.steps import Burst, Duplicate, Gap, Jump, Late, LimitDown, LimitUp, OutOfOrder
 
 from .bench import AAPL, CATALOGUE, Bench, tick
 from .test_sandbox import book
@@ -183,12 +171,12 @@ def test_a_book_at_its_limit_near_zero_has_fewer_levels_and_an_empty_one_is_fill
     assert isinstance(turned, Book)
     assert (down.bids, turned.asks) == ((), ())
     assert [level.volume for level in turned.bids] == [level.volume for level in down.asks]
-    nothing = without_orders("BTCUSDT", 7)
-    assert nothing == Book("BTCUSDT", 7, (), ()) == at_limit(nothing, Decimal(5), btc, up=True)
+    nothing = Book("BTCUSDT", 7, (), ())
+    assert nothing == at_limit(nothing, Decimal(5), btc, up=True)
 
 
 def test_the_price_of_a_tick() -> None:
-    found = [price_of(event) for event in (tick(price="7"), book("1", "2"), without_orders("AAPL.US", 1))]
+    found = [price_of(event) for event in (tick(price="7"), book("1", "2"), Book("AAPL.US", 1, (), ()))]
     assert found == [7, 1, None]
     assert price_of(Book("AAPL.US", 1, (), (Level(Decimal(2), Decimal(1)),))) == 2
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tickwire.sandbox import Client, Delay, Disconnect, Refuse, Sandbox, load_scenario
+from tickwire.sandbox import Client, Disconnect, Sandbox, load_scenario
+from tickwire.sandbox.steps import Delay, Refuse
 from tickwire.store import load_catalogue
 
 from ..serving import OTHER_WS, program, program_environment

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tickwire.machine import REAL
 from tickwire.model import Event, Kind
 from tickwire.sources import Simulator
-from tickwire.sources.clock import MarketClock, SteadyClock
+from tickwire.sources.simulator import MarketClock, SteadyClock
 from tickwire.store import load_catalogue
 
 from ..serving import OTHER_HTTP, TRADE, serving

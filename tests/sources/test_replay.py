@@ -1,4 +1,4 @@
-"""Replaying a recording, from the mapper to a client of a real server."""
+"""Replaying a recording, from its files to a client of a real server."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from tickwire.machine import REAL
 from tickwire.model import Book, Level, Trade
-from tickwire.sources import Csv, Health, Mapper, QuoteTrades, Recording, Replay, Scan, Status, widened
-from tickwire.sources.recording import QuoteLine
+from tickwire.sources import Csv, Health, QuoteTrades, Recording, Replay, Status, widened
+from tickwire.sources.recording import QuoteLine, Scan
 from tickwire.store import load_catalogue
 
 from ..client.bench import until
@@ -29,8 +29,8 @@ QUOTES = "code,tick_time_ms,bid,bid_volume,ask,ask_volume\n"
 START = 1_398_988_800_000
 
 
-def mapper(quote_trades: QuoteTrades = QuoteTrades.BID, traded: tuple[str, ...] = ()) -> Mapper:
-    return Mapper(CATALOGUE, traded, quote_trades)
+def reel(*paths: Path, quote_trades: QuoteTrades = QuoteTrades.BID, traded: tuple[str, ...] = ()) -> Csv:
+    return Csv(Recording(paths, CATALOGUE), CATALOGUE, traded, quote_trades)
 
 
 QUOTE = QuoteLine("GOLD", 7, "1284.06", "", "1284.41", "2.50")
@@ -38,7 +38,7 @@ ONE_SIDED = QuoteLine("GOLD", 7, "", "", "1284.41", "")
 
 
 def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
-    book, trade = mapper().events(QUOTE)
+    book, trade = reel().made_of(QUOTE)
     assert book == Book(
         "GOLD", 7, (Level(Decimal("1284.06"), Decimal(0)),), (Level(Decimal("1284.41"), Decimal("2.50")),)
     )
@@ -46,22 +46,22 @@ def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
 
 
 def test_trades_of_quotes_may_come_from_the_mid_or_not_at_all() -> None:
-    _, trade = mapper(QuoteTrades.MID).events(QUOTE)
+    _, trade = reel(quote_trades=QuoteTrades.MID).made_of(QUOTE)
     assert isinstance(trade, Trade)
     assert trade.price == Decimal("1284.235")
-    assert [type(event) for event in mapper(QuoteTrades.NONE).events(QUOTE)] == [Book]
-    assert [type(event) for event in mapper(traded=("GOLD",)).events(QUOTE)] == [Book]
+    assert [type(event) for event in reel(quote_trades=QuoteTrades.NONE).made_of(QUOTE)] == [Book]
+    assert [type(event) for event in reel(traded=("GOLD",)).made_of(QUOTE)] == [Book]
 
 
 @pytest.mark.parametrize("quote_trades", list(QuoteTrades))
 def test_a_quote_without_a_bid_makes_no_trade(quote_trades: QuoteTrades) -> None:
-    assert mapper(quote_trades).events(ONE_SIDED) == [
+    assert reel(quote_trades=quote_trades).made_of(ONE_SIDED) == [
         Book("GOLD", 7, (), (Level(Decimal("1284.41"), Decimal(0)),))
     ]
 
 
 def test_quotes_of_an_index_make_no_book() -> None:
-    events = mapper().events(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""))
+    events = reel().made_of(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""))
     assert [type(event) for event in events] == [Trade]
 
 
@@ -85,9 +85,7 @@ async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     # The last one is so far off that nothing which comes at all has waited for it.
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 10**7},3,1\n")
-    replay = Replay(
-        "t", Csv(Recording([path], CATALOGUE), mapper()), codes=["GOLD"], first_time=START, speed=10, **CLOCKS
-    )
+    replay = Replay("t", reel(path).events, codes=["GOLD"], first_time=START, speed=10, **CLOCKS)
     began = time.monotonic()
     async with asyncio.timeout(20), contextlib.aclosing(replay.events()) as events:  # type: ignore[type-var]
         came = [(await anext(events)).time for _ in range(2)]
@@ -100,7 +98,7 @@ async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) 
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\n")
     replay = Replay(
         "t",
-        Csv(Recording([path], CATALOGUE), mapper()),
+        reel(path).events,
         codes=["GOLD"],
         first_time=START,
         speed=0,

@@ -11,7 +11,7 @@ from tickwire.model import Event, Kind, Trade
 from tickwire.sources import DEFAULT_CODES, Simulator
 from tickwire.sources.simulator import FORGET_AFTER, LAG_LIMIT, SimulatedMarkets
 from tickwire.store import load_catalogue
-from tickwire.wire import encoder
+from tickwire.wire.push import encoder
 
 CATALOGUE = load_catalogue()
 START = 1_788_530_573_000

@@ -18,7 +18,6 @@ from tickwire.sources import (
     Broke,
     Csv,
     Health,
-    Mapper,
     Published,
     QuoteTrades,
     Recording,
@@ -27,9 +26,9 @@ from tickwire.sources import (
     Snapshot,
     Source,
     Status,
-    Yielded,
 )
 from tickwire.sources.relay import Relay
+from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
 from ..serving import serving
@@ -54,10 +53,9 @@ async def a_replay(folder: Path) -> AsyncIterator[Source]:
     at = range(1_788_530_000_000, 1_788_530_002_000)
     lines = (f"GOLD,{n},{n % 50 + 1}.5,1\nBTCUSDT,{n},7,1\n" for n in at)
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
-    mapper = Mapper(CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID)
     yield Replay(
         "t",
-        Csv(Recording([path], CATALOGUE), mapper),
+        Csv(Recording([path], CATALOGUE), CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID).events,
         codes=["BTCUSDT", "GOLD"],
         first_time=at.start,
         speed=0,

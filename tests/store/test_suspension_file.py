@@ -13,7 +13,7 @@ import pytest
 from tickwire.errors import InputError
 from tickwire.model import Suspension, SuspensionList
 from tickwire.store import read_suspensions, suspension_of
-from tickwire.wire import suspension_page
+from tickwire.wire.suspension import suspension_page
 
 NYSE, NASDAQ = SuspensionList.NYSE, SuspensionList.NASDAQ
 CLGN = Suspension(

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tickwire.errors import InputError
-from tickwire.sandbox import Halt, Scenario
+from tickwire.sandbox import Scenario
+from tickwire.sandbox.steps import Halt
 from tickwire.testing import AllTickServer
 
 from ..serving import DEPTH, TRADE

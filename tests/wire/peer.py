@@ -9,16 +9,45 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from tickwire.model import Family
+from tickwire.model import Family, Kind
 from tickwire.store import load_catalogue
-from tickwire.wire import PLAIN, QUERY_INVALID, TOKEN_INVALID, Decision, Dialect, Refused, Session
+from tickwire.wire import CODE_INVALID, Decision, Refused, Report, Ret, Sought, Want
 from tickwire.wire.connection import Connection
+from tickwire.wire.ret import QUERY_INVALID, TOKEN_INVALID
+from tickwire.wire.session import Dialect, Permit, Session
 
 CATALOGUE = load_catalogue()
 STOCK, OTHER = "/quote-stock-b-ws-api", "/quote-b-ws-api"
 HEARTBEAT = b'{"cmd_id":22000,"seq_id":1,"trace":"t","data":{}}'
 SUBSCRIBE = b'{"cmd_id":22004,"seq_id":1,"trace":"t","data":{"symbol_list":[{"code":"GOLD"}]}}'
 CANCEL = b'{"cmd_id":22006,"seq_id":1,"trace":"t","data":{"cancel_type":0}}'
+PLAIN = Dialect()
+
+
+class Everything:
+    """A permit for everything; what is not known does not exist."""
+
+    def answer(self, cmd_id: int) -> Ret | None:
+        return None
+
+    def subscribe(self, cmd_id: int, now: float) -> bool:
+        return True
+
+    def seek(self, family: Family, name: str) -> Ret | None:
+        return CODE_INVALID
+
+    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
+        return wants
+
+
+def session_of(
+    permit: Permit | None = None,
+    dialect: Dialect = PLAIN,
+    family: Family = Family.OTHER,
+    now: float = 0.0,
+) -> Session:
+    """A session with that permit, or one for everything."""
+    return Session(family, CATALOGUE, now, dialect, permit or Everything(), Report())
 
 
 class Admissions:
@@ -34,7 +63,7 @@ class Admissions:
             raise Refused(TOKEN_INVALID)
         if family is None:
             raise Refused(QUERY_INVALID)
-        return Session(family, CATALOGUE, 0.0, self.dialect)
+        return session_of(dialect=self.dialect, family=family)
 
 
 class Peer:

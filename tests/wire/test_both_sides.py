@@ -9,22 +9,11 @@ from hypothesis import strategies as st
 
 from tickwire.access import BUILT_IN, Account
 from tickwire.model import Family, Kind
-from tickwire.store import load_catalogue
-from tickwire.wire import (
-    CODE_INVALID,
-    Cancel,
-    Conversation,
-    Pace,
-    Refusal,
-    Ret,
-    Session,
-    Sought,
-    Subscribe,
-    Terms,
-    Want,
-)
+from tickwire.wire import CODE_INVALID, Conversation, Pace, Refusal, Ret, Sought, Terms, Want
+from tickwire.wire.session import Cancel, Subscribe
 
-CATALOGUE = load_catalogue()
+from .peer import session_of
+
 CODES = ["GOLD", "BTCUSDT", "XAUUSD", "Silver", "EURUSD", "USOIL", "ETHUSDT", "NOSUCH"]
 
 
@@ -58,7 +47,7 @@ class Both:
         self.connect()
 
     def connect(self) -> None:
-        self.session = Session(Family.OTHER, CATALOGUE, self.now, permit=Basic(self.account))
+        self.session = session_of(Basic(self.account), now=self.now)
         self.pushed: dict[Kind, dict[str, int]] = {kind: {} for kind in Kind}
         self.conversation.opened(self.now)
 

@@ -10,8 +10,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 
 from tickwire.model import Family
-from tickwire.wire import TOO_MANY_CONNECTIONS, Cancel, Refused, Session, Subscribe
+from tickwire.wire import Refused
 from tickwire.wire.connection import Admit, Connection
+from tickwire.wire.ret import TOO_MANY_CONNECTIONS
+from tickwire.wire.session import Cancel, Session, Subscribe
 
 from .peer import CANCEL, HEARTBEAT, OTHER, STOCK, SUBSCRIBE, Admissions, Peer, answers
 
@@ -53,7 +55,7 @@ def test_a_handshake_opens_a_session_of_the_path_s_family(path: str, family: Fam
     assert isinstance(peer.response, Response)
     assert peer.response.status_code == 101
     assert peer.admissions.seen == [(family, "a b")]
-    assert peer.connection.open
+    assert peer.connection.frames.open
     assert peer.connection.session is not None
     assert peer.connection.session.family is family
 
@@ -61,9 +63,9 @@ def test_a_handshake_opens_a_session_of_the_path_s_family(path: str, family: Fam
 def test_before_its_handshake_a_connection_is_neither_open_nor_has_a_session() -> None:
     connection = Connection(Admissions())
     assert connection.receive(b"GET /quote-b-ws-api?tok", 0.0) == []
-    assert not connection.open
+    assert not connection.frames.open
     assert connection.session is None
-    assert connection.close(1001, "server shutdown") == []
+    assert connection.frames.close(1001, "server shutdown") == []
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": "Bearer h"}, {"token": "h"}])
@@ -211,7 +213,7 @@ def test_an_error_leaves_the_connection_open(message: bytes) -> None:
     assert answers(peer.exchange()) == [400]
     peer.client.send_text(HEARTBEAT)
     assert answers(peer.exchange()) == [200]
-    assert peer.connection.open
+    assert peer.connection.frames.open
 
 
 @pytest.mark.parametrize(("strict", "overdue_at"), [(False, 55.0), (True, 30.0)])

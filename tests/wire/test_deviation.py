@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.access import new_secret
-from tickwire.model import Family
-from tickwire.store import load_catalogue
-from tickwire.wire import Deviation, Dialect, Reader, Report, Session
+from tickwire.wire import Deviation, Report
 from tickwire.wire.deviation import MOST_DETAILS, shown
+from tickwire.wire.reader import HEADER_FIELDS, Reader
+from tickwire.wire.session import Dialect
 
-CATALOGUE = load_catalogue()
+from .peer import session_of
+
 BOTH = pytest.mark.parametrize(
     "dialect", [Dialect(), Dialect(strict_protocol=True)], ids=["lenient", "strict"]
 )
@@ -24,7 +25,7 @@ DOCUMENTED: dict[str, Any] = {"cmd_id": 22000, "seq_id": 7, "trace": "abc", "dat
 
 def noted(message: object, dialect: Dialect = Dialect()) -> dict[str, int]:  # noqa: B008
     """What a session of its own notes of a message."""
-    one = Session(Family.OTHER, CATALOGUE, 0.0, dialect)
+    one = session_of(dialect=dialect)
     one.receive(message if isinstance(message, bytes) else json.dumps(message).encode(), 0.0)
     return one.report.counts()
 
@@ -57,7 +58,7 @@ def test_what_is_read_at_once_is_read_as_it_would_be_otherwise(envelope: dict[st
         assert strict == {}
         assert Reader().request(text, lenient) == found
         assert lenient == {}
-        assert Reader()._request(text, Report()) == found
+        assert Reader()._request(json.loads(text), HEADER_FIELDS, Report()) == found
     else:
         assert strict != {}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.wire import base_of, parameters, token_of
+from tickwire.wire.entry import base_of, parameters, token_of
 
 
 # Parameters of the URL.

@@ -9,8 +9,9 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from tickwire.wire import MAX_MESSAGE, Cancel, Subscribe
+from tickwire.wire import MAX_MESSAGE
 from tickwire.wire.connection import Connection
+from tickwire.wire.session import Cancel, Subscribe
 
 from .peer import CANCEL, HEARTBEAT, OTHER, SUBSCRIBE, Admissions, Peer, answers
 
@@ -39,7 +40,7 @@ def test_even_a_handshake_may_come_byte_by_byte() -> None:
     data = b"".join(client.data_to_send())
     outs = [connection.receive(data[at : at + 1], 0.0) for at in range(len(data))]
     assert [out for out in outs[:-1] if out] == []
-    assert connection.open
+    assert connection.frames.open
 
 
 def test_a_ping_between_fragments_is_answered_at_once_and_the_message_is_whole() -> None:
@@ -94,7 +95,7 @@ def test_text_that_is_not_utf_8_closes_with_1007(send: Callable[[Peer], None], s
     peer.client.send_text(SUBSCRIBE)
     assert answers(peer.exchange()) == []
     assert closed_with(peer) == 1007
-    assert not peer.connection.open
+    assert not peer.connection.frames.open
     assert peer.decisions == []
     assert peer.out[-1] == b""
 
@@ -128,7 +129,7 @@ def test_one_byte_more_closes_with_1009(send: Callable[[Peer], None]) -> None:
     send(peer)
     assert answers(peer.exchange()) == []
     assert closed_with(peer) == 1009
-    assert not peer.connection.open
+    assert not peer.connection.frames.open
 
 
 @pytest.mark.parametrize("piece", [1_000, 70_000, 2**21])
@@ -139,7 +140,7 @@ def test_a_message_too_long_is_read_to_its_end_before_our_side_ends(piece: int) 
     parts = [data[at : at + piece] for at in range(0, len(data), piece)]
     ends = [b"" in peer.connection.receive(part, 1.0) for part in parts]
     assert ends == [False] * (len(parts) - 1) + [True]
-    assert peer.connection.closing
+    assert peer.connection.frames.closing
     peer.client.send_close(1009)
     assert peer.connection.receive(b"".join(peer.client.data_to_send()), 1.0) == []
 
@@ -167,7 +168,7 @@ def test_binary_that_is_not_utf_8_is_no_json() -> None:
     peer = Peer()
     peer.client.send_binary(b"\xff")
     assert answers(peer.exchange()) == [400]
-    assert peer.connection.open
+    assert peer.connection.frames.open
 
 
 def test_binary_in_fragments_is_binary_to_the_end() -> None:
@@ -181,17 +182,17 @@ def test_binary_in_fragments_is_binary_to_the_end() -> None:
 # Closing.
 def test_the_server_closes_with_code_and_reason_once() -> None:
     peer = Peer()
-    peer.out += peer.connection.close(1008, "heartbeat timeout")
+    peer.out += peer.connection.frames.close(1008, "heartbeat timeout")
     peer.read()
     assert peer.client.close_rcvd is not None
     assert (peer.client.close_rcvd.code, peer.client.close_rcvd.reason) == (1008, "heartbeat timeout")
-    assert not peer.connection.open
-    assert peer.connection.close(1001, "again") == []
+    assert not peer.connection.frames.open
+    assert peer.connection.frames.close(1001, "again") == []
 
 
 def test_after_the_server_s_close_requests_are_not_heard() -> None:
     peer = Peer()
-    peer.connection.close(1001, "server shutdown")
+    peer.connection.frames.close(1001, "server shutdown")
     peer.client.send_text(SUBSCRIBE)
     assert answers(peer.exchange()) == []
     assert peer.decisions == []
@@ -203,7 +204,7 @@ def test_a_client_s_close_is_echoed_and_ends_the_sending_side() -> None:
     peer.exchange()
     assert closed_with(peer) == 1000
     assert peer.out[-1] == b""
-    assert not peer.connection.open
+    assert not peer.connection.frames.open
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_a_frame_against_the_rules_closes_with_1002(frame: bytes) -> None:
     peer.out += peer.connection.receive(frame, 1.0)
     peer.read()
     assert closed_with(peer) == 1002
-    assert not peer.connection.open
+    assert not peer.connection.frames.open
 
 
 def test_outputs_are_never_empty_but_for_the_end() -> None:

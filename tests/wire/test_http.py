@@ -10,29 +10,17 @@ import pytest
 
 from tickwire.model import Book, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import (
-    CODE_INVALID,
+from tickwire.wire import CODE_INVALID, Refused, Report, Ret, Want, to_json
+from tickwire.wire.http import book_entries, failure, read_query, static_entry, success, trade_entries
+from tickwire.wire.messages import StaticInfoList, TickList
+from tickwire.wire.reader import Reader, Request
+from tickwire.wire.ret import (
     DATA_INVALID,
     HEADER_INVALID,
     METHOD_INVALID,
     QUERY_INVALID,
     TOKEN_INVALID,
     TOKEN_REQUIRED,
-    Reader,
-    Refused,
-    Report,
-    Request,
-    Ret,
-    StaticInfoList,
-    TickList,
-    Want,
-    book_entries,
-    failure,
-    read_query,
-    static_entry,
-    success,
-    to_json,
-    trade_entries,
 )
 
 CATALOGUE = load_catalogue()

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire.wire import HEADER_INVALID, Reader, Report, Request
+from tickwire.wire import Report
 from tickwire.wire.lenient import MOST_LENIENT, as_json
+from tickwire.wire.reader import Reader, Request
+from tickwire.wire.ret import HEADER_INVALID
 
 PRINTABLE = st.text(
     st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]).filter(str.isprintable)

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from tickwire.model import Trade
-from tickwire.wire import Pushed, number, read
+from tickwire.wire import Pushed, number
+from tickwire.wire.upstream import read
 
 from .test_upstream import BOOK, KLINE, TRADE, bad, changed, text
 

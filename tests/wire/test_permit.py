@@ -8,23 +8,20 @@ from tickwire.model import Family, Kind
 from tickwire.wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
-    LEVEL_TOO_LOW,
-    PLAIN,
-    Close,
     Decision,
     Deviation,
     Refused,
     Ret,
-    Session,
     Sought,
-    Subscribe,
     Want,
     ret_of,
 )
+from tickwire.wire.ret import LEVEL_TOO_LOW
+from tickwire.wire.session import Close, Session, Subscribe
 
+from .peer import session_of
 from .test_session import (
     CANCEL,
-    CATALOGUE,
     DATA,
     DEPTH,
     HEADER,
@@ -66,7 +63,7 @@ class Narrow:
 
 def narrow() -> tuple[Session, Narrow]:
     permit = Narrow()
-    return Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit), permit
+    return session_of(permit), permit
 
 
 UNAUTHORIZED = (604, "code unauthorized", None)
@@ -167,7 +164,7 @@ class Seeking(Narrow):
 
 def test_a_code_that_is_looked_for_is_acknowledged() -> None:
     permit = Seeking()
-    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    session = session_of(permit)
     request = {"symbol_list": [{"code": "GOLD"}, {"code": "GBPMXN", "depth_level": 3}, {"code": "NOSUCH"}]}
     answer, decision = ask(session, message(DEPTH, request))
     assert answer["ret"] == 200
@@ -183,7 +180,7 @@ def test_a_code_that_is_looked_for_is_acknowledged() -> None:
 
 def test_a_code_that_cannot_be_looked_for_now_is_no_unknown_one() -> None:
     permit = Seeking()
-    session = Session(Family.OTHER, CATALOGUE, 0.0, PLAIN, permit)
+    session = session_of(permit)
     assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 600
     permit.why_not = ret_of(605)
     assert ask(session, message(TRADE, symbols("NOSUCH")))[0]["ret"] == 605

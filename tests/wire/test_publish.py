@@ -15,20 +15,18 @@ from tickwire.wire import (
     BookLine,
     DeltaLine,
     InstrumentLine,
-    Lines,
     QuoteLine,
     Tally,
     TradeLine,
     Unfit,
     book_after,
-    publish_answer,
     published_book,
     published_instrument,
     published_trade,
     quote_book,
     read_published,
 )
-from tickwire.wire.publish import MAX_LEVELS, MAX_LINE, MOST_BAD
+from tickwire.wire.publish import MAX_LEVELS, MAX_LINE, MOST_BAD, Lines, publish_answer
 
 AT = 1_788_529_064_027
 BTC = Instrument(

@@ -17,7 +17,9 @@ from websockets.streams import StreamReader
 
 from tickwire.model import Book, Kind, Level, Market, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Want, book_entries, encoder, text_frame, to_json, trade_entries
+from tickwire.wire import Want, to_json
+from tickwire.wire.http import book_entries, trade_entries
+from tickwire.wire.push import encoder, text_frame
 
 CATALOGUE = load_catalogue()
 CAPTURES = Path(__file__).parents[3] / "shared" / "data" / "captures.json"

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.wire import DATA_INVALID, HEADER_INVALID, Reader, Report, Request, SymbolList
-from tickwire.wire.messages import CancelData, DepthSymbol, DepthSymbolList, Nothing, Symbol
+from tickwire.wire import Report
+from tickwire.wire.messages import CancelData, DepthSymbol, DepthSymbolList, Nothing, Symbol, SymbolList
+from tickwire.wire.reader import Reader, Request
+from tickwire.wire.ret import DATA_INVALID, HEADER_INVALID
 
 LENIENT, STRICT = Reader(), Reader(strict=True)
 BOTH = pytest.mark.parametrize("reader", [LENIENT, STRICT], ids=["lenient", "strict"])

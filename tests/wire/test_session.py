@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from tickwire.model import Family, Kind
 from tickwire.store import load_catalogue
-from tickwire.wire import PLAIN, Cancel, Decision, Dialect, Session, Subscribe
+from tickwire.wire import Decision
+from tickwire.wire.session import Cancel, Dialect, Session, Subscribe
+
+from .peer import PLAIN, session_of
 
 CATALOGUE = load_catalogue()
 STRICT = Dialect(strict_protocol=True)
@@ -21,7 +24,7 @@ HEADER, DATA = "request header param invalid", "request data param invalid"
 
 
 def session(dialect: Dialect = PLAIN, family: Family = Family.OTHER, now: float = 0.0) -> Session:
-    return Session(family, CATALOGUE, now, dialect)
+    return session_of(None, dialect, family, now)
 
 
 def message(cmd_id: object, data: object, **header: object) -> dict[str, object]:

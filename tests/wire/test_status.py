@@ -6,27 +6,20 @@ import json
 
 import pytest
 
-from tickwire.model import Family
-from tickwire.store import load_catalogue
-from tickwire.wire import (
-    PLAIN,
-    STATUS_PUSH,
-    Bad,
-    Dialect,
-    ForgetStatus,
-    Session,
-    StatusData,
-    WatchStatus,
-    read,
-    status_frame,
-)
+from tickwire.wire import Bad, StatusData
+from tickwire.wire.messages import STATUS_PUSH
+from tickwire.wire.session import Dialect, ForgetStatus, WatchStatus
+from tickwire.wire.status import status_frame
+from tickwire.wire.upstream import read
+
+from .peer import PLAIN, session_of
 
 WATCH, FORGET = 28008, 28010
 DATA = StatusData(source="alltick", status="down", since=1795364866865, reason="é: refused", simulated=0)
 
 
 def answer(cmd_id: int, data: object, dialect: Dialect = PLAIN) -> tuple[object, ...]:
-    session = Session(Family.OTHER, load_catalogue(), 0.0, dialect)
+    session = session_of(dialect=dialect)
     request = {"cmd_id": cmd_id, "seq_id": 7, "trace": "abc", "data": data}
     found = session.receive(json.dumps(request).encode(), 1.0)
     reply = json.loads(found.reply)

@@ -9,7 +9,7 @@ import pytest
 
 from tickwire.model import Suspension, SuspensionList
 from tickwire.store import suspension_of
-from tickwire.wire import page_and_size, suspension_error, suspension_page
+from tickwire.wire.suspension import page_and_size, suspension_error, suspension_page
 
 NOW = "2026-09-04T10:30:00"
 CAPTURED: dict[str, dict[str, Any]] = {

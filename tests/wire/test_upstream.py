@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Answer, Bad, Pushed, encoder, read
+from tickwire.wire import Bad, Pushed
+from tickwire.wire.push import encoder
+from tickwire.wire.upstream import Answer, read
 
 CAPTURES = json.loads(
     '[{"cmd_id":22998,"data":{"code":"GOLD","seq":1788530574453,"tick_time":1788530573000,"price":"4415.32",'

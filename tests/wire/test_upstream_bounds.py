@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tickwire.wire import Bad, Pushed, read
+from tickwire.wire import Bad, Pushed
+from tickwire.wire.upstream import read
 
 from .test_upstream import BOOK, KLINE, LEFT_OUT, TRADE, bad, changed, text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,7 +20,6 @@ from ..sources import (
     Csv,
     Health,
     Judge,
-    Mapper,
     Published,
     Recording,
     Replay,
@@ -59,9 +58,7 @@ def source_of(
                 keep=codes,
                 options=settings.exchanges.get(choice.venue, {}),
                 silence=settings.upstream_silence,
-                wall=machine.millis,
-                monotonic=machine.monotonic,
-                dice=machine.dice,
+                machine=machine,
             )
         case SourceKind.PUBLISH:
             return Published(
@@ -160,7 +157,7 @@ def replay_of(settings: Settings, catalogue: Catalogue, machine: Machine) -> tup
     health.bad, health.crossed = scan.bad_lines, scan.crossed
     replay = Replay(
         names,
-        Csv(recording, Mapper(catalogue, scan.traded, settings.quote_trades)),
+        Csv(recording, catalogue, scan.traded, settings.quote_trades).events,
         codes=sorted(scan.decimals),
         first_time=scan.first_time,
         speed=settings.speed,
@@ -199,9 +196,15 @@ def _replay_folder(settings: Settings, catalogue: Catalogue, machine: Machine) -
     catalogue = catalogue.widened(decimals)
     health = Health(Status.UP, wall=machine.millis)
     judge = Judge(f"replay:{folder.name}", Entrance.REPLAY, catalogue, health)
+
+    def events() -> Iterator[tuple[int, list[Event]]]:
+        """In the order in which they came; a server that knew fewer rules may have recorded what is unfit."""
+        found = recordings.read(settings.from_time, settings.to_time, frozenset(codes))
+        return ((one.event.time, [one.event]) for one in found if judge.passes(one.event))
+
     replay = Replay(
         folder.name,
-        Folder(recordings, settings.from_time, settings.to_time, frozenset(codes), judge),
+        events,
         codes=sorted(codes),
         first_time=first.event.time,
         speed=settings.speed,
@@ -214,19 +217,3 @@ def _replay_folder(settings: Settings, catalogue: Catalogue, machine: Machine) -
         wall=machine.millis,
     )
     return catalogue, replay
-
-
-class Folder(NamedTuple):
-    """What a server recorded, as a reel: from a moment up to another one, in milliseconds; what is fit of it,
-    for a server that knew fewer rules may have recorded it."""
-
-    recordings: Recordings
-    start: int | None
-    end: int | None
-    codes: frozenset[str]
-    judge: Judge
-
-    def events(self) -> Iterator[tuple[int, list[Event]]]:
-        """In the order in which they came."""
-        found = self.recordings.read(self.start, self.end, self.codes)
-        return ((one.event.time, [one.event]) for one in found if self.judge.passes(one.event))

@@ -1,7 +1,6 @@
 """When markets trade: sessions, holidays and states. Pure; the tables are package data."""
 
-from .calendar import Calendar
-from .load import ALWAYS, KEYS, load
+from .calendar import ALWAYS, KEYS, Calendar, load
 from .session import Day, Session, SessionKind, State, Timetable
 
 __all__ = ["ALWAYS", "KEYS", "Calendar", "Day", "Session", "SessionKind", "State", "Timetable", "load"]

@@ -1,16 +1,22 @@
-"""When a market trades, and what it does at a moment."""
+"""When a market trades, and what it does at a moment; the calendars by their keys."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
+from ..errors import InputError
+from .exchange import exchanges
 from .session import Day, Session, SessionKind, State, Timetable
+from .week import WEEKS, Always, Week
 
+EXCHANGES = ("XHKG", "XSHG", "XNYS")
+ALWAYS = "crypto"
+KEYS = (*EXCHANGES, ALWAYS, *WEEKS)
+"""The calendars there are, by the names that an instrument's `calendar` may have."""
 DAY_MS = 86_400_000
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 CACHED_DAYS = 4096
@@ -33,29 +39,24 @@ class Calendar:
     section 3, "K-lines"), where sessions that go on over midnight are two that touch.
     """
 
-    def __init__(self, key: str, timetable: Timetable) -> None:
+    def __init__(self, key: str, timetable: Timetable, *, regular: bool = False) -> None:
+        """With `regular`, without what is pre- or post-market."""
         self.key = key
+        self.zone = timetable.zone
+        """The zone whose dates are the trading dates."""
+        self.horizon = timetable.horizon
+        """The last date whose holidays are known. Beyond it all weekdays count as open."""
         self._timetable = timetable
-        self._days: dict[date, Day] = {}
+        self._day = lru_cache(CACHED_DAYS)(self._regular_day if regular else timetable.day)
         self._changes: dict[int, Changes] = {}
 
     def __repr__(self) -> str:
         return f"Calendar({self.key!r})"
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone whose dates are the trading dates."""
-        return self._timetable.zone
-
-    @property
-    def horizon(self) -> date:
-        """The last date whose holidays are known. Beyond it all weekdays count as open."""
-        return self._timetable.horizon
-
     @cached_property
     def regular(self) -> Calendar:
         """The same without pre- and post-market: pre-open during the first, closed during the second."""
-        return Calendar(self.key, RegularOnly(self._timetable))
+        return Calendar(self.key, self._timetable, regular=True)
 
     def known(self, day: date) -> bool:
         """Whether the tables reach as far as that day. Where they do not, weekdays count as open."""
@@ -141,13 +142,13 @@ class Calendar:
                     was_open = is_open
         return None
 
-    def _day(self, day: date) -> Day:
-        found = self._days.get(day)
-        if found is None:
-            if len(self._days) >= CACHED_DAYS:
-                self._days.clear()
-            found = self._days[day] = self._timetable.day(day)
-        return found
+    def _regular_day(self, day: date) -> Day:
+        """What was pre-market is pre-open."""
+        full = self._timetable.day(day)
+        sessions = tuple(one for one in full.sessions if one.kind is SessionKind.REGULAR)
+        if sessions == full.sessions:
+            return full
+        return Day(sessions, full.sessions[0].open if full.pre_open is None else full.pre_open)
 
     def _changes_of(self, number: int) -> Changes:
         """The changes of the day of UTC that begins so many days after the epoch."""
@@ -161,25 +162,6 @@ class Calendar:
             self._changes.clear()
         found = self._changes[number] = Changes(tuple(within), tuple(within.values()))
         return found
-
-
-class RegularOnly:
-    """A timetable with the regular sessions of another."""
-
-    def __init__(self, timetable: Timetable) -> None:
-        self.zone = timetable.zone
-        self.first = timetable.first
-        self.horizon = timetable.horizon
-        self.holidays = timetable.holidays
-        self._timetable = timetable
-
-    def day(self, day: date) -> Day:
-        """The day; what was pre-market is pre-open."""
-        full = self._timetable.day(day)
-        sessions = tuple(one for one in full.sessions if one.kind is SessionKind.REGULAR)
-        if sessions == full.sessions:
-            return full
-        return Day(sessions, full.sessions[0].open if full.pre_open is None else full.pre_open)
 
 
 def _phases(day: Day) -> list[tuple[int, State]]:
@@ -196,3 +178,18 @@ def _phases(day: Day) -> list[tuple[int, State]]:
     else:
         found[-1] = (day.sessions[-1].close, State.CLOSED)
     return found
+
+
+@cache
+def load(key: str) -> Calendar:
+    """The calendar of that key, always the same one. Raises InputError for an unknown key."""
+    timetable: Timetable
+    if key in EXCHANGES:
+        timetable = exchanges()[key]
+    elif key in WEEKS:
+        timetable = Week(WEEKS[key])
+    elif key == ALWAYS:
+        timetable = Always()
+    else:
+        raise InputError(f"Calendar {key!r} is none of {', '.join(KEYS)}.")
+    return Calendar(key, timetable)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from .session import Day, Session, SessionKind, minutes, moment
+from .session import Day, Session, SessionKind, Timetable, minutes, moment
 
 SATURDAY = 5
 
@@ -22,13 +22,13 @@ class Hours(NamedTuple):
     sessions: tuple[tuple[int, int, SessionKind], ...]
 
 
-class Exchange:
+class Exchange(Timetable):
     """An exchange's trading dates in its own zone: regular hours, special days, holidays."""
 
     def __init__(self, table: dict[str, Any]) -> None:
         self.zone = ZoneInfo(table["zone"])
-        self.first: date = table["first"]
-        self.horizon: date = table["last"]
+        self.first = table["first"]
+        self.horizon = table["last"]
         self.holidays = tuple(_dates(table["holidays"]["days"]))
         self._closed = frozenset(self.holidays)
         self._regular: list[tuple[date, Hours]] = [(row["since"], _hours(row)) for row in table["regular"]]
@@ -43,18 +43,13 @@ class Exchange:
         """The hours of that date; outside of what is known, the oldest or the newest regular ones."""
         if day.weekday() >= SATURDAY or day in self._closed:
             return Day()
-        hours = self._special.get(day) or self._regular_hours(day)
+        regular = (hours for since, hours in reversed(self._regular) if since <= day)
+        hours = self._special.get(day) or next(regular, self._regular[0][1])
         sessions = tuple(
             Session(moment(day, start, self.zone), moment(day, end, self.zone), kind)
             for start, end, kind in hours.sessions
         )
         return Day(sessions, None if hours.pre_open is None else moment(day, hours.pre_open, self.zone))
-
-    def _regular_hours(self, day: date) -> Hours:
-        for since, hours in reversed(self._regular):
-            if since <= day:
-                return hours
-        return self._regular[0][1]
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -59,31 +58,20 @@ class Day(NamedTuple):
 
 
 class Timetable(Protocol):
-    """Where a calendar has its days from.
+    """Where a calendar has its days from: without more, dates of UTC for ever, and no holidays.
 
     The sessions of a trading date lie between the midnights (UTC) of the day before and of the second day
     after it, and overlap none of another date.
     """
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone whose dates are the trading dates."""
-        ...
-
-    @property
-    def first(self) -> date:
-        """The first date that is known."""
-        ...
-
-    @property
-    def horizon(self) -> date:
-        """The last date that is known."""
-        ...
-
-    @property
-    def holidays(self) -> Sequence[date]:
-        """The weekdays without trading, ascending."""
-        ...
+    zone: ZoneInfo = ZoneInfo("UTC")
+    """The zone whose dates are the trading dates."""
+    first: date = date.min
+    """The first date that is known."""
+    horizon: date = date.max
+    """The last date that is known."""
+    holidays: tuple[date, ...] = ()
+    """The weekdays without trading, ascending."""
 
     def day(self, day: date) -> Day:
         """What is traded on that date, known or not."""

@@ -6,13 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from .session import Day, Session, minutes, moment
+from .session import Day, Session, Timetable, minutes, moment
 
 DAY_MINUTES = 1440
 WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 MONDAY, FRIDAY, SATURDAY = 1, 5, 6
 """Days of a week that begins on Sunday."""
-UTC_ZONE = ZoneInfo("UTC")
 SOME_SUMMER_DAY = datetime(2025, 7, 1, tzinfo=UTC)
 
 
@@ -38,16 +37,11 @@ class Stretch(NamedTuple):
     break_until: int | None
 
 
-class Week:
+class Week(Timetable):
     """The same week for ever, without holidays: the vendor publishes none.
 
     A trading date is a weekday of UTC; Sunday counts to Monday, Saturday to Friday.
     """
-
-    zone = UTC_ZONE
-    first = date.min
-    horizon = date.max
-    holidays: tuple[date, ...] = ()
 
     def __init__(self, hours: Hours) -> None:
         self._clock = ZoneInfo(hours.follows)
@@ -87,13 +81,8 @@ class Week:
         return found
 
 
-class Always:
+class Always(Timetable):
     """Trading without end, by days of UTC."""
-
-    zone = UTC_ZONE
-    first = date.min
-    horizon = date.max
-    holidays: tuple[date, ...] = ()
 
     def day(self, day: date) -> Day:
         """The whole day."""

@@ -1,13 +1,12 @@
 """Files that people hand in, and what all files of secrets have in common."""
 
-from .reading import DEEP_KEY, MOST_TOML, check_regular, is_folder, read_bytes, read_text, read_toml, toml_in
+from .reading import MOST_TOML, check_regular, is_folder, read_bytes, read_text, read_toml, toml_in
 from .sorting import in_order
 from .tables import CODE, NUMBER, OURS, TIME, USUAL, Dress, header_of, plain_name, read_table
 from .times import Stamp, Times
 
 __all__ = [
     "CODE",
-    "DEEP_KEY",
     "MOST_TOML",
     "NUMBER",
     "OURS",

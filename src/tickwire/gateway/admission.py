@@ -13,19 +13,8 @@ from ..errors import StartError, StoreError
 from ..model import RULES, Family, Instrument, Kind
 from ..sandbox import Client, Sandbox
 from ..store import Database, TokenStore
-from ..wire import (
-    CODE_INVALID,
-    CODE_UNAUTHORIZED,
-    LEVEL_TOO_LOW,
-    TOKEN_INVALID,
-    TOO_MANY_CONNECTIONS,
-    Refused,
-    Report,
-    Ret,
-    Sought,
-    Want,
-    ret_of,
-)
+from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Report, Ret, Sought, Want, ret_of
+from ..wire.ret import LEVEL_TOO_LOW, TOKEN_INVALID, TOO_MANY_CONNECTIONS
 
 MOST_ACCOUNTS = 10_000
 """Clients whose use is remembered while any token is let in and the plan of all has limits."""

@@ -16,21 +16,10 @@ from ..config import Settings
 from ..model import Catalogue, Family, Instrument, Kind, KlineType
 from ..sandbox import Sandbox, Step
 from ..store import Database, TokenStore
-from ..wire import (
-    POLICY_VIOLATION,
-    QUERY_INVALID,
-    Cancel,
-    Decision,
-    Dialect,
-    ForgetStatus,
-    Refused,
-    Session,
-    StatusData,
-    Subscribe,
-    Want,
-    WatchStatus,
-    status_frame,
-)
+from ..wire import POLICY_VIOLATION, Decision, Refused, StatusData, Want
+from ..wire.ret import QUERY_INVALID
+from ..wire.session import Cancel, Dialect, ForgetStatus, Session, Subscribe, WatchStatus
+from ..wire.status import status_frame
 from .admission import Admission, Caller, Peer, Rules
 from .client_faults import ClientFaults
 from .first_bars import FirstBars

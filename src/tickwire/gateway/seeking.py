@@ -10,7 +10,8 @@ import structlog
 
 from ..bus import Supplier
 from ..model import Catalogue, Family, Kind, looks_like
-from ..wire import CODE_INVALID, TOO_FAST, Deviation, Ret, Sought, Want
+from ..wire import CODE_INVALID, Deviation, Ret, Sought, Want
+from ..wire.ret import TOO_FAST
 from .admission import Caller, Peer
 from .uplink import Uplink
 

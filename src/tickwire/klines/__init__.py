@@ -3,18 +3,6 @@
 from .flat import filled
 from .grid import SECONDS, Grid
 from .past import Past, Reach
-from .series import DEFAULTS, Closed, Rules, Series, roll_up, smaller
+from .series import Closed, Rules, Series, roll_up, smaller
 
-__all__ = [
-    "DEFAULTS",
-    "SECONDS",
-    "Closed",
-    "Grid",
-    "Past",
-    "Reach",
-    "Rules",
-    "Series",
-    "filled",
-    "roll_up",
-    "smaller",
-]
+__all__ = ["SECONDS", "Closed", "Grid", "Past", "Reach", "Rules", "Series", "filled", "roll_up", "smaller"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
@@ -10,6 +11,7 @@ from ..model import EXACT, Kline, KlineType, Trade
 _add = EXACT.add
 
 
+@dataclass(slots=True, eq=False)
 class OpenBar:
     """A bar in the making: one minute of trades, or the minutes of a larger bar that are closed.
 
@@ -17,29 +19,24 @@ class OpenBar:
     source's own number, then by arrival; `high`, `low` and the sums know no order.
     """
 
-    __slots__ = (
-        "close",
-        "end",
-        "first",
-        "high",
-        "incomplete",
-        "last",
-        "low",
-        "open",
-        "time",
-        "turnover",
-        "volume",
-    )
+    time: int
+    end: int
+    """The second from which on nothing belongs to it."""
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+    first: tuple[int, int]
+    last: tuple[int, int]
+    incomplete: bool = False
 
-    def __init__(self, time: int, end: int, trade: Trade, turnover: Decimal) -> None:
-        """A bar with one trade. `end` is the second from which on nothing belongs to it."""
-        self.time = time
-        self.end = end
-        self.open = self.high = self.low = self.close = trade.price
-        self.volume = trade.volume
-        self.turnover = turnover
-        self.first = self.last = (trade.time, trade.source_seq)
-        self.incomplete = False
+    @classmethod
+    def begun(cls, time: int, end: int, trade: Trade, turnover: Decimal) -> Self:
+        """A bar with one trade."""
+        price, key = trade.price, (trade.time, trade.source_seq)
+        return cls(time, end, price, price, price, price, trade.volume, turnover, key, key)
 
     @classmethod
     def of(cls, kline: Kline, time: int, end: int) -> Self:
@@ -48,13 +45,9 @@ class OpenBar:
         A bar at rest does not know the numbers of its first and last trade: among trades of the same
         millisecond, those that come now count as later.
         """
-        bar = cls.__new__(cls)
-        bar.time, bar.end = time, end
-        bar.open, bar.high, bar.low, bar.close = kline.open, kline.high, kline.low, kline.close
-        bar.volume, bar.turnover = kline.volume, kline.turnover
-        bar.first, bar.last = (kline.first, 0), (kline.last, 0)
-        bar.incomplete = kline.incomplete
-        return bar
+        prices = kline.open, kline.high, kline.low, kline.close
+        first, last = (kline.first, 0), (kline.last, 0)
+        return cls(time, end, *prices, kline.volume, kline.turnover, first, last, kline.incomplete)
 
     def add(self, trade: Trade, turnover: Decimal) -> None:
         """Takes one more trade, in whatever order it comes."""

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
 
-import msgspec
-
 from ..calendars import KEYS, Calendar, load
 from ..model import Instrument, Kline, KlineType
 from .grid import Grid
@@ -56,5 +54,5 @@ def _open_times(
 
 def _flat(bar: Kline, at: int) -> Kline:
     price = bar.close
-    flat = Kline(bar.code, bar.kline_type, at, price, price, price, price, NONE, NONE)
-    return msgspec.structs.replace(flat, first=at * 1000, last=at * 1000)
+    first = last = at * 1000
+    return Kline(bar.code, bar.kline_type, at, price, price, price, price, NONE, NONE, first, last)

@@ -57,7 +57,7 @@ class Grid:
         day = datetime.fromtimestamp(seconds, self.zone).date()
         if self._sunday_is_monday and day.weekday() == SUNDAY:
             day += ONE_DAY
-        return self._midnight(self._first_day(kline_type, day))
+        return _midnight(self._first_day(kline_type, day), self.zone)
 
     def begin(self, kline_type: KlineType, opened: int) -> int:
         """The first moment that belongs to the bar of that open time: with Sundays it lies before it."""
@@ -77,7 +77,7 @@ class Grid:
     def _first_moment(self, day: date) -> int:
         if self._sunday_is_monday and day.weekday() == MONDAY:
             day -= ONE_DAY
-        return self._midnight(day)
+        return _midnight(day, self.zone)
 
     def _first_day(self, kline_type: KlineType, day: date) -> date:
         """The first day of the day, week or month that a day lies in."""
@@ -88,9 +88,6 @@ class Grid:
                 return day.replace(day=1)
             case _:
                 return day
-
-    def _midnight(self, day: date) -> int:
-        return _midnight(day, self.zone)
 
     def _second_of_hk_day(self, seconds: int) -> int:
         return (seconds + HK_OFFSET) % 86400

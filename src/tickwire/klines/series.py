@@ -14,18 +14,6 @@ from .bar import OpenBar
 from .grid import Grid
 
 MINUTE = KlineType.MINUTE
-ROLLED_FROM = {
-    KlineType.MINUTES_5: KlineType.MINUTE,
-    KlineType.MINUTES_15: KlineType.MINUTES_5,
-    KlineType.MINUTES_30: KlineType.MINUTES_15,
-    KlineType.HOUR: KlineType.MINUTES_30,
-    KlineType.HOURS_2: KlineType.HOUR,
-    KlineType.HOURS_4: KlineType.HOURS_2,
-    KlineType.DAY: KlineType.HOURS_4,
-    KlineType.WEEK: KlineType.DAY,
-    KlineType.MONTH: KlineType.DAY,
-}
-"""The smaller type whose bars make up a larger one."""
 
 
 class Closed(NamedTuple):
@@ -61,23 +49,6 @@ class Series:
     larger bars; a larger bar as seen now is its closed minutes and the open one. Not for two threads.
     """
 
-    __slots__ = (
-        "_closed_until",
-        "_code",
-        "_down",
-        "_ended",
-        "_grid",
-        "_lacking",
-        "_larger",
-        "_larger_end",
-        "_latest",
-        "_minute",
-        "_newest",
-        "_passed_over",
-        "_rules",
-        "late",
-    )
-
     def __init__(
         self, instrument: Instrument, rules: Rules = DEFAULTS, down: tuple[int, int] = (0, 0)
     ) -> None:
@@ -88,7 +59,8 @@ class Series:
         self._down = down
         self._lacking: dict[KlineType, int] = {}  # larger bars whose beginning is not known, by open time
         self._minute: OpenBar | None = None
-        self._newest = -1  # open time of the last minute that began
+        self.newest = -1
+        """The open time of the last minute that began, in seconds; negative if none has."""
         self._larger: dict[KlineType, OpenBar] = {}
         self._larger_end = 0  # the earliest end of them
         self._ended: dict[tuple[KlineType, int], OpenBar] = {}  # what a late trade may still revise
@@ -107,7 +79,7 @@ class Series:
         if trade.time < self._passed_over:
             return NOTHING
         opened = self._grid.open_time(MINUTE, trade.time // 1000)
-        begun = OpenBar(opened, self._grid.end(MINUTE, opened), trade, turnover)
+        begun = OpenBar.begun(opened, self._grid.end(MINUTE, opened), trade, turnover)
         begun.incomplete = self._was_down(MINUTE, begun)
         return self._take(begun)
 
@@ -170,21 +142,21 @@ class Series:
         """
         if not (minutes := stored.get(MINUTE)):
             return
-        self._newest = minutes[-1].time
+        self.newest = minutes[-1].time
         if again:  # a trade that comes later than the last one that was stored may be a late one
             latest = (minutes[-1].last - self._rules.late_window) // 1000
-            self._newest = min(self._newest, self._grid.open_time(MINUTE, latest))
-            self._passed_over = self._newest * 1000
+            self.newest = min(self.newest, self._grid.open_time(MINUTE, latest))
+            self._passed_over = self.newest * 1000
         else:
             self._minute = self._reopened(minutes[-1], MINUTE)
             self._latest = minutes[-1].last
         for kline_type in self._grid.types[1:]:
-            opened = self._grid.open_time(kline_type, self._newest)
+            opened = self._grid.open_time(kline_type, self.newest)
             smaller_type = smaller(kline_type, self._grid.types)
             parts = [
                 self._reopened(bar, smaller_type)
                 for bar in stored.get(smaller_type, ())
-                if bar.time < self._grid.open_time(smaller_type, self._newest)
+                if bar.time < self._grid.open_time(smaller_type, self.newest)
                 and self._grid.open_time(kline_type, bar.time) == opened
             ]
             if (open_part := self._larger.get(smaller_type)) is not None:
@@ -195,11 +167,11 @@ class Series:
                     whole.merge(part)
                 self._put_larger(kline_type, whole)
         for kline_type, bars in stored.items():
-            before = self._grid.open_time(kline_type, self._newest)
+            before = self._grid.open_time(kline_type, self.newest)
             ended = (self._reopened(bar, kline_type) for bar in bars if bar.time < before)
             self._ended |= {(kline_type, bar.time): bar for bar in ended}
         if again:
-            self._newest -= 1
+            self.newest -= 1
         self._forget()
 
     def resume(self, before: Series) -> list[Closed]:
@@ -207,11 +179,6 @@ class Series:
         that."""
         self.late += before.late
         return self.advance(before._closed_until * 1000 + self._rules.close_delay)
-
-    @property
-    def newest(self) -> int:
-        """The open time of the last minute that began, in seconds; negative if none has."""
-        return self._newest
 
     def ended(self, bar: Kline) -> Kline | None:
         """The bar of that type and time as it is now, if it has closed and a late trade may still revise
@@ -226,7 +193,7 @@ class Series:
         before = OpenBar.of(part, part.time, self._grid.end(*key))
         if (ended := self._ended.get(key)) is not None:
             ended.merge(before)
-        if before.end <= self._newest or ended is not None:
+        if before.end <= self.newest or ended is not None:
             return False
         if (larger := self._larger.get(part.kline_type)) is not None:
             before.merge(larger)
@@ -239,19 +206,20 @@ class Series:
         if minute is not None and minute.time == part.time:
             minute.merge(part)
             return NOTHING
-        if part.time <= self._newest or part.end <= self._closed_until:
+        if part.time <= self.newest or part.end <= self._closed_until:
             return self._revise(part)
         out: list[Closed] = []
         if minute is not None:
             self._close_minute(minute, out)
         self._close_larger(part.time, out)
         self._minute = part
-        self._newest = part.time
+        self.newest = part.time
         return out
 
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        if self._latest_time() - part.last[0] > self._rules.late_window:
+        latest = max(self._latest, self._minute.last[0]) if self._minute else self._latest
+        if latest - part.last[0] > self._rules.late_window:
             self.late += 1
             return NOTHING
         out: list[Closed] = []
@@ -266,7 +234,7 @@ class Series:
                 out.append(Closed(ended.kline(self._code, kline_type, opened), revised=True))
             else:
                 bar = self._begun(kline_type, part)
-                if kline_type is not MINUTE and bar.end > max(self._newest, self._closed_until):
+                if kline_type is not MINUTE and bar.end > max(self.newest, self._closed_until):
                     self._put_larger(kline_type, bar)
                 else:
                     self._ended[kline_type, opened] = bar
@@ -311,9 +279,6 @@ class Series:
         for key in gone:
             del self._ended[key]
 
-    def _latest_time(self) -> int:
-        return max(self._latest, self._minute.last[0]) if self._minute else self._latest
-
     def _begun(self, kline_type: KlineType, part: OpenBar) -> OpenBar:
         """A larger bar that begins with a smaller one."""
         opened = self._grid.open_time(kline_type, part.time)
@@ -335,8 +300,7 @@ class Series:
 
 def smaller(kline_type: KlineType, types: Sequence[KlineType]) -> KlineType:
     """The type among these whose bars make up a larger one."""
-    found = ROLLED_FROM[kline_type]
-    return found if found in types else smaller(found, types)
+    return max(one for one in types if one < min(kline_type, KlineType.WEEK))  # months are not of weeks
 
 
 def roll_up(instrument: Instrument, kline_type: KlineType, bars: Iterable[Kline]) -> Iterator[Kline]:

@@ -11,7 +11,7 @@ from ..files import is_folder
 from ..klines import Closed, Series
 from ..model import Catalogue, Entrance, Event, Kline, KlineType, Trade, event_fault, turnover
 from ..sources.recording import Recording
-from ..sources.replay import Mapper, QuoteTrades
+from ..sources.replay import Csv, QuoteTrades
 from ..store import load_catalogue
 from ..store.recordings import Recordings
 
@@ -66,6 +66,5 @@ def _events(path: Path, codes: Collection[str], first: int | None, catalogue: Ca
         yield from (one for one in found if event_fault(one, catalogue[one.code], Entrance.REPLAY) is None)
         return
     recording = Recording([path], catalogue, only=frozenset(codes))
-    mapper = Mapper(catalogue, recording.scan().traded, QuoteTrades.BID)
-    for line in recording.lines():
-        yield from mapper.events(line)
+    for _, events in Csv(recording, catalogue, recording.scan().traded, QuoteTrades.BID).events():
+        yield from events

@@ -16,20 +16,8 @@ import structlog
 from ..bus import ScenarioRun
 from ..calendars import KEYS, State, load
 from ..errors import InputError
-from ..model import Catalogue, Event, Instrument, Market, Suspension, SuspensionList
-from ..sandbox import (
-    Clock,
-    Condition,
-    Run,
-    Sandbox,
-    Scenario,
-    Shaped,
-    Step,
-    Way,
-    clock_target,
-    shown,
-    without_orders,
-)
+from ..model import Book, Catalogue, Event, Instrument, Market, Suspension, SuspensionList
+from ..sandbox import Clock, Condition, Run, Sandbox, Scenario, Shaped, Step, Way, clock_target, shown
 from ..sources import Simulator
 from ..store import Backlog, SuspensionStore
 from .feeds import Feeds
@@ -243,7 +231,7 @@ class Scenarios:
         """Shows a state that a book shows, without waiting for the next one."""
         now = self._feeds.of(instrument).source.market_time()
         if state is State.DELISTED and instrument.levels:
-            self._publish(instrument, without_orders(instrument.code, now), Way.ONCE)
+            self._publish(instrument, Book(instrument.code, now, (), ()), Way.ONCE)
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
             trade, book = self._streams.last_trade(instrument), self._streams.last_book(instrument)
             if trade is not None:

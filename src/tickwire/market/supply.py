@@ -12,7 +12,8 @@ from ..errors import StoreError
 from ..model import Instrument, Kind, KlineType
 from ..sources import Simulator
 from ..sources.relay import Relay
-from ..wire import Ret, StaticInfo, static_entry
+from ..wire import Ret, StaticInfo
+from ..wire.http import static_entry
 from .feeds import Feed, Feeds
 from .streams import Streams
 

@@ -1,63 +1,18 @@
 """Scenarios: what goes wrong, when, for whom. Pure; the library is package data."""
 
-from .clock_target import clock_target
+from .rules import clock_target
 from .running import Client, Run
 from .sandbox import Condition, Sandbox
-from .scenario import library, library_text, load_file, load_scenario, read_scenario, scenario_of
-from .shaping import Shaped, Way, without_orders
-from .steps import (
-    Answer,
-    Burst,
-    ClientStep,
-    Clock,
-    CloseMarket,
-    Delay,
-    Delist,
-    Disconnect,
-    Duplicate,
-    ExpireToken,
-    Gap,
-    Halt,
-    Jump,
-    Late,
-    LimitDown,
-    LimitUp,
-    MarketStep,
-    OnClient,
-    OnMarket,
-    OutOfOrder,
-    Refuse,
-    Resume,
-    Scenario,
-    Step,
-    shown,
-)
+from .scenario import library, library_text, load_file, load_scenario, scenario_of
+from .shaping import Shaped, Way
+from .steps import Clock, Disconnect, ExpireToken, Scenario, Step, shown
 
 __all__ = [
-    "Answer",
-    "Burst",
     "Client",
-    "ClientStep",
     "Clock",
-    "CloseMarket",
     "Condition",
-    "Delay",
-    "Delist",
     "Disconnect",
-    "Duplicate",
     "ExpireToken",
-    "Gap",
-    "Halt",
-    "Jump",
-    "Late",
-    "LimitDown",
-    "LimitUp",
-    "MarketStep",
-    "OnClient",
-    "OnMarket",
-    "OutOfOrder",
-    "Refuse",
-    "Resume",
     "Run",
     "Sandbox",
     "Scenario",
@@ -69,8 +24,6 @@ __all__ = [
     "library_text",
     "load_file",
     "load_scenario",
-    "read_scenario",
     "scenario_of",
     "shown",
-    "without_orders",
 ]

@@ -9,9 +9,8 @@ from typing import NamedTuple, get_args
 import msgspec
 from msgspec import inspect
 
-from .clock_target import MOMENT
 from .places import Path
-from .rules import broken_rules
+from .rules import MOMENT, broken_rules
 from .steps import Scenario, Step
 from .words import INTEGERS, expected, nearest, shown
 

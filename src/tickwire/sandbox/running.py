@@ -1,43 +1,51 @@
-"""Scenarios that run: which of their steps are at work. Pure: time is an argument."""
+"""Scenarios that run: which of their steps are at work, and their dice. Pure: time is an argument."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
 from ..model import Family, Instrument
-from .dice import Dice
-from .steps import Halt, OnClient, OnMarket, Resume, Scenario, Step
+from .shaping import factor, moved
+from .steps import Clock, Halt, LimitDown, LimitUp, OnClient, OnMarket, Resume, Scenario, Span, Step
 
 
+def within(span: Span, dice: Random) -> float:
+    """Seconds of a span."""
+    return dice.uniform(*span) if isinstance(span, tuple) else span
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Client:
     """A client as scenarios know it. `names` are what its token goes by; `connection` is 0 over HTTP.
 
     `opened` is when the connection did, in seconds of the monotonic clock. Its text shows no token.
     """
 
-    __slots__ = ("connection", "family", "label", "names", "opened")
-
-    def __init__(
-        self, label: str, names: frozenset[str], family: Family | None, connection: int, opened: float
-    ) -> None:
-        self.label = label
-        self.names = names
-        self.family = family
-        self.connection = connection
-        self.opened = opened
+    label: str
+    names: frozenset[str]
+    family: Family | None
+    connection: int
+    opened: float
 
 
 class Active:
-    """A step that is at work since `began`."""
+    """A step that is at work since `began`; `place` is that in its scenario."""
 
-    def __init__(self, run: Run, place: int, step: Step, began: float) -> None:
-        self.run = run
+    def __init__(self, seed: int, place: int, step: Step, began: float) -> None:
         self.step = step
         self.began = began
-        self.dice = Dice(run.seed, place)
-        self.ticks = Random(f"{run.seed}:{place}")
+        self._key = f"{seed}:{place}"
+        self._throws: Counter[str] = Counter()
+        self.ticks = Random(self._key)
         self.resumed: list[Resume] = []
         """What ended a halt for some of the instruments that it concerns."""
+        self.limits: dict[str, Decimal] = {}
+        """The prices of a limit by code."""
+        self.thrown: dict[int, float] = {}
+        """What the dice made of each connection: the delay of its answers, or when it ends."""
 
     @property
     def over(self) -> bool:
@@ -51,12 +59,30 @@ class Active:
         markets = {market for resume in self.resumed for market in resume.markets}
         return bool(step.codes or step.markets) and codes >= {*step.codes} and markets >= {*step.markets}
 
+    def limit(self, price: Decimal | None, instrument: Instrument) -> Decimal | None:
+        """The limit of an instrument, if the step sets one: it counts from the first price there is."""
+        step, code = self.step, instrument.code
+        if isinstance(step, LimitUp | LimitDown) and code not in self.limits and price:
+            percent = step.percent if isinstance(step, LimitUp) else -step.percent
+            self.limits[code] = moved(price, factor(percent), instrument)
+        return self.limits.get(code)
+
     def concerns(self, instrument: Instrument) -> bool:
         """Whether the step is about that instrument."""
         step = self.step
         if not isinstance(step, OnMarket) or not named(step, instrument):
             return False
         return not any(named(resume, instrument) for resume in self.resumed)
+
+    def throw(self, client: Client) -> Random:
+        """The next dice of a client: the n-th are the same for every client, so that a program that does the
+        same things meets the same faults, whatever others do meanwhile."""
+        self._throws[client.label] += 1
+        return Random(f"{self._key}:{self._throws[client.label]}")
+
+    def happens(self, chance: float, client: Client) -> bool:
+        """Whether the dice let it happen to a client now."""
+        return self.throw(client).random() < chance
 
     def meets(self, client: Client) -> bool:
         """Whether the step is about that client."""
@@ -101,19 +127,12 @@ class Run:
         begun = []
         while self._ahead and self.began + self._ahead[0][1].at <= now:
             place, step = self._ahead.pop(0)
-            begun.append(Active(self, place, step, self.began + step.at))
+            begun.append(Active(self.seed, place, step, self.began + step.at))
         self.active = [one for one in (*self.active, *begun) if self._lasts(one, now)]
         return begun
 
     def _lasts(self, active: Active, now: float) -> bool:
         step = active.step
-        if not step.continues or active.over:
+        if isinstance(step, Resume | Clock) or active.over:
             return False
         return step.lasts is None or now < active.began + step.lasts
-
-
-def end_halts(active: list[Active], resume: Resume) -> None:
-    """Ends what a resume names of the halts at work."""
-    for one in active:
-        if isinstance(one.step, Halt):
-            one.resumed.append(resume)

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from decimal import Decimal
-from typing import Generic, NamedTuple, TypeVar, cast
+from math import inf
+from typing import NamedTuple, TypeVar, cast
 
 from ..calendars import State
 from ..errors import InputError
 from ..model import Book, Catalogue, Event, Instrument
-from .dice import within
-from .running import Active, Client, Run, end_halts
-from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, moved, price_of, with_prices_moved
+from .running import Active, Client, Run, within
+from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, price_of, with_prices_moved
 from .steps import (
     Answer,
     Burst,
@@ -28,7 +27,6 @@ from .steps import (
     Halt,
     Jump,
     Late,
-    LimitDown,
     LimitUp,
     OnClient,
     OnMarket,
@@ -55,13 +53,6 @@ class Condition(NamedTuple):
     reason: str = ""
 
 
-class Meeting(NamedTuple, Generic[ClientT]):
-    """A step at work that is about a client."""
-
-    active: Active
-    step: ClientT
-
-
 class Sandbox:
     """The scenarios that run, and what they do."""
 
@@ -73,11 +64,8 @@ class Sandbox:
         self.shapes_ticks = False
         """Whether ticks must be given to `shape` at all."""
         self._effects: dict[str, tuple[Active, ...]] = {}  # by code, while nothing changes
-        self._limits: dict[tuple[Active, str], Decimal] = {}
         self._late: list[tuple[float, int, Event]] = []  # a heap
         self._late_numbers = itertools.count()
-        self._cuts: defaultdict[int, dict[Active, float | None]] = defaultdict(dict)  # by connection
-        self._delays: defaultdict[int, dict[Active, float]] = defaultdict(dict)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -120,20 +108,14 @@ class Sandbox:
         before, self._active = self._active, [one for run in self._runs.values() for one in run.active]
         for one in begun:
             if isinstance(one.step, Resume):
-                end_halts([halt for halt in self._active if halt.began <= one.began], one.step)
+                for halt in self._active:
+                    if isinstance(halt.step, Halt) and halt.began <= one.began:
+                        halt.resumed.append(one.step)
         self._active = [one for one in self._active if not one.over]
         self.shapes_ticks = any(isinstance(one.step, OnMarket) for one in self._active)
         if not begun and before == self._active:
             return None
         self._effects.clear()
-        alive = set(self._active)
-        self._limits = {key: limit for key, limit in self._limits.items() if key[0] in alive}
-        for cuts in self._cuts.values():
-            for gone in cuts.keys() - alive:
-                del cuts[gone]
-        for delays in self._delays.values():
-            for gone in delays.keys() - alive:
-                del delays[gone]
         return [one.step for one in begun]
 
     # What becomes of ticks.
@@ -164,11 +146,10 @@ class Sandbox:
         jumps = [factor(active.step.percent) for active in effects if isinstance(active.step, Jump)]
         for by in jumps:
             event = with_prices_moved(event, by, instrument)
+        event = self._limited(event, instrument)
         way, times, late = Way.ONCE, 1, None
         for active in effects:
             match active.step:
-                case LimitUp() | LimitDown() as step:
-                    event = self._at_limit(active, step, event, instrument)
                 case Burst() as step:
                     times *= step.times
                 case Duplicate(chance=chance) if active.ticks.random() < chance:
@@ -187,16 +168,11 @@ class Sandbox:
     def limit_from(self, price: Decimal, instrument: Instrument) -> None:
         """Limits that have just begun count from that price, not from that of the next tick."""
         for active in self._effects_on(instrument):
-            if isinstance(step := active.step, LimitUp | LimitDown):
-                self._limit(active, step, price, instrument)
+            active.limit(price, instrument)
 
     def limit_book(self, book: Book, instrument: Instrument) -> Book:
         """A book as it is at the limit, where there is one."""
-        event: Event = book
-        for active in self._effects_on(instrument):
-            if isinstance(step := active.step, LimitUp | LimitDown):
-                event = self._at_limit(active, step, event, instrument)
-        return cast(Book, event)
+        return cast(Book, self._limited(book, instrument))
 
     def late(self, now: float) -> Iterator[Event]:
         """The late ticks whose time has come."""
@@ -210,48 +186,35 @@ class Sandbox:
             self._effects[instrument.code] = found
         return found
 
-    def _at_limit(
-        self, active: Active, step: LimitUp | LimitDown, event: Event, instrument: Instrument
-    ) -> Event:
-        limit = self._limit(active, step, price_of(event), instrument)
-        if limit is None:
-            return event
-        return at_limit(event, limit, instrument, up=isinstance(step, LimitUp))
-
-    def _limit(
-        self, active: Active, step: LimitUp | LimitDown, price: Decimal | None, instrument: Instrument
-    ) -> Decimal | None:
-        """The limit of an instrument, which counts from the first price there is."""
-        key = (active, instrument.code)
-        if key not in self._limits and price:
-            percent = step.percent if isinstance(step, LimitUp) else -step.percent
-            self._limits[key] = moved(price, factor(percent), instrument)
-        return self._limits.get(key)
+    def _limited(self, event: Event, instrument: Instrument) -> Event:
+        for active in self._effects_on(instrument):
+            if (limit := active.limit(price_of(event), instrument)) is not None:
+                event = at_limit(event, limit, instrument, up=isinstance(active.step, LimitUp))
+        return event
 
     # What becomes of clients.
     def refusal(self, client: Client) -> Refuse | None:
         """Why the upgrade of a new connection is refused, if it is."""
-        return next((one.step for one in self._meeting(Refuse, client) if self._happens(one, client)), None)
+        meeting = self._meeting(Refuse, client)
+        return next((step for active, step in meeting if active.happens(step.chance, client)), None)
 
     def answer(self, client: Client, request: int | str) -> Answer | None:
         """What a request is answered with in place of the truth; it is named by `cmd_id` or path."""
-        for one in self._meeting(Answer, client):
-            wanted = one.step.requests
-            if (not wanted or request in wanted) and self._happens(one, client):
-                return one.step
+        for active, step in self._meeting(Answer, client):
+            wanted = step.requests
+            if (not wanted or request in wanted) and active.happens(step.chance, client):
+                return step
         return None
 
     def delay(self, client: Client) -> float:
         """Seconds by which an answer comes late: of a connection always the same, over HTTP thrown anew."""
         total = 0.0
-        for one in self._meeting(Delay, client):
-            delay = self._delays[client.connection].get(one.active) if client.connection else None
-            if delay is None:
-                dice = one.active.dice.throw(client.label)
-                delay = within(one.step.by, dice) if dice.random() < one.step.chance else 0.0
-                if client.connection:
-                    self._delays[client.connection][one.active] = delay
-            total += delay
+        for active, step in self._meeting(Delay, client):
+            thrown, number = active.thrown if client.connection else {}, client.connection
+            if number not in thrown:
+                dice = active.throw(client)
+                thrown[number] = within(step.by, dice) if dice.random() < step.chance else 0.0
+            total += thrown[number]
         return total
 
     def expired(self, client: Client) -> bool:
@@ -266,27 +229,23 @@ class Sandbox:
 
     def cut(self, client: Client, now: float) -> Disconnect | None:
         """How a connection ends now, if it does."""
-        for one in self._meeting(Disconnect, client):
-            cuts = self._cuts[client.connection]
-            if one.active not in cuts:
-                dice = one.active.dice.throw(client.label)
-                after = within(one.step.after, dice)
-                begin = max(client.opened, one.active.began)
-                cuts[one.active] = begin + after if dice.random() < one.step.chance else None
-            if (due := cuts[one.active]) is not None and due <= now:
-                return one.step
+        for active, step in self._meeting(Disconnect, client):
+            thrown, number = active.thrown, client.connection
+            if number not in thrown:
+                dice = active.throw(client)
+                due = max(client.opened, active.began) + within(step.after, dice)
+                thrown[number] = due if dice.random() < step.chance else inf
+            if thrown[number] <= now:
+                return step
         return None
 
     def forget(self, connection: int) -> None:
         """A connection is gone."""
-        self._cuts.pop(connection, None)
-        self._delays.pop(connection, None)
+        for active in self._active:
+            active.thrown.pop(connection, None)
 
-    def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[Meeting[ClientT]]:
+    def _meeting(self, kind: type[ClientT], client: Client) -> Iterator[tuple[Active, ClientT]]:
+        """The steps of a kind at work that are about a client."""
         for active in self._active:
             if isinstance(active.step, kind) and active.meets(client):
-                yield Meeting(active, active.step)
-
-    @staticmethod
-    def _happens(meeting: Meeting[Refuse] | Meeting[Answer], client: Client) -> bool:
-        return meeting.active.dice.throw(client.label).random() < meeting.step.chance
+                yield active, active.step

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import InputError
-from ..files import DEEP_KEY, read_text
+from ..files import read_text, toml_in
 from . import places
 from .check import Mistake, scenario_in
 from .steps import Scenario
@@ -49,14 +48,12 @@ def read_scenario(text: str, where: str) -> Scenario:
 
     Raises InputError that names the line, what is wrong there, and what would be right.
     """
-    if deep := DEEP_KEY.search(text):
-        raise InputError(f"{where}, line {_line(text, deep.start())}: a key of too many parts.")
     try:
-        document = tomllib.loads(text)
-    except RecursionError as error:
-        raise InputError(f"{where}: lists or tables are nested too deeply.") from error
-    except ValueError as error:
-        raise InputError(_not_toml(text, where, str(error))) from error
+        document = toml_in(text, where)
+    except InputError as error:
+        if isinstance(said := error.__cause__, ValueError):  # by `tomllib`
+            raise InputError(_not_toml(text, where, str(said))) from said
+        raise
     try:
         return scenario_in(document)
     except Mistake as mistake:
@@ -107,16 +104,12 @@ def _not_toml(text: str, where: str, words: str) -> str:
         words = words[: at.start()]
     else:  # of too many digits Python says no place
         digits = DIGITS.search(text)
-        line = _line(text, digits.start() if digits else 0)
+        line = text.count("\n", 0, digits.start() if digits else 0) + 1
         words = "A number has too many digits"
     return (
         f"{where}, line {line}: this is not TOML ({words}). Texts stand in quotes, lists in brackets; "
         "`tickwire scenario show halt-and-resume` shows an example."
     )
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
 
 
 def _subject(path: places.Path) -> str:

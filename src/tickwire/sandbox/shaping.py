@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..calendars import State
-from ..model import EXACT, QUANTA, Book, Event, Instrument, Level, Trade, tick_size
+from ..model import EXACT, QUANTA, Event, Instrument, Level, Trade, tick_size
 from .steps import CloseMarket, Delist, Gap, Halt, LimitDown, LimitUp, Step
 
 SILENT = (Halt, Delist, CloseMarket, Gap)
@@ -109,8 +109,3 @@ def at_limit(event: Event, limit: Decimal, instrument: Instrument, *, up: bool) 
             side.append(Level(price, level.volume))
             price = _beside(price, instrument, up=not up)
     return msgspec.structs.replace(event, bids=tuple(side) if up else (), asks=() if up else tuple(side))
-
-
-def without_orders(code: str, time: int) -> Book:
-    """The book of what is delisted."""
-    return Book(code, time, (), ())

@@ -34,11 +34,6 @@ class Timed(
     at: Seconds = 0.0
     lasts: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None
 
-    @property
-    def continues(self) -> bool:
-        """Whether it is at work for a while, and does not only happen."""
-        return not isinstance(self, Resume | Clock)
-
 
 class OnMarket(Timed, frozen=True, kw_only=True):
     """A step that concerns instruments: those of `codes` and of `markets`, all if neither is given."""
@@ -173,7 +168,7 @@ class Clock(Timed, frozen=True, kw_only=True, tag="clock", tag_field="do"):
     hours: bool | None = None
 
 
-MarketStep: TypeAlias = (
+Step: TypeAlias = (
     Halt
     | Resume
     | LimitUp
@@ -186,9 +181,13 @@ MarketStep: TypeAlias = (
     | Duplicate
     | OutOfOrder
     | Jump
+    | Disconnect
+    | Refuse
+    | Answer
+    | Delay
+    | ExpireToken
+    | Clock
 )
-ClientStep: TypeAlias = Disconnect | Refuse | Answer | Delay | ExpireToken
-Step: TypeAlias = MarketStep | ClientStep | Clock
 
 
 class Scenario(

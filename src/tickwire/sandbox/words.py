@@ -16,10 +16,8 @@ INTEGERS = range(-(2**63), 2**63)
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that looks most like the one that was given."""
 
-    def likeness(one: str) -> tuple[float, bool]:
-        return SequenceMatcher(None, word[:LONGEST], one).ratio(), one[:1] == word[:1]
-
-    return max(known, key=likeness)
+    word = word[:LONGEST]
+    return max(known, key=lambda one: (SequenceMatcher(None, word, one).ratio(), one[:1] == word[:1]))
 
 
 def shown(value: object) -> str:

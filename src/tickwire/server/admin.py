@@ -18,7 +18,8 @@ from ..bus import ScenarioRun, Supplier
 from ..errors import InputError
 from ..gateway.gateway import Gateway
 from ..sandbox import library, load_scenario, scenario_of
-from ..wire import BODY_TOO_LARGE, MAX_MESSAGE, Refused, Report
+from ..wire import MAX_MESSAGE, Refused, Report
+from ..wire.ret import BODY_TOO_LARGE
 from .bodies import Bodies
 from .guard import Denied, check_admin
 from .http_reports import HttpReports

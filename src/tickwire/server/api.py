@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -15,11 +16,33 @@ from ..bus import Lack
 from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway, Heard
-from ..model import Family, Kind, KlineType
-from ..wire import (
+from ..model import Family, Instrument, Kind, KlineType
+from ..wire import HTTP_BASES, WS_PATHS, Deviation, Refused, Sought, Want
+from ..wire.entry import base_of, parameters, token_of
+from ..wire.http import (
+    book_entries,
+    end_seconds,
+    failure,
+    rate_limit_headers,
+    read_body,
+    read_query,
+    success,
+    trade_entries,
+)
+from ..wire.messages import (
+    BatchKlineList,
+    BatchKlineQuery,
+    KlineGroup,
+    KlineList,
+    KlineQuery,
+    StaticInfoList,
+    SymbolList,
+    TickList,
+)
+from ..wire.reader import Reader
+from ..wire.ret import (
     CODE_INVALID,
     DATA_INVALID,
-    HTTP_BASES,
     METHOD_INVALID,
     QUERY_INVALID,
     SERVER_ERROR,
@@ -27,39 +50,13 @@ from ..wire import (
     TOO_FAST,
     TOO_MANY_REQUESTS,
     UPGRADE_REQUIRED,
-    WS_PATHS,
-    Asked,
-    BatchKlineList,
-    BatchKlineQuery,
-    Deviation,
-    KlineGroup,
-    KlineList,
-    KlineQuery,
-    Reader,
-    Refused,
     Ret,
-    Sought,
-    StaticInfoList,
-    SymbolList,
-    TickList,
-    Want,
-    base_of,
-    book_entries,
-    end_seconds,
-    failure,
-    known,
-    parameters,
-    rate_limit_headers,
-    read_body,
-    read_query,
-    success,
-    token_of,
-    trade_entries,
 )
+from ..wire.session import Asked, known
 from .bodies import Bodies
 from .flow import Header, answer_whole
 from .http_reports import HttpReports
-from .lists import Listing, Lists, partial_headers, plain_parameters
+from .lists import Lists, partial_headers, plain_parameters
 from .pages import Answer, Pages
 
 CORS: Header = (b"access-control-allow-origin", b"*")
@@ -77,10 +74,12 @@ PREFLIGHT: list[Header] = [
 ]
 RETRY_AFTER = 60.0
 """Seconds after which a token may ask about more unknown codes."""
+GET = ("GET", "HEAD")
 NO_BARS = msgspec.Raw(b"[]")
 MAX_BARS, MAX_BATCH_BARS = 500, 2
 """Bars of one answer of /kline, and of one group of /batch-kline."""
 
+T = TypeVar("T")
 W = TypeVar("W", Want, Want | Sought)
 
 
@@ -118,14 +117,16 @@ class Api:
         self._reader = Reader(gateway.dialect.strict_protocol)
         self._pages = Pages(gateway.reads)
         self._lists = Lists(gateway)
-        get = ("GET", "HEAD")
+        reads = gateway.reads
+        trades = partial(self._ticks, Kind.TRADE, reads.last_trade, trade_entries)
+        books = partial(self._ticks, Kind.DEPTH, reads.last_book, book_entries)
         both = (
-            Endpoint("trade-tick", get, SymbolList, self._trade_tick),
-            Endpoint("depth-tick", get, SymbolList, self._depth_tick),
-            Endpoint("kline", get, KlineQuery, self._kline),
-            Endpoint("batch-kline", (*get, "POST"), BatchKlineQuery, self._batch_kline),
+            Endpoint("trade-tick", GET, SymbolList, trades),
+            Endpoint("depth-tick", GET, SymbolList, books),
+            Endpoint("kline", GET, KlineQuery, self._kline),
+            Endpoint("batch-kline", (*GET, "POST"), BatchKlineQuery, self._batch_kline),
         )
-        stock = (*both, Endpoint("static_info", get, SymbolList, self._static_info))
+        stock = (*both, Endpoint("static_info", GET, SymbolList, self._static_info))
         self._endpoints: dict[str, tuple[Family, Endpoint]] = {
             f"{base}/{one.name}": (family, one)
             for base, family in HTTP_BASES.items()
@@ -153,10 +154,10 @@ class Api:
             if scope["method"] != "POST":
                 text = asked.query or ""
             family, endpoint = self._endpoints.get(path, (None, None))
-            listing = self._lists.find(path)
+            listing = self._lists.by_path.get(path)
             if delay := caller.delay():
                 await asyncio.sleep(delay)
-            known_as = endpoint.name if endpoint else listing.name if listing else None
+            known_as = endpoint.name if endpoint else path[1:].removeprefix("api/") if listing else None
             if (answer := caller.answer(f"/{endpoint.name}" if endpoint else path)) is not None:
                 raise Refused(answer)
             verdict = self._gateway.count(caller, known_as)
@@ -167,7 +168,9 @@ class Api:
             if path in WS_PATHS:
                 raise Refused(UPGRADE_REQUIRED)
             if listing is not None:
-                return await self._list(listing, caller, scope, headers)
+                _check_method(caller, scope, GET, headers)
+                listed = await listing(caller, plain_parameters(scope["query_string"]))
+                return listed.status, listed.body, headers + partial_headers(listed.lacks)
             if family is None or endpoint is None:
                 caller.report.note(Deviation.UNKNOWN_PATH)
                 raise Refused(QUERY_INVALID)
@@ -200,13 +203,6 @@ class Api:
             if caller is not None:
                 self._tell(caller, path, text)
         return ret.status, failure(ret, trace), headers
-
-    async def _list(
-        self, listing: Listing, caller: Caller, scope: Scope, headers: list[Header]
-    ) -> tuple[int, bytes, list[Header]]:
-        _check_method(caller, scope, listing.methods, headers)
-        listed = await listing.answer(caller, plain_parameters(scope["query_string"]))
-        return listed.status, listed.body, [*headers, *partial_headers(listed.lacks)]
 
     def _caller(self, url_token: str | None, path: str, scope: Scope) -> Caller:
         token = url_token
@@ -285,24 +281,21 @@ class Api:
             raise Refused(first)
 
     # The endpoints.
-    async def _trade_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
+    async def _ticks(
+        self,
+        kind: Kind,
+        last_of: Callable[[Instrument], tuple[T, int] | None],
+        entries: Callable[[Iterable[tuple[Want, T, int]]], list[Any]],
+        caller: Caller,
+        family: Family,
+        data: SymbolList,
+    ) -> Marked:
         wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        lacking = await self._reads.begin(Kind.TRADE, [want.instrument for want in wanted.wants])
-        last_of = self._reads.last_trade
+        lacking = await self._reads.begin(kind, [want.instrument for want in wanted.wants])
         found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
         if not found:
             self._check_there(wanted.wants, lacking)
-        ticks = TickList(trade_entries(found))
-        return Marked(ticks, partial_headers(wanted.lacks, Lack.UPSTREAM if lacking else None))
-
-    async def _depth_tick(self, caller: Caller, family: Family, data: SymbolList) -> Marked:
-        wanted = await self._wants(caller, family, data.symbol_list, caller.plan.http_codes)
-        lacking = await self._reads.begin(Kind.DEPTH, [want.instrument for want in wanted.wants])
-        last_of = self._reads.last_book
-        found = [(self._current(want), *last) for want in wanted.wants if (last := last_of(want.instrument))]
-        if not found:
-            self._check_there(wanted.wants, lacking)
-        ticks = TickList(book_entries(found))
+        ticks = TickList(entries(found))
         return Marked(ticks, partial_headers(wanted.lacks, Lack.UPSTREAM if lacking else None))
 
     async def _kline(self, caller: Caller, family: Family, data: KlineQuery) -> Marked:

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..assembly import Engine
 from ..bus import Figures
-from ..wire import PUBLISH_PATH, base_of
+from ..wire import PUBLISH_PATH
+from ..wire.entry import base_of
 from . import terminal
 from .admin import Admin
 from .api import Api
@@ -24,7 +25,7 @@ from .http_reports import HttpReports
 from .metrics import Metrics
 from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
 from .publish import Publishing
-from .schemas import Schemas
+from .schemas import schema_routes
 from .welcome import welcome
 
 
@@ -68,7 +69,7 @@ def make_app(engine: Engine) -> ASGIApp:
             *probes,
             *Admin(gateway, engine.market, bodies, reports).routes(),
             *Documents().routes(),
-            *Schemas().routes(),
+            *schema_routes(),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )

@@ -7,15 +7,8 @@ from collections.abc import AsyncIterator
 
 from starlette.types import Receive
 
-from ..wire import (
-    BODY_STALLED,
-    BODY_TOO_LARGE,
-    BODY_TOO_SLOW,
-    MAX_MESSAGE,
-    TOO_MANY_BODIES,
-    Refused,
-    Ret,
-)
+from ..wire import MAX_MESSAGE, Refused
+from ..wire.ret import BODY_STALLED, BODY_TOO_LARGE, BODY_TOO_SLOW, TOO_MANY_BODIES, Ret
 from .bounds import Held, within
 
 STALL = 30.0

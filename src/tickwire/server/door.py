@@ -13,16 +13,14 @@ from typing import Any, cast
 from uvicorn.server import ServerState
 
 from ..gateway.admission import Admission
-from ..wire import TOKEN_INVALID, failure, request_token
+from ..wire.entry import request_token
+from ..wire.ret import TOKEN_INVALID
 from . import http_protocol
 from .bounds import Deadline, Held, Tally
-from .tls import HANDSHAKE, NO_PLAIN, wrong_way
+from .flow import last_answer
+from .tls import HANDSHAKE, NO_PLAIN
 
-_BODY = failure(TOKEN_INVALID)
-REFUSAL = (
-    b"HTTP/1.1 401 Unauthorized\r\naccess-control-allow-origin: *\r\ncontent-type: application/json\r\n"
-    b"content-length: %d\r\nconnection: close\r\n\r\n%s"
-) % (len(_BODY), _BODY)
+REFUSAL = last_answer(TOKEN_INVALID, "access-control-allow-origin: *\r\n")
 
 
 def doors(admission: Admission) -> Callable[..., Door]:
@@ -64,7 +62,7 @@ class Door(asyncio.Protocol):
         if data[0] == HANDSHAKE:
             peer = self.transport.get_extra_info("peername")
             self._secured.add(client=peer[0] if peer else "")
-            self.transport.write(wrong_way(NO_PLAIN))
+            self.transport.write(last_answer(NO_PLAIN))
             self.transport.close()
             return
         secret = request_token(data)

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from starlette.types import Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from ..wire.http import failure
+from ..wire.ret import Ret
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -58,6 +62,15 @@ async def answer_whole(scope: Scope, status: int, headers: Iterable[Header], bod
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+def last_answer(ret: Ret, headers: str = "") -> bytes:
+    """An error as it stands on the socket, after which the connection ends."""
+    body = failure(ret)
+    return (
+        f"HTTP/1.1 {ret.status} {HTTPStatus(ret.status).phrase}\r\n{headers}"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    ).encode() + body
 
 
 def closing(cycle: RequestResponseCycle) -> Send:

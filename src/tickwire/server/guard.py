@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from ..gateway.admission import Admission
-from ..wire import token_of
+from ..wire.entry import token_of
 
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers of a proxy: what comes through one is not from this machine."""

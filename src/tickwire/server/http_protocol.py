@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ..wire import SERVER_ERROR, Ret, failure
+from ..wire.ret import SERVER_ERROR, Ret
 from .bounds import LATE, TURN, Deadline, Held
-from .flow import WHOLE, Flow, closing
+from .flow import WHOLE, Flow, closing, last_answer
 
 MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
@@ -359,14 +358,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, ret: Ret) -> None:
         """Answers that the connection goes no further, and ends it so that the answer arrives."""
-        body = failure(ret)
-        head = (
-            f"HTTP/1.1 {ret.status} {HTTPStatus(ret.status).phrase}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
         if self.transport.is_closing():
             return
-        self.transport.write(head.encode() + body)
+        self.transport.write(last_answer(ret))
         self._ended = True
         self._unparsed.clear()
         self._count(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -13,16 +14,11 @@ from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import SuspensionList
-from ..wire import (
-    DATA_INVALID,
-    GapList,
-    Refused,
-    Ret,
-    page_and_size,
-    success,
-    suspension_error,
-    suspension_page,
-)
+from ..wire import Refused
+from ..wire.http import success
+from ..wire.overview import GapList
+from ..wire.ret import DATA_INVALID, Ret
+from ..wire.suspension import page_and_size, suspension_error, suspension_page, whole_number
 from .flow import Header
 from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments
 from .usage import usage
@@ -52,40 +48,22 @@ class Listed(NamedTuple):
     lacks: Lack | None = None
 
 
-class Listing(NamedTuple):
-    """A path and what it answers, for a caller and the parameters."""
-
-    name: str
-    answer: Callable[[Caller, dict[str, str]], Awaitable[Listed]]
-    methods: tuple[str, ...] = ("GET", "HEAD")
-
-
 class Lists:
     """The paths that take plain parameters."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._reads = gateway.reads
-        self._by_path = {
-            "/v1/markets": Listing("v1/markets", self._markets),
-            "/v1/instruments": Listing("v1/instruments", self._instruments),
-            "/v1/gaps": Listing("v1/gaps", self._gaps),
-            "/v1/usage": Listing("v1/usage", self._usage),
+        self.by_path: dict[str, Callable[[Caller, dict[str, str]], Awaitable[Listed]]] = {
+            "/v1/markets": self._markets,
+            "/v1/instruments": self._instruments,
+            "/v1/gaps": self._gaps,
+            "/v1/usage": self._usage,
+            **{f"/api/suspension/{one}": partial(self._suspensions, one) for one in SuspensionList},
         }
-        for exchange in SuspensionList:
-            self._by_path[f"/api/suspension/{exchange}"] = self._suspension_list(exchange)
+        """What a path answers, for a caller and the parameters."""
 
-    def find(self, path: str) -> Listing | None:
-        """What a path lists, if it does."""
-        return self._by_path.get(path)
-
-    def _suspension_list(self, exchange: SuspensionList) -> Listing:
-        async def answer(_: Caller, asked: dict[str, str]) -> Listed:
-            return await self._suspensions(exchange, asked)
-
-        return Listing(f"suspension/{exchange}", answer)
-
-    async def _suspensions(self, exchange: SuspensionList, asked: dict[str, str]) -> Listed:
+    async def _suspensions(self, exchange: SuspensionList, _: Caller, asked: dict[str, str]) -> Listed:
         now = datetime.fromtimestamp(self._gateway.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%S")
         try:
             wanted = page_and_size(asked.get("page"), asked.get("size"))
@@ -111,7 +89,7 @@ class Lists:
                 lacks = await find_codes(self._gateway, caller, names)
                 found = await named_instruments(self._reads, caller, names)
                 return Listed(200, success(found, ""), lacks)
-            limit = None if text is None else _limit(text, MAX_INSTRUMENTS)
+            limit = None if text is None else whole_number("limit", text, MAX_INSTRUMENTS)
             found = await instrument_list(
                 self._reads, caller, asked.get("search", ""), asked.get("after", ""), limit
             )
@@ -124,7 +102,8 @@ class Lists:
             begin, end = _moment("from", asked.get("from")), _moment("to", asked.get("to"))
             if end is not None and end < (begin or 0):
                 raise ValueError("to lies before from.")
-            limit = _limit(asked.get("limit"), MAX_LIMIT)
+            text = asked.get("limit")
+            limit = DEFAULT_LIMIT if text is None else whole_number("limit", text, MAX_LIMIT)
         except ValueError as error:
             raise _bad(error) from None
         found = await gap_list(self._gateway, caller, asked.get("code"), begin or 0, end, limit)
@@ -172,11 +151,3 @@ def _moment(name: str, text: str | None) -> int | None:
 def _bad(error: ValueError) -> Refused:
     """What is answered to a parameter that is wrong."""
     return Refused(Ret(DATA_INVALID.code, str(error), DATA_INVALID.status))
-
-
-def _limit(text: str | None, most: int) -> int:
-    """How many entries are asked for, at most so many. Raises ValueError."""
-    number = DEFAULT_LIMIT if text is None else int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
-    if not 1 <= number <= most:
-        raise ValueError(f"limit is {(text or '')[:40]!r}, expected a whole number from 1 to {most}.")
-    return number

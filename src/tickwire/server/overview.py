@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -14,17 +15,12 @@ from ..calendars import KEYS, State, load
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..gateway.reads import Reads
-from ..model import ALIASES, Catalogue, Family, Instrument, family_of
-from ..wire import (
-    CODE_INVALID,
-    CODE_UNAUTHORIZED,
-    TOO_FAST,
-    InstrumentInfo,
-    InstrumentList,
-    MarketInfo,
-    MarketList,
-    Refused,
-)
+from ..model import ALIASES, Family, Instrument, family_of
+from ..wire import InstrumentInfo, MarketInfo, Refused
+from ..wire.overview import InstrumentList, MarketList
+from ..wire.ret import CODE_INVALID, CODE_UNAUTHORIZED, TOO_FAST
+
+T = TypeVar("T")
 
 YEAR = timedelta(366)
 WALKED = 500
@@ -32,9 +28,9 @@ WALKED = 500
 NAMES = {code: tuple(name for name, of in ALIASES.items() if of == code) for code in ALIASES.values()}
 
 
-async def _walk(catalogue: Catalogue) -> AsyncIterator[Instrument]:
-    """All instruments; reading thousands of them for the first time takes its time."""
-    for count, one in enumerate(catalogue, 1):
+async def _walk(ones: Iterable[T]) -> AsyncIterator[T]:
+    """All of them; thousands of instruments take their time, most of all when they are read first."""
+    for count, one in enumerate(ones, 1):
         if count % WALKED == 0:
             await asyncio.sleep(0)
         yield one
@@ -83,9 +79,7 @@ async def instrument_list(
         raise ValueError(f"after is {after[:40]!r}, expected a code of this list.")
     found = list[Instrument]()
     following: str | UnsetType = UNSET
-    for count, one in enumerate(known.listed(after, search.strip()), 1):
-        if count % WALKED == 0:
-            await asyncio.sleep(0)
+    async for one in _walk(known.listed(after, search.strip())):
         if not _is_listed(reads, caller, one):
             continue
         if len(found) == limit:
@@ -120,12 +114,8 @@ def _is_listed(reads: Reads, caller: Caller, instrument: Instrument) -> bool:
 
 
 async def _told(reads: Reads, ones: Collection[Instrument]) -> list[InstrumentInfo]:
-    found = []
-    for count, (one, state) in enumerate(zip(ones, await reads.states(ones), strict=True), 1):
-        found.append(_instrument(reads, one, state))
-        if count % WALKED == 0:
-            await asyncio.sleep(0)
-    return found
+    states = zip(ones, await reads.states(ones), strict=True)
+    return [_instrument(reads, one, state) async for one, state in _walk(states)]
 
 
 def _instrument(reads: Reads, one: Instrument, state: str) -> InstrumentInfo:

@@ -10,21 +10,13 @@ import msgspec
 from ..bus import Edition, Lack
 from ..gateway.reads import Reads
 from ..model import Instrument, Kline, KlineType
-from ..wire import kline_bar, to_json
+from ..wire import to_json
+from ..wire.push import kline_bar
 
 LIFETIME = 1.0
 """Seconds after which all pages are made anew, so that bars that another process imported are seen."""
 MOST_PAGES = 256
 """Pages kept at a time; one of 500 bars takes 80 kB."""
-
-
-class Key(NamedTuple):
-    """What a page was asked for with."""
-
-    code: str
-    kline_type: KlineType
-    number: int
-    end: int | None
 
 
 class Page:
@@ -64,7 +56,7 @@ class Pages:
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._pages: dict[Key, Page] = {}
+        self._pages: dict[tuple[str, KlineType, int, int | None], Page] = {}
         self._made = 0.0
 
     async def answer(
@@ -72,7 +64,7 @@ class Pages:
     ) -> Answer:
         """The latest `count` bars up to and including `end` (in seconds), ascending. Raises StoreError."""
         code = instrument.code
-        key = Key(code, kline_type, count, end)
+        key = code, kline_type, count, end
         if (now := asyncio.get_running_loop().time()) - self._made > LIFETIME or len(
             self._pages
         ) >= MOST_PAGES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,19 +16,13 @@ from ..bus import Stop, Supplier, Taken
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import Reach
-from ..wire import (
-    OK,
-    Lines,
-    Refused,
-    Ret,
-    Standing,
-    Tally,
-    failure,
-    parameters,
-    publish_answer,
-    token_of,
-)
+from ..wire import Refused, Standing, Tally
+from ..wire.entry import parameters, token_of
+from ..wire.http import failure
+from ..wire.publish import Lines, publish_answer
+from ..wire.ret import OK, Ret
 from .bodies import Gone, pieces
+from .flow import Header
 from .guard import Denied, check_page, is_local
 from .lists import plain_parameters
 
@@ -54,8 +48,6 @@ USELESS = Ret(400, f"over {MOST_USELESS} lines of the body are bad or empty", 40
 STALLED = Ret(408, f"nothing of the body came for {STALL:.0f} seconds", 408)
 STOPS = Ret(503, "the server stops: send what was not taken to the next one", 503)
 NOT_KEPT = Ret(500, "a new instrument cannot be kept now", 500)
-
-Header: TypeAlias = tuple[bytes, bytes]
 
 
 class Permit(NamedTuple):

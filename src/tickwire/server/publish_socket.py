@@ -13,8 +13,10 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from ..bus import Stop
-from ..wire import OK, POLICY_VIOLATION, Ret, publish_answer
+from ..wire import POLICY_VIOLATION
 from ..wire.frames import Frames, Message, refusal
+from ..wire.publish import publish_answer
+from ..wire.ret import OK, Ret
 from .guard import Denied
 from .publish import Permit, Publishing, not_kept
 from .shell import Shell

@@ -15,9 +15,10 @@ from typing import Any, cast
 from uvicorn.server import ServerState
 
 from ..machine import Network, Writer
-from ..wire import Ret, failure
+from ..wire.ret import Ret
 from .bounds import Deadline, Tally
 from .certificate import Certificate
+from .flow import last_answer
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds that a handshake may take."""
@@ -32,18 +33,9 @@ HANDSHAKE = 0x16
 """The first byte of every connection of TLS (RFC 8446, 5.1), and of no request of HTTP."""
 UNTRUSTED = ("unknown ca", "certificate unknown", "bad certificate", "certificate expired")
 """How clients say that they do not trust a certificate (RFC 8446, 6.2)."""
+# Both are answered in plain HTTP, which most TLS clients recognise too.
 NO_TLS = Ret(400, "this port speaks TLS: use https:// or wss://", 400)
 NO_PLAIN = Ret(400, "this port speaks plain HTTP: use http:// or ws://", 400)
-
-
-def wrong_way(ret: Ret) -> bytes:
-    """The answer to who speaks TLS where it is not spoken, or the other way round: plain HTTP in both cases,
-    which most TLS clients recognise too."""
-    body = failure(ret)
-    return (
-        f"HTTP/1.1 {ret.status} Bad Request\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    ).encode() + body
 
 
 class Handshakes:
@@ -52,9 +44,9 @@ class Handshakes:
     def __init__(self) -> None:
         self._under_way: dict[Tls, None] = {}
         self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
-        self._failed = Tally("a TLS handshake failed")
-        self._endless = Tally("a TLS connection is dropped: its client changes keys without end")
-        self._plain = Tally(
+        self.failed = Tally("a TLS handshake failed")
+        self.endless = Tally("a TLS connection is dropped: its client changes keys without end")
+        self.plain = Tally(
             "plain HTTP came to a port that speaks TLS: the client must use https:// or wss://, or the "
             "server be started without --tls-cert and --tls-self-signed"
         )
@@ -74,18 +66,6 @@ class Handshakes:
     def end(self, one: Tls) -> None:
         """Its handshake is over, however it went."""
         self._under_way.pop(one, None)
-
-    def failed(self, one: Tls, reason: str) -> None:
-        """It failed: most of all because the client does not trust the certificate."""
-        self._failed.add(client=one.client, reason=reason)
-
-    def never_ends(self, one: Tls) -> None:
-        """Its client changes its key again and again, and reads none of the answers."""
-        self._endless.add(client=one.client)
-
-    def came_plain(self, one: Tls) -> None:
-        """It never began."""
-        self._plain.add(client=one.client)
 
 
 def secured(
@@ -175,7 +155,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
         if self._tls is not None and self._protocol is None and self in self._handshakes:
-            self._handshakes.failed(self, "the client hung up, as some do that do not trust the certificate")
+            self._failed("the client hung up, as some do that do not trust the certificate")
         self._tls = None
         self._over()
         if self._protocol is not None:
@@ -284,21 +264,24 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         return True
 
     def _came_plain(self) -> None:
-        self._handshakes.came_plain(self)
+        self._handshakes.plain.add(client=self.client)
         self._over()
-        self.transport.write(wrong_way(NO_TLS))
+        self.transport.write(last_answer(NO_TLS))
         self.transport.close()
 
     def _fail(self, error: ssl.SSLError) -> None:
         if self._protocol is None:
-            self._handshakes.failed(self, _words(error))
+            self._failed(_words(error))
             self._over()
         self._flush()  # the alert
         self.transport.close()
 
+    def _failed(self, reason: str) -> None:
+        self._handshakes.failed.add(client=self.client, reason=reason)
+
     def _miss(self) -> None:
         if self._tls is not None:
-            self._handshakes.failed(self, f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
+            self._failed(f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
         self._over()
         self.transport.abort()
 
@@ -306,7 +289,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         """Says what TLS itself has to say, such as that it has the client's new key."""
         self._answered += self._out.pending
         if self._answered > MOST_ANSWERS:
-            self._handshakes.never_ends(self)
+            self._handshakes.endless.add(client=self.client)
             self.abort()
         else:
             self._flush()

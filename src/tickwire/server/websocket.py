@@ -15,8 +15,9 @@ from uvicorn.server import ServerState
 from ..bus import Supplier
 from ..gateway.gateway import Gateway, Heard
 from ..machine import Network, Writer
-from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Close, Decision, Report
+from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Decision, Report
 from ..wire.connection import Connection
+from ..wire.session import Close
 from .bounds import LATE
 from .publish import Publishing
 from .publish_socket import PublishSocket
@@ -125,7 +126,7 @@ class WebSocket(Shell):
             self._delay(data)
             return 0
         self._carry(self._connection.receive(data, self.last_heard))
-        return self._connection.together
+        return self._connection.frames.together
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
@@ -199,13 +200,13 @@ class WebSocket(Shell):
             elif frames := self._gateway.carry_out(self, item):
                 replies.append(frames)
         self._send(replies)
-        if self._connection.closing:
+        if self._connection.frames.closing:
             self._end()
         if close is not None:
             self.close(*close)
 
     def _closing(self, code: int, reason: str) -> Iterable[bytes]:
-        return self._connection.close(code, reason)
+        return self._connection.frames.close(code, reason)
 
     def _end(self) -> None:
         self._gateway.leave(self)  # pushes end here

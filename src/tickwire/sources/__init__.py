@@ -3,11 +3,11 @@
 from .health import Health, Status
 from .judge import Judge
 from .published import Published
-from .publishers import PUBLISHER, Publisher
-from .recording import Recording, Scan
-from .replay import Csv, Mapper, QuoteTrades, Reel, Replay, widened
+from .publishers import PUBLISHER
+from .recording import Recording
+from .replay import Csv, QuoteTrades, Replay, widened
 from .simulator import DEFAULT_CODES, Simulator
-from .source import Began, Broke, History, Resent, Snapshot, Source, Yielded
+from .source import Began, Broke, History, Resent, Snapshot, Source
 
 __all__ = [
     "DEFAULT_CODES",
@@ -18,19 +18,14 @@ __all__ = [
     "Health",
     "History",
     "Judge",
-    "Mapper",
     "Published",
-    "Publisher",
     "QuoteTrades",
     "Recording",
-    "Reel",
     "Replay",
     "Resent",
-    "Scan",
     "Simulator",
     "Snapshot",
     "Source",
     "Status",
-    "Yielded",
     "widened",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from ..model import UpstreamUse
@@ -20,6 +21,7 @@ class Status(StrEnum):
     DOWN = "down"
 
 
+@dataclass(eq=False, repr=False)
 class Health:
     """The state of a source and its counters; the source itself keeps it up to date.
 
@@ -31,30 +33,26 @@ class Health:
     passed although their best bid was above their best ask.
     """
 
-    def __init__(
-        self,
-        status: Status = Status.CONNECTING,
-        *,
-        wall: Callable[[], int],
-        upstream: Callable[[], UpstreamUse] | None = None,
-    ) -> None:
-        """`wall` is in milliseconds since the epoch; `upstream` tells what is used of an account upstream,
-        where the source shares one among all who are connected here."""
-        self.status = status
-        self.since = wall()
+    status: Status = Status.CONNECTING
+    _: KW_ONLY
+    wall: Callable[[], int]
+    """In milliseconds since the epoch."""
+    upstream: Callable[[], UpstreamUse] | None = None
+    """What is used of an account upstream, where the source shares one among all who are connected here."""
+
+    def __post_init__(self) -> None:
+        self.since = self.wall()
         self.reason = ""
         self.lag: int | None = None
         self.bad = self.dropped = self.renumbered = self.unanswered = self.crossed = 0
         self.changed: Callable[[], None] | None = None
         """Called whenever the status is another one."""
-        self.upstream = upstream
-        self._wall = wall
 
     def tell(self, status: Status, reason: str = "") -> None:
         """It is so now."""
         if status is self.status:
             self.reason = reason or self.reason
             return
-        self.status, self.since, self.reason = status, self._wall(), reason
+        self.status, self.since, self.reason = status, self.wall(), reason
         if self.changed is not None:
             self.changed()

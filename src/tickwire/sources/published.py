@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import NamedTuple
 
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import Book, Catalogue, Event, Instrument, Kind, Reach
+from ..model import Book, Catalogue, Event, Instrument, Reach
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .health import Health, Status
 from .presence import Presence
 from .published_lines import PublishedLines
 from .publishers import Publisher, Publishers
 from .replay import QuoteTrades
-from .source import Began, Broke, Resent
+from .source import Began, Broke, Resent, Source
 
 LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
@@ -52,44 +53,32 @@ async def _forget(_: Instrument) -> None:
     """Keeps nothing."""
 
 
-class Published:
+@dataclass(eq=False, repr=False)
+class Published(Source):
     """What is published, in the order in which it was taken.
 
     Lines are read by `take`; their events wait in a queue until `events` yields them. A `seq` counts as
     yielded in the same turn of the event loop as its last event, so that the notes of `publishers` and the
-    bars that were made of the events are of the same moment.
+    bars that were made of the events are of the same moment. `keep` is given each new instrument before it is
+    used; it may raise StoreError. `wall` is in milliseconds since the epoch.
     """
 
     name = "publish"
-    simulated = False
-    patient = False
-    round_the_clock = False
-    history = None
-    live = False
-    limited = False
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        codes: Collection[str],
-        *,
-        keep: Callable[[Instrument], Awaitable[None]] = _forget,
-        quote_trades: QuoteTrades = QuoteTrades.BID,
-        limit: int = LIMIT,
-        silence: float = 60.0,
-        wall: Callable[[], int],
-    ) -> None:
-        """`keep` is given each new instrument before it is used; it may raise StoreError. A publisher counts
-        as gone after `silence` seconds, see Presence. `wall` is in milliseconds since the epoch."""
-        self.codes = codes
-        self.health = Health(wall=wall)
-        self.limit = limit
-        self._catalogue = catalogue
-        self._keep = keep
-        self._wall = wall
-        self._lines = PublishedLines(catalogue, quote_trades)
+    catalogue: Catalogue
+    codes: Collection[str]
+    _: KW_ONLY
+    keep: Callable[[Instrument], Awaitable[None]] = _forget
+    quote_trades: QuoteTrades = QuoteTrades.BID
+    limit: int = LIMIT
+    silence: float = 60.0
+    wall: Callable[[], int]
+
+    def __post_init__(self) -> None:
+        self.health = Health(wall=self.wall)
+        self._lines = PublishedLines(self.catalogue, self.quote_trades)
         self.publishers = Publishers()
-        self.presence = Presence(catalogue, silence)
+        self.presence = Presence(self.catalogue, self.silence)
         self._heard: set[Publisher] = set()  # since the last look
         self._told: deque[Began | Broke] = deque()
         self._queue: deque[Batch] = deque()
@@ -103,22 +92,11 @@ class Published:
     # What the contract of a source asks for.
     def market_time(self) -> int:
         """The wall clock."""
-        return self._wall()
-
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None."""
+        return self.wall()
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue, but for what another source has learned."""
-        return instrument.code in self._catalogue and not instrument.learned
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All."""
-        return codes
-
-    def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
-        """Nothing comes because it is asked for."""
-        return ()
+        return instrument.code in self.catalogue and not instrument.learned
 
     async def events(self) -> AsyncIterator[Event | Resent | Began | Broke]:
         """The stream. It never ends."""
@@ -146,7 +124,7 @@ class Published:
         while True:
             await asyncio.sleep(LOOK)
             self._hear()
-            self._told += self.presence.look(asyncio.get_running_loop().time(), self._wall())
+            self._told += self.presence.look(asyncio.get_running_loop().time(), self.wall())
             if self.presence.gone:
                 others = f", and {more} more" if (more := len(self.presence.gone) - 1) else ""
                 self.health.tell(Status.STALE, f"{self.presence.gone[0]}{others}")
@@ -235,7 +213,7 @@ class Published:
 
     def _hear(self) -> None:
         """Tells who was heard since the last time, and with prices of which codes."""
-        now, wall = asyncio.get_running_loop().time(), self._wall()
+        now, wall = asyncio.get_running_loop().time(), self.wall()
         for one in self._heard:
             if (back := self.presence.heard(one.name, one.codes, now, wall)) is not None:
                 self._told.append(back)
@@ -260,7 +238,7 @@ class Published:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, that
         instrument, and whether a line of an instrument comes next that another one must precede. Raises
         StoreError at a line that may not be taken before the one that is missing."""
-        now = self._wall()
+        now = self.wall()
         batch: deque[tuple[Event | Resent | None, int | None]] = deque()
         last: Event | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
@@ -356,8 +334,8 @@ class Published:
 
     async def _keep_and_know(self, publisher: Publisher, new: New) -> None:
         try:
-            await self._keep(new.instrument)
-            self._catalogue.add(new.instrument)
+            await self.keep(new.instrument)
+            self.catalogue.add(new.instrument)
         except BaseException:
             publisher.missing = new.seq or publisher.missing
             raise

@@ -105,11 +105,7 @@ class PublishedLines:
 
     def _price(self, book: Book, instrument: Instrument) -> Decimal | None:
         """The price of the trade that stands for a quote; half way between is rounded half up."""
-        match self._quote_trades:
-            case QuoteTrades.BID if book.bids:
-                return book.bids[0].price
-            case QuoteTrades.MID if book.bids and book.asks:
-                middle = EXACT.divide(EXACT.add(book.bids[0].price, book.asks[0].price), Decimal(2))
-                return EXACT.quantize(middle, QUANTA[instrument.price_decimals])
-            case _:
-                return None
+        price = self._quote_trades.price(book)
+        if price is None or self._quote_trades is not QuoteTrades.MID:
+            return price
+        return EXACT.quantize(price, QUANTA[instrument.price_decimals])

@@ -18,17 +18,7 @@ import structlog
 
 from ..errors import InputError
 from ..files import CODE, NUMBER, TIME, Times, header_of, in_order, read_table
-from ..model import (
-    Book,
-    Catalogue,
-    Entrance,
-    Level,
-    Trade,
-    decimals_of,
-    event_fault,
-    is_crossed,
-    side,
-)
+from ..model import Book, Catalogue, Entrance, Level, Trade, decimals_of, event_fault, is_crossed, side
 
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""
@@ -93,17 +83,18 @@ class Scan:
     """Quotes whose bid lies above their ask."""
 
 
+@dataclass(frozen=True, eq=False)
 class Recording:
-    """One or more files, read as one stream in order of time and never held in memory as a whole."""
+    """One or more files, read as one stream in order of time and never held in memory as a whole.
 
-    def __init__(
-        self, paths: Collection[Path], catalogue: Catalogue, *, only: Container[str] | None = None
-    ) -> None:
-        """With `only`, lines of other codes are passed over."""
-        self._paths = paths
-        self._catalogue = catalogue
-        self._only = only
-        self._unsorted: set[Path] = set()  # as far as they were scanned
+    With `only`, lines of other codes are passed over. `unsorted` are the files that were found to be out of
+    order when they were scanned.
+    """
+
+    paths: Collection[Path]
+    catalogue: Catalogue
+    only: Container[str] | None = None
+    unsorted: set[Path] = field(default_factory=set)
 
     def scan(self, *, strict: bool = False) -> Scan:
         """Reads everything once, and logs the lines that cannot be read, or are unfit.
@@ -111,7 +102,7 @@ class Recording:
         Raises InputError if a file cannot be read; with `strict`, if a line cannot.
         """
         scan = Scan()
-        for path in self._paths:
+        for path in self.paths:
             bad, last = 0, 0
             for number, line in self._file(path):
                 if isinstance(line, str):
@@ -124,8 +115,8 @@ class Recording:
                         log.warning("line skipped", file=str(path), line=number, reason=line)
                     continue
                 scan.lines += 1
-                if line.tick_time_ms < last and path not in self._unsorted:
-                    self._unsorted.add(path)
+                if line.tick_time_ms < last and path not in self.unsorted:
+                    self.unsorted.add(path)
                     if strict:
                         raise InputError(
                             f"{path}, line {number}: it is of an earlier time than the line above it. Sort "
@@ -136,10 +127,7 @@ class Recording:
                     )
                 last = line.tick_time_ms
                 scan.crossed += isinstance(line, QuoteLine) and is_crossed(line.event())
-                prices = (line.price,) if isinstance(line, TradeLine) else (line.bid, line.ask)
-                volumes = (
-                    (line.volume,) if isinstance(line, TradeLine) else (line.bid_volume, line.ask_volume)
-                )
+                prices, volumes = line[2::2], line[3::2]
                 if isinstance(line, TradeLine):
                     scan.traded.add(line.code)
                 price, volume = scan.decimals.get(line.code, (0, 0))
@@ -155,11 +143,11 @@ class Recording:
 
     def lines(self) -> Iterator[Line]:
         """All lines that are good, by time; those of one time in the order of the files."""
-        return heapq.merge(*(self._good(path) for path in self._paths), key=attrgetter("tick_time_ms"))
+        return heapq.merge(*(self._good(path) for path in self.paths), key=attrgetter("tick_time_ms"))
 
     def _good(self, path: Path) -> Iterator[Line]:
         good = (line for _, line in self._file(path) if not isinstance(line, str))
-        return in_order(good, attrgetter("tick_time_ms")) if path in self._unsorted else good
+        return in_order(good, attrgetter("tick_time_ms")) if path in self.unsorted else good
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
@@ -170,9 +158,9 @@ class Recording:
                 yield number, line
                 continue
             kind, (code, at, *rest) = line
-            if self._only is not None and code not in self._only:
+            if self.only is not None and code not in self.only:
                 continue
-            if code not in self._catalogue:
+            if code not in self.catalogue:
                 yield number, f"unknown code {code!r} (add it with --instruments)"
                 continue
             try:
@@ -180,5 +168,5 @@ class Recording:
             except ValueError as error:
                 yield number, str(error)
                 continue
-            fault = event_fault(made.event(), self._catalogue[code], Entrance.REPLAY)
+            fault = event_fault(made.event(), self.catalogue[code], Entrance.REPLAY)
             yield number, made if fault is None else fault.text

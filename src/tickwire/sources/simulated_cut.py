@@ -311,11 +311,7 @@ def _prices(terms: Terms, bar: Kline, walk: _Walk, dice: Dice) -> list[Four]:
 
 
 def _turnovers(
-    terms: Terms,
-    bar: Kline,
-    volumes: Sequence[int],
-    prices: list[Four],
-    dice: Dice,
+    terms: Terms, bar: Kline, volumes: Sequence[int], prices: list[Four], dice: Dice
 ) -> list[Decimal]:
     """Each lies between its volume at the low and at the high. Where they would not add up then, `prices` are
     made so high and so low that each piece may have the mean price of the whole."""

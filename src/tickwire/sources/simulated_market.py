@@ -1,4 +1,4 @@
-"""One simulated instrument: a price that moves plausibly, a book around it, trades that hit the book.
+"""One simulated instrument: a price that moves plausibly, a book around it, trades that hit it, a company.
 
 The dice are floats; prices and volumes are not. A price is a whole number of ticks, a volume a whole
 number of lots, and each becomes an exact decimal by one multiplication.
@@ -10,6 +10,8 @@ import math
 from decimal import Decimal
 from random import Random
 from typing import NamedTuple
+
+import msgspec
 
 from ..klines import SECONDS, Grid
 from ..model import QUANTA, Book, Direction, Event, Instrument, KlineType, Level, Market, Trade, tick_size
@@ -86,6 +88,34 @@ def sides(instrument: Instrument) -> tuple[int, int]:
     """How many ticks beside the fair price the best bid and the best ask lie."""
     spread = CHARACTERS[instrument.market].spread_ticks if instrument.levels else 0
     return -(spread // 2), spread - spread // 2
+
+
+COMPANIES = (Market.US_STOCK, Market.HK_STOCK, Market.CN_STOCK)
+
+
+def with_figures(instrument: Instrument, seed: int) -> Instrument:
+    """A stock with plausible figures in place of those that are not known, always the same by the seed; any
+    other instrument as it is.
+
+    They fit one another and the reference price: earnings and book value are in money per share, the dividend
+    yield in percent.
+    """
+    if instrument.market not in COMPANIES:
+        return instrument
+    dice, price = Random(f"{seed}:{instrument.code}:company"), float(instrument.reference_price)
+    shares = round(10 ** dice.uniform(9.5, 11.7) / price)
+    years = dice.lognormvariate(2.9, 0.5)  # price to earnings
+    figures = {
+        "total_shares": str(shares),
+        "circulating_shares": str(round(shares * dice.uniform(0.6, 1))),
+        "hk_shares": str(shares if instrument.market is Market.HK_STOCK else 0),
+        "eps": f"{price / years / dice.uniform(0.9, 1.2):.4f}",
+        "eps_ttm": f"{price / years:.4f}",
+        "bps": f"{price / dice.lognormvariate(0.8, 0.6):.4f}",
+        "dividend_yield": f"{100 / years * dice.uniform(0, 0.6):.2f}",
+    }
+    unknown = {name: figure for name, figure in figures.items() if not getattr(instrument, name)}
+    return msgspec.structs.replace(instrument, **unknown)
 
 
 class Bustle:

@@ -19,24 +19,13 @@ from ..model import EXACT, Instrument, Kline, KlineType
 from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extremes, mean_price
 from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
 
-MADE_OF = {
-    KlineType.WEEK: KlineType.DAY,
-    KlineType.MONTH: KlineType.DAY,
-    KlineType.HOUR: KlineType.DAY,
-    KlineType.HOURS_2: KlineType.DAY,
-    KlineType.HOURS_4: KlineType.DAY,
-    KlineType.MINUTES_5: KlineType.HOUR,
-    KlineType.MINUTES_15: KlineType.HOUR,
-    KlineType.MINUTES_30: KlineType.HOUR,
-    KlineType.MINUTE: KlineType.MINUTES_5,
-}
+LARGE = (KlineType.WEEK, KlineType.MONTH, KlineType.HOUR, KlineType.HOURS_2, KlineType.HOURS_4)
+SMALL = (KlineType.MINUTES_5, KlineType.MINUTES_15, KlineType.MINUTES_30)
+MADE_OF = dict.fromkeys(LARGE, KlineType.DAY) | dict.fromkeys(SMALL, KlineType.HOUR)
+MADE_OF[KlineType.MINUTE] = KlineType.MINUTES_5
 """What bars are cut from, if that is larger, or rolled up from; each behind what it is made of."""
-CUT_INTO = {
-    KlineType.HOURS_2: KlineType.HOUR,
-    KlineType.HOURS_4: KlineType.HOUR,
-    KlineType.MINUTES_15: KlineType.MINUTES_5,
-    KlineType.MINUTES_30: KlineType.MINUTES_5,
-}
+CUT_INTO = dict.fromkeys((KlineType.HOURS_2, KlineType.HOURS_4), KlineType.HOUR)
+CUT_INTO |= dict.fromkeys((KlineType.MINUTES_15, KlineType.MINUTES_30), KlineType.MINUTES_5)
 """What is cut in place of these, and then rolled up."""
 MONTHS = 36
 """Whole months of days, weeks and months before the first."""
@@ -71,7 +60,6 @@ class SimulatedPast:
         self._seed = f"{seed}:{instrument.code}:past"
 
     def begin(self, first: Kline) -> dict[KlineType, list[Kline]]:
-        """See `Past.begin`."""
         grid, latest = self._grid, self._begin(first.time, LATEST_MONTHS)
         made = {KlineType.DAY: self.days(latest, first.time, first.time, first.open)}
         for kline_type, of in MADE_OF.items():
@@ -87,7 +75,6 @@ class SimulatedPast:
         return {kline_type: bars for kline_type, bars in made.items() if bars}
 
     def reach(self, kline_type: KlineType, first: int, count: int, end: int | None) -> list[Reach]:
-        """See `Past.reach`."""
         grid, found = self._grid, list[Reach]()
         if kline_type not in grid.types:
             return []
@@ -111,7 +98,6 @@ class SimulatedPast:
         return found[::-1]
 
     def make(self, kline_type: KlineType, bars: Iterable[Kline], first: int) -> list[Kline]:
-        """See `Past.make`."""
         bars, into = [*bars], CUT_INTO.get(kline_type, kline_type)
         if bars and bars[0].kline_type > kline_type:
             bars = [part for bar in bars for part in self._cut(bar, into, first)]
@@ -120,7 +106,6 @@ class SimulatedPast:
         return list(roll_up(self._instrument, kline_type, bars))
 
     def days(self, begin: int, end: int, first: int, price: Decimal) -> list[Kline]:
-        """See `Past.days`."""
         terms, dice = self._terms, Random(self._seed)
         anchor, away, opened = math.log(price), 0.0, price
         more = max(0.0, 60 * self._rate * mean_steps(self._instrument, price) - terms.trades)
@@ -143,22 +128,11 @@ class SimulatedPast:
             mean = SHARE_PRICE
             if self._instrument.levels:
                 mean = Decimal(mean_price(float(highest), float(lowest), normal))
-            turnover = EXACT.multiply(volume * self._instrument.volume_unit, mean)
-            made.append(
-                Kline(
-                    self._instrument.code,
-                    KlineType.DAY,
-                    piece.time,
-                    opened,
-                    highest,
-                    lowest,
-                    close,
-                    volume,
-                    EXACT.quantize(turnover, terms.quantum),
-                    piece.begin * 1000,
-                    piece.end * 1000 - 1,
-                )
-            )
+            money = EXACT.multiply(volume * self._instrument.volume_unit, mean)
+            turnover, prices = EXACT.quantize(money, terms.quantum), (opened, highest, lowest, close)
+            span = piece.begin * 1000, piece.end * 1000 - 1
+            code = self._instrument.code
+            made.append(Kline(code, KlineType.DAY, piece.time, *prices, volume, turnover, *span))
         return made[::-1]
 
     # When the market was open.

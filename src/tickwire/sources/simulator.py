@@ -1,4 +1,4 @@
-"""The simulator: every code of the catalogue, round the clock."""
+"""The simulator: every code of the catalogue, round the clock, on a clock that may be moved."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ import structlog
 from ..calendars import ALWAYS, KEYS, Calendar, load
 from ..klines import Past
 from ..model import Catalogue, Event, Instrument, Kind
-from .clock import MarketClock, SteadyClock
 from .health import Health, Status
-from .simulated_company import with_figures
-from .simulated_market import SimulatedMarket
+from .simulated_market import SimulatedMarket, with_figures
 from .simulated_past import SimulatedPast
+from .source import Source
 
 DEFAULT_CODES = (
     "BTCUSDT ETHUSDT BNBUSDT SOLUSDT XRPUSDT DOGEUSDT ADAUSDT LTCUSDT TRXUSDT "
@@ -40,7 +39,60 @@ LOOK = 1.0
 BATCH = 200
 """Steps after which the event loop gets its turn."""
 
+STEP = 5_000
+"""Milliseconds by which the wall clock must jump for that to count as a step rather than as a late look."""
+
 log = structlog.get_logger()
+
+
+class SteadyClock:
+    """A clock of milliseconds that never goes back, over a wall clock that may.
+
+    A step back is left out: from then on it runs ahead of the wall clock by so much, until that is set
+    forward again. A small one lets it stand still. A step forward is followed. `stepped` is called with each
+    step, in milliseconds.
+    """
+
+    def __init__(self, wall: Callable[[], int], stepped: Callable[[int], None]) -> None:
+        self._wall = wall
+        self._stepped = stepped
+        self._ahead = 0
+        self._shown: int | None = None
+
+    def __call__(self) -> int:
+        """What it shows."""
+        wall = self._wall()
+        before = wall if self._shown is None else self._shown
+        step = wall + self._ahead - before
+        if step < -STEP:
+            self._ahead -= step
+        elif step > STEP:
+            self._ahead = max(0, self._ahead - step)
+        self._shown = max(before, wall + self._ahead)
+        if abs(step) > STEP:
+            self._stepped(step)
+        return self._shown
+
+
+class MarketClock:
+    """A clock in milliseconds since the epoch that may be set forward, run faster, or stand still."""
+
+    def __init__(self, wall: Callable[[], int]) -> None:
+        self._wall = wall
+        self._from = self._to = 0  # what the wall clock showed when this one was moved, and to where
+        self.speed = 1.0
+        """How many milliseconds pass for one of the wall clock; 0 if it stands still."""
+
+    def __call__(self) -> int:
+        """What it shows."""
+        return self._to + int((self._wall() - self._from) * self.speed)
+
+    def move(self, to: int | None, speed: float | None) -> None:
+        """Sets it, or its speed, or both."""
+        self._to = self() if to is None else to
+        self._from = self._wall()
+        if speed is not None:
+            self.speed = speed
 
 
 class SimulatedMarkets:
@@ -144,7 +196,7 @@ class SimulatedMarkets:
         return max(1, round(1000 / self._rate * self._pauses.uniform(0.4, 1.6)))
 
 
-class Simulator:
+class Simulator(Source):
     """Trades and books of simulated markets, round the clock.
 
     `rate` is in steps per second and code; a step is a trade and the book after it. `clock` is in
@@ -153,10 +205,6 @@ class Simulator:
 
     name = "simulator"
     simulated = True
-    patient = False
-    history = None
-    live = False
-    limited = False
 
     def __init__(
         self,
@@ -244,10 +292,6 @@ class Simulator:
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue."""
         return instrument.code in self._catalogue
-
-    def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
-        """All."""
-        return codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Starts those that do not run yet."""

@@ -79,37 +79,35 @@ class Source(Protocol):
     """Where events come from.
 
     The times of the events are the source's own. Per code and kind the order of the events is the order
-    in which they happened.
+    in which they happened. One that says nothing else is as it stands here: real, within hours, waiting for
+    nobody, without a plan, a history or a past.
     """
 
     name: str
     """Its origin, as people and programs see it: `simulator`, `replay:NAME`."""
     codes: Collection[str]
     """What it yields without being asked."""
-    patient: bool
+    patient: bool = False
     """Whether it may be made to wait for slow clients; live data never is."""
-    live: bool
+    live: bool = False
     """Whether its events happen elsewhere, so that what is not taken in time is missed: it says by Began and
     Broke what is complete. Another one can be held up, and its trades are complete from the first on."""
-    limited: bool
+    limited: bool = False
     """Whether its own plan limits what it can subscribe to, so that `room` is to be asked."""
+    history: History | None = None
+    """The bars that it can be asked for, to fill what is missing; None if it has none."""
     health: Health
     """How it is."""
 
     @property
     def simulated(self) -> bool:
         """Whether the data is made up."""
-        ...
-
-    @property
-    def history(self) -> History | None:
-        """The bars that it can be asked for, to fill what is missing; None if it has none."""
-        ...
+        return False
 
     @property
     def round_the_clock(self) -> bool:
         """Whether its markets are always open, whatever their calendars say."""
-        ...
+        return False
 
     def events(self) -> AsyncIterator[Yielded]:
         """The stream, one at a time. Gives way to the event loop at least every few hundred events.
@@ -129,7 +127,7 @@ class Source(Protocol):
 
     def past(self, instrument: Instrument, key: str | None = None) -> Past | None:
         """The past that the source makes up for an instrument, if it does: a new one, or that of a key."""
-        ...
+        return None
 
     def serves(self, instrument: Instrument) -> bool:
         """Whether it can yield that instrument at all."""
@@ -138,7 +136,7 @@ class Source(Protocol):
     def room(self, kind: Kind, codes: Collection[str]) -> Collection[str]:
         """Those of these codes that it can be subscribed to if nothing else is, by what its own plan allows:
         the first ones."""
-        ...
+        return codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """These codes are asked for, by subscriptions or by an HTTP request; bars need trades.
@@ -148,4 +146,4 @@ class Source(Protocol):
         those of which it yields a first event or a Snapshot of that kind soon, so that it is worth waiting
         for.
         """
-        ...
+        return ()

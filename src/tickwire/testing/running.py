@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
+
+import structlog
 
 from ..assembly import Engine, build
 from ..config import Settings
 from ..errors import InputError
+from ..gateway.admission import Caller
 from ..gateway.gateway import Heard
 from ..machine import REAL
 from ..sandbox import Clock, Scenario
@@ -19,8 +23,6 @@ from ..server import Server
 from ..server.certificate import certificate_of
 from ..server.serve import check_exposure, loop_factory, url_of
 from ..sources import Replay, Status
-from .connections import Connections
-from .log import threshold
 from .market_time import moment
 
 POLITE = 0.5
@@ -29,7 +31,76 @@ LONGEST_STOP = 10.0
 CODES_A_TURN = 60
 """Markets that the simulator opens, or lets take a step, in a turn of the loop at the least."""
 
+LEVELS = logging.getLevelNamesMapping()
+
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def threshold(level: str) -> Iterator[None]:
+    """Drops what this thread logs below a level.
+
+    structlog has one configuration for a whole process, and that is not ours here: a processor is put
+    before those that there are, and taken away again.
+    """
+    thread, least = threading.get_ident(), LEVELS[level.upper()]
+
+    def drop(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if threading.get_ident() == thread and LEVELS.get(method.upper(), least) < least:
+            raise structlog.DropEvent
+        return event
+
+    processors = structlog.get_config()["processors"]
+    processors.insert(0, drop)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # the program may have configured its log anew
+            processors.remove(drop)
+
+
+class Connections:
+    """The open WebSockets of a server, and who waits for how many.
+
+    Sees every change, so that a number which holds for a moment only is not missed. To be used in the thread
+    of the server.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[tuple[int, Future[None]]] = []
+        self._left: dict[int, dict[str, int]] = {}
+        engine.gateway.connections_changed = self._tell
+        engine.gateway.left = self._keep
+
+    def numbers(self) -> list[int]:
+        """The numbers of those that are open, in order."""
+        return sorted(caller.client.connection for caller in self._engine.gateway.callers.values())
+
+    def reached(self, count: int) -> Future[None]:
+        """Done as soon as that many are open."""
+        future: Future[None] = Future()
+        self._waiting.append((count, future))
+        self._tell()
+        return future
+
+    def deviations(self) -> dict[int, dict[str, int]]:
+        """What each did that the documents do not allow, those that have ended too, by their numbers."""
+        alive = {
+            caller.client.connection: caller.report.counts()
+            for caller in self._engine.gateway.callers.values()
+        }
+        return {number: counts for number, counts in sorted((self._left | alive).items()) if counts}
+
+    def _keep(self, caller: Caller) -> None:
+        self._left[caller.client.connection] = caller.report.counts()
+
+    def _tell(self) -> None:
+        count = len(self._engine.gateway.callers)
+        for wanted, future in self._waiting:
+            if wanted == count:
+                future.set_result(None)
+        self._waiting = [one for one in self._waiting if not one[1].done()]
 
 
 class ThreadServer(Server):
@@ -76,7 +147,6 @@ class Running:
         Raises RuntimeError if the server has ended.
         """
         future: Future[T] = Future()
-        ends: tuple[Future[Any], ...] = (future, self._ended)
 
         def carry_out() -> None:
             try:
@@ -86,19 +156,18 @@ class Running:
 
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(carry_out)
-            wait(ends, return_when=FIRST_COMPLETED)
-        if not future.done():
-            raise RuntimeError("The server has ended.") from self._ended.exception()
-        return future.result()
+        return self._result(future)
 
     def finish(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """As `call`, for what takes several turns of the loop."""
-        done: Future[T] = self.call(lambda: asyncio.run_coroutine_threadsafe(work(), self._loop))
-        ends: tuple[Future[Any], ...] = (done, self._ended)
+        return self._result(self.call(lambda: asyncio.run_coroutine_threadsafe(work(), self._loop)))
+
+    def _result(self, future: Future[T]) -> T:
+        ends: tuple[Future[Any], ...] = (future, self._ended)
         wait(ends, return_when=FIRST_COMPLETED)
-        if not done.done():
+        if not future.done():
             raise RuntimeError("The server has ended.") from self._ended.exception()
-        return done.result()
+        return future.result()
 
     def settle(self) -> None:
         """Returns when the simulator has done what is due at the market's time.
@@ -124,10 +193,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            with (
-                threshold(self._settings.log_level),
-                asyncio.Runner(loop_factory=loop_factory()) as runner,
-            ):
+            with threshold(self._settings.log_level), asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self._serve())
         except BaseException as error:
             self._ended.set_exception(error)

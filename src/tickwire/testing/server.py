@@ -20,6 +20,7 @@ from .scenario import RunningScenario, scenario_in
 if TYPE_CHECKING:
     from ..assembly import Engine
     from ..gateway.gateway import Heard
+    from ..model import Event, Instrument
     from ..sandbox import Scenario
     from ..store import TokenStore
     from .running import Running
@@ -146,27 +147,18 @@ class AllTickServer:
         is given; `at` is in milliseconds since the epoch, by default the market's time. Raises TypeError
         for a float, ValueError for what no trade of that code can be.
         """
-        from .ticks import instrument_of, read_trade
+        from .ticks import read_trade
 
-        def happen(engine: Engine) -> None:
-            when = engine.market.source.market_time() if at is None else at
-            instrument = instrument_of(engine.catalogue, code)
-            engine.market.take(read_trade(instrument, price, volume, direction, turnover, when))
-
-        self._do(happen)
+        self._take(code, at, lambda one, when: read_trade(one, price, volume, direction, turnover, when))
 
     def book(self, code: str, bids: Side, asks: Side, *, at: int | None = None) -> None:
         """Lets the order book be that: pairs of price and volume, best first; a side may be empty.
 
         Otherwise as `trade`.
         """
-        from .ticks import instrument_of, read_book
+        from .ticks import read_book
 
-        def happen(engine: Engine) -> None:
-            when = engine.market.source.market_time() if at is None else at
-            engine.market.take(read_book(instrument_of(engine.catalogue, code), bids, asks, when))
-
-        self._do(happen)
+        self._take(code, at, lambda one, when: read_book(one, bids, asks, when))
 
     def state(self, code: str) -> str:
         """`open`, `halted`, `limit-up` and so on, by scenario and calendar. Raises ValueError."""
@@ -246,13 +238,7 @@ class AllTickServer:
         engine = self._server.engine
         with self._tokens() as store:
             return create(
-                store,
-                engine,
-                plan=plan,
-                name=name,
-                markets=[*markets],
-                codes=[*codes],
-                expires_in=expires_in,
+                store, engine, plan=plan, name=name, markets=[*markets], codes=[*codes], expires_in=expires_in
             )
 
     def revoke(self, token: str) -> None:
@@ -285,6 +271,15 @@ class AllTickServer:
             return result
 
         return self._call(done)
+
+    def _take(self, code: str, at: int | None, read: Callable[[Instrument, int], Event]) -> None:
+        from .ticks import instrument_of
+
+        def happen(engine: Engine) -> None:
+            when = engine.market.source.market_time() if at is None else at
+            engine.market.take(read(instrument_of(engine.catalogue, code), when))
+
+        self._do(happen)
 
     def _begin(self, scenario: Callable[[Engine], Scenario]) -> RunningScenario:
         run = self._do(lambda engine: engine.market.scenarios.begin(scenario(engine)))

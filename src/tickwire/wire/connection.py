@@ -39,40 +39,21 @@ class Connection:
         self._strict = strict
         self._heard = heard
         self._path = ""
-        self._frames = Frames(self._enter, text_only=strict)
-        self._session: Session | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether the handshake is done and neither side has begun to close."""
-        return self._frames.open
-
-    @property
-    def closing(self) -> bool:
-        """Whether either side has begun to close."""
-        return self._frames.closing
-
-    @property
-    def session(self) -> Session | None:
-        """The session; None before the handshake and where it failed."""
-        return self._session
-
-    @property
-    def together(self) -> int:
-        """How many whole frames came at the last time that bytes did."""
-        return self._frames.together
+        self.frames = Frames(self._enter, text_only=strict)
+        self.session: Session | None = None
+        """None before the handshake and where it failed."""
 
     def overdue(self, now: float) -> str | None:
         """Why the connection must be closed with 1008, if it must."""
-        if self._session is not None and self._session.overdue(now):
-            self._session.report.note(Deviation.HEARTBEAT_TIMEOUT)
+        if self.session is not None and self.session.overdue(now):
+            self.session.report.note(Deviation.HEARTBEAT_TIMEOUT)
             return "heartbeat timeout"
-        return "a message was not completed in time" if self._frames.overdue(now) else None
+        return "a message was not completed in time" if self.frames.overdue(now) else None
 
     def forgive(self, now: float) -> None:
         """A heartbeat that comes now is in time, however late it is: the server was held up."""
-        if self._session is not None:
-            self._session.forgive(now)
+        if self.session is not None:
+            self.session.forgive(now)
 
     def receive(self, data: bytes, now: float) -> list[bytes | Decision]:
         """Bytes came: what to write and what to carry out, in order.
@@ -80,22 +61,18 @@ class Connection:
         Empty bytes mean: close the sending side.
         """
         out: list[bytes | Decision] = []
-        failed = self._frames.failure
-        for item in self._frames.receive(data, now):
+        failed = self.frames.failure
+        for item in self.frames.receive(data, now):
             if isinstance(item, bytes):
                 out.append(item)
-            elif self._session is not None:
+            elif self.session is not None:
                 if isinstance(item, Ping):
-                    self._session.ping(now)
-                elif self.open:
-                    out += self._answer(item, self._session, now)
-        if self._session is not None and (code := self._frames.failure) not in (None, failed):
-            self._session.report.note(Deviation.BROKEN_FRAME, f"{code:d}")
+                    self.session.ping(now)
+                elif self.frames.open:
+                    out += self._answer(item, self.session, now)
+        if self.session is not None and (code := self.frames.failure) not in (None, failed):
+            self.session.report.note(Deviation.BROKEN_FRAME, f"{code:d}")
         return out
-
-    def close(self, code: int, reason: str) -> list[bytes]:
-        """Begins to close, if the connection is open: what to write."""
-        return self._frames.close(code, reason)
 
     def _answer(self, message: Message, session: Session, now: float) -> list[bytes | Decision]:
         answer = session.receive(message.data, now)
@@ -104,8 +81,8 @@ class Connection:
             session.report.note(Deviation.BINARY_FRAME)
         if self._heard is not None:
             self._heard(self._path, message.data.decode(errors="replace"), answer.noted)
-        self._frames.send(answer.reply)
-        said: list[bytes | Decision] = [*self._frames.waiting()]
+        self.frames.send(answer.reply)
+        said: list[bytes | Decision] = [*self.frames.waiting()]
         return said if answer.decision is None else [*said, answer.decision]
 
     def _enter(self, request: Request) -> Response | None:
@@ -120,9 +97,9 @@ class Connection:
         if token is None:
             return refusal(TOKEN_REQUIRED)
         try:
-            self._session = self._admit(WS_PATHS.get(path), token)
+            self.session = self._admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return refusal(refused.ret, refused.retry_after)
         if not asked.token and not page_token(headers):
-            self._session.report.note(Deviation.TOKEN_IN_HEADER)
+            self.session.report.note(Deviation.TOKEN_IN_HEADER)
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from .messages import (
     U32,
     U63,
     BatchKlineQuery,
+    Data,
     DepthSymbol,
     DepthSymbolList,
     KlineQuery,
@@ -50,20 +51,21 @@ ENTRIES: dict[type, type] = {
 """What stands in the list of a request that has one."""
 
 
-class Envelope(msgspec.Struct, forbid_unknown_fields=True):
-    """The envelope of a request over WebSocket, as documented."""
+# The envelopes of requests, in the documented form; more than that is read.
+class Envelope(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
+    """A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back."""
 
     cmd_id: U32
     seq_id: U32
     trace: TraceText
-    data: Any
+    data: Data
 
 
-class QueryEnvelope(msgspec.Struct, forbid_unknown_fields=True):
-    """The envelope of a request over HTTP, as documented."""
+class QueryEnvelope(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
+    """A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back."""
 
     trace: TraceText
-    data: Any
+    data: Data
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -80,8 +82,8 @@ class Request(msgspec.Struct, frozen=True):
     refusal: Ret | None = None
 
 
-_documented_envelope = msgspec.json.Decoder(Envelope).decode
-_documented_query = msgspec.json.Decoder(QueryEnvelope).decode
+_documented_envelope = msgspec.json.Decoder(Envelope[Any]).decode
+_documented_query = msgspec.json.Decoder(QueryEnvelope[Any]).decode
 
 
 class Reader:
@@ -98,42 +100,34 @@ class Reader:
         try:
             found = _documented_envelope(text)
         except NOT_JSON:
-            return self._request(text, Report() if noted is None else noted)
+            noted = Report() if noted is None else noted
+            try:
+                return self._request(self.json(text, noted), HEADER_FIELDS, noted)
+            except NOT_JSON:
+                return Request(refusal=HEADER_INVALID)
         return Request(found.cmd_id, found.seq_id, found.trace, found.data)
-
-    def _request(self, text: bytes, noted: Report) -> Request:
-        try:
-            envelope = self.json(text, noted)
-        except NOT_JSON:
-            return Request(refusal=HEADER_INVALID)
-        if not isinstance(envelope, dict):
-            noted.note(Deviation.NOT_JSON)
-            return Request(refusal=HEADER_INVALID)
-        _note_names(envelope, HEADER_FIELDS, noted)
-        bad: list[str] = []
-        cmd_id = self._field(envelope, "cmd_id", U32, -1, bad, noted)
-        seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad, noted)
-        trace = self._field(envelope, "trace", TraceText, "", bad, noted)
-        refused = bad or cmd_id < 0 or (self.strict and envelope.keys() != HEADER_FIELDS)
-        return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
     def query(self, text: bytes, noted: Report) -> Request:
         """A request over HTTP. Raises one of NOT_JSON."""
         try:
             found = _documented_query(text)
         except NOT_JSON:
-            return self._query(self.json(text, noted), noted)
+            return self._request(self.json(text, noted), QUERY_FIELDS, noted)
         return Request(trace=found.trace, data=found.data)
 
-    def _query(self, document: Any, noted: Report) -> Request:
-        if not isinstance(document, dict):
+    def _request(self, envelope: Any, fields: set[str], noted: Report) -> Request:
+        if not isinstance(envelope, dict):
             noted.note(Deviation.NOT_JSON)
             return Request(refusal=HEADER_INVALID)
-        _note_names(document, QUERY_FIELDS, noted)
+        _note_names(envelope, fields, noted)
         bad: list[str] = []
-        trace = self._field(document, "trace", TraceText, "", bad, noted)
-        refused = bad or (self.strict and document.keys() != QUERY_FIELDS)
-        return Request(trace=trace, data=document.get("data"), refusal=HEADER_INVALID if refused else None)
+        cmd_id, seq_id = -1, 0
+        if "cmd_id" in fields:
+            cmd_id = self._field(envelope, "cmd_id", U32, -1, bad, noted)
+            seq_id = self._field(envelope, "seq_id", U32 if self.strict else U63, 0, bad, noted)
+        trace = self._field(envelope, "trace", TraceText, "", bad, noted)
+        refused = bad or ("cmd_id" in fields and cmd_id < 0) or (self.strict and envelope.keys() != fields)
+        return Request(cmd_id, seq_id, trace, envelope.get("data"), HEADER_INVALID if refused else None)
 
     def json(self, text: bytes, noted: Report) -> Any:
         """The value of JSON, or of an object as the vendor's examples have it. Raises one of NOT_JSON."""

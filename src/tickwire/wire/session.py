@@ -113,6 +113,13 @@ class Close(NamedTuple):
 
 
 Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Close
+BARE: dict[int, Decision | None] = {
+    Command.HEARTBEAT: None,
+    Command.KLINE_CANCEL: Cancel((Kind.KLINE,)),
+    Command.STATUS: WatchStatus(),
+    Command.STATUS_CANCEL: ForgetStatus(),
+}
+"""What requests without data lead to."""
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
@@ -153,34 +160,11 @@ class Permit(Protocol):
         ...
 
 
-class Everything:
-    """A permit for everything."""
-
-    def answer(self, cmd_id: int) -> Ret | None:
-        """Nothing but the truth."""
-        return None
-
-    def subscribe(self, cmd_id: int, now: float) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, family: Family, name: str) -> Ret | None:
-        """What is not known does not exist."""
-        return CODE_INVALID
-
-    def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
-        """All."""
-        return wants
-
-
 class Dialect(NamedTuple):
     """How the server speaks: settings of the same names."""
 
     strict_protocol: bool = False
     legacy_string_ids: bool = False
-
-
-PLAIN = Dialect()
 
 
 def known(
@@ -239,16 +223,16 @@ class Session:
         family: Family,
         catalogue: Catalogue,
         now: float,
-        dialect: Dialect = PLAIN,
-        permit: Permit | None = None,
-        report: Report | None = None,
+        dialect: Dialect,
+        permit: Permit,
+        report: Report,
     ) -> None:
-        """Without a `permit` everything is allowed. `report` counts what is not as documented."""
+        """`report` counts what is not as documented."""
         self.family = family
         self.catalogue = catalogue
         self.dialect = dialect
-        self.report = Report() if report is None else report
-        self._permit = permit or Everything()
+        self.report = report
+        self._permit = permit
         self._too_fast: deque[float] = deque(maxlen=MOST_TOO_FAST)
         self._reader = Reader(dialect.strict_protocol)
         self._last_heartbeat = self._last_request = now
@@ -302,25 +286,14 @@ class Session:
             kind, shape = subscription
             symbols = self._reader.data(data, shape, noted).symbol_list
             return self._subscribe(cmd_id, kind, symbols, now, noted)
-        match cmd_id:
-            case Command.HEARTBEAT:
-                self._reader.data(data, Nothing, noted)
-                return None
-            case Command.KLINE_CANCEL:
-                self._reader.data(data, Nothing, noted)
-                return Cancel((Kind.KLINE,))
-            case Command.STATUS:
-                self._reader.data(data, Nothing, noted)
-                return WatchStatus()
-            case Command.STATUS_CANCEL:
-                self._reader.data(data, Nothing, noted)
-                return ForgetStatus()
-            case Command.CANCEL:
-                return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
-            case _:
-                asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
-                noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
-                raise Refused(HEADER_INVALID)
+        if cmd_id in BARE:
+            self._reader.data(data, Nothing, noted)
+            return BARE[cmd_id]
+        if cmd_id == Command.CANCEL:
+            return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
+        asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
+        noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
+        raise Refused(HEADER_INVALID)
 
     def _subscribe(
         self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float, noted: Report

@@ -127,12 +127,13 @@ def page_and_size(page: str | None, size: str | None) -> tuple[int, int] | None:
     if page is None and size is None:
         return None
     return (
-        1 if page is None else _whole("page", page, MAX_PAGE),
-        DEFAULT_SIZE if size is None else _whole("size", size, MAX_SIZE),
+        1 if page is None else whole_number("page", page, MAX_PAGE),
+        DEFAULT_SIZE if size is None else whole_number("size", size, MAX_SIZE),
     )
 
 
-def _whole(name: str, text: str, most: int) -> int:
+def whole_number(name: str, text: str, most: int) -> int:
+    """The number that a parameter of that name asks for. Raises ValueError with a sentence for a person."""
     number = int(text) if re.fullmatch(r"[0-9]{1,20}", text) else 0
     if not 1 <= number <= most:
         raise ValueError(f"{name} is {text[:40]!r}, expected a whole number from 1 to {most}.")

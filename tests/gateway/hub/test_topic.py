@@ -10,7 +10,8 @@ import pytest
 
 from tickwire.gateway.hub import Hub, topic
 from tickwire.model import Book, Event, Kind, Level, Trade
-from tickwire.wire import Want, encoder
+from tickwire.wire import Want
+from tickwire.wire.push import encoder
 
 from .bench import BTC, EPOCH, GOLD, Loop, Reader, book, fed, first, frames, publish, trade, want
 

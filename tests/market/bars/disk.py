@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from tickwire.errors import StoreError
-from tickwire.klines import DEFAULTS, Closed, Grid, Past
+from tickwire.klines import Closed, Grid, Past
+from tickwire.klines.series import DEFAULTS
 from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches, Pasts, Retention
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover

@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.errors import SourceError
-from tickwire.klines import DEFAULTS, Closed, Series
+from tickwire.klines import Closed, Series
+from tickwire.klines.series import DEFAULTS
 from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars, Batches
 from tickwire.market.missing import Backfill, Depths, Filling, Ledger

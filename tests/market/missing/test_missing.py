@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tickwire.klines import DEFAULTS
+from tickwire.klines.series import DEFAULTS
 from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars
 from tickwire.market.missing import Ledger, Missing

@@ -23,7 +23,7 @@ from tickwire.server.schemas.asyncapi import asyncapi_document
 from tickwire.server.schemas.openapi import openapi_document
 from tickwire.sources import Status
 from tickwire.store import open_tokens
-from tickwire.wire import Command
+from tickwire.wire.messages import Command
 
 from ...serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, upgrade
 from ..documented import closed, dangling, faults, unused, validator

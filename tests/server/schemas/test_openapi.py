@@ -18,9 +18,12 @@ from schemathesis.engine import Status, events, from_schema
 from starlette.routing import Route
 
 from tickwire import wire
+from tickwire.server import publish
 from tickwire.server.app import make_app
+from tickwire.server.documents.search import LONGEST_QUESTION
 from tickwire.server.schemas.errors import WHEN
 from tickwire.server.schemas.openapi import openapi_document
+from tickwire.wire import ret
 
 from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, Script, program, serving, upgrade
 from ..documented import closed, dangling, faults, unused
@@ -91,9 +94,9 @@ def test_a_field_that_is_missing_or_unknown_is_a_fault() -> None:
 
 
 def test_every_row_of_the_error_table_stands_in_it() -> None:
-    rows = {row for row in vars(wire).values() if isinstance(row, wire.Ret)}
+    rows = {row for row in vars(ret).values() if isinstance(row, ret.Ret)}
     # 404 answers an upgrade to a path outside the API; the two others are of the WebSocket alone.
-    elsewhere = {wire.PATH_UNKNOWN, wire.TOO_FAST, wire.TOO_FAST_CLOSED, wire.OK}
+    elsewhere = {ret.PATH_UNKNOWN, ret.TOO_FAST, ret.TOO_FAST_CLOSED, ret.OK}
     shown = {
         (one["value"]["ret"], one["value"]["msg"], int(status))
         for _, _, operation in operations()
@@ -101,8 +104,28 @@ def test_every_row_of_the_error_table_stands_in_it() -> None:
         for one in answer.get("content", {}).get("application/json", {}).get("examples", {}).values()
         if "ret" in one["value"]
     }
-    assert rows - elsewhere - {wire.Ret(*one) for one in shown} == set()
-    assert rows - {wire.PATH_UNKNOWN} == WHEN.keys()
+    assert rows - elsewhere - {ret.Ret(*one) for one in shown} == set()
+    assert rows - {ret.PATH_UNKNOWN} == WHEN.keys()
+
+
+def test_what_is_written_by_hand_is_what_the_code_says() -> None:
+    paths = DOCUMENT["paths"]
+
+    def texts(path: str, name: str, *statuses: str) -> set[str]:
+        answers = paths[path]["post"]["responses"]
+        media = [answers[status]["content"]["application/json"] for status in statuses]
+        return {one["value"][name] for of in media for one in of["examples"].values()}
+
+    rows = {
+        row.msg for row in vars(publish).values() if isinstance(row, ret.Ret) and row is not publish.STOPS
+    }
+    assert texts(wire.PUBLISH_PATH, "msg", "400", "408", "413", "500", "503") == rows - {"ok"}
+    rows = {f"{row.msg.capitalize()}." for row in (ret.BODY_STALLED, ret.TOO_MANY_BODIES)}
+    assert texts("/admin/scenario", "error", "408", "503") == rows
+    assert texts("/admin/scenario", "error", "413") == {f"A scenario has at most {wire.MAX_MESSAGE} bytes."}
+    for path, name in (("/docs", "search"), ("/docs.md", "ask"), ("/docs/{name}.md", "ask")):
+        (asked,) = (one for one in paths[path]["get"]["parameters"] if one["name"] == name)
+        assert asked["schema"]["maxLength"] == LONGEST_QUESTION
 
 
 # The server.
@@ -111,7 +134,7 @@ async def test_it_holds_every_path_of_the_server_and_no_other(tmp_path: Path) ->
         rooms = inspect.getclosurevars(make_app(served.engine)).nonlocals
     api, pages = rooms["api"], rooms["pages"]
     found = {(method, path) for path, (_, one) in api._endpoints.items() for method in one.methods}
-    found |= {(method, path) for path, one in api._lists._by_path.items() for method in one.methods}
+    found |= {("GET", path) for path in api._lists.by_path}
     found |= {
         (method, route.path.replace(":path}", "}"))
         for route in pages.routes

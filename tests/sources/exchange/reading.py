@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from tickwire.client import Backoff
 from tickwire.machine import REAL
-from tickwire.sources import Yielded
 from tickwire.sources.exchange import Exchange, load_symbols
+from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
 CATALOGUE = load_catalogue()
@@ -41,7 +41,7 @@ TRADE: dict[str, Any] = {
     "fees": [],
 }
 QUICK = Backoff(first=0.05, most=0.2)
-MACHINE: dict[str, Any] = {"wall": REAL.millis, "monotonic": REAL.monotonic, "dice": REAL.dice}
+MACHINE: dict[str, Any] = {"machine": REAL}
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ import pytest
 from tickwire.machine import REAL
 from tickwire.model import Book, Direction, Kind, Level, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
+from tickwire.sources.exchange.exchange import keys_of
 
 from .binance import Binance, binance
 from .reading import Reading, exchange, reading
@@ -218,7 +219,7 @@ async def test_a_quiet_market_is_stale_but_whole(venue: Binance) -> None:
 
 async def test_only_what_is_wanted_is_subscribed_to(venue: Binance) -> None:
     now = 0.0
-    source = exchange(venue.options, keep=[], silence=1e6, monotonic=lambda: now)
+    source = exchange(venue.options, keep=[], silence=1e6, machine=REAL._replace(monotonic=lambda: now))
     async with reading(source) as reader:
         await reader.until(lambda: source.health.status is Status.UP)
         assert venue.subscribers(TRADES) == 0
@@ -345,3 +346,10 @@ async def test_called_again_it_tells_first_what_broke(venue: Binance) -> None:
             assert told == expected
     finally:
         trading.cancel()
+
+
+def test_bars_need_trades_and_not_everything_has_a_book() -> None:
+    levels = {"BTCUSDT": 5, "X": 0}
+    assert keys_of(Kind.KLINE, ["BTCUSDT", "GOLD"], levels) == [(Kind.TRADE, "BTCUSDT")]
+    assert keys_of(Kind.TRADE, ["X"], levels) == [(Kind.TRADE, "X")]
+    assert keys_of(Kind.DEPTH, ["BTCUSDT", "X", "GOLD"], levels) == [(Kind.DEPTH, "BTCUSDT")]

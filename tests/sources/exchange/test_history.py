@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tickwire.errors import SourceError
+from tickwire.machine import REAL
 from tickwire.model import Kline, KlineType
 from tickwire.sources import Status
 from tickwire.sources.exchange.history import TIMEFRAMES, back
@@ -39,7 +40,7 @@ async def venue() -> AsyncIterator[Binance]:
 
 @pytest.fixture
 async def reader(venue: Binance) -> AsyncIterator[Reading]:
-    source = exchange(venue.options, keep=[], wall=lambda: NOW * 1000)
+    source = exchange(venue.options, keep=[], machine=REAL._replace(time_ns=lambda: NOW * 10**9))
     async with reading(source) as made:
         await made.until(lambda: source.health.status is Status.UP)
         yield made

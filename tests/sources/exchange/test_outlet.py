@@ -10,8 +10,9 @@ import pytest
 from tickwire.errors import SourceError
 from tickwire.machine import REAL
 from tickwire.model import Trade
-from tickwire.sources import Began, Broke, Health, Yielded
+from tickwire.sources import Began, Broke, Health
 from tickwire.sources.exchange.outlet import BATCH, Outlet
+from tickwire.sources.source import Yielded
 
 TRADE = Trade("BTCUSDT", 1, Decimal(1), Decimal(1))
 

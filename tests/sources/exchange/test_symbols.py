@@ -8,14 +8,14 @@ import pytest
 
 from tickwire.errors import InputError
 from tickwire.model import Market
-from tickwire.sources.exchange import load_symbols
+from tickwire.sources.exchange.symbols import load_symbols, symbols_at
 
 from .reading import CATALOGUE
 
 
 def test_every_crypto_code_of_the_catalogue_has_a_symbol() -> None:
     crypto = {one.code for one in CATALOGUE if one.market is Market.CRYPTO}
-    symbols = load_symbols().of("binance")
+    symbols = symbols_at("binance", load_symbols())
     assert symbols.keys() == crypto
     assert symbols["BTCUSDT"] == "BTC/USDT"
 
@@ -38,10 +38,10 @@ def test_the_user_extends_it(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     symbols = load_symbols([path])
-    found = symbols.of("binance")
+    found = symbols_at("binance", symbols)
     assert (found["BTCUSDT"], found["GOLD"], found["ETHUSDT"]) == ("BTC/EUR", "PAXG/USDT", "ETH/USDT")
     assert "PAXGUSDT" not in found
-    assert symbols.of("kraken")["BTCUSDT"] == ("BTC/USD" if "kraken" in text else "BTC/EUR")
+    assert symbols_at("kraken", symbols)["BTCUSDT"] == ("BTC/USD" if "kraken" in text else "BTC/EUR")
 
 
 def test_a_line_of_a_venue_counts_more_than_a_later_one_of_all(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_a_line_of_a_venue_counts_more_than_a_later_one_of_all(tmp_path: Path) -
         '[[symbol]]\ncode="BTCUSDT"\nsymbol="BTC/USD"\nvenue="kraken"\n[[symbol]]\ncode="BTCUSDT"\nsymbol="X/Y"\n'
     )
     symbols = load_symbols([path])
-    assert symbols.of("kraken")["BTCUSDT"] == "BTC/USD"
-    assert symbols.of("binance")["BTCUSDT"] == "X/Y"
+    assert symbols_at("kraken", symbols)["BTCUSDT"] == "BTC/USD"
+    assert symbols_at("binance", symbols)["BTCUSDT"] == "X/Y"
 
 
 @pytest.mark.parametrize(

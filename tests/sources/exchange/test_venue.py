@@ -13,7 +13,7 @@ from tickwire.errors import InputError, SettingsError
 from tickwire.machine import REAL
 from tickwire.model import Kind
 from tickwire.sources import Status
-from tickwire.sources.exchange import Exchange, Symbols, load_symbols
+from tickwire.sources.exchange import Exchange, load_symbols
 from tickwire.sources.exchange.venue import Venue
 
 from .binance import binance
@@ -121,7 +121,7 @@ def test_reasons_are_one_line_without_secrets() -> None:
 
 
 def test_two_codes_of_one_symbol_are_refused() -> None:
-    symbols = Symbols([("BTCUSDT", "BTC/USD", ""), ("ETHUSDT", "BTC/USD", "kraken")])
+    symbols = [("BTCUSDT", "BTC/USD", ""), ("ETHUSDT", "BTC/USD", "kraken")]
     with pytest.raises(SettingsError, match="BTCUSDT and ETHUSDT are both BTC/USD at kraken"):
         Exchange("kraken", CATALOGUE, symbols, **MACHINE)
 

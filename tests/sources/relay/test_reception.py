@@ -45,7 +45,7 @@ class Desk:
         if sure:
             self.clock.happened(WALL, 0.0, WALL)
         self.judge = Judge("alltick", Entrance.RELAY, CATALOGUE, Health(wall=REAL.millis))
-        self.reception = Reception(self.clock, lambda _code, _at: False, self.judge, 0.0)
+        self.reception = Reception(self.clock, lambda _code, _at: True, self.judge, 0.0)
 
     def agree(self, at: float, *codes: str, kind: Kind = Kind.TRADE) -> list[Began | Broke]:
         for code in codes:

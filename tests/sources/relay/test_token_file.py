@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from tickwire.errors import StartError
 from tickwire.machine import REAL
 from tickwire.sources.relay import TokenFile
+from tickwire.sources.relay.token_file import Secret
 
 
 def test_it_is_read_again_when_it_changes(tmp_path: Path) -> None:
@@ -70,3 +71,19 @@ def test_under_way_the_last_good_one_stays_until_there_is_another(
     path.write_text("good-again")
     assert token.changed()
     assert token() == "good-again"
+
+
+def test_a_token_is_taken_out_of_texts_and_words_stay() -> None:
+    secret = Secret(lambda: "s3/t")
+    assert secret.plain("before the first use: s3/t") == "before the first use: s3/t"
+    assert secret() == "s3/t"
+    assert secret.plain("bad s3/t, bad ?token=s3%2Ft; s3/tail") == "bad …, bad ?token=…; s3/tail"
+
+
+def test_a_token_that_fails_under_way_stays() -> None:
+    given = iter(["good"])
+    secret = Secret(lambda: next(given))
+    with capture_logs() as logs:
+        assert [secret(), secret()] == ["good", "good"]
+        assert Secret(lambda: next(given))() == ""
+    assert [one["reason"] for one in logs] == ["StopIteration"] * 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...bus import StreamEvent
 from ...model import Instrument, Kind
-from ...wire import encoder
+from ...wire.push import encoder
 
 if TYPE_CHECKING:
     from .lane import Lane

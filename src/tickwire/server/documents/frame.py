@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
+from string import Template
 from urllib.parse import quote
 
 from .page import Page
@@ -18,6 +20,7 @@ ICON = (
     "<path d='M8 13v6' stroke='#f0616d' stroke-width='5'/>"
     "<path d='M16 11v9M24 13v5' stroke='#2ebd85' stroke-width='5'/></svg>"
 )
+FRAME = Template((Path(__file__).parent / "frame.html").read_text("utf-8"))
 DEEPEST = 3
 """Headings up to this level are in a page's table of contents."""
 
@@ -28,37 +31,18 @@ def frame(shelf: Shelf, title: str, content: str, *, page: Page | None = None, s
     contents = _contents(page) if page else ""
     here = '<a href="#contents">On this page</a>' if contents else ""
     plain = f'<link rel="alternate" type="text/markdown" href="/docs/{name}.md">\n' if page else ""
-    return f"""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="dark light">
-<meta name="description" content="{escape(page.summary if page else SUMMARY)}">
-<title>{escape(title)} · Tickwire</title>
-<link rel="icon" href="data:image/svg+xml,{quote(ICON)}">
-<link rel="stylesheet" href="/docs/style.css">
-{plain}</head>
-<body>
-<a class="skip" href="#content">To the text</a>
-<header>
-<a class="name" href="/docs">Tickwire</a>
-<form action="/docs" role="search">
-<input type="search" name="search" value="{escape(search)}" maxlength="{LONGEST_QUESTION}" required
- placeholder="Search" aria-label="Search these pages"><button>Search</button>
-</form>
-<nav>{here}<a href="#pages">All pages</a><a href="/">Terminal</a></nav>
-</header>
-<div class="columns">
-<main id="content">
-{content}</main>
-{contents}<nav id="pages" aria-label="All pages">
-{_list(shelf, name)}</nav>
-</div>
-</body>
-</html>
-"""
+    return FRAME.substitute(
+        title=escape(title),
+        icon=quote(ICON),
+        summary=escape(page.summary if page else SUMMARY),
+        plain=plain,
+        search=escape(search),
+        longest=LONGEST_QUESTION,
+        here=here,
+        content=content,
+        contents=contents,
+        pages=_list(shelf, name),
+    )
 
 
 def page_html(shelf: Shelf, page: Page) -> str:

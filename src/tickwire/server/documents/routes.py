@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from ..guard import Denied
 from .frame import found_html, index_html, missing_html, nearest, page_html, refused_html
 from .search import LONGEST_QUESTION, Found, Search, Unavailable
 from .shelf import FOLDER, Shelf
@@ -49,14 +50,6 @@ class Library:
             self.search = None
         self.kept: dict[str, tuple[bytes, str]] = {}
         """What was answered by path and how it is tagged, where it stays the same."""
-
-
-class Refusal(Exception):
-    """A search that is not carried out: the status and why."""
-
-    def __init__(self, status: int, text: str) -> None:
-        self.status = status
-        self.text = text
 
 
 class Images(StaticFiles):
@@ -100,9 +93,9 @@ class Documents:
             return _kept(library, request, HTML, index_html)
         try:
             found = await self._find(question, RESULTS)
-        except Refusal as refusal:
-            body = refused_html(library.shelf, "No search", refusal.text)
-            return _answer(request, body.encode(), HTML, refusal.status)
+        except Denied as denied:
+            body = refused_html(library.shelf, "No search", denied.reason)
+            return _answer(request, body.encode(), HTML, denied.status)
         return _answer(request, found_html(library.shelf, question, found).encode(), HTML)
 
     async def _page(self, request: Request) -> Response:
@@ -149,19 +142,19 @@ class Documents:
         try:
             question = request.query_params["ask"].strip()
             if not question:
-                raise Refusal(400, "Ask something: ?ask=QUESTION.")
+                raise Denied(400, "Ask something: ?ask=QUESTION.")
             found = await self._find(question, EXCERPTS, page.name if page else "")
-        except Refusal as refusal:
-            return _answer(request, f"{refusal.text}\n".encode(), MARKDOWN, refusal.status)
+        except Denied as denied:
+            return _answer(request, f"{denied.reason}\n".encode(), MARKDOWN, denied.status)
         return _answer(request, excerpts(found, page.title if page else "").encode(), MARKDOWN)
 
     async def _find(self, question: str, limit: int, page: str = "") -> list[Found]:
-        """Searches, in one thread at a time, however many ask. Raises Refusal."""
+        """Searches, in one thread at a time, however many ask. Raises Denied."""
         if len(question) > LONGEST_QUESTION:
-            raise Refusal(400, TOO_LONG)
+            raise Denied(400, TOO_LONG)
         search = (await self._library()).search
         if search is None:
-            raise Refusal(501, NO_SEARCH)
+            raise Denied(501, NO_SEARCH)
         async with self._searching:
             return await asyncio.to_thread(search.find, question, limit, page)
 

@@ -1,5 +1,5 @@
 """What the server says of itself to programs: its HTTP as OpenAPI, its WebSockets as AsyncAPI."""
 
-from .routes import Schemas
+from .routes import schema_routes
 
-__all__ = ["Schemas"]
+__all__ = ["schema_routes"]

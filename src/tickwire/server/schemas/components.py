@@ -13,7 +13,7 @@ from msgspec import inspect as types
 
 Schema: TypeAlias = dict[str, Any]
 
-SUFFIXES = {"HttpSuccess": "Answer", "Push": "Push", "HttpRequest": "HttpRequest", "Request": "Request"}
+SUFFIXES = {"HttpSuccess": "Answer", "Push": "Push", "QueryEnvelope": "HttpRequest", "Envelope": "Request"}
 """How a generic type with an argument is called: behind the argument's name."""
 _GENERIC = re.compile(rf"({'|'.join(SUFFIXES)})_(\w+)_")
 _PLACE = "#/components/schemas/"

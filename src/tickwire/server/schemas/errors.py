@@ -8,41 +8,42 @@ from typing import Any
 
 import msgspec
 
-from ... import wire
-from ...wire import OK, Ret, failure
+from ...wire import ret as table
+from ...wire.http import failure
+from ...wire.ret import OK, Ret
 from .components import Schema, ref
 
 WHEN: dict[Ret, str] = {
     OK: "The request was carried out.",
-    wire.HEADER_INVALID: "The request is no object, or its `trace` is longer than 64.",
-    wire.DATA_INVALID: "`data`, or a field in it, is missing or of an impossible type.",
-    wire.TOKEN_REQUIRED: "There is no token.",
-    wire.TOKEN_INVALID: "The token is unknown, expired or revoked.",
-    wire.QUERY_INVALID: "`query` is missing, or is no JSON.",
-    wire.METHOD_INVALID: "The path does not have that method.",
-    wire.BODY_EMPTY: "There is no body.",
-    wire.BODY_TOO_LARGE: "The body is longer than 1 MiB.",
-    wire.BODY_STALLED: "Nothing of the body came for 30 seconds.",
-    wire.BODY_TOO_SLOW: "The body took longer than a minute.",
-    wire.TOO_MANY_BODIES: "The server holds as many unfinished bodies as it may.",
-    wire.CODE_INVALID: "None of the codes is known.",
-    wire.LEVEL_TOO_LOW: "It is more than the plan allows, and the plan refuses where others truncate.",
-    wire.CODE_UNAUTHORIZED: "The token may read none of the codes.",
-    wire.TOO_FAST: "Subscriptions of one interface came closer together than the plan allows.",
-    wire.TOO_FAST_CLOSED: "That, for the third time in 10 seconds: the connection is closed.",
-    wire.TOO_MANY_REQUESTS: "The plan allows no more requests now; `Retry-After` says when it does.",
-    wire.TOO_MANY_CONNECTIONS: "The plan allows no more connections.",
-    wire.UPGRADE_REQUIRED: "The request asks for no WebSocket.",
-    wire.SERVER_ERROR: "The server cannot read its store.",
+    table.HEADER_INVALID: "The request is no object, or its `trace` is longer than 64.",
+    table.DATA_INVALID: "`data`, or a field in it, is missing or of an impossible type.",
+    table.TOKEN_REQUIRED: "There is no token.",
+    table.TOKEN_INVALID: "The token is unknown, expired or revoked.",
+    table.QUERY_INVALID: "`query` is missing, or is no JSON.",
+    table.METHOD_INVALID: "The path does not have that method.",
+    table.BODY_EMPTY: "There is no body.",
+    table.BODY_TOO_LARGE: "The body is longer than 1 MiB.",
+    table.BODY_STALLED: "Nothing of the body came for 30 seconds.",
+    table.BODY_TOO_SLOW: "The body took longer than a minute.",
+    table.TOO_MANY_BODIES: "The server holds as many unfinished bodies as it may.",
+    table.CODE_INVALID: "None of the codes is known.",
+    table.LEVEL_TOO_LOW: "It is more than the plan allows, and the plan refuses where others truncate.",
+    table.CODE_UNAUTHORIZED: "The token may read none of the codes.",
+    table.TOO_FAST: "Subscriptions of one interface came closer together than the plan allows.",
+    table.TOO_FAST_CLOSED: "That, for the third time in 10 seconds: the connection is closed.",
+    table.TOO_MANY_REQUESTS: "The plan allows no more requests now; `Retry-After` says when it does.",
+    table.TOO_MANY_CONNECTIONS: "The plan allows no more connections.",
+    table.UPGRADE_REQUIRED: "The request asks for no WebSocket.",
+    table.SERVER_ERROR: "The server cannot read its store.",
 }
 """When each row is answered."""
 
 GUARDED = (
-    wire.TOKEN_REQUIRED,
-    wire.TOKEN_INVALID,
-    wire.METHOD_INVALID,
-    wire.TOO_MANY_REQUESTS,
-    wire.SERVER_ERROR,
+    table.TOKEN_REQUIRED,
+    table.TOKEN_INVALID,
+    table.METHOD_INVALID,
+    table.TOO_MANY_REQUESTS,
+    table.SERVER_ERROR,
 )
 """What every path answers that takes a token."""
 OF_STATUS = {405: ["Allow"], 426: ["Upgrade"], 429: ["Retry-After"], 503: ["Retry-After"]}
@@ -59,7 +60,7 @@ def responses(success: Schema, rets: Collection[Ret], headers: Iterable[str] = (
             "description": " ".join(
                 [success["description"], *(f"{ret.code}: {WHEN[ret]}" for ret in unhappy)]
             ),
-            "headers": _headers(headers),
+            "headers": refer(headers),
             "content": _json(
                 {"anyOf": [schema, refusal(unhappy)]} if unhappy else schema,
                 {"success": {"value": success["example"]}} | _examples(unhappy),
@@ -78,7 +79,7 @@ def refusals(rets: Iterable[Ret], headers: Iterable[str] = ()) -> dict[str, Any]
     return {
         str(status): {
             "description": " ".join(dict.fromkeys(WHEN[ret] for ret in rows)),
-            "headers": _headers([*(headers if status != 401 else ()), *OF_STATUS.get(status, ())]),
+            "headers": refer([*(headers if status != 401 else ()), *OF_STATUS.get(status, ())]),
             "content": _json(refusal(rows), _examples(rows)),
         }
         for status, rows in sorted(by_status.items())
@@ -87,8 +88,8 @@ def refusals(rets: Iterable[Ret], headers: Iterable[str] = ()) -> dict[str, Any]
 
 def refusal(rows: list[Ret]) -> Schema:
     """The schema of an error that is one of these rows."""
-    too_many = [ret for ret in rows if ret == wire.TOO_MANY_REQUESTS]
-    others = [ret for ret in rows if ret != wire.TOO_MANY_REQUESTS]
+    too_many = [ret for ret in rows if ret == table.TOO_MANY_REQUESTS]
+    others = [ret for ret in rows if ret != table.TOO_MANY_REQUESTS]
     schemas = [_narrowed(name, of) for name, of in (("HttpTooMany", too_many), ("HttpError", others)) if of]
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
@@ -98,7 +99,8 @@ def _narrowed(name: str, rows: list[Ret]) -> Schema:
     return {"allOf": [ref(name), {"properties": {"ret": {"enum": [*codes]}, "msg": {"enum": [*texts]}}}]}
 
 
-def _headers(names: Iterable[str]) -> dict[str, Any]:
+def refer(names: Iterable[str]) -> dict[str, Any]:
+    """Headers of that name."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)}
 
 

@@ -15,15 +15,9 @@ from starlette.routing import Route
 from ...wire import to_json
 
 
-class Schemas:
+def schema_routes() -> list[Route]:
     """The routes of /openapi.json and /asyncapi.json."""
-
-    def routes(self) -> list[Route]:
-        """What Starlette is given."""
-        return [
-            Route("/openapi.json", _answer(_openapi)),
-            Route("/asyncapi.json", _answer(_asyncapi)),
-        ]
+    return [Route("/openapi.json", _answer(_openapi)), Route("/asyncapi.json", _answer(_asyncapi))]
 
 
 # Who never asks for them pays nothing for all their types, either.

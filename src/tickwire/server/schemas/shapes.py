@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from ...wire.messages import U32, BookData, TraceText, TradeData
+from ... import wire
+from ...wire.messages import BookData, TradeData
 from ...wire.suspension import NasdaqEntry, NyseEntry, SseEntry, SuspensionPage
+from .components import Schema, ref
 
-Data = TypeVar("Data")
 NumberText = Annotated[str, Meta(pattern="^[0-9]+$")]
 
-
-# The envelopes of requests, in the documented form; the server reads more than that.
-class Request(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
-    """A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back."""
-
-    cmd_id: U32
-    seq_id: U32
-    trace: TraceText
-    data: Data
-
-
-class HttpRequest(msgspec.Struct, Generic[Data], forbid_unknown_fields=True):
-    """A request over HTTP: the `query` of a GET, the body of a POST. `trace` comes back."""
-
-    trace: TraceText
-    data: Data
+LINES = (wire.TradeLine, wire.BookLine, wire.DeltaLine, wire.QuoteLine, wire.InstrumentLine)
+LINE: Schema = {
+    "title": "Line",
+    "description": "A line of what is published; `type` says which.",
+    "oneOf": [ref(line.__name__) for line in LINES],
+}
 
 
 # Ticks over HTTP, where numbers that grow large are texts.

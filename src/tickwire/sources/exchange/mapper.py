@@ -137,21 +137,12 @@ def read_bar(instrument: Instrument, kline_type: KlineType, raw: Any, now: int) 
     """
     if not isinstance(raw, list) or len(raw) < 6:
         raise Unreadable("a bar that is none")
-    opened, high, low, close = (exact(value) for value in raw[1:5])
-    volume = exact(raw[5])
+    opened, high, low, close, volume = (exact(value) for value in raw[1:6])
     said = None if len(raw) < 7 or raw[6] is None else exact(raw[6])
     as_trade = Trade(instrument.code, 0, close, volume, turnover=said)
-    bar = Kline(
-        code=instrument.code,
-        kline_type=kline_type,
-        time=moment(raw[0]) // 1000,
-        open=opened,
-        high=high,
-        low=low,
-        close=close,
-        volume=volume,
-        turnover=turnover(instrument, as_trade),
-    )
+    money = turnover(instrument, as_trade)
+    opens = moment(raw[0]) // 1000
+    bar = Kline(instrument.code, kline_type, opens, opened, high, low, close, volume, money)
     _check(bar_fault(bar, instrument, Entrance.EXCHANGE, now))
     return bar
 

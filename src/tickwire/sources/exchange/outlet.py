@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 
 from ...errors import SourceError
 from ...model import Event
@@ -34,7 +33,8 @@ class Outlet:
         self._told: deque[Yielded] = deque()
         self._breaks: dict[str, dict[str, int]] = {}  # by reason, the codes and since when
         self._timer: asyncio.TimerHandle | None = None
-        self._arrived = asyncio.Event()
+        self.arrived = asyncio.Event()
+        """Set when there is something to take, or the owner is to look."""
 
     def put(self, events: Iterable[Event]) -> None:
         """Takes events, all of them or none. Raises SourceError if too many wait."""
@@ -43,20 +43,20 @@ class Outlet:
             self._health.dropped += len(events)
             raise SourceError("events come faster than they are taken")
         self._told.extend(events)
-        self.wake()
+        self.arrived.set()
 
     def show(self, snapshot: Snapshot) -> None:
         """Takes how a code stands."""
         self._told.append(snapshot)
-        self.wake()
+        self.arrived.set()
 
     def began(self, code: str, at: int) -> None:
         """All trades of a code come from now on."""
         if code not in self.whole:
-            self._flush()
+            self.flush()
             self.whole.add(code)
             self._told.append(Began((code,), at))
-            self.wake()
+            self.arrived.set()
 
     def broke(self, code: str, at: int, reason: str) -> None:
         """They do not any more."""
@@ -64,34 +64,25 @@ class Outlet:
             self.whole.discard(code)
             self._breaks.setdefault(reason, {})[code] = at
             if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(GATHERING, self._flush)
+                self._timer = asyncio.get_running_loop().call_later(GATHERING, self.flush)
 
     async def take(self) -> list[Yielded]:
-        """Some of what was told, at least one, unless `wake` was called; gives way to the event loop."""
+        """Some of what was told, at least one, unless `arrived` was set; gives way to the event loop."""
         if self._told:
             await asyncio.sleep(0)
         else:
-            await self._arrived.wait()
-        taken = [*islice(self._told, BATCH)]
-        for _ in taken:
-            self._told.popleft()
+            await self.arrived.wait()
+        taken = [self._told.popleft() for _ in range(min(BATCH, len(self._told)))]
         if not self._told:
-            self._arrived.clear()
+            self.arrived.clear()
         return taken
 
-    def wake(self) -> None:
-        """Lets the owner look."""
-        self._arrived.set()
-
-    def close(self) -> None:
-        """Nothing is told any more, until the next one who takes."""
-        self._flush()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Tells of all breaks now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for reason, codes in self._breaks.items():
             self._told.append(Broke(tuple(codes), min(codes.values()), reason))
-            self.wake()
+            self.arrived.set()
         self._breaks.clear()

@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from ...model import Book, Instrument, Kind, Trade
-from .mapper import Unreadable, read_book, read_trade
+from .mapper import Unreadable, identity, read_book, read_trade
 from .venue import Bad
-from .wants import Key
 
 FEW = 20
 """Trades that are asked for to see how a code stands."""
 ON_THE_WAY = 5_000
 """Milliseconds that a trade may take to us while all is well."""
+REMEMBERED = 2000
+"""Trades of a code that are known again: twice what ccxt keeps of one."""
+
+Key: TypeAlias = tuple[Kind, str]
+"""A stream: trades or books of a code."""
+
+
+class Batch(NamedTuple):
+    """What came of a batch of ccxt: the trades that are new, and the time of the last one, new or not, in
+    milliseconds."""
+
+    trades: list[Trade]
+    latest: int
+
+
+class Seen:
+    """The trades of one code; it outlives a connection, so that the next one repeats nothing."""
+
+    def __init__(self) -> None:
+        self._identities: OrderedDict[Hashable, None] = OrderedDict()
+
+    def batch(
+        self, instrument: Instrument, raws: Iterable[Any], now: int, since: int | None, bad: Bad
+    ) -> Batch:
+        """Reads a batch. `now` is in milliseconds; `bad` is called with what cannot be read.
+
+        The first one of a subscription has `since`, when it was asked for: some venues begin with what was
+        traded before, which is dropped. Trades without a number are told apart by their fields, and only in
+        that batch: later on two may be alike.
+        """
+        found, latest = list[Trade](), 0
+        for raw, trade in _readable(instrument, raws, now, bad):
+            latest = max(latest, trade.time)
+            certain, who = identity(raw)
+            known = who in self._identities and (certain or since is not None)
+            self._identities[who] = None
+            if len(self._identities) > REMEMBERED:
+                self._identities.popitem(last=False)
+            if not known and (since is None or trade.time >= since):
+                found.append(trade)
+        return Batch(found, latest)
 
 
 @dataclass(eq=False)
@@ -56,15 +97,17 @@ async def last_trades(exchange: Any, stream: Stream, now: int, bad: Bad) -> list
 
     `now` is in milliseconds; `bad` is called with what cannot be read. Raises what ccxt raises.
     """
-    trades = []
-    for raw in await exchange.fetch_trades(stream.symbol, limit=FEW):
+    raws = await exchange.fetch_trades(stream.symbol, limit=FEW)
+    trades = _readable(stream.instrument, raws, now, bad)
+    return [msgspec.structs.replace(trade, source_seq=0) for _, trade in trades]
+
+
+def _readable(instrument: Instrument, raws: Iterable[Any], now: int, bad: Bad) -> Iterator[tuple[Any, Trade]]:
+    for raw in raws:
         try:
-            trade = read_trade(stream.instrument, raw, now)
+            yield raw, read_trade(instrument, raw, now)
         except Unreadable as error:
             bad(error)
-            continue
-        trades.append(msgspec.structs.replace(trade, source_seq=0))
-    return trades
 
 
 async def missed(exchange: Any, stream: Stream, wall: Callable[[], int], bad: Bad) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TypeAlias
 
 from ...errors import InputError, SettingsError
 from ...files import CODE, read_table, read_toml
@@ -20,35 +21,27 @@ PLAIN = {"code": CODE, "symbol": SYMBOL}
 SHAPES = {3: PLAIN | {"venue": VENUE}, 2: PLAIN}
 """The columns of a CSV file, by their number."""
 
-Line = tuple[str, str, str]
+Line: TypeAlias = tuple[str, str, str]
+"""A code, its symbol as ccxt writes it (`BTC/USDT` for a spot market), and the venue."""
 
 
-class Symbols:
-    """Symbols by venue and code, as ccxt writes them: `BTC/USDT` for a spot market."""
+def symbols_at(venue: str, lines: Collection[Line]) -> dict[str, str]:
+    """The symbols of a venue by code: a later line counts more, one of the venue more than one of all.
 
-    def __init__(self, lines: Iterable[Line]) -> None:
-        """Lines of code, symbol, venue; a later one counts more, one of the venue more than one of all."""
-        self._by_venue: dict[str, dict[str, str]] = {}
-        for code, symbol, venue in lines:
-            self._by_venue.setdefault(venue, {})[code] = symbol
-
-    def of(self, venue: str) -> dict[str, str]:
-        """The symbols of a venue by code.
-
-        Raises SettingsError if two codes have the same: each trade would count for one of them only.
-        """
-        lines = self._by_venue.get(EVERY, {}) | self._by_venue.get(venue, {})
-        found = {code: symbol for code, symbol in lines.items() if symbol != NONE}
-        codes: dict[str, str] = {}
-        for code, symbol in found.items():
-            if (other := codes.setdefault(symbol, code)) != code:
-                raise SettingsError(
-                    f"{other} and {code} are both {symbol} at {venue}. Give one of them an empty symbol."
-                )
-        return found
+    Raises SettingsError if two codes have the same: each trade would count for one of them only.
+    """
+    known = {code: symbol for which in (EVERY, venue) for code, symbol, at in lines if at == which}
+    found = {code: symbol for code, symbol in known.items() if symbol != NONE}
+    codes: dict[str, str] = {}
+    for code, symbol in found.items():
+        if (other := codes.setdefault(symbol, code)) != code:
+            raise SettingsError(
+                f"{other} and {code} are both {symbol} at {venue}. Give one of them an empty symbol."
+            )
+    return found
 
 
-def load_symbols(own: Iterable[Path] = ()) -> Symbols:
+def load_symbols(own: Iterable[Path] = ()) -> list[Line]:
     """The table that comes with Tickwire, and after it the user's CSV or TOML files.
 
     Raises InputError that names file and line, or entry.
@@ -57,7 +50,7 @@ def load_symbols(own: Iterable[Path] = ()) -> Symbols:
         lines = [*_csv_lines(built_in)]
     for path in own:
         lines += _toml_lines(path) if path.suffix.lower() == ".toml" else _csv_lines(path)
-    return Symbols(lines)
+    return lines
 
 
 def _csv_lines(path: Path) -> Iterator[Line]:

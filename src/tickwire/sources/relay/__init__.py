@@ -1,8 +1,7 @@
 """A source that relays another server of the protocol: AllTick itself, or another Tickwire."""
 
-from .finder import Finder
-from .plan import UpstreamPlan
+from .demand import UpstreamPlan
 from .relay import Relay
 from .token_file import TokenFile
 
-__all__ = ["Finder", "Relay", "TokenFile", "UpstreamPlan"]
+__all__ = ["Relay", "TokenFile", "UpstreamPlan"]

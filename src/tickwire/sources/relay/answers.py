@@ -1,4 +1,4 @@
-"""How codes stand, asked for over HTTP when nobody has subscribed to them yet."""
+"""How codes stand, asked for over HTTP when nobody has subscribed to them yet, and what a failure says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import structlog
 
-from ...client import ClientError, Clock, Http, Incomplete, RequestRefused
-from ...model import Family, Kind
-from ...wire import Pushed, Ret
+from ...client import ClientError, Clock, Http, Incomplete, RequestRefused, Unavailable, Unreadable
+from ...model import Family, Instrument, Kind
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Pushed, Ret, ret_of
 from .demand import Group
-from .refusing import FINAL, halves, may_be_one, passed_on
 
 MOST_CODES = 50
 """Codes of one request where the plan has no limit: a URL may not grow for ever (protocol, section 4)."""
@@ -24,8 +23,27 @@ PATIENCE = 15.0
 SHOWN = 3
 """Codes that a line of the log names."""
 INCOMPLETE = Incomplete("upstream has not heard of all codes how they stand")
+FINAL = (CODE_INVALID.code, CODE_UNAUTHORIZED.code)
+"""Answers that say that upstream gives us none of the codes (protocol, section 3)."""
+IN_A_ROW = 3
+"""So many requests that fail one after the other say that it is upstream that fails, whatever the codes."""
 
 log = structlog.get_logger()
+
+
+def may_be_one(error: ClientError, failures: int) -> bool:
+    """Whether one of the codes of a list may be why there is no answer to it, so that others of them have one
+    if they are asked for apart; `failures` are those in a row, this one included."""
+    if isinstance(error, RequestRefused):
+        return error.ret not in FINAL
+    is_fault = isinstance(error, (Unavailable, Unreadable)) and error.retry_after is None
+    return is_fault and (error.status > 0 or failures < IN_A_ROW)
+
+
+def halves(codes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Both halves of a list of two codes at least."""
+    half = len(codes) // 2
+    return [codes[:half], codes[half:]]
 
 
 class Answer(NamedTuple):
@@ -85,19 +103,15 @@ class Answers:
         """Whether a code is asked for, or about to be."""
         return code in self._asked[group] or code in self._waiting[group]
 
-    def failure(self, group: Group, code: str) -> tuple[Ret | None] | None:
-        """None if upstream said how a code stands when it was asked last, or that there is none; else what it
-        was refused with, if it was."""
-        key = group, code
-        return (self._failed[key],) if key in self._failed else None
+    def failures(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
+        """The codes of those of which upstream did not say how they stand when it was asked last, nor that
+        there is nothing of them, each with what it was refused with, if it was."""
+        keys = (((one.family, kind), one.code) for one in instruments)
+        return {key[1]: self._failed[key] for key in keys if key in self._failed}
 
     def has_none(self, group: Group, code: str) -> bool:
         """Whether upstream said that it has none of that for us when it was asked last."""
         return (group, code) in self._none
-
-    def heard(self, answer: Answer) -> None:
-        """Takes what upstream said when it was asked for something else."""
-        self._tell(answer)
 
     async def run(self) -> None:
         """Sends the requests. Never ends; begun again, it asks anew for what it was about to hear of."""
@@ -121,7 +135,7 @@ class Answers:
                 await some.wait()
             now = self._clock.time()
             late = [code for code, at in waiting.items() if at < now - PATIENCE]
-            self._tell(Answer(group, tuple(late), (), asked=False))
+            self.tell(Answer(group, tuple(late), (), asked=False))
             is_part = bool(parts) and not (waiting and is_part)  # by turns
             if is_part:
                 codes, until = parts.popleft()
@@ -132,7 +146,7 @@ class Answers:
             if not waiting:
                 some.clear()
             if now >= until:
-                self._tell(Answer(group, codes, (), asked=False))
+                self.tell(Answer(group, codes, (), asked=False))
                 continue
             if not codes:
                 continue
@@ -143,13 +157,13 @@ class Answers:
                 if len(codes) > 1 and may_be_one(error, failures):
                     parts += ((half, until) for half in halves(codes))
                     continue
-                self._tell(Answer(group, codes, (), error))
+                self.tell(Answer(group, codes, (), error))
             else:
                 failures = 0
                 shown = {one.event.code for one in events}
                 lacking = () if is_whole else tuple(code for code in codes if code not in shown)
-                self._tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
-                self._tell(Answer(group, lacking, (), INCOMPLETE))
+                self.tell(Answer(group, tuple(code for code in codes if code not in lacking), events))
+                self.tell(Answer(group, lacking, (), INCOMPLETE))
 
     def _say(self) -> None:
         """Says of which codes upstream does not say how they stand: once, until it does."""
@@ -166,7 +180,8 @@ class Answers:
                 ret=ret,
             )
 
-    def _tell(self, answer: Answer) -> None:
+    def tell(self, answer: Answer) -> None:
+        """Takes what upstream said, be it that it was asked for something else."""
         group, codes, _, error, _ = answer
         now = self._clock.time()
         self._forget(self._waiting[group], codes)
@@ -177,7 +192,7 @@ class Answers:
             ret = 0 if error is None else error.ret
             new = [code for code in codes if (group, code) not in self._failed]
             self._untold.setdefault((group, ret), []).extend(new)
-            refused = passed_on(error) if isinstance(error, RequestRefused) else None
+            refused = ret_of(error.ret) if isinstance(error, RequestRefused) else None
             self._failed.update(dict.fromkeys(keys, refused))
             self.failed += len(codes)
         else:

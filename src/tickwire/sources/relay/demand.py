@@ -1,17 +1,104 @@
-"""What is wanted upstream, and on which connection. Pure: time is an argument."""
+"""What is wanted upstream, what is allowed, and which connection carries it. Pure: time is an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from ...client import Options, Rates
 from ...model import Catalogue, CodesInUse, Family, Instrument, Kind
-from .places import Moves, Places
-from .plan import UpstreamPlan
-from .wants import Wants
+from ...wire import Pace
+from ..wants import Wants
 
 Group: TypeAlias = tuple[Family, Kind]
 """The streams of one kind on the paths of one family: what limits count."""
+MARGIN = 0.1
+"""Seconds that are added to spacings: what a network adds to the first request and not to the second."""
+
+
+class UpstreamPlan(NamedTuple):
+    """The limits of a token (protocol, section 4); None for no limit, spacings in seconds, 0 for none.
+
+    `connections` are WebSockets of one family, `codes` what one of them may subscribe to of each kind,
+    `http_codes` what one request over HTTP may ask for. `connect_spacing` lies between two new connections,
+    `subscribe_spacing` between two subscription requests of one interface.
+    """
+
+    connections: int | None = None
+    codes: int | None = None
+    connect_spacing: float = 0.0
+    subscribe_spacing: float = 0.0
+    http_codes: int | None = None
+    rates: Rates = Rates()
+
+    @property
+    def streams(self) -> int | None:
+        """How many codes of a family can be subscribed to of each kind."""
+        if self.connections is None or self.codes is None:
+            return None
+        return self.connections * self.codes
+
+    def options(self, options: Options) -> Options:
+        """These options, with the limits of this plan. A refused token may be replaced by a good one."""
+        terms = options.terms._replace(spacing=_spaced(self.subscribe_spacing), codes=self.codes)
+        return options._replace(terms=terms, retry_unauthorized=True)
+
+    def subscriptions(self) -> Pace:
+        """Paces the subscription requests of one family."""
+        return Pace(_spaced(self.subscribe_spacing))
+
+    def connects(self) -> Pace:
+        """Paces new connections."""
+        return Pace(_spaced(self.connect_spacing))
+
+
+def _spaced(seconds: float) -> float:
+    return seconds + MARGIN if seconds else 0.0
+
+
+class Moves(NamedTuple):
+    """Codes that came to a connection, and those that left one, each with the connection's number."""
+
+    came: list[tuple[int, str]]
+    left: list[tuple[int, str]]
+
+
+class Places:
+    """The codes of one kind on the connections of a family: at most `most` on each, None for no limit.
+
+    A code stays where it is; a new one goes to the first connection that has room.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._place: dict[str, int] = {}
+        self._taken: list[int] = []
+
+    def of(self, code: str) -> int | None:
+        """The connection of a code; None if it has none."""
+        return self._place.get(code)
+
+    def arrange(self, codes: Iterable[str]) -> Moves:
+        """These have places from now on, and no others."""
+        wanted = dict.fromkeys(codes)
+        left = [(number, code) for code, number in self._place.items() if code not in wanted]
+        for number, code in left:
+            del self._place[code]
+            self._taken[number] -= 1
+        came = []
+        for code in wanted:
+            if code not in self._place:
+                number = self._place[code] = self._free()
+                self._taken[number] += 1
+                came.append((number, code))
+        return Moves(came, left)
+
+    def _free(self) -> int:
+        for number, taken in enumerate(self._taken):
+            if self._most is None or taken < self._most:
+                return number
+        self._taken.append(0)
+        return len(self._taken) - 1
 
 
 class Demand:
@@ -24,7 +111,7 @@ class Demand:
     def __init__(self, catalogue: Catalogue, keep: Iterable[str], plan: UpstreamPlan) -> None:
         """`keep` are codes that are always wanted."""
         self._catalogue = catalogue
-        self._wants: dict[Group, Wants] = {}
+        self._wants: dict[Group, Wants[str]] = {}
         self._places: dict[Group, Places] = {}
         names = [*keep]
         self.codes = {one.code for one in self._having(Kind.TRADE, names)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -13,9 +14,9 @@ from ...client import ClientError, Clock, RequestRefused, TooManyRequests, Unaut
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import Family, Instrument, in_turn
-from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo
+from ...wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret, StaticInfo, ret_of
+from .answers import FINAL, IN_A_ROW, SHOWN, halves, may_be_one
 from .inquiry import Found, Inquiry
-from .refusing import FINAL, IN_A_ROW, halves, may_be_one, passed_on
 
 MOST_WAITING = 5_000
 """Codes that wait to be asked for."""
@@ -37,8 +38,6 @@ SETTLE = 0.02
 """Seconds in which others may ask too, so that one request does for all."""
 REPORT = 10.0
 """Seconds between lines of the log about what was found."""
-SHOWN = 3
-"""Codes that such a line names."""
 
 log = structlog.get_logger()
 
@@ -62,6 +61,7 @@ class Batch(NamedTuple):
     apart: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class Finder:
     """Asks about codes in batches of at most `most`, one after the other: families by turns, in each of them
     those who wait by turns, and last what nobody waits for any more.
@@ -73,27 +73,19 @@ class Finder:
     later of stocks, `heard` with how each request ended.
     """
 
-    def __init__(
-        self,
-        inquiry: Inquiry,
-        most: int,
-        clock: Clock,
-        source: str,
-        found: Callable[[Family, Found], None],
-        named: Callable[[Iterable[StaticInfo]], None],
-        heard: Callable[[ClientError | None], None],
-    ) -> None:
+    inquiry: Inquiry
+    most: int
+    clock: Clock
+    source: str
+    found: Callable[[Family, Found], None]
+    named: Callable[[Iterable[StaticInfo]], None]
+    heard: Callable[[ClientError | None], None]
+
+    def __post_init__(self) -> None:
         self.learned = self.refused = 0
         """How many codes were learned, in earlier runs too, and how many upstream has not had in this one."""
         self.awaited: Callable[[Family, str], Collection[str]] = lambda _family, _code: ("",)
         """Tells who waits for a code now."""
-        self._inquiry = inquiry
-        self._most = most
-        self._clock = clock
-        self._source = source
-        self._found = found
-        self._named = named
-        self._heard = heard
         self._futures: dict[tuple[Family, str], asyncio.Future[Instrument | Ret]] = {}
         self._waiting: dict[Family, dict[str, None]] = {family: {} for family in Family}
         self._again: deque[Part] = deque()  # what an answer left open
@@ -123,7 +115,7 @@ class Finder:
     def refusal(self, family: Family, code: str) -> Ret | None:
         """What upstream refused a code with lately; None if it did not."""
         until, ret = self._refused.get((family, code), (0.0, CODE_INVALID))
-        return ret if self._clock.time() < until else None
+        return ret if self.clock.time() < until else None
 
     async def find(self, family: Family, code: str) -> Instrument | Ret:
         """What a code is, or what upstream refuses it with; waits for as long as that takes. Raises
@@ -141,7 +133,7 @@ class Finder:
                     self._full = True
                     log.warning(
                         "too many unknown codes, upstream is not asked about more",
-                        source=self._source,
+                        source=self.source,
                         waiting=len(self._futures),
                         learned=self.learned,
                     )
@@ -163,25 +155,25 @@ class Finder:
                 await self._rest()
                 continue
             try:
-                await sleep(self._clock, SETTLE)
-                await self._inquiry.turn()
+                await sleep(self.clock, SETTLE)
+                await self.inquiry.turn()
                 await self._ask(self._next())
                 if not self._failures:
                     wait = RETRY
             except ClientError as error:
                 self._tell_failure(error)
-                await sleep(self._clock, min(error.retry_after or wait, MOST_RETRY))
+                await sleep(self.clock, min(error.retry_after or wait, MOST_RETRY))
                 wait = min(2 * wait, MOST_RETRY)
 
     async def _rest(self) -> None:
         """Nothing is to be asked now: asks for names if it is time, or waits until it is or something is."""
-        now = self._clock.time()
+        now = self.clock.time()
         if self._nameless and now >= self._name_at:
             await self._name()
             return
         self._some.clear()
         moments = [part.at for part in self._again] + [self._name_at] * bool(self._nameless)
-        timer = self._clock.call_later(min(moments) - now, self._some.set) if moments else None
+        timer = self.clock.call_later(min(moments) - now, self._some.set) if moments else None
         try:
             await self._some.wait()
         finally:
@@ -190,7 +182,7 @@ class Finder:
 
     def _due(self) -> list[Part]:
         """What is to be asked apart now."""
-        now = self._clock.time()
+        now = self.clock.time()
         return [part for part in self._again if part.at <= now]
 
     def _next(self) -> Batch:
@@ -232,38 +224,41 @@ class Finder:
                 nobodys.append(code)
         served = self._served[family] = {who: self._served[family].get(who, 0) for who in lists}
         fair = in_turn(lists[who] for who in sorted(lists, key=served.__getitem__))
-        return Batch(Part(family, tuple([*fair, *nobodys][: self._most])), bool(lists))
+        return Batch(Part(family, tuple([*fair, *nobodys][: self.most])), bool(lists))
 
     async def _ask(self, batch: Batch) -> None:
         """Raises ClientError where upstream is to be left alone for a while."""
         part = batch.part
         family, codes, *_ = part
         try:
-            found = await self._inquiry.ask(family, codes)
+            found = await self.inquiry.ask(family, codes)
         except RequestRefused as error:
-            self._heard(None)
+            self.heard(None)
             self._failures = 0
             self._refused_list(part, error)
             return
         except (TooManyRequests, Unauthorized) as error:  # which no code has to do with
             self._put_back(batch)
-            self._heard(error)
+            self.heard(error)
             raise
         except ClientError as error:
-            self._heard(error)
+            self.heard(error)
             self._failed(part, error)
             return
         except BaseException:
             self._put_back(batch)
             raise
-        self._heard(None)
+        self.heard(None)
         self._failures = 0
-        self._found(family, found)
+        self.found(family, found)
         for instrument in found.instruments:
             self._resolve(family, instrument.code, instrument)
             self._note("codes learned from upstream", instrument.code)
-        self._open(family, found)
-        answered = {*found.unsure, *(one.code for one in found.instruments)}
+        if unsure := found.unsure:
+            # Apart from what upstream has, so that it refuses the rest or, if it has some of them, in halves.
+            is_half = not found.instruments and len(unsure) > 1
+            self._again += (Part(family, part) for part in (halves(unsure) if is_half else [unsure]))
+        answered = {*unsure, *(one.code for one in found.instruments)}
         self.refuse(family, (code for code in codes if code not in answered), CODE_INVALID.code)
         if not self._again:
             self._said = ""
@@ -284,7 +279,8 @@ class Finder:
         elif len(part.codes) > 1:
             self._again += (Part(part.family, half) for half in halves(part.codes))
         else:
-            self._remember(part.family, part.codes, passed_on(error), BRIEFLY, "upstream refuses codes")
+            # Its words may hold a secret.
+            self._remember(part.family, part.codes, ret_of(error.ret), BRIEFLY, "upstream refuses codes")
 
     def _failed(self, part: Part, error: ClientError) -> None:
         """Upstream fails at these. Raises the error if it fails at whatever it is asked."""
@@ -292,7 +288,7 @@ class Finder:
             self._failures += 1
         if len(part.codes) == 1:
             wait = part.wait or RETRY
-            again = self._clock.time() + wait
+            again = self.clock.time() + wait
             self._again.append(part._replace(at=again, wait=min(2 * wait, MOST_ALONE)))
         elif may_be_one(error, self._failures):
             self._again += (Part(part.family, half) for half in halves(part.codes))
@@ -307,27 +303,27 @@ class Finder:
             self._said = reason
             log.warning(
                 "upstream does not say what codes are, it is asked again",
-                source=self._source,
+                source=self.source,
                 codes=len(self._futures),
                 reason=reason,
             )
 
     async def _name(self) -> None:
         """Asks what stocks are called; they do without where upstream does not know it."""
-        codes = tuple(self._nameless)[: self._most]
+        codes = tuple(self._nameless)[: self.most]
         try:
-            self._named(await self._inquiry.names(codes))
+            self.named(await self.inquiry.names(codes))
         except RequestRefused:
             pass
         except ClientError as error:
             if self._name_wait == NAME_RETRY:
                 log.info(
                     "upstream does not say what stocks are called, it is asked again",
-                    source=self._source,
+                    source=self.source,
                     codes=len(self._nameless),
                     reason=type(error).__name__,
                 )
-            self._name_at = self._clock.time() + max(self._name_wait, error.retry_after or 0.0)
+            self._name_at = self.clock.time() + max(self._name_wait, error.retry_after or 0.0)
             self._name_wait = min(2 * self._name_wait, MOST_NAME_RETRY)
             return
         self._name_wait = NAME_RETRY
@@ -339,15 +335,6 @@ class Finder:
         self._nameless[code] = None
         self._some.set()
 
-    def _open(self, family: Family, found: Found) -> None:
-        """Asks again about what an answer left open: apart from what upstream has, so that it refuses the
-        rest or, if it has some of them, in halves."""
-        if not found.unsure:
-            return
-        is_half = not found.instruments and len(found.unsure) > 1
-        parts = halves(found.unsure) if is_half else [found.unsure]
-        self._again += (Part(family, part) for part in parts)
-
     def refuse(self, family: Family, codes: Iterable[str], ret: int) -> None:
         """Upstream has none of these for us (600 or 604), be it that they were asked for otherwise."""
         answer = CODE_UNAUTHORIZED if ret == CODE_UNAUTHORIZED.code else CODE_INVALID
@@ -355,7 +342,7 @@ class Finder:
 
     def _remember(self, family: Family, codes: Iterable[str], answer: Ret, seconds: float, event: str) -> int:
         """Tells who waits, and whoever asks in so many seconds; returns of how many codes that is new."""
-        until, count = self._clock.time() + seconds, 0
+        until, count = self.clock.time() + seconds, 0
         for code in codes:
             if self.refusal(family, code) is None:
                 count += 1
@@ -374,14 +361,14 @@ class Finder:
 
     def report(self, *, last: bool = False) -> None:
         """Says what was found since the last time: one line for many, and not too often but for the last."""
-        now = self._clock.time()
+        now = self.clock.time()
         if now - self._told < REPORT and not last:
             return
         if self._untold:
             self._told = now
         untold, self._untold = self._untold, {}
         for event, (count, first) in untold.items():
-            log.info(event, source=self._source, codes=count, first=first)
+            log.info(event, source=self.source, codes=count, first=first)
 
     def _note(self, event: str, code: str) -> None:
         count, first = self._untold.get(event, (0, []))

@@ -26,47 +26,44 @@ class Found(NamedTuple):
     trades: Sequence[Pushed] = ()
 
 
-class Inquiry:
+class Inquiry(NamedTuple):
     """Asks about codes; `source` is the name of whoever learns them.
 
     `is_tickwire` says whether upstream is one, which knows by /v1/instruments; another server shows by
     /trade-tick which codes it has, and by /static_info what their stocks are called.
     """
 
-    def __init__(
-        self, http: Http, pacer: Pacer, source: str, is_tickwire: Callable[[], Awaitable[bool]]
-    ) -> None:
-        self._http = http
-        self._pacer = pacer
-        self._source = source
-        self._is_tickwire = is_tickwire
+    http: Http
+    pacer: Pacer
+    source: str
+    is_tickwire: Callable[[], Awaitable[bool]]
 
     async def turn(self) -> None:
         """Waits until something may be asked. Raises ClientError if that is not today."""
-        await self._pacer.turn("instruments" if await self._is_tickwire() else "trade-tick")
+        await self.pacer.turn("instruments" if await self.is_tickwire() else "trade-tick")
 
     async def ask(self, family: Family, codes: tuple[str, ...]) -> Found:
         """What these are, once it is their turn. Raises ClientError; RequestRefused says that none of them
         can be had."""
-        if await self._is_tickwire():
+        if await self.is_tickwire():
             return await self._ask_tickwire(family, codes)
-        trades = [one for one in await self._http.trades(family, codes) if isinstance(one.event, Trade)]
+        trades = [one for one in await self.http.trades(family, codes) if isinstance(one.event, Trade)]
         shown = {one.event.code: one.event for one in trades if isinstance(one.event, Trade)}
-        found = {code: widened(guessed(code, self._source), shown[code]) for code in codes if code in shown}
+        found = {code: widened(guessed(code, self.source), shown[code]) for code in codes if code in shown}
         unsure = tuple(code for code in codes if code not in found)
         if unsure == codes and len(codes) == 1:  # what is not refused, and alone, is known: it has not traded
-            return Found([guessed(codes[0], self._source)])
+            return Found([guessed(codes[0], self.source)])
         shown_of_those = [one for one in trades if one.event.code in found]
         return Found([*found.values()], unsure, shown_of_those)
 
     async def names(self, codes: tuple[str, ...]) -> list[StaticInfo]:
         """What stocks are called, once it is their turn. Raises ClientError."""
-        await self._pacer.turn("static_info")
-        return await self._http.static_info(codes)
+        await self.pacer.turn("static_info")
+        return await self.http.static_info(codes)
 
     async def _ask_tickwire(self, family: Family, codes: tuple[str, ...]) -> Found:
-        infos, whole = await self._http.instruments(codes)
-        told = [described(one, self._source) for one in infos if one.code in codes]
+        infos, whole = await self.http.instruments(codes)
+        told = [described(one, self.source) for one in infos if one.code in codes]
         found = [one for one in told if one is not None and one.family is family]
         if whole:
             if not found:

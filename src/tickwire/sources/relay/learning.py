@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -89,22 +89,14 @@ def widened(one: Instrument, shown: Event | Kline) -> Instrument:
 
     Where a trade has no turnover, that gets the decimals of the price.
     """
-    levels, money = one.levels, one.turnover_decimals
-    match shown:
-        case Trade():
-            prices = _most((shown.price,), one.price_decimals)
-            volumes = _most((shown.volume,), one.volume_decimals)
-            money = max(prices, money) if shown.turnover is None else _most((shown.turnover,), money)
-        case Book(bids=bids, asks=asks):
-            prices = _most([level.price for side in (bids, asks) for level in side], one.price_decimals)
-            volumes = _most([level.volume for side in (bids, asks) for level in side], one.volume_decimals)
-            levels = max(levels, min(max(len(bids), len(asks)), MOST_LEVELS))
-        case _:
-            prices = _most((shown.open, shown.high, shown.low, shown.close), one.price_decimals)
-            volumes = _most((shown.volume,), one.volume_decimals)
-            money = _most((shown.turnover,), money)
-    known = one.price_decimals, one.volume_decimals, one.turnover_decimals, one.levels
-    if (prices, volumes, money, levels) == known:
+    known = one.price_decimals, one.volume_decimals, one.turnover_decimals
+    prices, volumes, money = map(_most, _numbers(shown), known)
+    levels = one.levels
+    if isinstance(shown, Book):
+        levels = max(levels, min(max(len(shown.bids), len(shown.asks)), MOST_LEVELS))
+    elif shown.turnover is None:
+        money = max(prices, money)
+    if (prices, volumes, money, levels) == (*known, one.levels):
         return one
     return msgspec.structs.replace(
         one, price_decimals=prices, volume_decimals=volumes, turnover_decimals=money, levels=levels
@@ -113,15 +105,20 @@ def widened(one: Instrument, shown: Event | Kline) -> Instrument:
 
 def is_finer(shown: Event | Kline) -> bool:
     """Whether something is shown in more decimals than any instrument has."""
+    prices, volumes, _ = _numbers(shown)
+    exponents = (number.as_tuple().exponent for number in (*prices, *volumes))
+    return any(isinstance(one, int) and one < -MAX_DECIMALS for one in exponents)
+
+
+def _numbers(shown: Event | Kline) -> tuple[Sequence[Decimal], Sequence[Decimal], Sequence[Decimal]]:
+    """The prices, volumes and turnovers of something."""
     match shown:
         case Trade():
-            numbers = [shown.price, shown.volume]
+            return (shown.price,), (shown.volume,), () if shown.turnover is None else (shown.turnover,)
         case Book(bids=bids, asks=asks):
-            numbers = [number for level in (*bids, *asks) for number in (level.price, level.volume)]
-        case _:
-            numbers = [shown.open, shown.high, shown.low, shown.close, shown.volume]
-    exponents = (number.as_tuple().exponent for number in numbers)
-    return any(isinstance(one, int) and one < -MAX_DECIMALS for one in exponents)
+            levels = (*bids, *asks)
+            return [level.price for level in levels], [level.volume for level in levels], ()
+    return (shown.open, shown.high, shown.low, shown.close), (shown.volume,), (shown.turnover,)
 
 
 def _most(numbers: Iterable[Decimal], known: int) -> int:

@@ -1,4 +1,4 @@
-"""One connection upstream: its link, what comes over it, and how it is."""
+"""One connection upstream: its link, what comes over it, how it is, and whether it is silent."""
 
 from __future__ import annotations
 
@@ -8,32 +8,60 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from ...client import Buffer, Clock, Link, LinkStatus, Missed, Options, State, Told, websocket_url
+from ...client import Buffer, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
 from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
-from .hours import Hours
+from .market_time import MarketTime
 from .reception import Reception
-from .secret import Secret
-from .silence import Silence
-from .upstream_clock import UpstreamClock
+from .token_file import Secret
 
 REPAIR = 30.0
 """Seconds after which a connection that failed of itself is begun anew."""
+MOST_PATIENCE = 600.0
+"""Seconds of silence at the most after which one is, while its markets are open."""
 
 log = structlog.get_logger()
 
 Heard: TypeAlias = Yielded | Refusal
 
 
+class Silence:
+    """Watches one connection. `patience` is in seconds, 0 for ever; it doubles with every time in vain.
+
+    `now` and `heard`, when the last live event came, are in seconds of a monotonic clock.
+    """
+
+    def __init__(self, patience: float, now: float) -> None:
+        self.stale = False
+        """Whether nothing came for too long, and nothing since."""
+        self.patience = patience
+        self._first = patience
+        self._since = now
+
+    def connected(self, now: float) -> None:
+        """A new connection is there: its silence begins."""
+        self._since = now
+
+    def look(self, heard: float, now: float, *, is_open: bool) -> bool:
+        """Whether the connection is to be begun anew. `is_open` says that something could come."""
+        if not is_open or heard >= self._since:
+            self._since = heard if is_open else now
+            self.stale, self.patience = False, self._first
+        if not self._first or not is_open or now - self._since < self.patience:
+            return False
+        self._since, self.stale = now, True
+        self.patience = min(self.patience * 2, max(MOST_PATIENCE, self._first))
+        return True
+
+
 class Shared(NamedTuple):
     """What all connections to an upstream have in common.
 
-    `requests` paces the subscriptions of a family, `connections` new connections. `market` is upstream's
-    clock; `wall` is in milliseconds since the epoch. `silence` is in seconds. `arrived` is called when there
-    is something to hear.
+    `requests` paces the subscriptions of a family, `connections` new connections. `silence` is in seconds.
+    `arrived` is called when there is something to hear.
     """
 
     url: str
@@ -41,11 +69,8 @@ class Shared(NamedTuple):
     options: Options
     requests: dict[Family, Pace]
     connections: Pace
-    clock: Clock
-    wall: Callable[[], int]
+    time: MarketTime
     dice: Random
-    market: UpstreamClock
-    hours: Hours
     judge: Judge
     silence: float
     arrived: Callable[[], None]
@@ -55,13 +80,13 @@ class Line:
     """A connection of one family, which is opened when it has something to subscribe to."""
 
     def __init__(self, family: Family, number: int, shared: Shared) -> None:
-        now = shared.clock.time()
+        now = shared.time.clock.time()
         self.name = f"{family} {number + 1}"
         self.family = family
         self.open = False
         """Whether it is there, or tries to be."""
         self.bad = self.dropped = self.renumbered = 0
-        self.reception = Reception(shared.market, shared.hours.is_closed, shared.judge, now)
+        self.reception = Reception(shared.time.market, shared.time.is_open, shared.judge, now)
         self._shared = shared
         self._buffer = Buffer(arrived=shared.arrived)
         self._link = Link(
@@ -72,13 +97,14 @@ class Line:
             name=self.name,
             requests=shared.requests[family],
             connections=shared.connections,
-            clock=shared.clock,
+            clock=shared.time.clock,
             random=shared.dice,
         )
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING
         self._reason = ""
-        self._was_bad = self._was_refused = self._was_renumbered = self._was_outdated = False
+        self._was_refused = False
+        self._warned: set[str] = set()  # on this connection
         self._closing = False
         self._said: set[tuple[Kind, Key]] = set()
         self._idle_since = now
@@ -101,7 +127,7 @@ class Line:
             self._link.add(trades=[code])
         else:
             self._link.add(books={code: 0})
-        self.reception.add(kind, code, self._shared.clock.time())
+        self.reception.add(kind, code, self._shared.time.clock.time())
 
     def remove(self, kind: Kind, code: str) -> list[Yielded]:
         """Subscribes to it no more."""
@@ -109,7 +135,7 @@ class Line:
             self._link.remove(trades=[code])
         else:
             self._link.remove(books=[code])
-        self._idle_since = self._shared.clock.time()
+        self._idle_since = self._shared.time.clock.time()
         return [*self.reception.remove(kind, [code], self._idle_since)]
 
     def start(self) -> None:
@@ -135,7 +161,7 @@ class Line:
     async def keep(self, idle: float) -> None:
         """Looks after it, once a second or so: closes what was idle for so many seconds, and begins anew
         what is silent or has failed."""
-        now = self._shared.clock.time()
+        now = self._shared.time.clock.time()
         if self._failed is not None and now - self._failed >= REPAIR:
             self._failed = None
             await self.close()
@@ -147,16 +173,16 @@ class Line:
         codes = self.reception.codes()
         if self._status is not Status.UP or (not codes and not self.reception.empty):
             return False
-        now = self._shared.clock.time()
-        at = self._shared.market.read(now)
-        is_open = any(self._shared.hours.is_open(code, at) for code in codes)
+        now = self._shared.time.clock.time()
+        at = self._shared.time.market.read(now)
+        is_open = any(self._shared.time.is_open(code, at) for code in codes)
         return self._silence.look(self.reception.heard, now, is_open=is_open)
 
     def hear(self) -> list[Heard]:
         """What has come: what to yield, and what upstream refuses."""
         found: list[Heard] = []
         try:
-            now, wall, take = self._shared.clock.time(), self._shared.wall(), self.reception.event
+            now, wall, take = self._shared.time.clock.time(), self._shared.time.wall(), self.reception.event
             for told in self._buffer.take():
                 if type(told) is Pushed:
                     event = take(told, now, wall)
@@ -168,13 +194,13 @@ class Line:
             log.error(
                 "connection failed", connection=self.name, reason=self._shared.secret.plain(repr(error))
             )
-            self._failed = self._shared.clock.time()
+            self._failed = self._shared.time.clock.time()
             self._status, self._reason = Status.DOWN, f"{self.name}: failed"
-        found += self.reception.begin(self._shared.clock.time())
+        found += self.reception.begin(self._shared.time.clock.time())
         return found
 
     def _told(self, told: Told) -> list[Heard]:
-        now = self._shared.clock.time()
+        now = self._shared.time.clock.time()
         if isinstance(told, State):
             return self._state(told, now)
         if isinstance(told, Subscribed):
@@ -185,59 +211,46 @@ class Line:
         if isinstance(told, Missed):
             self.dropped += told.events
             return [*self.reception.missed(now), *self.reception.begin(now)]
-        if isinstance(told, Renumbered):
-            return self._renumbered(told, now)
-        if isinstance(told, Outdated):
-            self._outdated(told)
+        if isinstance(told, Renumbered):  # upstream was begun anew: what it did meanwhile nobody knows
+            self.renumbered += 1
+            self._warn(
+                "upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped
+            )
+            return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
+        if isinstance(told, Outdated):  # an event was taken for one of before: nobody is sure of that
+            self.dropped += 1
+            self._warn(
+                "upstream sends numbers of before: such events are dropped",
+                kind=told.kind.name.lower(),
+                code=told.key,
+            )
         if isinstance(told, Bad):
             self.bad += told.lines
-            if not self._was_bad:
-                self._was_bad = True
-                log.warning("upstream sends what cannot be read", connection=self.name, reason=told.reason)
+            self._warn("upstream sends what cannot be read", reason=told.reason)
         return []
+
+    def _warn(self, event: str, **fields: object) -> None:
+        """Once, until the connection is another one."""
+        if event not in self._warned:
+            self._warned.add(event)
+            log.warning(event, connection=self.name, **fields)
 
     def _state(self, state: State, now: float) -> list[Heard]:
         status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
         if status is LinkStatus.UP:
             self._status, self._reason = Status.UP, ""
-            self._was_bad = self._was_renumbered = self._was_outdated = False
+            self._warned.clear()
             self._silence.connected(now)
         elif status is LinkStatus.STALE:
             self._status, self._reason = Status.STALE, reason
         elif status is LinkStatus.DOWN:
             if state.again:  # it did not end because we wanted another, or none
                 self._status, self._reason = Status.DOWN, reason
-            market = self._shared.market
+            market = self._shared.time.market
             market.read(now)
             heard = self.reception.heard if self._silence.stale else min(self._link.heard, state.since)
             return [*self.reception.lost(market.read_at(heard), reason)]
         return []
-
-    def _outdated(self, told: Outdated) -> None:
-        """An event was taken for one of before: nobody is sure of that."""
-        self.dropped += 1
-        if not self._was_outdated:
-            self._was_outdated = True
-            log.warning(
-                "upstream sends numbers of before: such events are dropped",
-                connection=self.name,
-                kind=told.kind.name.lower(),
-                code=told.key,
-            )
-
-    def _renumbered(self, told: Renumbered, now: float) -> list[Heard]:
-        """Upstream was begun anew behind the connection: what it did meanwhile nobody knows."""
-        self.renumbered += 1
-        if not self._was_renumbered:
-            self._was_renumbered = True
-            log.warning(
-                "upstream counts anew",
-                connection=self.name,
-                kind=told.kind.name.lower(),
-                code=told.key,
-                dropped=told.dropped,
-            )
-        return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
 
     def _refused(self, refusal: Refusal) -> Refusal:
         """Says so: once of each code, and once where it is tried again."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 
 import httpx
 import msgspec
 
-from ...client import ClientError, Clock, Network, http_url
+from ...client import ClientError, Network, http_url
 from ...client.clock import sleep
 from ...client.http import http_client
 from ...model import Family
-from .hours import Hours
 from .line import Line
-from .upstream_clock import UpstreamClock
+from .market_time import MarketTime
 
 BEAT = 1.0
 """Seconds between looks whether a connection is a new one."""
@@ -32,31 +32,23 @@ class Readiness(msgspec.Struct):
     round_the_clock: bool = False
 
 
+@dataclass(eq=False, repr=False)
 class Origin:
-    """Asks upstream at the start and after each connection, unless it is known to be no Tickwire."""
+    """Asks upstream at the start and after each connection, unless it is known to be no Tickwire.
 
-    def __init__(
-        self,
-        url: str,
-        network: Network,
-        lines: Mapping[tuple[Family, int], Line],
-        market: UpstreamClock,
-        hours: Hours,
-        clock: Clock,
-        *,
-        asks: bool,
-    ) -> None:
-        """`market` is told whether its time is made up, `hours` whether there are any. Without `asks` nobody
-        is asked."""
-        self.asks = asks
+    `time` is told whether it is made up, and whether markets keep hours. Without `asks` nobody is asked.
+    """
+
+    url: str
+    network: Network
+    lines: Mapping[tuple[Family, int], Line]
+    time: MarketTime
+    _: KW_ONLY
+    asks: bool
+
+    def __post_init__(self) -> None:
         self.simulated = False
         """Whether the data is made up."""
-        self._url = url
-        self._network = network
-        self._lines = lines
-        self._market = market
-        self._hours = hours
-        self._clock = clock
         self._known, self._is_tickwire = asyncio.Event(), False
 
     async def is_tickwire(self) -> bool:
@@ -69,18 +61,18 @@ class Origin:
         """Asks it. Never ends."""
         asked, found = -1, None
         while True:
-            connected = sum(line.connected for line in self._lines.values())
+            connected = sum(line.connected for line in self.lines.values())
             if connected != asked:
                 asked = connected
-                found = await ask_readiness(self._url, self._network)
+                found = await ask_readiness(self.url, self.network)
                 self._is_tickwire = found is not None
                 self._known.set()
             if found is not None:
                 self.simulated = found.simulated
-                self._hours.round_the_clock = found.round_the_clock
-                self._market.replayed = found.source.startswith("replay:")
-                self._market.made_up = found.simulated or self._market.replayed
-            await sleep(self._clock, BEAT)
+                self.time.round_the_clock = found.round_the_clock
+                self.time.market.replayed = found.source.startswith("replay:")
+                self.time.market.made_up = found.simulated or self.time.market.replayed
+            await sleep(self.time.clock, BEAT)
 
 
 async def ask_readiness(url: str, network: Network) -> Readiness | None:

@@ -34,11 +34,12 @@ class Reception:
 
     What a server sends a new subscriber first is how a code stands, whatever its age (section 2,
     "Subscribe"): a Snapshot. All that comes later is an event. `now` is in seconds of a monotonic clock,
-    `wall` in milliseconds since the epoch; `closed` says whether the market of a code is closed at a moment.
+    `wall` in milliseconds since the epoch; `is_open` says whether the market of a code is open at a moment,
+    None if nobody knows.
     """
 
     def __init__(
-        self, clock: UpstreamClock, closed: Callable[[str, int], bool], judge: Judge, now: float
+        self, clock: UpstreamClock, is_open: Callable[[str, int], bool | None], judge: Judge, now: float
     ) -> None:
         self.heard = now
         """When the last live event came."""
@@ -47,7 +48,7 @@ class Reception:
         self.agreed = False
         """Whether the server has consented to something."""
         self._clock = clock
-        self._closed = closed
+        self._is_open = is_open
         self._judge = judge
         self._streams: dict[Kind, dict[str, Stream]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
         self._trades = self._streams[Kind.TRADE]
@@ -150,7 +151,7 @@ class Reception:
         if stream is None or not self._judge.passes(event):
             return None
         if stream.first and self._stands(stream, event.time, now):
-            closed = self._closed(event.code, wall)
+            closed = self._is_open(event.code, wall) is False
             believed = self._clock.stood(event.time, now, wall, closed=closed)
             found: Event | Snapshot = Snapshot(kind, event.code, event)
         else:

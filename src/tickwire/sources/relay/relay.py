@@ -11,15 +11,7 @@ from random import Random
 
 import structlog
 
-from ...client import (
-    Backoff,
-    ClientError,
-    Clock,
-    Http,
-    Network,
-    Options,
-    Pacer,
-)
+from ...client import Backoff, ClientError, Clock, Http, Network, Options, Pacer
 from ...client.clock import sleep
 from ...errors import SourceError
 from ...model import (
@@ -40,21 +32,18 @@ from ...model import (
 from ...wire import Refusal, Ret, StaticInfo
 from ..health import Health
 from ..judge import Judge
-from ..source import History, Snapshot, Yielded
-from .answers import MOST_CODES, Answer, Answers
-from .demand import Demand, Group
+from ..source import Snapshot, Source, Yielded
+from .answers import FINAL, MOST_CODES, Answer, Answers
+from .demand import Demand, Group, UpstreamPlan
 from .finder import Finder
-from .hours import Hours
 from .inquiry import Found, Inquiry, share
 from .learning import is_finer, named, widened
 from .line import Line, Shared
 from .market_time import MarketTime
 from .origin import Origin
-from .plan import UpstreamPlan
-from .refusing import FINAL
-from .secret import Secret
 from .standing import Standing
 from .statics import Statics
+from .token_file import Secret
 from .upstream_history import UpstreamHistory
 
 BEAT = 1.0
@@ -72,7 +61,7 @@ BATCH = 200
 log = structlog.get_logger()
 
 
-class Relay:
+class Relay(Source):
     """Trades and books of another server of the protocol.
 
     A code that the catalogue lacks is asked for upstream (`finder`), and learned if it is there.
@@ -80,7 +69,6 @@ class Relay:
     kept to; what it refuses, breaks or leaves out ends up in `health`, and never ends the stream.
     """
 
-    patient = False
     live = True
     limited = True
 
@@ -113,7 +101,6 @@ class Relay:
         self.name = name
         self.health = Health(wall=wall, upstream=self.use)
         self._catalogue = catalogue = catalogue.copy()  # what is learned here, other sources do not have
-        self._url = url
         self._token = token
         self._secret = Secret(token)
         self._clock = clock
@@ -124,8 +111,7 @@ class Relay:
         yielded."""
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
-        self._hours = hours = Hours(catalogue)
-        self._time = MarketTime(self._clock, wall, hours, self._wake.set)
+        self._time = MarketTime(clock, wall, catalogue, self._wake.set)
         self._dirty = True
         self._out: deque[Yielded] = deque()
         self._rounded: set[str] = set()  # learned codes of which the log has said so
@@ -134,44 +120,31 @@ class Relay:
         self._lines: dict[tuple[Family, int], Line] = {}
         self._demand = Demand(catalogue, keep, plan)
         self.codes: Collection[str] = self._demand.codes
-        self._network = network or Network()
-        self._network.check()
+        network = network or Network()
+        network.check()
         paced = partial(Pacer, clock=clock, wall=lambda: wall() / 1000)
         self._pacer = paced(plan.rates)
-        self._http = self._asking(HTTP_TIMEOUT)
-        self._slow_http = self._asking(KLINE_TIMEOUT)
+        asking = partial(Http, url, self._secret, pacer=self._pacer, network=network)
+        self._http, self._slow_http = asking(timeout=HTTP_TIMEOUT), asking(timeout=KLINE_TIMEOUT)
+        https = self._http, self._slow_http
         self._standing = Standing(
-            name,
-            self.health,
-            self._lines,
-            (self._http, self._slow_http),
-            self._judge,
-            self._time,
-            self._secret,
-            self._wake.set,
+            name, self._lines, https, self._judge, self._time, self._secret, self._wake.set
         )
-        market = self._time.market
-        self._origin = Origin(url, self._network, self._lines, market, hours, self._clock, asks=probe)
+        self._origin = Origin(url, network, self._lines, self._time, asks=probe)
         self._answers = Answers(self._http, plan.http_codes, self._clock, name, self._answered)
         most = plan.http_codes or MOST_CODES
         inquiry = Inquiry(self._http, paced(share(plan.rates)), name, self._origin.is_tickwire)
         self.finder = Finder(inquiry, most, self._clock, name, self._found, self._named, self._answered_http)
         self.statics = Statics(self._http, most, self._clock, self._answered_http)
-        plain = self._secret.plain
-        self.history: History | None = UpstreamHistory(self._slow_http, self._judge, self._read, plain)
+        self.history = UpstreamHistory(self._slow_http, self._judge, self._read, self._secret.plain)
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET)._replace(
-                network=self._network, latest=self._time.believed
-            ),
+            options=plan.options(options or QUIET)._replace(network=network, latest=self._time.believed),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
-            clock=self._clock,
-            wall=wall,
+            time=self._time,
             dice=dice,
-            market=market,
-            hours=hours,
             judge=self._judge,
             silence=silence,
             arrived=self._wake.set,
@@ -186,14 +159,11 @@ class Relay:
     @property
     def round_the_clock(self) -> bool:
         """Whether upstream says that its markets keep no hours."""
-        return self._hours.round_the_clock
+        return self._time.round_the_clock
 
     def market_time(self) -> int:
         """The time where the events come from: upstream's, see UpstreamClock."""
         return self._time.read()
-
-    def past(self, instrument: Instrument, key: str | None = None) -> None:
-        """None is made up."""
 
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue, but for what upstream has refused."""
@@ -225,8 +195,7 @@ class Relay:
                 for group, code, refused in self._demand.ask(kind, codes, now)
                 if kind is not Kind.KLINE and self._ask(group, code, refused=refused)
             ]
-        self._dirty = True
-        self._wake.set()
+        self._change()
         return () if kind is Kind.KLINE else soon
 
     def _ask(self, group: Group, code: str, *, refused: bool) -> bool:
@@ -244,8 +213,7 @@ class Relay:
     def unanswered(self, kind: Kind, instruments: Iterable[Instrument]) -> dict[str, Ret | None]:
         """The codes of those that were asked for over HTTP without being told how they stand, each with what
         upstream refused it with, if it did."""
-        failures = {one.code: self._answers.failure((one.family, kind), one.code) for one in instruments}
-        return {code: failure[0] for code, failure in failures.items() if failure is not None}
+        return self._answers.failures(kind, instruments)
 
     def learn(self, instrument: Instrument) -> None:
         """Knows an instrument that the catalogue lacks; one that is known stays as it is."""
@@ -261,8 +229,7 @@ class Relay:
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
             self._demand.keep(instrument.code)
-            self._dirty = True
-            self._wake.set()
+            self._change()
 
     def use(self) -> UpstreamUse:
         """What is used of the account."""
@@ -275,19 +242,15 @@ class Relay:
             self._most_connections,
         )
 
-    def rotate(self) -> None:
-        """The token is another one: all connections are begun anew with it."""
-        log.info("token changed", source=self.name)
-        for line in self._lines.values():
-            line.reconnect("the token was changed")
-
     # The stream.
     async def events(self) -> AsyncIterator[Yielded]:
         """The stream; it never ends."""
         self._say_what_has_no_room()
-        self._seek_kept()
-        self._dirty = True
-        self._wake.set()
+        for code in sorted(self._kept_unknown):  # what is it?
+            if looks_like(family := family_of(code), code):
+                with suppress(SourceError):  # which has been said
+                    self.finder.seek(family, code)
+        self._change()
         beside = [
             asyncio.create_task(one)
             for one in (
@@ -329,8 +292,10 @@ class Relay:
             await self._http.close()
             await self._slow_http.close()
 
-    def _asking(self, timeout: float) -> Http:
-        return Http(self._url, self._secret, pacer=self._pacer, timeout=timeout, network=self._network)
+    def _change(self) -> None:
+        """Something else is wanted."""
+        self._dirty = True
+        self._wake.set()
 
     def _arrange(self) -> None:
         """Subscribes to what is wanted."""
@@ -367,8 +332,7 @@ class Relay:
     def _refuse(self, group: Group, codes: Collection[str], ret: int) -> None:
         """Upstream will not push these."""
         self._demand.refuse(group, codes, self._clock.time())
-        self._dirty = True
-        self._wake.set()
+        self._change()
         if ret in FINAL:
             self._doubt(group[0], codes)
 
@@ -390,26 +354,20 @@ class Relay:
                     self._standing.tell()
                     line.reconnect("nothing came although its markets are open")
                 await line.keep(IDLE)
-            self._dirty = True
-            self._wake.set()
+            self._change()
             await sleep(self._clock, BEAT)
 
     async def _watch_token(self, changed: Callable[[], bool]) -> None:
         while True:
             if await asyncio.to_thread(changed):
-                self.rotate()
+                log.info("token changed", source=self.name)
+                for line in self._lines.values():
+                    line.reconnect("the token was changed")
             await sleep(self._clock, BEAT)
 
     # What no catalogue has.
     def _knows(self, code: str) -> bool:
         return any(self._catalogue.find(family, code) for family in Family)
-
-    def _seek_kept(self) -> None:
-        """Asks what those codes of the settings are that the catalogue lacks."""
-        for code in sorted(self._kept_unknown):
-            if looks_like(family := family_of(code), code):
-                with suppress(SourceError):  # which has been said
-                    self.finder.seek(family, code)
 
     def _found(self, family: Family, found: Found) -> None:
         """Upstream said what codes are, and of some of them what was traded last."""
@@ -420,7 +378,7 @@ class Relay:
             self._say_what_has_no_room()
         if found.trades:
             codes = tuple(dict.fromkeys(one.event.code for one in found.trades))
-            self._answers.heard(Answer((family, Kind.TRADE), codes, found.trades))
+            self._answers.tell(Answer((family, Kind.TRADE), codes, found.trades))
 
     def _widen(self, instrument: Instrument, shown: Event | Kline) -> Instrument:
         """A learned instrument is known in all decimals and levels that it is shown in."""
@@ -483,7 +441,7 @@ class Relay:
             self._time.stood(instrument.code, last.time * 1000)
         if not await self._time.known():
             raise SourceError(f"No bars of {instrument.code}: upstream has not said what its time is")
-        return self._time.latest()
+        return max(self._time.read(), self._time.wall())
 
     def _answered_http(self, error: ClientError | None) -> None:
         if error is None:

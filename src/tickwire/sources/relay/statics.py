@@ -79,12 +79,11 @@ class Statics:
         self._heard(None)
         until = self._clock.time() + DAY
         self._kept.update((code, (until, None)) for code in codes)
-        self._kept.update((one.symbol, (until, _bounded(one))) for one in entries if one.symbol in codes)
+        for one in entries:
+            if one.symbol in codes:
+                bounded = StaticInfo(*(text[:LONGEST] for text in msgspec.structs.astuple(one)))
+                self._kept[one.symbol] = until, bounded
 
     def _lacking(self, codes: Collection[str]) -> list[str]:
         now = self._clock.time()
         return [code for code in codes if self._kept.get(code, (0.0, None))[0] <= now]
-
-
-def _bounded(one: StaticInfo) -> StaticInfo:
-    return StaticInfo(*(text[:LONGEST] for text in msgspec.structs.astuple(one)))

@@ -38,27 +38,23 @@ class UpstreamClock:
         """Whether events are believed though they lie ahead of our time."""
         self._newest = self._older = 0  # how far ahead of `now` events were: lately, and before that
         self._since = 0.0
-        self._shown = 0
+        self.shown = 0
+        """What it showed when it was read last."""
         self._state: int | None = None  # the same of the newest state, while nothing better is known
         self._closed = False
         self._far = self._agreeing = 0
         self._agreed = False  # whether it ever showed our time
         self._ours = 0  # how far ahead of `now` our time was, when it was shown or guessed last
 
-    @property
-    def shown(self) -> int:
-        """What it showed when it was read last."""
-        return self._shown
-
     def read(self, now: float) -> int:
         """What it shows."""
         if self.sure:
-            self._shown = max(self._shown, int(now * 1000) + max(self._newest, self._older))
-        return self._shown
+            self.shown = max(self.shown, int(now * 1000) + max(self._newest, self._older))
+        return self.shown
 
     def read_at(self, moment: float) -> int:
         """What it showed at an earlier moment, as far as can be known now."""
-        return min(int(moment * 1000) + max(self._newest, self._older), self._shown)
+        return min(int(moment * 1000) + max(self._newest, self._older), self.shown)
 
     def happened(self, time: int, now: float, wall: int) -> bool:
         """An event came, fresh from the market. False: its time lies so far ahead that it is not believed."""

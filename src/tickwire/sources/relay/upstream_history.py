@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from ...client import ClientError, Http, TooManyRequests
 from ...errors import SourceError
@@ -18,6 +19,7 @@ TRIES, LONGEST = 5, 30.0
 NOT_OPEN = Fault(Rule.TIME, "its bar opens ahead of all clocks")
 
 
+@dataclass(eq=False, repr=False)
 class UpstreamHistory:
     """The bars of /kline (protocol, section 3). See `History`.
 
@@ -26,19 +28,11 @@ class UpstreamHistory:
     time in milliseconds that no bar may open after. `plain` takes secrets out of a text.
     """
 
+    http: Http
+    judge: Judge
+    told: Callable[[Instrument, KlineType, Kline | None, ClientError | None], Awaitable[int]]
+    plain: Callable[[str], str]
     most = 500
-
-    def __init__(
-        self,
-        http: Http,
-        judge: Judge,
-        told: Callable[[Instrument, KlineType, Kline | None, ClientError | None], Awaitable[int]],
-        plain: Callable[[str], str],
-    ) -> None:
-        self._http = http
-        self._judge = judge
-        self._told = told
-        self._plain = plain
 
     async def klines(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None
@@ -51,12 +45,12 @@ class UpstreamHistory:
         try:
             bars = await self._ask(instrument, kline_type, min(count, self.most), end or 0)
         except ClientError as error:
-            await self._told(instrument, kline_type, None, error)
-            raise SourceError(f"No bars of {instrument.code}: upstream {self._plain(str(error))}") from None
+            await self.told(instrument, kline_type, None, error)
+            raise SourceError(f"No bars of {instrument.code}: upstream {self.plain(str(error))}") from None
         by_time = {bar.time: bar for bar in bars if (end is None or bar.time <= end) and self._is_fit(bar)}
         found = [by_time[time] for time in sorted(by_time)][-count:]
         last = found[-1] if found and end is None else None
-        now = await self._told(instrument, kline_type, last, None)
+        now = await self.told(instrument, kline_type, last, None)
         return [bar for bar in found if self._has_opened(bar, now)]
 
     async def _ask(self, instrument: Instrument, kline_type: KlineType, count: int, end: int) -> list[Kline]:
@@ -64,7 +58,7 @@ class UpstreamHistory:
         tries = itertools.count(1)
         while True:
             try:
-                return await self._http.klines(
+                return await self.http.klines(
                     instrument.family, instrument.code, kline_type, count=count, end=end, whole=True
                 )
             except TooManyRequests as error:
@@ -74,11 +68,11 @@ class UpstreamHistory:
     def _has_opened(self, bar: Kline, now: int) -> bool:
         ahead = AHEAD + (SUNDAY if bar.kline_type >= KlineType.DAY else 0)
         if bar.time * 1000 > now + ahead:
-            self._judge.refuse(bar.code, NOT_OPEN)
+            self.judge.refuse(bar.code, NOT_OPEN)
             return False
         return True
 
     def _is_fit(self, bar: Kline) -> bool:
-        if (fault := bar_fault(bar, self._judge.instrument(bar), Entrance.RELAY)) is not None:
-            self._judge.refuse(bar.code, fault)
+        if (fault := bar_fault(bar, self.judge.instrument(bar), Entrance.RELAY)) is not None:
+            self.judge.refuse(bar.code, fault)
         return fault is None

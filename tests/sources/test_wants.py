@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tickwire.sources.relay.wants import REFUSED, Wants
+from tickwire.model import Kind
 from tickwire.sources.source import ASKED, SUBSCRIBED
+from tickwire.sources.wants import REFUSED, Wants
 
 
-def subscribe(wants: Wants, others: list[str], new: list[str], now: float) -> list[str]:
+def subscribe(wants: Wants[str], others: list[str], new: list[str], now: float) -> list[str]:
     """What is done with a subscription beside those of others; returns those that have room."""
     found = wants.room([*others, *new])
     wants.renew(found, now)
@@ -24,8 +25,22 @@ def test_what_is_kept_is_always_wanted_and_the_rest_while_it_is_renewed() -> Non
     assert wants.target() == ["K"]
 
 
+def test_streams_lapse_and_the_longer_want_counts() -> None:
+    kept, one, two = (Kind.TRADE, "A"), (Kind.TRADE, "B"), (Kind.DEPTH, "B")
+    wants = Wants([kept], None)
+    wants.renew([kept, one, two], 0.0)
+    wants.ask([two], 0.0)
+    wants.renew([two], 1.0)
+    wants.lapse(SUBSCRIBED - 0.1)
+    assert set(wants.target()) == {kept, one, two}
+    wants.lapse(SUBSCRIBED)
+    assert set(wants.target()) == {kept, two}
+    wants.lapse(ASKED)
+    assert set(wants.target()) == {kept}
+
+
 def test_a_request_over_http_counts_for_some_minutes() -> None:
-    wants = Wants([], None)
+    wants = Wants[str]([], None)
     wants.ask(["A"], 0.0)
     wants.renew(["A"], 10.0)
     wants.lapse(ASKED - 1)
@@ -43,7 +58,7 @@ def test_more_than_the_plan_allows_has_no_room() -> None:
 
 
 def test_what_was_not_renewed_gives_way() -> None:
-    wants = Wants([], 3)
+    wants = Wants[str]([], 3)
     subscribe(wants, [], ["A", "B", "C"], 0.0)
     wants.renew(["A", "B", "C"], 30.0)
     assert subscribe(wants, ["B"], ["D"], 40.0) == ["D"]
@@ -54,7 +69,7 @@ def test_what_was_not_renewed_gives_way() -> None:
 
 
 def test_who_changes_his_mind_at_once_makes_room_for_himself() -> None:
-    wants = Wants([], 2)
+    wants = Wants[str]([], 2)
     assert subscribe(wants, [], ["A", "B"], 0.0) == ["A", "B"]
     assert subscribe(wants, [], ["C", "D"], 0.001) == ["C", "D"]
     assert subscribe(wants, [], ["A"], 0.002) == ["A"]
@@ -62,14 +77,14 @@ def test_who_changes_his_mind_at_once_makes_room_for_himself() -> None:
 
 
 def test_those_of_two_who_come_at_once_both_count() -> None:
-    wants = Wants([], 3)
+    wants = Wants[str]([], 3)
     assert subscribe(wants, [], ["A", "B"], 0.0) == ["A", "B"]
     assert subscribe(wants, ["A", "B"], ["C", "D"], 0.0) == ["C"]
     assert subscribe(wants, ["A", "B", "C"], ["D"], 0.0) == []
 
 
 def test_a_question_changes_nothing() -> None:
-    wants = Wants([], 1)
+    wants = Wants[str]([], 1)
     subscribe(wants, [], ["A"], 0.0)
     for _ in range(2):
         assert wants.room(["B", "A"]) == ["B"]
@@ -78,7 +93,7 @@ def test_a_question_changes_nothing() -> None:
 
 
 def test_who_is_not_renewed_keeps_a_place_that_nobody_needs() -> None:
-    wants = Wants([], 2)
+    wants = Wants[str]([], 2)
     wants.renew(["A"], 0.0)
     wants.renew(["B"], 1.0)
     assert wants.target() == ["A", "B"]
@@ -99,7 +114,7 @@ def test_interest_over_http_takes_only_what_is_left_and_goes_first() -> None:
 
 
 def test_a_lapsed_subscription_that_http_asks_for_is_interest_only() -> None:
-    wants = Wants([], 2)
+    wants = Wants[str]([], 2)
     wants.renew(["A"], 0.0)
     wants.ask(["A"], 1.0)
     wants.renew(["B"], 95.0)

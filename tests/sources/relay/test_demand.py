@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tickwire.sources.relay.places import Moves, Places
+from tickwire.sources.relay.demand import Moves, Places
 
 
 def test_a_new_connection_is_only_for_what_has_no_room_on_the_others() -> None:

@@ -1,15 +1,19 @@
-"""Which streams of one kind are subscribed to upstream, where room is short. Pure."""
+"""Which streams somebody wants, and for how long, where room may be short. Pure: time is an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
+from typing import Generic, TypeVar
 
-from ..source import ASKED, SUBSCRIBED
+from ..model import Kind
+from .source import ASKED, SUBSCRIBED
 
 REFUSED = 300.0
 """Seconds for which a code is not asked for again that upstream refused."""
+
+CodeT = TypeVar("CodeT", bound=str | tuple[Kind, str])
 
 
 @dataclass(slots=True)
@@ -20,24 +24,24 @@ class Lease:
     asked: float = -inf
 
 
-class Wants:
-    """The codes of one kind and family that are wanted upstream: at most `most`, None for no limit.
+class Wants(Generic[CodeT]):
+    """The codes, or the streams, that are wanted of a source: at most `most`, None for no limit.
 
     `keep` are wanted always, as far as they have room. `now` is in seconds of a monotonic clock. Where room
     is short, those give way that only HTTP asked for; then those whose subscription was not renewed last.
     """
 
-    def __init__(self, keep: Iterable[str], most: int | None) -> None:
+    def __init__(self, keep: Iterable[CodeT], most: int | None) -> None:
         codes = tuple(dict.fromkeys(keep))
         self.left_out = () if most is None else codes[most:]
         """Those of `keep` for which there is no room."""
         self.most = most
         self._most = inf if most is None else most
         self._keep = frozenset(codes).difference(self.left_out)
-        self._leases: dict[str, Lease] = {}
-        self._refused: dict[str, float] = {}
+        self._leases: dict[CodeT, Lease] = {}
+        self._refused: dict[CodeT, float] = {}
 
-    def keep(self, code: str) -> None:
+    def keep(self, code: CodeT) -> None:
         """This one is wanted always too, if there is room for it."""
         if len(self._keep) >= self._most:
             self.left_out = (*self.left_out, code)
@@ -45,11 +49,11 @@ class Wants:
         self._keep |= {code}
         self._leases.pop(code, None)
 
-    def target(self) -> list[str]:
+    def target(self) -> list[CodeT]:
         """What is to be subscribed to."""
         return [*sorted(self._keep - self._refused.keys()), *self._leases]
 
-    def renew(self, names: Iterable[str], now: float) -> list[str]:
+    def renew(self, names: Iterable[CodeT], now: float) -> list[CodeT]:
         """These are subscribed to, and nothing else; what was before gives way to them. Returns those that
         were not wanted before, and are now."""
         codes = dict.fromkeys(names).keys()
@@ -63,7 +67,7 @@ class Wants:
         self._fit(now, codes)
         return [code for code in fresh if code in self._leases]
 
-    def ask(self, codes: Iterable[str], now: float) -> None:
+    def ask(self, codes: Iterable[CodeT], now: float) -> None:
         """These are asked for over HTTP: they are subscribed to where room is left."""
         for code in codes:
             if code in self._keep or code in self._refused:
@@ -71,7 +75,7 @@ class Wants:
             if code in self._leases or self._free() > 0:
                 self._leases.setdefault(code, Lease()).asked = now + ASKED
 
-    def room(self, codes: Iterable[str]) -> list[str]:
+    def room(self, codes: Iterable[CodeT]) -> list[CodeT]:
         """Those of these that can be subscribed to if nothing else is: the first ones."""
         staying = self._keep - self._refused.keys()
         found = []
@@ -83,11 +87,11 @@ class Wants:
                 found.append(code)
         return found
 
-    def refused(self, codes: Iterable[str]) -> set[str]:
+    def refused(self, codes: Iterable[CodeT]) -> set[CodeT]:
         """Those of these that upstream will not give."""
         return self._refused.keys() & {*codes}
 
-    def refuse(self, codes: Iterable[str], now: float) -> None:
+    def refuse(self, codes: Iterable[CodeT], now: float) -> None:
         """Upstream will not give these."""
         for code in codes:
             self._refused[code] = now + REFUSED
@@ -107,13 +111,13 @@ class Wants:
         """How many more there is room for."""
         return self._most - len(self._keep - self._refused.keys()) - len(self._leases)
 
-    def _fit(self, now: float, newest: Collection[str]) -> None:
+    def _fit(self, now: float, newest: Collection[CodeT]) -> None:
         """Gives up what has no room, the least wanted first."""
         over = -self._free()
         if over <= 0:
             return
 
-        def worth(place: int, code: str, lease: Lease) -> tuple[int, float, int]:
+        def worth(place: int, code: CodeT, lease: Lease) -> tuple[int, float, int]:
             if lease.subscribed <= now:
                 return 0, lease.asked, -place
             if code not in newest:
