@@ -78,7 +78,6 @@ SUSPENSION = Table(
 )
 GAP = Table("gap", tuple("id source market codes begin end reason filled".split()), ("id", "source", "begin"))
 INSTRUMENT = Table("instrument", ("code", "definition"), ("code",))
-SEALED = (NOTE, TOKEN, SUSPENSION, GAP, INSTRUMENT)
 
 
 class Altered:
