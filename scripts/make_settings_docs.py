@@ -1,4 +1,5 @@
-"""Writes docs/settings.md from the settings class and the flags of `tickwire serve`.
+"""Writes the settings of docs/settings.md, below its hand-written head, from the settings class and the flags
+of `tickwire serve`.
 
     python scripts/make_settings_docs.py [FILE]
 
@@ -22,43 +23,6 @@ from tickwire.cli.serve import serve
 from tickwire.config import ENV_PREFIX, Settings
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/settings.md"
-HEAD = """\
-# Settings
-
-After this page you can set everything that a server lets you choose: as a flag, in the environment or in a
-file. The page is made of the settings themselves, by `scripts/make_settings_docs.py`.
-
-## How to set them
-
-One name serves in three places: `fallback_after` is the flag `--fallback-after`, the variable
-`TICKWIRE_FALLBACK_AFTER` and the key `fallback_after` of a TOML file that `--config` names. A flag goes
-before the environment, that before the file, that before the default.
-
-```toml tickwire.toml
-source = ["simulator"]
-codes = ["BTCUSDT", "GOLD", "700.HK"]
-retention = { 1 = 90, 2 = 365 }
-plan = "desk"
-
-[plans.desk]
-base = "premium"
-connections = 20
-```
-
-```sh
-tickwire serve --config tickwire.toml --rate 5
-```
-
-- A name that does not exist is an error, wherever it stands, and the error names the nearest one that does.
-- An empty value is an error too, but for `codes` and `scenario`: leave out what you do not want to say.
-- Yes and no are `true` and `false`. A flag says yes by its name alone; where yes is the default,
-  `--no-…` says no.
-- What there may be several of is a list in a file. In a variable it is separated by commas, sources by
-  semicolons. A flag for sources or paths is given once for each of them, other lists are separated by commas.
-- A table such as `[plans.desk]` is TOML in a flag or a variable too, without the setting's own name:
-  `TICKWIRE_PLANS='desk = { base = "premium" }'`.
-- What you change counts from the next start.
-"""
 GROUPS = {
     "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer "
     "ring_seconds ring_bytes",
@@ -112,7 +76,8 @@ def page() -> str:
     command.command()(serve)
     options = typer.main.get_command(command).params
     flags = {option.name: option for option in options if isinstance(option, TyperOption)}
-    parts = [HEAD]
+    head, _, _ = TARGET.read_text("utf-8").partition(f"\n## {next(iter(GROUPS))}\n")
+    parts = [head]
     for group, names in GROUPS.items():
         parts.append(f"## {group}\n")
         parts += [_entry(name, Settings.model_fields[name], flags[name]) for name in names.split()]
