@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from ..errors import StoreError
+from .sqlite_file import SqliteFile
 
 READ_WAIT = 2.0
 """Seconds that a read may take, its wait for others included."""
@@ -24,24 +25,11 @@ CLOSE_WAIT = 30.0
 """Seconds that the end waits for calls that are under way."""
 SETTLED = 5.0
 """Seconds without a failure after which a store that failed counts as mended."""
-
 HELD_UP = 1.0
 """Seconds by which a timer comes late when the process was held up."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
-
-
-class File(Protocol):
-    """What the calls use."""
-
-    @property
-    def generation(self) -> int:
-        """Grows whenever another file stands behind it than before, so that what memory holds is to be
-        written again."""
-
-    def close(self) -> None:
-        """Ends all use. May be called again."""
 
 
 class Access:
@@ -140,7 +128,7 @@ class Database:
     A call that is cancelled before its turn is not made; one that has begun goes on to its end.
     """
 
-    def __init__(self, file: File, wall: Callable[[], float]) -> None:
+    def __init__(self, file: SqliteFile, wall: Callable[[], float]) -> None:
         """`file` is what all these calls use; it is closed with this. `wall` is in seconds since the
         epoch."""
         self.writes, self.reads = Access("written", wall), Access("read", wall)
