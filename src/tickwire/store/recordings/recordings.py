@@ -7,16 +7,28 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import InputError
+from ...model import Event, Market
 from .folder import Folder, SealedFile
 from .gaps import moment
 from .needs import need_pyarrow
-from .recorded import Recorded
 
 if TYPE_CHECKING:  # these need pyarrow
     from .contents import CodeContents, Contents
+
+
+class Recorded(NamedTuple):
+    """An event as it was recorded.
+
+    `received` is when it came, in microseconds since the epoch; `seq` the number that we gave it.
+    """
+
+    event: Event
+    received: int
+    seq: int
+    market: Market
 
 
 class Recordings:

@@ -22,8 +22,7 @@ from pyarrow import parquet
 
 from ...model import MAX_DECIMALS, Kind, Market
 from . import journal, schema
-from .durable import sync
-from .folder import Folder, Partition
+from .folder import Folder, Partition, sync
 from .footer import KEY, CodeNote, Footer
 from .gaps import EPOCH
 from .journal import Damage, Head, Record
@@ -35,7 +34,6 @@ DAY = 86_400_000
 """Milliseconds."""
 ROWS = {Kind.TRADE: 65_536, Kind.DEPTH: 8_192}
 """Rows of a row group: what a reader of one code reads beside that code."""
-PARSERS = {Kind.TRADE: schema.trades, Kind.DEPTH: schema.books}
 COUNTERS = ("time", "received", "seq", "source_seq", "order")
 """Columns that mostly grow, and are kept as differences."""
 
@@ -170,9 +168,9 @@ class _Pile:
         self.head = head
         self.size = self.unfit = 0
         self.first = self.last = -1
-        self._lines: dict[Kind, list[bytes]] = {kind: [] for kind in PARSERS}
+        self._lines: dict[Kind, list[bytes]] = {kind: [] for kind in ROWS}
         self._unparsed = 0
-        self._tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in PARSERS}
+        self._tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in ROWS}
 
     def add(self, record: Record) -> None:
         """Takes a record."""
@@ -195,10 +193,10 @@ class _Pile:
     def _parse(self) -> None:
         if not self._unparsed:
             return
-        for kind, parse in PARSERS.items():
+        for kind in ROWS:
             lines = b"".join(self._lines[kind])
             self._lines[kind].clear()
-            table, unfit = parse(lines, self.head.source)
+            table, unfit = schema.parse(kind, lines, self.head.source)
             self._tables[kind].append(table)
             self.unfit += unfit
         self._unparsed = 0
@@ -207,7 +205,7 @@ class _Pile:
 def _write(pile: _Pile, folder: Folder, sealed: Sealed) -> list[_Written]:
     """Writes the files of a segment under temporary names."""
     written = []
-    for kind in PARSERS:
+    for kind in ROWS:
         for partition, part in _partitions(kind, pile.take(kind)):
             final = folder.sealed(partition, pile.first, pile.last)
             temporary = folder.sealing / f"{str(partition).replace('/', ',')},{final.name}"
