@@ -57,6 +57,7 @@ MAY_TAKE = {
     "sandbox.scenario": "disk",
     "server.documents": "disk",
     "store.catalogue": "disk",
+    "store.migrations": "disk",
 }
 """What who may take, with all modules below."""
 
