@@ -20,23 +20,9 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperOption
 
 from tickwire.cli.serve import serve
-from tickwire.config import ENV_PREFIX, Settings
+from tickwire.config import ENV_PREFIX, Settings, groups
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/settings.md"
-GROUPS = {
-    "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer "
-    "ring_seconds ring_bytes",
-    "Sources": "source codes fallback_after instruments",
-    "Simulator": "seed rate market_hours",
-    "Relay": "upstream_url upstream_token upstream_token_file upstream_plan ca_file upstream_silence",
-    "Live exchanges": "symbols exchanges",
-    "Replay": "file speed rebase hold loop from_time to_time quote_trades strict_input keep_bars",
-    "Recording": "record record_keep_days record_keep_bytes",
-    "K-lines": "close_delay late_window kline_push_interval flat_bars retention",
-    "Tokens and plans": "no_auth plan plans takeover_after day_reset",
-    "Protocol": "snapshot_on_subscribe strict_protocol legacy_string_ids",
-    "Sandbox": "scenario",
-}
 TYPES: dict[Any, str] = {
     bool: "`true` or `false`",
     int: "whole number",
@@ -67,24 +53,21 @@ LIMITS = (("ge", "from"), ("gt", "above"), ("le", "to"))
 
 
 def page() -> str:
-    """The whole page. Raises SystemExit if a setting is in no group."""
-    grouped = " ".join(GROUPS.values()).split()
-    if sorted(grouped) != sorted(Settings.model_fields):
-        odd = sorted(set(grouped) ^ set(Settings.model_fields))
-        raise SystemExit(f"GROUPS and the settings differ: {', '.join(odd) or 'one is there twice'}.")
+    """The whole page."""
     command = typer.Typer()
     command.command()(serve)
     options = typer.main.get_command(command).params
     flags = {option.name: option for option in options if isinstance(option, TyperOption)}
-    head, _, _ = TARGET.read_text("utf-8").partition(f"\n## {next(iter(GROUPS))}\n")
+    head, _, _ = TARGET.read_text("utf-8").partition(f"\n## {next(iter(groups()))}\n")
     parts = [head]
-    for group, names in GROUPS.items():
+    for group, texts in groups().items():
         parts.append(f"## {group}\n")
-        parts += [_entry(name, Settings.model_fields[name], flags[name]) for name in names.split()]
+        parts += [_entry(name, text, flags[name]) for name, text in texts.items()]
     return "\n".join(parts)
 
 
-def _entry(name: str, setting: FieldInfo, option: TyperOption) -> str:
+def _entry(name: str, text: str, option: TyperOption) -> str:
+    setting = Settings.model_fields[name]
     facts = [
         f"`{_flag(option, setting)}`",
         f"`{ENV_PREFIX}{name.upper()}`",
@@ -92,7 +75,7 @@ def _entry(name: str, setting: FieldInfo, option: TyperOption) -> str:
         _type(name, setting) + (", the flag several times" if option.multiple else ""),
         f"default: {_default(name, setting)}",
     ]
-    return f"### {name}\n\n{_wrapped(str(setting.description))}\n\n{_wrapped(' · '.join(facts))}\n"
+    return f"### {name}\n\n{_wrapped(text)}\n\n{_wrapped(' · '.join(facts))}\n"
 
 
 def _wrapped(text: str) -> str:
