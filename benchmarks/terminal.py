@@ -17,7 +17,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any
 
 import bench
 from bench import NotMeasured
@@ -64,20 +64,12 @@ BARE = """([codes, paths]) => {
 }"""
 
 
-class Figures(NamedTuple):
-    """What a trace says; times in milliseconds."""
-
-    frames: float
-    mean: float
-    p99: float
-    longest_task: float
-    over_50: int
-    longest_cpu: float
-    """Of the same tasks, without the time in which the machine ran something else."""
+COLUMNS = ("frames/s", "scripting a frame, mean", "p99", "longest task", "over 50 ms", "longest by CPU")
+"""The last is of the same tasks, without the time in which the machine ran something else."""
 
 
-def figures(trace: dict[str, Any]) -> Figures:
-    """Reads a trace of Chromium's. Raises NotMeasured if nothing was drawn in it."""
+def figures(trace: dict[str, Any]) -> list[str]:
+    """What a trace of Chromium's says, column by column. Raises NotMeasured if nothing was drawn in it."""
     by_thread: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for event in trace["traceEvents"]:
         if event["ph"] == "X":
@@ -99,14 +91,13 @@ def figures(trace: dict[str, Any]) -> Figures:
     run = [one for one in events if one["name"] == "RunTask"]
     tasks = [one["dur"] / 1000 for one in run]
     seconds = (frames[-1] - frames[0]) / 1e6
-    return Figures(
-        len(costs) / seconds / 0.9,
-        mean(costs),
-        sorted(costs)[int(len(costs) * 0.99)],
-        max(tasks),
-        sum(task > 50 for task in tasks),
-        max(one.get("tdur", one["dur"]) / 1000 for one in run),
-    )
+    return [
+        f"{len(costs) / seconds / 0.9:.0f}",
+        *(f"{cost:.2f} ms" for cost in (mean(costs), sorted(costs)[int(len(costs) * 0.99)])),
+        f"{max(tasks):.1f} ms",
+        str(sum(task > 50 for task in tasks)),
+        f"{max(one.get('tdur', one['dur']) / 1000 for one in run):.1f} ms",
+    ]
 
 
 def merged(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, float]]:
@@ -141,8 +132,7 @@ async def main() -> None:
         sys.exit("terminal: no Chromium found; on Debian: apt-get install chromium")
     codes = sorted(one.code for one in load_catalogue() if one.levels)[:CODES]
     print(f"{len(codes)} codes, {RATE} trades/s each, {options.seconds:g} s\n")
-    heads = ("frames/s", "scripting a frame, mean", "p99", "longest task", "over 50 ms", "longest by CPU")
-    bench.heads("page", *heads)
+    bench.heads("page", *COLUMNS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, show in (("the terminal", terminal), ("bare page", bare)):
@@ -155,18 +145,9 @@ async def main() -> None:
                 trace = json.loads(await browser.stop_tracing())
                 await page.close()
             try:
-                found = figures(trace)
+                bench.row(name, *figures(trace))
             except NotMeasured as problem:
-                bench.no_row(name, problem, 1 + len(heads))
-                continue
-            bench.row(
-                name,
-                f"{found.frames:.0f}",
-                *(f"{one:.2f} ms" for one in (found.mean, found.p99)),
-                f"{found.longest_task:.1f} ms",
-                str(found.over_50),
-                f"{found.longest_cpu:.1f} ms",
-            )
+                bench.no_row(name, problem, 1 + len(COLUMNS))
         await browser.close()
 
 

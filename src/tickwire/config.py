@@ -52,20 +52,15 @@ class SourceKind(StrEnum):
     PUBLISH = "publish"
 
 
-_REPLAY, _RELAY = (SourceKind.REPLAY,), (SourceKind.ALLTICK,)
-USED_BY: dict[str, tuple[SourceKind, ...]] = {
-    **dict.fromkeys(("file", "speed", "rebase", "hold", "loop", "strict_input", "keep_bars"), _REPLAY),
-    **dict.fromkeys(("from_time", "to_time"), _REPLAY),
-    **dict.fromkeys(("upstream_url", "upstream_token", "upstream_token_file", "upstream_plan"), _RELAY),
-    "ca_file": _RELAY,
-    **dict.fromkeys(("symbols", "exchanges"), (SourceKind.EXCHANGE,)),
-    **dict.fromkeys(("rate", "market_hours"), (SourceKind.SIMULATOR,)),
-    "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE),
-    "quote_trades": (SourceKind.REPLAY, SourceKind.PUBLISH),
+READS = {
+    SourceKind.SIMULATOR: "rate market_hours",
+    SourceKind.REPLAY: "file speed rebase hold loop strict_input keep_bars from_time to_time quote_trades",
+    SourceKind.ALLTICK: "upstream_url upstream_token upstream_token_file upstream_plan ca_file "
+    "upstream_silence",
+    SourceKind.EXCHANGE: "symbols exchanges upstream_silence",
+    SourceKind.PUBLISH: "quote_trades",
 }
-"""Settings that only some sources read."""
-
-
+"""Settings that only these sources read."""
 MAY_BE_EMPTY = {"codes", "scenario"}
 """Lists of which an empty one is what there is without a setting."""
 
@@ -319,8 +314,9 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
     """
     kinds = {one.kind for one in settings.source}
     for name in [*flags, *(["file"] if settings.file else [])]:
-        if name in USED_BY and not kinds & {*USED_BY[name]}:
-            of = " or ".join(f"--source {kind}" for kind in USED_BY[name])
+        readers = [kind for kind, names in READS.items() if name in names.split()]
+        if readers and not kinds & {*readers}:
+            of = " or ".join(f"--source {kind}" for kind in readers)
             raise SettingsError(
                 f"{_flag(name)} does nothing here, it is for {of}: add that, or leave it out."
             )

@@ -73,6 +73,11 @@ class Access:
             log.error(f"the store cannot be {self.name}", reason=reason)
         self.reason = reason
 
+    def refused(self, reason: str) -> StoreError:
+        """A call was given up: what to raise."""
+        self.failed(reason)
+        return StoreError(reason)
+
     def worked(self) -> None:
         """A call worked."""
         self.failing = False
@@ -147,19 +152,17 @@ class Database:
         try:
             return await self._run(self._writer, self.writes, WRITE_WAIT, call, arguments)
         except TimeoutError:
-            reason = f"A write to the store took longer than {WRITE_WAIT:.0f} s."
-            self.writes.failed(reason)
-            raise StoreError(reason) from None
+            raise self.writes.refused(f"A write to the store took longer than {WRITE_WAIT:.0f} s.") from None
 
     async def read(self, call: Callable[..., T], *arguments: object) -> T:
         """What a call that reads returns. Raises StoreError, also if it takes too long or too many wait."""
         if self._reading >= MOST_READS:
-            raise self._refused(f"{self._reading} reads of the store wait already.")
+            raise self.reads.refused(f"{self._reading} reads of the store wait already.")
         self._reading += 1
         try:
             return await self._run(self._reader, self.reads, READ_WAIT, call, arguments)
         except TimeoutError:
-            raise self._refused(f"A read of the store took longer than {READ_WAIT:.0f} s.") from None
+            raise self.reads.refused(f"A read of the store took longer than {READ_WAIT:.0f} s.") from None
         finally:
             self._reading -= 1
 
@@ -168,10 +171,6 @@ class Database:
         for worker in (self._reader, self._writer):
             worker.close()
         self._file.close()
-
-    def _refused(self, reason: str) -> StoreError:
-        self.reads.failed(reason)
-        return StoreError(reason)
 
     async def _run(
         self,

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import structlog
 
+from ..machine import damaged_name
+
 HEADER = struct.Struct(">4I8s2I")
 """Magic, version, bytes of a page, number of the checkpoint, salts, checksum."""
 FRAME = struct.Struct(">2I8s2I")
@@ -123,7 +125,7 @@ def _start(path: Path, size: int) -> bytes:
 
 
 def _tell(path: Path, wal: Path, loss: Loss, span: tuple[str, str]) -> None:
-    kept = wal.with_name(f"{wal.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    kept = damaged_name(wal)
     try:
         shutil.copyfile(wal, kept)
         kept_as = kept.name
