@@ -100,28 +100,23 @@ def idle(options: Options) -> str:
         scenario = IDLE._replace(connections=hard - SPARE_FILES)
         note = f" (not {IDLE.connections}: the hard limit of open files is {hard})"
     print("e tickwire", file=sys.stderr)
-    start = f"e. Memory of tickwire with {scenario.connections} idle connections{note}: "
-    try:
-        result = load(scenario, "tickwire", options, "--idle")
-    except NotMeasured as problem:
-        return f"{start}not measured: {problem}"
+    result = load(scenario, "tickwire", options, "--idle")
     names = ("bytes_per_connection", "server_rss_before", "server_rss_after")
     each, before, after = ((result[name] or 0) / 1024 for name in names)
-    return f"{start}{each:.1f} KiB each ({before / 1024:.0f} MiB before, {after / 1024:.0f} MiB with them)"
+    return (
+        f"Memory of tickwire with {scenario.connections} idle connections{note}: {each:.1f} KiB each "
+        f"({before / 1024:.0f} MiB before, {after / 1024:.0f} MiB with them)"
+    )
 
 
 def simulator(options: Options) -> str:
     """What the simulator costs with nobody listening."""
-    start = "f. CPU of `tickwire serve` on its default set of simulated codes, no clients: "
-    try:
-        with bench.tickwire() as (_, pid):
-            time.sleep(options.warmup)
-            spent, began = bench.cpu_seconds(pid), time.monotonic()
-            time.sleep(max(options.seconds, 10))
-            cores = (bench.cpu_seconds(pid) - spent) / (time.monotonic() - began)
-    except NotMeasured as problem:
-        return f"{start}not measured: {problem}"
-    return f"{start}{cores:.3f} cores"
+    with bench.tickwire() as (_, pid):
+        time.sleep(options.warmup)
+        spent, began = bench.cpu_seconds(pid), time.monotonic()
+        time.sleep(max(options.seconds, 10))
+        cores = (bench.cpu_seconds(pid) - spent) / (time.monotonic() - began)
+    return f"CPU of `tickwire serve` on its default set of simulated codes, no clients: {cores:.3f} cores"
 
 
 def main() -> None:
@@ -137,10 +132,12 @@ def main() -> None:
             bench.heads("server", "frames/s", "of the limit", "p50 ms", "p99 ms", "server CPU", "load CPU")
             measure(scenario, [one for one in SERVERS if one in servers], options)
             print(flush=True)
-    if IDLE.letter in options.letters:
-        print(f"{idle(options)}\n", flush=True)
-    if SIMULATOR in options.letters:
-        print(simulator(options))
+    for letter, alone in ((IDLE.letter, idle), (SIMULATOR, simulator)):
+        if letter in options.letters:
+            try:
+                print(f"{letter}. {alone(options)}\n", flush=True)
+            except NotMeasured as problem:
+                print(f"{letter}. Not measured: {problem}\n", flush=True)
 
 
 if __name__ == "__main__":

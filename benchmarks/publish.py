@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import bench
@@ -91,7 +92,8 @@ def publish(server: tuple[int, int], load: Load, *, post: bool) -> Result:
             )
             if b" 101 " not in link.recv(4096):
                 raise NotMeasured("the server refused the WebSocket")
-            return timed(pid, load, lambda: exchange(link, load, count_frames), lambda: served(port, load))
+            send = partial(exchange, link, load, lambda data: data.count(b'{"ret":200,'))
+            return timed(pid, load, send, partial(served, port, load))
 
 
 def acknowledge(server: tuple[int, int], load: Load) -> Result:
@@ -136,11 +138,6 @@ def exchange(link: socket.socket, load: Load, count: Callable[[bytes], float]) -
     reader.join(300)
     if failed or reader.is_alive():
         raise NotMeasured(failed[0] if failed else "the server did not answer all messages")
-
-
-def count_frames(data: bytes) -> int:
-    """Answers that begin in these bytes."""
-    return data.count(b'{"ret":200,')
 
 
 def post_body(port: int, load: Load) -> None:

@@ -1,9 +1,9 @@
 """Writes the settings of docs/settings.md, below its hand-written head, from the settings class and the flags
 of `tickwire serve`.
 
-    python scripts/make_settings_docs.py [FILE]
+    python scripts/make_settings_docs.py [-]
 
-FILE is docs/settings.md unless it is given; `-` prints.
+With `-` it prints them.
 """
 
 from __future__ import annotations
@@ -128,8 +128,7 @@ def _default(name: str, setting: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    target = sys.argv[1] if len(sys.argv) > 1 else str(TARGET)
-    if target == "-":
+    if sys.argv[1:] == ["-"]:
         print(page(), end="")
     else:
-        Path(target).write_text(page(), encoding="utf-8")
+        TARGET.write_text(page(), encoding="utf-8")

@@ -117,9 +117,12 @@ def _choices(value: Any) -> Any:
     return found
 
 
-def _tables(value: Any) -> Any:
-    """Options of venues, as tables of TOML or as the text of such tables."""
-    return _toml(value) if isinstance(value, str) else value
+def _toml(value: Any) -> Any:
+    """Tables of TOML, or the text of such tables in a variable. Raises ValueError."""
+    try:
+        return toml_in(value, "the text") if isinstance(value, str) else value
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _days_by_type(value: Any) -> Any:
@@ -133,9 +136,8 @@ def _days_by_type(value: Any) -> Any:
 
 
 def _plans(value: Any) -> Any:
-    """Plans by name, as tables of TOML or as the text of such tables."""
-    if isinstance(value, str):
-        value = _toml(value)
+    """Plans by name."""
+    value = _toml(value)
     if not isinstance(value, dict) or not all(isinstance(fields, dict) for fields in value.values()):
         raise ValueError("expected a table for each plan, such as [plans.desk]")
     return {name: read_plan(name, fields) for name, fields in value.items()}
@@ -179,7 +181,7 @@ def _is_host(name: str) -> bool:
 Moment = Annotated[int, BeforeValidator(_moment)]
 Hosts = Annotated[list[str], Field(max_length=MOST_HOSTS), BeforeValidator(_hosts)]
 Choices = Annotated[list[InstanceOf[Choice]], BeforeValidator(_choices)]
-Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_tables)]
+Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_toml)]
 Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
 TimeOfDay = Annotated[str, BeforeValidator(_minutes_of_day)]
 Retention = Annotated[
@@ -369,14 +371,6 @@ def _shown(value: object) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits, endless nesting
         return "too much to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
-def _toml(text: str) -> dict[str, Any]:
-    """The tables in the text of a variable. Raises ValueError."""
-    try:
-        return toml_in(text, "the text")
-    except InputError as error:
-        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _is_empty(value: object) -> bool:

@@ -47,7 +47,10 @@ class TokenStore:
         self._altered = Altered(file.name)
         self._key_path = key_path
         self._key = b""  # once read, a file that is damaged later does no harm
-        self._check_key()
+        if self.tokens():
+            if not os.path.lexists(key_path):
+                raise StartError(f"{key_path} is missing, the key that tokens are checked with. {_REMEDY}")
+            self.key()
 
     def key(self) -> bytes:
         """The key of the hashes, made at the first use. Raises StartError if it cannot be read or made."""
@@ -74,14 +77,6 @@ class TokenStore:
         self._note_key(hashlib.blake2b(key, digest_size=16, person=b"fingerprint").hexdigest())
         self._key = key
         return key
-
-    def _check_key(self) -> None:
-        """Raises StartError if there are tokens that the key does not fit."""
-        if not self.tokens():
-            return
-        if not os.path.lexists(self._key_path):
-            raise StartError(f"{self._key_path} is missing, the key that tokens are checked with. {_REMEDY}")
-        self.key()
 
     def _note_key(self, fingerprint: str) -> None:
         """Keeps by what a key is known; raises StartError if there are tokens that were made with another."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,8 +14,8 @@ from .folder import Folder, SealedFile
 from .gaps import moment
 from .needs import need_pyarrow
 
-if TYPE_CHECKING:  # these need pyarrow
-    from .contents import CodeContents, Contents
+if TYPE_CHECKING:  # it needs pyarrow
+    from .contents import Contents
 
 
 class Recorded(NamedTuple):
@@ -47,14 +46,6 @@ class Recordings:
 
         with self._told():
             return contents(self._folder)
-
-    def codes(self) -> dict[str, CodeContents]:
-        """The codes, and what is recorded of each. Raises InputError that names a bad file."""
-        return self.contents().codes
-
-    def days(self) -> list[date]:
-        """The dates of the source's time, in UTC, of which there is anything. Raises InputError."""
-        return sorted({file.partition.date for file in self._files()})
 
     def read(
         self,

@@ -117,12 +117,10 @@ def _table(lines: pa.Table, schema: pa.Schema, source: str) -> pa.Table:
 
 def _levels(sides: pa.ChunkedArray) -> pa.ChunkedArray:
     """Pairs of price and volume as structs."""
-    return pa.chunked_array([_level_lists(chunk) for chunk in sides.chunks], pa.list_(LEVEL))
-
-
-def _level_lists(sides: pa.ListArray) -> pa.ListArray:
-    pairs = sides.flatten()
-    levels = pa.StructArray.from_arrays(
-        [pc.list_element(pairs, 0), pc.list_element(pairs, 1)], fields=list(LEVEL)
-    )
-    return pa.ListArray.from_arrays(pc.subtract(sides.offsets, sides.offsets[0]), levels)
+    found = []
+    for chunk in sides.chunks:
+        pairs = chunk.flatten()
+        both = [pc.list_element(pairs, 0), pc.list_element(pairs, 1)]
+        levels = pa.StructArray.from_arrays(both, fields=list(LEVEL))
+        found.append(pa.ListArray.from_arrays(pc.subtract(chunk.offsets, chunk.offsets[0]), levels))
+    return pa.chunked_array(found, pa.list_(LEVEL))

@@ -24,7 +24,7 @@ from ...model import MAX_DECIMALS, Kind, Market
 from . import journal, schema
 from .folder import Folder, Partition, sync
 from .footer import KEY, CodeNote, Footer
-from .gaps import EPOCH
+from .gaps import EPOCH, Stretch
 from .journal import Damage, Head, Record
 from .positions import advance, read_positions, write_positions
 
@@ -36,14 +36,6 @@ ROWS = {Kind.TRADE: 65_536, Kind.DEPTH: 8_192}
 """Rows of a row group: what a reader of one code reads beside that code."""
 COUNTERS = ("time", "received", "seq", "source_seq", "order")
 """Columns that mostly grow, and are kept as differences."""
-
-
-class Loss(NamedTuple):
-    """How many events a journal lacks, and when they were received, in microseconds."""
-
-    begin: int
-    end: int
-    events: int
 
 
 @dataclass
@@ -59,7 +51,7 @@ class Sealed:
     """When its first and last event were received, in microseconds."""
     unfit: int = 0
     """Events with values that the columns do not hold."""
-    losses: list[Loss] = field(default_factory=list)
+    losses: list[Stretch] = field(default_factory=list)
     """Damaged stretches before the end."""
     lost_end: bool = False
     """Whether the end is damaged too: what was there is not known."""
@@ -100,7 +92,10 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
             sealed.files.append(final)
         for parent in sorted({above for _, final in written for above in _above(final, folder)}):
             sync(parent)
-        _keep_positions(folder, sealed)
+        if sealed.positions:  # before the journal goes, which says them too
+            positions = read_positions(folder.positions)
+            advance(positions.publishers, sealed.positions)
+            write_positions(folder.positions, positions)
     except BaseException:
         for final in sealed.files:
             final.unlink(missing_ok=True)
@@ -109,14 +104,6 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
         shutil.rmtree(folder.sealing, ignore_errors=True)
     path.unlink()
     return sealed
-
-
-def _keep_positions(folder: Folder, sealed: Sealed) -> None:
-    """Before the journal goes, which says them too."""
-    if sealed.positions:
-        positions = read_positions(folder.positions)
-        advance(positions.publishers, sealed.positions)
-        write_positions(folder.positions, positions)
 
 
 def _above(final: Path, folder: Folder) -> Iterator[Path]:
@@ -137,7 +124,7 @@ def _whole(path: Path, head: Head, folder: Folder, sealed: Sealed) -> Iterator[R
             _put_aside(path, found, folder)
             continue
         if damaged:
-            sealed.losses.append(Loss(received, found.first_received, found.first - following))
+            sealed.losses.append(Stretch(received, found.first_received, found.first - following))
             damaged = False
         advance(sealed.positions, found.positions)
         received, following = found.last_received, found.first + found.events
