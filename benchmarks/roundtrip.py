@@ -23,7 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from bench import MIB, machine, rss, spaced, tickwire
+from bench import MIB, heads, machine, row, rss, spaced, tickwire
 from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.model import Trade
@@ -205,12 +205,12 @@ def main() -> None:
     bare = count / (time.perf_counter() - began)
     print(f"\n## Once around: {spaced(count)} events of {len(CODES)} codes, two thirds of them trades\n")
     print(f"{machine()}, {os.cpu_count()} cores for all of it\n")
-    print("| step | events/s | most memory of the server |\n|---|---|---|")
-    print(f"| published over one WebSocket, and recorded | {spaced(published)} | {peak} MiB |")
-    print(f"| replayed to a client that publishes and so records it again | {spaced(carried)} | ", end="")
-    print(f"{peaks[0]} and {peaks[1]} MiB |")
-    print(f"| read from a recording and compared | {spaced(compared)} | |")
-    print(f"| `json.loads` of the same lines, nothing else | {spaced(bare)} | |")
+    heads("step", "events/s", "most memory of the server")
+    row("published over one WebSocket, and recorded", spaced(published), f"{peak} MiB")
+    memory = f"{peaks[0]} and {peaks[1]} MiB"
+    row("replayed to a client that publishes and so records it again", spaced(carried), memory)
+    row("read from a recording and compared", spaced(compared), "")
+    row("`json.loads` of the same lines, nothing else", spaced(bare), "")
     print(f"\nAll {spaced(count)} events of both recordings are equal, in order per code and kind. ", end="")
     print(f"A line has {size / count:.0f} bytes, an event at rest {stored / count:.1f}.")
 

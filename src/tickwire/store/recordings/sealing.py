@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -59,11 +58,6 @@ class Sealed:
     """How far publishers came with it."""
 
 
-class _Written(NamedTuple):
-    temporary: Path
-    final: Path
-
-
 def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
     """Makes Parquet files of a journal, a segment for each `size` bytes, and removes it.
 
@@ -71,7 +65,7 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
     left.
     """
     sealed = Sealed()
-    written: list[_Written] = []
+    written: list[tuple[Path, Path]] = []
     shutil.rmtree(folder.sealing, ignore_errors=True)
     folder.sealing.mkdir()
     try:
@@ -189,14 +183,14 @@ class _Pile:
         self._unparsed = 0
 
 
-def _write(pile: _Pile, folder: Folder, sealed: Sealed) -> list[_Written]:
-    """Writes the files of a segment under temporary names."""
+def _write(pile: _Pile, folder: Folder, sealed: Sealed) -> list[tuple[Path, Path]]:
+    """Writes the files of a segment under temporary names; each with its name for good."""
     written = []
     for kind in ROWS:
         for partition, part in _partitions(kind, pile.take(kind)):
             final = folder.sealed(partition, pile.first, pile.last)
             temporary = folder.sealing / f"{str(partition).replace('/', ',')},{final.name}"
-            written.append(_Written(temporary, final))
+            written.append((temporary, final))
             _write_file(temporary, part, kind, pile.head)
     sealed.unfit += pile.unfit
     return written
