@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import InputError
 from ...model import Event, Market
-from .folder import Folder, SealedFile
+from .folder import Folder
 from .gaps import moment
 from .needs import need_pyarrow
 
@@ -65,18 +65,16 @@ class Recordings:
         wanted = Wanted(start_ms, end_ms, None if codes is None else frozenset(codes))
         first = None if start_ms is None else moment(start_ms * 1000).date()
         last = None if end_ms is None else moment(end_ms * 1000).date()
+        with self._told():
+            complete = self._folder.complete_files()
         files = [
             file
-            for file in self._files()
+            for file in complete
             if (first is None or first <= file.partition.date)
             and (last is None or file.partition.date <= last)
         ]
         for _, segment in groupby(files, key=lambda file: file.first):
             yield from read_segment(segment, wanted)
-
-    def _files(self) -> list[SealedFile]:
-        with self._told():
-            return self._folder.complete_files()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
