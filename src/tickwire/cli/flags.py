@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_origin
 import click
 import typer
 
-from ..config import Settings
+from ..config import Settings, about
 
 BY_NAME = {
     "from_time": "TIME",
@@ -71,11 +71,7 @@ def _flag(name: str) -> Any:
     default = setting.get_default(call_default_factory=True)
     if name == "source":
         default = ";".join(map(str, default))
-    text = (
-        f"{setting.description} [default: {default}]"
-        if default not in (None, False, [], {})
-        else setting.description
-    )
+    text = about(name) + (f" [default: {default}]" if default not in (None, False, [], {}) else "")
     kind: Any = setting.annotation
     metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
     if name == "source":
