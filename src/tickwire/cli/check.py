@@ -52,7 +52,6 @@ def check(
     Example: tickwire check https://quote.alltick.co --token "$TOKEN" --plan free --seconds 20
     """
     server = upstream(url, token, plan, config, ca_file)
-    # Here, because other commands start faster without.
     from .checking.finding import Verdict
     from .checking.run import check_server
 

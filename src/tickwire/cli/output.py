@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 import typer
@@ -56,7 +56,7 @@ def utc(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03}Z"
 
 
 def json_line(record: object) -> str:
@@ -67,6 +67,20 @@ def json_line(record: object) -> str:
 def visible(text: str) -> str:
     """A server's text without what could steer a terminal."""
     return text if text.isprintable() else "".join(one if one.isprintable() else "�" for one in text)
+
+
+def fields(value: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a value as a record: times in UTC, money as texts, see `plain`."""
+    found: dict[str, Any] = {}
+    for name in value.__struct_fields__:
+        one = getattr(value, name)
+        if type(one) is Decimal:
+            found[name] = f"{one:f}"
+        elif name.endswith("_ms"):
+            found[name[:-3]] = utc(one)
+        else:
+            found[name] = one
+    return found
 
 
 def coloured(stream: TextIO) -> bool:
@@ -138,7 +152,6 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    # Here, because other commands start faster without.
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from .output import json_line, note, plain, put, table, utc
-from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, ask, explained, upstream
 
 if TYPE_CHECKING:
-    from ..client import Account, Book, Trade
+    from ..client import Api, Book, Trade
 
 HEADER = ("CODE", "LAST", "VOLUME", "BID", "BID VOL", "ASK", "ASK VOL", "TIME (UTC)")
 PATIENCE = 2.0
 """Seconds after which it is said that it goes on."""
 NUMBERS = {*HEADER[1:7]}
+NAMES = ("last", "last_volume", "bid", "bid_volume", "ask", "ask_volume")
 
 
 class Quote(NamedTuple):
@@ -47,7 +48,7 @@ def quote(
 
     server = upstream(url, token, plan, config, ca_file)
     with explained(server):
-        quotes, near = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
+        quotes, near = ask(server, lambda api: _quotes(api, [*dict.fromkeys(codes)]))
     if as_json:
         put("".join(json_line(_record(one)) for one in quotes))
     else:
@@ -62,38 +63,24 @@ def _unknown(quotes: Iterable[Quote]) -> list[str]:
     return [one.code for one in quotes if one.trade is None and one.book is None]
 
 
-async def _quotes(server: Account, codes: list[str]) -> tuple[list[Quote], dict[str, str]]:
+async def _quotes(api: Api, codes: list[str]) -> tuple[list[Quote], dict[str, str]]:
     """What is known of these, and which codes may have been meant by those of which nothing is. Raises
     ClientError."""
-    # Here, because other commands start faster without.
-    from ..client import Api
-
-    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
-        loop = asyncio.get_running_loop()
-        telling = loop.call_later(PATIENCE, lambda: note(f"still asking: {api.waits_for}."))
-        try:
-            trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
-        finally:
-            telling.cancel()
-        last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
-        quotes = [Quote(code, last.get(code), shown.get(code)) for code in codes]
-        unknown = _unknown(quotes)
-        return quotes, await api.nearest(unknown) if unknown else {}
+    loop = asyncio.get_running_loop()
+    telling = loop.call_later(PATIENCE, lambda: note(f"still asking: {api.waits_for}."))
+    try:
+        trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
+    finally:
+        telling.cancel()
+    last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
+    quotes = [Quote(code, last.get(code), shown.get(code)) for code in codes]
+    unknown = _unknown(quotes)
+    return quotes, await api.nearest(unknown) if unknown else {}
 
 
 def _record(quote: Quote) -> dict[str, str | None]:
-    last, volume, bid, bid_volume, ask, ask_volume = _numbers(quote)
-    return {
-        "event": "quote",
-        "code": quote.code,
-        "time": utc(_time(quote)),
-        "last": last,
-        "last_volume": volume,
-        "bid": bid,
-        "bid_volume": bid_volume,
-        "ask": ask,
-        "ask_volume": ask_volume,
-    }
+    numbers = dict(zip(NAMES, _numbers(quote), strict=True))
+    return {"event": "quote", "code": quote.code, "time": utc(_time(quote)), **numbers}
 
 
 def _row(quote: Quote) -> list[str | None]:

@@ -44,7 +44,6 @@ def info(
 
     Example: tickwire record info recordings --json
     """
-    # Here, because other commands start faster without.
     import msgspec
 
     from ..store.recordings import Recordings

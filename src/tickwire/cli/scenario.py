@@ -23,7 +23,6 @@ def list_scenarios() -> None:
 
     Example: tickwire scenario list
     """
-    # Here and below, because other commands start faster without.
     from ..sandbox import library
 
     width = max(map(len, library()))

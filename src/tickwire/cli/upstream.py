@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, ParamSpec, TypeVar
@@ -16,7 +17,7 @@ from ..errors import InputError, SettingsError
 from ..files import read_toml
 
 if TYPE_CHECKING:
-    from ..client import Account
+    from ..client import Account, Api
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -165,6 +166,17 @@ def valid(option: str, read: Callable[P, R], *value: P.args, **named: P.kwargs) 
         return read(*value, **named)
     except ValueError as error:
         raise SettingsError(f"{option}: {error}.") from None
+
+
+def ask(server: Account, question: Callable[[Api], Awaitable[R]]) -> R:
+    """What a server answers over HTTP to what is asked of its API. Raises ClientError."""
+    from ..client import Api
+
+    async def asking() -> R:
+        async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
+            return await question(api)
+
+    return asyncio.run(asking())
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def wait(
 
     Example: tickwire serve --port 8600 & tickwire wait http://127.0.0.1:8600
     """
-    # Here, because other commands start faster without. No proxy: the server is one's own.
+    # No proxy: the server is one's own.
     from ..client import Network
 
     server, network = _server(url), Network(ca_file)

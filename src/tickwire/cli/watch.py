@@ -46,7 +46,6 @@ def watch(
 
     Example: tickwire watch BTCUSDT GOLD AAPL.US --klines 1m
     """
-    # Here, because other commands start faster without.
     from ..client.intervals import INTERVAL_OF, kline_type_of
 
     try:
