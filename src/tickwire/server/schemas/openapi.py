@@ -9,9 +9,9 @@ from ... import __version__, wire
 from ...sandbox import Scenario
 from ...wire import GapList, HttpSuccess, InstrumentList, MarketList
 from ...wire.messages import HttpTooMany
+from ...wire.overview import Usage
 from ...wire.suspension import SuspensionError
 from .. import operating
-from ..usage import Usage
 from . import shapes
 from .components import Schema, incoming, outgoing, ref
 from .document_paths import document_paths
