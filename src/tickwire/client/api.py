@@ -72,9 +72,8 @@ class Api:
         self._plan = found.plan
         self._patience = patience
         self._trouble = ""
-        self._http = Http(
-            found.url, found.token, pacer=Pacer(found.plan.rates), timeout=timeout, network=found.network
-        )
+        self._pacer = Pacer(found.plan.rates)
+        self._http = Http(found.url, found.token, pacer=self._pacer, timeout=timeout, network=found.network)
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +90,7 @@ class Api:
         """What a request that is under way for long waits for, in words."""
         if self._trouble:
             return self._trouble
-        return "the plan allows few requests" if self._http.held else "the server is slow"
+        return "the plan allows few requests" if self._pacer.waiting else "the server is slow"
 
     async def latest_trades(
         self, codes: str | Iterable[str], *, family: Family | str | None = None

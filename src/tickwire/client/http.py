@@ -57,7 +57,7 @@ class Http:
     """The HTTP API of the server at `base`, such as http://127.0.0.1:8600. All methods raise ClientError.
 
     `timeout` is how long an answer may take, in seconds. `bad` counts entries of answers that could not be
-    read; they are left out. `held` are the requests that wait until the plan allows them.
+    read; they are left out.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Http:
         timeout: float = 20.0,
         network: Network | None = None,
     ) -> None:
-        self.bad = self.held = 0
+        self.bad = 0
         self._bases = {family: http_url(base, family) for family in (*Family, None)}
         self._token = token
         self._pacer = pacer or Pacer()
@@ -188,16 +188,8 @@ class Http:
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
         self._opened()  # before its turn: what takes a while then would bring the next request too close
-        turn = self._pacer.request(endpoint)
-        self.held += 1
-        try:
-            await turn.come()
-        finally:
-            self.held -= 1
-        try:
-            status, headers, answer = await self._exchange(url, parameters or {}, body, turn.left)
-        finally:
-            turn.over()
+        async with self._pacer.request(endpoint) as left:
+            status, headers, answer = await self._exchange(url, parameters or {}, body, left)
         wait = retry_after(headers)
         try:
             envelope = read_envelope(answer, status)
@@ -215,7 +207,6 @@ class Http:
         raise refused
 
     def _opened(self) -> httpx.AsyncClient:
-
         if self._client is None:
             self._client = http_client(self._bases[None], self._network, self._timeout)
         return self._client
