@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -101,27 +100,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | None]], right: Co
     GOLD    4415.32
     EURUSD        –
     """
+    from rich.cells import cell_len
+
     cells = [[*header], *([NOTHING if one is None else visible(one) for one in row] for row in rows)]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         padded = (
-            " " * (size - width(cell)) + cell if name in right else cell + " " * (size - width(cell))
+            " " * (size - cell_len(cell)) + cell if name in right else cell + " " * (size - cell_len(cell))
             for name, cell, size in zip(header, row, widths, strict=True)
         )
         lines.append(GAP.join(padded).rstrip())
     lines[0] = styled(lines[0], Style.BOLD, wanted=coloured(sys.stdout))
     return "\n".join(lines) + "\n"
-
-
-def width(text: str) -> int:
-    """Columns of a terminal that a text takes: two for each Chinese character."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
-        for one in text
-    )
 
 
 def put(text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import SplitResult, urlsplit
 
 import typer
 
@@ -14,6 +13,7 @@ from .upstream import CaFile, valid
 
 if TYPE_CHECKING:
     import ssl
+    from urllib.parse import SplitResult
 
 PATH = "/readyz"
 PAUSE = 0.1
@@ -51,12 +51,10 @@ def wait(
 
 def _server(url: str) -> SplitResult:
     """Raises SettingsError."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    from ..client.address import parts_of
+
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in ("http", "https"):
         raise SettingsError(f"{url!r} is no URL of a server such as http://127.0.0.1:8600.")
     return parts
 

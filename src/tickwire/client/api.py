@@ -20,12 +20,12 @@ from typing import ParamSpec, Self, TypeVar
 from ..model import Direction, Family, Suspension, SuspensionList, family_of, nearest, searches
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
-from ..wire import CODE_INVALID, GapInfo, InstrumentInfo, MarketInfo, Pushed, StaticInfo
+from ..wire import CODE_INVALID, Pushed, StaticInfo
+from ..wire.overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
 from .account import account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
-from .extensions import entries
 from .history import ALL, Progress, history, milliseconds
 from .http import Http
 from .intervals import kline_type_of
@@ -99,7 +99,7 @@ class Api:
 
         await api.latest_trades(["GOLD", "AAPL.US"])
         """
-        found = await self._naming(_names(codes), self._of_codes(self._http.trades, codes, family))
+        found = await self._naming(names_of(codes), self._of_codes(self._http.trades, codes, family))
         return Rows(Trade, [_trade(one) for one in found])
 
     async def books(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Book]:
@@ -107,7 +107,7 @@ class Api:
 
         (await api.books("BTCUSDT"))[0].best_bid
         """
-        found = await self._naming(_names(codes), self._of_codes(self._http.books, codes, family))
+        found = await self._naming(names_of(codes), self._of_codes(self._http.books, codes, family))
         return Rows(Book, [_book(one) for one in found])
 
     async def klines(
@@ -131,7 +131,7 @@ class Api:
 
             await api.klines("AAPL.US", "1d", start="2026-01-01")
         """
-        kline_type, where = kline_type_of(interval), _family(code, family)
+        kline_type, where = kline_type_of(interval), family_for(code, family)
         most = count if count is not None else 500 if start is None else ALL
         first, before = milliseconds(start), milliseconds(end)
 
@@ -176,7 +176,7 @@ class Api:
         (await api.static_info("AAPL.US"))[0].name_en
         """
         found: list[StaticInfo] = []
-        for part in _parts(_names(codes), self._plan.http_codes or MOST_CODES):
+        for part in _parts(names_of(codes), self._plan.http_codes or MOST_CODES):
             found += await self._naming(part, self._ask(self._http.static_info, part))
         return Rows(StaticInfo, found)
 
@@ -196,17 +196,17 @@ class Api:
         found: list[InstrumentInfo] = []
         page = {"search": search, "limit": str(PAGE)}
         while True:
-            data = await self._ask(self._http.extension, "instruments", page)
-            found += (some := entries(data, "instrument_list", InstrumentInfo))
-            after = data.get("next")  # a server that knows no pages answers all
-            if not some or not isinstance(after, str) or after in ("", page.get("after")):
+            answer = await self._ask(self._http.extension, "instruments", InstrumentList, page)
+            found += answer.instrument_list
+            after = answer.next or ""  # a server that knows no pages answers all
+            if not answer.instrument_list or after in ("", page.get("after")):
                 return Rows(InstrumentInfo, found)
             page["after"] = after
 
     async def markets(self) -> Rows[MarketInfo]:
         """The calendars of a Tickwire: which markets are open, and until when; AllTick refuses it."""
-        data = await self._ask(self._http.extension, "markets")
-        return Rows(MarketInfo, entries(data, "market_list", MarketInfo))
+        answer = await self._ask(self._http.extension, "markets", MarketList)
+        return Rows(MarketInfo, answer.market_list)
 
     async def gaps(
         self,
@@ -222,9 +222,9 @@ class Api:
         """
         asked = {"code": code, "from": milliseconds(start), "to": milliseconds(end), "limit": limit}
         parameters = {name: str(value) for name, value in asked.items() if value is not None}
-        answer = self._ask(self._http.extension, "gaps", parameters)
-        data = await (answer if code is None else self._naming([code], answer))
-        return Rows(GapInfo, entries(data, "gap_list", GapInfo))
+        answer = self._ask(self._http.extension, "gaps", GapList, parameters)
+        found = await (answer if code is None else self._naming([code], answer))
+        return Rows(GapInfo, found.gap_list)
 
     async def nearest(self, codes: str | Iterable[str]) -> dict[str, str]:
         """The code that may have been meant by each of these, as far as a Tickwire has one that is near; of a
@@ -235,7 +235,7 @@ class Api:
         found: dict[str, str] = {}
         with suppress(ClientError, TimeoutError):
             async with asyncio.timeout(NEAREST_WAIT):
-                for code in islice(_names(codes), MOST_NAMED):
+                for code in islice(names_of(codes), MOST_NAMED):
                     if (near := await self._nearest(code)) is not None:
                         found[code] = near
         return found
@@ -245,8 +245,8 @@ class Api:
             listed: list[str] = []
             for text in texts:
                 parameters = {"search": text, "limit": str(PAGE)}
-                data = await self._http.extension("instruments", parameters)
-                listed += [one.code for one in entries(data, "instrument_list", InstrumentInfo)]
+                answer = await self._http.extension("instruments", InstrumentList, parameters)
+                listed += [one.code for one in answer.instrument_list]
             if code in listed:
                 return None  # it is there, and was refused for something else
             if (near := nearest(code, listed)) is not None:
@@ -272,7 +272,7 @@ class Api:
                     unknown = refused
         if not found and unknown is not None:
             raise unknown
-        order = {code: place for place, code in enumerate(_names(codes))}
+        order = {code: place for place, code in enumerate(names_of(codes))}
         return sorted(found, key=lambda one: order.get(one.event.code, 0))
 
     async def _naming(self, codes: Sequence[str], answer: Awaitable[T]) -> T:
@@ -302,18 +302,20 @@ class Api:
         raise AssertionError("unreachable")
 
 
-def _names(codes: str | Iterable[str]) -> list[str]:
+def names_of(codes: str | Iterable[str]) -> list[str]:
+    """The codes, each once."""
     return [codes] if isinstance(codes, str) else [*dict.fromkeys(codes)]
 
 
-def _family(code: str, family: Family | str | None) -> Family:
+def family_for(code: str, family: Family | str | None) -> Family:
+    """The family that is said, else that of the code."""
     return family_of(code) if family is None else Family(family)
 
 
 def _by_family(codes: str | Iterable[str], family: Family | str | None) -> Iterator[tuple[Family, list[str]]]:
-    names = _names(codes)
+    names = names_of(codes)
     for each in Family:
-        if mine := [code for code in names if _family(code, family) is each]:
+        if mine := [code for code in names if family_for(code, family) is each]:
             yield each, mine
 
 

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+
+import msgspec
 
 from ..model import Family, Kind, Kline, KlineType, Suspension, SuspensionList
-from ..wire import Envelope, Found, InstrumentInfo, Pushed, StaticInfo, read_envelope, to_json, upstream_http
+from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
+from ..wire.overview import InstrumentInfo, InstrumentList
 from .address import http_url, retry_after
 from .dial import USER_AGENT
 from .errors import (
@@ -23,7 +26,6 @@ from .errors import (
     Unreadable,
     Untrusted,
 )
-from .extensions import entries
 from .link import Token
 from .network import Network, why
 from .pacer import Pacer
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+T = TypeVar("T")
 MOST_BYTES = 32 * 2**20
 """Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
@@ -153,12 +156,12 @@ class Http:
         """What a Tickwire knows of these codes, and whether that is all: what is left out it may be about to
         ask its own upstream for."""
         answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
-        return entries(answer.data, "instrument_list", InstrumentInfo), not answer.partial
+        return _read(answer.data, InstrumentList).instrument_list, not answer.partial
 
-    async def extension(self, name: str, parameters: dict[str, str] | None = None) -> Any:
+    async def extension(self, name: str, shape: type[T], parameters: dict[str, str] | None = None) -> T:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server
         that has none refuses: RequestRefused."""
-        return (await self._request(None, name, parameters, root=EXTENSIONS)).data
+        return _read((await self._request(None, name, parameters, root=EXTENSIONS)).data, shape)
 
     def _entries(self, read: Any, data: Any, *how: Any) -> list[Any]:
         try:
@@ -249,6 +252,13 @@ class Http:
             proxy = self._network.proxy_for(url)
             text, untrusted = why(error, url, proxy)
             raise (Untrusted if untrusted else Unavailable)(f"no answer: {text}") from None
+
+
+def _read(data: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(data, shape)
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"an answer cannot be read: {error}", status=OK) from None
 
 
 def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Self
 
 NAMES = {
     "\x1b[A": "up",
@@ -19,6 +19,8 @@ NAMES = {
     "Q": "quit",
 }
 """What terminals send, and what it means."""
+KEY = re.compile(r"\x1b[\[O].*?(?:[A-Za-z~]|$)|.", re.DOTALL)
+"""What one key sends: an escape sequence goes on up to a letter or a tilde."""
 WINDOWS = {"\x00H": "up", "\x00P": "down", "\x00I": "page up", "\x00Q": "page down"}
 
 
@@ -28,38 +30,13 @@ def named(text: str) -> list[str]:
     >>> named("x \\x1b[Bq")
     ['pause', 'down', 'quit']
     """
-    found = []
-    while text:
-        for sent, name in NAMES.items():
-            if text.startswith(sent):
-                found.append(name)
-                text = text[len(sent) :]
-                break
-        else:
-            text = _after_unknown(text)
-    return found
-
-
-def _after_unknown(text: str) -> str:
-    """Behind a key without a name: an escape sequence goes on up to a letter or a tilde."""
-    if text[:2] not in ("\x1b[", "\x1bO"):
-        return text[1:]
-    place = 2
-    while place < len(text) and not (text[place].isalpha() or text[place] == "~"):
-        place += 1
-    return text[place + 1 :]
+    return [NAMES[key] for key in KEY.findall(text) if key in NAMES]
 
 
 if sys.platform == "win32":
 
     class Keys:
-        """The keys of the console, for `with`."""
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
+        """The keys of the console."""
 
         def enter(self) -> None:
             """Nothing is needed here."""
@@ -88,18 +65,11 @@ else:
     import tty
 
     class Keys:
-        """The keys of the terminal at standard input, for `with`; none where that is no terminal."""
+        """The keys of the terminal at standard input; none where that is no terminal."""
 
         def __init__(self) -> None:
             self._fd = sys.stdin.fileno() if sys.stdin.isatty() else -1
             self._before = termios.tcgetattr(self._fd) if self._fd >= 0 else None
-
-        def __enter__(self) -> Self:
-            self.enter()
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self.leave()
 
         def enter(self) -> None:
             """Keys come at once and are not shown; Ctrl-C stays what it is."""

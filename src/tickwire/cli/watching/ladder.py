@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from rich.cells import cell_len
+
 from ...model import Level
 from ..output import plain
-from .line import Line, fitted, right, width_of
+from .line import Line, fitted, right
 from .row import Row
 
 MOST_LEVELS = 10
@@ -58,7 +60,7 @@ def ladder(row: Row, width: int, levels: int) -> list[Line]:
         title,
         *blank * (levels - len(above)),
         *above,
-        [(right(middle, min(width_of(middle) + 2, width)), FAINT)],
+        [(right(middle, min(cell_len(middle) + 2, width)), FAINT)],
         *below,
         *blank * (levels - len(below)),
     ]

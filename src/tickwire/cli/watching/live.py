@@ -96,7 +96,8 @@ async def show(
             return False
         return not ended
 
-    with Keys() as keys, screen, _signals(stop, screen, keys):
+    keys = Keys()
+    with _taken(screen, keys, stop):
         await follow(feed, board, interval, every, tick)
 
 
@@ -131,25 +132,33 @@ async def write(feed: Feed, board: Board, *, interval: str, every: float) -> Non
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[], object], screen: Screen, keys: Keys) -> Iterator[None]:
-    """A signal that ends the program lets it leave the terminal as it was; Ctrl-Z and fg work."""
+def _taken(screen: Screen, keys: Keys, stop: Callable[[], object]) -> Iterator[None]:
+    """The terminal is ours, and then as it was, also where a signal ends the program; Ctrl-Z and fg work."""
     loop = asyncio.get_running_loop()
 
-    def suspend() -> None:
-        keys.leave()
-        screen.leave()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        screen.enter()  # when it goes on
+    def enter() -> None:
         keys.enter()
+        screen.enter()
+
+    def leave() -> None:
+        screen.leave()
+        keys.leave()
+
+    def suspend() -> None:
+        leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        enter()  # when it goes on
 
     wanted = {"SIGTERM": stop, "SIGHUP": stop, "SIGTSTP": suspend}
     known = {number: what for name, what in wanted.items() if (number := getattr(signal, name, None))}
-    with contextlib.suppress(NotImplementedError):  # on Windows
-        for number, what in known.items():
-            loop.add_signal_handler(number, what)
     try:
+        enter()
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            for number, what in known.items():
+                loop.add_signal_handler(number, what)
         yield
     finally:
         with contextlib.suppress(NotImplementedError):
             for number in known:
                 loop.remove_signal_handler(number)
+        leave()

@@ -9,7 +9,7 @@ from ...client import Api, ClientError, RequestRefused, family_of
 from ...model import Family
 from .board import Board
 from .row import DAY, PAST, PAST_BARS
-from .spark import MOST_BARS
+from .table import MOST_BARS
 
 PERIOD = 60.0
 """Seconds between two looks at the day's bars."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Self, TextIO
+from typing import TextIO
 
-from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 
 from .line import Line
@@ -17,16 +16,10 @@ ENTER, LEAVE = f"\x1b[?1049h\x1b[?25l{CLEAR}", "\x1b[?25h\x1b[?1049l"
 """To the other screen of the terminal, without a cursor; and back."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Around a frame, which terminals that know it then show at once."""
-SYSTEMS = {
-    "standard": ColorSystem.STANDARD,
-    "256": ColorSystem.EIGHT_BIT,
-    "truecolor": ColorSystem.TRUECOLOR,
-    "windows": ColorSystem.WINDOWS,
-}
 
 
 class Screen:
-    """The screen of a terminal, for `with`. Colours are what rich makes of the terminal and of NO_COLOR.
+    """The screen of a terminal. Colours are what rich makes of the terminal and of NO_COLOR.
 
     `drawn` is the size of the last frame: columns and lines. What `frame` gives is for the owner to write,
     since a terminal may not take it at once.
@@ -35,7 +28,7 @@ class Screen:
     def __init__(self, file: TextIO) -> None:
         self._console = Console(file=file)
         self._file = file
-        self._system = SYSTEMS.get(self._console.color_system or "")
+        self._system = COLOR_SYSTEMS.get(self._console.color_system or "")
         self._shown: list[Line] = []
         self.drawn = (0, 0)
         self._styles: dict[str, Style] = {}
@@ -51,13 +44,6 @@ class Screen:
         """Columns and lines that it has now."""
         columns, lines = os.get_terminal_size(self._file.fileno())
         return columns or 80, lines or 24
-
-    def __enter__(self) -> Self:
-        self.enter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
 
     def enter(self) -> None:
         """Takes the screen; the next frame is drawn whole."""
