@@ -112,7 +112,6 @@ def _from_disk(
 
 
 def _frame(rows: Rows[Kline], kline_type: KlineType, decimals: bool) -> pd.DataFrame:
-    """One code's bars."""
     pandas = library("pandas", "download()")
     daily = kline_type >= KlineType.DAY
     if daily:
@@ -137,14 +136,11 @@ def _joined(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 class _Line:
-    """Progress as one line on standard error."""
-
     def __init__(self, codes: int) -> None:
         self._codes = codes
         self._done: dict[str, float] = {}
 
     def show(self, progress: Progress) -> None:
-        """Draws it anew."""
         self._done[progress.code] = progress.part
         part = sum(self._done.values()) / self._codes
         bar = "█" * int(part * WIDTH)
@@ -152,5 +148,4 @@ class _Line:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """Leaves the line."""
         sys.stderr.write("\n")

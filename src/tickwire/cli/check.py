@@ -67,7 +67,6 @@ def check(
 
 
 def _line(finding: Finding) -> str:
-    """A finding for people, in columns."""
     verdict = styled(f"{finding.verdict:<4}", STYLES[finding.verdict], wanted=coloured(sys.stdout))
     advice = f" → {finding.advice}" if finding.advice else ""
     return f"{verdict}  {finding.family:<5}  {finding.check:<11}  {visible(finding.measured)}{advice}\n"

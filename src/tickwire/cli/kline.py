@@ -19,11 +19,9 @@ SUFFIXES = {
     ".ndjson": Format.JSON,
     ".parquet": Format.PARQUET,
 }
-"""Formats that the name of a file says."""
 
 
 def _types(incomplete: str) -> list[str]:
-    """The types that a shell offers."""
     from ..client import INTERVALS
 
     return [name for name in INTERVALS if name.startswith(incomplete)]

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..client import Progress
 
 NOTHING = "–"
-"""Stands in a table where nothing is known."""
 GAP = "  "
 
 

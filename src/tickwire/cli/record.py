@@ -102,7 +102,6 @@ def _moment(at: datetime | None) -> str:
 
 
 def _size(count: int) -> str:
-    """Bytes for people."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

@@ -34,7 +34,6 @@ suspend_app = typer.Typer(
 
 
 def _moment(text: str | None) -> str | None:
-    """A date, or a date and a time."""
     if text is None:
         return None
     shape = re.fullmatch(r"[0-9-]{10}( [0-9:]{8})?", text)

@@ -197,7 +197,6 @@ def _meant(codes: Sequence[str]) -> str:
 
 
 def _gap(gap: Gap) -> str:
-    """A gap in one sentence."""
     what = f"{KINDS[gap.kind]}s of {gap.code}" if gap.kind is not None else "events"
     if gap.begin and gap.end:
         what += f" from {gap.begin.isoformat()} to {gap.end.isoformat()}"

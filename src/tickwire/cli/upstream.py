@@ -35,7 +35,6 @@ KNOWN_CODES = (
 
 
 def _plans(incomplete: str) -> list[str]:
-    """The plans that a shell offers."""
     from ..client import PLANS
 
     return [name for name in PLANS if name.startswith(incomplete)]
@@ -108,7 +107,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 MOST_BYTES = 2**16
-"""Bytes of the settings file."""
 
 
 class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -50,7 +50,6 @@ def wait(
 
 
 def _server(url: str) -> SplitResult:
-    """Raises SettingsError."""
     from ..client.address import parts_of
 
     parts = parts_of(url)

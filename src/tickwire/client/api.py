@@ -22,7 +22,7 @@ from ..model import Kline as Bar
 from ..model import Trade as WireTrade
 from ..wire import CODE_INVALID, Pushed, StaticInfo
 from ..wire.overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
-from .account import account
+from .account import Plan, account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
@@ -32,7 +32,6 @@ from .intervals import kline_type_of
 from .link import Token
 from .network import Network
 from .pacer import Pacer
-from .plans import Plan
 from .rows import Rows
 from .shown import MOST_NAMED, told_nearest
 

@@ -20,7 +20,7 @@ from typing import Self
 from ..errors import TickwireError
 from ..model import Family, Kind
 from ..wire import CODE_INVALID, Pace, Refusal
-from .account import Account, account
+from .account import Account, Plan, account, spaced
 from .address import websocket_url
 from .api import Api, family_for, names_of
 from .buffer import Buffer, Overflow
@@ -30,7 +30,6 @@ from .events import Event, Status
 from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
-from .plans import Plan, spaced
 from .shown import codes_of
 from .state import State
 from .strands import Strands
@@ -214,7 +213,6 @@ class Feed:
                 log.exception("on_state failed")
 
     def _wall(self, moment: float) -> datetime:
-        """The time of a moment of the links' clock."""
         return datetime.fromtimestamp(time.time() - (self._clock.time() - moment), UTC)
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_BYTES = 32 * 2**20
-"""Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
 PARTIAL = "tickwire-partial"

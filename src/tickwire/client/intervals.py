@@ -16,9 +16,7 @@ INTERVALS = {
     "1w": KlineType.WEEK,
     "1mo": KlineType.MONTH,
 }
-"""The names of the types of K-lines."""
 INTERVAL_OF = {kline_type: name for name, kline_type in INTERVALS.items()}
-"""The name of each type."""
 ALSO = {"60m": "1h", "1wk": "1w"}
 """Other names that are in use elsewhere."""
 

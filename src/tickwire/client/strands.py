@@ -186,7 +186,6 @@ def _hole(kind: Kind, key: Key, strand: Strand, time: int) -> Gap:
 
 
 def _names(key: Key) -> tuple[str, str]:
-    """Code and interval of a stream."""
     if isinstance(key, tuple):
         return key[0], INTERVAL_OF[KlineType(key[1])]
     return key, ""

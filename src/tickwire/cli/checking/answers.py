@@ -42,7 +42,6 @@ HOLD = 2.0
 """Seconds without a request after one that was too fast, where the server does not say."""
 TRADE_TICK, KLINE, STATIC_INFO = "trade-tick", "kline", "static_info"
 ENDPOINTS = {Family.STOCK: (TRADE_TICK, KLINE, STATIC_INFO), Family.OTHER: (TRADE_TICK, KLINE)}
-"""What is asked for over HTTP."""
 REFUSED = 401, 429
 """The vendor's own limit has no `ret`."""
 BY_PROXY = "does the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names let through what goes there?"
@@ -87,7 +86,6 @@ async def reach(account: Account, family: Family) -> list[Finding]:
 
 
 def _unreached(error: Exception, address: str, network: Network) -> Finding:
-    """Nothing answered."""
     if isinstance(error, httpx.TimeoutException):
         text, untrusted = f"no answer in {PATIENCE:.0f} s", False
     elif isinstance(error, ClientError):

@@ -127,7 +127,6 @@ def _latency(family: str, ages: Sequence[float]) -> Finding:
 
 
 def _numbers(family: str, seen: Observed, duplicates: int) -> Finding:
-    """Gaps and repetitions in `seq`."""
     streams = [*seen.sequences.values()]
     steps = sum(one.steps for one in streams)
     late = sum(one.late for one in streams)
@@ -148,7 +147,6 @@ def _numbers(family: str, seen: Observed, duplicates: int) -> Finding:
 
 
 def _steady(family: str, seen: Observed, until: float) -> Finding:
-    """Whether the connection lasted."""
     span = times(until - (seen.up_at or until))
     if not seen.losses:
         return Finding("connection", family, OK, f"up for {span}")

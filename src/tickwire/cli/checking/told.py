@@ -27,8 +27,6 @@ SHARED = "the upstream plan has no room for all that tokens want: name fewer cod
 
 
 class Source(msgspec.Struct):
-    """What is read of a source on /readyz."""
-
     name: str
     status: str
     reason: str

@@ -18,7 +18,6 @@ NAMES = {
     "q": "quit",
     "Q": "quit",
 }
-"""What terminals send, and what it means."""
 KEY = re.compile(r"\x1b[\[O].*?(?:[A-Za-z~]|$)|.", re.DOTALL)
 """What one key sends: an escape sequence goes on up to a letter or a tilde."""
 WINDOWS = {"\x00H": "up", "\x00P": "down", "\x00I": "page up", "\x00Q": "page down"}
