@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -116,13 +116,6 @@ class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str | None = None
     plan: str | None = None
     ca_file: str | None = None
-
-
-class Place(NamedTuple):
-    """The settings file: where it is, or would be, and what it says."""
-
-    path: Path
-    defaults: Defaults
 
 
 def upstream(
@@ -237,19 +230,17 @@ def address(server: Account) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _settings(config: Path | None) -> Place:
-    """The settings file that is named, else the user's own, which need not be there. Raises SettingsError."""
-    if config is None:
+def _settings(path: Path | None) -> tuple[Path, Defaults]:
+    """The settings file that is named, else the user's own, which need not be there: where it is, and what it
+    says. Raises SettingsError."""
+    if path is None:
         from platformdirs import user_config_path
 
         path = user_config_path("tickwire", appauthor=False) / FILE
-    else:
-        path = config
-    if config is None and not path.exists():
-        return Place(path, Defaults())
+        if not path.exists():
+            return path, Defaults()
     try:
-        tables = read_toml(path, "the settings file", MOST_BYTES)
-        return Place(path, msgspec.convert(tables, Defaults))
+        return path, msgspec.convert(read_toml(path, "the settings file", MOST_BYTES), Defaults)
     except (InputError, msgspec.ValidationError) as error:
         where = "" if str(path) in str(error) else f"The settings file {path} holds what it may not: "
         text = str(error).rstrip(".")

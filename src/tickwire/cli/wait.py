@@ -77,7 +77,7 @@ def _look(server: SplitResult, timeout: float, trust: ssl.SSLContext | None) -> 
     except TimeoutError:
         return "it does not answer"
     except (OSError, HTTPException) as error:
-        return _short(why(error, server.geturl(), None).text)
+        return _short(why(error, server.geturl(), None)[0])
     finally:
         connection.close()
     if answer.status == 200 and _says_ready(body):
