@@ -29,7 +29,6 @@ class Style(StrEnum):
 
     PLAIN = "\x1b[0m"
     BOLD = "\x1b[1m"
-    DIM = "\x1b[2m"
     RED = "\x1b[31m"
     GREEN = "\x1b[32m"
     YELLOW = "\x1b[33m"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,13 +41,10 @@ def wait(
     server, network = _server(url), Network(ca_file)
     trust = valid("--ca-file", Network.context_for, network, url)
     end = time.monotonic() + timeout
-    seen = _look(server, timeout, trust)
-    while seen is not None:
-        left = end - time.monotonic()
-        if left <= 0:
+    while (seen := _look(server, end - time.monotonic(), trust)) is not None:
+        if (left := end - time.monotonic()) <= 0:
             raise StartError(f"{url} was not ready within {timeout:g} s: {seen}.")
         time.sleep(min(PAUSE, left))
-        seen = _look(server, left, trust)
 
 
 def _server(url: str) -> SplitResult:
@@ -80,19 +78,12 @@ def _look(server: SplitResult, timeout: float, trust: ssl.SSLContext | None) -> 
         return _short(why(error, server.geturl(), None)[0])
     finally:
         connection.close()
-    if answer.status == 200 and _says_ready(body):
-        return None
+    with suppress(ValueError, RecursionError, AttributeError):
+        if answer.status == 200 and json.loads(body).get("ready") is True:
+            return None
     return _short(f"{PATH} answered {answer.status} {body.decode(errors='replace')}")
 
 
 def _short(text: str) -> str:
     """On one line, without a full stop."""
     return " ".join(text[:SHOWN].split()).rstrip(".")
-
-
-def _says_ready(body: bytes) -> bool:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(said, dict) and said.get("ready") is True

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
-from itertools import count as counted
 from itertools import islice
 from random import Random
 from typing import ParamSpec, Self, TypeVar
@@ -143,7 +142,7 @@ class Api:
                 log.warning("%s", error)
                 return await self._ask(ask, *bars, count=size, end=until)
 
-        bars = await history(page, code, most, first, before, progress)
+        bars = await history(page, code, most, first, before, progress or (lambda _: None))
         return Rows(Kline, [kline_of(one) for one in bars])
 
     async def latest_klines(
@@ -286,8 +285,9 @@ class Api:
 
     async def _ask(self, request: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
         """The answer, after as many tries as it is worth."""
-        tries = Tries(Backoff(), Random())
-        for number in counted(1):
+        tries, number = Tries(Backoff(), Random()), 0
+        while True:
+            number += 1
             try:
                 answer = await request(*args, **named)
                 self._trouble = ""
@@ -298,7 +298,6 @@ class Api:
                     raise
                 self._trouble = str(error)
                 await asyncio.sleep(wait)
-        raise AssertionError("unreachable")
 
 
 def names_of(codes: str | Iterable[str]) -> list[str]:

@@ -31,10 +31,6 @@ _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)  # lest websockets write the URL, and so the token, at DEBUG
 
 
-def _latest() -> float:
-    return time.time() * 1000 + AHEAD
-
-
 class Options(NamedTuple):
     """How a link behaves; seconds and bytes.
 
@@ -51,7 +47,7 @@ class Options(NamedTuple):
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
     network: Network = Network()
-    latest: Callable[[], float] = _latest
+    latest: Callable[[], float] = lambda: time.time() * 1000 + AHEAD
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 

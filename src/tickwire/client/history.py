@@ -51,7 +51,7 @@ async def history(
     most: int,
     start: int | None,
     end: int | None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[Progress], object] = lambda _: None,
 ) -> list[Kline]:
     """The last `most` bars that open from `start` on and before `end`, in milliseconds; they ascend.
 
@@ -74,14 +74,11 @@ async def history(
         newest = bars[0].time if newest is None else newest
         oldest = bars[-1].time
         found += [one for one in bars if start is None or one.time * 1000 >= start]
-        done = start is not None and oldest * 1000 <= start
-        if progress is not None:
-            progress(Progress(code, len(found), _part(len(found), most, newest, oldest, start)))
-        if done:
+        progress(Progress(code, len(found), _part(len(found), most, newest, oldest, start)))
+        if start is not None and oldest * 1000 <= start:
             break
         until = oldest - 1
-    if progress is not None:
-        progress(Progress(code, len(found[:most]), 1.0))
+    progress(Progress(code, len(found[:most]), 1.0))
     return found[:most][::-1]
 
 

@@ -32,8 +32,6 @@ from .pacer import Pacer
 from .shown import plain, some
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
 T = TypeVar("T")
@@ -267,7 +265,8 @@ def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient
     logging.getLogger("httpx").addFilter(_without_tokens)
     try:
         context, proxy = network.context_for(url), network.proxy_for(url)
-        through = None if proxy is None else httpx.Proxy(proxy, ssl_context=_of_proxy(proxy, network))
+        trust = network.context() if (proxy or "").startswith("https:") else None
+        through = None if proxy is None else httpx.Proxy(proxy, ssl_context=trust)
     except ValueError as error:
         raise Unavailable(f"no answer: {error}") from None
     return httpx.AsyncClient(
@@ -277,10 +276,6 @@ def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient
         timeout=timeout,
         headers={"User-Agent": USER_AGENT},
     )
-
-
-def _of_proxy(proxy: str, network: Network) -> ssl.SSLContext | None:
-    return network.context() if proxy.startswith("https:") else None
 
 
 def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[str, Any]:

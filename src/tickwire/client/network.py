@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .address import parts_of, shown_url
+from .address import SECURE, parts_of, shown_url
 from .shown import plain
 
-SECURE = {"https", "wss"}
 PROXIES = {"http", "https"}
 """Kinds of proxies that can be gone by."""
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}

@@ -26,7 +26,7 @@ from ...client import (
 from ...client.http import http_client
 from ...client.network import why
 from ...model import Family, KlineType
-from .finding import SLOW, TOKEN, TOO_FAST, UNTRUSTED, Finding, Verdict, advice_for, counted, times
+from .finding import BROKEN, TOKEN, TOO_FAST, UNTRUSTED, Finding, Verdict, advice_for, counted, timed, times
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 PATIENCE = 10.0
@@ -158,15 +158,11 @@ class Endpoints:
         measured = f"{times(took)} for {len(entries)} entries"
         if bad := http.bad - bad:
             measured = f"{measured}; {bad} cannot be read"
-            return Finding(
-                endpoint, family, FAIL, measured, "the server breaks the protocol: report it", took
-            )
+            return Finding(endpoint, family, FAIL, measured, BROKEN, took)
         if refused:
             measured = f"{measured}; refused {counted(refused)} as too fast"
             return Finding(endpoint, family, WARN, measured, TOO_FAST, took)
-        if took > SLOW:
-            return Finding(endpoint, family, WARN, measured, "the server answers slowly: is it busy?", took)
-        return Finding(endpoint, family, OK, measured, "", took)
+        return timed(endpoint, family, took, more=f" for {len(entries)} entries")
 
 
 def _careful(rates: Rates) -> Rates:

@@ -19,10 +19,9 @@ from ..output import Outlet, had_enough, json_line, note
 from ..records import record
 from .board import Board, refusal_line
 from .frame import Frame, Moment
-from .keys import Keys
 from .row import DAY, PAST, PAST_BARS
-from .screen import Screen
 from .table import MOST_BARS
+from .terminal import Keys, Screen
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "page up": (0, -1), "page down": (0, 1)}
 """What keys move: by codes, by pages."""

@@ -1,9 +1,11 @@
-"""The terminal: lines go out, as little of them as has changed; and it is left as it was found."""
+"""The terminal: lines go out, as few of them as have changed; keys come in; it is left as it was found."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import sys
 from typing import TextIO
 
 from rich.console import COLOR_SYSTEMS, Console
@@ -16,6 +18,22 @@ ENTER, LEAVE = f"\x1b[?1049h\x1b[?25l{CLEAR}", "\x1b[?25h\x1b[?1049l"
 """To the other screen of the terminal, without a cursor; and back."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Around a frame, which terminals that know it then show at once."""
+NAMES = {
+    "\x1b[A": "up",
+    "\x1b[B": "down",
+    "\x1bOA": "up",
+    "\x1bOB": "down",
+    "\x1b[5~": "page up",
+    "\x1b[6~": "page down",
+    "k": "up",
+    "j": "down",
+    " ": "pause",
+    "q": "quit",
+    "Q": "quit",
+}
+KEY = re.compile(r"\x1b[\[O].*?(?:[A-Za-z~]|$)|.", re.DOTALL)
+"""What one key sends: an escape sequence goes on up to a letter or a tilde."""
+WINDOWS = {"\x00H": "up", "\x00P": "down", "\x00I": "page up", "\x00Q": "page down"}
 
 
 class Screen:
@@ -84,3 +102,66 @@ class Screen:
     def _write(self, text: str) -> None:
         self._file.write(text)
         self._file.flush()
+
+
+def named(text: str) -> list[str]:
+    """The keys in what a terminal sent; what has no meaning here is left out.
+
+    >>> named("x \\x1b[Bq")
+    ['pause', 'down', 'quit']
+    """
+    return [NAMES[key] for key in KEY.findall(text) if key in NAMES]
+
+
+if sys.platform == "win32":
+
+    class Keys:
+        """The keys of the console."""
+
+        def enter(self) -> None:
+            """Nothing is needed here."""
+
+        def leave(self) -> None:
+            """Nothing is needed here."""
+
+        def pressed(self) -> list[str]:
+            """Those since the last call."""
+            import msvcrt
+
+            found = []
+            while msvcrt.kbhit():
+                key = msvcrt.getwch()
+                if key in ("\x00", "\xe0"):
+                    found.append(WINDOWS.get("\x00" + msvcrt.getwch(), ""))
+                else:
+                    found += named(key)
+            return found
+
+else:
+    import select
+    import termios
+    import tty
+
+    class Keys:
+        """The keys of the terminal at standard input; none where that is no terminal."""
+
+        def __init__(self) -> None:
+            self._fd = sys.stdin.fileno() if sys.stdin.isatty() else -1
+            self._before = termios.tcgetattr(self._fd) if self._fd >= 0 else None
+
+        def enter(self) -> None:
+            """Keys come at once and are not shown; Ctrl-C stays what it is."""
+            if self._before is not None:
+                tty.setcbreak(self._fd)
+
+        def leave(self) -> None:
+            """As it was."""
+            if self._before is not None:
+                with contextlib.suppress(termios.error):  # the terminal is gone
+                    termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+
+        def pressed(self) -> list[str]:
+            """Those since the last call. Raises OSError when the terminal is gone."""
+            if self._before is None or not select.select([self._fd], [], [], 0)[0]:
+                return []
+            return named(os.read(self._fd, 1024).decode(errors="replace"))
