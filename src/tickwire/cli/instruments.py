@@ -16,18 +16,11 @@ if TYPE_CHECKING:
 HEADER = ("CODE", "MARKET", "STATE", "CURRENCY", "LOT", "DECIMALS", "LEVELS", "NAME")
 
 instruments_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Instruments: the codes that a server knows.
 
     Example: tickwire instruments search apple
-    """,
+    """
 )
-
-
-@instruments_app.callback()
-def instruments() -> None:
-    """Keeps `search` a command of its own though it is the only one."""
 
 
 @instruments_app.command()

@@ -51,7 +51,7 @@ class Commands(TyperGroup):
         found = getattr(import_module(f".{module}", __package__), name)
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
         if isinstance(found, typer.Typer):
-            single.add_typer(found, name=cmd_name)
+            single.add_typer(found, name=cmd_name, no_args_is_help=True)
         else:
             single.command(cmd_name)(found)
         return typer.main.get_group(single).commands[cmd_name]

@@ -17,18 +17,11 @@ CODES = "{:<20}  {:<9}  {:>12}  {:>12}"
 GAPS = "{:<26}  {:<26}  {:<10}  {}"
 
 record_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Recordings: what a server has recorded into a folder.
 
     Example: tickwire record info recordings
-    """,
+    """
 )
-
-
-@record_app.callback()
-def record() -> None:
-    """Keeps `info` a command of its own though it is the only one."""
 
 
 @record_app.command()

@@ -47,11 +47,10 @@ class Lines:
                 direction = styled(event.direction.name.lower(), style, wanted=self._colours)
                 rest = [*self._numbers("trade", event.price, event.volume), direction]
             case Book():
-                sides = ("bid", Style.GREEN, event.bids), ("ask", Style.RED, event.asks)
-                rest = [
-                    styled(f"{name} {_side(levels)}", style, wanted=self._colours)
-                    for name, style, levels in sides
-                ]
+                rest = []
+                for name, style, side in ("bid", Style.GREEN, event.bids), ("ask", Style.RED, event.asks):
+                    levels = " ".join(f"{one.price:f}x{one.volume:f}" for one in side) or "none"
+                    rest.append(styled(f"{name} {levels}", style, wanted=self._colours))
             case Kline():
                 prices = (event.open, event.high, event.low, event.close, event.volume)
                 rest = [event.interval, *self._numbers("kline", *prices), event.state or ""]
@@ -67,7 +66,3 @@ class Lines:
     def _fit(self, column: tuple[str, int], text: str, *, right: bool) -> str:
         width = self._widths[column] = max(self._widths.get(column, 0), len(text))
         return text.rjust(width) if right else text.ljust(width)
-
-
-def _side(levels: Iterable[Level]) -> str:
-    return " ".join(f"{plain(level.price)}x{plain(level.volume)}" for level in levels) or "none"

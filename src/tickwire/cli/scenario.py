@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 scenario_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Scenarios: faults that the server makes on demand.
 
     Example: tickwire scenario show flaky-network
-    """,
+    """
 )
 
 

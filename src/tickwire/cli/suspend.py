@@ -22,14 +22,12 @@ SHOWN_LINES = 10
 HEADER = ("EXCHANGE", "SYMBOL", "PUBLISHED", "HALTED", "RESUMES", "NAME: REASON")
 
 suspend_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Suspensions of stocks, which /api/suspension answers.
 
     A server that is running sees them at once.
 
     Example: tickwire suspend add nasdaq AAPL --reason "T1 Halt - News Pending"
-    """,
+    """
 )
 
 

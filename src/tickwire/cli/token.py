@@ -27,12 +27,10 @@ YEAR_10000 = 253_402_300_800
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
 token_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Tokens: who may use the server, and how much.
 
     Example: tickwire token create --name desk --plan premium
-    """,
+    """
 )
 
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]

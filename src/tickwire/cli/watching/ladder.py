@@ -25,7 +25,7 @@ def ladders(rows: Sequence[Row], width: int, height: int) -> tuple[list[Line], i
 
     All ladders have equally many lines, and stand side by side as far as the width goes.
     """
-    sizes = [_size(row) for row in rows]
+    sizes = [sum(_widths(row)) + 4 + BAR for row in rows]
     abreast, used = 0, 0
     while abreast < len(rows) and (not abreast or used + sizes[abreast] <= width):
         used += sizes[abreast] + BETWEEN
@@ -81,7 +81,3 @@ def _widths(row: Row) -> tuple[int, int]:
     found = [*row.book.asks[:MOST_LEVELS], *row.book.bids[:MOST_LEVELS]] if row.book else []
     prices = [len(f"{level.price:f}") for level in found]
     return max([10, *prices]), max([10, *(len(f"{level.volume:,f}") for level in found)])
-
-
-def _size(row: Row) -> int:
-    return sum(_widths(row)) + 4 + BAR
