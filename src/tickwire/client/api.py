@@ -192,7 +192,7 @@ class Api:
         (await api.instruments("apple")).to_pandas()
         """
         found: list[InstrumentInfo] = []
-        page = {"search": search, "limit": str(PAGE)}
+        page: dict[str, str | int] = {"search": search, "limit": PAGE}
         while True:
             answer = await self._ask(self._http.extension, "instruments", InstrumentList, page)
             found += answer.instrument_list
@@ -219,8 +219,7 @@ class Api:
         await api.gaps("BTCUSDT", start="2026-09-01")
         """
         asked = {"code": code, "from": milliseconds(start), "to": milliseconds(end), "limit": limit}
-        parameters = {name: str(value) for name, value in asked.items() if value is not None}
-        answer = self._ask(self._http.extension, "gaps", GapList, parameters)
+        answer = self._ask(self._http.extension, "gaps", GapList, asked)
         found = await (answer if code is None else self._naming([code], answer))
         return Rows(GapInfo, found.gap_list)
 
@@ -242,8 +241,8 @@ class Api:
         for texts in searches(code):
             listed: list[str] = []
             for text in texts:
-                parameters = {"search": text, "limit": str(PAGE)}
-                answer = await self._http.extension("instruments", InstrumentList, parameters)
+                asked = {"search": text, "limit": PAGE}
+                answer = await self._http.extension("instruments", InstrumentList, asked)
                 listed += [one.code for one in answer.instrument_list]
             if code in listed:
                 return None  # it is there, and was refused for something else

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+Parameters: TypeAlias = Mapping[str, object] | None
+"""Of a query; those that are None are left out."""
 MOST_BYTES = 32 * 2**20
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
@@ -144,9 +146,7 @@ class Http:
         self, exchange: SuspensionList, *, page: int | None = None, size: int | None = None
     ) -> Suspensions:
         """The list of an exchange, or a page of it; newest announcement first."""
-        pages = {"page": page, "size": size}
-        parameters = {name: str(value) for name, value in pages.items() if value is not None}
-        answer = await self._request(None, f"suspension/{exchange}", parameters)
+        answer = await self._request(None, f"suspension/{exchange}", {"page": page, "size": size})
         return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
 
     async def instruments(self, codes: Iterable[str]) -> tuple[list[InstrumentInfo], bool]:
@@ -155,7 +155,7 @@ class Http:
         answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
         return _read(answer.data, InstrumentList).instrument_list, not answer.partial
 
-    async def extension(self, name: str, shape: type[T], parameters: dict[str, str] | None = None) -> T:
+    async def extension(self, name: str, shape: type[T], parameters: Parameters = None) -> T:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server
         that has none refuses: RequestRefused."""
         return _read((await self._request(None, name, parameters, root=EXTENSIONS)).data, shape)
@@ -179,7 +179,7 @@ class Http:
         self,
         family: Family | None,
         endpoint: str,
-        parameters: dict[str, str] | None = None,
+        parameters: Parameters = None,
         body: bytes | None = None,
         root: str = ROOT_API,
         codes: Sequence[str] = (),
@@ -212,7 +212,7 @@ class Http:
         return self._client
 
     async def _exchange(
-        self, url: str, parameters: dict[str, str], body: bytes | None, left: Callable[[], None]
+        self, url: str, parameters: Mapping[str, object], body: bytes | None, left: Callable[[], None]
     ) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of the answer; `left` is called once the request has left. Raises
         ClientError if there is none."""
@@ -223,6 +223,7 @@ class Http:
                 left()
 
         token = self._token if isinstance(self._token, str) else self._token()
+        said = {name: str(value) for name, value in parameters.items() if value is not None}
         found = bytearray()
         try:
             async with (
@@ -230,7 +231,7 @@ class Http:
                 self._opened().stream(
                     "GET" if body is None else "POST",
                     url,
-                    params={"token": token, **parameters},
+                    params={"token": token, **said},
                     content=body,
                     headers={} if body is None else {"Content-Type": "application/json"},
                     extensions={"trace": trace},

@@ -72,19 +72,15 @@ async def show(
     feed: Feed, board: Board, frame: Frame, screen: Screen, *, interval: str, every: float
 ) -> None:
     """Until somebody wants to quit. Raises ClientError."""
-    paused = ended = False
-    outlet = Outlet()
-
-    def stop() -> None:
-        nonlocal ended
-        ended = True
+    paused = False
+    outlet, ended = Outlet(), asyncio.Event()
 
     async def look() -> None:
         nonlocal paused
         moved = False
         for key in keys.pressed():
             if key == "quit":
-                stop()
+                ended.set()
             elif key == "pause":
                 paused = not paused
                 moved = True
@@ -103,10 +99,10 @@ async def show(
             await look()
         except OSError:  # the terminal is gone
             return False
-        return not ended
+        return not ended.is_set()
 
     keys = Keys()
-    with _taken(screen, keys, stop):
+    with _taken(screen, keys, ended.set):
         await follow(feed, board, interval, every, tick)
 
 
