@@ -41,6 +41,7 @@ class Buffer:
     ) -> None:
         self.limit = limit
         self.overflow = overflow
+        self.missed = 0
         self._events: deque[Told] = deque()
         self._missed_now = 0
         self._failure: BaseException | None = None
@@ -163,6 +164,7 @@ class Buffer:
                 self._dropped(event)
         self._events.extendleft(reversed(kept[spare:]))
         self._missed_now += dropped
+        self.missed += dropped
 
     def _take_missed(self) -> Missed:
         events, self._missed_now = self._missed_now, 0
