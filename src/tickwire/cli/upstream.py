@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -47,21 +47,12 @@ def _codes(incomplete: str) -> list[str]:
     return [one.code for one in load_catalogue() if one.code.startswith(incomplete)]
 
 
-Codes = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="CODE…",
-        help="Such as BTCUSDT AAPL.US; case-sensitive.",
-        autocompletion=_codes,
-        show_default=False,
-    ),
-]
-Code = Annotated[
-    str,
-    typer.Argument(
-        metavar="CODE", help="Such as BTCUSDT; case-sensitive.", autocompletion=_codes, show_default=False
-    ),
-]
+def _argument(metavar: str, text: str) -> Any:
+    return typer.Argument(metavar=metavar, help=text, autocompletion=_codes, show_default=False)
+
+
+Codes = Annotated[list[str], _argument("CODE…", "Such as BTCUSDT AAPL.US; case-sensitive.")]
+Code = Annotated[str, _argument("CODE", "Such as BTCUSDT; case-sensitive.")]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -173,15 +164,8 @@ def ask(server: Account, question: Callable[[Api], Awaitable[R]]) -> R:
 @contextmanager
 def explained(server: Account) -> Iterator[None]:
     """Errors of the client that are raised within say also where it was, and what to do."""
-    from ..client import (
-        ClientError,
-        TooManyRequests,
-        Unauthorized,
-        Unavailable,
-        Unreadable,
-        Untrusted,
-        shown_url,
-    )
+    from ..client import shown_url
+    from ..client.errors import ClientError, TooManyRequests, Unauthorized, Unavailable, Unreadable, Untrusted
     from ..wire import CODE_INVALID
 
     remedies: dict[type[ClientError], str] = {

@@ -59,15 +59,12 @@ async def history(
     whatever it is asked for, as the vendor's does for stocks.
     """
     found: list[Kline] = []  # descending
-    until = 0 if end is None else max(-(-end // 1000) - 1, 1)
-    oldest: int | None = None if end is None else -(-end // 1000)
+    oldest = None if end is None else -(-end // 1000)
+    until = 0 if oldest is None else max(oldest - 1, 1)
     newest: int | None = None
     while len(found) < most:
-        bars = [
-            one
-            for one in await page(min(most - len(found), PAGE), until)
-            if oldest is None or one.time < oldest
-        ]
+        got = await page(min(most - len(found), PAGE), until)
+        bars = [one for one in got if oldest is None or one.time < oldest]
         if not bars:
             break
         bars.sort(key=lambda one: one.time, reverse=True)

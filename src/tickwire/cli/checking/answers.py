@@ -11,18 +11,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from ...client import (
-    Account,
-    ClientError,
-    Http,
-    Network,
-    Pacer,
-    Rates,
-    TooManyRequests,
-    Unauthorized,
-    Unavailable,
-    http_url,
-)
+from ...client import Account, Http, Network, Pacer, Rates, http_url
+from ...client.errors import ClientError, TooManyRequests, Unauthorized, Unavailable
 from ...client.http import http_client
 from ...client.network import why
 from ...model import Family, KlineType
