@@ -72,11 +72,9 @@ def _flag(name: str) -> Any:
     default = setting.get_default(call_default_factory=True)
     if name == "source":
         default = ";".join(map(str, default))
-    text = (
-        f"{setting.description} [default: {default}]"
-        if default not in (None, False, [], {})
-        else setting.description
-    )
+    text = setting.description
+    if default not in (None, False, [], {}):
+        text = f"{text} [default: {default}]"
     kind: Any = setting.annotation
     metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
     if name == "source":

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from .output import json_line, note, put, table
-from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, explained, extension, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
     from ..client import InstrumentInfo
@@ -42,8 +42,7 @@ def search(
     Example: tickwire instruments search tencent
     """
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server), extension("instruments"):
-        found = ask(server, lambda api: api.instruments(text))
+    found = ask(server, lambda api: api.instruments(text), "instruments")
     if not found:
         note(f"no code and no name holds {text!r}.")
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import SettingsError, TickwireError
 from .output import Format, note, progress_bar, put, utc
-from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, ask, explained, upstream, valid
+from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, ask, upstream, valid
 
 SUFFIXES = {
     ".csv": Format.CSV,
@@ -83,7 +83,7 @@ def kline(
     check(wanted)
     server = upstream(url, token, plan, config, ca_file)
     with replacing(output) if output else nullcontext() as file:
-        with explained(server), progress_bar() as progress:
+        with progress_bar() as progress:
             bars = ask(
                 server,
                 lambda api: api.klines(code, kline_type, num, start=start, end=end, progress=progress),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .output import fields, json_line, note, put, table
-from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, explained, extension, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
     from ..client import MarketInfo
@@ -30,8 +30,7 @@ def markets(
     Example: tickwire markets
     """
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server), extension("markets"):
-        found = ask(server, lambda api: api.markets())
+    found = ask(server, lambda api: api.markets(), "markets")
     if as_json:
         put("".join(json_line(fields(one)) for one in found))
     else:

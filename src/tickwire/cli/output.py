@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -175,35 +176,27 @@ class Outlet:
     """
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[bytes, asyncio.Future[None]]] = SimpleQueue()
-        self._loop = asyncio.get_running_loop()
+        self._waiting: SimpleQueue[tuple[bytes, Future[None]]] = SimpleQueue()
         self._file = sys.stdout.fileno()
         sys.stdout.flush()
         Thread(target=self._write, name="output", daemon=True).start()
 
     async def write(self, text: str) -> None:
         """Returns when it is written. Raises OSError, BrokenPipeError among them."""
-        done = self._loop.create_future()
+        done: Future[None] = Future()
         self._waiting.put((text.encode(sys.stdout.encoding, "replace"), done))
-        await done
+        await asyncio.wrap_future(done)
 
     def _write(self) -> None:
         while True:
             data, done = self._waiting.get()
-            failure = None
+            awaited, failure = done.set_running_or_notify_cancel(), None
             try:
                 while data:
                     data = data[os.write(self._file, data) :]
             except OSError as error:
                 failure = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(_settle, done, failure)
-
-
-def _settle(done: asyncio.Future[None], failure: OSError | None) -> None:
-    if done.done():  # cancelled
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
-        done.set_exception(failure)
+            if awaited and failure is not None:
+                done.set_exception(failure)
+            elif awaited:
+                done.set_result(None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from .output import json_line, note, plain, put, table, utc
-from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, ask, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
     from ..client import Api
@@ -39,8 +39,7 @@ def quote(
     from ..client.shown import told_nearest
 
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server):
-        quotes, near = ask(server, lambda api: _quotes(api, [*dict.fromkeys(codes)]))
+    quotes, near = ask(server, lambda api: _quotes(api, [*dict.fromkeys(codes)]))
     if as_json:
         put("".join(json_line(_record(one)) for one in quotes))
     else:

@@ -70,12 +70,8 @@ def create(
     settings = _settings(config, data_dir)
     plans = [*BUILT_IN, *settings.plans]
     if plan not in plans:
-        own = (
-            ""
-            if config
-            else " A plan of your own stands in the server's settings: name them with --config FILE."
-        )
-        raise SettingsError(f"--plan {plan!r} is none of {', '.join(plans)}.{own}")
+        own = " A plan of your own stands in the server's settings: name them with --config FILE."
+        raise SettingsError(f"--plan {plan!r} is none of {', '.join(plans)}.{'' if config else own}")
     if not NAME.fullmatch(name):
         raise SettingsError("--name must be 1 to 64 characters without control characters.")
     secret, now = new_secret(), time.time()

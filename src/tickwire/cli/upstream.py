@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -150,15 +150,17 @@ def valid(option: str, read: Callable[P, R], *value: P.args, **named: P.kwargs) 
         raise SettingsError(f"{option}: {error}.") from None
 
 
-def ask(server: Account, question: Callable[[Api], Awaitable[R]]) -> R:
-    """What a server answers over HTTP to what is asked of its API. Raises ClientError."""
+def ask(server: Account, question: Callable[[Api], Awaitable[R]], name: str = "") -> R:
+    """What a server answers over HTTP to what is asked of its API, be it the extension of that name. Raises
+    ClientError that is explained."""
     from ..client import Api
 
     async def asking() -> R:
         async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
             return await question(api)
 
-    return asyncio.run(asking())
+    with explained(server), extension(name) if name else nullcontext():
+        return asyncio.run(asking())
 
 
 @contextmanager

@@ -84,7 +84,6 @@ def timed(check: str, family: str, took: float, slow: str = BUSY, more: str = ""
 
 
 def counted(times: int) -> str:
-    """How often."""
     return f"{times} time{'' if times == 1 else 's'}"
 
 

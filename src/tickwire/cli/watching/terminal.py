@@ -49,7 +49,6 @@ class Screen:
         self._system = COLOR_SYSTEMS.get(self._console.color_system or "")
         self._shown: list[Line] = []
         self.drawn = (0, 0)
-        self._styles: dict[str, Style] = {}
 
     @property
     def able(self) -> bool:
@@ -91,13 +90,8 @@ class Screen:
         return "".join([self._style(style).render(text, color_system=self._system) for text, style in line])
 
     def _style(self, name: str) -> Style:
-        found = self._styles.get(name)
-        if found is None:
-            found = Style.parse(name)
-            if self._console.no_color:
-                found = found.without_color
-            self._styles[name] = found
-        return found
+        found = Style.parse(name)  # which keeps what it has read
+        return found.without_color if self._console.no_color else found
 
     def _write(self, text: str) -> None:
         self._file.write(text)
