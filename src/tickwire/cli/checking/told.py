@@ -61,8 +61,9 @@ async def sharing(account: Account) -> list[Finding]:
     where the server is no relay, or does not say."""
     async with Http(account.url, account.token, timeout=PATIENCE, network=account.network) as http:
         try:
-            usage = await http.extension("usage", Usage)
-        except ClientError:
+            data = await http.extension("usage", dict)
+            usage = msgspec.convert(data, Usage, strict=False)  # floats come as their texts
+        except (ClientError, msgspec.ValidationError):
             return []
     if not usage.upstream_list:
         return []
