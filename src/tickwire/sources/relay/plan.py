@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...client import Options, Rates
-from ...client.account import spaced
 from ...wire import Pace
+
+MARGIN = 0.1
+"""Seconds that are added to spacings: what a network adds to the first request and not to the second."""
 
 
 class UpstreamPlan(NamedTuple):
@@ -33,13 +35,17 @@ class UpstreamPlan(NamedTuple):
 
     def options(self, options: Options) -> Options:
         """These options, with the limits of this plan. A refused token may be replaced by a good one."""
-        terms = options.terms._replace(spacing=spaced(self.subscribe_spacing), codes=self.codes)
+        terms = options.terms._replace(spacing=_spaced(self.subscribe_spacing), codes=self.codes)
         return options._replace(terms=terms, retry_unauthorized=True)
 
     def subscriptions(self) -> Pace:
         """Paces the subscription requests of one family."""
-        return Pace(spaced(self.subscribe_spacing))
+        return Pace(_spaced(self.subscribe_spacing))
 
     def connects(self) -> Pace:
         """Paces new connections."""
-        return Pace(spaced(self.connect_spacing))
+        return Pace(_spaced(self.connect_spacing))
+
+
+def _spaced(seconds: float) -> float:
+    return seconds + MARGIN if seconds else 0.0
