@@ -41,6 +41,7 @@ METAVARS: dict[Any, str] = {
     float: "N",
     str: "TEXT",
 }
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 
 
 def with_flags(command: Callable[[dict[str, Any], Path | None], None]) -> Callable[..., None]:

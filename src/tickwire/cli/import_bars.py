@@ -11,6 +11,7 @@ import typer
 
 from ..config import DATABASE, SourceKind, load
 from ..errors import InputError, SettingsError
+from .flags import DataDir
 
 
 def import_bars(
@@ -18,7 +19,7 @@ def import_bars(
     source: Annotated[
         str, typer.Option(help="The source whose bars they are, as /readyz names it.", metavar="NAME")
     ] = "simulator",
-    data_dir: Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR")] = None,
+    data_dir: DataDir = None,
     instruments: Annotated[
         list[Path] | None, typer.Option(help="As for serve.", metavar="PATH", show_default=False)
     ] = None,
@@ -39,7 +40,6 @@ def import_bars(
             f"--source {source!r} names no source: /readyz shows its name, such as simulator, replay:FILE or "
             "exchange:binance."
         )
-    # Here, because other commands start faster without.
     from ..market.importer import import_bars as run
     from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
     from .logs import configure
