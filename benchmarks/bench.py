@@ -1,4 +1,4 @@
-"""What the benchmarks share: a core for each side, C programs, servers that end, and medians."""
+"""What the benchmarks share: a core for each side, C programs, servers that end, medians and tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
-from typing import IO
+from typing import IO, NamedTuple, TypeAlias
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -25,7 +25,15 @@ NAME = Path(sys.argv[0]).stem
 CFLAGS = ["-O2", "-Wall", "-Wextra", "-std=gnu11"]
 TLS = "-tls"
 START_SECONDS = 30
+END_SECONDS = 120
+"""As long as a large recording takes to be sealed."""
+SETUP_SECONDS = 150
+"""A load generator itself gives up after 120."""
 SERVER_CORE, LOAD_CORE = 0, 1
+MIB = 2**20
+
+Result: TypeAlias = dict[str, float | None]
+"""What a load generator measures."""
 
 
 class NotMeasured(Exception):
@@ -45,22 +53,50 @@ def new_parser(doc: str | None, letters: str) -> argparse.ArgumentParser:
     return parser
 
 
-def check(known: Iterable[str], asked: Iterable[str]) -> None:
-    """Ends the program where something is asked for that there is not."""
-    if unknown := set(asked) - set(known):
-        sys.exit(f"{NAME}: not known: {', '.join(sorted(unknown))}")
+class Options(NamedTuple):
+    """What a benchmark is asked for."""
+
+    letters: list[str]
+    seconds: float
+    warmup: float
+    rounds: int
+    build: Path
+
+    def turns(self, letter: str, names: Sequence[str]) -> Iterator[str]:
+        """All of these one after the other, and that once per round: so that a noisy minute hits all."""
+        for number in range(1, self.rounds + 1):
+            for name in names:
+                print(f"{letter} {name}, round {number}", file=sys.stderr)
+                yield name
 
 
-def prepare(rounds: int) -> None:
-    """Makes room for connections, and sees to it that no server outlives us."""
-    if rounds < 1:
+def begin(given: argparse.Namespace, known: Iterable[str], *tools: str) -> Options:
+    """Compiles these C programs, makes room for connections, and sees to it that no server outlives us.
+
+    `known` are the letters that there are. Prints where this is measured.
+    """
+    letters = given.only.split(",")
+    check(known, letters)
+    if given.rounds < 1:
         sys.exit(f"{NAME}: --rounds from 1")
     if sys.platform != "linux":
         sys.exit(f"{NAME}: needs Linux: the load generator is built on epoll")
     # Children inherit it: a server has one descriptor per client.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    options = Options(letters, given.seconds, given.warmup, given.rounds, given.build.resolve())
+    if tools:
+        compile_tools(options.build, *tools)
+    print(f"{machine()}\n", flush=True)
+    return options
+
+
+def check(known: Iterable[str], asked: Iterable[str]) -> None:
+    """Ends the program where something is asked for that there is not."""
+    if unknown := set(asked) - set(known):
+        sys.exit(f"{NAME}: not known: {', '.join(sorted(unknown))}")
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -84,16 +120,21 @@ def compile_tools(build: Path, *names: str) -> None:
 
 
 @contextmanager
-def on_core(number: int) -> Iterator[None]:
-    """We and the children started in here keep to the n-th core that we may use."""
+def on_core(number: int | None) -> Iterator[None]:
+    """We and the children started in here keep to the n-th core that we may use; None: to all of these."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-    if len(cores) > 1:
+    if len(cores) > 1 and number is not None:
         os.sched_setaffinity(0, {sorted(cores)[number]})
     try:
         yield
     finally:
         if len(cores) > 1:
             os.sched_setaffinity(0, cores)
+
+
+def python(program: str, *arguments: object) -> list[str]:
+    """The command of a program that lies beside this."""
+    return [sys.executable, str(HERE / program), *map(str, arguments)]
 
 
 def last_line(text: str) -> str:
@@ -117,10 +158,10 @@ def _first_line(process: subprocess.Popen[str], errors: IO[str]) -> str:
 
 
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[tuple[int, int]]:
+def running(command: Sequence[str], core: int | None = SERVER_CORE) -> Iterator[tuple[int, int]]:
     """A server on its core that first prints its port, or a URL; gives its port and its process id."""
     with tempfile.TemporaryFile("w+") as errors, ExitStack() as stack:
-        with on_core(SERVER_CORE):
+        with on_core(core):
             process = stack.enter_context(
                 subprocess.Popen(
                     command,
@@ -148,26 +189,41 @@ def running(command: Sequence[str]) -> Iterator[tuple[int, int]]:
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
+@contextmanager
+def tickwire(*arguments: str, core: int | None = SERVER_CORE) -> Iterator[tuple[int, int]]:
+    """`tickwire serve` with an empty data directory; gives its port and its process id."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--log-level", "warning"]
+        with running([*command, "--data-dir", folder, *arguments], core) as server:
+            yield server
+
+
 def run_load(
-    program: Path, arguments: Mapping[str, object], *more: str, timeout: float
-) -> dict[str, float | None]:
-    """What a load generator measures, from its core."""
-    flags = [f"--{name}={value}" for name, value in arguments.items()]
+    program: str, server: tuple[int, int], options: Options, arguments: Mapping[str, object], *more: str
+) -> Result:
+    """What a load generator measures of a server, given as its port and process id, from its core."""
+    generator = options.build / program
+    if not generator.exists():
+        raise NotMeasured("no headers of OpenSSL found; on Debian: apt-get install libssl-dev")
+    times = {"warmup": options.warmup, "seconds": options.seconds}
+    given = {"port": server[0], "server-pid": server[1], **times, **arguments}
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    timeout = sum(times.values()) + SETUP_SECONDS
     try:
         with on_core(LOAD_CORE):
             done = subprocess.run(
-                [program, *flags, *more], capture_output=True, text=True, check=False, timeout=timeout
+                [generator, *flags, *more], capture_output=True, text=True, check=False, timeout=timeout
             )
     except subprocess.TimeoutExpired:
         raise NotMeasured("the load generator did not end") from None
     if done.returncode:
         raise NotMeasured(last_line(done.stderr))
-    result: dict[str, float | None] = json.loads(done.stdout)
+    result: Result = json.loads(done.stdout)
     return result
 
 
@@ -177,9 +233,36 @@ def middle(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
+def figure(results: Iterable[Result], key: str) -> float:
+    """The median of what was measured under that name; 0 if nothing was."""
+    return middle(one.get(key) for one in results) or 0
+
+
+def written(results: Iterable[Result], key: str, digits: int = 2) -> str:
+    """The same for a table."""
+    value = middle(one.get(key) for one in results)
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def spaced(value: float) -> str:
     """A large number for a person."""
     return f"{value:,.0f}".replace(",", " ")
+
+
+def heads(*names: str) -> None:
+    """Begins a Markdown table: a column of text, and others of numbers."""
+    row(*names)
+    print(f"|---|{'--:|' * (len(names) - 1)}", flush=True)
+
+
+def row(*cells: str) -> None:
+    """A row of it."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def no_row(name: str, problem: Exception, columns: int) -> None:
+    """The row, in a table of so many columns, of what could not be measured."""
+    row(name, f"not measured: {str(problem).replace('|', '/')}", *[""] * (columns - 2))
 
 
 def cpu_seconds(pid: int) -> float:
@@ -188,10 +271,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def rss(pid: int) -> int:
-    """Bytes of memory that a process has."""
+def rss(pid: int, field: str = "VmRSS") -> int:
+    """Bytes of memory that a process has; with VmHWM the most that it had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
 
 
 def machine() -> str:

@@ -11,24 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from bench import (
-    LOAD_CORE,
-    NotMeasured,
-    check,
-    machine,
-    middle,
-    new_parser,
-    on_core,
-    prepare,
-    running,
-    spaced,
-)
+import bench
+from bench import NotMeasured, Options, spaced
 from websockets.asyncio.client import connect
 from websockets.sync.server import ServerConnection, serve
 
@@ -142,44 +130,38 @@ async def by_feed(port: int, letter: str, count: int) -> float:
         return time.process_time() - began
 
 
-def measure(letter: str, count: int, rounds: int) -> None:
-    rates: dict[str, list[float]] = {"websockets + json": [], "feed": []}
-    command = [sys.executable, str(Path(__file__).resolve()), "--serve", letter, "--count", str(count)]
-    for number in range(rounds):
-        for title, reader in (("websockets + json", by_json), ("feed", by_feed)):
-            print(f"{LETTERS[letter]}, {title}, round {number + 1}", file=sys.stderr)
-            with running(command) as (port, _), on_core(LOAD_CORE):
-                rates[title].append(count / asyncio.run(asyncio.wait_for(reader(port, letter, count), 120)))
+def measure(letter: str, options: Options) -> None:
+    readers = {"websockets + json": by_json, "feed": by_feed}
+    rates: dict[str, list[float]] = {title: [] for title in readers}
+    count = int(options.seconds * PER_SECOND)
+    command = bench.python("client.py", "--serve", letter, "--count", count)
+    for title in options.turns(LETTERS[letter], [*readers]):
+        with bench.running(command) as (port, _), bench.on_core(bench.LOAD_CORE):
+            reading = readers[title](port, letter, count)
+            rates[title].append(count / asyncio.run(asyncio.wait_for(reading, 120)))
     plain = rates["websockets + json"]
     for title, found in rates.items():
-        ratio = middle(one / limit for one, limit in zip(found, plain, strict=True))
+        ratio = bench.middle(one / limit for one, limit in zip(found, plain, strict=True))
         target = f"≥ {TARGET}" if title == "feed" else "-"
-        print(f"| {LETTERS[letter]} | {title} | {spaced(middle(found) or 0)} | {ratio:.2f} | {target} |")
+        bench.row(LETTERS[letter], title, spaced(bench.middle(found) or 0), f"{ratio:.2f}", target)
 
 
 def main() -> None:
-    parser = new_parser(__doc__, ",".join(LETTERS))
+    parser = bench.new_parser(__doc__, ",".join(LETTERS))
     parser.add_argument("--serve", help="be the server of that scenario")
     parser.add_argument("--count", type=int, default=0, help="frames that it writes")
     given = parser.parse_args()
     if given.serve:
         serve_frames(given.serve, given.count)
         return
-    letters = given.only.split(",")
-    check(LETTERS, letters)
-    prepare(given.rounds)
-    print(f"{machine()}\n")
-    print("| | reader | events per second of CPU | of the plain loop | target |")
-    print("|---|---|--:|--:|--:|")
-    for letter in letters:
+    options = bench.begin(given, LETTERS)
+    bench.heads("", "reader", "events per second of CPU", "of the plain loop", "target")
+    for letter in options.letters:
         try:
-            measure(letter, int(given.seconds * PER_SECOND), given.rounds)
+            measure(letter, options)
         except (NotMeasured, OSError) as problem:
-            print(f"| {LETTERS[letter]} | not measured: {str(problem).replace('|', '/')} | | | |")
+            bench.no_row(LETTERS[letter], problem, 5)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -17,34 +17,19 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import bench
 import uvloop
-from bench import (
-    HERE,
-    SERVER_CORE,
-    NotMeasured,
-    check,
-    compile_tools,
-    machine,
-    middle,
-    new_parser,
-    on_core,
-    prepare,
-    rss,
-    run_load,
-    running,
-    spaced,
-)
+from bench import MIB, NotMeasured, Options, Result, figure, spaced, written
 
 from tickwire.assembly import build
 from tickwire.config import load
@@ -67,10 +52,6 @@ TURN = 1000
 CONNECTIONS = 64
 RING = 64 * 1024 * 1024
 """Bytes of the ring, as a server has it unless it is set."""
-MIB = 2**20
-
-Result: TypeAlias = dict[str, float | None]
-"""What a load generator measures."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +76,6 @@ QUESTIONS = [
     Question("/kline, 500 bars", "/kline", bars_of(500), 0.2),
     Question("/trade-tick", "/trade-tick", {"symbol_list": [{"code": "BTCUSDT"}]}),
 ]
-
-
-@dataclass(frozen=True)
-class Options:
-    seconds: float
-    warmup: float
-    rounds: int
-    build: Path
 
 
 # a. The state.
@@ -175,20 +148,36 @@ def through_bars(ticks: Ticks) -> float:
 
 async def _through_bars(ticks: Ticks, bars: Bars, batches: Batches) -> float:
     catalogue = Catalogue(ticks.instruments)
-    for trade, turnover in zip(ticks.trades[:CODES], ticks.turnovers, strict=False):
-        bars.add(catalogue[trade.code], trade, turnover)
+
+    def take(part: slice) -> None:
+        for trade, turnover in zip(ticks.trades[part], ticks.turnovers[part], strict=True):
+            bars.add(catalogue[trade.code], trade, turnover)
+
+    return await _through(ticks, take, bars, batches, lambda: asyncio.sleep(0))
+
+
+async def _through(
+    ticks: Ticks,
+    take: Callable[[slice], None],
+    bars: Bars,
+    batches: Batches,
+    cut: Callable[[], Awaitable[object]],
+) -> float:
+    """CPU seconds that all of them take, beside a clock and batches to the store; `cut` keeps the ring."""
+    take(slice(CODES))
     assert await batches.write()  # which looks for what the store has of them
     keeping = asyncio.create_task(batches.run())
     await asyncio.sleep(0)
     began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
     for start in range(CODES, len(ticks.trades), TURN):
         part = slice(start, start + TURN)
-        for trade, turnover in zip(ticks.trades[part], ticks.turnovers[part], strict=True):
-            bars.add(catalogue[trade.code], trade, turnover)
+        take(part)
         await asyncio.sleep(0)
         if time.perf_counter() >= advance:
-            bars.advance(trade.time)
+            bars.advance(ticks.trades[part][-1].time)
+            await cut()
             advance += ADVANCE_EVERY
+    await cut()
     spent = time.process_time() - began
     keeping.cancel()
     return spent
@@ -206,63 +195,42 @@ def through_market(ticks: Ticks, ring_bytes: int) -> float:
 
 
 async def _through_market(ticks: Ticks, market: MarketSide) -> float:
-    bars, batches = market.feeds.first.bars, market.feeds.first.batches
-    for trade in ticks.trades[:CODES]:
-        market.take(trade)
-    assert await batches.write()
-    keeping = asyncio.create_task(batches.run())
-    await asyncio.sleep(0)
-    began, advance = time.process_time(), time.perf_counter() + ADVANCE_EVERY
-    for start in range(CODES, len(ticks.trades), TURN):
-        for trade in ticks.trades[start : start + TURN]:
+    def take(part: slice) -> None:
+        for trade in ticks.trades[part]:
             market.take(trade)
-        await asyncio.sleep(0)
-        if time.perf_counter() >= advance:
-            bars.advance(trade.time)
-            await market.ring.cut()
-            advance += ADVANCE_EVERY
-    await market.ring.cut()
-    spent = time.process_time() - began
-    keeping.cancel()
-    return spent
+
+    first = market.feeds.first
+    return await _through(ticks, take, first.bars, first.batches, market.ring.cut)
 
 
-WAYS: list[tuple[str, Callable[[Ticks], float]]] = [
-    ("bare loop", bare),
-    ("Series.add", through_series),
-    ("Bars.add, advance and SQLite", through_bars),
-    ("source, market, bars, ring, hub", partial(through_market, ring_bytes=RING)),
-    ("the same, the ring packed at once", partial(through_market, ring_bytes=0)),
-]
+WAYS: dict[str, Callable[[Ticks], float]] = {
+    "bare loop": bare,
+    "Series.add": through_series,
+    "Bars.add, advance and SQLite": through_bars,
+    "source, market, bars, ring, hub": partial(through_market, ring_bytes=RING),
+    "the same, the ring packed at once": partial(through_market, ring_bytes=0),
+}
 
 
 def state(options: Options) -> None:
     print(f"{STATE}. Ticks through the bars of all types, {CODES} codes; the target is {spaced(RATE)}\n")
-    print("| ticks per code and minute | way | ticks per second of CPU | of the bare loop |")
-    print("|--:|---|--:|--:|")
+    bench.heads("way", "ticks per code and minute", "ticks per second of CPU", "of the bare loop")
     codes, count = instruments(), max(10 * CODES, int(options.seconds * RATE))
     for per_minute in (RATE * 60 // CODES, 100):
         ticks = make_ticks(codes, count, per_minute * CODES / 60_000)
         gc.freeze()
-        rates: dict[str, list[float]] = {title: [] for title, _ in WAYS}
-        with on_core(SERVER_CORE):
-            for number in range(options.rounds):
-                for title, way in WAYS:
-                    print(f"{STATE} {title}, {per_minute} a minute, round {number + 1}", file=sys.stderr)
-                    rates[title].append(count / way(ticks))
+        rates: dict[str, list[float]] = {title: [] for title in WAYS}
+        with bench.on_core(bench.SERVER_CORE):
+            for title in options.turns(f"{STATE}, {per_minute} a minute,", [*WAYS]):
+                rates[title].append(count / WAYS[title](ticks))
         for title, found in rates.items():
-            ratio = middle(rate / limit for rate, limit in zip(found, rates["bare loop"], strict=True))
-            print(f"| {spaced(per_minute)} | {title} | {spaced(middle(found) or 0)} | {ratio:.2f} |")
+            ratio = bench.middle(rate / limit for rate, limit in zip(found, rates["bare loop"], strict=True))
+            bench.row(title, spaced(per_minute), spaced(bench.middle(found) or 0), f"{ratio:.2f}")
         gc.unfreeze()
     print(flush=True)
 
 
 # b. HTTP.
-def serve(folder: str, *more: str) -> list[str]:
-    command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--log-level", "warning"]
-    return [*command, "--data-dir", folder, *more]
-
-
 def size_of_answer(port: int, question: Question) -> int:
     """Asks until there is all that is asked for: with the first question the past is made."""
     for _ in range(50):
@@ -275,17 +243,8 @@ def size_of_answer(port: int, question: Question) -> int:
     raise NotMeasured(f"{question.title}: the server has not so many")
 
 
-def ask(port: int, pid: int, path: str, options: Options) -> Result:
-    arguments = {
-        "port": port,
-        "server-pid": pid,
-        "connections": CONNECTIONS,
-        "warmup": options.warmup,
-        "seconds": options.seconds,
-        "path": path,
-    }
-    timeout = options.warmup + options.seconds + 30
-    result = run_load(options.build / "http_load", arguments, timeout=timeout)
+def ask(server: tuple[int, int], path: str, options: Options) -> Result:
+    result = bench.run_load("http_load", server, options, {"connections": CONNECTIONS, "path": path})
     if result["errors"]:
         raise NotMeasured(f"the server closed {result['errors']:.0f} of {CONNECTIONS} connections")
     return result
@@ -293,11 +252,11 @@ def ask(port: int, pid: int, path: str, options: Options) -> Result:
 
 def http_round(question: Question, options: Options) -> tuple[Result, Result]:
     """What the question gives of us, and of bare uvicorn with a body of the same size right after it."""
-    with tempfile.TemporaryDirectory() as folder, running(serve(folder)) as (port, pid):
-        size = size_of_answer(port, question)
-        ours = ask(port, pid, question.query, options)
-    with running([sys.executable, str(HERE / "bare_asgi.py"), f"--bytes={size}"]) as (port, pid):
-        limit = ask(port, pid, question.query, options)
+    with bench.tickwire() as server:
+        size = size_of_answer(server[0], question)
+        ours = ask(server, question.query, options)
+    with bench.running(bench.python("bare.py", "http", size)) as server:
+        limit = ask(server, question.query, options)
     ours["ratio"] = (ours["requests_per_s"] or 0) / (limit["requests_per_s"] or 1)
     ours["cpu_ratio"] = per_cpu(ours) / per_cpu(limit)
     limit["bytes"] = size
@@ -311,34 +270,26 @@ def per_cpu(result: Result) -> float:
 
 def http(options: Options) -> None:
     print(f"{HTTP}. Requests over HTTP, {CONNECTIONS} connections\n")
-    heads = "requests/s | of bare uvicorn | per CPU | target | p50 ms | p99 ms | server CPU | load CPU"
-    print(f"| | {heads} |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    ratios, times = ("of bare uvicorn", "per CPU", "target"), ("p50 ms", "p99 ms")
+    bench.heads("", "requests/s", *ratios, *times, "server CPU", "load CPU")
     for question in QUESTIONS:
-        rounds = []
         try:
-            for number in range(options.rounds):
-                print(f"{HTTP} {question.title}, round {number + 1}", file=sys.stderr)
-                rounds.append(http_round(question, options))
+            rounds = [http_round(question, options) for _ in options.turns(HTTP, [question.title])]
         except (NotMeasured, OSError) as problem:
-            print(f"| {question.title} | not measured: {str(problem).replace('|', '/')} | | | | | | | |")
+            bench.no_row(question.title, problem, 9)
             continue
         target = f"≥ {question.target}" if question.target else "-"
         size = spaced(rounds[0][1]["bytes"] or 0)
-        print(row(question.title, [ours for ours, _ in rounds], target))
-        print(row(f"bare uvicorn, {size} bytes", [limit for _, limit in rounds], "-"))
+        row(question.title, [ours for ours, _ in rounds], target)
+        row(f"bare uvicorn, {size} bytes", [limit for _, limit in rounds], "-")
     print(flush=True)
 
 
-def row(name: str, results: Sequence[Result], target: str) -> str:
-    def figure(key: str, digits: int = 2) -> str:
-        value = middle(one.get(key) for one in results)
-        return "-" if value is None else f"{value:.{digits}f}"
-
-    rate = spaced(middle(one["requests_per_s"] for one in results) or 0)
-    times = [figure(key, 1) for key in ("p50_ms", "p99_ms")]
-    cells = [name, rate, figure("ratio"), figure("cpu_ratio"), target, *times]
-    return f"| {' | '.join([*cells, figure('server_cpu'), figure('load_cpu')])} |"
+def row(name: str, results: Sequence[Result], target: str) -> None:
+    ratios = [written(results, key) for key in ("ratio", "cpu_ratio")]
+    times = [written(results, key, 1) for key in ("p50_ms", "p99_ms")]
+    cpu = [written(results, key) for key in ("server_cpu", "load_cpu")]
+    bench.row(name, spaced(figure(results, "requests_per_s")), *ratios, target, *times, *cpu)
 
 
 # c. Memory.
@@ -347,10 +298,10 @@ def memory(options: Options) -> None:
     wait = min(60, 12 * options.seconds)
     print(f"{MEMORY} server, {wait:.0f} s", file=sys.stderr)
     try:
-        with tempfile.TemporaryDirectory() as folder, running(serve(folder, "--codes", "all")) as (_, pid):
-            begun = rss(pid)
+        with bench.tickwire("--codes", "all") as (_, pid):
+            begun = bench.rss(pid)
             time.sleep(wait)
-            codes, grown = len(load_catalogue([])), rss(pid)
+            codes, grown = len(load_catalogue([])), bench.rss(pid)
         print(
             f"`tickwire serve --codes all` ({codes} codes): {begun / MIB:.0f} MiB at its start, "
             f"{grown / MIB:.0f} MiB after {wait:.0f} s"
@@ -388,21 +339,11 @@ def bytes_per_code(codes: list[Instrument], minutes: list[int]) -> list[float]:
 
 def main() -> None:
     parts = {STATE: state, HTTP: http, MEMORY: memory}
-    given = new_parser(__doc__, ",".join(parts)).parse_args()
-    letters = given.only.split(",")
-    check(parts, letters)
-    prepare(given.rounds)
-    options = Options(given.seconds, given.warmup, given.rounds, given.build.resolve())
-    compile_tools(options.build, "http_load")
-
-    print(f"{machine()}\n")
+    options = bench.begin(bench.new_parser(__doc__, ",".join(parts)).parse_args(), parts, "http_load")
     for letter, measure in parts.items():
-        if letter in letters:
+        if letter in options.letters:
             measure(options)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -9,20 +9,14 @@ import argparse
 import asyncio
 import json
 import logging
-import resource
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from contextlib import suppress
 
+import uvloop
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
-
-new_loop: Callable[[], asyncio.AbstractEventLoop] | None
-try:
-    from uvloop import new_event_loop as new_loop
-except ImportError:
-    new_loop = None
 
 SUBSCRIBE = 22004
 UNSENT_LIMIT = 256 * 1024  # bytes per connection, before a saturated run waits
@@ -40,14 +34,13 @@ class Market:
 
     async def client(self, connection: ServerConnection) -> None:
         try:
-            async for text in connection:
-                message = json.loads(text)
-                if message["cmd_id"] == SUBSCRIBE:
-                    for symbol in message["data"]["symbol_list"]:
-                        self.wanted[symbol["code"]].add(connection)
-                    self.subscribed.add(connection)
-        except ConnectionClosed:
-            pass
+            with suppress(ConnectionClosed):
+                async for text in connection:
+                    message = json.loads(text)
+                    if message["cmd_id"] == SUBSCRIBE:
+                        for symbol in message["data"]["symbol_list"]:
+                            self.wanted[symbol["code"]].add(connection)
+                        self.subscribed.add(connection)
         finally:
             self.subscribed.discard(connection)
             for connections in self.wanted.values():
@@ -86,16 +79,12 @@ class Market:
 
 async def main(codes: int, rate: float) -> None:
     market = Market(codes)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with serve(market.client, "127.0.0.1", 0, compression=None, backlog=1024) as server:
-        print(next(iter(server.sockets)).getsockname()[1], flush=True)
         ticking = asyncio.create_task(market.run_at(rate) if rate else market.run_saturated())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([ticking, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if ticking.done():
-            ticking.result()  # it never returns: this raises what ended it
-        ticking.cancel()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ticking.cancel)
+        print(next(iter(server.sockets)).getsockname()[1], flush=True)
+        with suppress(asyncio.CancelledError):
+            await ticking
         server.close(close_connections=False)
         for connection in list(server.connections):
             connection.transport.abort()
@@ -107,7 +96,5 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=0, help="ticks per second; 0: saturated")
     options = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # no warning for every send to a client that left
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(options.codes, options.rate))

@@ -13,31 +13,14 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import sys
-import tempfile
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
-from bench import (
-    HERE,
-    LOAD_CORE,
-    NotMeasured,
-    check,
-    cpu_seconds,
-    machine,
-    middle,
-    new_parser,
-    on_core,
-    prepare,
-    rss,
-    running,
-    spaced,
-)
+import bench
+from bench import LOAD_CORE, MIB, NotMeasured, Result, figure, on_core, spaced
 
 from tickwire.store import load_catalogue
 from tickwire.wire import read_published
@@ -54,12 +37,9 @@ TICKS = 60_000
 """Ticks per second of --seconds: so many are published, as fast as they are taken."""
 PATH = "/v1/publish"
 FIRST_SEQ = 1_000_000_000
-MIB = 2**20
-Result: TypeAlias = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """What is sent: pieces of the same size, each of which is answered."""
 
     ticks: int
@@ -99,16 +79,9 @@ def frame(payload: bytes) -> bytes:
     return b"\x82" + length + bytes(4) + payload
 
 
-@contextmanager
-def tickwire() -> Iterator[tuple[int, int]]:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--log-level", "warning"]
-        with running([*command, "--source", "publish", "--data-dir", folder]) as (port, pid):
-            yield port, pid
-
-
-def publish(port: int, pid: int, load: Load, *, post: bool) -> Result:
+def publish(server: tuple[int, int], load: Load, *, post: bool) -> Result:
     """Publishes to Tickwire."""
+    port, pid = server
     with on_core(LOAD_CORE):
         if post:
             return timed(pid, load, lambda: post_body(port, load), lambda: served(port, load))
@@ -119,27 +92,29 @@ def publish(port: int, pid: int, load: Load, *, post: bool) -> Result:
             )
             if b" 101 " not in link.recv(4096):
                 raise NotMeasured("the server refused the WebSocket")
-            return timed(pid, load, lambda: exchange(link, load, count_frames), lambda: served(port, load))
+            send = partial(exchange, link, load, lambda data: data.count(b'{"ret":200,'))
+            return timed(pid, load, send, partial(served, port, load))
 
 
-def acknowledge(port: int, pid: int, load: Load) -> Result:
+def acknowledge(server: tuple[int, int], load: Load) -> Result:
     """Sends the same to the bare server."""
+    port, pid = server
     with on_core(LOAD_CORE), socket.create_connection(("127.0.0.1", port)) as link:
         return timed(pid, load, lambda: exchange(link, load, lambda data: len(data) / 180), lambda: None)
 
 
 def timed(pid: int, load: Load, send: Callable[[], None], finish: Callable[[], None]) -> Result:
     """Ticks per second, and per second of the server's CPU; how its memory grew."""
-    memory, cpu, began = rss(pid), cpu_seconds(pid), time.perf_counter()
+    memory, cpu, began = bench.rss(pid), bench.cpu_seconds(pid), time.perf_counter()
     send()
     finish()
-    took, used = time.perf_counter() - began, cpu_seconds(pid) - cpu
+    took, used = time.perf_counter() - began, bench.cpu_seconds(pid) - cpu
     return {
         "rate": load.ticks / took,
         "per_cpu": load.ticks / max(used, 0.01),
         "cpu": used / took,
         "start": memory,
-        "end": rss(pid),
+        "end": bench.rss(pid),
     }
 
 
@@ -163,11 +138,6 @@ def exchange(link: socket.socket, load: Load, count: Callable[[bytes], float]) -
     reader.join(300)
     if failed or reader.is_alive():
         raise NotMeasured(failed[0] if failed else "the server did not answer all messages")
-
-
-def count_frames(data: bytes) -> int:
-    """Answers that begin in these bytes."""
-    return data.count(b'{"ret":200,')
 
 
 def post_body(port: int, load: Load) -> None:
@@ -203,52 +173,42 @@ def decoded(lines: list[bytes]) -> float:
 
 
 def main() -> None:
-    given = new_parser(__doc__, ",".join(SCENARIOS)).parse_args()
-    letters = given.only.split(",")
-    check(SCENARIOS, letters)
-    prepare(given.rounds)
-    count = int(TICKS * given.seconds)
+    options = bench.begin(bench.new_parser(__doc__, ",".join(SCENARIOS)).parse_args(), SCENARIOS)
+    count = int(TICKS * options.seconds)
     lines = ticks(count)
-    print(f"{machine()}\n")
     print(
         f"One publisher, {spaced(len(lines))} trades of {len(lines[0])} bytes; "
         f"the target is {spaced(TARGET)} a second\n"
     )
-    print("| | ticks/s | per second of CPU | of the limit | server CPU | memory before and after |")
-    print("|---|--:|--:|--:|--:|--:|", flush=True)
-    for letter in letters:
+    heads = ("ticks/s", "per second of CPU", "of the limit", "server CPU", "memory before and after")
+    bench.heads("", *heads)
+    for letter in options.letters:
         title, per_message = SCENARIOS[letter]
-        rounds: defaultdict[str, list[Result]] = defaultdict(list)
+        ours: list[Result] = []
+        limits: list[Result] = []
         try:
-            for number in range(given.rounds):
-                print(f"{letter} {title}, round {number + 1}", file=sys.stderr)
+            for _ in options.turns(letter, [title]):
                 load = load_of(ticks(count), per_message)  # anew: trades of a past minute are late
-                with tickwire() as (port, pid):
-                    rounds[title].append(publish(port, pid, load, post=not per_message))
-                bare = [sys.executable, str(HERE / "bare_publish.py"), f"--bytes={len(load.pieces[0])}"]
-                with running(bare) as (port, pid):
-                    rounds["limit"].append(acknowledge(port, pid, load))
+                with bench.tickwire("--source", "publish") as server:
+                    ours.append(publish(server, load, post=not per_message))
+                with bench.running(bench.python("bare.py", "publish", len(load.pieces[0]))) as server:
+                    limits.append(acknowledge(server, load))
         except (NotMeasured, OSError) as problem:
-            print(f"| {letter}. {title} | not measured: {problem} | | | | |", flush=True)
+            bench.no_row(f"{letter}. {title}", problem, 1 + len(heads))
             continue
-        for name, results in rounds.items():
-            print(row(f"{letter}. {name}" if name == title else name, results, rounds["limit"]), flush=True)
-    rate = middle(decoded(lines) for _ in range(given.rounds)) or 0
-    print(f"| the lines read as JSON, alone | {spaced(rate)} | {spaced(rate)} | - | - | - |", flush=True)
+        row(f"{letter}. {title}", ours, limits)
+        row("limit", limits, limits)
+    rate = spaced(bench.middle(decoded(lines) for _ in range(options.rounds)) or 0)
+    bench.row("the lines read as JSON, alone", rate, rate, "-", "-", "-")
 
 
-def row(name: str, results: list[Result], limit: list[Result]) -> str:
-    def figure(key: str) -> float:
-        return middle(one[key] for one in results) or 0
-
-    ratio = middle(one["rate"] / bare["rate"] for one, bare in zip(results, limit, strict=True)) or 0
-    memory = f"{figure('start') / MIB:.0f} → {figure('end') / MIB:.0f} MiB"
-    rates = f"{spaced(figure('rate'))} | {spaced(figure('per_cpu'))}"
-    return f"| {name} | {rates} | {ratio:.3f} | {figure('cpu'):.2f} | {memory} |"
+def row(name: str, results: list[Result], limits: list[Result]) -> None:
+    pairs = zip(results, limits, strict=True)
+    ratio = bench.middle((one["rate"] or 0) / (limit["rate"] or 1) for one, limit in pairs)
+    memory = f"{figure(results, 'start') / MIB:.0f} → {figure(results, 'end') / MIB:.0f} MiB"
+    rates = [spaced(figure(results, key)) for key in ("rate", "per_cpu")]
+    bench.row(name, *rates, f"{ratio:.3f}", bench.written(results, "cpu"), memory)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

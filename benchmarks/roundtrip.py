@@ -15,18 +15,15 @@ import asyncio
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from bench import machine, spaced
+from bench import MIB, heads, machine, row, rss, spaced, tickwire
 from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.model import Trade
@@ -66,37 +63,6 @@ def lines(count: int) -> Iterator[bytes]:
         yield json.dumps(line, separators=(",", ":")).encode()
 
 
-class Server:
-    """A server of its own, and the most memory that it had."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--log-level", "warning"]
-        self.process = subprocess.Popen(
-            [*command, "--data-dir", str(folder), *arguments], stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        self.peak = 0
-
-    def end(self) -> None:
-        """Ends it, and so seals its recording."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        self.peak = next(int(one.split()[1]) for one in status if one.startswith("VmHWM:")) // 1024
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(120)
-
-
-@contextmanager
-def server(folder: Path, *arguments: str) -> Iterator[Server]:
-    made = Server(folder, *arguments)
-    try:
-        yield made
-    finally:
-        if made.process.poll() is None:
-            made.process.kill()
-            made.process.wait()
-
-
 class Publisher:
     """A publisher that has a few messages under way, as the answers allow."""
 
@@ -124,14 +90,14 @@ class Publisher:
         self._under_way -= 1
 
 
-def feed(url: str) -> connect:
+def feed(port: int) -> connect:
     """A WebSocket to publish to."""
-    return connect(url.replace("http", "ws", 1) + "/v1/publish", compression=None, max_size=None)
+    return connect(f"ws://127.0.0.1:{port}/v1/publish", compression=None, max_size=None)
 
 
-async def publish(url: str, made: list[bytes]) -> float:
+async def publish(port: int, made: list[bytes]) -> float:
     """Publishes these; returns lines per second."""
-    async with feed(url) as socket:
+    async with feed(port) as socket:
         publisher, began = Publisher(socket), time.perf_counter()
         for place in range(0, len(made), BATCH):
             await publisher.send(made[place : place + BATCH])
@@ -139,11 +105,11 @@ async def publish(url: str, made: list[bytes]) -> float:
         return len(made) / (time.perf_counter() - began)
 
 
-async def carry(source: str, target: str, count: int) -> float:
+async def carry(source: int, target: int, count: int) -> float:
     """A client of one server that publishes what it is sent to another; returns events per second."""
-    base = source.replace("http", "ws", 1) + "/quote-b-ws-api?token=bench"
+    url = f"ws://127.0.0.1:{source}/quote-b-ws-api?token=bench"
     async with (
-        connect(base, compression=None, max_size=None, max_queue=None) as reader,
+        connect(url, compression=None, max_size=None, max_queue=None) as reader,
         feed(target) as writer,
     ):
         for cmd_id in (TRADE, DEPTH):
@@ -199,6 +165,11 @@ def content(folder: Path) -> tuple[int, dict[tuple[str, str], str]]:
     return count, {key: digest.hexdigest() for key, digest in found.items()}
 
 
+def most(pid: int) -> int:
+    """The most memory that a server had, in MiB."""
+    return rss(pid, "VmHWM") // MIB
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -211,24 +182,16 @@ def main() -> None:
         folder = Path(scratch)
         first, second = folder / "first", folder / "second"
         source = ["--source", "publish", "--record"]
-        with server(folder / "a", *source, str(first)) as a:
-            published = asyncio.run(publish(a.url, made))
-            a.end()
-        replay = [
-            "--source",
-            "replay",
-            "--file",
-            str(first),
-            "--speed",
-            "0",
-            "--hold",
-            "--client-buffer",
-            "67108864",
-        ]
-        with server(folder / "b", *replay) as b, server(folder / "c", *source, str(second)) as c:
-            carried = asyncio.run(carry(b.url, c.url, count))
-            b.end()
-            c.end()
+        with tickwire(*source, str(first), core=None) as (port, pid):
+            published = asyncio.run(publish(port, made))
+            peak = most(pid)
+        replay = ["--source", "replay", "--file", str(first), "--speed", "0", "--hold"]
+        with (
+            tickwire(*replay, "--client-buffer", "67108864", core=None) as (port, pid),
+            tickwire(*source, str(second), core=None) as (target, recorder),
+        ):
+            carried = asyncio.run(carry(port, target, count))
+            peaks = most(pid), most(recorder)
         began = time.perf_counter()
         ours, theirs = content(first), content(second)
         compared = 2 * count / (time.perf_counter() - began)
@@ -242,12 +205,12 @@ def main() -> None:
     bare = count / (time.perf_counter() - began)
     print(f"\n## Once around: {spaced(count)} events of {len(CODES)} codes, two thirds of them trades\n")
     print(f"{machine()}, {os.cpu_count()} cores for all of it\n")
-    print("| step | events/s | most memory of the server |\n|---|---|---|")
-    print(f"| published over one WebSocket, and recorded | {spaced(published)} | {a.peak} MiB |")
-    print(f"| replayed to a client that publishes and so records it again | {spaced(carried)} | ", end="")
-    print(f"{b.peak} and {c.peak} MiB |")
-    print(f"| read from a recording and compared | {spaced(compared)} | |")
-    print(f"| `json.loads` of the same lines, nothing else | {spaced(bare)} | |")
+    heads("step", "events/s", "most memory of the server")
+    row("published over one WebSocket, and recorded", spaced(published), f"{peak} MiB")
+    memory = f"{peaks[0]} and {peaks[1]} MiB"
+    row("replayed to a client that publishes and so records it again", spaced(carried), memory)
+    row("read from a recording and compared", spaced(compared), "")
+    row("`json.loads` of the same lines, nothing else", spaced(bare), "")
     print(f"\nAll {spaced(count)} events of both recordings are equal, in order per code and kind. ", end="")
     print(f"A line has {size / count:.0f} bytes, an event at rest {stored / count:.1f}.")
 

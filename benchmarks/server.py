@@ -65,17 +65,6 @@ class Ticks(Source):
             yield Trade(code, time.time_ns() // 1_000_000, PRICE, stamp, TURNOVER, 1)
 
 
-def instrument(code: str) -> Instrument:
-    return Instrument(
-        code=code,
-        market=Market.CRYPTO,
-        price_decimals=6,
-        volume_decimals=0,
-        turnover_decimals=6,
-        levels=5,
-    )
-
-
 def keep_token(secret: str, data_dir: Path) -> None:
     """From now on only that token is let in."""
     with open_tokens(data_dir / DATABASE) as store:
@@ -83,7 +72,12 @@ def keep_token(secret: str, data_dir: Path) -> None:
 
 
 async def run(codes: list[str], rate: float, data_dir: Path, *, tls: bool) -> None:
-    catalogue = Catalogue(map(instrument, codes))
+    catalogue = Catalogue(
+        Instrument(
+            code=one, market=Market.CRYPTO, price_decimals=6, volume_decimals=0, turnover_decimals=6, levels=5
+        )
+        for one in codes
+    )
     settings = Settings(data_dir=data_dir, tls_self_signed=["127.0.0.1"] if tls else [])
     engine = assemble(settings, catalogue, [(Ticks(codes, rate), ())])
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:

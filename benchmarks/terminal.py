@@ -17,10 +17,11 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench import NotMeasured, machine, new_parser, prepare, running
-from playwright.async_api import Browser, Page, async_playwright
+import bench
+from bench import NotMeasured
+from playwright.async_api import Page, async_playwright
 
 from tickwire.store import load_catalogue
 
@@ -63,20 +64,12 @@ BARE = """([codes, paths]) => {
 }"""
 
 
-class Figures(NamedTuple):
-    """What a trace says; times in milliseconds."""
-
-    frames: float
-    mean: float
-    p99: float
-    longest_task: float
-    over_50: int
-    longest_cpu: float
-    """Of the same tasks, without the time in which the machine ran something else."""
+COLUMNS = ("frames/s", "scripting a frame, mean", "p99", "longest task", "over 50 ms", "longest by CPU")
+"""The last is of the same tasks, without the time in which the machine ran something else."""
 
 
-def figures(trace: dict[str, Any]) -> Figures:
-    """Reads a trace of Chromium's. Raises NotMeasured if nothing was drawn in it."""
+def figures(trace: dict[str, Any]) -> list[str]:
+    """What a trace of Chromium's says, column by column. Raises NotMeasured if nothing was drawn in it."""
     by_thread: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for event in trace["traceEvents"]:
         if event["ph"] == "X":
@@ -98,14 +91,13 @@ def figures(trace: dict[str, Any]) -> Figures:
     run = [one for one in events if one["name"] == "RunTask"]
     tasks = [one["dur"] / 1000 for one in run]
     seconds = (frames[-1] - frames[0]) / 1e6
-    return Figures(
-        len(costs) / seconds / 0.9,
-        mean(costs),
-        sorted(costs)[int(len(costs) * 0.99)],
-        max(tasks),
-        sum(task > 50 for task in tasks),
-        max(one.get("tdur", one["dur"]) / 1000 for one in run),
-    )
+    return [
+        f"{len(costs) / seconds / 0.9:.0f}",
+        *(f"{cost:.2f} ms" for cost in (mean(costs), sorted(costs)[int(len(costs) * 0.99)])),
+        f"{max(tasks):.1f} ms",
+        str(sum(task > 50 for task in tasks)),
+        f"{max(one.get('tdur', one['dur']) / 1000 for one in run):.1f} ms",
+    ]
 
 
 def merged(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, float]]:
@@ -117,64 +109,45 @@ def merged(spans: Iterable[tuple[float, float]]) -> Iterable[tuple[float, float]
             end = until
 
 
-async def measure(browser: Browser, page: Page, seconds: float) -> Figures:
-    await browser.start_tracing(page=page, categories=CATEGORIES)
-    await asyncio.sleep(seconds)
-    return figures(json.loads(await browser.stop_tracing()))
-
-
-async def terminal(browser: Browser, url: str, codes: list[str], warmup: float, seconds: float) -> Figures:
-    page = await browser.new_page(viewport={"width": 1440, "height": 900})
+async def terminal(page: Page, url: str, codes: list[str]) -> None:
     kept = json.dumps(json.dumps(codes))
     await page.add_init_script(f"localStorage.setItem('tickwire.watchlist', {kept})")
     await page.goto(url)
     await page.wait_for_function(
         "count => document.querySelectorAll('[data-row] .price').length === count", arg=len(codes)
     )
-    await asyncio.sleep(warmup)
-    found = await measure(browser, page, seconds)
-    await page.close()
-    return found
 
 
-async def bare(browser: Browser, url: str, codes: list[str], warmup: float, seconds: float) -> Figures:
-    page = await browser.new_page(viewport={"width": 1440, "height": 900})
+async def bare(page: Page, url: str, codes: list[str]) -> None:
     await page.goto(f"{url}/healthz")
     await page.evaluate(BARE, [codes, ["/quote-b-ws-api", "/quote-stock-b-ws-api"]])
-    await asyncio.sleep(warmup)
-    found = await measure(browser, page, seconds)
-    await page.close()
-    return found
 
 
 async def main() -> None:
-    parser = new_parser(__doc__, "")
+    parser = bench.new_parser(__doc__, "")
     parser.set_defaults(seconds=20, warmup=5)
-    asked = parser.parse_args()
-    prepare(asked.rounds)
+    options = bench.begin(parser.parse_args(), [""])
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         sys.exit("terminal: no Chromium found; on Debian: apt-get install chromium")
     codes = sorted(one.code for one in load_catalogue() if one.levels)[:CODES]
-    command = [sys.executable, "-m", "tickwire", "serve", "--port", "0", "--rate", str(RATE)]
-    print(f"{machine()}; {len(codes)} codes, {RATE} trades/s each, {asked.seconds:g} s\n")
-    print("| page | frames/s | scripting a frame, mean | p99 | longest task | over 50 ms | longest by CPU |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"{len(codes)} codes, {RATE} trades/s each, {options.seconds:g} s\n")
+    bench.heads("page", *COLUMNS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, page in (("the terminal", terminal), ("bare page", bare)):
-            with running([*command, "--codes", ",".join(codes)]) as (port, _):
-                url = f"http://127.0.0.1:{port}"
-                try:
-                    found = await page(browser, url, codes, asked.warmup, asked.seconds)
-                except NotMeasured as problem:
-                    print(f"| {name} | {problem} |")
-                    continue
-                print(
-                    f"| {name} | {found.frames:.0f} | {found.mean:.2f} ms | {found.p99:.2f} ms | "
-                    f"{found.longest_task:.1f} ms | {found.over_50} | {found.longest_cpu:.1f} ms |",
-                    flush=True,
-                )
+        for name, show in (("the terminal", terminal), ("bare page", bare)):
+            with bench.tickwire("--rate", str(RATE), "--codes", ",".join(codes)) as (port, _):
+                page = await browser.new_page(viewport={"width": 1440, "height": 900})
+                await show(page, f"http://127.0.0.1:{port}", codes)
+                await asyncio.sleep(options.warmup)
+                await browser.start_tracing(page=page, categories=CATEGORIES)
+                await asyncio.sleep(options.seconds)
+                trace = json.loads(await browser.stop_tracing())
+                await page.close()
+            try:
+                bench.row(name, *figures(trace))
+            except NotMeasured as problem:
+                bench.no_row(name, problem, 1 + len(COLUMNS))
         await browser.close()
 
 

@@ -13,27 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from statistics import median
+from contextlib import contextmanager, nullcontext
 
-from bench import (
-    HERE,
-    LOAD_CORE,
-    NotMeasured,
-    check,
-    compile_tools,
-    machine,
-    new_parser,
-    on_core,
-    prepare,
-    rss,
-    run_load,
-    running,
-    spaced,
-)
+import bench
+from bench import MIB, NotMeasured, Options, Result, figure, on_core, spaced, written
+
+from tickwire.access import Register, Token, digest_of, new_secret
 
 CODES = 100
 RATE = 1000
@@ -46,56 +32,37 @@ SCENARIOS = {
 """What is measured, the number of clients, and the ticks per second; 0: as many as they take."""
 CHECK = "d"
 CHECKS = 200_000
-SETUP_SECONDS = 150
 
 
 @contextmanager
-def wrong_tokens(port: int) -> Iterator[dict[str, float]]:
-    """Wrong tokens meanwhile; afterwards, how many were refused in how many seconds."""
-    found: dict[str, float] = {}
-    with on_core(LOAD_CORE):
+def wrong_tokens(port: int) -> Iterator[Result]:
+    """Wrong tokens meanwhile; afterwards, how many of them were refused in a second."""
+    found: Result = {}
+    with on_core(bench.LOAD_CORE):
         attacker = subprocess.Popen(
-            [sys.executable, str(HERE / "wrong_tokens.py"), str(port), str(RATE)],
-            stdout=subprocess.PIPE,
-            text=True,
+            bench.python("wrong_tokens.py", port, RATE), stdout=subprocess.PIPE, text=True
         )
     try:
         yield found
     finally:
         attacker.send_signal(signal.SIGTERM)
         out, _ = attacker.communicate(timeout=20)
-    found |= json.loads(out)
+    said = json.loads(out)
+    found["per_s"] = said["refused"] / said["seconds"]
 
 
-def measure(
-    clients: int, rate: int, build: Path, seconds: float, warmup: float, *, attacked: bool
-) -> dict[str, float]:
-    command = [sys.executable, str(HERE / "server.py"), "--codes", str(CODES), "--rate", str(rate)]
-    arguments = {
-        "connections": clients,
-        "codes": CODES,
-        "pick": 0,
-        "warmup": warmup,
-        "seconds": seconds,
-    }
-    with running([*command, "--token", "bench"]) as (port, pid):
-        arguments |= {"port": port, "server-pid": pid}
-        before, found = rss(pid), {}
-        timeout = warmup + seconds + SETUP_SECONDS
-        if attacked:
-            with wrong_tokens(port) as found:
-                result = run_load(build / "load", arguments, timeout=timeout)
-            found["per_s"] = found["refused"] / found["seconds"]
-        else:
-            result = run_load(build / "load", arguments, timeout=timeout)
-        found["grown"] = rss(pid) - before
-    return {name: value for name, value in result.items() if value is not None} | found
+def measure(clients: int, rate: int, options: Options, *, attacked: bool) -> Result:
+    arguments = {"connections": clients, "codes": CODES, "pick": 0}
+    command = bench.python("server.py", "--codes", CODES, "--rate", rate, "--token", "bench")
+    with bench.running(command) as server:
+        before = bench.rss(server[1])
+        with wrong_tokens(server[0]) if attacked else nullcontext({"per_s": 0.0}) as found:
+            result = bench.run_load("load", server, options, arguments)
+        return result | found | {"grown": bench.rss(server[1]) - before}
 
 
 def checks_per_second() -> float:
     """Tokens looked up among a thousand."""
-    from tickwire.access import Register, Token, digest_of, new_secret
-
     key = b"k" * 32
     secrets = [new_secret() for _ in range(1000)]
     register = Register(
@@ -105,7 +72,7 @@ def checks_per_second() -> float:
         ),
         key,
     )
-    with on_core(LOAD_CORE):
+    with on_core(bench.LOAD_CORE):
         began = time.perf_counter()
         for n in range(CHECKS):
             assert register.find(secrets[n % 1000], 0.0) is not None
@@ -113,46 +80,35 @@ def checks_per_second() -> float:
 
 
 def main() -> None:
-    given = new_parser(__doc__, "a,b,c,d").parse_args()
-    letters = given.only.split(",")
-    check([*SCENARIOS, CHECK], letters)
-    prepare(given.rounds)
-    build = given.build.resolve()
-    compile_tools(build, "load")
-    print(f"{machine()}\n")
-    for letter in [one for one in letters if one in SCENARIOS]:
+    given = bench.new_parser(__doc__, "a,b,c,d").parse_args()
+    options = bench.begin(given, [*SCENARIOS, CHECK], "load")
+    for letter in [one for one in options.letters if one in SCENARIOS]:
         title, clients, rate = SCENARIOS[letter]
         print(f"{letter}. {clients} clients, the same {CODES} codes, {title}\n")
-        print("| wrong tokens/s | frames/s | of it alone | p50 ms | p99 ms | server CPU | memory grown by |")
-        print("|--:|--:|--:|--:|--:|--:|--:|")
-        rounds: defaultdict[bool, list[dict[str, float]]] = defaultdict(list)
-        for number in range(given.rounds):
-            for attacked in (False, True):
-                print(f"{letter} attacked: {attacked}, round {number + 1}", file=sys.stderr)
-                rounds[attacked].append(
-                    measure(clients, rate, build, given.seconds, given.warmup, attacked=attacked)
-                )
+        heads = ("frames/s", "of it alone", "p50 ms", "p99 ms", "server CPU", "memory grown by")
+        bench.heads("wrong tokens/s", *heads)
+        rounds: dict[str, list[Result]] = {"alone": [], "attacked": []}
+        try:
+            for how in options.turns(letter, [*rounds]):
+                rounds[how].append(measure(clients, rate, options, attacked=how == "attacked"))
+        except NotMeasured as problem:
+            sys.exit(f"tokens: {problem}")
         for results in rounds.values():
-
-            def figure(name: str, results: list[dict[str, float]] = results) -> float:
-                return median(one.get(name, 0.0) for one in results)
-
-            pairs = zip(results, rounds[False], strict=True)
-            ratio = median(one["frames_per_s"] / alone["frames_per_s"] for one, alone in pairs)
-            print(
-                f"| {figure('per_s'):.0f} | {spaced(round(figure('frames_per_s'), -2))} | {ratio:.2f} | "
-                f"{figure('p50_ms'):.2f} | {figure('p99_ms'):.2f} | {figure('server_cpu'):.2f} | "
-                f"{figure('grown') / 2**20:.1f} MiB |"
+            pairs = zip(results, rounds["alone"], strict=True)
+            ratio = bench.middle(
+                (one["frames_per_s"] or 0) / (alone["frames_per_s"] or 1) for one, alone in pairs
+            )
+            bench.row(
+                f"{figure(results, 'per_s'):.0f}",
+                spaced(round(figure(results, "frames_per_s"), -2)),
+                f"{ratio:.2f}",
+                *(written(results, key) for key in ("p50_ms", "p99_ms", "server_cpu")),
+                f"{figure(results, 'grown') / MIB:.1f} MiB",
             )
         print(flush=True)
-    if CHECK in letters:
+    if CHECK in options.letters:
         print(f"d. A token among 1 000 is found {spaced(checks_per_second())} times a second")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except NotMeasured as problem:
-        sys.exit(f"tokens: {problem}")
+    main()

@@ -8,7 +8,6 @@ Ends on SIGTERM and prints how many were answered with 401, and how many seconds
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import signal
 import sys
@@ -22,37 +21,29 @@ UPGRADE = (
 )
 
 
-async def attempt(port: int, request: bytes) -> bool:
+async def attempt(gate: asyncio.Semaphore, port: int, request: bytes) -> bool:
     """Whether the answer was 401."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(request)
-        answer = await reader.read(4096)
-        return answer.startswith(b"HTTP/1.1 401")
-    finally:
-        writer.transport.abort()
+    async with gate:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            answer = await reader.read(4096)
+            return answer.startswith(b"HTTP/1.1 401")
+        finally:
+            writer.transport.abort()
 
 
 async def attack(port: int, rate: float) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    began, refused = time.monotonic(), 0
-    gate = asyncio.Semaphore(AT_ONCE)
-    running: set[asyncio.Task[None]] = set()
-
-    async def one(number: int) -> None:
-        nonlocal refused
-        async with gate:
-            was_refused = await attempt(port, (HTTP if number % 2 else UPGRADE) % number)
-            refused += was_refused
-
-    for number in itertools.count():
-        if stop.is_set():
-            break
+    began, gate = time.monotonic(), asyncio.Semaphore(AT_ONCE)
+    attempts: list[asyncio.Task[bool]] = []
+    while not stop.is_set():
+        number = len(attempts)
         await asyncio.sleep(max(0, began + number / rate - time.monotonic()))
-        task = asyncio.create_task(one(number))
-        running.add(task)
-        task.add_done_callback(running.discard)
+        request = (HTTP if number % 2 else UPGRADE) % number
+        attempts.append(asyncio.create_task(attempt(gate, port, request)))
+    refused = sum(one.result() for one in attempts if one.done() and not one.exception())
     print(json.dumps({"refused": refused, "seconds": time.monotonic() - began}), flush=True)
 
 

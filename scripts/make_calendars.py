@@ -60,11 +60,11 @@ class Day(NamedTuple):
     special: bool
 
 
+FACTORIES = exchange_calendars.calendar_utils._default_calendar_factories
+
+
 def calendar_of(key: str) -> exchange_calendars.ExchangeCalendar:
-    kind = exchange_calendars.calendar_utils._default_calendar_factories[key]
-    bound = kind.bound_max()
-    last = LAST if bound is None else min(LAST, bound.date())
-    return kind(start=FIRST.isoformat(), end=last.isoformat())
+    return FACTORIES[key](start=FIRST.isoformat(), end=last_of(key).isoformat())
 
 
 def days_of(key: str) -> Iterator[Day]:
@@ -81,7 +81,7 @@ def days_of(key: str) -> Iterator[Day]:
 
 
 def last_of(key: str) -> date:
-    bound = calendar_of(key).bound_max()
+    bound = FACTORIES[key].bound_max()
     return LAST if bound is None else min(LAST, bound.date())
 
 
@@ -168,39 +168,26 @@ def compare() -> int:
 
     wrong = 0
     for key in KEYS:
-        theirs = {day.date: day for day in days_of(key)}
+        theirs = {day.date: day for day in days_of(key) if day.date not in CLOSED.get(key, ())}
         calendar, last = load(key), last_of(key)
         counted: Counter[str] = Counter()
+
+        def clock(ms: int, zone: str = calendar.zone.key) -> str:
+            return pd.Timestamp(ms, unit="ms", tz="UTC").tz_convert(zone).strftime("%H:%M")
+
         for number in range((last - FIRST).days + 1):
             day = FIRST + timedelta(days=number)
-            ours = [one for one in calendar.sessions(day) if one.kind is SessionKind.REGULAR]
+            regular = [one for one in calendar.sessions(day) if one.kind is SessionKind.REGULAR]
+            ours = [f"{clock(begin)}-{clock(end)}" for begin, end, *_ in regular]
             one = theirs.get(day)
-            expected_holiday = one is None and day.weekday() < 5
-            clocks = [
-                pd.Timestamp(ms, unit="ms", tz="UTC").tz_convert(calendar.zone.key).strftime("%H:%M")
-                for session in ours
-                for ms in session[:2]
-            ]
-            if one is not None and day in CLOSED.get(key, ()):
-                counted["closures added"] += 1
-                alike, expected_holiday = not ours, True
-            elif one is None:
-                alike = not ours
-                counted["holidays" if expected_holiday else "weekend days"] += 1
-            else:
-                opened, closed, lunch = clocks[0], clocks[-1], "-".join(clocks[1:-1])
-                if key == "XHKG" and day >= HK_AUCTION_FROM:
-                    closed = moved(closed, -HK_AUCTION)
-                corrected = bool(key == "XHKG" and one.lunch and day < HK_LUNCHES_END)
-                alike = (opened, closed) == (one.opened, one.closed)
-                alike = alike and (corrected or lunch == one.lunch)
-                counted["sessions"] += 1
-                counted["half days"] += one.special
-                counted["lunches corrected"] += corrected
+            expected = [text for text in hours_of(key, one).sessions if " " not in text] if one else []
+            what = "sessions" if one else "holidays" if day.weekday() < 5 else "weekend days"
+            counted[what] += 1
+            counted["half days"] += one is not None and one.special
             is_holiday = bool(calendar.holidays(day, day))
-            if not alike or is_holiday is not expected_holiday or not calendar.known(day):
+            if ours != expected or is_holiday is not (what == "holidays") or not calendar.known(day):
                 wrong += 1
-                print(f"{key} {day}: ours {clocks}, theirs {one}")
+                print(f"{key} {day}: ours {ours}, theirs {one}")
         print(f"{key} {FIRST} to {last}: " + ", ".join(f"{count} {name}" for name, count in counted.items()))
     print(f"exchange_calendars {exchange_calendars.__version__}: {wrong} days differ")
     return int(wrong > 0)

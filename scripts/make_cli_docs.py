@@ -6,7 +6,6 @@ python scripts/make_cli_docs.py --compare
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -33,9 +32,6 @@ NOWHERE: Any = None
 
 def main() -> int:
     """Exit status 0 if the page is as it should be, 1 if --compare finds it different."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--compare", action="store_true", help="change nothing; 1 if the page differs")
-    compare = parser.parse_args().compare
     there = PAGE.read_text("utf-8")
     head, mark, _ = there.partition(MARK)
     if not mark:
@@ -43,7 +39,7 @@ def main() -> int:
     page = head + MARK + "".join(sections())
     if page == there:
         return 0
-    if compare:
+    if sys.argv[1:] == ["--compare"]:
         print(f"{PAGE} differs from --help: run scripts/make_cli_docs.py", file=sys.stderr)
         return 1
     PAGE.write_text(page, "utf-8")

@@ -92,7 +92,7 @@ def currencies() -> Iterator[dict[str, str]]:
             minor[code] = int(units)
     for one, other in itertools.product(AGAINST, sorted(minor)):
         if one != other:
-            base, quote = (one, other) if _is_stronger(one, other) else (other, one)
+            base, quote = sorted((one, other), key=[*STRONGEST, other].index)
             yield {
                 "code": base + quote,
                 "market": "forex",
@@ -102,11 +102,6 @@ def currencies() -> Iterator[dict[str, str]]:
                 "currency": quote,
                 "calendar": "forex",
             }
-
-
-def _is_stronger(one: str, other: str) -> bool:
-    order = [*STRONGEST, other]
-    return order.index(one) < order.index(other)
 
 
 def main() -> None:

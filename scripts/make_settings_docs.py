@@ -1,8 +1,9 @@
-"""Writes docs/settings.md from the settings class and the flags of `tickwire serve`.
+"""Writes the settings of docs/settings.md, below its hand-written head, from the settings class and the flags
+of `tickwire serve`.
 
-    python scripts/make_settings_docs.py [FILE]
+    python scripts/make_settings_docs.py [-]
 
-FILE is docs/settings.md unless it is given; `-` prints.
+With `-` it prints them.
 """
 
 from __future__ import annotations
@@ -19,60 +20,9 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperOption
 
 from tickwire.cli.serve import serve
-from tickwire.config import ENV_PREFIX, Settings
+from tickwire.config import ENV_PREFIX, Settings, groups
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/settings.md"
-HEAD = """\
-# Settings
-
-After this page you can set everything that a server lets you choose: as a flag, in the environment or in a
-file. The page is made of the settings themselves, by `scripts/make_settings_docs.py`.
-
-## How to set them
-
-One name serves in three places: `fallback_after` is the flag `--fallback-after`, the variable
-`TICKWIRE_FALLBACK_AFTER` and the key `fallback_after` of a TOML file that `--config` names. A flag goes
-before the environment, that before the file, that before the default.
-
-```toml tickwire.toml
-source = ["simulator"]
-codes = ["BTCUSDT", "GOLD", "700.HK"]
-retention = { 1 = 90, 2 = 365 }
-plan = "desk"
-
-[plans.desk]
-base = "premium"
-connections = 20
-```
-
-```sh
-tickwire serve --config tickwire.toml --rate 5
-```
-
-- A name that does not exist is an error, wherever it stands, and the error names the nearest one that does.
-- An empty value is an error too, but for `codes` and `scenario`: leave out what you do not want to say.
-- Yes and no are `true` and `false`. A flag says yes by its name alone; where yes is the default,
-  `--no-…` says no.
-- What there may be several of is a list in a file. In a variable it is separated by commas, sources by
-  semicolons. A flag for sources or paths is given once for each of them, other lists are separated by commas.
-- A table such as `[plans.desk]` is TOML in a flag or a variable too, without the setting's own name:
-  `TICKWIRE_PLANS='desk = { base = "premium" }'`.
-- What you change counts from the next start.
-"""
-GROUPS = {
-    "Server": "host port open tls_cert tls_key tls_self_signed data_dir log_level client_buffer "
-    "ring_seconds ring_bytes",
-    "Sources": "source codes fallback_after instruments",
-    "Simulator": "seed rate market_hours",
-    "Relay": "upstream_url upstream_token upstream_token_file upstream_plan ca_file upstream_silence",
-    "Live exchanges": "symbols exchanges",
-    "Replay": "file speed rebase hold loop from_time to_time quote_trades strict_input keep_bars",
-    "Recording": "record record_keep_days record_keep_bytes",
-    "K-lines": "close_delay late_window kline_push_interval flat_bars retention",
-    "Tokens and plans": "no_auth plan plans takeover_after day_reset",
-    "Protocol": "snapshot_on_subscribe strict_protocol legacy_string_ids",
-    "Sandbox": "scenario",
-}
 TYPES: dict[Any, str] = {
     bool: "`true` or `false`",
     int: "whole number",
@@ -103,23 +53,21 @@ LIMITS = (("ge", "from"), ("gt", "above"), ("le", "to"))
 
 
 def page() -> str:
-    """The whole page. Raises SystemExit if a setting is in no group."""
-    grouped = " ".join(GROUPS.values()).split()
-    if sorted(grouped) != sorted(Settings.model_fields):
-        odd = sorted(set(grouped) ^ set(Settings.model_fields))
-        raise SystemExit(f"GROUPS and the settings differ: {', '.join(odd) or 'one is there twice'}.")
+    """The whole page."""
     command = typer.Typer()
     command.command()(serve)
     options = typer.main.get_command(command).params
     flags = {option.name: option for option in options if isinstance(option, TyperOption)}
-    parts = [HEAD]
-    for group, names in GROUPS.items():
+    head, _, _ = TARGET.read_text("utf-8").partition(f"\n## {next(iter(groups()))}\n")
+    parts = [head]
+    for group, texts in groups().items():
         parts.append(f"## {group}\n")
-        parts += [_entry(name, Settings.model_fields[name], flags[name]) for name in names.split()]
+        parts += [_entry(name, text, flags[name]) for name, text in texts.items()]
     return "\n".join(parts)
 
 
-def _entry(name: str, setting: FieldInfo, option: TyperOption) -> str:
+def _entry(name: str, text: str, option: TyperOption) -> str:
+    setting = Settings.model_fields[name]
     facts = [
         f"`{_flag(option, setting)}`",
         f"`{ENV_PREFIX}{name.upper()}`",
@@ -127,7 +75,7 @@ def _entry(name: str, setting: FieldInfo, option: TyperOption) -> str:
         _type(name, setting) + (", the flag several times" if option.multiple else ""),
         f"default: {_default(name, setting)}",
     ]
-    return f"### {name}\n\n{_wrapped(str(setting.description))}\n\n{_wrapped(' · '.join(facts))}\n"
+    return f"### {name}\n\n{_wrapped(text)}\n\n{_wrapped(' · '.join(facts))}\n"
 
 
 def _wrapped(text: str) -> str:
@@ -180,8 +128,7 @@ def _default(name: str, setting: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    target = sys.argv[1] if len(sys.argv) > 1 else str(TARGET)
-    if target == "-":
+    if sys.argv[1:] == ["-"]:
         print(page(), end="")
     else:
-        Path(target).write_text(page(), encoding="utf-8")
+        TARGET.write_text(page(), encoding="utf-8")

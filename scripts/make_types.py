@@ -1,14 +1,11 @@
 """Writes the protocol's types for the terminal from the server's two documents.
 
-    python scripts/make_types.py [FILE]
-
-FILE is web/src/protocol/messages.ts unless it is given; `-` prints.
+python scripts/make_types.py
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -109,9 +106,4 @@ def _comment(text: str, indent: str) -> str:
 
 
 if __name__ == "__main__":
-    target = sys.argv[1] if len(sys.argv) > 1 else str(TARGET)
-    if target == "-":
-        print(typescript(), end="")
-    else:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_text(typescript(), encoding="utf-8")
+    TARGET.write_text(typescript(), encoding="utf-8")

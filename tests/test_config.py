@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tickwire.config import Choice, LogLevel, Settings, SourceKind, load
+from tickwire.access import BUILT_IN
+from tickwire.config import Choice, LogLevel, Settings, SourceKind, about, groups, load
 from tickwire.errors import SettingsError
 
 
@@ -49,10 +50,14 @@ def test_a_flag_goes_before_the_environment_that_before_the_file_that_before_the
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_has_a_description_and_a_default(name: str) -> None:
-    setting = Settings.model_fields[name]
-    assert setting.description
-    assert setting.description.endswith((".", ")."))
-    assert not setting.is_required()
+    assert about(name).endswith((".", ")."))
+    assert not Settings.model_fields[name].is_required()
+
+
+def test_no_other_setting_is_described_and_the_plans_are_those_that_there_are() -> None:
+    described = [name for texts in groups().values() for name in texts]
+    assert sorted(described) == sorted(Settings.model_fields)
+    assert f": {', '.join(BUILT_IN)}, or one of your own." in about("plan")
 
 
 def test_the_environment_is_read_with_its_prefix_only(monkeypatch: pytest.MonkeyPatch) -> None:

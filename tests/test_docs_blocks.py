@@ -45,7 +45,6 @@ from tickwire.cli.main import app
 from tickwire.config import load
 from tickwire.model import Kind
 from tickwire.sandbox import load_scenario
-from tickwire.server.usage import Usage
 from tickwire.sources.exchange import load_symbols
 from tickwire.store import load_catalogue
 from tickwire.testing import AllTickServer
@@ -66,7 +65,7 @@ from tickwire.wire.messages import (
     StaticInfoList,
     TradeData,
 )
-from tickwire.wire.overview import GapList, InstrumentList, MarketList
+from tickwire.wire.overview import GapList, InstrumentList, MarketList, Usage
 from tickwire.wire.publish import Standing, Tally, read_published
 from tickwire.wire.reader import Reader
 from tickwire.wire.session import SUBSCRIPTIONS

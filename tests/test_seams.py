@@ -43,11 +43,11 @@ MAY_TAKE = {
     "store.carrying": "clock dice",
     "store.data_directory": "disk",
     "store.lock": "disk",
-    "store.salvage": "clock dice disk",
+    "store.salvage": "dice disk",
     "store.sqlite": "clock disk",
     "store.sqlite_file": "dice disk",
     "store.tokens": "clock dice disk real",
-    "store.wal": "clock disk",
+    "store.wal": "disk",
     "store.recordings": "clock dice disk real",  # pyarrow as well, in threads that wait for a real disk
     "assembly.build": "real",  # where nothing is said
     "server.serve": "real",
@@ -58,6 +58,7 @@ MAY_TAKE = {
     "server.documents": "disk",
     "server.schemas.written": "disk",
     "store.catalogue": "disk",
+    "store.migrations": "disk",
 }
 """What who may take, with all modules below."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -51,20 +52,15 @@ class SourceKind(StrEnum):
     PUBLISH = "publish"
 
 
-_REPLAY, _RELAY = (SourceKind.REPLAY,), (SourceKind.ALLTICK,)
-USED_BY: dict[str, tuple[SourceKind, ...]] = {
-    **dict.fromkeys(("file", "speed", "rebase", "hold", "loop", "strict_input", "keep_bars"), _REPLAY),
-    **dict.fromkeys(("from_time", "to_time"), _REPLAY),
-    **dict.fromkeys(("upstream_url", "upstream_token", "upstream_token_file", "upstream_plan"), _RELAY),
-    "ca_file": _RELAY,
-    **dict.fromkeys(("symbols", "exchanges"), (SourceKind.EXCHANGE,)),
-    **dict.fromkeys(("rate", "market_hours"), (SourceKind.SIMULATOR,)),
-    "upstream_silence": (SourceKind.ALLTICK, SourceKind.EXCHANGE, SourceKind.PUBLISH),
-    "quote_trades": (SourceKind.REPLAY, SourceKind.PUBLISH),
+READS = {
+    SourceKind.SIMULATOR: "rate market_hours",
+    SourceKind.REPLAY: "file speed rebase hold loop strict_input keep_bars from_time to_time quote_trades",
+    SourceKind.ALLTICK: "upstream_url upstream_token upstream_token_file upstream_plan ca_file "
+    "upstream_silence",
+    SourceKind.EXCHANGE: "symbols exchanges upstream_silence",
+    SourceKind.PUBLISH: "quote_trades upstream_silence",
 }
-"""Settings that only some sources read."""
-
-
+"""Settings that only these sources read."""
 MAY_BE_EMPTY = {"codes", "scenario"}
 """Lists of which an empty one is what there is without a setting."""
 
@@ -121,9 +117,12 @@ def _choices(value: Any) -> Any:
     return found
 
 
-def _tables(value: Any) -> Any:
-    """Options of venues, as tables of TOML or as the text of such tables."""
-    return _toml(value) if isinstance(value, str) else value
+def _toml(value: Any) -> Any:
+    """Tables of TOML, or the text of such tables in a variable. Raises ValueError."""
+    try:
+        return toml_in(value, "the text") if isinstance(value, str) else value
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _days_by_type(value: Any) -> Any:
@@ -137,9 +136,8 @@ def _days_by_type(value: Any) -> Any:
 
 
 def _plans(value: Any) -> Any:
-    """Plans by name, as tables of TOML or as the text of such tables."""
-    if isinstance(value, str):
-        value = _toml(value)
+    """Plans by name."""
+    value = _toml(value)
     if not isinstance(value, dict) or not all(isinstance(fields, dict) for fields in value.values()):
         raise ValueError("expected a table for each plan, such as [plans.desk]")
     return {name: read_plan(name, fields) for name, fields in value.items()}
@@ -183,7 +181,7 @@ def _is_host(name: str) -> bool:
 Moment = Annotated[int, BeforeValidator(_moment)]
 Hosts = Annotated[list[str], Field(max_length=MOST_HOSTS), BeforeValidator(_hosts)]
 Choices = Annotated[list[InstanceOf[Choice]], BeforeValidator(_choices)]
-Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_tables)]
+Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_toml)]
 Plans = Annotated[dict[str, InstanceOf[Plan]], BeforeValidator(_plans)]
 TimeOfDay = Annotated[str, BeforeValidator(_minutes_of_day)]
 Retention = Annotated[
@@ -194,199 +192,74 @@ Retention = Annotated[
 
 class Settings(BaseModel):
     """What a server is told. A flag goes before the environment, that before the file, that before the
-    default."""
+    default. What each setting is for stands in settings.toml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    open: bool = Field(default=False, description="Open the terminal in a browser.")
-    tls_cert: Path | None = Field(
-        default=None,
-        description="Certificate with its chain, in PEM: https:// and wss:// instead of plain HTTP. Read "
-        "again when it changes.",
-    )
-    tls_key: Path | None = Field(default=None, description="The key of the certificate, in PEM, unencrypted.")
-    tls_self_signed: Hosts = Field(
-        default=[],
-        description="Names for which the server makes a certificate and a CA of its own, separated by "
-        "commas, such as quote.alltick.co; kept in the data directory (needs tickwire[tls]).",
-    )
-    source: Choices = Field(
-        default=[Choice(SourceKind.SIMULATOR)],
-        description="Where the data comes from: simulator, replay, alltick, exchange:VENUE or publish; with "
-        "=CODES only these. May be given several times: a code comes from the first that has it.",
-    )
-    fallback_after: float = Field(
-        default=30.0,
-        ge=0,
-        le=86400,
-        description="Seconds of silence after which a code comes from the next source that has it; 0: never.",
-    )
-    upstream_url: str = Field(
-        default=VENDOR, description="Server that --source alltick relays: http(s)://HOST[:PORT]."
-    )
-    upstream_token: SecretStr | None = Field(
-        default=None, description="Token for it; better in the environment than in a flag."
-    )
-    upstream_token_file: Path | None = Field(
-        default=None, description="File that holds the token, and may be changed while the server runs."
-    )
-    upstream_plan: str = Field(default="free", description="Plan of that token, whose limits are kept.")
-    ca_file: Path | None = Field(
-        default=None,
-        description="PEM file with the CAs that alone are trusted to certify the upstream server; without it "
-        "the system's, or those of SSL_CERT_FILE.",
-    )
-    upstream_silence: float = Field(
-        default=60.0,
-        ge=1,
-        le=86400,
-        description="Seconds without data from an open market after which a live source is connected anew, "
-        "and a publisher counts as gone.",
-    )
-    symbols: Paths = Field(
-        default=[], description="CSV or TOML file with what venues call our codes, beside the built-in table."
-    )
-    exchanges: Venues = Field(
-        default={},
-        description="Options of ccxt per venue, in the file: a table for each, such as [exchanges.binance].",
-    )
-    file: Paths = Field(
-        default=[],
-        description="CSV or CSV.gz file of trades or quotes to replay, may be given several times; or a "
-        "folder that --record made.",
-    )
-    speed: float = Field(
-        default=1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Replay speed: 1 as recorded, 0 as fast as clients take it.",
-    )
-    rebase: bool = Field(default=False, description="Move the times of a replay so that it begins now.")
-    hold: bool = Field(default=False, description="Begin a replay with the first subscription.")
-    loop: bool = Field(default=False, description="Begin a replay again when it ends.")
-    quote_trades: QuoteTrades = Field(
-        default=QuoteTrades.BID,
-        description="Which price of a quote makes the trades of a product that has only quotes.",
-    )
-    strict_input: bool = Field(
-        default=False, description="Stop at a line of a file that cannot be read, not skip it."
-    )
-    seed: int = Field(default=1, description="Seed of the simulator: the same seed gives the same market.")
-    rate: float = Field(
-        default=2.0, gt=0, le=1000, description="Simulated steps (a trade, then a book) per second and code."
-    )
-    market_hours: bool = Field(
-        default=False, description="Let simulated markets keep their sessions and holidays."
-    )
-    codes: Codes = Field(
-        default=[],
-        description="Codes to serve, separated by commas, or `all`. Simulator: what runs unasked "
-        "(default: a well-known few of all markets). Replay: what is replayed (default: all). Live sources: "
-        "what is subscribed to unasked (default: nothing).",
-    )
-    instruments: Paths = Field(
-        default=[],
-        description="TOML or CSV file of instruments to add or replace; may be given several times.",
-    )
-    data_dir: Path = Field(
-        default_factory=lambda: user_data_path("tickwire", appauthor=False),
-        description="Folder for what is kept between runs.",
-    )
-    no_auth: bool = Field(
-        default=False,
-        description="While no token exists, let in any on an address that others can reach.",
-    )
-    plan: str = Field(
-        default=UNLIMITED.name,
-        description=f"Plan of every client while no token exists: {', '.join(BUILT_IN)}, or one of your own.",
-    )
-    plans: Plans = Field(
-        default={},
-        description="Plans of your own, in the file: a table for each, such as [plans.desk].",
-    )
-    takeover_after: float = Field(
-        default=15.0,
-        ge=0,
-        le=3600,
-        description="Seconds of silence after which a connection gives way to a new one of its token, where "
-        "the plan allows no more.",
-    )
-    day_reset: TimeOfDay = Field(
-        default="00:00", description="Time of day (UTC) at which the requests of a day are counted anew."
-    )
-    scenario: Codes = Field(
-        default=[],
-        description="What goes wrong from the start: names that `tickwire scenario list` shows, or TOML "
-        "files; separated by commas.",
-    )
-    snapshot_on_subscribe: bool = Field(
-        default=True, description="Send a new subscriber the last trade or book at once."
-    )
-    strict_protocol: bool = Field(
-        default=False,
-        description="Refuse whatever the AllTick documents do not allow, to find a client's mistakes.",
-    )
-    legacy_string_ids: bool = Field(
-        default=False,
-        description="Push seq and tick_time as strings, as older AllTick documents show them: for clients "
-        "whose types demand that.",
-    )
-    client_buffer: int = Field(
-        default=8 * 2**20,
-        ge=2**16,
-        description="Unread bytes after which a client that is too slow is closed.",
-    )
-    ring_seconds: float = Field(
-        default=60.0,
-        ge=0,
-        le=3600,
-        description="Seconds for which the trades that were sent are kept in memory.",
-    )
-    ring_bytes: int = Field(
-        default=64 * 2**20, ge=0, description="Bytes of memory that these trades take at the most."
-    )
-    close_delay: float = Field(
-        default=2.0,
-        ge=0,
-        le=60,
-        description="Seconds of the market's clock after which a bar closes for which no next trade came.",
-    )
-    late_window: float = Field(
-        default=60.0,
-        ge=0,
-        le=3600,
-        description="Seconds by which a trade may be late and still be counted in a closed bar.",
-    )
-    kline_push_interval: float = Field(
-        default=0.25, gt=0, le=60, description="Seconds between pushes of a bar that is forming."
-    )
-    from_time: Moment | None = Field(
-        default=None, description="Replay of a folder: from this time on, such as 2026-11-22T09:30Z."
-    )
-    to_time: Moment | None = Field(default=None, description="Replay of a folder: up to this time.")
-    record: Path | None = Field(
-        default=None, description="Folder to record all ticks into, as Parquet (needs tickwire[parquet])."
-    )
-    record_keep_days: int | None = Field(
-        default=None, ge=1, description="Days after which recorded files are removed; else never."
-    )
-    record_keep_bytes: int | None = Field(
-        default=None, ge=1, description="Bytes of recorded files; beyond it the oldest are removed."
-    )
-    keep_bars: bool = Field(
-        default=False, description="Keep the bars of a replay between runs, as those of other sources are."
-    )
-    flat_bars: bool = Field(
-        default=False,
-        description="Answer a bar without volume for open minutes without a trade; else there is none.",
-    )
-    retention: Retention = Field(
-        default={},
-        description="Days for which bars are kept, by type, such as 1=90,2=365; others are kept for ever.",
-    )
-    log_level: LogLevel = Field(default=LogLevel.INFO, description="How much is logged, to standard error.")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8600, ge=0, le=65535)
+    open: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: Hosts = []
+    source: Choices = [Choice(SourceKind.SIMULATOR)]
+    fallback_after: float = Field(default=30.0, ge=0, le=86400)
+    upstream_url: str = VENDOR
+    upstream_token: SecretStr | None = None
+    upstream_token_file: Path | None = None
+    upstream_plan: str = "free"
+    ca_file: Path | None = None
+    upstream_silence: float = Field(default=60.0, ge=1, le=86400)
+    symbols: Paths = []
+    exchanges: Venues = {}
+    file: Paths = []
+    speed: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    rebase: bool = False
+    hold: bool = False
+    loop: bool = False
+    quote_trades: QuoteTrades = QuoteTrades.BID
+    strict_input: bool = False
+    seed: int = 1
+    rate: float = Field(default=2.0, gt=0, le=1000)
+    market_hours: bool = False
+    codes: Codes = []
+    instruments: Paths = []
+    data_dir: Path = Field(default_factory=lambda: user_data_path("tickwire", appauthor=False))
+    no_auth: bool = False
+    plan: str = UNLIMITED.name
+    plans: Plans = {}
+    takeover_after: float = Field(default=15.0, ge=0, le=3600)
+    day_reset: TimeOfDay = "00:00"
+    scenario: Codes = []
+    snapshot_on_subscribe: bool = True
+    strict_protocol: bool = False
+    legacy_string_ids: bool = False
+    client_buffer: int = Field(default=8 * 2**20, ge=2**16)
+    ring_seconds: float = Field(default=60.0, ge=0, le=3600)
+    ring_bytes: int = Field(default=64 * 2**20, ge=0)
+    close_delay: float = Field(default=2.0, ge=0, le=60)
+    late_window: float = Field(default=60.0, ge=0, le=3600)
+    kline_push_interval: float = Field(default=0.25, gt=0, le=60)
+    from_time: Moment | None = None
+    to_time: Moment | None = None
+    record: Path | None = None
+    record_keep_days: int | None = Field(default=None, ge=1)
+    record_keep_bytes: int | None = Field(default=None, ge=1)
+    keep_bars: bool = False
+    flat_bars: bool = False
+    retention: Retention = {}
+    log_level: LogLevel = LogLevel.INFO
+
+
+@functools.cache
+def groups() -> dict[str, dict[str, str]]:
+    """What each setting is for, by its name, in the groups of docs/settings.md."""
+    return read_toml(Path(__file__).with_name("settings.toml"), "the settings")
+
+
+def about(name: str) -> str:
+    """What a setting is for."""
+    return next(texts[name] for texts in groups().values() if name in texts)
 
 
 class Origin(NamedTuple):
@@ -443,8 +316,9 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
     """
     kinds = {one.kind for one in settings.source}
     for name in [*flags, *(["file"] if settings.file else [])]:
-        if name in USED_BY and not kinds & {*USED_BY[name]}:
-            of = " or ".join(f"--source {kind}" for kind in USED_BY[name])
+        readers = [kind for kind, names in READS.items() if name in names.split()]
+        if readers and not kinds & {*readers}:
+            of = " or ".join(f"--source {kind}" for kind in readers)
             raise SettingsError(
                 f"{_flag(name)} does nothing here, it is for {of}: add that, or leave it out."
             )
@@ -497,14 +371,6 @@ def _shown(value: object) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits, endless nesting
         return "too much to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
-def _toml(text: str) -> dict[str, Any]:
-    """The tables in the text of a variable. Raises ValueError."""
-    try:
-        return toml_in(text, "the text")
-    except InputError as error:
-        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _is_empty(value: object) -> bool:

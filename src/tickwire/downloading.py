@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -64,55 +64,33 @@ def download(
     library("pandas", "download()")
     kline_type, first, last = kline_type_of(interval), milliseconds(start), milliseconds(end)
     names = [codes] if isinstance(codes, str) else [*dict.fromkeys(codes)]
-    line = _Line(len(names)) if (progress is None and sys.stderr.isatty()) or progress is True else None
-    tell = line.show if line is not None else progress if callable(progress) else None
+    shown = progress is True or (progress is None and sys.stderr.isatty())
+    tell = _line(len(names)) if shown else progress if callable(progress) else None
+
+    async def asked() -> list[Rows[Kline]]:
+        async with Api(url, token=token, plan=plan, network=network) as api:
+            return [await api.klines(one, kline_type, start=start, end=end, progress=tell) for one in names]
+
     try:
-        if recording is not None:
-            own = [Path(one) for one in instruments]
-            rows = _from_disk(Path(recording), names, kline_type, first, last, own, tell)
+        if recording is None:
+            rows = run(asked())
         else:
-            api = Api(url, token=token, plan=plan, network=network)
-            rows = run(_from_server(api, names, kline_type, start, end, tell))
+            from .market.recorded import recorded_klines
+
+            own = [Path(one) for one in instruments]
+            found = recorded_klines(Path(recording), names, kline_type, first, last, instruments=own)
+            rows = [Rows(Kline, map(kline_of, found[one])) for one in names]
+            for code, bars in zip(names, rows, strict=True):
+                if tell is not None:
+                    tell(Progress(code, len(bars), 1.0))
     finally:
-        if line is not None:
-            line.end()
-    frames = {code: _frame(found, kline_type, decimals) for code, found in zip(names, rows, strict=True)}
+        if shown:
+            sys.stderr.write("\n")
+    frames = {code: _frame(bars, kline_type, decimals) for code, bars in zip(names, rows, strict=True)}
     return frames[codes] if isinstance(codes, str) else _joined(frames)
 
 
-async def _from_server(
-    api: Api,
-    codes: Sequence[str],
-    kline_type: KlineType,
-    start: str | date | None,
-    end: str | date | None,
-    tell: Tell | None,
-) -> list[Rows[Kline]]:
-    async with api:
-        return [await api.klines(code, kline_type, start=start, end=end, progress=tell) for code in codes]
-
-
-def _from_disk(
-    path: Path,
-    codes: Sequence[str],
-    kline_type: KlineType,
-    start: int | None,
-    end: int | None,
-    instruments: Sequence[Path],
-    tell: Tell | None,
-) -> list[Rows[Kline]]:
-    from .market.recorded import recorded_klines
-
-    found = recorded_klines(path, codes, kline_type, start, end, instruments=instruments)
-    rows = [Rows(Kline, map(kline_of, found[code])) for code in codes]
-    for code, bars in zip(codes, rows, strict=True):
-        if tell is not None:
-            tell(Progress(code, len(bars), 1.0))
-    return rows
-
-
 def _frame(rows: Rows[Kline], kline_type: KlineType, decimals: bool) -> pd.DataFrame:
-    """One code's bars."""
     pandas = library("pandas", "download()")
     daily = kline_type >= KlineType.DAY
     if daily:
@@ -136,21 +114,15 @@ def _joined(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return wide[[(price, code) for price in COLUMNS for code in frames]]
 
 
-class _Line:
-    """Progress as one line on standard error."""
+def _line(codes: int) -> Tell:
+    """What shows the progress of so many codes as a line on standard error."""
+    done: dict[str, float] = {}
 
-    def __init__(self, codes: int) -> None:
-        self._codes = codes
-        self._done: dict[str, float] = {}
-
-    def show(self, progress: Progress) -> None:
-        """Draws it anew."""
-        self._done[progress.code] = progress.part
-        part = sum(self._done.values()) / self._codes
+    def show(progress: Progress) -> None:
+        done[progress.code] = progress.part
+        part = sum(done.values()) / codes
         bar = "█" * int(part * WIDTH)
         sys.stderr.write(f"\r{bar:░<{WIDTH}} {part:4.0%}  {progress.code}: {progress.bars} bars\x1b[K")
         sys.stderr.flush()
 
-    def end(self) -> None:
-        """Leaves the line."""
-        sys.stderr.write("\n")
+    return show

@@ -7,8 +7,8 @@
         for event in feed:
             print(event)
 
-Works too where an event loop is running already, as in a notebook. Everything is as in `tickwire.client`,
-where each method is described; a method here waits until the one there is done.
+Works too where an event loop is running already, as in a notebook. Everything is as in `tickwire.client`;
+a method here waits until the one there is done, and callbacks are called in the client's thread.
 """
 
 from __future__ import annotations
@@ -16,34 +16,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import date
-from functools import cache
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import cache, wraps
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from .client import Api as AsyncApi
-from .client import (
-    Book,
-    Event,
-    GapInfo,
-    InstrumentInfo,
-    Kline,
-    MarketInfo,
-    Network,
-    Options,
-    Overflow,
-    Plan,
-    Progress,
-    Rows,
-    Status,
-    Token,
-    Trade,
-)
+from .client import Event, Network, Plan, Token
 from .client import Feed as AsyncFeed
 from .client import connect as connect_feed
-from .model import Family, Suspension, SuspensionList
-from .wire import StaticInfo
 
+P = ParamSpec("P")
+S = TypeVar("S", bound=AsyncApi | AsyncFeed)
 T = TypeVar("T")
 THREAD = "tickwire"
 """The name of the thread in which the client runs."""
@@ -73,40 +56,52 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-class Feed:
+class _Face(Generic[S]):
+    """One of the client's, and its methods as those that wait."""
+
+    def __init__(self, of: S) -> None:
+        self._of = of
+
+    def close(self) -> None:
+        """Ends all connections, and an iteration."""
+        run(self._of.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _waiting(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_Face[S], P], T]:
+    """That method of the client's as one that waits, with what it says of itself."""
+
+    @wraps(method)
+    def waiting(face: _Face[S], /, *args: P.args, **named: P.kwargs) -> T:
+        return run(method(face._of, *args, **named))
+
+    waiting.__doc__ = (method.__doc__ or "").replace("await ", "")
+    return waiting
+
+
+class Feed(_Face[AsyncFeed]):
     """A feed, for `with`; made by `connect`. See `tickwire.client.Feed`."""
 
     def __init__(self, feed: AsyncFeed) -> None:
-        self._feed = feed
+        super().__init__(feed)
         self._ready: deque[Event] = deque()
         self.api = Api(feed.api)
 
-    def subscribe(
-        self,
-        *,
-        trades: Iterable[str] = (),
-        books: Iterable[str] | Mapping[str, int] = (),
-        klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
-        family: Family | str | None = None,
-    ) -> None:
-        """Wants these too."""
-        run(self._feed.subscribe(trades=trades, books=books, klines=klines, family=family))
-
-    def unsubscribe(
-        self,
-        *,
-        trades: Iterable[str] = (),
-        books: Iterable[str] = (),
-        klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
-    ) -> None:
-        """Wants these no more."""
-        run(self._feed.unsubscribe(trades=trades, books=books, klines=klines))
+    subscribe = _waiting(AsyncFeed.subscribe)
+    unsubscribe = _waiting(AsyncFeed.unsubscribe)
 
     def next(self, timeout: float | None = None) -> Event:
         """The next event. Raises TimeoutError if there is none in so many seconds, ClientError, and
         StopIteration when the feed is closed."""
         if not self._ready:
-            self._ready += run(asyncio.wait_for(self._feed.batch(), timeout))
+            self._ready += run(asyncio.wait_for(self._of.batch(), timeout))
         if not self._ready:
             raise StopIteration
         return self._ready.popleft()
@@ -117,18 +112,8 @@ class Feed:
     def __next__(self) -> Event:
         return self.next()
 
-    def close(self) -> None:
-        """Ends all connections, and the iteration."""
-        run(self._feed.close())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Api:
+class Api(_Face[AsyncApi]):
     """The HTTP API, for `with`. See `tickwire.client.Api`."""
 
     def __init__(
@@ -143,102 +128,26 @@ class Api:
     ) -> None:
         if not isinstance(url, AsyncApi):
             url = AsyncApi(url, token=token, plan=plan, timeout=timeout, patience=patience, network=network)
-        self._api = url
+        super().__init__(url)
 
-    def latest_trades(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Trade]:
-        """The last trade of each code that has one."""
-        return run(self._api.latest_trades(codes, family=family))
-
-    def books(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Book]:
-        """The last book of each code that has one."""
-        return run(self._api.books(codes, family=family))
-
-    def klines(
-        self,
-        code: str,
-        interval: str | int = "1m",
-        count: int | None = None,
-        *,
-        start: str | date | None = None,
-        end: str | date | None = None,
-        family: Family | str | None = None,
-        progress: Callable[[Progress], object] | None = None,
-    ) -> Rows[Kline]:
-        """Bars of a code, ascending."""
-        return run(
-            self._api.klines(code, interval, count, start=start, end=end, family=family, progress=progress)
-        )
-
-    def latest_klines(
-        self,
-        codes: str | Iterable[str],
-        intervals: str | int | Iterable[str | int] = "1m",
-        *,
-        count: int = 2,
-        family: Family | str | None = None,
-    ) -> Rows[Kline]:
-        """The last one or two bars of many codes and intervals."""
-        return run(self._api.latest_klines(codes, intervals, count=count, family=family))
-
-    def static_info(self, codes: str | Iterable[str]) -> Rows[StaticInfo]:
-        """Names, exchange, currency, lot and figures of stocks."""
-        return run(self._api.static_info(codes))
-
-    def suspensions(self, exchange: SuspensionList | str) -> Rows[Suspension]:
-        """The halts that an exchange has announced."""
-        return run(self._api.suspensions(exchange))
-
-    def instruments(self, search: str = "") -> Rows[InstrumentInfo]:
-        """What a Tickwire has in whose code, alias or name the text stands."""
-        return run(self._api.instruments(search))
-
-    def markets(self) -> Rows[MarketInfo]:
-        """The calendars of a Tickwire."""
-        return run(self._api.markets())
-
-    def gaps(
-        self,
-        code: str | None = None,
-        *,
-        start: str | date | None = None,
-        end: str | date | None = None,
-        limit: int = 100,
-    ) -> Rows[GapInfo]:
-        """When the sources of a Tickwire were down."""
-        return run(self._api.gaps(code, start=start, end=end, limit=limit))
-
-    def close(self) -> None:
-        """Lets go of its connections."""
-        run(self._api.close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    latest_trades = _waiting(AsyncApi.latest_trades)
+    books = _waiting(AsyncApi.books)
+    klines = _waiting(AsyncApi.klines)
+    latest_klines = _waiting(AsyncApi.latest_klines)
+    static_info = _waiting(AsyncApi.static_info)
+    suspensions = _waiting(AsyncApi.suspensions)
+    instruments = _waiting(AsyncApi.instruments)
+    markets = _waiting(AsyncApi.markets)
+    gaps = _waiting(AsyncApi.gaps)
 
 
-def connect(
-    url: str | None = None,
-    *,
-    token: Token | None = None,
-    plan: str | Plan | None = None,
-    buffer: int = 10_000,
-    overflow: Overflow | str = Overflow.DROP_OLDEST,
-    on_state: Callable[[Status], object] | None = None,
-    options: Options | None = None,
-    network: Network | None = None,
-) -> Feed:
-    """A feed of the server at `url`, for `with`; `on_state` is called in the client's thread."""
-    return Feed(
-        connect_feed(
-            url,
-            token=token,
-            plan=plan,
-            buffer=buffer,
-            overflow=overflow,
-            on_state=on_state,
-            options=options,
-            network=network,
-        )
-    )
+def _of_feed(connect: Callable[P, AsyncFeed]) -> Callable[P, Feed]:
+    @wraps(connect)
+    def connected(*args: P.args, **named: P.kwargs) -> Feed:
+        return Feed(connect(*args, **named))
+
+    connected.__doc__ = (connect.__doc__ or "").replace("async with", "with")
+    return connected
+
+
+connect = _of_feed(connect_feed)

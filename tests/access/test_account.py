@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire.access import BUILT_IN, PASSED, UNLIMITED, Account, Full, Plan, Policy, Rate, Seated
+from tickwire.access import BUILT_IN, UNLIMITED, Account, Full, Plan, Rate, Seated
+from tickwire.access.account import PASSED, Policy
 from tickwire.model import Family
 
 TICK = 1 / 1024

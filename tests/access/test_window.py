@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tickwire.access import DayQuota, Rate, Window
+from tickwire.access import Rate
+from tickwire.access.window import DayQuota, Window
 
 TICK = 1 / 1024
 """A step that floats add without error, so that edges are exact."""

@@ -162,7 +162,7 @@ async def test_a_source_whose_data_is_unusable_is_down_and_not_tried_again(tmp_p
 def broken(served: Served) -> Unreadable:
     """A store that cannot be read, in place of the one of the server."""
     archive = served.engine.market.feeds.first.bars._archive
-    store = Unreadable(served.engine.database._file)  # type: ignore[arg-type]
+    store = Unreadable(served.engine.database._file)
     archive._store = store
     return store
 

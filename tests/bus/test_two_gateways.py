@@ -38,7 +38,7 @@ class Reader:
 async def another(at: Sides) -> AsyncIterator[Gateway]:
     """A second client side of the same market."""
     engine = at.engine
-    tokens = TokenStore(engine.database._file, engine.settings.data_dir / KEY_FILE)  # type: ignore[arg-type]
+    tokens = TokenStore(engine.database._file, engine.settings.data_dir / KEY_FILE)
     gateway = Gateway(
         engine.settings,
         engine.catalogue,

@@ -31,7 +31,7 @@ async def test_bars_are_imported_for_a_source(tmp_path: Path) -> None:
     done = await imported(tmp_path, HEADER + BAR, "--source", "exchange:binance")
     assert done.status == DONE
     assert done.out.startswith(
-        "1 bars (minute) of 1 codes imported for exchange:binance, 9 larger ones rolled up, 0 "
+        "1 bars (minute) of 1 code imported for exchange:binance, 9 larger ones rolled up, 0 "
     )
 
 
@@ -92,7 +92,7 @@ TRADINGVIEW = b"""time;open;high;low;close;Volume
 async def test_what_yfinance_writes(tmp_path: Path) -> None:
     done = await importing(tmp_path, YFINANCE, "--format", "yfinance", "--code", "AAPL.US")
     assert done.status == DONE, done.err
-    assert "2 bars (day) of 1 codes" in done.out
+    assert "2 bars (day) of 1 code" in done.out
     assert "8 numbers were rounded" in done.out
     days = stored(tmp_path, "AAPL.US")[KlineType.DAY]
     assert [bar.time for bar in days] == [at("2024-01-02T05:00Z"), at("2024-01-03T05:00Z")]

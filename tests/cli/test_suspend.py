@@ -14,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from tickwire.cli.main import app
-from tickwire.cli.suspend import Exchange
 from tickwire.config import DATABASE
 from tickwire.errors import InputError
 from tickwire.model import Suspension, SuspensionList
@@ -66,10 +65,6 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 def kept(data_dir: Path, exchange: SuspensionList) -> list[Suspension]:
     with opened(SuspensionStore, data_dir / DATABASE) as store:
         return store.page(exchange, [""])[1]
-
-
-def test_the_exchanges_are_those_that_have_a_list() -> None:
-    assert [*Exchange] == [*SuspensionList]
 
 
 def test_all_that_can_be_said(run: Run, data_dir: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tickwire import Unauthorized
 from tickwire.client import PLANS, account
-from tickwire.client.plans import CAUTIOUS
+from tickwire.client.account import CAUTIOUS
 
 
 def test_the_account_comes_from_arguments_then_the_environment_then_this_machine(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,11 @@ class Counted(Pacer):
 
     passed = 0
 
-    async def _enter(self, endpoint: str) -> float:
-        came = await super()._enter(endpoint)
-        self.passed += 1
-        return came
+    @asynccontextmanager
+    async def request(self, endpoint: str) -> AsyncIterator[Callable[[], None]]:
+        async with super().request(endpoint) as left:
+            self.passed += 1
+            yield left
 
 
 async def test_requests_keep_to_the_plan_without_one_refusal(tmp_path: Path, script: Script) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ from tickwire.client import (
 )
 from tickwire.model import Family, KlineType, SuspensionList
 from tickwire.wire import Pushed
+from tickwire.wire.overview import GapList
 
 from .bench import bare
 
@@ -40,6 +42,8 @@ async def answered(body: bytes, status: str = "200 OK", method: str = "trades", 
             return await http.klines(Family.OTHER, "GOLD", MINUTE), http.bad
         if method == "latest":
             return await http.latest_klines(Family.OTHER, [("GOLD", MINUTE)]), http.bad
+        if method == "gaps":
+            return (await http.extension("gaps", GapList)).gap_list
         if method == "static":
             return await http.static_info(["X"]), http.bad
         return await http.trades(Family.OTHER, ["GOLD"]), http.bad
@@ -58,6 +62,17 @@ BAR = {
     "low_price": "0.5",
     "volume": "4",
     "turnover": "5",
+}
+
+
+GAP = {
+    "source": "alltick",
+    "market": "crypto",
+    "codes": ["BTCUSDT"],
+    "begin": 1795364866865,
+    "end": None,
+    "reason": "connection lost",
+    "filled": None,
 }
 
 
@@ -107,6 +122,18 @@ async def test_suspensions_of_the_live_service_are_read() -> None:
     found = await answered(body, method="suspensions")
     assert [(one.symbol, one.reason) for one in found.entries] == [("A", "T1; News"), ("B", None)]
     assert found.total == 3
+
+
+async def test_gaps_have_times() -> None:
+    (found,) = await answered(success({"gap_list": [GAP]}), method="gaps")
+    assert found.begin == datetime(2026, 11, 22, 16, 27, 46, 865000, UTC)
+    assert (found.end, found.filled) == (None, None)
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"gap_list": None}, {"gap_list": [1]}, {"gap_list": [{}]}])
+async def test_an_answer_that_makes_no_sense_is_unreadable(data: object) -> None:
+    with pytest.raises(Unreadable):
+        await answered(success(data), method="gaps")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from tickwire.errors import StartError
 from tickwire.machine import REAL
-from tickwire.store import DataDirectory, EpochFile, make_data_directory
+from tickwire.store import DataDirectory, make_data_directory
+from tickwire.store.epoch import EpochFile
 
 from ..serving import OTHER_HTTP, program
 

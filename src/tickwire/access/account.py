@@ -30,8 +30,6 @@ class Verdict(NamedTuple):
 
 
 PASSED = Verdict(0.0)
-
-
 UNKNOWN_CODES = Rate(1_000, 60)
 """Codes that nobody knows, and that upstream is asked about for one token, in a minute."""
 
@@ -111,20 +109,11 @@ class Account:
     def subscribe(self, interface: Hashable, now: float) -> bool:
         """A subscription on one interface (a family's 22002, its 22004 …): whether it passes."""
         rate = self.plan.subscriptions
-        if rate is None:
-            return True
-        window = self._interfaces.setdefault(interface, Window(rate))
-        if window.wait(now):
-            return False
-        window.take(now)
-        return True
+        return rate is None or self._interfaces.setdefault(interface, Window(rate)).passes(now)
 
     def seek(self, now: float) -> bool:
         """Upstream is to be asked about a code that nobody knows: whether that passes."""
-        if self._unknown.wait(now):
-            return False
-        self._unknown.take(now)
-        return True
+        return self._unknown.passes(now)
 
     def seat(self, newcomer: Seated, family: Family, now: float, patience: float) -> Seated | None:
         """Lets a new connection in. Raises Full if there is no room.

@@ -69,58 +69,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNLIMITED = Plan(name="unlimited")
-_VENDOR = Plan(name="", subscriptions=Rate(1, 1), suspension=Rate(1, 60))
-BUILT_IN = {
-    plan.name: plan
-    for plan in (
-        msgspec.structs.replace(
-            _VENDOR,
-            name="free",
-            connections=1,
-            codes=5,
-            http_codes=5,
-            batch_groups=5,
-            endpoint=Rate(1, 10),
-            batch_kline=Rate(1, 10),
-            http=Rate(10, 60),
-            per_day=1_000,
-        ),
-        msgspec.structs.replace(
-            _VENDOR,
-            name="basic",
-            connections=1,
-            codes=100,
-            batch_groups=100,
-            endpoint=Rate(1, 1),
-            batch_kline=Rate(1, 3),
-            http=Rate(60, 60),
-            per_day=86_400,
-        ),
-        msgspec.structs.replace(
-            _VENDOR,
-            name="premium",
-            connections=3,
-            codes=200,
-            batch_groups=200,
-            endpoint=Rate(10, 1),
-            batch_kline=Rate(1, 2),
-            http=Rate(600, 60),
-            per_day=864_000,
-        ),
-        msgspec.structs.replace(
-            _VENDOR,
-            name="professional",
-            connections=10,
-            codes=3_000,
-            batch_groups=500,
-            endpoint=Rate(20, 1),
-            batch_kline=Rate(1, 1),
-            http=Rate(1_200, 60),
-            per_day=1_728_000,
-        ),
-        UNLIMITED,
-    )
+_METERED = "connections codes http_codes batch_groups endpoint batch_kline http per_day".split()
+_VENDOR: dict[str, tuple[Any, ...]] = {
+    "free": (1, 5, 5, 5, Rate(1, 10), Rate(1, 10), Rate(10, 60), 1_000),
+    "basic": (1, 100, None, 100, Rate(1, 1), Rate(1, 3), Rate(60, 60), 86_400),
+    "premium": (3, 200, None, 200, Rate(10, 1), Rate(1, 2), Rate(600, 60), 864_000),
+    "professional": (10, 3_000, None, 500, Rate(20, 1), Rate(1, 1), Rate(1_200, 60), 1_728_000),
 }
+
+
+def _vendor(name: str) -> Plan:
+    limits = dict(zip(_METERED, _VENDOR[name], strict=True))
+    return Plan(name=name, subscriptions=Rate(1, 1), suspension=Rate(1, 60), **limits)
+
+
+BUILT_IN = {**{name: _vendor(name) for name in _VENDOR}, UNLIMITED.name: UNLIMITED}
 """The plans of section 4, by name."""
 
 
@@ -137,10 +100,7 @@ def read_plan(name: str, fields: Mapping[str, Any]) -> Plan:
     base = fields.get(BASE, UNLIMITED.name)
     if not isinstance(base, str) or base not in BUILT_IN:
         raise ValueError(f"plan {name}: base {base!r} is none of {', '.join(BUILT_IN)}")
-    values: dict[str, Any] = {}
-    for field, value in fields.items():
-        if field != BASE:
-            values[field] = _limit(name, field, value)
+    values = {field: _limit(name, field, value) for field, value in fields.items() if field != BASE}
     return msgspec.structs.replace(BUILT_IN[base], name=name, **values)
 
 

@@ -39,6 +39,12 @@ class Window:
         """A request has passed."""
         self._passed.append(now)
 
+    def passes(self, now: float) -> bool:
+        """Whether a request may pass now; it counts only if it does."""
+        if free := not self.wait(now):
+            self.take(now)
+        return free
+
     def standing(self, now: float) -> Standing:
         """How many are left, and when the oldest of those that passed is forgotten."""
         passed = self._forget(now)

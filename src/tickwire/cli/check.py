@@ -52,7 +52,6 @@ def check(
     Example: tickwire check https://quote.alltick.co --token "$TOKEN" --plan free --seconds 20
     """
     server = upstream(url, token, plan, config, ca_file)
-    # Here, because other commands start faster without.
     from .checking.finding import Verdict
     from .checking.run import check_server
 
@@ -68,7 +67,6 @@ def check(
 
 
 def _line(finding: Finding) -> str:
-    """A finding for people, in columns."""
     verdict = styled(f"{finding.verdict:<4}", STYLES[finding.verdict], wanted=coloured(sys.stdout))
     advice = f" → {finding.advice}" if finding.advice else ""
     return f"{verdict}  {finding.family:<5}  {finding.check:<11}  {visible(finding.measured)}{advice}\n"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_origin
 import click
 import typer
 
-from ..config import Settings
+from ..config import Settings, about
 
 BY_NAME = {
     "from_time": "TIME",
@@ -41,6 +41,7 @@ METAVARS: dict[Any, str] = {
     float: "N",
     str: "TEXT",
 }
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 
 
 def with_flags(command: Callable[[dict[str, Any], Path | None], None]) -> Callable[..., None]:
@@ -71,11 +72,7 @@ def _flag(name: str) -> Any:
     default = setting.get_default(call_default_factory=True)
     if name == "source":
         default = ";".join(map(str, default))
-    text = (
-        f"{setting.description} [default: {default}]"
-        if default not in (None, False, [], {})
-        else setting.description
-    )
+    text = about(name) + (f" [default: {default}]" if default not in (None, False, [], {}) else "")
     kind: Any = setting.annotation
     metavar = BY_NAME.get(name) or ("TYPE=DAYS,…" if get_origin(kind) is dict else METAVARS.get(kind))
     if name == "source":

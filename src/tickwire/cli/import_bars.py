@@ -16,6 +16,7 @@ import typer
 from ..config import DATABASE, SourceKind, load
 from ..errors import InputError, SettingsError
 from ..model import KlineType
+from .flags import DataDir
 
 
 class Preset(StrEnum):
@@ -62,7 +63,7 @@ def import_bars(
     rounds: Annotated[
         bool, typer.Option("--round", help="Round numbers of more decimals than their instrument has.")
     ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR")] = None,
+    data_dir: DataDir = None,
     instruments: Annotated[
         list[Path] | None, typer.Option(help="As for serve.", metavar="PATH", show_default=False)
     ] = None,
@@ -84,7 +85,6 @@ def import_bars(
             f"--source {source!r} names no source: /readyz shows its name, such as simulator, replay:FILE or "
             "exchange:binance."
         )
-    # Here, because other commands start faster without.
     from ..files import Dress
     from ..market.importer import Reading
     from ..market.importer import import_bars as run
@@ -113,9 +113,10 @@ def import_bars(
         report = run(files, source, SqliteKlineStore(file), catalogue, now=now, reading=reading)
     if not report.bars:
         raise InputError(f"Nothing was imported: {report.bad_lines} lines skipped, no bar left.")
+    codes = len(report.types)
     types = ", ".join(one.name.lower().replace("_", " ") for one in sorted({*report.types.values()}))
     typer.echo(
-        f"{report.bars} bars ({types}) of {len(report.types)} codes imported for {source}, "
+        f"{report.bars} bars ({types}) of {codes} code{'s' * (codes > 1)} imported for {source}, "
         f"{report.rolled_up} larger ones rolled up, {report.bad_lines} lines skipped."
     )
     if report.rounded:

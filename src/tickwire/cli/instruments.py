@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from .output import json_line, note, put, table
-from .upstream import AsJson, CaFile, Config, Plan, Token, Url, explained, extension, upstream
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
-    from ..client import Account, InstrumentInfo, Rows
+    from ..client import InstrumentInfo
 
 HEADER = ("CODE", "MARKET", "STATE", "CURRENCY", "LOT", "DECIMALS", "LEVELS", "NAME")
 
 instruments_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Instruments: the codes that a server knows.
 
     Example: tickwire instruments search apple
-    """,
+    """
 )
-
-
-@instruments_app.callback()
-def instruments() -> None:
-    """Keeps `search` a command of its own though it is the only one."""
 
 
 @instruments_app.command()
@@ -50,8 +42,7 @@ def search(
     Example: tickwire instruments search tencent
     """
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server), extension("instruments"):
-        found = asyncio.run(_search(server, text))
+    found = ask(server, lambda api: api.instruments(text), "instruments")
     if not found:
         note(f"no code and no name holds {text!r}.")
         raise typer.Exit(1)
@@ -59,15 +50,6 @@ def search(
         put("".join(json_line(msgspec.structs.asdict(one)) for one in found))
     else:
         put(table(HEADER, map(_row, found), {"LOT", "LEVELS"}))
-
-
-async def _search(server: Account, text: str) -> Rows[InstrumentInfo]:
-    """Raises ClientError."""
-    # Here, because other commands start faster without.
-    from ..client import Api
-
-    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
-        return await api.instruments(text)
 
 
 def _row(one: InstrumentInfo) -> list[str | None]:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import SettingsError, TickwireError
 from .output import Format, note, progress_bar, put, utc
-from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, explained, upstream, valid
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..client import Account, Kline, Progress, Rows
-
+from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, ask, upstream, valid
 
 SUFFIXES = {
     ".csv": Format.CSV,
@@ -26,11 +19,9 @@ SUFFIXES = {
     ".ndjson": Format.JSON,
     ".parquet": Format.PARQUET,
 }
-"""Formats that the name of a file says."""
 
 
 def _types(incomplete: str) -> list[str]:
-    """The types that a shell offers."""
     from ..client import INTERVALS
 
     return [name for name in INTERVALS if name.startswith(incomplete)]
@@ -81,7 +72,6 @@ def kline(
 
     Example: tickwire kline GOLD --type 1d --from 2026-01-01 -o gold.csv
     """
-    # Here, because other commands start faster without.
     from ..client.history import milliseconds
     from ..client.intervals import kline_type_of
     from .kline_files import check, content, replacing
@@ -93,8 +83,11 @@ def kline(
     check(wanted)
     server = upstream(url, token, plan, config, ca_file)
     with replacing(output) if output else nullcontext() as file:
-        with explained(server), progress_bar() as progress:
-            bars = asyncio.run(_bars(server, code, kline_type, num, start, end, progress))
+        with progress_bar() as progress:
+            bars = ask(
+                server,
+                lambda api: api.klines(code, kline_type, num, start=start, end=end, progress=progress),
+            )
         if not bars:
             raise TickwireError(f"There is no such bar of {code}.")
         if file is None:
@@ -116,19 +109,3 @@ def _format(form: Format | None, output: Path | None, *, as_json: bool) -> Forma
     if form is Format.PARQUET and output is None:
         raise SettingsError("Parquet is for a file: name it with -o FILE.parquet.")
     return form or Format.TABLE
-
-
-async def _bars(
-    server: Account,
-    code: str,
-    kline_type: str,
-    num: int | None,
-    start: str | None,
-    end: str | None,
-    progress: Callable[[Progress], object] | None,
-) -> Rows[Kline]:
-    """Raises ClientError."""
-    from ..client import Api
-
-    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
-        return await api.klines(code, kline_type, num, start=start, end=end, progress=progress)

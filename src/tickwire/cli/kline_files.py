@@ -14,7 +14,7 @@ from typing import IO
 from ..client import Kline, Rows
 from ..client.rows import DIGITS, library
 from ..errors import SettingsError, TickwireError
-from .output import Format, json_line, plain, table, utc
+from .output import Format, json_line, table, utc
 from .records import record
 
 HEADER = ("TIME (UTC)", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER")
@@ -36,23 +36,22 @@ def content(bars: Rows[Kline], form: Format) -> bytes:
     """Bars in that format; there is at least one."""
     match form:
         case Format.TABLE:
-            return table(HEADER, map(_row, bars), HEADER[1:]).encode()
+            rows = ([f"{bar.time:%Y-%m-%d %H:%M}", *_numbers(bar)] for bar in bars)
+            return table(HEADER, rows, HEADER[1:]).encode()
         case Format.JSON:
             return "".join(json_line(record(bar)) for bar in bars).encode()
         case Format.CSV:
-            lines = [",".join(COLUMNS), *(",".join(_fields(bar)) for bar in bars)]
-            return "\n".join([*lines, ""]).encode()
+            lines = [[*COLUMNS]]
+            for bar in bars:
+                when = str(bar.time_ms // 1000), utc(bar.time_ms) or ""
+                lines.append([text_cell(bar.code), *when, *_numbers(bar)])
+            return "".join(f"{','.join(line)}\n" for line in lines).encode()
         case Format.PARQUET:
             return _parquet(bars)
 
 
-def _row(bar: Kline) -> list[str | None]:
-    return [f"{bar.time:%Y-%m-%d %H:%M}", *(plain(getattr(bar, name)) for name in NUMBERS)]
-
-
-def _fields(bar: Kline) -> list[str]:
-    numbers = (plain(getattr(bar, name)) or "" for name in NUMBERS)
-    return [text_cell(bar.code), str(bar.time_ms // 1000), utc(bar.time_ms) or "", *numbers]
+def _numbers(bar: Kline) -> list[str]:
+    return [f"{getattr(bar, name):f}" for name in NUMBERS]
 
 
 def text_cell(text: str) -> str:

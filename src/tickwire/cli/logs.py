@@ -16,11 +16,9 @@ class StandardError:
     by then."""
 
     def write(self, text: str) -> None:
-        """Writes a text."""
         sys.stderr.write(text)
 
     def flush(self) -> None:
-        """Lets go of what waits."""
         sys.stderr.flush()
 
 

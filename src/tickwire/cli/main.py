@@ -13,23 +13,11 @@ from .. import __version__
 from ..errors import SettingsError, TickwireError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-COMMANDS = {
-    "serve": "serve:serve",
-    "watch": "watch:watch",
-    "tail": "tail:tail",
-    "quote": "quote:quote",
-    "kline": "kline:kline",
-    "instruments": "instruments:instruments_app",
-    "markets": "markets:markets",
-    "check": "check:check",
-    "wait": "wait:wait",
-    "import": "import_bars:import_bars",
-    "record": "record:record_app",
-    "scenario": "scenario:scenario_app",
-    "suspend": "suspend:suspend_app",
-    "token": "token:token_app",
-}
-"""The commands, and where each is: its module and its name there."""
+COMMANDS = (
+    "serve watch tail quote kline instruments markets check wait import record scenario suspend token".split()
+)
+"""Each is in the module of its name: the function of that name, or NAME_app if there are some below it."""
+MODULES = {"import": "import_bars"}  # for Python keeps the word to itself
 
 
 class Commands(TyperGroup):
@@ -40,18 +28,17 @@ class Commands(TyperGroup):
         self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # only their names are looked at
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names, as help shows them."""
         return [*COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        found = getattr(import_module(f".{module}", __package__), name)
+        name = MODULES.get(cmd_name, cmd_name)
+        module = import_module(f".{name}", __package__)
+        found = getattr(module, f"{name}_app", None) or getattr(module, name)
         single = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
         if isinstance(found, typer.Typer):
-            single.add_typer(found, name=cmd_name)
+            single.add_typer(found, name=cmd_name, no_args_is_help=True)
         else:
             single.command(cmd_name)(found)
         return typer.main.get_group(single).commands[cmd_name]

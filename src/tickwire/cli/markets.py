@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .output import json_line, note, put, table, utc
-from .upstream import AsJson, CaFile, Config, Plan, Token, Url, explained, extension, upstream
+from .output import fields, json_line, note, put, table
+from .upstream import AsJson, CaFile, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
-    from ..client import Account, MarketInfo, Rows
+    from ..client import MarketInfo
 
 HEADER = ("CALENDAR", "STATE", "NEXT OPEN", "NEXT CLOSE", "TIME ZONE", "CODES", "MARKETS")
 
@@ -31,39 +30,13 @@ def markets(
     Example: tickwire markets
     """
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server), extension("markets"):
-        found = asyncio.run(_markets(server))
+    found = ask(server, lambda api: api.markets(), "markets")
     if as_json:
-        put("".join(json_line(_record(one)) for one in found))
+        put("".join(json_line(fields(one)) for one in found))
     else:
         put(table(HEADER, map(_row, found), {"CODES"}))
     if any(one.round_the_clock for one in found):
         note("this server keeps no hours: all its markets are open, whatever their calendars say.")
-
-
-async def _markets(server: Account) -> Rows[MarketInfo]:
-    """Raises ClientError."""
-    # Here, because other commands start faster without.
-    from ..client import Api
-
-    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
-        return await api.markets()
-
-
-def _record(market: MarketInfo) -> dict[str, object]:
-    return {
-        "calendar": market.calendar,
-        "markets": market.markets,
-        "instruments": market.instruments,
-        "timezone": market.timezone,
-        "state": market.state,
-        "round_the_clock": market.round_the_clock,
-        "time": utc(market.time_ms),
-        "next_open": utc(market.next_open_ms),
-        "next_close": utc(market.next_close_ms),
-        "holidays": market.holidays,
-        "known_until": market.known_until,
-    }
 
 
 def _row(market: MarketInfo) -> list[str | None]:

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 import typer
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..client import Progress
 
 NOTHING = "–"
-"""Stands in a table where nothing is known."""
 GAP = "  "
 
 
@@ -31,7 +30,6 @@ class Style(StrEnum):
 
     PLAIN = "\x1b[0m"
     BOLD = "\x1b[1m"
-    DIM = "\x1b[2m"
     RED = "\x1b[31m"
     GREEN = "\x1b[32m"
     YELLOW = "\x1b[33m"
@@ -56,7 +54,7 @@ def utc(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03}Z"
 
 
 def json_line(record: object) -> str:
@@ -67,6 +65,20 @@ def json_line(record: object) -> str:
 def visible(text: str) -> str:
     """A server's text without what could steer a terminal."""
     return text if text.isprintable() else "".join(one if one.isprintable() else "�" for one in text)
+
+
+def fields(value: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a value as a record: times in UTC, money as texts, see `plain`."""
+    found: dict[str, Any] = {}
+    for name in value.__struct_fields__:
+        one = getattr(value, name)
+        if type(one) is Decimal:
+            found[name] = f"{one:f}"
+        elif name.endswith("_ms"):
+            found[name[:-3]] = utc(one)
+        else:
+            found[name] = one
+    return found
 
 
 def coloured(stream: TextIO) -> bool:
@@ -87,27 +99,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | None]], right: Co
     GOLD    4415.32
     EURUSD        –
     """
+    from rich.cells import cell_len
+
     cells = [[*header], *([NOTHING if one is None else visible(one) for one in row] for row in rows)]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         padded = (
-            " " * (size - width(cell)) + cell if name in right else cell + " " * (size - width(cell))
+            " " * (size - cell_len(cell)) + cell if name in right else cell + " " * (size - cell_len(cell))
             for name, cell, size in zip(header, row, widths, strict=True)
         )
         lines.append(GAP.join(padded).rstrip())
     lines[0] = styled(lines[0], Style.BOLD, wanted=coloured(sys.stdout))
     return "\n".join(lines) + "\n"
-
-
-def width(text: str) -> int:
-    """Columns of a terminal that a text takes: two for each Chinese character."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
-        for one in text
-    )
 
 
 def put(text: str) -> None:
@@ -138,7 +142,6 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    # Here, because other commands start faster without.
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -173,35 +176,27 @@ class Outlet:
     """
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[bytes, asyncio.Future[None]]] = SimpleQueue()
-        self._loop = asyncio.get_running_loop()
+        self._waiting: SimpleQueue[tuple[bytes, Future[None]]] = SimpleQueue()
         self._file = sys.stdout.fileno()
         sys.stdout.flush()
         Thread(target=self._write, name="output", daemon=True).start()
 
     async def write(self, text: str) -> None:
         """Returns when it is written. Raises OSError, BrokenPipeError among them."""
-        done = self._loop.create_future()
+        done: Future[None] = Future()
         self._waiting.put((text.encode(sys.stdout.encoding, "replace"), done))
-        await done
+        await asyncio.wrap_future(done)
 
     def _write(self) -> None:
         while True:
             data, done = self._waiting.get()
-            failure = None
+            awaited, failure = done.set_running_or_notify_cancel(), None
             try:
                 while data:
                     data = data[os.write(self._file, data) :]
             except OSError as error:
                 failure = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                self._loop.call_soon_threadsafe(_settle, done, failure)
-
-
-def _settle(done: asyncio.Future[None], failure: OSError | None) -> None:
-    if done.done():  # cancelled
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
-        done.set_exception(failure)
+            if awaited and failure is not None:
+                done.set_exception(failure)
+            elif awaited:
+                done.set_result(None)

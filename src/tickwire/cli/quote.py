@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
 from .output import json_line, note, plain, put, table, utc
-from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, ask, upstream
 
 if TYPE_CHECKING:
-    from ..client import Account, Book, Trade
+    from ..client import Api
+    from .watching.row import Row
 
 HEADER = ("CODE", "LAST", "VOLUME", "BID", "BID VOL", "ASK", "ASK VOL", "TIME (UTC)")
 PATIENCE = 2.0
 """Seconds after which it is said that it goes on."""
 NUMBERS = {*HEADER[1:7]}
-
-
-class Quote(NamedTuple):
-    """How a code stands; None where nothing is known."""
-
-    code: str
-    trade: Trade | None
-    book: Book | None
+NAMES = ("last", "last_volume", "bid", "bid_volume", "ask", "ask_volume")
 
 
 def quote(
@@ -46,71 +39,51 @@ def quote(
     from ..client.shown import told_nearest
 
     server = upstream(url, token, plan, config, ca_file)
-    with explained(server):
-        quotes, near = asyncio.run(_quotes(server, [*dict.fromkeys(codes)]))
+    quotes, near = ask(server, lambda api: _quotes(api, [*dict.fromkeys(codes)]))
     if as_json:
         put("".join(json_line(_record(one)) for one in quotes))
     else:
         put(table(HEADER, map(_row, quotes), NUMBERS))
-    if unknown := _unknown(quotes):
+    if unknown := [one.code for one in quotes if one.time is None]:
         meant = f"; {told_nearest(near)}" if near else ""
         note(f"nothing is known of {' '.join(unknown)}: no trade yet, or no such code{meant}.")
         raise typer.Exit(1)
 
 
-def _unknown(quotes: Iterable[Quote]) -> list[str]:
-    return [one.code for one in quotes if one.trade is None and one.book is None]
-
-
-async def _quotes(server: Account, codes: list[str]) -> tuple[list[Quote], dict[str, str]]:
+async def _quotes(api: Api, codes: list[str]) -> tuple[list[Row], dict[str, str]]:
     """What is known of these, and which codes may have been meant by those of which nothing is. Raises
     ClientError."""
-    # Here, because other commands start faster without.
-    from ..client import Api
+    from .watching.row import Row
 
-    async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
-        loop = asyncio.get_running_loop()
-        telling = loop.call_later(PATIENCE, lambda: note(f"still asking: {api.waits_for}."))
-        try:
-            trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
-        finally:
-            telling.cancel()
-        last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
-        quotes = [Quote(code, last.get(code), shown.get(code)) for code in codes]
-        unknown = _unknown(quotes)
-        return quotes, await api.nearest(unknown) if unknown else {}
-
-
-def _record(quote: Quote) -> dict[str, str | None]:
-    last, volume, bid, bid_volume, ask, ask_volume = _numbers(quote)
-    return {
-        "event": "quote",
-        "code": quote.code,
-        "time": utc(_time(quote)),
-        "last": last,
-        "last_volume": volume,
-        "bid": bid,
-        "bid_volume": bid_volume,
-        "ask": ask,
-        "ask_volume": ask_volume,
-    }
+    loop = asyncio.get_running_loop()
+    telling = loop.call_later(PATIENCE, lambda: note(f"still asking: {api.waits_for}."))
+    try:
+        trades, books = await asyncio.gather(api.latest_trades(codes), api.books(codes))
+    finally:
+        telling.cancel()
+    last, shown = {one.code: one for one in trades}, {one.code: one for one in books}
+    quotes = [Row(code) for code in codes]
+    for one in quotes:
+        one.last, one.book = last.get(one.code), shown.get(one.code)
+    unknown = [one.code for one in quotes if one.time is None]
+    return quotes, await api.nearest(unknown) if unknown else {}
 
 
-def _row(quote: Quote) -> list[str | None]:
-    time = utc(_time(quote))
+def _record(quote: Row) -> dict[str, str | None]:
+    numbers = dict(zip(NAMES, _numbers(quote), strict=True))
+    return {"event": "quote", "code": quote.code, "time": utc(quote.time), **numbers}
+
+
+def _row(quote: Row) -> list[str | None]:
+    time = utc(quote.time)
     return [quote.code, *_numbers(quote), time and time.replace("T", " ").removesuffix("Z")]
 
 
-def _numbers(quote: Quote) -> list[str | None]:
+def _numbers(quote: Row) -> list[str | None]:
     """Price and volume of the trade, of the bid, of the ask."""
     sides = (quote.book.best_bid, quote.book.best_ask) if quote.book else (None, None)
     return [
         plain(number)
-        for one in (quote.trade, *sides)
+        for one in (quote.last, *sides)
         for number in ((one.price, one.volume) if one else (None, None))
     ]
-
-
-def _time(quote: Quote) -> int | None:
-    """When it last changed, in milliseconds."""
-    return max((one.time_ms for one in (quote.trade, quote.book) if one), default=None)

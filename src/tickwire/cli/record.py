@@ -17,18 +17,11 @@ CODES = "{:<20}  {:<9}  {:>12}  {:>12}"
 GAPS = "{:<26}  {:<26}  {:<10}  {}"
 
 record_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Recordings: what a server has recorded into a folder.
 
     Example: tickwire record info recordings
-    """,
+    """
 )
-
-
-@record_app.callback()
-def record() -> None:
-    """Keeps `info` a command of its own though it is the only one."""
 
 
 @record_app.command()
@@ -44,7 +37,6 @@ def info(
 
     Example: tickwire record info recordings --json
     """
-    # Here, because other commands start faster without.
     import msgspec
 
     from ..store.recordings import Recordings
@@ -103,7 +95,6 @@ def _moment(at: datetime | None) -> str:
 
 
 def _size(count: int) -> str:
-    """Bytes for people."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

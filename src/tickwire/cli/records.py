@@ -7,7 +7,7 @@ from typing import Any
 
 from ..client import Book, Gap, Kline, Trade
 from ..model import Direction, Kind, Level
-from .output import Style, plain, styled, utc
+from .output import Style, fields, plain, styled, utc
 
 KINDS = {Kind.TRADE: "trade", Kind.DEPTH: "book", Kind.KLINE: "kline"}
 """What records and messages call the streams of an instrument."""
@@ -16,54 +16,16 @@ STYLES = {Direction.BUY: Style.GREEN, Direction.SELL: Style.RED, Direction.NEUTR
 
 def record(event: Trade | Book | Kline | Gap) -> dict[str, Any]:
     """An event as a record for JSON: money as texts with the server's decimals, times in UTC."""
+    found = fields(event)
     match event:
         case Trade():
-            return {
-                "event": "trade",
-                "code": event.code,
-                "time": utc(event.time_ms),
-                "price": plain(event.price),
-                "volume": plain(event.volume),
-                "turnover": plain(event.turnover),
-                "direction": event.direction.name.lower(),
-                "seq": event.seq,
-            }
+            found["direction"] = event.direction.name.lower()
         case Book():
-            return {
-                "event": "book",
-                "code": event.code,
-                "time": utc(event.time_ms),
-                "bids": _levels(event.bids),
-                "asks": _levels(event.asks),
-                "seq": event.seq,
-            }
-        case Kline():
-            return {
-                "event": "kline",
-                "code": event.code,
-                "interval": event.interval,
-                "time": utc(event.time_ms),
-                "open": plain(event.open),
-                "high": plain(event.high),
-                "low": plain(event.low),
-                "close": plain(event.close),
-                "volume": plain(event.volume),
-                "turnover": plain(event.turnover),
-                "state": event.state,
-                "incomplete": event.incomplete,
-                "seq": event.seq,
-            }
+            found |= {"bids": _levels(event.bids), "asks": _levels(event.asks)}
         case Gap():
-            return {
-                "event": "gap",
-                "code": event.code,
-                "kind": None if event.kind is None else KINDS[event.kind],
-                "interval": event.interval or None,
-                "begin": event.begin,
-                "end": event.end,
-                "reason": event.reason,
-                "missed": event.missed,
-            }
+            found["kind"] = None if event.kind is None else KINDS[event.kind]
+            found["interval"] = event.interval or None
+    return {"event": type(event).__name__.lower(), **found}
 
 
 def _levels(levels: Iterable[Level]) -> list[dict[str, str | None]]:
@@ -85,11 +47,10 @@ class Lines:
                 direction = styled(event.direction.name.lower(), style, wanted=self._colours)
                 rest = [*self._numbers("trade", event.price, event.volume), direction]
             case Book():
-                sides = ("bid", Style.GREEN, event.bids), ("ask", Style.RED, event.asks)
-                rest = [
-                    styled(f"{name} {_side(levels)}", style, wanted=self._colours)
-                    for name, style, levels in sides
-                ]
+                rest = []
+                for name, style, side in ("bid", Style.GREEN, event.bids), ("ask", Style.RED, event.asks):
+                    levels = " ".join(f"{one.price:f}x{one.volume:f}" for one in side) or "none"
+                    rest.append(styled(f"{name} {levels}", style, wanted=self._colours))
             case Kline():
                 prices = (event.open, event.high, event.low, event.close, event.volume)
                 rest = [event.interval, *self._numbers("kline", *prices), event.state or ""]
@@ -105,7 +66,3 @@ class Lines:
     def _fit(self, column: tuple[str, int], text: str, *, right: bool) -> str:
         width = self._widths[column] = max(self._widths.get(column, 0), len(text))
         return text.rjust(width) if right else text.ljust(width)
-
-
-def _side(levels: Iterable[Level]) -> str:
-    return " ".join(f"{plain(level.price)}x{plain(level.volume)}" for level in levels) or "none"

@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 scenario_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Scenarios: faults that the server makes on demand.
 
     Example: tickwire scenario show flaky-network
-    """,
+    """
 )
 
 
@@ -23,7 +21,6 @@ def list_scenarios() -> None:
 
     Example: tickwire scenario list
     """
-    # Here and below, because other commands start faster without.
     from ..sandbox import library
 
     width = max(map(len, library()))

@@ -30,7 +30,6 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
     Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
     """
     settings = load(flags, config)
-    # Here, because other commands start faster without a server.
     from ..server import serve as run_server
     from .logs import configure
 

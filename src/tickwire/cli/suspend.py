@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,34 +12,26 @@ import typer
 
 from ..config import DATABASE, load
 from ..errors import InputError
+from ..model import SuspensionList
+from .flags import DataDir
+from .output import put, table
 
 ENTERED = ""
 """The source of what a person enters."""
 SHOWN_LINES = 10
-ROW = "{:<8}  {:<8}  {:<19}  {:<19}  {:<19}  {}"
+HEADER = ("EXCHANGE", "SYMBOL", "PUBLISHED", "HALTED", "RESUMES", "NAME: REASON")
 
 suspend_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Suspensions of stocks, which /api/suspension answers.
 
     A server that is running sees them at once.
 
     Example: tickwire suspend add nasdaq AAPL --reason "T1 Halt - News Pending"
-    """,
+    """
 )
 
 
-class Exchange(StrEnum):
-    """The exchanges that have a list."""
-
-    SSE = "sse"
-    NYSE = "nyse"
-    NASDAQ = "nasdaq"
-
-
 def _moment(text: str | None) -> str | None:
-    """A date, or a date and a time."""
     if text is None:
         return None
     shape = re.fullmatch(r"[0-9-]{10}( [0-9:]{8})?", text)
@@ -61,17 +52,13 @@ def _text(text: str) -> Any:
     return typer.Option(help=text, metavar="TEXT")
 
 
-DataDir = Annotated[Path | None, typer.Option(help="As for serve.", metavar="DIR")]
-
-
 def _database(data_dir: Path | None) -> Path:
     return load({"data_dir": data_dir} if data_dir else {}).data_dir / DATABASE
 
 
-# In the commands, not here: the stores, because other commands start faster without.
 @suspend_app.command()
 def add(
-    exchange: Annotated[Exchange, typer.Argument(help="Whose list it is in.", case_sensitive=False)],
+    exchange: Annotated[SuspensionList, typer.Argument(help="Whose list it is in.", case_sensitive=False)],
     symbol: Annotated[str, typer.Argument(help="As the exchange writes it: AAPL, not AAPL.US.")],
     reason: Annotated[list[str], _text("Why; may be given several times.")],
     name: Annotated[str | None, _text("Name of the stock.")] = None,
@@ -115,7 +102,9 @@ def add(
 
 @suspend_app.command("list")
 def list_suspensions(
-    exchange: Annotated[Exchange | None, typer.Argument(help="Only this list.", case_sensitive=False)] = None,
+    exchange: Annotated[
+        SuspensionList | None, typer.Argument(help="Only this list.", case_sensitive=False)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON, which import reads.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -133,7 +122,7 @@ def list_suspensions(
     found = []
     if path.exists():  # to look at a folder does not make it
         with closing(SqliteFile(path)) as file:
-            for one in Exchange if exchange is None else [exchange]:
+            for one in SuspensionList if exchange is None else [exchange]:
                 found += SuspensionStore(file).page(one, [ENTERED])[1]
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
@@ -141,28 +130,25 @@ def list_suspensions(
     if not found:
         typer.echo("No suspensions.")
         return
-    typer.echo(ROW.format("EXCHANGE", "SYMBOL", "PUBLISHED", "HALTED", "RESUMES", "NAME: REASON"))
-    for suspension in found:
-        halted = suspension.halt_date_time or suspension.halt_date or "-"
-        resumes = suspension.resume_date_time or suspension.resume_date or "-"
-        told = [suspension.symbol_name, suspension.reason]
-        typer.echo(
-            ROW.format(
-                suspension.exchange,
-                suspension.symbol,
-                suspension.publish_date,
-                halted,
-                resumes,
-                ": ".join(part for part in told if part),
-            )
+    rows = [
+        (
+            one.exchange,
+            one.symbol,
+            one.publish_date,
+            one.halt_date_time or one.halt_date or "-",
+            one.resume_date_time or one.resume_date or "-",
+            ": ".join(filter(None, (one.symbol_name, one.reason))),
         )
+        for one in found
+    ]
+    put(table(HEADER, rows))
 
 
 @suspend_app.command("import")
 def import_suspensions(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, or an answer of the API as JSON.")],
     exchange: Annotated[
-        Exchange | None, typer.Option(help="The list that they are of.", case_sensitive=False)
+        SuspensionList | None, typer.Option(help="The list that they are of.", case_sensitive=False)
     ] = None,
     strict_input: Annotated[
         bool, typer.Option("--strict-input", help="Stop at a bad line, importing nothing.")

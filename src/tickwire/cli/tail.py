@@ -50,7 +50,6 @@ def tail(
         raise SettingsError("--raw and --json exclude each other: --raw prints the server's own JSON.")
     if books and (odd := [code for code in codes if code.isdecimal()]):
         raise SettingsError(f"{odd[0]} is no code. --depth {odd[0]} says how many levels of the books.")
-    # Here, because other commands start faster without.
     from ..client import kline_type_of
     from .tailing import follow
 

@@ -9,23 +9,8 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any
 
-from ..client import (
-    Account,
-    Book,
-    ClientError,
-    Event,
-    Feed,
-    Gap,
-    Kline,
-    LinkStatus,
-    Options,
-    RequestRefused,
-    Status,
-    TooManyRequests,
-    Trade,
-    Unavailable,
-    Untrusted,
-)
+from ..client import Account, Book, Event, Feed, Gap, Kline, LinkStatus, Options, Status, Trade
+from ..client.errors import ClientError, RequestRefused, TooManyRequests, Unavailable, Untrusted
 from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
 from ..model import Family, Kind
 from ..store import load_catalogue
@@ -197,7 +182,6 @@ def _meant(codes: Sequence[str]) -> str:
 
 
 def _gap(gap: Gap) -> str:
-    """A gap in one sentence."""
     what = f"{KINDS[gap.kind]}s of {gap.code}" if gap.kind is not None else "events"
     if gap.begin and gap.end:
         what += f" from {gap.begin.isoformat()} to {gap.end.isoformat()}"

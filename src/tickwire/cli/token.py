@@ -18,6 +18,8 @@ from ..config import DATABASE, Settings, load
 from ..errors import SettingsError
 from ..model import Family, Market
 from ..store import InstrumentStore, SqliteFile, TokenStore, load_catalogue, make_data_directory, open_tokens
+from .flags import DataDir
+from .output import put, table
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 YEAR_10000 = 253_402_300_800
@@ -25,15 +27,12 @@ YEAR_10000 = 253_402_300_800
 NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
 token_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
     help="""Tokens: who may use the server, and how much.
 
     Example: tickwire token create --name desk --plan premium
-    """,
+    """
 )
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="As for serve.", metavar="PATH")]
 
@@ -71,12 +70,8 @@ def create(
     settings = _settings(config, data_dir)
     plans = [*BUILT_IN, *settings.plans]
     if plan not in plans:
-        own = (
-            ""
-            if config
-            else " A plan of your own stands in the server's settings: name them with --config FILE."
-        )
-        raise SettingsError(f"--plan {plan!r} is none of {', '.join(plans)}.{own}")
+        own = " A plan of your own stands in the server's settings: name them with --config FILE."
+        raise SettingsError(f"--plan {plan!r} is none of {', '.join(plans)}.{'' if config else own}")
     if not NAME.fullmatch(name):
         raise SettingsError("--name must be 1 to 64 characters without control characters.")
     secret, now = new_secret(), time.time()
@@ -117,8 +112,7 @@ def show(
             fields["state"] = _state(token)
             typer.echo(msgspec.json.encode(fields))
         return
-    rows = [("ID", "NAME", "PLAN", "MAY READ", "EXPIRES", "STATE")]
-    rows += [
+    rows = [
         (
             token.id,
             token.name,
@@ -129,9 +123,7 @@ def show(
         )
         for token in tokens
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    put(table(("ID", "NAME", "PLAN", "MAY READ", "EXPIRES", "STATE"), rows))
     if not tokens:
         typer.echo(
             "No token, though there is a token.key: the server lets nobody in."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +17,7 @@ from ..errors import InputError, SettingsError
 from ..files import read_toml
 
 if TYPE_CHECKING:
-    from ..client import Account
+    from ..client import Account, Api
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +35,6 @@ KNOWN_CODES = (
 
 
 def _plans(incomplete: str) -> list[str]:
-    """The plans that a shell offers."""
     from ..client import PLANS
 
     return [name for name in PLANS if name.startswith(incomplete)]
@@ -47,21 +47,12 @@ def _codes(incomplete: str) -> list[str]:
     return [one.code for one in load_catalogue() if one.code.startswith(incomplete)]
 
 
-Codes = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="CODE…",
-        help="Such as BTCUSDT AAPL.US; case-sensitive.",
-        autocompletion=_codes,
-        show_default=False,
-    ),
-]
-Code = Annotated[
-    str,
-    typer.Argument(
-        metavar="CODE", help="Such as BTCUSDT; case-sensitive.", autocompletion=_codes, show_default=False
-    ),
-]
+def _argument(metavar: str, text: str) -> Any:
+    return typer.Argument(metavar=metavar, help=text, autocompletion=_codes, show_default=False)
+
+
+Codes = Annotated[list[str], _argument("CODE…", "Such as BTCUSDT AAPL.US; case-sensitive.")]
+Code = Annotated[str, _argument("CODE", "Such as BTCUSDT; case-sensitive.")]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -107,7 +98,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 MOST_BYTES = 2**16
-"""Bytes of the settings file."""
 
 
 class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,13 +107,6 @@ class Defaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str | None = None
     plan: str | None = None
     ca_file: str | None = None
-
-
-class Place(NamedTuple):
-    """The settings file: where it is, or would be, and what it says."""
-
-    path: Path
-    defaults: Defaults
 
 
 def upstream(
@@ -167,18 +150,24 @@ def valid(option: str, read: Callable[P, R], *value: P.args, **named: P.kwargs) 
         raise SettingsError(f"{option}: {error}.") from None
 
 
+def ask(server: Account, question: Callable[[Api], Awaitable[R]], name: str = "") -> R:
+    """What a server answers over HTTP to what is asked of its API, be it the extension of that name. Raises
+    ClientError that is explained."""
+    from ..client import Api
+
+    async def asking() -> R:
+        async with Api(server.url, token=server.token, plan=server.plan, network=server.network) as api:
+            return await question(api)
+
+    with explained(server), extension(name) if name else nullcontext():
+        return asyncio.run(asking())
+
+
 @contextmanager
 def explained(server: Account) -> Iterator[None]:
     """Errors of the client that are raised within say also where it was, and what to do."""
-    from ..client import (
-        ClientError,
-        TooManyRequests,
-        Unauthorized,
-        Unavailable,
-        Unreadable,
-        Untrusted,
-        shown_url,
-    )
+    from ..client import shown_url
+    from ..client.errors import ClientError, TooManyRequests, Unauthorized, Unavailable, Unreadable, Untrusted
     from ..wire import CODE_INVALID
 
     remedies: dict[type[ClientError], str] = {
@@ -227,19 +216,17 @@ def address(server: Account) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _settings(config: Path | None) -> Place:
-    """The settings file that is named, else the user's own, which need not be there. Raises SettingsError."""
-    if config is None:
+def _settings(path: Path | None) -> tuple[Path, Defaults]:
+    """The settings file that is named, else the user's own, which need not be there: where it is, and what it
+    says. Raises SettingsError."""
+    if path is None:
         from platformdirs import user_config_path
 
         path = user_config_path("tickwire", appauthor=False) / FILE
-    else:
-        path = config
-    if config is None and not path.exists():
-        return Place(path, Defaults())
+        if not path.exists():
+            return path, Defaults()
     try:
-        tables = read_toml(path, "the settings file", MOST_BYTES)
-        return Place(path, msgspec.convert(tables, Defaults))
+        return path, msgspec.convert(read_toml(path, "the settings file", MOST_BYTES), Defaults)
     except (InputError, msgspec.ValidationError) as error:
         where = "" if str(path) in str(error) else f"The settings file {path} holds what it may not: "
         text = str(error).rstrip(".")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import SplitResult, urlsplit
 
 import typer
 
@@ -14,6 +14,7 @@ from .upstream import CaFile, valid
 
 if TYPE_CHECKING:
     import ssl
+    from urllib.parse import SplitResult
 
 PATH = "/readyz"
 PAUSE = 0.1
@@ -34,29 +35,23 @@ def wait(
 
     Example: tickwire serve --port 8600 & tickwire wait http://127.0.0.1:8600
     """
-    # Here, because other commands start faster without. No proxy: the server is one's own.
+    # No proxy: the server is one's own.
     from ..client import Network
 
     server, network = _server(url), Network(ca_file)
     trust = valid("--ca-file", Network.context_for, network, url)
     end = time.monotonic() + timeout
-    seen = _look(server, timeout, trust)
-    while seen is not None:
-        left = end - time.monotonic()
-        if left <= 0:
+    while (seen := _look(server, end - time.monotonic(), trust)) is not None:
+        if (left := end - time.monotonic()) <= 0:
             raise StartError(f"{url} was not ready within {timeout:g} s: {seen}.")
         time.sleep(min(PAUSE, left))
-        seen = _look(server, left, trust)
 
 
 def _server(url: str) -> SplitResult:
-    """Raises SettingsError."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
+    from ..client.address import parts_of
+
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in ("http", "https"):
         raise SettingsError(f"{url!r} is no URL of a server such as http://127.0.0.1:8600.")
     return parts
 
@@ -80,22 +75,15 @@ def _look(server: SplitResult, timeout: float, trust: ssl.SSLContext | None) -> 
     except TimeoutError:
         return "it does not answer"
     except (OSError, HTTPException) as error:
-        return _short(why(error, server.geturl(), None).text)
+        return _short(why(error, server.geturl(), None)[0])
     finally:
         connection.close()
-    if answer.status == 200 and _says_ready(body):
-        return None
+    with suppress(ValueError, RecursionError, AttributeError):
+        if answer.status == 200 and json.loads(body).get("ready") is True:
+            return None
     return _short(f"{PATH} answered {answer.status} {body.decode(errors='replace')}")
 
 
 def _short(text: str) -> str:
     """On one line, without a full stop."""
     return " ".join(text[:SHOWN].split()).rstrip(".")
-
-
-def _says_ready(body: bytes) -> bool:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(said, dict) and said.get("ready") is True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import SettingsError
-from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, address, explained, upstream
+from .upstream import AsJson, CaFile, Codes, Config, Plan, Token, Url, address, explained, upstream, valid
 
 if TYPE_CHECKING:
     from ..client import Account
@@ -46,13 +46,9 @@ def watch(
 
     Example: tickwire watch BTCUSDT GOLD AAPL.US --klines 1m
     """
-    # Here, because other commands start faster without.
     from ..client.intervals import INTERVAL_OF, kline_type_of
 
-    try:
-        interval = INTERVAL_OF[kline_type_of(klines)] if klines else ""
-    except ValueError as error:
-        raise SettingsError(f"--klines: {error}.") from None
+    interval = INTERVAL_OF[valid("--klines", kline_type_of, klines)] if klines else ""
     server = upstream(url, token, plan, config, ca_file)
     wanted = list(dict.fromkeys(codes))
     with explained(server):
@@ -67,7 +63,7 @@ async def _watch(
     from .watching.board import Board
     from .watching.frame import Frame
     from .watching.live import show, write
-    from .watching.screen import Screen
+    from .watching.terminal import Screen
 
     board = Board(codes)
     screen = Screen(sys.stdout)

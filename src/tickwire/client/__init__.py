@@ -5,7 +5,7 @@ Below the feed lies its core, of which the relay is made too: one connection tha
 
 from ..model import family_of
 from ..wire import GapInfo, InstrumentInfo, MarketInfo
-from .account import Account, account
+from .account import PLANS, Account, Plan, account
 from .address import http_url, shown_url, websocket_url
 from .api import Api
 from .backoff import Backoff
@@ -30,7 +30,6 @@ from .intervals import INTERVALS, kline_type_of
 from .link import Link, Token
 from .network import Network
 from .pacer import Pacer, Rates
-from .plans import PLANS, Plan
 from .rows import MissingLibrary, Rows
 from .state import LinkStatus, Missed, State, Told
 

@@ -11,7 +11,7 @@ from ..model import Family
 from ..wire import HTTP_BASES, WS_PATHS
 from .shown import plain
 
-SECURE = {"http": False, "ws": False, "https": True, "wss": True}
+PLAIN, SECURE = {"http", "ws"}, {"https", "wss"}
 MOST_WAIT = 3600.0
 """Seconds that a server may ask to wait at the most."""
 
@@ -47,9 +47,9 @@ _USER = re.compile(r"^(\w+://)?[^/]*@")
 
 def _joined(base: str, scheme: str, path: str) -> str:
     parts = parts_of(base)
-    if parts is None or parts.scheme not in SECURE:
+    if parts is None or parts.scheme not in PLAIN | SECURE:
         raise ValueError(f"{shown_url(base)!r} is no address of a server, such as http://127.0.0.1:8600")
-    if SECURE[parts.scheme]:
+    if parts.scheme in SECURE:
         scheme += "s"
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + path, "", ""))
 

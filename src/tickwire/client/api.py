@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
-from itertools import count as counted
 from itertools import islice
 from random import Random
 from typing import ParamSpec, Self, TypeVar
@@ -20,19 +19,18 @@ from typing import ParamSpec, Self, TypeVar
 from ..model import Direction, Family, Suspension, SuspensionList, family_of, nearest, searches
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
-from ..wire import CODE_INVALID, GapInfo, InstrumentInfo, MarketInfo, Pushed, StaticInfo
-from .account import account
+from ..wire import CODE_INVALID, Pushed, StaticInfo
+from ..wire.overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
+from .account import Plan, account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
-from .extensions import entries
 from .history import ALL, Progress, history, milliseconds
 from .http import Http
 from .intervals import kline_type_of
 from .link import Token
 from .network import Network
 from .pacer import Pacer
-from .plans import Plan
 from .rows import Rows
 from .shown import MOST_NAMED, told_nearest
 
@@ -72,9 +70,8 @@ class Api:
         self._plan = found.plan
         self._patience = patience
         self._trouble = ""
-        self._http = Http(
-            found.url, found.token, pacer=Pacer(found.plan.rates), timeout=timeout, network=found.network
-        )
+        self._pacer = Pacer(found.plan.rates)
+        self._http = Http(found.url, found.token, pacer=self._pacer, timeout=timeout, network=found.network)
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,7 +88,7 @@ class Api:
         """What a request that is under way for long waits for, in words."""
         if self._trouble:
             return self._trouble
-        return "the plan allows few requests" if self._http.held else "the server is slow"
+        return "the plan allows few requests" if self._pacer.waiting else "the server is slow"
 
     async def latest_trades(
         self, codes: str | Iterable[str], *, family: Family | str | None = None
@@ -100,7 +97,7 @@ class Api:
 
         await api.latest_trades(["GOLD", "AAPL.US"])
         """
-        found = await self._naming(_names(codes), self._of_codes(self._http.trades, codes, family))
+        found = await self._naming(names_of(codes), self._of_codes(self._http.trades, codes, family))
         return Rows(Trade, [_trade(one) for one in found])
 
     async def books(self, codes: str | Iterable[str], *, family: Family | str | None = None) -> Rows[Book]:
@@ -108,7 +105,7 @@ class Api:
 
         (await api.books("BTCUSDT"))[0].best_bid
         """
-        found = await self._naming(_names(codes), self._of_codes(self._http.books, codes, family))
+        found = await self._naming(names_of(codes), self._of_codes(self._http.books, codes, family))
         return Rows(Book, [_book(one) for one in found])
 
     async def klines(
@@ -132,7 +129,7 @@ class Api:
 
             await api.klines("AAPL.US", "1d", start="2026-01-01")
         """
-        kline_type, where = kline_type_of(interval), _family(code, family)
+        kline_type, where = kline_type_of(interval), family_for(code, family)
         most = count if count is not None else 500 if start is None else ALL
         first, before = milliseconds(start), milliseconds(end)
 
@@ -145,7 +142,7 @@ class Api:
                 log.warning("%s", error)
                 return await self._ask(ask, *bars, count=size, end=until)
 
-        bars = await history(page, code, most, first, before, progress)
+        bars = await history(page, code, most, first, before, progress or (lambda _: None))
         return Rows(Kline, [kline_of(one) for one in bars])
 
     async def latest_klines(
@@ -177,7 +174,7 @@ class Api:
         (await api.static_info("AAPL.US"))[0].name_en
         """
         found: list[StaticInfo] = []
-        for part in _parts(_names(codes), self._plan.http_codes or MOST_CODES):
+        for part in _parts(names_of(codes), self._plan.http_codes or MOST_CODES):
             found += await self._naming(part, self._ask(self._http.static_info, part))
         return Rows(StaticInfo, found)
 
@@ -195,19 +192,19 @@ class Api:
         (await api.instruments("apple")).to_pandas()
         """
         found: list[InstrumentInfo] = []
-        page = {"search": search, "limit": str(PAGE)}
+        page: dict[str, str | int] = {"search": search, "limit": PAGE}
         while True:
-            data = await self._ask(self._http.extension, "instruments", page)
-            found += (some := entries(data, "instrument_list", InstrumentInfo))
-            after = data.get("next")  # a server that knows no pages answers all
-            if not some or not isinstance(after, str) or after in ("", page.get("after")):
+            answer = await self._ask(self._http.extension, "instruments", InstrumentList, page)
+            found += answer.instrument_list
+            after = answer.next or ""  # a server that knows no pages answers all
+            if not answer.instrument_list or after in ("", page.get("after")):
                 return Rows(InstrumentInfo, found)
             page["after"] = after
 
     async def markets(self) -> Rows[MarketInfo]:
         """The calendars of a Tickwire: which markets are open, and until when; AllTick refuses it."""
-        data = await self._ask(self._http.extension, "markets")
-        return Rows(MarketInfo, entries(data, "market_list", MarketInfo))
+        answer = await self._ask(self._http.extension, "markets", MarketList)
+        return Rows(MarketInfo, answer.market_list)
 
     async def gaps(
         self,
@@ -222,10 +219,9 @@ class Api:
         await api.gaps("BTCUSDT", start="2026-09-01")
         """
         asked = {"code": code, "from": milliseconds(start), "to": milliseconds(end), "limit": limit}
-        parameters = {name: str(value) for name, value in asked.items() if value is not None}
-        answer = self._ask(self._http.extension, "gaps", parameters)
-        data = await (answer if code is None else self._naming([code], answer))
-        return Rows(GapInfo, entries(data, "gap_list", GapInfo))
+        answer = self._ask(self._http.extension, "gaps", GapList, asked)
+        found = await (answer if code is None else self._naming([code], answer))
+        return Rows(GapInfo, found.gap_list)
 
     async def nearest(self, codes: str | Iterable[str]) -> dict[str, str]:
         """The code that may have been meant by each of these, as far as a Tickwire has one that is near; of a
@@ -236,7 +232,7 @@ class Api:
         found: dict[str, str] = {}
         with suppress(ClientError, TimeoutError):
             async with asyncio.timeout(NEAREST_WAIT):
-                for code in islice(_names(codes), MOST_NAMED):
+                for code in islice(names_of(codes), MOST_NAMED):
                     if (near := await self._nearest(code)) is not None:
                         found[code] = near
         return found
@@ -245,9 +241,9 @@ class Api:
         for texts in searches(code):
             listed: list[str] = []
             for text in texts:
-                parameters = {"search": text, "limit": str(PAGE)}
-                data = await self._http.extension("instruments", parameters)
-                listed += [one.code for one in entries(data, "instrument_list", InstrumentInfo)]
+                asked = {"search": text, "limit": PAGE}
+                answer = await self._http.extension("instruments", InstrumentList, asked)
+                listed += [one.code for one in answer.instrument_list]
             if code in listed:
                 return None  # it is there, and was refused for something else
             if (near := nearest(code, listed)) is not None:
@@ -273,7 +269,7 @@ class Api:
                     unknown = refused
         if not found and unknown is not None:
             raise unknown
-        order = {code: place for place, code in enumerate(_names(codes))}
+        order = {code: place for place, code in enumerate(names_of(codes))}
         return sorted(found, key=lambda one: order.get(one.event.code, 0))
 
     async def _naming(self, codes: Sequence[str], answer: Awaitable[T]) -> T:
@@ -288,8 +284,9 @@ class Api:
 
     async def _ask(self, request: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
         """The answer, after as many tries as it is worth."""
-        tries = Tries(Backoff(), Random())
-        for number in counted(1):
+        tries, number = Tries(Backoff(), Random()), 0
+        while True:
+            number += 1
             try:
                 answer = await request(*args, **named)
                 self._trouble = ""
@@ -300,21 +297,22 @@ class Api:
                     raise
                 self._trouble = str(error)
                 await asyncio.sleep(wait)
-        raise AssertionError("unreachable")
 
 
-def _names(codes: str | Iterable[str]) -> list[str]:
+def names_of(codes: str | Iterable[str]) -> list[str]:
+    """The codes, each once."""
     return [codes] if isinstance(codes, str) else [*dict.fromkeys(codes)]
 
 
-def _family(code: str, family: Family | str | None) -> Family:
+def family_for(code: str, family: Family | str | None) -> Family:
+    """The family that is said, else that of the code."""
     return family_of(code) if family is None else Family(family)
 
 
 def _by_family(codes: str | Iterable[str], family: Family | str | None) -> Iterator[tuple[Family, list[str]]]:
-    names = _names(codes)
+    names = names_of(codes)
     for each in Family:
-        if mine := [code for code in names if _family(code, family) is each]:
+        if mine := [code for code in names if family_for(code, family) is each]:
             yield each, mine
 
 

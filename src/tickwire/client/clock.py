@@ -20,11 +20,9 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """What it shows."""
-        ...
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Orders a call in so many seconds."""
-        ...
 
 
 class RealClock:

@@ -14,6 +14,7 @@ from .. import __version__
 from ..wire import MAX_MESSAGE, Happening, Terms
 from .address import retry_after, with_token
 from .backoff import Backoff
+from .errors import Unavailable, Untrusted
 from .network import Network, why
 from .shown import plain
 
@@ -28,10 +29,6 @@ AHEAD = 60_000
 
 _log = logging.getLogger(__name__)
 _log.setLevel(logging.INFO)  # lest websockets write the URL, and so the token, at DEBUG
-
-
-def _latest() -> float:
-    return time.time() * 1000 + AHEAD
 
 
 class Options(NamedTuple):
@@ -50,27 +47,12 @@ class Options(NamedTuple):
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
     network: Network = Network()
-    latest: Callable[[], float] = _latest
+    latest: Callable[[], float] = lambda: time.time() * 1000 + AHEAD
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 
-class Lost(Exception):
-    """A connection could not be opened.
-
-    `status` is HTTP's, 0 if none came; `wait` how long the server asks to wait, in seconds; `untrusted` if
-    its certificate was refused.
-    """
-
-    def __init__(self, reason: str, status: int = 0, wait: float = 0.0, *, untrusted: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-        self.wait = wait
-        self.untrusted = untrusted
-
-
 async def dial(url: str, token: str, options: Options) -> ClientConnection:
-    """A WebSocket on that URL. Raises Lost."""
+    """A WebSocket on that URL. Raises Unavailable, Untrusted among them."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidStatus
 
@@ -96,12 +78,14 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
     except InvalidStatus as refused:
         response = refused.response
         reason = f"refused with HTTP {response.status_code}{_told(response.body)}"
-        raise Lost(reason, response.status_code, retry_after(response.headers) or 0.0) from None
+        wait = retry_after(response.headers)
+        raise Unavailable(reason, status=response.status_code, retry_after=wait) from None
     except TimeoutError:
-        raise Lost(f"no answer to the upgrade in {options.connect_timeout:g} s") from None
+        raise Unavailable(f"no answer to the upgrade in {options.connect_timeout:g} s") from None
     except Exception as error:  # whatever a network, a resolver or a hostile peer makes the library raise
         text, untrusted = why(error, url, proxy)
-        raise Lost(text.replace(with_token("", token)[1:], "token=…"), untrusted=untrusted) from None
+        text = text.replace(with_token("", token)[1:], "token=…")
+        raise (Untrusted if untrusted else Unavailable)(text) from None
 
 
 async def hang_up(socket: ClientConnection, options: Options) -> None:

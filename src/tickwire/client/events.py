@@ -153,7 +153,6 @@ class Status(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = Trade | Book | Kline | Gap | Status | Subscribed | Refusal
-"""What a feed gives."""
 
 
 def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:

@@ -18,11 +18,11 @@ from types import MappingProxyType
 from typing import Self
 
 from ..errors import TickwireError
-from ..model import Family, Kind, family_of
+from ..model import Family, Kind
 from ..wire import CODE_INVALID, Pace, Refusal
-from .account import Account, account
+from .account import Account, Plan, account, spaced
 from .address import websocket_url
-from .api import Api
+from .api import Api, family_for, names_of
 from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock
 from .dial import Options
@@ -30,7 +30,6 @@ from .events import Event, Status
 from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
-from .plans import Plan, spaced
 from .shown import codes_of
 from .state import State
 from .strands import Strands
@@ -100,18 +99,18 @@ class Feed:
         """
         if self._closed:
             raise Closed("The feed is closed.")
-        levels = books if isinstance(books, Mapping) else dict.fromkeys(_codes(books), 0)
+        levels = books if isinstance(books, Mapping) else dict.fromkeys(names_of(books), 0)
         bars = _bars(klines)
-        for code in (one := _codes(trades)):
-            self._strands.add(Kind.TRADE, code, _family(code, family))
+        for code in (one := names_of(trades)):
+            self._strands.add(Kind.TRADE, code, family_for(code, family))
         for code in levels:
-            self._strands.add(Kind.DEPTH, code, _family(code, family))
+            self._strands.add(Kind.DEPTH, code, family_for(code, family))
         for key in bars:
-            self._strands.add(Kind.KLINE, key, _family(key[0], family))
+            self._strands.add(Kind.KLINE, key, family_for(key[0], family))
         for each in Family:
-            mine = [code for code in one if _family(code, family) is each]
-            deep = {code: depth for code, depth in levels.items() if _family(code, family) is each}
-            long = [key for key in bars if _family(key[0], family) is each]
+            mine = [code for code in one if family_for(code, family) is each]
+            deep = {code: depth for code, depth in levels.items() if family_for(code, family) is each}
+            long = [key for key in bars if family_for(key[0], family) is each]
             if mine or deep or long:
                 self._link(each).add(trades=mine, books=deep, klines=long)
 
@@ -126,10 +125,10 @@ class Feed:
 
         await feed.unsubscribe(trades=["GOLD"])
         """
-        for code in _codes(trades):
+        for code in names_of(trades):
             if (family := self._strands.remove(Kind.TRADE, code)) is not None:
                 self._links[family].remove(trades=[code])
-        for code in _codes(books):
+        for code in names_of(books):
             if (family := self._strands.remove(Kind.DEPTH, code)) is not None:
                 self._links[family].remove(books=[code])
         for key in _bars(klines):
@@ -214,7 +213,6 @@ class Feed:
                 log.exception("on_state failed")
 
     def _wall(self, moment: float) -> datetime:
-        """The time of a moment of the links' clock."""
         return datetime.fromtimestamp(time.time() - (self._clock.time() - moment), UTC)
 
 
@@ -256,14 +254,6 @@ def connect(
     )
 
 
-def _codes(codes: Iterable[str]) -> list[str]:
-    return [codes] if isinstance(codes, str) else [*codes]
-
-
 def _bars(klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int]) -> list[tuple[str, int]]:
     pairs = klines.items() if isinstance(klines, Mapping) else klines
     return [(code, kline_type_of(interval)) for code, interval in pairs]
-
-
-def _family(code: str, family: Family | str | None) -> Family:
-    return family_of(code) if family is None else Family(family)

@@ -51,7 +51,7 @@ async def history(
     most: int,
     start: int | None,
     end: int | None,
-    progress: Callable[[Progress], object] | None = None,
+    progress: Callable[[Progress], object] = lambda _: None,
 ) -> list[Kline]:
     """The last `most` bars that open from `start` on and before `end`, in milliseconds; they ascend.
 
@@ -59,29 +59,23 @@ async def history(
     whatever it is asked for, as the vendor's does for stocks.
     """
     found: list[Kline] = []  # descending
-    until = 0 if end is None else max(-(-end // 1000) - 1, 1)
-    oldest: int | None = None if end is None else -(-end // 1000)
+    oldest = None if end is None else -(-end // 1000)
+    until = 0 if oldest is None else max(oldest - 1, 1)
     newest: int | None = None
     while len(found) < most:
-        bars = [
-            one
-            for one in await page(min(most - len(found), PAGE), until)
-            if oldest is None or one.time < oldest
-        ]
+        got = await page(min(most - len(found), PAGE), until)
+        bars = [one for one in got if oldest is None or one.time < oldest]
         if not bars:
             break
         bars.sort(key=lambda one: one.time, reverse=True)
         newest = bars[0].time if newest is None else newest
         oldest = bars[-1].time
         found += [one for one in bars if start is None or one.time * 1000 >= start]
-        done = start is not None and oldest * 1000 <= start
-        if progress is not None:
-            progress(Progress(code, len(found), _part(len(found), most, newest, oldest, start)))
-        if done:
+        progress(Progress(code, len(found), _part(len(found), most, newest, oldest, start)))
+        if start is not None and oldest * 1000 <= start:
             break
         until = oldest - 1
-    if progress is not None:
-        progress(Progress(code, len(found[:most]), 1.0))
+    progress(Progress(code, len(found[:most]), 1.0))
     return found[:most][::-1]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar, cast
+
+import msgspec
 
 from ..model import Family, Kind, Kline, KlineType, Suspension, SuspensionList
-from ..wire import Envelope, Found, InstrumentInfo, Pushed, StaticInfo, read_envelope, to_json, upstream_http
+from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
+from ..wire.overview import InstrumentInfo, InstrumentList
 from .address import http_url, retry_after
 from .dial import USER_AGENT
 from .errors import (
@@ -23,19 +26,18 @@ from .errors import (
     Unreadable,
     Untrusted,
 )
-from .extensions import entries
 from .link import Token
 from .network import Network, why
 from .pacer import Pacer
 from .shown import plain, some
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
+T = TypeVar("T")
+Parameters: TypeAlias = Mapping[str, object] | None
+"""Of a query; those that are None are left out."""
 MOST_BYTES = 32 * 2**20
-"""Bytes of the longest answer."""
 OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
 PARTIAL = "tickwire-partial"
@@ -57,7 +59,7 @@ class Http:
     """The HTTP API of the server at `base`, such as http://127.0.0.1:8600. All methods raise ClientError.
 
     `timeout` is how long an answer may take, in seconds. `bad` counts entries of answers that could not be
-    read; they are left out. `held` are the requests that wait until the plan allows them.
+    read; they are left out.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Http:
         timeout: float = 20.0,
         network: Network | None = None,
     ) -> None:
-        self.bad = self.held = 0
+        self.bad = 0
         self._bases = {family: http_url(base, family) for family in (*Family, None)}
         self._token = token
         self._pacer = pacer or Pacer()
@@ -144,21 +146,19 @@ class Http:
         self, exchange: SuspensionList, *, page: int | None = None, size: int | None = None
     ) -> Suspensions:
         """The list of an exchange, or a page of it; newest announcement first."""
-        pages = {"page": page, "size": size}
-        parameters = {name: str(value) for name, value in pages.items() if value is not None}
-        answer = await self._request(None, f"suspension/{exchange}", parameters)
+        answer = await self._request(None, f"suspension/{exchange}", {"page": page, "size": size})
         return Suspensions(answer.total, self._entries(upstream_http.suspensions, answer.data, exchange))
 
     async def instruments(self, codes: Iterable[str]) -> tuple[list[InstrumentInfo], bool]:
         """What a Tickwire knows of these codes, and whether that is all: what is left out it may be about to
         ask its own upstream for."""
         answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
-        return entries(answer.data, "instrument_list", InstrumentInfo), not answer.partial
+        return _read(answer.data, InstrumentList).instrument_list, not answer.partial
 
-    async def extension(self, name: str, parameters: dict[str, str] | None = None) -> Any:
+    async def extension(self, name: str, shape: type[T], parameters: Parameters = None) -> T:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server
         that has none refuses: RequestRefused."""
-        return (await self._request(None, name, parameters, root=EXTENSIONS)).data
+        return _read((await self._request(None, name, parameters, root=EXTENSIONS)).data, shape)
 
     def _entries(self, read: Any, data: Any, *how: Any) -> list[Any]:
         try:
@@ -179,7 +179,7 @@ class Http:
         self,
         family: Family | None,
         endpoint: str,
-        parameters: dict[str, str] | None = None,
+        parameters: Parameters = None,
         body: bytes | None = None,
         root: str = ROOT_API,
         codes: Sequence[str] = (),
@@ -188,16 +188,8 @@ class Http:
         the `codes` that were asked for."""
         url = f"{self._bases[family]}{'' if family else root}/{endpoint}"
         self._opened()  # before its turn: what takes a while then would bring the next request too close
-        turn = self._pacer.request(endpoint)
-        self.held += 1
-        try:
-            await turn.come()
-        finally:
-            self.held -= 1
-        try:
-            status, headers, answer = await self._exchange(url, parameters or {}, body, turn.left)
-        finally:
-            turn.over()
+        async with self._pacer.request(endpoint) as left:
+            status, headers, answer = await self._exchange(url, parameters or {}, body, left)
         wait = retry_after(headers)
         try:
             envelope = read_envelope(answer, status)
@@ -215,13 +207,12 @@ class Http:
         raise refused
 
     def _opened(self) -> httpx.AsyncClient:
-
         if self._client is None:
             self._client = http_client(self._bases[None], self._network, self._timeout)
         return self._client
 
     async def _exchange(
-        self, url: str, parameters: dict[str, str], body: bytes | None, left: Callable[[], None]
+        self, url: str, parameters: Mapping[str, object], body: bytes | None, left: Callable[[], None]
     ) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of the answer; `left` is called once the request has left. Raises
         ClientError if there is none."""
@@ -232,6 +223,7 @@ class Http:
                 left()
 
         token = self._token if isinstance(self._token, str) else self._token()
+        said = {name: str(value) for name, value in parameters.items() if value is not None}
         found = bytearray()
         try:
             async with (
@@ -239,7 +231,7 @@ class Http:
                 self._opened().stream(
                     "GET" if body is None else "POST",
                     url,
-                    params={"token": token, **parameters},
+                    params={"token": token, **said},
                     content=body,
                     headers={} if body is None else {"Content-Type": "application/json"},
                     extensions={"trace": trace},
@@ -260,6 +252,13 @@ class Http:
             raise (Untrusted if untrusted else Unavailable)(f"no answer: {text}") from None
 
 
+def _read(data: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(data, shape)
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"an answer cannot be read: {error}", status=OK) from None
+
+
 def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient:
     """A client of the server at that URL alone; seconds. Raises Unavailable where the network is none."""
     import httpx
@@ -267,7 +266,8 @@ def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient
     logging.getLogger("httpx").addFilter(_without_tokens)
     try:
         context, proxy = network.context_for(url), network.proxy_for(url)
-        through = None if proxy is None else httpx.Proxy(proxy, ssl_context=_of_proxy(proxy, network))
+        trust = network.context() if (proxy or "").startswith("https:") else None
+        through = None if proxy is None else httpx.Proxy(proxy, ssl_context=trust)
     except ValueError as error:
         raise Unavailable(f"no answer: {error}") from None
     return httpx.AsyncClient(
@@ -277,10 +277,6 @@ def http_client(url: str, network: Network, timeout: float) -> httpx.AsyncClient
         timeout=timeout,
         headers={"User-Agent": USER_AGENT},
     )
-
-
-def _of_proxy(proxy: str, network: Network) -> ssl.SSLContext | None:
-    return network.context() if proxy.startswith("https:") else None
 
 
 def _bars_query(code: str, kline_type: KlineType, count: int, end: int) -> dict[str, Any]:

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from ..model import KlineType
 
-INTERVALS = {
-    "1m": KlineType.MINUTE,
-    "5m": KlineType.MINUTES_5,
-    "15m": KlineType.MINUTES_15,
-    "30m": KlineType.MINUTES_30,
-    "1h": KlineType.HOUR,
-    "2h": KlineType.HOURS_2,
-    "4h": KlineType.HOURS_4,
-    "1d": KlineType.DAY,
-    "1w": KlineType.WEEK,
-    "1mo": KlineType.MONTH,
-}
-"""The names of the types of K-lines."""
+INTERVALS = dict(zip("1m 5m 15m 30m 1h 2h 4h 1d 1w 1mo".split(), KlineType, strict=True))
 INTERVAL_OF = {kline_type: name for name, kline_type in INTERVALS.items()}
-"""The name of each type."""
 ALSO = {"60m": "1h", "1wk": "1w"}
 """Other names that are in use elsewhere."""
 

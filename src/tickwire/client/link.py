@@ -18,8 +18,8 @@ from ..wire import Bad, Conversation, Happening, Pace, Pushed
 from .backoff import Tries
 from .buffer import Buffer
 from .clock import Clock, RealClock
-from .dial import Lost, Options, dial, hang_up, reason_of
-from .errors import Unauthorized
+from .dial import Options, dial, hang_up, reason_of
+from .errors import Unauthorized, Unavailable, Untrusted
 from .state import LinkStatus, State
 
 if TYPE_CHECKING:
@@ -156,8 +156,9 @@ class Link:
         token, wait, http_status, untrusted = self._token_now(), 0.0, 0, False
         try:
             socket = await dial(self._url, token, self.options)
-        except Lost as lost:
-            reason, wait, http_status, untrusted = lost.reason, lost.wait, lost.status, lost.untrusted
+        except Unavailable as lost:
+            reason, http_status, untrusted = str(lost), lost.status, isinstance(lost, Untrusted)
+            wait = lost.retry_after or 0.0
             final = lost.status == UNAUTHORIZED and not self.options.retry_unauthorized
             if final and token == self._token_now():
                 raise Unauthorized(f"{self.name}: {reason}", ret=lost.status, status=lost.status) from None

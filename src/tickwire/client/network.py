@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .address import parts_of, shown_url
+from .address import SECURE, parts_of, shown_url
 from .shown import plain
 
-SECURE = {"https", "wss"}
 PROXIES = {"http", "https"}
 """Kinds of proxies that can be gone by."""
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
@@ -77,36 +76,29 @@ class Network(NamedTuple):
         return _checked(proxy) if proxy else None
 
 
-class Why(NamedTuple):
-    """Why there was no answer; `untrusted` if the server's certificate was refused."""
-
-    text: str
-    untrusted: bool = False
-
-
-def why(error: BaseException, url: str, proxy: str | None) -> Why:
-    """Why that URL was not reached, from what the libraries raised."""
+def why(error: BaseException, url: str, proxy: str | None) -> tuple[str, bool]:
+    """Why that URL was not reached, from what the libraries raised, and whether that is the certificate."""
     parts = urlsplit(url)
     server = _place(url)
     for one in _chain(error):
         if isinstance(one, ssl.SSLCertVerificationError):
             text = plain(one.verify_message.rstrip(".") or "it is not valid")
-            return Why(f"the certificate of {server} is refused: {text}{_missing_file()}", untrusted=True)
+            return f"the certificate of {server} is refused: {text}{_missing_file()}", True
         if isinstance(one, ssl.SSLError):
             if one.reason in NOT_TLS:
                 others = "http://" if parts.scheme == "https" else "ws://"
-                return Why(f"{server} speaks no TLS (is it {others}?)")
+                return f"{server} speaks no TLS (is it {others}?)", False
             words = (one.reason or str(one)).replace("_", " ").lower()
-            return Why(f"TLS with {server} failed: {plain(words)}")
+            return f"TLS with {server} failed: {plain(words)}", False
         if isinstance(one, socket.gaierror):
-            return Why(f"{_place(proxy or url)} has no address: {plain(one.strerror or str(one))}")
+            return f"{_place(proxy or url)} has no address: {plain(one.strerror or str(one))}", False
     through = f"the proxy {_place(proxy)}: " if proxy else ""
     for one in _chain(error):
         found = _errno(one)
         if found is not None:
             reached = f"the proxy {_place(proxy)}" if proxy else server
-            return Why(f"{reached}: {os.strerror(found).lower()}")
-    return Why(through + (plain(str(error)).rstrip(".") or type(error).__name__))
+            return f"{reached}: {os.strerror(found).lower()}", False
+    return through + (plain(str(error)).rstrip(".") or type(error).__name__), False
 
 
 def is_local(host: str) -> bool:

@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
-from enum import Enum, auto
+from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -27,18 +27,10 @@ class MissingLibrary(TickwireError, ImportError):
     """A library that is no dependency of the client is not installed."""
 
 
-class Cell(Enum):
-    """What stands in a column."""
-
-    TEXT = auto()
-    WHOLE = auto()
-    TRUTH = auto()
-    NUMBER = auto()
-    TIME = auto()
-    DATE = auto()
-    TEXTS = auto()
-    DATES = auto()
-    LEVELS = auto()
+Cell = Enum("Cell", "TEXT WHOLE TRUTH NUMBER TIME DATE TEXTS DATES LEVELS")
+"""What stands in a column."""
+PLAIN: dict[Cell, type] = {Cell.TEXT: str, Cell.WHOLE: int, Cell.TEXTS: list, Cell.DATES: list}
+"""What becomes of values whose types other libraries do not know."""
 
 
 class Column(NamedTuple):
@@ -65,16 +57,13 @@ class Rows(list[T]):
     def to_pandas(self, *, floats: bool = False) -> pd.DataFrame:
         """A DataFrame of pandas; decimals stand in columns of objects."""
         pandas = library("pandas", "to_pandas()")
+        kinds = {Cell.WHOLE: "int64", Cell.TRUTH: "bool", Cell.NUMBER: "float64" if floats else "object"}
         found = {}
         for name, cell, values in self.columns(floats=floats):
             if cell is Cell.TIME:
                 found[name] = pandas.to_datetime(pandas.Series(values, dtype="Int64"), unit="ms", utc=True)
-            elif cell is Cell.NUMBER:
-                found[name] = pandas.Series(values, dtype="float64" if floats else "object")
-            elif cell is Cell.WHOLE:
-                found[name] = pandas.Series(values, dtype="int64")
             else:
-                found[name] = pandas.Series(values, dtype="bool" if cell is Cell.TRUTH else "object")
+                found[name] = pandas.Series(values, dtype=kinds.get(cell, "object"))
         return pandas.DataFrame(found)
 
     def to_polars(self, *, floats: bool = False) -> pl.DataFrame:
@@ -149,17 +138,9 @@ def _cell(name: str, hint: Any) -> Cell:
 def _value(cell: Cell, value: Any, floats: bool) -> Any:
     if value is None:
         return None
-    match cell:
-        case Cell.TEXT:
-            return str(value)
-        case Cell.WHOLE:
-            return int(value)
-        case Cell.NUMBER:
-            return float(value) if floats else value
-        case Cell.LEVELS:
-            plain = float if floats else Decimal
-            return [{"price": plain(one.price), "volume": plain(one.volume)} for one in value]
-        case Cell.TEXTS | Cell.DATES:
-            return [*value]
-        case _:
-            return value
+    if cell is Cell.LEVELS:
+        number = float if floats else Decimal
+        return [{"price": number(one.price), "volume": number(one.volume)} for one in value]
+    if cell is Cell.NUMBER and floats:
+        return float(value)
+    return PLAIN[cell](value) if cell in PLAIN else value

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from ..wire import Key
 
 MOST_TEXT = 200
-"""Characters of a text at the most."""
 MOST_NAMED = 5
 
 

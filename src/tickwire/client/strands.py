@@ -145,14 +145,11 @@ class Strands:
             for key in told.keys:
                 if (strand := strands.get(key)) is not None:
                     strand.live = True
-        elif isinstance(told, Outdated):
+        elif isinstance(told, (Outdated, Renumbered)):
             one = self._of_kind[told.kind].get(told.key)
             if one is not None and one.broken in ("", OUTDATED):
-                one.broken, one.missed = OUTDATED, (one.missed or 0) + 1
-        elif isinstance(told, Renumbered):
-            one = self._of_kind[told.kind].get(told.key)
-            if one is not None and one.broken in ("", OUTDATED):
-                one.broken, one.missed = ANEW, None
+                late = isinstance(told, Outdated)
+                one.broken, one.missed = (OUTDATED, (one.missed or 0) + 1) if late else (ANEW, None)
         elif isinstance(told, State) and told.status is LinkStatus.DOWN:
             for strands in self._of_kind.values():
                 for strand in strands.values():
@@ -186,7 +183,6 @@ def _hole(kind: Kind, key: Key, strand: Strand, time: int) -> Gap:
 
 
 def _names(key: Key) -> tuple[str, str]:
-    """Code and interval of a stream."""
     if isinstance(key, tuple):
         return key[0], INTERVAL_OF[KlineType(key[1])]
     return key, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from datetime import UTC, datetime
@@ -61,9 +62,11 @@ class Disk:
 
     def set_aside(self, path: Path) -> Path:
         """Gives a damaged file, or what stands in its place, a name that says when; that name."""
-        aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = aside.with_name(f"{aside.name.partition('~')[0]}~{number}")
-        return path.rename(aside)
+        return path.rename(damaged_name(path))
+
+
+def damaged_name(path: Path) -> Path:
+    """A name for a damaged file that says when, and that nothing has yet."""
+    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = itertools.chain([name], (f"{name}~{number}" for number in itertools.count(2)))
+    return next(found for one in names if not (found := path.with_name(one)).exists())

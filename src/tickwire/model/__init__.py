@@ -2,7 +2,7 @@
 
 from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
-from .events import Book, Direction, Event, Kind, Level, Trade
+from .events import Book, Direction, Event, Kind, Level, Position, Trade, turnover
 from .fitness import (
     YEAR_1990,
     YEAR_2100,
@@ -21,9 +21,7 @@ from .instrument import RULES, Family, Instrument, Market, Reach, tick_size, tic
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
 from .nearest import nearest, searches
-from .position import Position
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
-from .turnover import turnover
 from .turns import in_turn
 from .upstream_use import CodesInUse, Quota, UpstreamUse
 

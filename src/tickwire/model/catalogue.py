@@ -20,15 +20,12 @@ class Listing(Protocol):
 
     def __iter__(self) -> Iterator[str]:
         """Their codes."""
-        ...
 
     def read(self, code: str) -> Instrument:
         """One of them."""
-        ...
 
     def names(self, code: str) -> Iterable[str]:
         """What one of them is called, found faster than by reading it."""
-        ...
 
 
 class Catalogue:

@@ -1,12 +1,15 @@
-"""What a source yields: trades and books."""
+"""What a source yields: trades and books; where they stand, and the money that changes hands."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
+
+from .decimals import EXACT, QUANTA
+from .instrument import Instrument
 
 
 class Kind(IntEnum):
@@ -64,3 +67,27 @@ class Book(msgspec.Struct, frozen=True, gc=False):
 
 
 Event: TypeAlias = Trade | Book
+
+
+class Position(NamedTuple):
+    """A place in a stream: of one code and kind, of bars also of one type.
+
+    An epoch begins when a server takes the stream over; a later one is the larger number, in microseconds.
+    Within it `seq` grows, of trades by exactly one.
+    """
+
+    epoch: int
+    seq: int
+
+
+def turnover(instrument: Instrument, trade: Trade) -> Decimal:
+    """The source's figure, or price × volume × shares in a unit of volume; half up to its decimals.
+
+    Section 2, "Push: trade".
+    """
+    money = trade.turnover
+    if money is None:
+        money = EXACT.multiply(trade.price, trade.volume)
+        if instrument.volume_unit != 1:
+            money = EXACT.multiply(money, Decimal(instrument.volume_unit))
+    return EXACT.quantize(money, QUANTA[instrument.turnover_decimals])

@@ -17,7 +17,8 @@ from ..errors import StoreError
 from ..gateway.gateway import Gateway
 from ..model import Family
 from ..sources import Status
-from .usage import TokenUse, token_uses, upstream_uses
+from ..wire.overview import TokenUse
+from .usage import token_uses, upstream_uses
 
 
 class Metrics:

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TypeAlias
 
-import msgspec
-
 from ..bus import Figures
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
-from ..model import Family, Kind, UpstreamUse
+from ..model import Kind, UpstreamUse
+from ..wire.overview import CodesInfo, ConnectionsInfo, QuotaInfo, TokenUse, UpstreamInfo, Usage
 
 MOST_TOKENS = 100
 """Tokens that are told of one by one, the first ones that were used; the others are one entry."""
@@ -20,64 +19,6 @@ ANY = ""
 """The name under which use is told while any token is let in: its text is nobody else's business."""
 
 Stream: TypeAlias = tuple[Kind, str]
-
-
-class QuotaInfo(msgspec.Struct):
-    """A limit of requests upstream: `left` of the `requests` in so many `seconds`. `name` is that of an
-    endpoint, `http` for all of them, or `day`."""
-
-    name: str
-    requests: int
-    seconds: float
-    left: int
-
-
-class CodesInfo(msgspec.Struct):
-    """Codes that are subscribed to upstream; `most` is how many the plan allows, null for no limit."""
-
-    family: Family
-    kind: str
-    used: int
-    most: int | None
-
-
-class ConnectionsInfo(msgspec.Struct):
-    """WebSockets upstream; `most` is how many the plan allows, null for no limit."""
-
-    family: Family
-    used: int
-    most: int | None
-
-
-class UpstreamInfo(msgspec.Struct):
-    """An account upstream, which all tokens share: `waiting` requests wait for their turn."""
-
-    source: str
-    waiting: int
-    quotas: list[QuotaInfo]
-    codes: list[CodesInfo]
-    connections: list[ConnectionsInfo]
-
-
-class TokenUse(msgspec.Struct):
-    """What a token has used since the start: `requests` over HTTP that passed its plan and that were
-    `refused` by it, `pushes`; and what it uses now: `connections`, `codes` that it is subscribed to, and
-    those of them that are `without` a place upstream. `token` is its name, empty while any is let in."""
-
-    token: str
-    connections: int = 0
-    codes: int = 0
-    without: int = 0
-    requests: int = 0
-    refused: int = 0
-    pushes: int = 0
-
-
-class Usage(msgspec.Struct):
-    """The data that /v1/usage answers."""
-
-    upstream_list: list[UpstreamInfo]
-    token_list: list[TokenUse]
 
 
 async def usage(gateway: Gateway, caller: Caller) -> Usage:

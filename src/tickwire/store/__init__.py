@@ -3,8 +3,7 @@
 from .backlog import Backlog
 from .catalogue import load_catalogue
 from .data_directory import DataDirectory, make_data_directory
-from .database import Access, Database
-from .epoch import EpochFile
+from .database import Database
 from .gaps import GapStore
 from .instruments import InstrumentStore
 from .kline_store import KlineStore, past_note
@@ -17,11 +16,9 @@ from .tokens import KEY_FILE, TokenStore, open_tokens
 
 __all__ = [
     "KEY_FILE",
-    "Access",
     "Backlog",
     "DataDirectory",
     "Database",
-    "EpochFile",
     "GapStore",
     "InstrumentStore",
     "KlineStore",

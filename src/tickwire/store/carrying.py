@@ -60,18 +60,8 @@ class Carried(NamedTuple):
     lost: list[str]
 
 
-def carry_over(old: sqlite3.Connection, new: sqlite3.Connection, *, guarded: bool) -> Carried:
-    """Copies all rows that can be read and are as they were written.
-
-    `guarded` says that there were tokens: if theirs cannot all be read, one that is revoked stands for the
-    rest, so that a server that had tokens does not open to everybody. Raises StartError if the new database
-    cannot be written.
-    """
-    return Carrying(old, new).all(guarded=guarded)
-
-
 class Carrying:
-    """One such copying."""
+    """Copies all rows that can be read and are as they were written."""
 
     def __init__(self, old: sqlite3.Connection, new: sqlite3.Connection) -> None:
         self._old = old
@@ -83,6 +73,11 @@ class Carrying:
         """The keys of the rows that are not as they were written, by table."""
 
     def all(self, *, guarded: bool) -> Carried:
+        """`guarded` says that there were tokens: if theirs cannot all be read, one that is revoked stands for
+        the rest, so that a server that had tokens does not open to everybody.
+
+        Raises StartError if the new database cannot be written.
+        """
         series = self._series()
         self._klines(series)
         self._texts(NOTE)

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from ..errors import StoreError
+from .sqlite_file import SqliteFile
 
 READ_WAIT = 2.0
 """Seconds that a read may take, its wait for others included."""
@@ -24,24 +25,11 @@ CLOSE_WAIT = 30.0
 """Seconds that the end waits for calls that are under way."""
 SETTLED = 5.0
 """Seconds without a failure after which a store that failed counts as mended."""
-
 HELD_UP = 1.0
 """Seconds by which a timer comes late when the process was held up."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
-
-
-class File(Protocol):
-    """What the calls use."""
-
-    @property
-    def generation(self) -> int:
-        """Grows whenever another file stands behind it than before, so that what memory holds is to be
-        written again."""
-
-    def close(self) -> None:
-        """Ends all use. May be called again."""
 
 
 class Access:
@@ -84,6 +72,11 @@ class Access:
             self._since = self._wall()
             log.error(f"the store cannot be {self.name}", reason=reason)
         self.reason = reason
+
+    def refused(self, reason: str) -> StoreError:
+        """A call was given up: what to raise."""
+        self.failed(reason)
+        return StoreError(reason)
 
     def worked(self) -> None:
         """A call worked."""
@@ -140,7 +133,7 @@ class Database:
     A call that is cancelled before its turn is not made; one that has begun goes on to its end.
     """
 
-    def __init__(self, file: File, wall: Callable[[], float]) -> None:
+    def __init__(self, file: SqliteFile, wall: Callable[[], float]) -> None:
         """`file` is what all these calls use; it is closed with this. `wall` is in seconds since the
         epoch."""
         self.writes, self.reads = Access("written", wall), Access("read", wall)
@@ -159,19 +152,17 @@ class Database:
         try:
             return await self._run(self._writer, self.writes, WRITE_WAIT, call, arguments)
         except TimeoutError:
-            reason = f"A write to the store took longer than {WRITE_WAIT:.0f} s."
-            self.writes.failed(reason)
-            raise StoreError(reason) from None
+            raise self.writes.refused(f"A write to the store took longer than {WRITE_WAIT:.0f} s.") from None
 
     async def read(self, call: Callable[..., T], *arguments: object) -> T:
         """What a call that reads returns. Raises StoreError, also if it takes too long or too many wait."""
         if self._reading >= MOST_READS:
-            raise self._refused(f"{self._reading} reads of the store wait already.")
+            raise self.reads.refused(f"{self._reading} reads of the store wait already.")
         self._reading += 1
         try:
             return await self._run(self._reader, self.reads, READ_WAIT, call, arguments)
         except TimeoutError:
-            raise self._refused(f"A read of the store took longer than {READ_WAIT:.0f} s.") from None
+            raise self.reads.refused(f"A read of the store took longer than {READ_WAIT:.0f} s.") from None
         finally:
             self._reading -= 1
 
@@ -180,10 +171,6 @@ class Database:
         for worker in (self._reader, self._writer):
             worker.close()
         self._file.close()
-
-    def _refused(self, reason: str) -> StoreError:
-        self.reads.failed(reason)
-        return StoreError(reason)
 
     async def _run(
         self,

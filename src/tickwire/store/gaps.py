@@ -63,11 +63,6 @@ class GapStore:
         self._file = file
         self._altered = Altered(file.name)
 
-    @property
-    def altered(self) -> int:
-        """How many stored gaps were found to be damaged, and left out."""
-        return self._altered.count
-
     def open(self, source: str, market: str, codes: Collection[str], begin: int, reason: str) -> int:
         """A gap begins: its number. Of a gap that was pruned, `end` and `fill` know nothing."""
         row = (source, str(market), _text(codes), begin, reason)

@@ -8,7 +8,7 @@ from ..model import Catalogue, Instrument
 from .rows import INSTRUMENT, Altered, fetch
 from .sqlite_file import SqliteFile
 
-PUT = "INSERT OR REPLACE INTO instrument VALUES (?1, ?2, checksum(?1, ?2))"
+PUT = INSTRUMENT.insert("INSERT OR REPLACE")
 ALL = f"SELECT {INSTRUMENT.all} FROM instrument ORDER BY code"  # noqa: S608
 
 
@@ -25,18 +25,12 @@ class InstrumentStore:
         self._file = file
         self._altered = Altered(file.name)
 
-    @property
-    def altered(self) -> int:
-        """How many stored definitions were found to be damaged, and left out."""
-        return self._altered.count
-
     def put(self, instrument: Instrument) -> None:
         """Keeps an instrument, in place of the one of its code that is as this one defined, or learned by the
         same source."""
         key = f"{instrument.learned} {instrument.code}".lstrip()
-        row = (key, msgspec.json.encode(instrument).decode())
         with self._file.writing() as connection:
-            connection.execute(PUT, row)
+            connection.execute(PUT, (key, msgspec.json.encode(instrument).decode()))
 
     def instruments(self) -> list[Instrument]:
         """All of them that can be read, by code."""

@@ -31,7 +31,6 @@ class KlineStore(Protocol):
         Of two with the same key the later in `bars` stays. `bars` is gone through before anything is
         locked: a slow generator delays nobody, and may itself read the store.
         """
-        ...
 
     def read(
         self, source: str, code: str, kline_type: KlineType, *, count: int, end: int | None = None
@@ -40,7 +39,6 @@ class KlineStore(Protocol):
 
         A count below one gives none.
         """
-        ...
 
     def restore(
         self, source: str, codes: Sequence[str], count: int
@@ -49,7 +47,6 @@ class KlineStore(Protocol):
 
         Each of `codes` is a key; a type without bars is left out.
         """
-        ...
 
     def codes(self, source: str) -> list[str]:
         """The codes that have bars, in order."""
@@ -57,23 +54,18 @@ class KlineStore(Protocol):
 
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
         """The times of the first and the last bar; None if there is none."""
-        ...
 
     def prune(self, source: str, kline_type: KlineType, before: int) -> int:
         """Lets go of the bars that open before that, in steps between which others may write; how many.
 
         Ended in between, it has let go of the oldest ones of some codes.
         """
-        ...
 
     def put(self, source: str, name: str, value: str) -> None:
         """Keeps a small fact about a source, in place of the one of that name."""
-        ...
 
     def get(self, source: str, name: str) -> str | None:
         """A fact that was put; None if none was."""
-        ...
 
     def notes(self, source: str, prefix: str) -> dict[str, str]:
         """All facts of a source whose names begin so, by name."""
-        ...

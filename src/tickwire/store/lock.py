@@ -64,10 +64,6 @@ class Lock:
                 self._file.truncate(0)
             _free(self._file)  # closing alone does not, while a child has the file too
 
-    def forget(self) -> None:
-        """Lets go of what a forked child has of it; its parent holds it on."""
-        self._file.close()
-
 
 HELD: weakref.WeakSet[Lock] = weakref.WeakSet()
 """Those of this process. A forked child would hold them on when it ends."""
@@ -75,7 +71,7 @@ HELD: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 def _forget_all() -> None:
     for lock in [*HELD]:
-        lock.forget()
+        lock._file.close()  # its parent holds it on
     HELD.clear()
 
 

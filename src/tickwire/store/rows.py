@@ -56,6 +56,11 @@ class Table(NamedTuple):
         """The expression that makes the checksum of a row."""
         return f"checksum({', '.join(self.columns)})"
 
+    def insert(self, verb: str) -> str:
+        """The statement that writes a row and seals it; `verb` is INSERT or INSERT OR REPLACE."""
+        values = ", ".join(f"?{number}" for number, _ in enumerate(self.columns, 1))
+        return f"{verb} INTO {self.name} ({self.all}) VALUES ({values}, checksum({values}))"
+
     @property
     def intact(self) -> str:
         """The condition that a row is as it was written, so that no change makes an altered one valid."""
@@ -78,14 +83,12 @@ SUSPENSION = Table(
 )
 GAP = Table("gap", tuple("id source market codes begin end reason filled".split()), ("id", "source", "begin"))
 INSTRUMENT = Table("instrument", ("code", "definition"), ("code",))
-SEALED = (NOTE, TOKEN, SUSPENSION, GAP, INSTRUMENT)
 
 
 class Altered:
-    """The rows of a store that are not what was written: counted, and logged once each."""
+    """The rows of a store that are not what was written: logged once each."""
 
     def __init__(self, file: str) -> None:
-        self.count = 0
         self._file = file
         self._told: set[tuple[object, ...]] = set()
 
@@ -95,7 +98,6 @@ class Altered:
         if row in self._told or len(self._told) >= MOST_TOLD:
             return
         self._told.add(row)
-        self.count += 1
         shown = {name: value if isinstance(value, int) else ascii(value) for name, value in key.items()}
         log.error(f"a stored {what} is damaged and left out", file=self._file, **shown)
 

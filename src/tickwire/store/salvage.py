@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import secrets
 import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from .carrying import carry_over
+from ..machine import damaged_name
+from .carrying import Carrying
 from .migrations import MIGRATIONS
 from .rows import know_checksum, lenient
 from .sqlite import altered, new_in_memory, open_database, transaction
@@ -88,8 +87,8 @@ def set_aside(path: Path, file: tuple[int, int] | None, held: sqlite3.Connection
             ):
                 with contextlib.suppress(sqlite3.Error):  # so that no other process changes it meanwhile
                     old.execute("BEGIN IMMEDIATE")
-                carried = carry_over(old, new, guarded=path.with_name(KEY_FILE).exists())
-        aside = _free_name(path)
+                carried = Carrying(old, new).all(guarded=path.with_name(KEY_FILE).exists())
+        aside = damaged_name(path)
         with contextlib.suppress(FileNotFoundError):
             beside(path, "-wal").rename(beside(aside, "-wal"))
         path.rename(aside)
@@ -214,16 +213,6 @@ def _template() -> bytes:
     """A new database."""
     with contextlib.closing(new_in_memory()) as connection:
         return connection.serialize()
-
-
-def _free_name(path: Path) -> Path:
-    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    found = path.with_name(name)
-    for number in itertools.count(2):
-        if not found.exists():
-            break
-        found = path.with_name(f"{name}-{number}")
-    return found
 
 
 def _remove(path: Path) -> None:

@@ -50,21 +50,17 @@ class SqliteFile:
         self._timeout = timeout
         self._guard = guard
         self._closed = False
-        self._damaged = False
+        self.damaged = False
+        """Whether a call has met a damaged page that the next write is to mend."""
         self._write_lock = self._read_lock = threading.Lock()
         if path is not None:
             self._read_lock = threading.Lock()
         self._writer, self._reader = self._open()
         self._place = Place.of(path)
 
-    @property
-    def damaged(self) -> bool:
-        """Whether a call has met a damaged page that the next write is to mend."""
-        return self._damaged
-
     def mend(self) -> None:
         """Sets the file aside as damaged, and carries over what can be read of it. Raises StoreError."""
-        self._damaged = True
+        self.damaged = True
         with self.writing():
             pass
 
@@ -157,7 +153,7 @@ class SqliteFile:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             text = text_of(self.name, error)
             if is_damage(error, connection):
-                self._damaged = True
+                self.damaged = True
                 text += " The next write carries what can be read of it over into a new file."
             raise StoreError(text) from error
 
@@ -170,7 +166,7 @@ class SqliteFile:
             except StartError as error:
                 raise StoreError(str(error)) from error
         path, place = self.path, Place.of(self.path)
-        if path is None or (place == self._place and not self._damaged):
+        if path is None or (place == self._place and not self.damaged):
             return
         replaced = False
         with self._read_lock:
@@ -191,7 +187,7 @@ class SqliteFile:
             self._disconnect()
             self._writer, self._reader = opened
             self._place = Place.of(path)
-            self._damaged = False
+            self.damaged = False
             self.generation += 1
         if replaced:
             log.warning("the database was replaced by another one, which is used now", file=self.name)

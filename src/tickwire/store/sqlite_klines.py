@@ -17,7 +17,7 @@ from .rows import NOTE, Altered, encode, fetch
 from .sqlite_file import SqliteFile
 
 INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-PUT = "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))"
+PUT = NOTE.insert("INSERT OR REPLACE")
 READ = """
     SELECT time, open, high, low, close, volume, turnover, first, last, incomplete, checksum FROM kline
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
@@ -59,11 +59,6 @@ class SqliteKlineStore:
         self._ids: dict[tuple[str, str], int] = {}
         """The numbers of the series of this generation of the file."""
         self._altered = Altered(file.name)
-
-    @property
-    def altered(self) -> int:
-        """How many stored bars and notes were found to be damaged, and left out."""
-        return self._altered.count
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
         kept = [(bar.code, int(bar.kline_type), values_of(bar)) for bar in bars]

@@ -77,20 +77,12 @@ def suspension_of(
     halt_date, halt_time = _parts(entry.halt_date, entry.halt_time, entry.halt_date_time)
     resume_date, resume_time = _parts(entry.resume_date, entry.resume_time, entry.resume_date_time)
     reason = entry.halt_reason or ()
-    suspension = Suspension(
-        exchange=listed,
-        symbol=entry.symbol,
-        symbol_name=entry.symbol_name,
-        halt_reason=tuple(reason.split(REASON_SEPARATOR) if isinstance(reason, str) else reason),
-        halt_date=halt_date,
-        halt_time=halt_time,
-        halt_period=entry.halt_period,
-        resume_date=resume_date,
-        resume_time=resume_time,
-        source_exchange=entry.source_exchange,
-        pause_threshold_price=entry.pause_threshold_price,
-        publish_date=published or "",
-    )
+    given = {name: getattr(entry, name) for name in Suspension.__struct_fields__}
+    given |= {"exchange": listed, "publish_date": published or ""}
+    given |= {"halt_date": halt_date, "halt_time": halt_time}
+    given |= {"resume_date": resume_date, "resume_time": resume_time}
+    given["halt_reason"] = tuple(reason.split(REASON_SEPARATOR) if isinstance(reason, str) else reason)
+    suspension = Suspension(**given)
     suspension.check()
     return suspension
 

@@ -11,24 +11,14 @@ from ..model import Suspension
 from .rows import SUSPENSION, Altered, fetch
 from .sqlite_file import SqliteFile
 
-INSERT = """
-    INSERT INTO suspension (
-        source, exchange, symbol, publish_date, symbol_name, halt_reason, halt_date, halt_time, halt_period,
-        resume_date, resume_time, source_exchange, pause_threshold_price
-    ) VALUES (
-        :source, :exchange, :symbol, :publish_date, :symbol_name, :halt_reason, :halt_date, :halt_time,
-        :halt_period, :resume_date, :resume_time, :source_exchange, :pause_threshold_price
-    ) ON CONFLICT DO NOTHING
-"""
-UPDATE = """
-    UPDATE suspension SET
-        symbol_name = :symbol_name, halt_reason = :halt_reason, halt_date = :halt_date,
-        halt_time = :halt_time, halt_period = :halt_period, resume_date = :resume_date,
-        resume_time = :resume_time, source_exchange = :source_exchange,
-        pause_threshold_price = :pause_threshold_price
-    WHERE source = :source AND exchange = :exchange AND symbol = :symbol AND publish_date = :publish_date
-"""
-KEY = "source = :source AND exchange = :exchange AND symbol = :symbol AND publish_date = :publish_date"
+OF_KEY = ("source", "exchange", "symbol", "publish_date")
+COLUMNS = SUSPENSION.columns[1:]  # all but the number
+INSERT = f"""
+    INSERT INTO suspension ({", ".join(COLUMNS)}) VALUES (:{", :".join(COLUMNS)}) ON CONFLICT DO NOTHING
+"""  # noqa: S608
+KEY = " AND ".join(f"{name} = :{name}" for name in OF_KEY)
+CHANGED = ", ".join(f"{name} = :{name}" for name in COLUMNS if name not in OF_KEY)
+UPDATE = f"UPDATE suspension SET {CHANGED} WHERE {KEY}"  # noqa: S608
 SEAL = f"UPDATE suspension SET checksum = {SUSPENSION.seal} WHERE {{which}}"  # noqa: S608
 COUNT = "SELECT count(*) FROM suspension WHERE exchange = ? AND source IN ({marks})"
 PAGE = f"""
@@ -58,11 +48,6 @@ class SuspensionStore:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._altered = Altered(file.name)
-
-    @property
-    def altered(self) -> int:
-        """How many stored suspensions were found to be damaged, and left out."""
-        return self._altered.count
 
     def add(self, source: str, suspensions: Iterable[Suspension]) -> int:
         """Keeps these, which were checked, each in place of the one of its key; how many are new.
@@ -114,11 +99,8 @@ class SuspensionStore:
 
 def _row(source: str, suspension: Suspension) -> dict[str, str | None]:
     reasons = msgspec.json.encode(suspension.halt_reason).decode()
-    return msgspec.structs.asdict(suspension) | {
-        "source": source,
-        "exchange": str(suspension.exchange),
-        "halt_reason": reasons,
-    }
+    of = {"source": source, "exchange": str(suspension.exchange)}
+    return msgspec.structs.asdict(suspension) | of | {"halt_reason": reasons}
 
 
 def _suspension(row: Sequence[Any]) -> Suspension:

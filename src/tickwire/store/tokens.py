@@ -23,12 +23,12 @@ from .sqlite_file import SqliteFile
 KEY_FILE = "token.key"
 CHANGES = "tokens"
 """The note that counts the changes, of no source."""
-INSERT = f"INSERT INTO token ({TOKEN.all}) VALUES (?{', ?' * 10}, 0)"  # noqa: S608
+INSERT = TOKEN.insert("INSERT")
 SEAL = f"UPDATE token SET checksum = {TOKEN.seal} WHERE id = ?"  # noqa: S608
 CHANGE = f"UPDATE token SET {{change}} WHERE id = ?2 AND {TOKEN.intact}"  # noqa: S608
 NOTED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
 ALL = f"SELECT {TOKEN.all} FROM token ORDER BY created, id"  # noqa: S608
-PUT_NOTE = "INSERT OR REPLACE INTO note VALUES (?1, ?2, ?3, checksum(?1, ?2, ?3))"
+PUT_NOTE = NOTE.insert("INSERT OR REPLACE")
 FINGERPRINT = "token.key"
 """The note that says which key the tokens were made with, of no source."""
 _REMEDY = "Put the right one back from a backup, or choose another --data-dir and create new tokens."
@@ -47,12 +47,10 @@ class TokenStore:
         self._altered = Altered(file.name)
         self._key_path = key_path
         self._key = b""  # once read, a file that is damaged later does no harm
-        self._check_key()
-
-    @property
-    def altered(self) -> int:
-        """How many stored tokens were found to be damaged, and count as revoked."""
-        return self._altered.count
+        if self.tokens():
+            if not os.path.lexists(key_path):
+                raise StartError(f"{key_path} is missing, the key that tokens are checked with. {_REMEDY}")
+            self.key()
 
     def key(self) -> bytes:
         """The key of the hashes, made at the first use. Raises StartError if it cannot be read or made."""
@@ -79,14 +77,6 @@ class TokenStore:
         self._note_key(hashlib.blake2b(key, digest_size=16, person=b"fingerprint").hexdigest())
         self._key = key
         return key
-
-    def _check_key(self) -> None:
-        """Raises StartError if there are tokens that the key does not fit."""
-        if not self.tokens():
-            return
-        if not os.path.lexists(self._key_path):
-            raise StartError(f"{self._key_path} is missing, the key that tokens are checked with. {_REMEDY}")
-        self.key()
 
     def _note_key(self, fingerprint: str) -> None:
         """Keeps by what a key is known; raises StartError if there are tokens that were made with another."""
@@ -139,27 +129,15 @@ class TokenStore:
 
     def add(self, token: Token) -> None:
         """Keeps a new token. Raises InputError if there is one of its name."""
-        row = (
-            token.id,
-            token.digest,
-            token.name,
-            token.plan,
-            _text(token.markets),
-            _text(token.codes),
-            token.admin,
-            token.publish,
-            token.created,
-            token.expires,
-            token.revoked,
-        )
+        row = msgspec.structs.asdict(token)
+        row |= {name: msgspec.json.encode(sorted(row[name])).decode() for name in ("markets", "codes")}
         with self._file.writing() as connection:
             try:
-                connection.execute(INSERT, row)
+                connection.execute(INSERT, [row[name] for name in TOKEN.columns])
             except sqlite3.IntegrityError:
                 raise InputError(
                     f"There is a token {token.name!r} already. Choose another --name, or rotate that one."
                 ) from None
-            connection.execute(SEAL, (token.id,))
             _count(connection)
         self._file.checkpoint()
 
@@ -196,10 +174,6 @@ def _count(connection: sqlite3.Connection) -> None:
     count = _changes(connection)
     lost = not count and connection.execute("SELECT 1 FROM token LIMIT 1 OFFSET 1").fetchone()
     connection.execute(PUT_NOTE, ("", CHANGES, str(int(time.time()) if lost else count + 1)))
-
-
-def _text(names: frozenset[str]) -> str:
-    return msgspec.json.encode(sorted(names)).decode()
 
 
 def _token(row: Sequence[Any]) -> Token:

@@ -13,9 +13,10 @@ import sqlite3
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
+
+from ..machine import damaged_name
 
 HEADER = struct.Struct(">4I8s2I")
 """Magic, version, bytes of a page, number of the checkpoint, salts, checksum."""
@@ -28,13 +29,6 @@ BACKFILLED = 2 * INDEX.size
 """Where the index says how many frames are in the database already."""
 
 log = structlog.get_logger()
-
-
-class Loss(NamedTuple):
-    """Frames of committed pages, and how many of them SQLite can use."""
-
-    used: int
-    committed: int
 
 
 def check_log(path: Path) -> None:
@@ -52,13 +46,12 @@ def check_log(path: Path) -> None:
             index = _start(shm, BACKFILLED + 4)
             shm.unlink(missing_ok=True)  # it is not kept up to date from here on
             _, used, _ = alone.execute("PRAGMA wal_checkpoint").fetchone()
-            loss = _loss(wal, index, max(used, 0))
-            if loss is not None:
-                _tell(path, wal, loss, span)
+            if (committed := _committed(wal, index)) > max(used, 0):
+                _tell(path, wal, max(used, 0), committed, span)
 
 
-def _loss(wal: Path, index: bytes, used: int) -> Loss | None:
-    """What of a log is lost if SQLite could use so many of its frames; None if nothing is."""
+def _committed(wal: Path, index: bytes) -> int:
+    """How many frames of a log hold committed pages, as far as that can be known."""
     start = _start(wal, HEADER.size)
     header = start.ljust(HEADER.size, b"\0")
     magic, _, page, _, salts, *checksum = HEADER.unpack(header)
@@ -71,7 +64,7 @@ def _loss(wal: Path, index: bytes, used: int) -> Loss | None:
         committed = max(last, committed or 0)
     elif start and committed is None:  # how many there were is anyone's guess
         committed = max(1, (wal.stat().st_size - HEADER.size) // (FRAME.size + 4096))
-    return Loss(used, committed) if committed is not None and committed > used else None
+    return committed or 0
 
 
 def _indexed(index: bytes, salts: bytes | None) -> int | None:
@@ -122,8 +115,8 @@ def _start(path: Path, size: int) -> bytes:
         return b""
 
 
-def _tell(path: Path, wal: Path, loss: Loss, span: tuple[str, str]) -> None:
-    kept = wal.with_name(f"{wal.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+def _tell(path: Path, wal: Path, used: int, committed: int, span: tuple[str, str]) -> None:
+    kept = damaged_name(wal)
     try:
         shutil.copyfile(wal, kept)
         kept_as = kept.name
@@ -133,8 +126,8 @@ def _tell(path: Path, wal: Path, loss: Loss, span: tuple[str, str]) -> None:
         "the write-ahead log of the database was damaged: the bars, tokens and revocations that were written "
         "last may be missing. Look through the tokens: tickwire token list",
         file=str(path),
-        pages_used=loss.used,
-        pages_written=loss.committed,
+        pages_used=used,
+        pages_written=committed,
         missing_from=span[0],
         missing_to=span[1],
         kept_as=kept_as,

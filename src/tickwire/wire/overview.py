@@ -1,4 +1,4 @@
-"""What a server tells of its markets, instruments and gaps below /v1 (an extension).
+"""What a server tells of its markets, instruments, gaps and use below /v1 (an extension).
 
 Times are in milliseconds since the epoch on the wire. Names stand as texts, so that a client reads those of a
 later server.
@@ -138,3 +138,61 @@ class GapList(msgspec.Struct):
     """The data that /v1/gaps answers."""
 
     gap_list: list[GapInfo]
+
+
+class QuotaInfo(msgspec.Struct):
+    """A limit of requests upstream: `left` of the `requests` in so many `seconds`. `name` is that of an
+    endpoint, `http` for all of them, or `day`."""
+
+    name: str
+    requests: int
+    seconds: float
+    left: int
+
+
+class CodesInfo(msgspec.Struct):
+    """Codes that are subscribed to upstream; `most` is how many the plan allows, null for no limit."""
+
+    family: Family
+    kind: str
+    used: int
+    most: int | None
+
+
+class ConnectionsInfo(msgspec.Struct):
+    """WebSockets upstream; `most` is how many the plan allows, null for no limit."""
+
+    family: Family
+    used: int
+    most: int | None
+
+
+class UpstreamInfo(msgspec.Struct):
+    """An account upstream, which all tokens share: `waiting` requests wait for their turn."""
+
+    source: str
+    waiting: int
+    quotas: list[QuotaInfo]
+    codes: list[CodesInfo]
+    connections: list[ConnectionsInfo]
+
+
+class TokenUse(msgspec.Struct):
+    """What a token has used since the start: `requests` over HTTP that passed its plan and that were
+    `refused` by it, `pushes`; and what it uses now: `connections`, `codes` that it is subscribed to, and
+    those of them that are `without` a place upstream. `token` is its name, empty while any is let in."""
+
+    token: str
+    connections: int = 0
+    codes: int = 0
+    without: int = 0
+    requests: int = 0
+    refused: int = 0
+    pushes: int = 0
+
+
+class Usage(msgspec.Struct):
+    """The data that /v1/usage answers."""
+
+    upstream_list: list[UpstreamInfo]
+    token_list: list[TokenUse]

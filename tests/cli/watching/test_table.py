@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from tickwire.cli.watching.board import Board
 from tickwire.cli.watching.row import Row
-from tickwire.cli.watching.table import Table, age
+from tickwire.cli.watching.table import Table, age, sparkline
 from tickwire.model import Kind
 from tickwire.wire import Refusal
 
@@ -59,3 +61,11 @@ def test_ages(ago: int, shown: str) -> None:
 
 def test_ages_of_nothing() -> None:
     assert age(None, NOW) == "-"
+
+
+@pytest.mark.parametrize(
+    ("prices", "shown"),
+    [("", ""), ("5", "▄"), ("5 5 5", "▄▄▄"), ("1 2 4.5", "▁▃█"), ("3 1 2", "█▁▄")],
+)
+def test_sparklines(prices: str, shown: str) -> None:
+    assert sparkline([Decimal(one) for one in prices.split()]) == shown

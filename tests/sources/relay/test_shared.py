@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tickwire.cli.checking.finding import Verdict
-from tickwire.cli.checking.sharing import sharing
+from tickwire.cli.checking.told import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
 from tickwire.model import Family, KlineType
 from tickwire.sources.relay import Relay, UpstreamPlan

@@ -12,7 +12,7 @@ from .events import CATALOGUE, sealed_files
 
 
 def test_the_codes(folder: Path) -> None:
-    found = Recordings(folder).codes()
+    found = Recordings(folder).contents().codes
     assert [*found] == sorted({row[0].code for row in ROWS})
     for code, one in found.items():
         mine = [row[0] for row in ROWS if row[0].code == code]
@@ -38,4 +38,3 @@ def test_the_contents(folder: Path) -> None:
     assert found.bytes == sum(path.stat().st_size for path in sealed_files(folder))
     assert {day.market for day in found.days} == set(Market)
     assert sum(day.trades + day.books for day in found.days) == len(ROWS)
-    assert Recordings(folder).days() == sorted({day.date for day in found.days})

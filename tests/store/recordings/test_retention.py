@@ -26,7 +26,7 @@ def rows() -> list[Row]:
 
 def days(folder: Path) -> list[int]:
     """How many days ago there is something of."""
-    return [(TODAY - day).days for day in Recordings(folder).days()]
+    return sorted({(TODAY - day.date).days for day in Recordings(folder).contents().days}, reverse=True)
 
 
 def test_dates_that_are_too_old_go(tmp_path: Path, rows: list[Row]) -> None:

@@ -148,7 +148,7 @@ def test_the_date_is_that_of_the_source_s_time(tmp_path: Path) -> None:
     midnight = BEGIN // A_DAY * A_DAY
     rows = [trade(n, at=midnight + n) for n in (-1, 0, A_DAY - 1, A_DAY)] + [book(9, at=0)]
     recorded(tmp_path, rows)
-    assert Recordings(tmp_path).days() == [
+    assert [day.date for day in Recordings(tmp_path).contents().days] == [
         date(1970, 1, 1),
         date(2026, 9, 3),
         date(2026, 9, 4),

@@ -11,22 +11,12 @@ from typing import Any
 import httpx
 import msgspec
 
-from ...client import (
-    Account,
-    ClientError,
-    Http,
-    Network,
-    Pacer,
-    Rates,
-    TooManyRequests,
-    Unauthorized,
-    Unavailable,
-    http_url,
-)
+from ...client import Account, Http, Network, Pacer, Rates, http_url
+from ...client.errors import ClientError, TooManyRequests, Unauthorized, Unavailable
 from ...client.http import http_client
 from ...client.network import why
 from ...model import Family, KlineType
-from .finding import SLOW, TOKEN, TOO_FAST, UNTRUSTED, Finding, Verdict, advice_for, counted, times
+from .finding import BROKEN, TOKEN, TOO_FAST, UNTRUSTED, Finding, Verdict, advice_for, counted, timed, times
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 PATIENCE = 10.0
@@ -42,7 +32,6 @@ HOLD = 2.0
 """Seconds without a request after one that was too fast, where the server does not say."""
 TRADE_TICK, KLINE, STATIC_INFO = "trade-tick", "kline", "static_info"
 ENDPOINTS = {Family.STOCK: (TRADE_TICK, KLINE, STATIC_INFO), Family.OTHER: (TRADE_TICK, KLINE)}
-"""What is asked for over HTTP."""
 REFUSED = 401, 429
 """The vendor's own limit has no `ret`."""
 BY_PROXY = "does the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names let through what goes there?"
@@ -87,7 +76,6 @@ async def reach(account: Account, family: Family) -> list[Finding]:
 
 
 def _unreached(error: Exception, address: str, network: Network) -> Finding:
-    """Nothing answered."""
     if isinstance(error, httpx.TimeoutException):
         text, untrusted = f"no answer in {PATIENCE:.0f} s", False
     elif isinstance(error, ClientError):
@@ -160,15 +148,11 @@ class Endpoints:
         measured = f"{times(took)} for {len(entries)} entries"
         if bad := http.bad - bad:
             measured = f"{measured}; {bad} cannot be read"
-            return Finding(
-                endpoint, family, FAIL, measured, "the server breaks the protocol: report it", took
-            )
+            return Finding(endpoint, family, FAIL, measured, BROKEN, took)
         if refused:
             measured = f"{measured}; refused {counted(refused)} as too fast"
             return Finding(endpoint, family, WARN, measured, TOO_FAST, took)
-        if took > SLOW:
-            return Finding(endpoint, family, WARN, measured, "the server answers slowly: is it busy?", took)
-        return Finding(endpoint, family, OK, measured, "", took)
+        return timed(endpoint, family, took, more=f" for {len(entries)} entries")
 
 
 def _careful(rates: Rates) -> Rates:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ...client import ClientError, RequestRefused, Unavailable, Unreadable, Untrusted
 
+BUSY = "the server answers slowly: is it busy?"
 SLOW = 1.0
 """Seconds that an answer, a heartbeat or a tick may take until somebody should know."""
 
@@ -60,6 +61,7 @@ def advice_for(error: ClientError) -> str:
 
 
 TOKEN = "the token is unknown or expired: give the right one with --token or TICKWIRE_TOKEN"  # noqa: S105
+BROKEN = "the server breaks the protocol: report it"
 UNTRUSTED = (
     "if it is the right server, name its CA with --ca-file or SSL_CERT_FILE; its certificate must "
     "name the URL's host"
@@ -75,8 +77,13 @@ _ADVICE: dict[type[ClientError], str] = {
 }
 
 
+def timed(check: str, family: str, took: float, slow: str = BUSY, more: str = "") -> Finding:
+    """How long something took; `slow` is the advice where that is more than SLOW."""
+    verdict, advice = (Verdict.WARN, slow) if took > SLOW else (Verdict.OK, "")
+    return Finding(check, family, verdict, f"{times(took)}{more}", advice, took)
+
+
 def counted(times: int) -> str:
-    """How often."""
     return f"{times} time{'' if times == 1 else 's'}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .finding import SLOW, TOO_FAST, Finding, Verdict, counted, times
+from .finding import BROKEN, SLOW, TOO_FAST, Finding, Verdict, counted, timed, times
 from .observed import LEAST_STEPS, Observed
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
@@ -43,7 +43,7 @@ def findings_of(
     found.append(_steady(family, seen, until))
     if seen.unreadable:
         measured = f"{counted(len(seen.unreadable))} what cannot be read: {seen.unreadable[0]}"
-        found.append(Finding("messages", family, FAIL, measured, "the server breaks the protocol: report it"))
+        found.append(Finding("messages", family, FAIL, measured, BROKEN))
     return found
 
 
@@ -52,9 +52,7 @@ def _connect(family: str, seen: Observed, up_at: float) -> Finding:
     if seen.not_let_in:
         measured = f"{times(took)}; not let in {counted(len(seen.not_let_in))}: {seen.not_let_in[0]}"
         return Finding("connect", family, WARN, measured, UPGRADE, took)
-    slow = took > SLOW
-    advice = "the way to the server is long, or it is busy" if slow else ""
-    return Finding("connect", family, WARN if slow else OK, times(took), advice, took)
+    return timed("connect", family, took, "the way to the server is long, or it is busy")
 
 
 def _subscribe(family: str, seen: Observed, up_at: float, until: float) -> Finding:
@@ -71,20 +69,15 @@ def _subscribe(family: str, seen: Observed, up_at: float, until: float) -> Findi
     took = seen.taken_at - up_at
     if refused:
         return Finding("subscribe", family, WARN, f"{times(took)}; {refused}", advice, took)
-    if took > SLOW:
-        return Finding("subscribe", family, WARN, times(took), "the server answers slowly: is it busy?", took)
-    return Finding("subscribe", family, OK, times(took), "", took)
+    return timed("subscribe", family, took)
 
 
 def _heartbeat(
     family: str, seen: Observed, until: float, between: float, round_trip: float | None
 ) -> Finding:
     if round_trip is not None:
-        slow = round_trip > SLOW
         advice = "the server or the network is slow: after 10 s without an answer a connection counts as dead"
-        return Finding(
-            "heartbeat", family, WARN if slow else OK, times(round_trip), advice if slow else "", round_trip
-        )
+        return timed("heartbeat", family, round_trip, advice)
     waited = min(until - (seen.up_at or until) - between, between)
     if seen.losses or waited < PATIENT:
         return Finding(
@@ -127,7 +120,6 @@ def _latency(family: str, ages: Sequence[float]) -> Finding:
 
 
 def _numbers(family: str, seen: Observed, duplicates: int) -> Finding:
-    """Gaps and repetitions in `seq`."""
     streams = [*seen.sequences.values()]
     steps = sum(one.steps for one in streams)
     late = sum(one.late for one in streams)
@@ -148,7 +140,6 @@ def _numbers(family: str, seen: Observed, duplicates: int) -> Finding:
 
 
 def _steady(family: str, seen: Observed, until: float) -> Finding:
-    """Whether the connection lasted."""
     span = times(until - (seen.up_at or until))
     if not seen.losses:
         return Finding("connection", family, OK, f"up for {span}")

@@ -68,7 +68,13 @@ class Observed:
         """Events that came at that moment, by both clocks."""
         for event in events:
             if isinstance(event, (Trade, Book)):
-                self._take_tick(event, when, wall)
+                self.events += 1
+                self.tick_at = self.tick_at or when
+                kind = Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH
+                sequence = self.sequences.setdefault((kind, event.code), Sequence())
+                if sequence.seen:  # the first of a subscription is the last known one, of whatever age
+                    self.ages.append(wall - event.time_ms / 1000)
+                sequence.take(event.seq)
             elif isinstance(event, Status):
                 self._take_status(event, when)
             elif isinstance(event, Subscribed):
@@ -76,17 +82,10 @@ class Observed:
             elif isinstance(event, Refusal):
                 self.refusals.append(event)
             elif isinstance(event, Gap):
-                self._take_gap(event)
-
-    def _take_tick(self, event: Trade | Book, when: float, wall: float) -> None:
-        self.events += 1
-        self.tick_at = self.tick_at or when
-        key = (Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH), event.code
-        if (sequence := self.sequences.get(key)) is None:
-            sequence = self.sequences[key] = Sequence()
-        if sequence.seen:  # the first of a subscription is the last known one, of whatever age
-            self.ages.append(wall - event.time_ms / 1000)
-        sequence.take(event.seq)
+                if event.kind is None:
+                    self.unreadable.append(event.reason)
+                elif (known := self.sequences.get((event.kind, event.code))) is not None:
+                    known.begin_anew()
 
     def _take_status(self, status: Status, when: float) -> None:
         if status.state is LinkStatus.UP:
@@ -98,9 +97,3 @@ class Observed:
             elif self.up_at is None:
                 self.not_let_in.append(status.reason)
             self._up = False
-
-    def _take_gap(self, gap: Gap) -> None:
-        if gap.kind is None:
-            self.unreadable.append(gap.reason)
-        elif (sequence := self.sequences.get((gap.kind, gap.code))) is not None:
-            sequence.begin_anew()

@@ -12,8 +12,7 @@ from .answers import ENDPOINTS, TRADE_TICK, Endpoints, reach
 from .finding import TOKEN, Finding, Verdict, verdict_of
 from .judging import findings_of
 from .observed import Observed
-from .sharing import sharing
-from .sources import sources
+from .told import sharing, sources
 
 CODES = {Family.STOCK: ["AAPL.US", "700.HK", "600519.SH"], Family.OTHER: ["BTCUSDT", "GOLD", "EURUSD"]}
 """What is subscribed to where nobody says: of several time zones, and one market that never closes."""

@@ -85,7 +85,6 @@ class Board:
 
 
 def gap_line(gap: Gap) -> str:
-    """A gap in a few words."""
     times = " to ".join(f"{one:%H:%M:%S}" for one in (gap.begin, gap.end) if one is not None)
     kind = "" if gap.kind is None else f"{KINDS[gap.kind]}s"
     missed = "" if gap.missed is None else f"{gap.missed} missed"
@@ -93,7 +92,6 @@ def gap_line(gap: Gap) -> str:
 
 
 def refusal_line(refusal: Refusal) -> str:
-    """A refusal in a few words."""
     again = "" if refusal.again is None else f", asked again in {refusal.again:.0f} s"
     what = f"{KINDS[refusal.kind]}s of {some(codes_of(refusal.keys))}"
     return f"refused: {what}: {refusal.msg} ({refusal.ret}){again}"

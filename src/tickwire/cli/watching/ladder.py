@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from rich.cells import cell_len
+
 from ...model import Level
 from ..output import plain
-from .line import Line, fitted, right, width_of
+from .line import Line, fitted, right
 from .row import Row
 
 MOST_LEVELS = 10
@@ -23,7 +25,7 @@ def ladders(rows: Sequence[Row], width: int, height: int) -> tuple[list[Line], i
 
     All ladders have equally many lines, and stand side by side as far as the width goes.
     """
-    sizes = [_size(row) for row in rows]
+    sizes = [sum(_widths(row)) + 4 + BAR for row in rows]
     abreast, used = 0, 0
     while abreast < len(rows) and (not abreast or used + sizes[abreast] <= width):
         used += sizes[abreast] + BETWEEN
@@ -58,7 +60,7 @@ def ladder(row: Row, width: int, levels: int) -> list[Line]:
         title,
         *blank * (levels - len(above)),
         *above,
-        [(right(middle, min(width_of(middle) + 2, width)), FAINT)],
+        [(right(middle, min(cell_len(middle) + 2, width)), FAINT)],
         *below,
         *blank * (levels - len(below)),
     ]
@@ -79,7 +81,3 @@ def _widths(row: Row) -> tuple[int, int]:
     found = [*row.book.asks[:MOST_LEVELS], *row.book.bids[:MOST_LEVELS]] if row.book else []
     prices = [len(f"{level.price:f}") for level in found]
     return max([10, *prices]), max([10, *(len(f"{level.volume:,f}") for level in found)])
-
-
-def _size(row: Row) -> int:
-    return sum(_widths(row)) + 4 + BAR

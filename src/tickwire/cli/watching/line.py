@@ -12,20 +12,10 @@ Span: TypeAlias = tuple[str, str]
 Line: TypeAlias = list[Span]
 
 
-def width_of(text: str) -> int:
-    """Columns that a text takes."""
-    return len(text) if text.isascii() else cell_len(text)
-
-
 def right(text: str, width: int) -> str:
     """The text at the right of so many columns; longer texts are cut."""
-    missing = width - width_of(text)
+    missing = width - cell_len(text)
     return " " * missing + text if missing >= 0 else set_cell_size(text, width)
-
-
-def left(text: str, width: int) -> str:
-    """The text at the left of so many columns; longer texts are cut."""
-    return set_cell_size(text, width) if width_of(text) != width else text
 
 
 def fitted(line: Iterable[Span], width: int) -> Line:
@@ -33,7 +23,7 @@ def fitted(line: Iterable[Span], width: int) -> Line:
     found: Line = []
     room = width
     for text, style in line:
-        if (size := width_of(text)) > room:
+        if (size := cell_len(text)) > room:
             text, size = set_cell_size(text, room), room
         if text:
             found.append((text, style))

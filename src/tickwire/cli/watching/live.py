@@ -1,4 +1,7 @@
-"""Watching: the feed is read, and a few times a second what has changed is shown, or written as lines."""
+"""Watching: the feed is read, and a few times a second what has changed is shown, or written as lines.
+
+What no tick says is read over HTTP beside it: the day so far, the day before, bars for a sparkline.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,26 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from ...client import Event, Feed, Gap, Status
+from ...client import Api, ClientError, Event, Feed, Gap, RequestRefused, Status, family_of
+from ...model import Family
 from ...wire import Refusal
 from ..output import Outlet, had_enough, json_line, note
 from ..records import record
 from .board import Board, refusal_line
 from .frame import Frame, Moment
-from .keys import Keys
-from .loading import load
-from .screen import Screen
+from .row import DAY, PAST, PAST_BARS
+from .table import MOST_BARS
+from .terminal import Keys, Screen
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "page up": (0, -1), "page down": (0, 1)}
 """What keys move: by codes, by pages."""
 READ_EVERY = 0.05
 """Seconds between two looks at the feed: events that wait together cost less."""
+
+PERIOD = 60.0
+"""Seconds between two looks at the day's bars."""
+PAST_PERIOD = 3600.0
+"""Seconds between two looks at the day before."""
 
 
 async def follow(
@@ -63,19 +72,15 @@ async def show(
     feed: Feed, board: Board, frame: Frame, screen: Screen, *, interval: str, every: float
 ) -> None:
     """Until somebody wants to quit. Raises ClientError."""
-    paused = ended = False
-    outlet = Outlet()
-
-    def stop() -> None:
-        nonlocal ended
-        ended = True
+    paused = False
+    outlet, ended = Outlet(), asyncio.Event()
 
     async def look() -> None:
         nonlocal paused
         moved = False
         for key in keys.pressed():
             if key == "quit":
-                stop()
+                ended.set()
             elif key == "pause":
                 paused = not paused
                 moved = True
@@ -94,9 +99,10 @@ async def show(
             await look()
         except OSError:  # the terminal is gone
             return False
-        return not ended
+        return not ended.is_set()
 
-    with Keys() as keys, screen, _signals(stop, screen, keys):
+    keys = Keys()
+    with _taken(screen, keys, ended.set):
         await follow(feed, board, interval, every, tick)
 
 
@@ -131,25 +137,85 @@ async def write(feed: Feed, board: Board, *, interval: str, every: float) -> Non
 
 
 @contextlib.contextmanager
-def _signals(stop: Callable[[], object], screen: Screen, keys: Keys) -> Iterator[None]:
-    """A signal that ends the program lets it leave the terminal as it was; Ctrl-Z and fg work."""
+def _taken(screen: Screen, keys: Keys, stop: Callable[[], object]) -> Iterator[None]:
+    """The terminal is ours, and then as it was, also where a signal ends the program; Ctrl-Z and fg work."""
     loop = asyncio.get_running_loop()
 
-    def suspend() -> None:
-        keys.leave()
-        screen.leave()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        screen.enter()  # when it goes on
+    def enter() -> None:
         keys.enter()
+        screen.enter()
+
+    def leave() -> None:
+        screen.leave()
+        keys.leave()
+
+    def suspend() -> None:
+        leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        enter()  # when it goes on
 
     wanted = {"SIGTERM": stop, "SIGHUP": stop, "SIGTSTP": suspend}
     known = {number: what for name, what in wanted.items() if (number := getattr(signal, name, None))}
-    with contextlib.suppress(NotImplementedError):  # on Windows
-        for number, what in known.items():
-            loop.add_signal_handler(number, what)
     try:
+        enter()
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            for number, what in known.items():
+                loop.add_signal_handler(number, what)
         yield
     finally:
         with contextlib.suppress(NotImplementedError):
             for number in known:
                 loop.remove_signal_handler(number)
+        leave()
+
+
+async def load(api: Api, board: Board, interval: str = "") -> None:
+    """Keeps the rows complete, for ever; `interval` is that of the sparkline, "" for none.
+
+    What a server refuses stays unknown; why is the board's notice.
+    """
+    again = time.monotonic()
+    await _latest(api, board, "")
+    while True:
+        if time.monotonic() >= again:
+            again = time.monotonic() + PAST_PERIOD
+            for code in board.rows:
+                await _past(api, board, code, interval)
+        await asyncio.sleep(PERIOD)
+        await _latest(api, board, interval)
+
+
+async def _latest(api: Api, board: Board, interval: str) -> None:
+    """The bars that are forming, and those before them."""
+    wanted = dict.fromkeys(filter(None, (DAY, interval)))
+    for family in Family:  # each by itself, for a plan may make the second wait
+        codes = [code for code in board.rows if family_of(code) is family]
+        try:
+            bars = await api.latest_klines(codes, wanted)
+        except ClientError as error:
+            _say(board, error)
+            continue
+        for bar in bars:
+            if (row := board.rows.get(bar.code)) is None:
+                continue
+            if bar.interval == DAY:
+                row.take_day(bar)
+            if bar.interval == interval:
+                row.take_bar(bar)
+
+
+async def _past(api: Api, board: Board, code: str, interval: str) -> None:
+    row = board.rows[code]
+    try:
+        row.take_past(await api.klines(code, PAST, PAST_BARS))
+        if interval:
+            for bar in await api.klines(code, interval, MOST_BARS):
+                row.take_bar(bar)
+    except RequestRefused as refused:
+        row.take_note(refused.msg)
+    except ClientError as error:
+        _say(board, error)
+
+
+def _say(board: Board, error: ClientError) -> None:
+    board.notice = f"day and trend are not complete: {error}"

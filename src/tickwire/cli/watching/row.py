@@ -84,7 +84,6 @@ class Row:
         self.last = trade
 
     def take_book(self, book: Book) -> None:
-        """A book came."""
         self.touched = True
         self.note = ""
         if self.book is None or book.time_ms >= self.book.time_ms:

@@ -6,15 +6,19 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from rich.cells import cell_len, set_cell_size
+
 from ..output import plain
-from .line import Line, Span, left, right, width_of
+from .line import Line, Span, right
 from .row import Row
-from .spark import MOST_BARS, sparkline
 
 UP, FALLEN, FAINT = "green", "red", "dim"
 SPACE = 2
 """Columns between two columns of the table."""
 LEAST_TREND = 8
+MOST_BARS = 60
+"""Bars that a sparkline shows at the most."""
+HEIGHTS = "▁▂▃▄▅▆▇█"
 NOTHING = "-"
 
 
@@ -44,7 +48,7 @@ class Table:
             Column("AGE", 5, lambda row, now: (age(row.time, now), FAINT)),
         ]
         self._interval = interval
-        self._widths = [len(column.title) for column in self._columns]
+        self.resized()
 
     def resized(self) -> None:
         """Columns may become narrower once."""
@@ -54,10 +58,10 @@ class Table:
         """The head and a line for each row, for so many columns; `now` in milliseconds since the epoch."""
         cells = [[column.cell(row, now) for column in self._columns] for row in rows]
         for place, known in enumerate(self._widths):
-            self._widths[place] = max([known, *(width_of(line[place][0]) for line in cells)])
+            self._widths[place] = max([known, *(cell_len(line[place][0]) for line in cells)])
         shown, room = self._shown(width)
         trend = min(room - SPACE, MOST_BARS) if self._interval else 0
-        head = [(self._columns[place].title, FAINT) for place in range(len(self._columns))]
+        head = [(column.title, FAINT) for column in self._columns]
         lines = [self._line(head, shown)] + [self._line(line, shown) for line in cells]
         if trend >= LEAST_TREND:
             lines[0].append((" " * SPACE + f"TREND {self._interval}", FAINT))
@@ -86,9 +90,9 @@ class Table:
     def _line(self, cells: Sequence[Span], shown: Sequence[int]) -> Line:
         found: Line = []
         for place in shown:
-            text, style = cells[place]
-            width = self._widths[place]
-            found.append((left(text, width) if not place else " " * SPACE + right(text, width), style))
+            (text, style), size = cells[place], self._widths[place]
+            text = " " * SPACE + right(text, size) if place else set_cell_size(text, size)
+            found.append((text, style))
         return found
 
 
@@ -117,3 +121,19 @@ def _percent(change: Decimal | None) -> Span:
     if change is None:
         return NOTHING, FAINT
     return f"{change:+.2f}%", UP if change > 0 else FALLEN if change < 0 else ""
+
+
+def sparkline(prices: Sequence[Decimal]) -> str:
+    """A block for each price, from the lowest to the highest of them; blocks of half height where all are
+    the same.
+
+    >>> sparkline([Decimal(1), Decimal(2), Decimal("4.5")])
+    '▁▃█'
+    """
+    if not prices:
+        return ""
+    low, span = min(prices), max(prices) - min(prices)
+    if not span:
+        return HEIGHTS[3] * len(prices)
+    steps = len(HEIGHTS) - 1
+    return "".join(HEIGHTS[int((price - low) * steps / span)] for price in prices)

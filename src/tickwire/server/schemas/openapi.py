@@ -9,11 +9,10 @@ from ... import __version__, wire
 from ...sandbox import Scenario
 from ...wire import messages
 from ...wire.messages import HttpSuccess, HttpTooMany
-from ...wire.overview import GapList, InstrumentList, MarketList
+from ...wire.overview import GapList, InstrumentList, MarketList, Usage
 from ...wire.reader import QueryEnvelope
 from ...wire.suspension import SuspensionError
 from .. import operating
-from ..usage import Usage
 from . import shapes
 from .components import Schema, incoming, outgoing, ref
 from .operations import WRITTEN, written_paths

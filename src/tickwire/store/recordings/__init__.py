@@ -4,9 +4,8 @@ Only what records and reads needs pyarrow: it is imported when that begins.
 """
 
 from .gaps import Gap, GapReason
-from .recorded import Recorded
 from .recorder import Recorder
-from .recordings import Recordings
+from .recordings import Recorded, Recordings
 from .status import RecorderStatus, StopReason
 
 __all__ = ["Gap", "GapReason", "Recorded", "Recorder", "RecorderStatus", "Recordings", "StopReason"]

@@ -148,5 +148,17 @@ def _sealed_file(path: Path, relative: str) -> SealedFile | None:
     return SealedFile(path, partition, int(first), int(last))
 
 
+def sync(path: Path) -> None:
+    """Returns when the content of a file, or the names in a folder, are on the disk. Raises OSError."""
+    folder = path.is_dir()
+    if folder and os.name == "nt":  # which opens no folders, and keeps names in a journal of its own
+        return
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _raise(error: OSError) -> NoReturn:
     raise error

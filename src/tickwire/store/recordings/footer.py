@@ -40,11 +40,6 @@ class Footer(msgspec.Struct, frozen=True):
     codes: dict[str, CodeNote]
     version: int = VERSION
 
-    @property
-    def events(self) -> int:
-        """How many events the file holds."""
-        return sum(note.events for note in self.codes.values())
-
 
 def read_footer(path: Path) -> Footer:
     """The note of a file. Raises InputError."""

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -48,6 +49,18 @@ class Gap(msgspec.Struct, frozen=True):
     end: datetime | None = msgspec.field(name="to")
     events: int | None = None
     source: str = ""
+
+
+class Stretch(NamedTuple):
+    """From when to when events are missing, in microseconds of our clock, and how many."""
+
+    begin: int
+    end: int
+    events: int
+
+    def gap(self, reason: GapReason, source: str) -> Gap:
+        """The same for the list."""
+        return Gap(reason, moment(self.begin), moment(self.end), self.events, source)
 
 
 def moment(microseconds: int) -> datetime:

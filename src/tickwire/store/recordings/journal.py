@@ -23,7 +23,7 @@ from typing import IO, NamedTuple, TypeAlias
 import msgspec
 
 from ...errors import StartError
-from ...model import Book, Event, Market, Trade
+from ...model import Event, Market, Trade
 
 VERSION = 2
 MAGIC = b"\xffTICKWIRE JOURNAL\n"
@@ -54,24 +54,14 @@ class Head(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-class TradeLine(msgspec.Struct, gc=False):
-    """A trade as a line of a journal."""
+class Line(msgspec.Struct, gc=False):
+    """An event as a line of a journal."""
 
     order: int
     market: str
     received: int
     seq: int
-    event: Trade
-
-
-class BookLine(msgspec.Struct, gc=False):
-    """A book as a line of a journal."""
-
-    order: int
-    market: str
-    received: int
-    seq: int
-    event: Book
+    event: Event
 
 
 class Record(NamedTuple):
@@ -105,13 +95,11 @@ def encode(first: int, events: Sequence[Waiting], positions: Mapping[str, int], 
     `first` is the place of the first event in the order; `now` the time of a record without events, in
     microseconds.
     """
-    trades: list[TradeLine] = []
-    books: list[BookLine] = []
+    trades: list[Line] = []
+    books: list[Line] = []
     for order, (event, market, received, seq) in enumerate(events, first):
-        if isinstance(event, Trade):
-            trades.append(TradeLine(order, market, received, seq, event))
-        else:
-            books.append(BookLine(order, market, received, seq, event))
+        of = trades if isinstance(event, Trade) else books
+        of.append(Line(order, market, received, seq, event))
     trade_lines, book_lines = _encoder.encode_lines(trades), _encoder.encode_lines(books)
     reached = _encoder.encode(positions) if positions else b""
     began, ended = (events[0][2], events[-1][2]) if events else (now, now)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from ...machine import Disk
-from .durable import sync
+from .folder import sync
 
 MOST = 16 << 20
 """Bytes that are read of the file: more than ten times what 10 000 publishers take."""

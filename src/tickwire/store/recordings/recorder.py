@@ -16,7 +16,7 @@ from ...errors import StartError
 from ...model import Event, Market, Trade
 from ..lock import Lock
 from .folder import Folder
-from .gaps import Gap, GapReason, add_gap, moment
+from .gaps import GapReason, add_gap, moment
 from .journal import Journal, Waiting, encode
 from .needs import need_pyarrow
 from .positions import Positions, advance, read_positions, write_positions
@@ -298,7 +298,10 @@ class Recorder:
     def _write(self, rows: list[Waiting]) -> None:
         """Writes a record of these, and of the positions that are reached with them."""
         try:
-            journal = self._journal = self._sealer.writing = self._journal or self._begin()
+            if self._journal is None:
+                path = self._folder.journal(self._order)
+                self._journal = Journal(path, self._source, now=self._now(), first=self._order)
+            journal = self._sealer.writing = self._journal
             journal.append(encode(self._order, rows, self._pending, self._now()))
         except Exception:
             self._lose(rows)
@@ -313,14 +316,9 @@ class Recorder:
         if journal.size >= self._seal_bytes and self._sealer.idle:
             self._hand_on(journal)
 
-    def _begin(self) -> Journal:
-        path = self._folder.journal(self._order)
-        return Journal(path, self._source, now=self._now(), first=self._order)
-
     def _list_refused(self, *, ending: bool = False, reason: GapReason = GapReason.OVERRUN) -> None:
         if (stretch := self._refused.over(ending=ending)) is not None:
-            begin, end, events = stretch
-            add_gap(self._folder.gaps, Gap(reason, moment(begin), moment(end), events, self._source))
+            add_gap(self._folder.gaps, stretch.gap(reason, self._source))
             self._refused.list(stretch)
 
     def _is_due(self, journal: Journal) -> bool:

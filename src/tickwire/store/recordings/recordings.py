@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import InputError
-from .folder import Folder, SealedFile
+from ...model import Event, Market
+from .folder import Folder
 from .gaps import moment
 from .needs import need_pyarrow
-from .recorded import Recorded
 
-if TYPE_CHECKING:  # these need pyarrow
-    from .contents import CodeContents, Contents
+if TYPE_CHECKING:  # it needs pyarrow
+    from .contents import Contents
+
+
+class Recorded(NamedTuple):
+    """An event as it was recorded.
+
+    `received` is when it came, in microseconds since the epoch; `seq` the number that we gave it.
+    """
+
+    event: Event
+    received: int
+    seq: int
+    market: Market
 
 
 class Recordings:
@@ -36,14 +47,6 @@ class Recordings:
         with self._told():
             return contents(self._folder)
 
-    def codes(self) -> dict[str, CodeContents]:
-        """The codes, and what is recorded of each. Raises InputError that names a bad file."""
-        return self.contents().codes
-
-    def days(self) -> list[date]:
-        """The dates of the source's time, in UTC, of which there is anything. Raises InputError."""
-        return sorted({file.partition.date for file in self._files()})
-
     def read(
         self,
         start_ms: int | None = None,
@@ -62,18 +65,16 @@ class Recordings:
         wanted = Wanted(start_ms, end_ms, None if codes is None else frozenset(codes))
         first = None if start_ms is None else moment(start_ms * 1000).date()
         last = None if end_ms is None else moment(end_ms * 1000).date()
+        with self._told():
+            complete = self._folder.complete_files()
         files = [
             file
-            for file in self._files()
+            for file in complete
             if (first is None or first <= file.partition.date)
             and (last is None or file.partition.date <= last)
         ]
         for _, segment in groupby(files, key=lambda file: file.first):
             yield from read_segment(segment, wanted)
-
-    def _files(self) -> list[SealedFile]:
-        with self._told():
-            return self._folder.complete_files()
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from ...errors import InputError
 from . import journal
 from .folder import Folder
 from .footer import read_footer
-from .gaps import Gap, GapReason, add_gap, moment, set_unreadable_aside
+from .gaps import Gap, GapReason, Stretch, add_gap, moment, set_unreadable_aside
 from .journal import Head, Journal
 from .sealing import Sealed, seal
 
@@ -87,11 +87,11 @@ def check_room(folder: Folder, seal_bytes: int) -> None:
 
 def note_losses(folder: Folder, head: Head, sealed: Sealed) -> None:
     """Lists what a sealed journal lacked before its end. Raises OSError."""
-    for begin, end, events in sealed.losses:
-        add_gap(folder.gaps, Gap(GapReason.DAMAGED, moment(begin), moment(end), events, head.source))
+    for loss in sealed.losses:
+        add_gap(folder.gaps, loss.gap(GapReason.DAMAGED, head.source))
     if sealed.unfit:
-        begin, end = sealed.first_received, sealed.last_received
-        add_gap(folder.gaps, Gap(GapReason.UNFIT, moment(begin), moment(end), sealed.unfit, head.source))
+        unfit = Stretch(sealed.first_received, sealed.last_received, sealed.unfit)
+        add_gap(folder.gaps, unfit.gap(GapReason.UNFIT, head.source))
 
 
 def _add(

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
-
-class Stretch(NamedTuple):
-    """From when to when events were refused, in microseconds of our clock, and how many."""
-
-    begin: int
-    end: int
-    events: int
+from .gaps import Stretch
 
 
 class Refused:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json
 
-from ...model import MAX_DECIMALS
+from ...model import MAX_DECIMALS, Kind
 
 PRECISION = 38
 DECIMAL = pa.decimal128(PRECISION, MAX_DECIMALS)
@@ -23,70 +23,42 @@ TIME = pa.timestamp("ms", "UTC")
 RECEIVED = pa.timestamp("us", "UTC")
 LEVEL = pa.struct([("price", DECIMAL), ("volume", DECIMAL)])
 
-TRADES = pa.schema(
-    [
-        ("code", pa.string()),
-        ("time", TIME),
-        ("received", RECEIVED),
-        ("seq", pa.int64()),
-        ("source_seq", pa.int64()),
-        ("price", DECIMAL),
-        ("volume", DECIMAL),
-        ("turnover", DECIMAL),
-        ("direction", pa.int8()),
-        ("source", pa.string()),
-        ("order", pa.int64()),
-    ]
-)
-BOOKS = pa.schema(
-    [
-        ("code", pa.string()),
-        ("time", TIME),
-        ("received", RECEIVED),
-        ("seq", pa.int64()),
-        ("bids", pa.list_(LEVEL)),
-        ("asks", pa.list_(LEVEL)),
-        ("source", pa.string()),
-        ("order", pa.int64()),
-    ]
-)
+_AMOUNTS = [(name, DECIMAL) for name in ("price", "volume", "turnover")]
+_DIRECTION, _SOURCE_SEQ = ("direction", pa.int8()), ("source_seq", pa.int64())
+
+
+def _columns(*event: tuple[str, pa.DataType]) -> pa.Schema:
+    head = [("code", pa.string()), ("time", TIME), ("received", RECEIVED), ("seq", pa.int64())]
+    return pa.schema([*head, *event, ("source", pa.string()), ("order", pa.int64())])
+
+
+COLUMNS = {
+    Kind.TRADE: _columns(_SOURCE_SEQ, *_AMOUNTS, _DIRECTION),
+    Kind.DEPTH: _columns(("bids", pa.list_(LEVEL)), ("asks", pa.list_(LEVEL))),
+}
 MARKET = pa.field("market", pa.string())
 """Stands before the others until a table is split into its partitions."""
 
 
 def _lines(*event: tuple[str, pa.DataType]) -> pa.Schema:
+    of = pa.struct([("code", pa.string()), ("time", pa.int64()), *event])
     return pa.schema(
-        [
-            ("order", pa.int64()),
-            MARKET,
-            ("received", pa.int64()),
-            ("seq", pa.int64()),
-            ("event", pa.struct([("code", pa.string()), ("time", pa.int64()), *event])),
-        ]
+        [("order", pa.int64()), MARKET, ("received", pa.int64()), ("seq", pa.int64()), ("event", of)]
     )
 
 
-_TRADE_LINES = _lines(
-    ("price", DECIMAL),
-    ("volume", DECIMAL),
-    ("turnover", DECIMAL),
-    ("direction", pa.int8()),
-    ("source_seq", pa.int64()),
-)
 _SIDE = pa.list_(pa.list_(DECIMAL))
-_BOOK_LINES = _lines(("bids", _SIDE), ("asks", _SIDE))
+_LINES = {
+    Kind.TRADE: _lines(*_AMOUNTS, _DIRECTION, _SOURCE_SEQ),
+    Kind.DEPTH: _lines(("bids", _SIDE), ("asks", _SIDE)),
+}
 
 
-def trades(lines: bytes, source: str) -> tuple[pa.Table, int]:
-    """Lines of trades as a table with the market before the columns, and how many did not fit into it."""
-    table, unfit = _fitting(lines, _TRADE_LINES)
-    return _table(table, TRADES, source), unfit
-
-
-def books(lines: bytes, source: str) -> tuple[pa.Table, int]:
-    """Lines of books as a table with the market before the columns, and how many did not fit into it."""
-    table, unfit = _fitting(lines, _BOOK_LINES)
-    return _table(table, BOOKS, source), unfit
+def parse(kind: Kind, lines: bytes, source: str) -> tuple[pa.Table, int]:
+    """Lines of trades or of books as a table with the market before the columns, and how many did not fit
+    into it."""
+    table, unfit = _fitting(lines, _LINES[kind])
+    return _table(table, COLUMNS[kind], source), unfit
 
 
 def _fitting(lines: bytes, schema: pa.Schema) -> tuple[pa.Table, int]:
@@ -145,12 +117,10 @@ def _table(lines: pa.Table, schema: pa.Schema, source: str) -> pa.Table:
 
 def _levels(sides: pa.ChunkedArray) -> pa.ChunkedArray:
     """Pairs of price and volume as structs."""
-    return pa.chunked_array([_level_lists(chunk) for chunk in sides.chunks], pa.list_(LEVEL))
-
-
-def _level_lists(sides: pa.ListArray) -> pa.ListArray:
-    pairs = sides.flatten()
-    levels = pa.StructArray.from_arrays(
-        [pc.list_element(pairs, 0), pc.list_element(pairs, 1)], fields=list(LEVEL)
-    )
-    return pa.ListArray.from_arrays(pc.subtract(sides.offsets, sides.offsets[0]), levels)
+    found = []
+    for chunk in sides.chunks:
+        pairs = chunk.flatten()
+        both = [pc.list_element(pairs, 0), pc.list_element(pairs, 1)]
+        levels = pa.StructArray.from_arrays(both, fields=list(LEVEL))
+        found.append(pa.ListArray.from_arrays(pc.subtract(chunk.offsets, chunk.offsets[0]), levels))
+    return pa.chunked_array(found, pa.list_(LEVEL))

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
 
-from .durable import sync
-from .folder import Folder
+from .folder import Folder, sync
 from .journal import Journal
 from .retention import prune
 

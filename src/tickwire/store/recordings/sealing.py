@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -22,10 +21,9 @@ from pyarrow import parquet
 
 from ...model import MAX_DECIMALS, Kind, Market
 from . import journal, schema
-from .durable import sync
-from .folder import Folder, Partition
+from .folder import Folder, Partition, sync
 from .footer import KEY, CodeNote, Footer
-from .gaps import EPOCH
+from .gaps import EPOCH, Stretch
 from .journal import Damage, Head, Record
 from .positions import advance, read_positions, write_positions
 
@@ -35,17 +33,8 @@ DAY = 86_400_000
 """Milliseconds."""
 ROWS = {Kind.TRADE: 65_536, Kind.DEPTH: 8_192}
 """Rows of a row group: what a reader of one code reads beside that code."""
-PARSERS = {Kind.TRADE: schema.trades, Kind.DEPTH: schema.books}
 COUNTERS = ("time", "received", "seq", "source_seq", "order")
 """Columns that mostly grow, and are kept as differences."""
-
-
-class Loss(NamedTuple):
-    """How many events a journal lacks, and when they were received, in microseconds."""
-
-    begin: int
-    end: int
-    events: int
 
 
 @dataclass
@@ -61,17 +50,12 @@ class Sealed:
     """When its first and last event were received, in microseconds."""
     unfit: int = 0
     """Events with values that the columns do not hold."""
-    losses: list[Loss] = field(default_factory=list)
+    losses: list[Stretch] = field(default_factory=list)
     """Damaged stretches before the end."""
     lost_end: bool = False
     """Whether the end is damaged too: what was there is not known."""
     positions: dict[str, int] = field(default_factory=dict)
     """How far publishers came with it."""
-
-
-class _Written(NamedTuple):
-    temporary: Path
-    final: Path
 
 
 def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
@@ -81,7 +65,7 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
     left.
     """
     sealed = Sealed()
-    written: list[_Written] = []
+    written: list[tuple[Path, Path]] = []
     shutil.rmtree(folder.sealing, ignore_errors=True)
     folder.sealing.mkdir()
     try:
@@ -102,7 +86,10 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
             sealed.files.append(final)
         for parent in sorted({above for _, final in written for above in _above(final, folder)}):
             sync(parent)
-        _keep_positions(folder, sealed)
+        if sealed.positions:  # before the journal goes, which says them too
+            positions = read_positions(folder.positions)
+            advance(positions.publishers, sealed.positions)
+            write_positions(folder.positions, positions)
     except BaseException:
         for final in sealed.files:
             final.unlink(missing_ok=True)
@@ -111,14 +98,6 @@ def seal(path: Path, head: Head, folder: Folder, size: int) -> Sealed:
         shutil.rmtree(folder.sealing, ignore_errors=True)
     path.unlink()
     return sealed
-
-
-def _keep_positions(folder: Folder, sealed: Sealed) -> None:
-    """Before the journal goes, which says them too."""
-    if sealed.positions:
-        positions = read_positions(folder.positions)
-        advance(positions.publishers, sealed.positions)
-        write_positions(folder.positions, positions)
 
 
 def _above(final: Path, folder: Folder) -> Iterator[Path]:
@@ -139,7 +118,7 @@ def _whole(path: Path, head: Head, folder: Folder, sealed: Sealed) -> Iterator[R
             _put_aside(path, found, folder)
             continue
         if damaged:
-            sealed.losses.append(Loss(received, found.first_received, found.first - following))
+            sealed.losses.append(Stretch(received, found.first_received, found.first - following))
             damaged = False
         advance(sealed.positions, found.positions)
         received, following = found.last_received, found.first + found.events
@@ -170,9 +149,9 @@ class _Pile:
         self.head = head
         self.size = self.unfit = 0
         self.first = self.last = -1
-        self._lines: dict[Kind, list[bytes]] = {kind: [] for kind in PARSERS}
+        self._lines: dict[Kind, list[bytes]] = {kind: [] for kind in ROWS}
         self._unparsed = 0
-        self._tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in PARSERS}
+        self._tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in ROWS}
 
     def add(self, record: Record) -> None:
         """Takes a record."""
@@ -195,23 +174,23 @@ class _Pile:
     def _parse(self) -> None:
         if not self._unparsed:
             return
-        for kind, parse in PARSERS.items():
+        for kind in ROWS:
             lines = b"".join(self._lines[kind])
             self._lines[kind].clear()
-            table, unfit = parse(lines, self.head.source)
+            table, unfit = schema.parse(kind, lines, self.head.source)
             self._tables[kind].append(table)
             self.unfit += unfit
         self._unparsed = 0
 
 
-def _write(pile: _Pile, folder: Folder, sealed: Sealed) -> list[_Written]:
-    """Writes the files of a segment under temporary names."""
+def _write(pile: _Pile, folder: Folder, sealed: Sealed) -> list[tuple[Path, Path]]:
+    """Writes the files of a segment under temporary names; each with its name for good."""
     written = []
-    for kind in PARSERS:
+    for kind in ROWS:
         for partition, part in _partitions(kind, pile.take(kind)):
             final = folder.sealed(partition, pile.first, pile.last)
             temporary = folder.sealing / f"{str(partition).replace('/', ',')},{final.name}"
-            written.append(_Written(temporary, final))
+            written.append((temporary, final))
             _write_file(temporary, part, kind, pile.head)
     sealed.unfit += pile.unfit
     return written

@@ -19,12 +19,11 @@ from ...errors import InputError
 from ...model import Book, Event, Kind, Level, Market, Trade
 from .folder import SealedFile
 from .footer import read_footer, unreadable
-from .recorded import Recorded
-from .schema import BOOKS, TIME, TRADES
+from .recordings import Recorded
+from .schema import COLUMNS, TIME
 
 ROWS = 4_096
 """Rows of which objects are made at a time."""
-SCHEMAS = {Kind.TRADE: TRADES, Kind.DEPTH: BOOKS}
 MARKETS = [*Market]
 
 Numbered: TypeAlias = tuple[int, Recorded]
@@ -62,7 +61,7 @@ def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
         or (wanted.end is not None and footer.first_time >= wanted.end)
     ):
         return
-    schema = SCHEMAS[file.partition.kind]
+    schema = COLUMNS[file.partition.kind]
     market = MARKETS.index(file.partition.market)
     filters = _filters(wanted)
     with parquet.ParquetFile(file.path, page_checksum_verification=True) as opened:

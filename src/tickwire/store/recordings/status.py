@@ -41,20 +41,12 @@ class RecorderStatus:
     """Bytes of the journal that is being written."""
 
 
-_REASONS = {
-    errno.ENOSPC: StopReason.FULL,
-    errno.EFBIG: StopReason.FULL,
-    errno.ENOENT: StopReason.GONE,
-    errno.ENOTDIR: StopReason.GONE,
-    errno.EACCES: StopReason.FORBIDDEN,
-    errno.EPERM: StopReason.FORBIDDEN,
-    errno.EROFS: StopReason.FORBIDDEN,
+_NAMES = {
+    StopReason.FULL: "ENOSPC EFBIG EDQUOT",
+    StopReason.GONE: "ENOENT ENOTDIR ESTALE",
+    StopReason.FORBIDDEN: "EACCES EPERM EROFS",
 }
-if hasattr(errno, "EDQUOT"):
-    _REASONS[errno.EDQUOT] = StopReason.FULL
-if hasattr(errno, "ESTALE"):
-    _REASONS[errno.ESTALE] = StopReason.GONE
-
+_REASONS = {getattr(errno, one, None): reason for reason, names in _NAMES.items() for one in names.split()}
 _TEXTS = {
     StopReason.FULL: "its disk is full. Make room on it: the recording then goes on",
     StopReason.GONE: "it was removed or moved. Put it back: the recording then goes on",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tickwire.cli.watching.keys import named
+from tickwire.cli.watching.terminal import named
 
 
 @pytest.mark.parametrize(

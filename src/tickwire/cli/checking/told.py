@@ -1,18 +1,23 @@
-"""What a relay says of the account upstream that its users share."""
+"""What a Tickwire says of itself: of its sources, for it may answer well and have nothing new to say; and of
+the account upstream that the users of a relay share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+import httpx
 import msgspec
 
 from ...client import Account, ClientError, Http
+from ...client.http import http_client
 from ...client.shown import plain
+from ...wire.overview import TokenUse, UpstreamInfo, Usage
 from .answers import PATIENCE
 from .finding import Finding, Verdict
 
 OK, WARN = Verdict.OK, Verdict.WARN
+VERDICTS = {"up": OK, "connecting": WARN, "stale": WARN, "down": Verdict.FAIL}
+ADVICE = "the server's data does not come: look at its log, and at what it gets its data from"
 SCARCE = 0.1
 """The part of a day's requests below which somebody should know."""
 MOST_TOKENS = 20
@@ -21,49 +26,34 @@ LARGER = "the upstream plan is used up: fewer codes, fewer programs, or a larger
 SHARED = "the upstream plan has no room for all that tokens want: name fewer codes, or get a larger plan"
 
 
-class Quota(msgspec.Struct):
-    """What is read of a limit."""
-
+class Source(msgspec.Struct):
     name: str
-    requests: int
-    left: int
+    status: str
+    reason: str
 
 
-class Codes(msgspec.Struct):
-    """What is read of the codes of a kind."""
+class Ready(msgspec.Struct):
+    """What is read of /readyz."""
 
-    family: str
-    kind: str
-    used: int
-    most: int | None
+    sources: list[Source]
 
 
-class Upstream(msgspec.Struct):
-    """What is read of an account upstream."""
-
-    source: str
-    waiting: int
-    quotas: list[Quota]
-    codes: list[Codes]
-
-
-class Token(msgspec.Struct):
-    """What is read of a token."""
-
-    token: str
-    connections: int
-    codes: int
-    without: int
-    requests: int
-    refused: int
-    pushes: int
+async def sources(account: Account) -> list[Finding]:
+    """How each source is; nothing where the server is no Tickwire."""
+    url = account.url
+    try:
+        async with http_client(url, account.network, PATIENCE) as client:
+            answer = await client.get(f"{url.rstrip('/')}/readyz")
+            ready = msgspec.json.decode(answer.content, type=Ready)
+    except (ClientError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+        return []
+    return [_finding(one) for one in ready.sources]
 
 
-class Usage(msgspec.Struct):
-    """What is read of /v1/usage."""
-
-    upstream_list: list[Upstream]
-    token_list: list[Token]
+def _finding(source: Source) -> Finding:
+    verdict = VERDICTS.get(source.status, WARN)
+    measured = plain(f"{source.name}: {source.status}{f' ({source.reason})' if source.reason else ''}")
+    return Finding("source", "", verdict, measured, "" if verdict is OK else ADVICE)
 
 
 async def sharing(account: Account) -> list[Finding]:
@@ -71,8 +61,8 @@ async def sharing(account: Account) -> list[Finding]:
     where the server is no relay, or does not say."""
     async with Http(account.url, account.token, timeout=PATIENCE, network=account.network) as http:
         try:
-            data: Any = await http.extension("usage")
-            usage = msgspec.convert(data, Usage)
+            data = await http.extension("usage", dict)
+            usage = msgspec.convert(data, Usage, strict=False)  # floats come as their texts
         except (ClientError, msgspec.ValidationError):
             return []
     if not usage.upstream_list:
@@ -85,7 +75,7 @@ async def sharing(account: Account) -> list[Finding]:
     return found
 
 
-def _upstream(upstream: Upstream) -> Iterator[Finding]:
+def _upstream(upstream: UpstreamInfo) -> Iterator[Finding]:
     quotas = [f"{one.name} {one.left} of {one.requests}" for one in upstream.quotas]
     day = next((one for one in upstream.quotas if one.name == "day"), None)
     scarce = day is not None and day.left < day.requests * SCARCE
@@ -100,7 +90,7 @@ def _upstream(upstream: Upstream) -> Iterator[Finding]:
     yield Finding("upstream", "", WARN if full else OK, plain(measured), LARGER if full else "")
 
 
-def _token(use: Token) -> Finding:
+def _token(use: TokenUse) -> Finding:
     measured = (
         f"{use.token or 'any token'}: {use.connections} connections, {use.codes} codes, "
         f"{use.requests} requests ({use.refused} too fast), {use.pushes} pushes"
