@@ -196,9 +196,8 @@ class Api:
         while True:
             answer = await self._ask(self._http.extension, "instruments", Instruments, page)
             found += answer.instrument_list
-            after = (
-                answer.next if isinstance(answer.next, str) else ""
-            )  # a server that knows no pages answers all
+            # A server that knows no pages answers all.
+            after = answer.next if isinstance(answer.next, str) else ""
             if not answer.instrument_list or after in ("", page.get("after")):
                 return Rows(InstrumentInfo, found)
             page["after"] = after
