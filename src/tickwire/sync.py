@@ -14,6 +14,7 @@ a method here waits until the one there is done, and callbacks are called in the
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -63,7 +64,7 @@ class _Face(Generic[S]):
         self._of = of
 
     def close(self) -> None:
-        """Ends all connections, and an iteration."""
+        """Ends its connections; a feed's iteration, too."""
         run(self._of.close())
 
     def __enter__(self) -> Self:
@@ -82,7 +83,7 @@ def _waiting(
     def waiting(face: _Face[S], /, *args: P.args, **named: P.kwargs) -> T:
         return run(method(face._of, *args, **named))
 
-    waiting.__doc__ = (method.__doc__ or "").replace("await ", "")
+    waiting.__doc__ = re.sub(r"\(await (.*?\))\)", r"\1", method.__doc__ or "").replace("await ", "")
     return waiting
 
 

@@ -44,6 +44,8 @@ async def answered(body: bytes, status: str = "200 OK", method: str = "trades", 
             return await http.latest_klines(Family.OTHER, [("GOLD", MINUTE)]), http.bad
         if method == "gaps":
             return (await http.extension("gaps", GapList)).gap_list
+        if method == "instruments":
+            return await http.instruments(["GOLD"])
         if method == "static":
             return await http.static_info(["X"]), http.bad
         return await http.trades(Family.OTHER, ["GOLD"]), http.bad
@@ -190,3 +192,9 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("tickwire.client.http.MOST_BYTES", 100_000)
     with pytest.raises(Unreadable, match="more than 100000 bytes"):
         await answered(b" " * 200_000)
+
+
+@pytest.mark.parametrize("following", [None, 5, "GOLD"])
+async def test_a_list_of_instruments_is_read_whatever_its_next_page_is(following: object) -> None:
+    listed = {"instrument_list": [], "next": following}
+    assert await answered(success(listed), method="instruments") == ([], True)

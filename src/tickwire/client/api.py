@@ -20,13 +20,13 @@ from ..model import Direction, Family, Suspension, SuspensionList, family_of, ne
 from ..model import Kline as Bar
 from ..model import Trade as WireTrade
 from ..wire import CODE_INVALID, Pushed, StaticInfo
-from ..wire.overview import GapInfo, GapList, InstrumentInfo, InstrumentList, MarketInfo, MarketList
+from ..wire.overview import GapInfo, GapList, InstrumentInfo, MarketInfo, MarketList
 from .account import Plan, account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
 from .history import ALL, Progress, history, milliseconds
-from .http import Http
+from .http import Http, Instruments
 from .intervals import kline_type_of
 from .link import Token
 from .network import Network
@@ -194,9 +194,10 @@ class Api:
         found: list[InstrumentInfo] = []
         page: dict[str, str | int] = {"search": search, "limit": PAGE}
         while True:
-            answer = await self._ask(self._http.extension, "instruments", InstrumentList, page)
+            answer = await self._ask(self._http.extension, "instruments", Instruments, page)
             found += answer.instrument_list
-            after = answer.next or ""  # a server that knows no pages answers all
+            # A server that knows no pages answers all.
+            after = answer.next if isinstance(answer.next, str) else ""
             if not answer.instrument_list or after in ("", page.get("after")):
                 return Rows(InstrumentInfo, found)
             page["after"] = after
@@ -242,7 +243,7 @@ class Api:
             listed: list[str] = []
             for text in texts:
                 asked = {"search": text, "limit": PAGE}
-                answer = await self._http.extension("instruments", InstrumentList, asked)
+                answer = await self._http.extension("instruments", Instruments, asked)
                 listed += [one.code for one in answer.instrument_list]
             if code in listed:
                 return None  # it is there, and was refused for something else

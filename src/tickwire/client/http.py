@@ -13,7 +13,7 @@ import msgspec
 from ..model import Family, Kind, Kline, KlineType, Suspension, SuspensionList
 from ..wire import Envelope, Found, Pushed, StaticInfo, read_envelope, to_json, upstream_http
 from ..wire.entry import EXTENSIONS, ROOT_API
-from ..wire.overview import InstrumentInfo, InstrumentList
+from ..wire.overview import InstrumentInfo
 from .address import http_url, retry_after
 from .dial import USER_AGENT
 from .errors import (
@@ -53,6 +53,13 @@ class Suspensions(NamedTuple):
 
     total: int
     entries: list[Suspension]
+
+
+class Instruments(msgspec.Struct):
+    """A list of instruments as a client reads it: `next` is the code to go on after if it is one."""
+
+    instrument_list: list[InstrumentInfo]
+    next: Any = None
 
 
 class Http:
@@ -153,7 +160,7 @@ class Http:
         """What a Tickwire knows of these codes, and whether that is all: what is left out it may be about to
         ask its own upstream for."""
         answer = await self._request(None, "instruments", {"codes": ",".join(codes)}, root=EXTENSIONS)
-        return _read(answer.data, InstrumentList).instrument_list, not answer.partial
+        return _read(answer.data, Instruments).instrument_list, not answer.partial
 
     async def extension(self, name: str, shape: type[T], parameters: Parameters = None) -> T:
         """The data that an extension answers (docs/protocol.md): "markets", "instruments", "gaps". A server

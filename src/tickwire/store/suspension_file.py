@@ -90,7 +90,7 @@ def suspension_of(
 def _list(own: str | None, named: str | None) -> SuspensionList:
     """The list that an entry is of, by its own field and by what all of its file are said to be."""
     if own and named and own.lower() != named.lower():
-        raise InputError(f"exchange is {own[:80]!r}, but the file is said to be of {named!r}.")
+        raise InputError(f"exchange is {own[:80]!r}, but the file is said to be of {named.lower()!r}.")
     try:
         return SuspensionList((own or named or "").lower())
     except ValueError:
