@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from ..bus import Local
-from ..calendars import EXCHANGES, load
 from ..config import Settings
 from ..gateway.gateway import Gateway
 from ..machine import Machine
@@ -21,8 +19,6 @@ from ..sandbox import Sandbox
 from ..store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .tasks import watched
 
-TABLE_ENDS = timedelta(days=60)
-"""Before the end of an official table of holidays the log says so."""
 NOTED = 30.0
 """Seconds between notes of the epoch."""
 
@@ -93,7 +89,6 @@ class Engine:
     async def run(self) -> None:
         """Serves the sources, and the last state of those that end or fail. Never ends."""
         self.running = True
-        self._look_at_calendars()
         tasks = self.market.tasks() | self.gateway.tasks()
         tasks["epoch"] = self._note_epochs
         try:
@@ -103,19 +98,6 @@ class Engine:
         finally:
             self.running = False
             await self._end()
-
-    def _look_at_calendars(self) -> None:
-        """Says which official tables end soon, where markets keep hours."""
-        today = datetime.fromtimestamp(self.machine.wall(), UTC).date()
-        for key in () if self.market.source.round_the_clock else EXCHANGES:
-            calendar = load(key)
-            if calendar.horizon - today < TABLE_ENDS:
-                log.warning(
-                    "the official holidays of a calendar end soon: beyond them they are expected ones",
-                    calendar=key,
-                    known_until=str(calendar.horizon),
-                    expected_until=str(calendar.expected_horizon),
-                )
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
