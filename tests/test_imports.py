@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"model"},
     "sandbox": {"calendars", "files", "model"},
     "wire": {"model"},
-    "files": set(),
+    "files": {"model"},
     "machine": set(),
     "store": {"access", "calendars", "files", "machine", "model"},
     "client": {"access", "wire", "model"},

@@ -58,7 +58,7 @@ READS = {
     SourceKind.ALLTICK: "upstream_url upstream_token upstream_token_file upstream_plan ca_file "
     "upstream_silence",
     SourceKind.EXCHANGE: "symbols exchanges upstream_silence",
-    SourceKind.PUBLISH: "quote_trades",
+    SourceKind.PUBLISH: "quote_trades upstream_silence",
 }
 """Settings that only these sources read."""
 MAY_BE_EMPTY = {"codes", "scenario"}

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from tickwire.calendars import SessionKind, State, load
+from tickwire.calendars import EXCHANGES, SessionKind, State, load
 
 from .moments import at, clocks, shown
 
@@ -165,21 +165,31 @@ def test_the_session_of_a_moment() -> None:
 
 # The end of what is known.
 @pytest.mark.parametrize("key", ["XHKG", "XSHG", "XNYS"])
-def test_beyond_the_horizon_weekdays_count_as_open(key: str) -> None:
+def test_beyond_the_horizon_weekdays_count_as_open_but_for_expected_holidays(key: str) -> None:
     calendar = load(key)
     assert calendar.horizon >= date(2026, 12, 31)
     assert calendar.known(calendar.horizon)
     beyond = [calendar.horizon + timedelta(days=number) for number in range(1, 366)]
+    expected = calendar.expected(beyond[0], beyond[-1])
     assert not any(map(calendar.known, beyond))
-    assert [bool(calendar.sessions(day)) for day in beyond] == [day.weekday() < 5 for day in beyond]
+    assert [bool(calendar.sessions(day)) for day in beyond] == [
+        day.weekday() < 5 and day not in expected for day in beyond
+    ]
     assert calendar.holidays(beyond[0], beyond[-1]) == ()
     assert not calendar.known(date(2009, 12, 31))
     assert calendar.sessions(date(2009, 12, 31))
 
 
-def test_shanghai_opens_on_the_new_year_that_it_does_not_know() -> None:
-    assert SHANGHAI.horizon == date(2026, 12, 31), "the tables are new: choose another day for this test"
-    assert SHANGHAI.is_open(at("2027-01-01 10:00", HK))
+@pytest.mark.parametrize("day", ["2027-01-01", "2027-02-08", "2028-01-26", "2035-10-01"])
+def test_shanghai_is_expected_to_be_closed_on_statutory_and_lunar_holidays(day: str) -> None:
+    assert not SHANGHAI.is_open(at(f"{day} 10:00", HK))
+    assert SHANGHAI.expected(date.fromisoformat(day), date.fromisoformat(day))
+
+
+def test_the_tables_do_not_end_within_four_months() -> None:
+    """If this fails, run scripts/make_calendars.py with the newest packages."""
+    for key in EXCHANGES:
+        assert load(key).expected_horizon - date.today() > timedelta(days=120)  # noqa: DTZ011
 
 
 # The file.

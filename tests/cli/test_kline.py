@@ -44,7 +44,7 @@ async def test_bars_go_into_files_that_can_be_imported_and_are_exact(market: Pro
     assert [row["timestamp_s"] for row in table] == [int(row["timestamp_s"]) for row in rows]
     files = [str(path) for path in named]
     done = await tickwire(tmp_path, "import", *files, "--strict-input", "--data-dir", str(tmp_path / "d"))
-    assert done.out.startswith(f"{2 * len(bars)} bars of 1 codes imported")
+    assert done.out.startswith(f"{2 * len(bars)} bars (day) of 1 code imported")
 
 
 @SHARED

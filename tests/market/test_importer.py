@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from pyarrow import parquet
 
 from tickwire.errors import InputError
+from tickwire.klines import Grid
 from tickwire.machine import REAL
-from tickwire.market.importer import import_bars
+from tickwire.market import importer
+from tickwire.market.importer import Reading, import_bars
 from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore, load_catalogue
 
@@ -23,6 +26,7 @@ from ..stores import opened
 CATALOGUE = load_catalogue()
 NOW = REAL.millis()
 HEADER = "code,timestamp_s,open,high,low,close\n"
+STRICT = Reading(strict=True)
 FRIDAY = 1_398_988_800  # 2014-05-02 00:00 UTC
 
 
@@ -53,7 +57,7 @@ def write(folder: Path, text: str, name: str = "bars.csv") -> Path:
 
 def test_minutes_are_rolled_up_to_all_types(tmp_path: Path, store: SqliteKlineStore) -> None:
     report = import_bars([write(tmp_path, minutes(12))], "desk", store, CATALOGUE, now=NOW)
-    assert (report.bars, report.bad_lines, report.codes) == (12, 0, {"GOLD"})
+    assert (report.bars, report.bad_lines, [*report.types]) == (12, 0, ["GOLD"])
     found = everything(store)
     assert [len(bars) for bars in found.values()] == [12, 3, 1, 1, 1, 1, 1, 1, 1, 1]
     second = found[KlineType.MINUTES_5][1]
@@ -127,19 +131,19 @@ def test_a_bad_line_is_skipped_or_stops(tmp_path: Path, store: SqliteKlineStore,
     report = import_bars([path], "desk", store, CATALOGUE, now=NOW)
     assert (report.bars, report.bad_lines) == (1, 1)
     with pytest.raises(InputError, match=r"bars\.csv, line 3: "):
-        import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
+        import_bars([path], "desk", store, CATALOGUE, now=NOW, reading=STRICT)
 
 
 def test_a_bad_line_names_its_field(tmp_path: Path, store: SqliteKlineStore) -> None:
     path = write(tmp_path, f"{HEADER}GOLD,{FRIDAY},2,3,one,2\n")
     with pytest.raises(InputError, match="line 2: low is 'one', expected a number from 0 to below"):
-        import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
+        import_bars([path], "desk", store, CATALOGUE, now=NOW, reading=STRICT)
 
 
 def test_numbers_as_pandas_writes_small_ones_are_exact(tmp_path: Path, store: SqliteKlineStore) -> None:
     columns = "code,timestamp_s,open,high,low,close,volume\n"
     path = write(tmp_path, f"{columns}SHIBUSDT,{FRIDAY},1.04e-05,1.05E-05,1.03e-05,1.04e-05,1e+6\n")
-    import_bars([path], "desk", store, CATALOGUE, now=NOW, strict=True)
+    import_bars([path], "desk", store, CATALOGUE, now=NOW, reading=STRICT)
     (bar,) = everything(store, "SHIBUSDT")[KlineType.DAY]
     assert (bar.low, bar.high, bar.volume) == (Decimal("0.0000103"), Decimal("0.0000105"), Decimal(1_000_000))
 
@@ -152,7 +156,7 @@ def test_a_column_that_is_there_twice_is_named(tmp_path: Path, store: SqliteKlin
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "code,tick_time_ms,price,volume\n"])
 def test_other_files_are_refused(tmp_path: Path, store: SqliteKlineStore, text: str) -> None:
-    with pytest.raises(InputError, match="expected code,timestamp_s,open,high,low,close"):
+    with pytest.raises(InputError, match="expected code,timestamp,open,high,low,close"):
         import_bars([write(tmp_path, text)], "desk", store, CATALOGUE, now=NOW)
 
 
@@ -197,3 +201,73 @@ async def test_a_server_answers_what_was_imported_and_makes_no_past(tmp_path: Pa
         bars = reply.json()["data"]["kline_list"]
         assert [bar["timestamp"] for bar in bars] == [str(FRIDAY + 60 * n) for n in range(30)]
         assert bars[1]["open_price"] == "3.50"
+
+
+@pytest.mark.parametrize("factor", [1, 1000, 10**6, 10**9])
+def test_times_are_read_in_any_unit_and_order(tmp_path: Path, store: SqliteKlineStore, factor: int) -> None:
+    lines = [f"GOLD,{(FRIDAY + 60 * n) * factor},1,2,1,2" for n in (3, 1, 2)]
+    path = write(tmp_path, "\n".join(["code,time,open,high,low,close", *lines]))
+    import_bars([path], "desk", store, CATALOGUE, now=NOW)
+    found = everything(store)[KlineType.MINUTE]
+    assert [bar.time for bar in found] == [FRIDAY + 60 * n for n in (1, 2, 3)]
+    with pytest.raises(InputError, match="line 3: the bar opens before the one of GOLD above it"):
+        import_bars([path], "desk", store, CATALOGUE, now=NOW, reading=STRICT)
+
+
+@pytest.mark.parametrize("kline_type", KlineType)
+def test_what_was_written_is_measured_and_read_back(
+    tmp_path: Path, store: SqliteKlineStore, kline_type: KlineType
+) -> None:
+    for code in ("GOLD", "AAPL.US", "700.HK", "BTCUSDT"):
+        grid = Grid(CATALOGUE[code])
+        if kline_type not in grid.types:
+            continue
+        times = [grid.open_time(kline_type, FRIDAY)]
+        while len(times) < 30:
+            times.append(grid.open_time(kline_type, grid.end(kline_type, times[-1])))
+        rows = "".join(f"{code},{at},2,3,1,2\n" for at in times)
+        report = import_bars([write(tmp_path, HEADER + rows)], "desk", store, CATALOGUE, now=NOW)
+        assert (report.types, report.bars) == ({code: kline_type}, 30)
+        found = everything(store, code)
+        assert [bar.time for bar in found[kline_type]] == times
+        assert not any(bars for one, bars in found.items() if one < kline_type)
+
+
+def test_more_lines_than_are_held_in_memory(
+    tmp_path: Path, store: SqliteKlineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "BATCH", 50)
+    monkeypatch.setattr(importer, "MOST_WAITING", 70)
+    monkeypatch.setattr(importer, "WINDOW", 86_400)
+    lines = minutes(4000).splitlines(keepends=True)
+    path = write(tmp_path, "".join([lines[0], *reversed(lines[1:])]))
+    import_bars([path], "small", store, CATALOGUE, now=NOW)
+    monkeypatch.undo()
+    import_bars([write(tmp_path, minutes(4000))], "whole", store, CATALOGUE, now=NOW)
+    assert everything(store, source="small") == everything(store, source="whole")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("code,time,open,high,low,close\nXAUUSD,1788255000,2,3,1,2", "XAUUSD is another name of GOLD"),
+        ("code,time,open,high,low,close\nGOLD,178825500,2,3,1,2", "time is 178825500, which is not between"),
+        ("code,timestamp_ms,open,high,low,close\nGOLD,1788255000,2,3,1,2", "it looks like seconds"),
+        ("code,time,open,high,low,close\nGOLD,1979-01-02,2,3,1,2", "'1979-01-02', which is not between 1990"),
+        ("time,open,high,low,close\n1788255000,2,3,1,2", "expected code,timestamp,open"),
+        (
+            "code,time,open,high,low,close\nGOLD,1788255000,2,3,1,2\nGOLD,1788255180,2,3,1,2",
+            "lie 180 seconds apart at the least, which no type does",
+        ),
+        (
+            "code,time,open,high,low,close\n"
+            + "\n".join(f"GOLD,{1788256800 + step},2,3,1,2" for step in (0, 3600, 9000)),
+            "the bars of GOLD are of type HOUR, but one opens at 2026-09-01T12:30:00Z",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_said(
+    tmp_path: Path, store: SqliteKlineStore, lines: str, reason: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(reason)):
+        import_bars([write(tmp_path, lines)], "desk", store, CATALOGUE, now=NOW, reading=STRICT)

@@ -21,7 +21,14 @@ async def test_what_the_probes_say(full: Served) -> None:
     ready = (await full.request("GET", "/readyz")).json()
     assert [one["events"] for one in ready.pop("sources")] == [9]
     assert ready.pop("store")["up"]
-    assert ready == {"ready": True, "source": "script", "simulated": True, "events": 9, "recording": None}
+    assert ready == {
+        "ready": True,
+        "source": "script",
+        "simulated": True,
+        "events": 9,
+        "recording": None,
+        "round_the_clock": True,
+    }
 
 
 async def test_other_paths_are_404(full: Served) -> None:

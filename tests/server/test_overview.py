@@ -29,7 +29,7 @@ CATALOGUE = load_catalogue()
 MARKETS, INSTRUMENTS = "/v1/markets", "/v1/instruments"
 MARKET_FIELDS = (
     "calendar markets instruments timezone state round_the_clock time next_open next_close holidays "
-    "known_until"
+    "known_until expected"
 ).split()
 INSTRUMENT_FIELDS = (
     "code aliases family market calendar state name_en name_cn name_hk exchange currency lot_size "
@@ -108,7 +108,9 @@ async def test_a_market(desk: Desk) -> None:
         "next_open": at("2026-11-27 04:00", "America/New_York"),
         "next_close": at("2026-11-25 20:00", "America/New_York"),
         "known_until": str(load("XNYS").horizon),
+        "expected": [],
     }
+    assert "2027-02-08" in found["XSHG"]["expected"]
     assert {"2026-11-26", "2026-12-25", "2027-01-01"} <= {*holidays}
     assert holidays == sorted(holidays)
     assert all(

@@ -41,6 +41,7 @@ async def test_what_it_says_of_a_source(served: Served, source: Script) -> None:
         "simulated": True,
         "events": 0,
         "recording": None,
+        "round_the_clock": True,
         "sources": [
             {
                 "name": "script",

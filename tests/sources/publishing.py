@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from tickwire.model import Catalogue, Event, Instrument
-from tickwire.sources import Published, Resent
+from tickwire.sources import Began, Broke, Published, Resent
 from tickwire.store import load_catalogue
 from tickwire.wire import Tally
 
@@ -78,7 +78,7 @@ class Taken:
     async def consume(self, source: Published) -> None:
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                assert not isinstance(event, Resent)
+                assert not isinstance(event, (Resent, Began, Broke))
                 self.events.append(event)
                 async with self._changed:
                     self._changed.notify_all()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tickwire.errors import StoreError
-from tickwire.model import Book, Catalogue, Event, Instrument, Kind, Market, Trade
-from tickwire.sources import Resent, Source, Status, published
+from tickwire.model import Book, Catalogue, Instrument, Kind, Market, Trade
+from tickwire.sources import Source, Status, published
 
 from .publishing import NEW, NOW, SHIPPED, a_book, a_quote, a_source, a_trade, counts, reasons, served, take
 
@@ -306,7 +306,7 @@ async def test_called_again_it_goes_on_in_the_middle_of_a_batch() -> None:
     """What was taken of a publisher is not lost, and its room is given back."""
     source = a_source()
     await take(source, *(a_trade(seq) for seq in range(1, 11)))
-    found: list[Event | Resent] = []
+    found: list[Any] = []
     while len(found) < 10:
         async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
             found += [await anext(events), await anext(events)]

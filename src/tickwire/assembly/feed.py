@@ -100,3 +100,4 @@ def _restore(published: Published, recorder: Recorder | None, store: SqliteKline
         recording = recorder.follow(store.get(name, RECORDING))
         store.put(name, RECORDING, recording)
     published.publishers.restore(store.notes(name, PUBLISHER), recorder, recording)
+    published.presence.restore(store.codes(name), published.market_time())

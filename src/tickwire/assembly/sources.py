@@ -62,7 +62,12 @@ def source_of(
             )
         case SourceKind.PUBLISH:
             return Published(
-                catalogue, codes, keep=keep, quote_trades=settings.quote_trades, wall=machine.millis
+                catalogue,
+                codes,
+                keep=keep,
+                quote_trades=settings.quote_trades,
+                silence=settings.upstream_silence,
+                wall=machine.millis,
             )
         case _:
             return Simulator(

@@ -45,7 +45,7 @@ class Calendar:
         self.zone = timetable.zone
         """The zone whose dates are the trading dates."""
         self.horizon = timetable.horizon
-        """The last date whose holidays are known. Beyond it all weekdays count as open."""
+        """The last date whose holidays are official. Beyond it the expected ones hold."""
         self._timetable = timetable
         self._day = lru_cache(CACHED_DAYS)(self._regular_day if regular else timetable.day)
         self._changes: dict[int, Changes] = {}
@@ -59,7 +59,8 @@ class Calendar:
         return Calendar(self.key, self._timetable, regular=True)
 
     def known(self, day: date) -> bool:
-        """Whether the tables reach as far as that day. Where they do not, weekdays count as open."""
+        """Whether the official tables reach as far as that day. Where they do not, expected holidays hold, if
+        there are some, and other weekdays count as open."""
         return self._timetable.first <= day <= self._timetable.horizon
 
     def sessions(self, day: date) -> tuple[Session, ...]:
@@ -130,6 +131,15 @@ class Calendar:
         """The weekdays known to have no trading, from the first day to the last, both included."""
         known = self._timetable.holidays
         return tuple(known[bisect_left(known, first) : bisect_right(known, last)])
+
+    def expected(self, first: date, last: date) -> tuple[date, ...]:
+        """The weekdays on which no trading is expected, though it is not official yet."""
+        return tuple(day for day in self._timetable.expected if first <= day <= last)
+
+    @property
+    def expected_horizon(self) -> date:
+        """The last date of which it is known or expected whether it is a holiday."""
+        return self._timetable.expected_horizon
 
     def _next(self, ms: int, *, opening: bool) -> int | None:
         was_open = self.is_open(ms)

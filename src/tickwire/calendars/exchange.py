@@ -30,7 +30,10 @@ class Exchange(Timetable):
         self.first = table["first"]
         self.horizon = table["last"]
         self.holidays = tuple(_dates(table["holidays"]["days"]))
-        self._closed = frozenset(self.holidays)
+        expected = table.get("expected", {"last": self.horizon, "days": ()})
+        self.expected = tuple(_dates(expected["days"]))
+        self.expected_horizon = expected["last"]
+        self._closed = frozenset((*self.holidays, *self.expected))
         self._regular: list[tuple[date, Hours]] = [(row["since"], _hours(row)) for row in table["regular"]]
         self._special = {
             day: hours

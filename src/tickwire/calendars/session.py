@@ -70,8 +70,12 @@ class Timetable(Protocol):
     """The first date that is known."""
     horizon: date = date.max
     """The last date that is known."""
+    expected_horizon: date = date.max
+    """The last date of which it is known or expected whether it is a holiday."""
     holidays: tuple[date, ...] = ()
     """The weekdays without trading, ascending."""
+    expected: tuple[date, ...] = ()
+    """The weekdays beyond the horizon on which none is expected, ascending: statutory and lunar holidays."""
 
     def day(self, day: date) -> Day:
         """What is traded on that date, known or not."""

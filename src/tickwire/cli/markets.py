@@ -35,6 +35,13 @@ def markets(
         put("".join(json_line(fields(one)) for one in found))
     else:
         put(table(HEADER, map(_row, found), {"CODES"}))
+    for one in found:
+        if one.expected and not as_json:
+            days = ", ".join(map(str, one.expected[:3]))
+            note(
+                f"the holidays of {one.calendar} are official until {one.known_until}; after that they are "
+                f"expected: {days} and so on."
+            )
     if any(one.round_the_clock for one in found):
         note("this server keeps no hours: all its markets are open, whatever their calendars say.")
 

@@ -43,7 +43,7 @@ class Grid:
     def __init__(self, instrument: Instrument) -> None:
         stock = instrument.family is Family.STOCK
         exchange = instrument.calendar if instrument.calendar in KEYS else EXCHANGES.get(instrument.market)
-        self._zone: tzinfo = load(exchange).zone if stock and exchange else UTC
+        self.zone: tzinfo = load(exchange).zone if stock and exchange else UTC
         self._auction = stock and exchange == HONG_KONG
         self._sunday_is_monday = not stock and instrument.market is not Market.CRYPTO
         self.types = tuple(one for one in KlineType if not (stock and one in STOCKS_LACK))
@@ -54,16 +54,16 @@ class Grid:
             if self._auction and 0 <= (into := self._second_of_hk_day(seconds) - HK_AUCTION[0]) < 600:
                 seconds -= into
             return seconds - seconds % span
-        day = datetime.fromtimestamp(seconds, self._zone).date()
+        day = datetime.fromtimestamp(seconds, self.zone).date()
         if self._sunday_is_monday and day.weekday() == SUNDAY:
             day += ONE_DAY
-        return _midnight(self._first_day(kline_type, day), self._zone)
+        return _midnight(self._first_day(kline_type, day), self.zone)
 
     def begin(self, kline_type: KlineType, opened: int) -> int:
         """The first moment that belongs to the bar of that open time: with Sundays it lies before it."""
         if kline_type in SECONDS:
             return opened
-        return self._first_moment(datetime.fromtimestamp(opened, self._zone).date())
+        return self._first_moment(datetime.fromtimestamp(opened, self.zone).date())
 
     def end(self, kline_type: KlineType, opened: int) -> int:
         """The first moment after which nothing belongs to the bar of that open time any more."""
@@ -71,13 +71,13 @@ class Grid:
             if self._auction and 0 <= HK_AUCTION[0] - self._second_of_hk_day(opened) < span:
                 return max(opened + span, opened - self._second_of_hk_day(opened) + HK_AUCTION[1])
             return opened + span
-        day = datetime.fromtimestamp(opened, self._zone).date()
+        day = datetime.fromtimestamp(opened, self.zone).date()
         return self._first_moment(self._first_day(kline_type, day + DAYS_BEYOND[kline_type]))
 
     def _first_moment(self, day: date) -> int:
         if self._sunday_is_monday and day.weekday() == MONDAY:
             day -= ONE_DAY
-        return _midnight(day, self._zone)
+        return _midnight(day, self.zone)
 
     def _first_day(self, kline_type: KlineType, day: date) -> date:
         """The first day of the day, week or month that a day lies in."""

@@ -1,33 +1,41 @@
-"""Imports bars from files: one-minute or daily ones, from which the larger types are rolled up."""
+"""Imports bars from files: of whatever type they are, from which the larger types are rolled up."""
 
 from __future__ import annotations
 
-import re
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, time, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import structlog
 
 from ..errors import InputError
-from ..files import CODE, NUMBER, check_regular, read_table
-from ..klines import Grid, roll_up, smaller
-from ..model import Catalogue, Entrance, Instrument, Kline, KlineType, bar_fault
+from ..files import CODE, OURS, TIME, Dress, Times, header_of, in_order, read_table
+from ..klines import SECONDS, Grid, roll_up, smaller
+from ..model import QUANTA, Catalogue, Entrance, Family, Instrument, Kline, KlineType, bar_fault, decimals_of
 from ..store import KlineStore, past_note
+from .parquet_bars import parquet_rows
 
-COLUMNS = ("code", "timestamp_s", "open", "high", "low", "close")
-PRICES = {"code": CODE, "timestamp_s": r"\d{1,11}"} | dict.fromkeys(COLUMNS[2:], NUMBER)
-SHAPES = {
-    3: PRICES | {"volume": NUMBER, "turnover": NUMBER},
-    2: PRICES | {"volume": NUMBER},
-    1: PRICES,
-}
+LONG = r"\d{1,15}(?:\.\d{1,60})?"
+"""A plain decimal that may have more decimals than we keep."""
+NOTED = ("volume", "turnover")
+KEYS = {"code": CODE, "timestamp": TIME} | dict.fromkeys(("open", "high", "low", "close"), LONG)
+SHAPES = {count: KEYS | dict.fromkeys(NOTED[:count], f"(?:{LONG})?") for count in (2, 1, 0)}
 LOGGED_LINES = 10
-ZERO = Decimal(0)
-EVERYTHING = 2**31
+BATCH = 5_000
+"""Bars that are written at a time."""
+MOST_WAITING = 100_000
+"""Bars of all codes that wait to be."""
+PROGRESS = 500_000
+"""Lines between two lines of the log."""
+WINDOW = 31 * 86_400
+"""Seconds of bars that are rolled up at a time."""
+HOUR, DAY = 3_600, 86_400
 
 log = structlog.get_logger()
 
@@ -40,8 +48,44 @@ class Report:
     """Bars that were in the files."""
     rolled_up: int = 0
     """Bars of larger types made of them."""
+    lines: int = 0
+    """Lines that were bars."""
     bad_lines: int = 0
-    codes: set[str] = field(default_factory=set)
+    rounded: int = 0
+    """Numbers that had more decimals than their instrument has."""
+    types: dict[str, KlineType] = field(default_factory=dict)
+    """Of which type the bars of a code were."""
+
+
+class Reading(NamedTuple):
+    """How files are read: what is otherwise than in ours, the zone of times that have none, the form of
+    times, the type of all bars (None: it is measured), whether a bad line ends it, and whether numbers are
+    rounded that have more decimals than their instrument."""
+
+    dress: Dress = OURS
+    zone: tzinfo = UTC
+    form: str = ""
+    kline_type: KlineType | None = None
+    strict: bool = False
+    rounds: bool = False
+
+
+class Row(NamedTuple):
+    """A line of a file: its number, the code, when the bar opens in milliseconds since the epoch, and open,
+    high, low, close, volume and turnover."""
+
+    number: int
+    code: str
+    at: int
+    values: tuple[Decimal, ...]
+
+    def bar(self, kline_type: KlineType, opened: int, end: int = 0) -> Kline:
+        """The bar that it is, of that type, from and to those times in seconds."""
+        open_, high, low, close, volume, turnover = self.values
+        last = end * 1000 - 1
+        return Kline(
+            self.code, kline_type, opened, open_, high, low, close, volume, turnover, opened * 1000, last
+        )
 
 
 def import_bars(
@@ -51,128 +95,261 @@ def import_bars(
     catalogue: Catalogue,
     *,
     now: int,
-    strict: bool = False,
+    reading: Reading = Reading(),  # noqa: B008  # it never changes
 ) -> Report:
     """Puts the bars of these files into the store as those of a source, in place of those of their times.
 
     Importing again changes nothing. `now` is the wall clock in milliseconds. Raises InputError if a file
-    cannot be read; with `strict`, if a line cannot.
+    cannot be read, or if it is not clear which bars are in it; if it is to be strict, at a bad line.
     """
     report = Report()
     for path in paths:
-        by_code: defaultdict[str, dict[int, list[str]]] = defaultdict(dict)
-        for number, row in _rows(path):
-            reason = row if isinstance(row, str) else _wrong(row, catalogue, now)
-            if reason is not None:
-                if strict:
-                    raise InputError(
-                        f"{path}, line {number}: {reason}. Mend it, or leave out --strict-input."
-                    )
-                report.bad_lines += 1
-                if report.bad_lines <= LOGGED_LINES:
-                    log.warning("line skipped", file=str(path), line=number, reason=reason)
-                continue
-            by_code[row[0]][int(row[1])] = list(row)
-        for code, rows in by_code.items():
-            _import(catalogue[code], [rows[at] for at in sorted(rows)], source, store, report)
+        file = BarFile(path, catalogue, now, reading, report)
+        found = file.measure()
+        for code, bars in found.items():
+            kept = report.types.setdefault(code, bars.kline_type)
+            report.types[code] = min(kept, bars.kline_type)
+        _write(file, found, source, store, report)
+        for bars in found.values():
+            report.rolled_up += _roll_up(bars, source, store)
     return report
 
 
-def _import(
-    instrument: Instrument, rows: Sequence[Sequence[str]], source: str, store: KlineStore, report: Report
-) -> None:
-    grid = Grid(instrument)
-    base = KlineType.DAY if all(_is_midnight(grid, int(row[1])) for row in rows) else KlineType.MINUTE
-    # Rolled up to its own type, a bar of Sunday becomes part of Monday's.
-    bars = list(roll_up(instrument, base, (_kline(row, base, grid) for row in rows)))
-    store.write(source, bars, {past_note(instrument): "imported"})
-    report.bars += len(bars)
-    report.codes.add(instrument.code)
-    for kline_type in [one for one in grid.types if one > base]:
-        begin = grid.begin(kline_type, grid.open_time(kline_type, bars[0].time))
-        end = grid.end(kline_type, grid.open_time(kline_type, bars[-1].time))
-        parts = store.read(
-            source, instrument.code, smaller(kline_type, grid.types), count=EVERYTHING, end=end - 1
+class Measured:
+    """The bars of one code in a file: when they open, of which type they are, and on which grid."""
+
+    def __init__(self, path: Path, instrument: Instrument, reading: Reading) -> None:
+        self.instrument = instrument
+        self.grid = Grid(instrument)
+        self.times = array("q")
+        self.ascending = True
+        self.kline_type = KlineType.MINUTE
+        self._path = path
+        self._zone = reading.zone
+        self._dated = True  # all open at midnight of the file's zone
+
+    def add(self, at: int) -> None:
+        """A bar that opens then, in milliseconds."""
+        self.ascending = self.ascending and (not self.times or at >= self.times[-1])
+        self.times.append(at)
+
+    def measure(self, kline_type: KlineType | None) -> None:
+        """Finds out what they are, unless it is said. Raises InputError."""
+        seconds = [at // 1000 for at in sorted({*self.times})]
+        self._dated = all(datetime.fromtimestamp(at, self._zone).time() == time() for at in seconds)
+        self.kline_type = kline_type or self._type_of(seconds)
+        code = self.instrument.code
+        if self.kline_type not in self.grid.types:
+            raise InputError(f"{self._path}: {code} has no bars of {self.kline_type.name}, as no stock has.")
+        odd = next((at for at in seconds if not self._fits(at)), None)
+        if odd is not None:
+            opens = datetime.fromtimestamp(odd, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            raise InputError(
+                f"{self._path}: the bars of {code} are of type {self.kline_type.name}, but one opens at "
+                f"{opens}, where none of these does. Import one type a file, or name it with --interval."
+            )
+
+    def open_time(self, at: int) -> int:
+        """When the bar opens that a line with that time is, in seconds: dates are those of the market."""
+        if self.kline_type in SECONDS:
+            return at // 1000
+        zone = self._zone if self._dated else self.grid.zone
+        noon = datetime.combine(datetime.fromtimestamp(at / 1000, zone).date(), time(12), self.grid.zone)
+        return self.grid.open_time(self.kline_type, int(noon.timestamp()))
+
+    def _fits(self, at: int) -> bool:
+        if self.kline_type is KlineType.MINUTE or self.kline_type not in SECONDS:
+            return at % 60 == 0
+        return self.grid.open_time(self.kline_type, at) == at
+
+    def _type_of(self, seconds: list[int]) -> KlineType:
+        least = min((later - at for at, later in pairwise(seconds)), default=None)
+        if least is None:
+            return KlineType.DAY if self._dated or self._is_midnight(seconds[0]) else KlineType.MINUTE
+        if least < 22 * HOUR:
+            for kline_type, span in SECONDS.items():
+                if span == least:
+                    return kline_type
+            raise InputError(
+                f"{self._path}: the bars of {self.instrument.code} lie {least} seconds apart at the least, "
+                f"which no type does. Name theirs with --interval, such as 1m."
+            )
+        if 27 * DAY < least < 32 * DAY:
+            return KlineType.MONTH
+        return KlineType.WEEK if 7 * DAY - 2 * HOUR <= least <= 7 * DAY + 2 * HOUR else KlineType.DAY
+
+    def _is_midnight(self, at: int) -> bool:
+        """Whether a day begins then, be it a Sunday that belongs to Monday's."""
+        opened = self.grid.open_time(KlineType.DAY, at)
+        return at in (opened, self.grid.begin(KlineType.DAY, opened))
+
+
+class BarFile:
+    """A file of bars, read twice: to see what is in it, and to take it."""
+
+    def __init__(self, path: Path, catalogue: Catalogue, now: int, reading: Reading, report: Report) -> None:
+        self.path = path
+        self._catalogue = catalogue
+        self._now = now
+        self._reading = reading
+        self._report = report
+        self._told = False
+
+    def measure(self) -> dict[str, Measured]:
+        """What is in it, by code. Tells of the lines that are no bars. Raises InputError."""
+        found: dict[str, Measured] = {}
+        bad = 0
+        for row in self._rows():
+            if isinstance(row, str):
+                if self._reading.strict:
+                    raise InputError(f"{self.path}, {row}. Mend it, or leave out --strict-input.")
+                bad += 1
+                if bad <= LOGGED_LINES:
+                    log.warning("line skipped", file=str(self.path), reason=row)
+                continue
+            if (bars := found.get(row.code)) is None:
+                instrument = self._catalogue[row.code]
+                bars = found[row.code] = Measured(self.path, instrument, self._reading)
+            bars.add(row.at)
+            self._report.lines += 1
+            if self._reading.strict and not bars.ascending:
+                raise InputError(
+                    f"{self.path}, line {row.number}: the bar opens before the one of {row.code} above it. "
+                    "Sort the file, or leave out --strict-input."
+                )
+            if row.number % PROGRESS == 0:
+                log.info("reading", file=str(self.path), lines=row.number)
+        if bad > LOGGED_LINES:
+            log.warning("lines skipped", file=str(self.path), lines=bad)
+        self._report.bad_lines += bad
+        self._told = True
+        for bars in found.values():
+            bars.measure(self._reading.kline_type)
+        return found
+
+    def rows(self, *, ascending: bool) -> Iterator[Row]:
+        """The lines that are bars, each code's in order of time."""
+        rows = (row for row in self._rows() if isinstance(row, Row))
+        return rows if ascending else in_order(rows, key=lambda row: row.at)
+
+    def _rows(self) -> Iterator[Row | str]:
+        """Each line, or what is wrong with it and in which line."""
+        if self.path.suffix == ".parquet":
+            lines, name = parquet_rows(self.path, self._reading.dress)
+        else:
+            named = header_of(self.path, SHAPES[2], self._reading.dress).named
+            name = named.get("timestamp", "timestamp")
+            lines = (
+                (number, row if isinstance(row, str) else row[1])
+                for number, row in read_table(self.path, SHAPES, self._reading.dress)
+            )
+        times = Times(name, self._reading.zone, self._reading.form)
+        for number, fields in lines:
+            row = fields if isinstance(fields, str) else self._row(number, fields, times)
+            yield f"line {number}: {row}" if isinstance(row, str) else row
+
+    def _row(self, number: int, fields: list[str], times: Times) -> Row | str:
+        code, at, *numbers = fields
+        if code not in self._catalogue:
+            return self._unknown(code)
+        try:
+            stamp = times.read(at)
+        except ValueError as error:
+            return str(error)
+        if stamp.ms % 60_000:
+            return f"{at} is not the first second of a minute"
+        instrument = self._catalogue[code]
+        values: list[Decimal] = []
+        for name, text in zip((*KEYS, *NOTED)[2:], numbers, strict=False):
+            value = self._number(name, text, instrument)
+            if isinstance(value, str):
+                return value
+            values.append(value)
+        values += [Decimal(0)] * (6 - len(values))
+        row = Row(number, code, stamp.ms, tuple(values))
+        bar = row.bar(KlineType.MINUTE, stamp.ms // 1000)
+        fault = bar_fault(bar, instrument, Entrance.IMPORT, self._now)
+        return row if fault is None else fault.text
+
+    def _number(self, name: str, text: str, instrument: Instrument) -> Decimal | str:
+        """A number, or what is wrong with it. One that is empty is not known, which is written as 0."""
+        decimals = {"volume": instrument.volume_decimals, "turnover": instrument.turnover_decimals}.get(
+            name, instrument.price_decimals
         )
-        rolled = list(roll_up(instrument, kline_type, (part for part in parts if part.time >= begin)))
-        store.write(source, rolled)
-        report.rolled_up += len(rolled)
+        value = Decimal(text or 0)
+        if decimals_of(text) <= decimals:
+            return value
+        if not self._reading.rounds and name != "turnover":
+            return (
+                f"{name} is {text}, which has more than the {decimals} decimals of {instrument.code} "
+                "(--round rounds it)"
+            )
+        self._report.rounded += not self._told
+        return value.quantize(QUANTA[decimals], ROUND_HALF_UP)
+
+    def _unknown(self, code: str) -> str:
+        if any(self._catalogue.find(family, code) is not None for family in Family):
+            known = next(one for family in Family if (one := self._catalogue.find(family, code)) is not None)
+            return f"{code} is another name of {known.code}: write that, or --code {known.code}"
+        return f"unknown code {code!r} (add it with --instruments, or name it with --code)"
 
 
-def _is_midnight(grid: Grid, at: int) -> bool:
-    """Whether a day begins then, be it a Sunday that belongs to Monday's."""
-    opened = grid.open_time(KlineType.DAY, at)
-    return at in (opened, grid.begin(KlineType.DAY, opened))
+def _write(
+    file: BarFile, found: Mapping[str, Measured], source: str, store: KlineStore, report: Report
+) -> None:
+    """Writes the bars of a file, some at a time, each code's ascending: what belongs to one bar of the grid,
+    such as a Sunday and a Monday, becomes one."""
+    waiting: defaultdict[str, list[Kline]] = defaultdict(list)
+
+    def flush(code: str, *, last: bool) -> None:
+        bars, measured = waiting[code], found[code]
+        kept: list[Kline] = []
+        if not last:  # what comes next may belong to the last one
+            opened = bars[-1].time
+            kept = [bar for bar in bars if bar.time == opened]
+        rolled = list(roll_up(measured.instrument, measured.kline_type, bars[: len(bars) - len(kept)]))
+        store.write(source, rolled, {past_note(measured.instrument): "imported"})
+        report.bars += len(rolled)
+        waiting[code] = kept
+
+    rows = file.rows(ascending=all(one.ascending for one in found.values()))
+    for count, row in enumerate(rows, 1):
+        bars = waiting[row.code]
+        bars.append(_kline(row, found[row.code]))
+        if len(bars) >= BATCH:
+            flush(row.code, last=False)
+        elif count % MOST_WAITING == 0:
+            for code in [code for code, some in waiting.items() if some]:
+                flush(code, last=False)
+    for code in [code for code, some in waiting.items() if some]:
+        flush(code, last=True)
 
 
-def _kline(row: Sequence[str], kline_type: KlineType, grid: Grid) -> Kline:
-    code, at, open_, high, low, close, volume, turnover = [*row, "0", "0"][:8]
-    time = int(at)
-    return Kline(
-        code,
-        kline_type,
-        time,
-        Decimal(open_),
-        Decimal(high),
-        Decimal(low),
-        Decimal(close),
-        Decimal(volume),
-        Decimal(turnover),
-        time * 1000,
-        grid.end(kline_type, time) * 1000 - 1,
-    )
+def _kline(row: Row, measured: Measured) -> Kline:
+    opened = measured.open_time(row.at)
+    return row.bar(measured.kline_type, opened, measured.grid.end(measured.kline_type, opened))
 
 
-def _wrong(row: Sequence[str], catalogue: Catalogue, now: int) -> str | None:
-    """What is wrong with a bar, if anything. `now` is the wall clock in milliseconds."""
-    if row[0] not in catalogue:
-        return f"unknown code {row[0]!r} (add it with --instruments)"
-    if int(row[1]) % 60:
-        return f"{row[1]} is not the first second of a minute"
-    open_, high, low, close, volume, turnover = map(Decimal, [*row[2:], "0", "0"][:6])
-    bar = Kline(row[0], KlineType.MINUTE, int(row[1]), open_, high, low, close, volume, turnover)
-    fault = bar_fault(bar, catalogue[row[0]], Entrance.IMPORT, now)
-    return None if fault is None else fault.text
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
-    """The bars of a file as text, each with its number, or what is wrong with it."""
-    if path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-        return
-    for number, row in read_table(path, SHAPES):
-        yield number, row if isinstance(row, str) else row[1]
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, list[str] | str]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise InputError("Parquet files need one more package: pip install 'tickwire[parquet]'.") from None
-    try:
-        check_regular(path)
-        file = parquet.ParquetFile(path)
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot read {path}: {reason}.") from error
-    with file:
-        names = [name for name in (*COLUMNS, "volume", "turnover") if name in file.schema_arrow.names]
-        if missing := [name for name in COLUMNS if name not in names]:
-            raise InputError(f"{path}: the column {missing[0]} is missing.")
-        number = 0
-        for batch in file.iter_batches(columns=names):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, _plain([row[name] for name in names])
-
-
-def _plain(values: list[Any]) -> list[str] | str:
-    """Values of a Parquet row as plain decimals, or what is wrong with them."""
-    code, *numbers = values
-    try:
-        texts = [f"{Decimal(str(number)):f}" for number in numbers]
-    except InvalidOperation:
-        return "not numbers"
-    plain = all(re.fullmatch(NUMBER, text) for text in texts) and "." not in texts[0]
-    return [str(code), *texts] if plain else "not numbers from 0 to 10^15 with up to 12 decimals"
+def _roll_up(measured: Measured, source: str, store: KlineStore) -> int:
+    """Makes the larger types around the bars of a code; returns how many bars that are."""
+    grid, base, count = measured.grid, measured.kline_type, 0
+    first, last = (measured.open_time(at) for at in (min(measured.times), max(measured.times)))
+    for kline_type in [one for one in grid.types if one > base]:
+        part = max(base, smaller(kline_type, grid.types))
+        if part is KlineType.WEEK:  # a week may lie in two months
+            continue
+        begin = grid.begin(kline_type, grid.open_time(kline_type, first))
+        end = grid.end(kline_type, grid.open_time(kline_type, last))
+        whole = kline_type > KlineType.DAY  # there are few days
+        while begin < end:
+            day = grid.open_time(KlineType.DAY, begin + WINDOW)
+            until = end if whole else min(end, grid.end(KlineType.DAY, day))
+            most = (until - begin) // SECONDS.get(part, DAY) + 2
+            parts = store.read(source, measured.instrument.code, part, count=most, end=until - 1)
+            rolled = list(
+                roll_up(measured.instrument, kline_type, (bar for bar in parts if bar.time >= begin))
+            )
+            store.write(source, rolled)
+            count += len(rolled)
+            begin = until
+    return count

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
+from ..calendars import EXCHANGES, load
 from ..config import Settings
 from ..errors import StoreError
 from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList, Trade
@@ -30,6 +32,8 @@ from .streams import Streams
 from .supply import Supply
 from .wishes import Wishes
 
+TABLE_ENDS = timedelta(days=60)
+"""Before the end of an official table of holidays the log says so."""
 END_WAIT = 5.0
 """Seconds in which the last gaps and suspensions must be written when the server ends."""
 FALLBACK_WATCH = 0.5
@@ -72,6 +76,7 @@ class MarketSide:
         self.publish = publishing.publish
         self._database = database
         self._clock = clock
+        self._time_ns = time_ns
         self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
@@ -225,6 +230,7 @@ class MarketSide:
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is to be kept running, by name."""
+        self._look_at_calendars()
         tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "upkeep of bars": self._keep_up,
             "bars": self.bars.run,
@@ -246,6 +252,19 @@ class MarketSide:
             if (backfill := feed.missing.backfill) is not None:
                 tasks[f"{feed.source.name} {number}: backfill"] = backfill.run
         return tasks
+
+    def _look_at_calendars(self) -> None:
+        """Says which official tables end soon, where markets keep hours."""
+        today = datetime.fromtimestamp(self._time_ns() / 1e9, UTC).date()
+        for key in () if self.source.round_the_clock else EXCHANGES:
+            calendar = load(key)
+            if calendar.horizon - today < TABLE_ENDS:
+                log.warning(
+                    "the official holidays of a calendar end soon: beyond them they are expected ones",
+                    calendar=key,
+                    known_until=str(calendar.horizon),
+                    expected_until=str(calendar.expected_horizon),
+                )
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
         """What is to be done in the end, in this order."""

@@ -4,6 +4,8 @@ from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .events import Book, Direction, Event, Kind, Level, Position, Trade, turnover
 from .fitness import (
+    YEAR_1990,
+    YEAR_2100,
     Entrance,
     Fault,
     Rule,
@@ -32,6 +34,8 @@ __all__ = [
     "REASON_SEPARATOR",
     "RULES",
     "UNSAID",
+    "YEAR_1990",
+    "YEAR_2100",
     "Book",
     "Catalogue",
     "CodesInUse",

@@ -101,7 +101,16 @@ def readiness(figures: Figures, *, ready: bool) -> Readiness:
         sum(one.waiting_bars for one in figures.sources),
     )
     recording = all(recordings) if recordings else None
-    return Readiness(ready, figures.name, figures.simulated, figures.events, recording, sources, store)
+    return Readiness(
+        ready,
+        figures.name,
+        figures.simulated,
+        figures.events,
+        recording,
+        figures.round_the_clock,
+        sources,
+        store,
+    )
 
 
 def _json(document: msgspec.Struct, status: int = 200) -> Response:

@@ -60,6 +60,7 @@ class Readiness(msgspec.Struct):
     simulated: bool
     events: int
     recording: bool | None
+    round_the_clock: bool
     sources: list[SourceReadiness]
     store: StoreReadiness
 

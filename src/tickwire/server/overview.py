@@ -61,6 +61,7 @@ async def market_list(reads: Reads) -> MarketList:
                 calendar.next_close(now),
                 tuple(calendar.holidays(today, today + YEAR)),
                 calendar.horizon,
+                calendar.expected(today, today + YEAR),
             )
         )
     return MarketList(found)

@@ -23,6 +23,8 @@ from .shell import Shell
 
 QUIET = 30.0
 """Seconds without a whole frame after which a publisher is pinged; after as many again it counts as gone."""
+PRESENT = 0.5
+"""Seconds between two times that the market is told that a publisher is there."""
 ANSWERS = 64
 """Answers that are written at once where many messages come together."""
 
@@ -50,7 +52,7 @@ class PublishSocket(Shell):
         self._taking: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._frames.heard = self._pinged = publishing.gateway.clock()
+        self._frames.heard = self._pinged = self._told = publishing.gateway.clock()
 
     # What asyncio calls.
     def _hear(self, data: bytes) -> int:
@@ -101,6 +103,10 @@ class PublishSocket(Shell):
             self._pinged = now
             self._frames.ping()
             self._send(self._frames.waiting())
+        if self._ending is None and now - heard < QUIET and now - self._told > PRESENT:
+            self._told = now
+            market, uplink = self._publishing.market, self._publishing.gateway.uplink
+            uplink.say(market.publish, self._permit.publisher, ())  # it is there, whatever it publishes
 
     @property
     def _busy(self) -> bool:

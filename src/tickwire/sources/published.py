@@ -15,15 +15,18 @@ from ..errors import SourceError, StoreError
 from ..model import Book, Catalogue, Event, Instrument, Reach
 from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
 from .health import Health, Status
+from .presence import Presence
 from .published_lines import PublishedLines
 from .publishers import Publisher, Publishers
 from .replay import QuoteTrades
-from .source import Resent, Source
+from .source import Began, Broke, Resent, Source
 
 LIMIT = 20_000
 """Trades and levels of books that may wait until they are served."""
 BATCH = 500
 """Lines, or trades and levels, between two turns of the event loop."""
+LOOK = 1.0
+"""Seconds between looks whether publishers are there."""
 TOGETHER = 64
 """Lines that a recording gets as one: a kill leaves all of them or none."""
 
@@ -68,12 +71,16 @@ class Published(Source):
     keep: Callable[[Instrument], Awaitable[None]] = _forget
     quote_trades: QuoteTrades = QuoteTrades.BID
     limit: int = LIMIT
+    silence: float = 60.0
     wall: Callable[[], int]
 
     def __post_init__(self) -> None:
         self.health = Health(wall=self.wall)
         self._lines = PublishedLines(self.catalogue, self.quote_trades)
         self.publishers = Publishers()
+        self.presence = Presence(self.catalogue, self.silence)
+        self._heard: set[Publisher] = set()  # since the last look
+        self._told: deque[Began | Broke] = deque()
         self._queue: deque[Batch] = deque()
         self.queued = 0
         """Trades and levels of books that wait."""
@@ -91,17 +98,40 @@ class Published(Source):
         """All of the catalogue, but for what another source has learned."""
         return instrument.code in self.catalogue and not instrument.learned
 
-    async def events(self) -> AsyncIterator[Event | Resent]:
+    async def events(self) -> AsyncIterator[Event | Resent | Began | Broke]:
         """The stream. It never ends."""
         self.health.tell(Status.UP, "nothing published yet" if self.health.lag is None else "")
+        watching = asyncio.create_task(self._watch())
+        watching.add_done_callback(lambda _: self._filled.set())
+        try:
+            while True:
+                while self._told:
+                    yield self._told.popleft()
+                for event in self._waiting():
+                    yield event
+                    if self._turn >= BATCH:
+                        self._turn = 0
+                        await asyncio.sleep(0)
+                self._filled.clear()
+                await self._filled.wait()
+                if watching.done():
+                    watching.result()
+        finally:
+            watching.cancel()
+
+    async def _watch(self) -> None:
+        """Looks whether publishers are there. Never ends."""
         while True:
-            for event in self._waiting():
-                yield event
-                if self._turn >= BATCH:
-                    self._turn = 0
-                    await asyncio.sleep(0)
-            self._filled.clear()
-            await self._filled.wait()
+            await asyncio.sleep(LOOK)
+            self._hear()
+            self._told += self.presence.look(asyncio.get_running_loop().time(), self.wall())
+            if self.presence.gone:
+                others = f", and {more} more" if (more := len(self.presence.gone) - 1) else ""
+                self.health.tell(Status.STALE, f"{self.presence.gone[0]}{others}")
+            elif self.health.status is Status.STALE:
+                self.health.tell(Status.UP)
+            if self._told:
+                self._filled.set()
 
     def end(self) -> Iterator[Event | Resent]:
         """Takes no more lines, and yields what waits still. `events` is to be closed before."""
@@ -161,6 +191,7 @@ class Published(Source):
         missing since one could not be kept, SourceError if the server stops: what is counted was taken.
         """
         place = 0
+        self._heard.add(publisher)
         try:
             while place < len(lines):
                 if self.queued >= self.limit or publisher.defining:
@@ -179,6 +210,15 @@ class Published(Source):
         finally:
             tally.seq, tally.durable = publisher.taken, self.publishers.durable(publisher)
             tally.queued, tally.limit = self.queued, self.limit
+
+    def _hear(self) -> None:
+        """Tells who was heard since the last time, and with prices of which codes."""
+        now, wall = asyncio.get_running_loop().time(), self.wall()
+        for one in self._heard:
+            if (back := self.presence.heard(one.name, one.codes, now, wall)) is not None:
+                self._told.append(back)
+            one.codes.clear()
+        self._heard.clear()
 
     def _put(
         self, publisher: Publisher, events: deque[tuple[Event | Resent | None, int | None]], weight: int
@@ -244,6 +284,7 @@ class Published(Source):
             tally.accepted += 1
             for event in events:
                 last = event
+                publisher.codes.add(event.code)
                 weight += _weight(event)
                 again = seq and seq <= publisher.parted
                 put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded) if again else event
@@ -254,6 +295,8 @@ class Published(Source):
                 batch.append((None, seq))
                 weight += 1
         if batch:
+            if self.presence.gone:
+                self._hear()
             self._put(publisher, batch, weight)
         if last is not None:
             self.health.lag = now - last.time

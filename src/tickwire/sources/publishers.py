@@ -52,6 +52,8 @@ class Publisher:
         self.taken = min(counted, recorded)
         self.missing = 0
         self.defining = False
+        self.codes: set[str] = set()
+        """Those of which prices came lately."""
         self.yielded = 0
         self.kept = counted
         self.recording = recording

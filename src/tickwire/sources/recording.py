@@ -1,7 +1,7 @@
-"""Reads recordings: CSV files of trades or quotes, plain or gzipped.
+"""Reads recordings: CSV files of trades or quotes.
 
 Trades have the columns code, tick_time_ms, price, volume; quotes code, tick_time_ms, bid, bid_volume,
-ask, ask_volume. Times are UTC. Other columns are ignored, and the order of the columns is free.
+ask, ask_volume. Times are UTC unless they say otherwise. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import InputError
-from ..files import CODE, NUMBER, read_table
+from ..files import CODE, NUMBER, TIME, Times, header_of, in_order, read_table
 from ..model import Book, Catalogue, Entrance, Level, Trade, decimals_of, event_fault, is_crossed, side
 
 LOGGED_LINES = 10
@@ -60,7 +60,7 @@ def _side(price: str, volume: str) -> tuple[Level, ...]:
 
 
 Line: TypeAlias = TradeLine | QuoteLine
-KEY = {"code": CODE, "tick_time_ms": r"\d{1,14}"}
+KEY = {"code": CODE, "tick_time_ms": TIME}
 PATTERNS: dict[type[Line], dict[str, str]] = {
     TradeLine: KEY | {"price": NUMBER, "volume": NUMBER},
     QuoteLine: KEY | dict.fromkeys(QuoteLine._fields[2:], f"(?:{NUMBER})?"),
@@ -83,15 +83,18 @@ class Scan:
     """Quotes whose bid lies above their ask."""
 
 
-class Recording(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Recording:
     """One or more files, read as one stream in order of time and never held in memory as a whole.
 
-    With `only`, lines of other codes are passed over.
+    With `only`, lines of other codes are passed over. `unsorted` are the files that were found to be out of
+    order when they were scanned.
     """
 
     paths: Collection[Path]
     catalogue: Catalogue
     only: Container[str] | None = None
+    unsorted: set[Path] = field(default_factory=set)
 
     def scan(self, *, strict: bool = False) -> Scan:
         """Reads everything once, and logs the lines that cannot be read, or are unfit.
@@ -100,7 +103,7 @@ class Recording(NamedTuple):
         """
         scan = Scan()
         for path in self.paths:
-            bad = 0
+            bad, last = 0, 0
             for number, line in self._file(path):
                 if isinstance(line, str):
                     bad += 1
@@ -112,6 +115,17 @@ class Recording(NamedTuple):
                         log.warning("line skipped", file=str(path), line=number, reason=line)
                     continue
                 scan.lines += 1
+                if line.tick_time_ms < last and path not in self.unsorted:
+                    self.unsorted.add(path)
+                    if strict:
+                        raise InputError(
+                            f"{path}, line {number}: it is of an earlier time than the line above it. Sort "
+                            "the file, or leave out --strict-input."
+                        )
+                    log.warning(
+                        "lines are not in order of time: they are sorted", file=str(path), line=number
+                    )
+                last = line.tick_time_ms
                 scan.crossed += isinstance(line, QuoteLine) and is_crossed(line.event())
                 prices, volumes = line[2::2], line[3::2]
                 if isinstance(line, TradeLine):
@@ -129,11 +143,16 @@ class Recording(NamedTuple):
 
     def lines(self) -> Iterator[Line]:
         """All lines that are good, by time; those of one time in the order of the files."""
-        good = ((line for _, line in self._file(path) if not isinstance(line, str)) for path in self.paths)
-        return heapq.merge(*good, key=attrgetter("tick_time_ms"))
+        return heapq.merge(*(self._good(path) for path in self.paths), key=attrgetter("tick_time_ms"))
+
+    def _good(self, path: Path) -> Iterator[Line]:
+        good = (line for _, line in self._file(path) if not isinstance(line, str))
+        return in_order(good, attrgetter("tick_time_ms")) if path in self.unsorted else good
 
     def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
+        ours = dict.fromkeys(name for patterns in PATTERNS.values() for name in patterns)
+        times = Times(header_of(path, ours).named.get("tick_time_ms", ""))
         for number, line in read_table(path, PATTERNS):
             if isinstance(line, str):
                 yield number, line
@@ -144,6 +163,10 @@ class Recording(NamedTuple):
             if code not in self.catalogue:
                 yield number, f"unknown code {code!r} (add it with --instruments)"
                 continue
-            made = kind(code, int(at), *rest)
+            try:
+                made = kind(code, times.read(at).ms, *rest)
+            except ValueError as error:
+                yield number, str(error)
+                continue
             fault = event_fault(made.event(), self.catalogue[code], Entrance.REPLAY)
             yield number, made if fault is None else fault.text

@@ -48,6 +48,10 @@ class KlineStore(Protocol):
         Each of `codes` is a key; a type without bars is left out.
         """
 
+    def codes(self, source: str) -> list[str]:
+        """The codes that have bars, in order."""
+        ...
+
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
         """The times of the first and the last bar; None if there is none."""
 

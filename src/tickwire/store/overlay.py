@@ -35,6 +35,9 @@ class Overlay:
                 under[kline_type] = _joined(under.get(kline_type, []), bars, count)
         return behind
 
+    def codes(self, source: str) -> list[str]:
+        return sorted({*self._behind.codes(source), *self._front.codes(source)})
+
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
         spans = [one.span(source, code, kline_type) for one in (self._front, self._behind)]
         found = [span for span in spans if span is not None]

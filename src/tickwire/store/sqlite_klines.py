@@ -28,6 +28,9 @@ ONE_NOTE = f"SELECT {NOTE.all} FROM note WHERE source = ? AND name = ?"  # noqa:
 NOTES = f"""
     SELECT {NOTE.all} FROM note WHERE source = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2
 """  # noqa: S608
+CODES = """
+    SELECT code FROM series WHERE source = ? AND EXISTS (SELECT 1 FROM kline WHERE series = id) ORDER BY code
+"""
 PRUNABLE = """
     SELECT id FROM series
     WHERE source = ? AND EXISTS (SELECT 1 FROM kline WHERE series = id AND type = ? AND time < ?)
@@ -100,6 +103,10 @@ class SqliteKlineStore:
                     if (bars := self._latest(connection, source, code, one, LATEST, count))
                 }
         return found
+
+    def codes(self, source: str) -> list[str]:
+        with self._file.reading() as connection:
+            return [code for (code,) in connection.execute(CODES, (source,))]
 
     def span(self, source: str, code: str, kline_type: KlineType) -> tuple[int, int] | None:
         with self._file.reading() as connection:

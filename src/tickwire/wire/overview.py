@@ -25,8 +25,9 @@ class MarketInfo(msgspec.Struct, frozen=True):
     """A calendar and what it says now.
 
     `next_open` and `next_close` are null if there is none to come; `holidays` are the weekdays of the next
-    year without trading, as far as `known_until`: beyond it all weekdays count as open. `round_the_clock`
-    says that this server's markets keep no hours.
+    year without trading, as far as `known_until`. Beyond it those of `expected` are closed, which are not
+    official yet, and all others count as open. `round_the_clock` says that this server's markets keep no
+    hours.
     """
 
     calendar: str
@@ -40,6 +41,7 @@ class MarketInfo(msgspec.Struct, frozen=True):
     next_close_ms: int | None = field(name="next_close")
     holidays: tuple[date, ...]
     known_until: date
+    expected: tuple[date, ...] = ()
 
     @property
     def time(self) -> datetime:

@@ -195,8 +195,9 @@ async def test_bars_during_which_it_did_not_run_are_incomplete(disk: Disk) -> No
     take(first, [T0 - 90, T0 + 10, T0 + 20])
     clock.now = T0 + 30
     await first.batches.write()
-    for kline_type in KlineType:
-        assert not any((await marks(first, kline_type)).values()), kline_type.name
+    for kline_type in KlineType:  # the server began at midnight, in the middle of a week and of a month
+        began_before = kline_type > KlineType.DAY
+        assert any((await marks(first, kline_type)).values()) is began_before, kline_type.name
     clock.now = T0 + 200
     second = a_run(disk, clock=clock)
     take(second, [T0 + 215, T0 + 250, T0 + 305])
@@ -211,6 +212,15 @@ async def test_bars_during_which_it_did_not_run_are_incomplete(disk: Disk) -> No
     assert await marks(second, KlineType.MINUTES_5) == {-300: False, 0: True, 300: False}
     assert (await marks(second, HOUR)) == {-3600: False, 0: True}
     assert await marks(second, KlineType.DAY) == {-86400: False, 0: True}
+
+
+async def test_bars_that_began_before_the_first_server_are_incomplete(disk: Disk) -> None:
+    clock = Clock(T0 + 430.5)
+    first = a_run(disk, clock=clock)
+    take(first, [T0 + 5, T0 + 365, T0 + 431, T0 + 485])  # what was before is published belatedly
+    assert await marks(first, MINUTE) == {0: False, 360: False, 420: True, 480: False}
+    assert await marks(first, KlineType.MINUTES_5) == {0: False, 300: True}
+    assert await marks(first, HOUR) == {0: True}
 
 
 async def test_a_larger_bar_is_incomplete_also_where_the_minutes_beside_the_gap_are_not(disk: Disk) -> None:

@@ -48,7 +48,7 @@ def a_desk(database: Database, file: SqliteFile, *, live: bool) -> Desk:
     source.live = live
     source.now = T0
     bars = Bars(
-        Archive("script", SqliteKlineStore(file), database, clock=REAL.wall), DEFAULTS, lambda _: None
+        Archive("script", SqliteKlineStore(file), database, clock=lambda: T0 / 1000), DEFAULTS, lambda _: None
     )
     missing = Missing(source, bars, CATALOGUE, Ledger(source, gaps, backlog))
     return Desk(source, bars, missing, gaps, backlog)

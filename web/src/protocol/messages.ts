@@ -621,8 +621,9 @@ export type Market = "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | 
  * A calendar and what it says now.
  *
  * `next_open` and `next_close` are null if there is none to come; `holidays` are the weekdays of the next
- * year without trading, as far as `known_until`: beyond it all weekdays count as open. `round_the_clock` says
- * that this server's markets keep no hours.
+ * year without trading, as far as `known_until`. Beyond it those of `expected` are closed, which are not
+ * official yet, and all others count as open. `round_the_clock` says that this server's markets keep no
+ * hours.
  */
 export interface MarketInfo {
   readonly calendar: string;
@@ -636,6 +637,7 @@ export interface MarketInfo {
   readonly next_close: number | null;
   readonly holidays: readonly string[];
   readonly known_until: string;
+  readonly expected: readonly string[];
 }
 
 /** The data that /v1/markets answers. */
@@ -766,6 +768,7 @@ export interface Readiness {
   readonly simulated: boolean;
   readonly events: number;
   readonly recording: boolean | null;
+  readonly round_the_clock: boolean;
   readonly sources: readonly SourceReadiness[];
   readonly store: StoreReadiness;
 }

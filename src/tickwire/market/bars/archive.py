@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -59,11 +60,13 @@ class Archive:
         """Whether nothing waits for the store any more, since it was detached from."""
         self.lost = 0
         """Bars that were let go of, because too many waited for the store."""
-        alive = self._noted.get(ALIVE)
-        self.down = None if alive is None else (int(alive), int(clock()))
-        """From when to when no server ran, in seconds since the epoch; None if none has run before."""
-        if self.down is not None:
-            begin, end = self.down
+        self.codes = store.codes(source)
+        """Those that had bars when the server began."""
+        now, alive = clock(), self._noted.get(ALIVE)
+        self.down = begin, end = int(alive or now), math.ceil(now)
+        """From when to when no server ran, in seconds since the epoch; the moment of the start if none has
+        run before."""
+        if alive is not None:
             log.info("bars recovered", source=source, kept_until=begin, down_seconds=end - begin)
 
     @property

@@ -74,8 +74,10 @@ class Bars:
         """Those whose forming minute is newer than the store's."""
         self.lost = 0
         """Bars that were let go of, because the store could not be read for too long."""
-        self.down = (0, 0) if repeats or archive.down is None else archive.down
+        self.down = (0, 0) if repeats else archive.down
         """When no server ran, from and to, in seconds since the epoch; zeros if that does not matter."""
+        self.stored = archive.codes
+        """The codes that had bars when the server began."""
         self._holes: dict[str, Hole] = {}
 
     @property

@@ -45,10 +45,11 @@ class Missing:
         begin, now = (1000 * at for at in self._bars.down)
         self._ledger.close_old(now or self._source.market_time())
         if begin and now - begin > UNCERTAIN:
-            instruments = [self._catalogue[code] for code in sorted(self._source.codes)]
-            self._ledger.enter(instruments, begin, now, NOT_RUNNING)
-            if not self._source.live:
-                self._ledger.settle([one.code for one in instruments], now)
+            coming = {*self._source.codes}
+            others = {code for code in self._bars.stored if code in self._catalogue} - coming
+            for codes in (coming, others):
+                self._ledger.enter((self._catalogue[code] for code in sorted(codes)), begin, now, NOT_RUNNING)
+            self._ledger.settle(others if self._source.live else others | coming, now)
 
     def failed(self, reason: str) -> list[Closed]:
         """The source has failed: of all codes that came from it trades are missing until it is back."""

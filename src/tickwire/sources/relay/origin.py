@@ -24,17 +24,19 @@ MOST_BYTES = 65_536
 
 
 class Readiness(msgspec.Struct):
-    """What a Tickwire says of itself: whether its data is made up, and the name of its source."""
+    """What a Tickwire says of itself: whether its data is made up, the name of its source, and whether its
+    markets keep no hours."""
 
     simulated: bool
     source: str = ""
+    round_the_clock: bool = False
 
 
 @dataclass(eq=False, repr=False)
 class Origin:
     """Asks upstream at the start and after each connection, unless it is known to be no Tickwire.
 
-    `time` is told whether it is made up. Without `asks` nobody is asked.
+    `time` is told whether it is made up, and whether markets keep hours. Without `asks` nobody is asked.
     """
 
     url: str
@@ -67,6 +69,7 @@ class Origin:
                 self._known.set()
             if found is not None:
                 self.simulated = found.simulated
+                self.time.round_the_clock = found.round_the_clock
                 self.time.market.replayed = found.source.startswith("replay:")
                 self.time.market.made_up = found.simulated or self.time.market.replayed
             await sleep(self.time.clock, BEAT)

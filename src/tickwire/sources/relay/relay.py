@@ -156,6 +156,11 @@ class Relay(Source):
         """Whether upstream says that its data is made up."""
         return self._origin.simulated
 
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether upstream says that its markets keep no hours."""
+        return self._time.round_the_clock
+
     def market_time(self) -> int:
         """The time where the events come from: upstream's, see UpstreamClock."""
         return self._time.read()
