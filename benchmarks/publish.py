@@ -92,8 +92,20 @@ def publish(server: tuple[int, int], load: Load, *, post: bool) -> Result:
             )
             if b" 101 " not in link.recv(4096):
                 raise NotMeasured("the server refused the WebSocket")
-            send = partial(exchange, link, load, lambda data: data.count(b'{"ret":200,'))
+            send = partial(exchange, link, load, answers())
             return timed(pid, load, send, partial(served, port, load))
+
+
+def answers() -> Callable[[bytes], float]:
+    """Counts the answers that begin in what comes piece by piece: one may begin at the end of a piece."""
+    mark, rest = b'{"ret":200,', b""
+
+    def count(data: bytes) -> int:
+        nonlocal rest
+        seen, rest = rest + data, (rest + data)[1 - len(mark) :]
+        return seen.count(mark)
+
+    return count
 
 
 def acknowledge(server: tuple[int, int], load: Load) -> Result:
