@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tickwire.assembly import assemble, build
 from tickwire.assembly.engine import Engine
 from tickwire.config import Settings
+from tickwire.gateway.gateway import Heard, Observer
 from tickwire.gateway.hub import Hub
 from tickwire.machine import REAL, Disk, Machine, Network
 from tickwire.model import Book, Instrument, Kind, Level, Trade
@@ -226,10 +227,21 @@ def trusting(ca: Path) -> ssl.SSLContext:
     return context
 
 
+class Ear(Observer):
+    """Hears what clients send to a server, once somebody listens."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[Heard], None] = lambda _: None
+
+    def heard(self, heard: Heard) -> None:
+        self.listener(heard)
+
+
 class Served:
     """A running server and ways to talk to it."""
 
-    def __init__(self, url: str, engine: Engine, server: Server) -> None:
+    def __init__(self, url: str, engine: Engine, server: Server, ear: Ear) -> None:
+        self.ear = ear
         self.url = url
         self.engine = engine
         self.server = server
@@ -312,13 +324,14 @@ async def serving(
     """
     made = Settings(data_dir=data_dir, **settings)
     machine = Machine(clock, lambda: int(wall() * 1e9), disk=disk, network=network)
+    ear = Ear()
     if feed is None:
-        engine = build(made, machine)
+        engine = build(made, machine, ear)
     else:
         catalogue = load_catalogue(made.instruments)
         sources: Sequence[tuple[Source, Collection[str]]]
         sources = feed if isinstance(feed, (list, tuple)) else [(cast("Source", feed), ())]
-        engine = assemble(made, catalogue, sources, machine)
+        engine = assemble(made, catalogue, sources, machine, ear)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     started = asyncio.Event()
@@ -329,7 +342,7 @@ async def serving(
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        yield Served(url_of(listener, made), engine, server)
+        yield Served(url_of(listener, made), engine, server, ear)
     finally:
         waiting.cancel()
         server.stop()

@@ -98,7 +98,7 @@ async def test_fifty_clients_see_what_upstream_sends(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         upstream = await enter(serving(tmp_path / "a", plan="basic", codes=CODES, rate=4))
-        upstream.engine.gateway.heard = lambda one: heard.append((time.monotonic(), one))
+        upstream.ear.listener = lambda one: heard.append((time.monotonic(), one))
         relay = await enter(relaying(tmp_path / "b", upstream.url))
         direct = await enter(listening(upstream, "direct", *CODES))
         clients = {code: await enter(listening(relay, f"client-{code}", code)) for code in CODES}

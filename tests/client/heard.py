@@ -35,7 +35,7 @@ class Log:
 
     def __init__(self, served: Served) -> None:
         self.heard: list[tuple[float, dict[str, Any]]] = []
-        served.engine.gateway.heard = lambda one: self.heard.append((time.monotonic(), json.loads(one.text)))
+        served.ear.listener = lambda one: self.heard.append((time.monotonic(), json.loads(one.text)))
 
     def of(self, cmd_id: int) -> list[tuple[float, list[str]]]:
         """Time and codes of the requests of that command."""

@@ -61,6 +61,13 @@ def test_names_that_others_give(tmp_path: Path, header: str) -> None:
     assert read(tmp_path, TEXT.replace("code,timestamp,price,volume", header)) == ROWS
 
 
+def test_a_column_of_ours_stands_for_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "symbols"
+    path.write_text("name,symbol\nGOLD,XAU\n")
+    with pytest.raises(InputError, match="the columns are 'name,symbol', expected code,symbol"):
+        [*read_table(path, {0: {"code": CODE, "symbol": CODE}})]
+
+
 def test_a_date_and_a_time_of_day_are_one_time(tmp_path: Path) -> None:
     text = "code,<DATE>,<TIME>,price,volume\nGOLD,2024.01.02,09:30,1,2\n"
     assert read(tmp_path, text) == [(2, ("trade", ["GOLD", "2024.01.02 09:30", "1", "2"]))]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..config import DATABASE, Settings, SourceKind
 from ..errors import SettingsError, StoreError
+from ..gateway.gateway import NOBODY, Observer
 from ..klines import Closed
 from ..machine import REAL, Machine
 from ..market.feeds import Feed, Feeds
@@ -40,13 +41,14 @@ from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
 
 
-def build(settings: Settings, machine: Machine = REAL) -> Engine:
-    """The engine that the settings describe. Raises TickwireError if a file or a folder is unusable."""
+def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:
+    """The engine that the settings describe, whose clients `observer` sees. Raises TickwireError if a file or
+    a folder is unusable."""
     # The directory first: what is opened may be brought to a newer form.
-    return _on(settings.data_dir, machine, lambda data: _build(settings, data))
+    return _on(settings.data_dir, machine, lambda data: _build(settings, data, observer))
 
 
-def _build(settings: Settings, data: Data) -> Engine:
+def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
     catalogue = shipped = load_catalogue(settings.instruments)
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
         catalogue = shipped.copy()  # others do not have what is published here
@@ -79,7 +81,7 @@ def _build(settings: Settings, data: Data) -> Engine:
             )
             for one in settings.source
         ]
-    engine = _assemble(settings, catalogue, sources, data)
+    engine = _assemble(settings, catalogue, sources, data, observer)
     try:
         for scenario in scenarios:
             engine.market.scenarios.begin(scenario)
@@ -94,12 +96,15 @@ def assemble(
     catalogue: Catalogue,
     sources: Sequence[tuple[Source, Collection[str]]],
     machine: Machine = REAL,
+    observer: Observer = NOBODY,
 ) -> Engine:
     """An engine on sources, each with the codes that it owns, none for all that it serves.
 
     Raises StartError if the data directory is unusable.
     """
-    return _on(settings.data_dir, machine, lambda data: _assemble(settings, catalogue, sources, data))
+    return _on(
+        settings.data_dir, machine, lambda data: _assemble(settings, catalogue, sources, data, observer)
+    )
 
 
 class Data(NamedTuple):
@@ -142,6 +147,7 @@ def _assemble(
     catalogue: Catalogue,
     sources: Sequence[tuple[Source, Collection[str]]],
     data: Data,
+    observer: Observer,
 ) -> Engine:
     def revised(feed: Feed, closed: Iterable[Closed]) -> None:
         engine.market.bars.closed_of(feed, closed)
@@ -177,6 +183,7 @@ def _assemble(
             InstrumentStore(file),
             maker=maker,
             machine=machine,
+            observer=observer,
         )
         opened.callback(engine.close)
         opened.pop_all()

@@ -10,7 +10,7 @@ import structlog
 
 from ..bus import Local
 from ..config import Settings
-from ..gateway.gateway import Gateway
+from ..gateway.gateway import Gateway, Observer
 from ..machine import Machine
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
@@ -47,6 +47,7 @@ class Engine:
         *,
         maker: Executor,
         machine: Machine,
+        observer: Observer,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
@@ -83,6 +84,7 @@ class Engine:
             database,
             clock=machine.monotonic,
             wall=machine.wall,
+            observer=observer,
         )
         self.market.join(self.gateway)
 

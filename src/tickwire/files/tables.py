@@ -257,7 +257,7 @@ def _placed(
     places: dict[str, tuple[int, ...]] = {}
     named: dict[str, str] = {}
     for ours in columns:
-        wanted = [ours, *USUAL.get(ours, ())]
+        wanted = [ours, *(name for name in USUAL.get(ours, ()) if name not in columns)]
         if ours in dress.columns:
             wanted = [plain_name(dress.columns[ours])]
         found = next((name for name in wanted if name in plain), None)

@@ -56,6 +56,22 @@ class Heard(NamedTuple):
     deviations: tuple[str, ...] = ()
 
 
+class Observer:
+    """Sees what clients do. Each method may be left as it is."""
+
+    def heard(self, heard: Heard) -> None:
+        """A client sent something."""
+
+    def came(self, caller: Caller) -> None:
+        """A connection was let in."""
+
+    def left(self, caller: Caller) -> None:
+        """A connection is gone."""
+
+
+NOBODY = Observer()
+
+
 class Gateway:
     """Carries out what clients ask for."""
 
@@ -70,6 +86,7 @@ class Gateway:
         *,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        observer: Observer = NOBODY,
     ) -> None:
         """`database` runs the calls of the store of tokens.
 
@@ -82,9 +99,7 @@ class Gateway:
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
         self.callers: dict[Peer, Caller] = {}
         """The open connections."""
-        self.heard: Callable[[Heard], None] | None = None
-        self.connections_changed: Callable[[], None] | None = None
-        self.left: Callable[[Caller], None] | None = None
+        self.observer = observer
         self._market = market
         self._numbers = itertools.count(1)
         self._watching: set[Peer] = set()
@@ -190,8 +205,7 @@ class Gateway:
             raise Refused(QUERY_INVALID)
         caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
         self.callers[peer] = caller
-        if self.connections_changed is not None:
-            self.connections_changed()
+        self.observer.came(caller)
         if dead is not None:
             dead.close(POLICY_VIOLATION, "another connection of this token took its place")
         return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
@@ -250,10 +264,7 @@ class Gateway:
             caller.leave(client)
             if caller.report.notable:
                 _tell_deviations(caller)
-            if self.left is not None:
-                self.left(caller)
-            if self.connections_changed is not None:
-                self.connections_changed()
+            self.observer.left(caller)
 
     def delay(self, client: Peer) -> float:
         """Seconds by which scenarios let a connection's answers come late."""

@@ -118,6 +118,8 @@ class MarketSide:
         self.states = self.scenarios.states
         self.intake = Intake(catalogue, feeds, self.streams, self.supply, self.scenarios, self.bars, time_ns)
         self.take = self.intake.take
+        for feed in feeds:
+            feed.source.health.watch(functools.partial(self._health_changed, feed))
 
     def join(self, receiver: Receiver) -> None:
         """Another client side is to be told of what comes."""
@@ -242,7 +244,6 @@ class MarketSide:
             "instruments": self.learned.run,
         }
         for number, feed in enumerate(self.feeds):
-            feed.source.health.changed = functools.partial(self._health_changed, feed)
             feed.missing.start()
             tasks |= {
                 f"{feed.source.name} {number}: joining bars": feed.bars.run,

@@ -15,7 +15,7 @@ from ..access import Verdict
 from ..bus import Lack
 from ..errors import StoreError
 from ..gateway.admission import Caller
-from ..gateway.gateway import Gateway, Heard
+from ..gateway.gateway import NOBODY, Gateway, Heard
 from ..model import Family, Instrument, Kind, KlineType
 from ..wire import HTTP_BASES, WS_PATHS, Deviation, Refused, Sought, Want
 from ..wire.entry import base_of, parameters, token_of
@@ -219,8 +219,8 @@ class Api:
     def _tell(self, caller: Caller, path: str, text: str | None) -> None:
         """Tells what came, None if it was not read, and what in it is not as documented."""
         self._reports.add(None if caller.token is None else caller.token.name, caller.report)
-        if self._gateway.heard is not None and text is not None:
-            self._gateway.heard(Heard(0, path, text, tuple(caller.report.counts())))
+        if self._gateway.observer is not NOBODY and text is not None:
+            self._gateway.observer.heard(Heard(0, path, text, tuple(caller.report.counts())))
 
     async def _wants(
         self, caller: Caller, family: Family, asked: Sequence[Asked], most: int | None

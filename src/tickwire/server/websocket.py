@@ -13,7 +13,7 @@ import structlog
 from uvicorn.server import ServerState
 
 from ..bus import Supplier
-from ..gateway.gateway import Gateway, Heard
+from ..gateway.gateway import NOBODY, Gateway, Heard
 from ..machine import Network, Writer
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Decision, Report
 from ..wire.connection import Connection
@@ -162,8 +162,9 @@ class WebSocket(Shell):
         self._writer.reset()
 
     def _tell(self, path: str, text: str, noted: Report) -> None:
-        if self._gateway.heard is not None and (caller := self._gateway.callers.get(self)) is not None:
-            self._gateway.heard(Heard(caller.client.connection, path, text, tuple(noted.counts())))
+        observer = self._gateway.observer
+        if observer is not NOBODY and (caller := self._gateway.callers.get(self)) is not None:
+            observer.heard(Heard(caller.client.connection, path, text, tuple(noted.counts())))
 
     def _delay(self, data: bytes) -> None:
         """Looks at what came when a scenario says, in order; reads nothing more while much of it waits."""

@@ -45,8 +45,11 @@ class Health:
         self.reason = ""
         self.lag: int | None = None
         self.bad = self.dropped = self.renumbered = self.unanswered = self.crossed = 0
-        self.changed: Callable[[], None] | None = None
-        """Called whenever the status is another one."""
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """`changed` is called whenever the status is another one."""
+        self._watchers.append(changed)
 
     def tell(self, status: Status, reason: str = "") -> None:
         """It is so now."""
@@ -54,5 +57,5 @@ class Health:
             self.reason = reason or self.reason
             return
         self.status, self.since, self.reason = status, self.wall(), reason
-        if self.changed is not None:
-            self.changed()
+        for changed in self._watchers:
+            changed()

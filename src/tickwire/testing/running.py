@@ -16,7 +16,7 @@ from ..assembly import Engine, build
 from ..config import Settings
 from ..errors import InputError
 from ..gateway.admission import Caller
-from ..gateway.gateway import Heard
+from ..gateway.gateway import Heard, Observer
 from ..machine import REAL
 from ..sandbox import Clock, Scenario
 from ..server import Server
@@ -59,23 +59,38 @@ def threshold(level: str) -> Iterator[None]:
             processors.remove(drop)
 
 
-class Connections:
+class Connections(Observer):
     """The open WebSockets of a server, and who waits for how many.
 
     Sees every change, so that a number which holds for a moment only is not missed. To be used in the thread
     of the server.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, hear: Callable[[Heard], None]) -> None:
+        """`hear` is given what clients send."""
+        self._hear = hear
         self._waiting: list[tuple[int, Future[None]]] = []
+        self._open: dict[int, Caller] = {}
         self._left: dict[int, dict[str, int]] = {}
-        engine.gateway.connections_changed = self._tell
-        engine.gateway.left = self._keep
+
+    def heard(self, heard: Heard) -> None:
+        """A client sent something."""
+        self._hear(heard)
+
+    def came(self, caller: Caller) -> None:
+        """A connection was let in."""
+        self._open[caller.client.connection] = caller
+        self._tell()
+
+    def left(self, caller: Caller) -> None:
+        """A connection is gone."""
+        del self._open[caller.client.connection]
+        self._left[caller.client.connection] = caller.report.counts()
+        self._tell()
 
     def numbers(self) -> list[int]:
         """The numbers of those that are open, in order."""
-        return sorted(caller.client.connection for caller in self._engine.gateway.callers.values())
+        return sorted(self._open)
 
     def reached(self, count: int) -> Future[None]:
         """Done as soon as that many are open."""
@@ -86,19 +101,12 @@ class Connections:
 
     def deviations(self) -> dict[int, dict[str, int]]:
         """What each did that the documents do not allow, those that have ended too, by their numbers."""
-        alive = {
-            caller.client.connection: caller.report.counts()
-            for caller in self._engine.gateway.callers.values()
-        }
+        alive = {number: caller.report.counts() for number, caller in self._open.items()}
         return {number: counts for number, counts in sorted((self._left | alive).items()) if counts}
 
-    def _keep(self, caller: Caller) -> None:
-        self._left[caller.client.connection] = caller.report.counts()
-
     def _tell(self) -> None:
-        count = len(self._engine.gateway.callers)
         for wanted, future in self._waiting:
-            if wanted == count:
+            if wanted == len(self._open):
                 future.set_result(None)
         self._waiting = [one for one in self._waiting if not one[1].done()]
 
@@ -118,7 +126,6 @@ class Running:
     """A server that takes connections until it is stopped."""
 
     engine: Engine
-    connections: Connections
     url: str
     port: int
     _loop: asyncio.AbstractEventLoop
@@ -127,7 +134,7 @@ class Running:
     def __init__(self, settings: Settings, heard: Callable[[Heard], None], *, quiet: bool) -> None:
         """Returns when the server is ready. Raises what `tickwire serve` ends with."""
         self._settings = settings
-        self._heard = heard
+        self.connections = Connections(heard)
         self._quiet = quiet
         self._ready: Future[None] = Future()
         self._ended: Future[None] = Future()
@@ -206,10 +213,8 @@ class Running:
             self.port = listener.getsockname()[1]
             self.url = url_of(listener, self._settings)
             certificate = certificate_of(self._settings, REAL)
-            self.engine = build(self._settings, REAL)
+            self.engine = build(self._settings, REAL, self.connections)
             with contextlib.closing(self.engine):
-                self.engine.gateway.heard = self._heard
-                self.connections = Connections(self.engine)
                 if self._quiet:
                     self._stop_clock()
                 self._loop = asyncio.get_running_loop()

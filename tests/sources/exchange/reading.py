@@ -71,7 +71,7 @@ class Reading:
         return self.of(kind)
 
     async def read(self) -> None:
-        self.source.health.changed = self._arrived.set
+        self.source.health.watch(self._arrived.set)
         async with aclosing(self.source.events()) as events:  # type: ignore[type-var]
             async for one in events:
                 self.told.append(one)

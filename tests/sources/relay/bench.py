@@ -81,9 +81,8 @@ class Consumer:
         return found
 
     async def run(self) -> None:
-        self.relay.health.changed = lambda: self.statuses.append(
-            (self.relay.health.status, self.relay.health.reason)
-        )
+        health = self.relay.health
+        health.watch(lambda: self.statuses.append((health.status, health.reason)))
         async with contextlib.aclosing(self.relay.events()) as events:  # type: ignore[type-var]
             async for one in events:
                 self.yielded.append(one)
