@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tickwire.calendars import load
+from tickwire.model import Market
 from tickwire.sources import Began, Broke
 from tickwire.sources.presence import Presence
 from tickwire.store import load_catalogue
@@ -99,3 +100,18 @@ def test_nobody_is_gone_because_we_were_held_up() -> None:
     desk.wall += 3_600_000
     assert desk.passes(59) == []
     assert len(desk.passes(2)) == 1
+
+
+def test_whoever_is_there_pays_nothing_for_those_that_are_gone() -> None:
+    """Neither a look nor a line goes through all that is missing once for each of all publishers."""
+    desk = Desk()
+    desk.passes(1)
+    codes = [one.code for one in CATALOGUE if one.market is Market.CRYPTO]
+    for number in range(5_000):
+        desk.sends(f"gone-{number}", codes[number % len(codes)])
+    for _ in range(61):
+        desk.sends("there", codes[0])
+        desk.passes(1)
+    assert len(desk.presence.gone) == 5_000 - len(range(0, 5_000, len(codes)))
+    for _ in range(20_000):
+        assert desk.sends("there", codes[0]) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ..calendars import KEYS, Calendar, load
 from ..model import Catalogue
@@ -22,10 +22,6 @@ class Present:
         self.at, self.wall = at, wall
         self.codes: defaultdict[str, set[str]] = defaultdict(set)
 
-    def has(self, code: str) -> bool:
-        """Whether it has published that code."""
-        return any(code in codes for codes in self.codes.values())
-
 
 class Presence:
     """Publishers, as they are heard. One that is silent for too long while a market of its codes is open is
@@ -42,6 +38,7 @@ class Presence:
         self._publishers: dict[str, Present] = {}
         self._unclaimed = Present("", 0.0, 0)
         self._missing: set[str] = set()
+        self._silent: set[Present] = set()  # as of the last look
         self._looked = 0.0
         self.gone: list[str] = []
         """Those that are, each with how long it has been silent."""
@@ -53,7 +50,7 @@ class Presence:
             if code in self._catalogue:
                 self._unclaimed.codes[self._catalogue[code].calendar].add(code)
 
-    def heard(self, name: str, codes: Iterable[str], now: float, wall: int) -> Began | None:
+    def heard(self, name: str, codes: Collection[str], now: float, wall: int) -> Began | None:
         """A publisher has sent something, prices of these codes among it. Returns what is back by that."""
         found = self._publishers.get(name)
         if found is None:
@@ -66,7 +63,10 @@ class Presence:
         self._unclaimed.at, self._unclaimed.wall = now, wall
         if not self._missing:
             return None
-        back = {one for one in self._missing if found.has(one) or self._unclaimed.has(one)}
+        back = self._missing.intersection(codes)
+        for one in self._silent.intersection((found, self._unclaimed)):
+            back.update(*(self._missing & its for its in one.codes.values()))
+            self._silent.remove(one)
         self._missing -= back
         return Began(tuple(sorted(back)), wall) if back else None
 
@@ -77,19 +77,23 @@ class Presence:
         if held_up:  # what they sent waits in their sockets
             for one in everybody:
                 one.at = now
-        silent = [one for one in everybody if now - one.at >= self._silence]
-        self.gone = []
+        self._silent = {one for one in everybody if now - one.at >= self._silence}
+        there = set[str]()
+        if self._silent:
+            others = (one for one in self._publishers.values() if one not in self._silent)
+            there.update(*(codes for one in others for codes in one.codes.values()))
+        gone: dict[str, None] = {}
         broke: list[Broke] = []
-        for one in silent:
+        for one in [one for one in everybody if one in self._silent]:
             for since, codes in self._open(one, wall):
-                there = (other for other in self._publishers.values() if other not in silent)
-                lost = codes.difference(*(found for other in there for found in other.codes.values()))
+                lost = codes - there
                 reason = f"{one.name or 'every publisher'} has been silent for {self._silence:g} s"
-                if lost and reason not in self.gone:
-                    self.gone.append(reason)
+                if lost:
+                    gone[reason] = None
                 if fresh := lost - self._missing:
                     self._missing |= fresh
                     broke.append(Broke(tuple(sorted(fresh)), since, reason))
+        self.gone = [*gone]
         return broke
 
     def _open(self, one: Present, wall: int) -> Iterator[tuple[int, set[str]]]:
