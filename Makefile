@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install serve dev test test-servers test-rest browser check format generated web web-check bench soak fuzz \
+.PHONY: help install serve dev test browser check format generated web web-check bench soak fuzz \
 	lock clean
 
 help:
@@ -14,9 +14,9 @@ help:
 	@echo "make check    lint, types, formatting, import rules"
 	@echo "make web      build the terminal anew (web-check: test it, and compare it with what is committed)"
 	@echo "make generated  write docs/settings.md, docs/cli.md and the types of the terminal anew"
-	@echo "make bench    fan-out beside its peers and the bare limit (needs a C compiler)"
-	@echo "make soak     what takes minutes: kills in a row, an upstream that is killed, a store that fails"
-	@echo "make fuzz     hostile input for ten minutes"
+	@echo "make bench    all that is measured, and the table of what Tickwire is held to (needs a C compiler)"
+	@echo "make soak     what takes minutes: kills in a row, a fault a minute (needs a C compiler), a store that fails"
+	@echo "make fuzz     hostile input for ten minutes, in parts of two kinds: guided by coverage, and thrown"
 	@echo "make install  what serve needs, into $(VENV)"
 	@echo "make lock     pin the dependencies anew"
 
@@ -27,21 +27,15 @@ serve: install
 
 dev: $(VENV)/dev.installed
 
-# Two halves at a time, one for each core; with ARGS what they say.
-SERVERS := tests/server tests/gateway tests/testing tests/cli tests/client tests/test_docs_blocks.py
+# A worker more than there are cores: tests wait as well. A worker that has nothing left takes tests from another one.
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
 
 test: dev browser
 ifeq ($(ARGS),)
-	@$(MAKE) --no-print-directory -j2 test-servers test-rest
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
-
-test-servers:
-	@$(BIN)/python -m pytest -q $(SERVERS)
-
-test-rest:
-	@$(BIN)/python -m pytest -q tests $(addprefix --ignore=,$(SERVERS))
 
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
@@ -81,20 +75,37 @@ web-check: dev
 		{ echo "The committed terminal is not the one that web/ makes. Build it: make web"; exit 1; }
 
 bench: dev
-	$(BIN)/python benchmarks/fanout.py $(ARGS)
-	$(BIN)/python benchmarks/klines.py $(ARGS)
+	$(BIN)/python benchmarks/peer.py
+	$(BIN)/python benchmarks/klines.py --only a,c $(ARGS)
 	$(BIN)/python benchmarks/tokens.py $(ARGS)
+	$(BIN)/python benchmarks/connections.py --only b,c $(ARGS)
 	$(BIN)/python benchmarks/publish.py $(ARGS)
 	$(BIN)/python benchmarks/client.py $(ARGS)
 	$(BIN)/python benchmarks/roundtrip.py
 	$(BIN)/python benchmarks/terminal.py
+	$(BIN)/python benchmarks/table.py $(ARGS)
 
 soak: dev
 	TICKWIRE_SOAK=1 $(BIN)/python -m pytest -s tests/drill tests/test_two_servers.py tests/test_kill.py \
-		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py $(ARGS)
+		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py \
+		tests/server/test_rush.py $(ARGS)
 
-fuzz: dev
-	TICKWIRE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)
+# Half of the seconds for the targets of tests/fuzz, each its share, half for what is thrown at a running server.
+SECONDS ?= 600
+
+fuzz: dev $(VENV)/fuzz.installed
+	@set -e; names=$$($(BIN)/python -m tests.fuzz.targets); each=$$(( $(SECONDS) / 2 / $$(echo $$names | wc -w) + 1 )); \
+	for name in $$names; do \
+		echo "$$name, $$each s"; $(BIN)/python -m tests.fuzz.run $$name $$each > build/fuzz-$$name.log 2>&1 || \
+			{ tail -n 40 build/fuzz-$$name.log; exit 1; }; \
+	done
+	TICKWIRE_FUZZ_SECONDS=$$(( $(SECONDS) / 2 )) $(BIN)/python -m pytest tests/test_hostile.py $(ARGS)
+
+# atheris is large, has wheels for few machines, and nothing else needs it.
+$(VENV)/fuzz.installed: requirements/fuzz.txt $(VENV)/dev.installed
+	$(PIP) install --require-hashes -r requirements/fuzz.txt
+	@mkdir -p build
+	@touch $@
 
 # ccxt pins some of what it shares with the server exactly, so the larger lock is made first.
 lock: dev
@@ -104,6 +115,10 @@ lock: dev
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/run.in -c requirements/dev.txt \
 		-o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links requirements/fuzz.in -o requirements/fuzz.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links requirements/peers.in -o requirements/peers.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -115,7 +130,7 @@ $(BIN)/python:
 		{ echo "This Python lacks venv. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run.installed: requirements/run.txt pyproject.toml | $(BIN)/python
+$(VENV)/run.installed: requirements/run.txt pyproject.toml hatch_build.py src/tickwire/machine/_fanout.c | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements/run.txt
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
@@ -24,13 +25,15 @@ ROOT = HERE.parent
 NAME = Path(sys.argv[0]).stem
 CFLAGS = ["-O2", "-Wall", "-Wextra", "-std=gnu11"]
 TLS = "-tls"
-START_SECONDS = 30
+START_SECONDS = 60
 END_SECONDS = 120
 """As long as a large recording takes to be sealed."""
 SETUP_SECONDS = 150
 """A load generator itself gives up after 120."""
 SERVER_CORE, LOAD_CORE = 0, 1
 MIB = 2**20
+KEPT = "BENCH_FIGURES"
+"""The environment variable that names the file in which figures are kept for `table.py`."""
 
 Result: TypeAlias = dict[str, float | None]
 """What a load generator measures."""
@@ -53,6 +56,10 @@ def new_parser(doc: str | None, letters: str) -> argparse.ArgumentParser:
     return parser
 
 
+Measured: TypeAlias = list[Result] | NotMeasured
+"""What was measured, a result a round, or why nothing was."""
+
+
 class Options(NamedTuple):
     """What a benchmark is asked for."""
 
@@ -68,6 +75,28 @@ class Options(NamedTuple):
             for name in names:
                 print(f"{letter} {name}, round {number}", file=sys.stderr)
                 yield name
+
+    def measured(self, letter: str, ways: Mapping[str, Callable[[], Result]]) -> dict[str, Measured]:
+        """What each of these measures in each round, kept for the table of all; one that fails is not tried
+        again."""
+        rounds: dict[str, list[Result]] = {name: [] for name in ways}
+        failed: dict[str, NotMeasured] = {}
+        for name in self.turns(letter, [*ways]):
+            if name not in failed:
+                try:
+                    rounds[name].append(ways[name]())
+                except (NotMeasured, OSError) as problem:
+                    failed[name] = NotMeasured(str(problem))
+        for name in ways:
+            keep(f"{letter} {name}", failed.get(name, rounds[name]))
+        return {name: failed.get(name, rounds[name]) for name in ways}
+
+    def once(self, letter: str, name: str, way: Callable[[], Result]) -> Result:
+        """The same of one, once. Raises NotMeasured."""
+        found = self._replace(rounds=1).measured(letter, {name: way})[name]
+        if isinstance(found, NotMeasured):
+            raise found
+        return found[0]
 
 
 def begin(given: argparse.Namespace, known: Iterable[str], *tools: str) -> Options:
@@ -227,10 +256,39 @@ def run_load(
     return result
 
 
+def keep(name: str, measured: Measured) -> None:
+    """Keeps that for the table of all, under the name of this benchmark and that one."""
+    if path := os.environ.get(KEPT):
+        problem = str(measured) if isinstance(measured, NotMeasured) else ""
+        line = {"name": f"{NAME} {name}", "problem": problem, "rounds": [] if problem else measured}
+        with Path(path).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def per_cpu(result: Result, key: str) -> float:
+    """How many of these there were in a second of the server's CPU: what others take of the core does not
+    count."""
+    return (result[key] or 0) / (result["server_cpu"] or 1)
+
+
 def middle(values: Iterable[float | None]) -> float | None:
     """The median of those that are known."""
     known = [value for value in values if value is not None]
     return median(known) if known else None
+
+
+def ratio(results: Measured, others: Measured | None, key: str, digits: int = 2) -> str:
+    """The median of what was measured as parts of the same of others, round by round, for a table."""
+    if others is None or isinstance(results, NotMeasured) or isinstance(others, NotMeasured):
+        return "-"
+    found = quotient(results, others, key)
+    return "-" if found is None else f"{found:.{digits}f}"
+
+
+def quotient(results: Sequence[Result], others: Sequence[Result], key: str) -> float | None:
+    """The same as a number; None if either was not measured."""
+    pairs = [(one.get(key), other.get(key)) for one, other in zip(results, others, strict=True)]
+    return middle(one / other if one is not None and other else None for one, other in pairs)
 
 
 def figure(results: Iterable[Result], key: str) -> float:
@@ -275,6 +333,16 @@ def rss(pid: int, field: str = "VmRSS") -> int:
     """Bytes of memory that a process has; with VmHWM the most that it had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
+def metrics(port: int, *names: str) -> list[float]:
+    """Some of a server's metrics, by name, with their labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    found = dict(line.rpartition(" ")[::2] for line in lines if not line.startswith("#"))
+    if lacking := [name for name in names if name not in found]:
+        raise NotMeasured(f"the server has no metric {lacking[0]}")
+    return [float(found[name]) for name in names]
 
 
 def machine() -> str:

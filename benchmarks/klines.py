@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from urllib.request import urlopen
 
 import bench
 import uvloop
-from bench import MIB, NotMeasured, Options, Result, figure, spaced, written
+from bench import MIB, Measured, NotMeasured, Options, Result, figure, per_cpu, spaced, written
 
 from tickwire.assembly import build
 from tickwire.config import load
@@ -59,7 +59,8 @@ class Question:
     title: str
     path: str
     data: dict[str, object]
-    target: float | None = None
+    count: int
+    target: float
 
     @property
     def query(self) -> str:
@@ -67,14 +68,19 @@ class Question:
         return f"/quote-b-api{self.path}?token=bench&query={asked}"
 
 
+FIVE = ["BTCUSDT", "ETHUSDT", "GOLD", "EURUSD", "Silver"]
+
+
 def bars_of(count: int) -> dict[str, object]:
     return {"code": "BTCUSDT", "kline_type": 1, "query_kline_num": count}
 
 
 QUESTIONS = [
-    Question("/kline, 2 bars", "/kline", bars_of(2), 0.3),
-    Question("/kline, 500 bars", "/kline", bars_of(500), 0.2),
-    Question("/trade-tick", "/trade-tick", {"symbol_list": [{"code": "BTCUSDT"}]}),
+    Question("/kline, 2 bars", "/kline", bars_of(2), 2, 0.3),
+    Question("/kline, 500 bars", "/kline", bars_of(500), 500, 0.5),
+    Question(
+        "/trade-tick, 5 codes", "/trade-tick", {"symbol_list": [{"code": code} for code in FIVE]}, 5, 0.5
+    ),
 ]
 
 
@@ -237,7 +243,7 @@ def size_of_answer(port: int, question: Question) -> int:
         with urlopen(f"http://127.0.0.1:{port}{question.query}", timeout=30) as answer:
             body: bytes = answer.read()
         data = json.loads(body)["data"]
-        if len(data.get("kline_list", ())) == question.data.get("query_kline_num", 0):
+        if len(data.get("kline_list") or data.get("tick_list") or ()) == question.count:
             return len(body)
         time.sleep(0.1)
     raise NotMeasured(f"{question.title}: the server has not so many")
@@ -247,25 +253,19 @@ def ask(server: tuple[int, int], path: str, options: Options) -> Result:
     result = bench.run_load("http_load", server, options, {"connections": CONNECTIONS, "path": path})
     if result["errors"]:
         raise NotMeasured(f"the server closed {result['errors']:.0f} of {CONNECTIONS} connections")
-    return result
+    return result | {"per_cpu": per_cpu(result, "requests_per_s")}
 
 
-def http_round(question: Question, options: Options) -> tuple[Result, Result]:
-    """What the question gives of us, and of bare uvicorn with a body of the same size right after it."""
+def ask_tickwire(question: Question, options: Options) -> Result:
     with bench.tickwire() as server:
-        size = size_of_answer(server[0], question)
-        ours = ask(server, question.query, options)
+        size_of_answer(server[0], question)
+        return ask(server, question.query, options)
+
+
+def ask_uvicorn(question: Question, size: int, options: Options) -> Result:
+    """The same of bare uvicorn, with a body of that size."""
     with bench.running(bench.python("bare.py", "http", size)) as server:
-        limit = ask(server, question.query, options)
-    ours["ratio"] = (ours["requests_per_s"] or 0) / (limit["requests_per_s"] or 1)
-    ours["cpu_ratio"] = per_cpu(ours) / per_cpu(limit)
-    limit["bytes"] = size
-    return ours, limit
-
-
-def per_cpu(result: Result) -> float:
-    """Requests in a second of the server's CPU: what others take of the core does not count."""
-    return (result["requests_per_s"] or 0) / (result["server_cpu"] or 1)
+        return ask(server, question.query, options)
 
 
 def http(options: Options) -> None:
@@ -274,19 +274,29 @@ def http(options: Options) -> None:
     bench.heads("", "requests/s", *ratios, *times, "server CPU", "load CPU")
     for question in QUESTIONS:
         try:
-            rounds = [http_round(question, options) for _ in options.turns(HTTP, [question.title])]
+            with bench.tickwire() as server:
+                size = size_of_answer(server[0], question)
         except (NotMeasured, OSError) as problem:
             bench.no_row(question.title, problem, 9)
             continue
-        target = f"≥ {question.target}" if question.target else "-"
-        size = spaced(rounds[0][1]["bytes"] or 0)
-        row(question.title, [ours for ours, _ in rounds], target)
-        row(f"bare uvicorn, {size} bytes", [limit for _, limit in rounds], "-")
+        limit = f"{question.title}: bare uvicorn"
+        found = options.measured(
+            HTTP,
+            {
+                question.title: partial(ask_tickwire, question, options),
+                limit: partial(ask_uvicorn, question, size, options),
+            },
+        )
+        row(question.title, found[question.title], found[limit], f"≥ {question.target}")
+        row(f"bare uvicorn, {spaced(size)} bytes", found[limit], None, "-")
     print(flush=True)
 
 
-def row(name: str, results: Sequence[Result], target: str) -> None:
-    ratios = [written(results, key) for key in ("ratio", "cpu_ratio")]
+def row(name: str, results: Measured, limits: Measured | None, target: str) -> None:
+    if isinstance(results, NotMeasured):
+        bench.no_row(name, results, 9)
+        return
+    ratios = [bench.ratio(results, limits, key) for key in ("requests_per_s", "per_cpu")]
     times = [written(results, key, 1) for key in ("p50_ms", "p99_ms")]
     cpu = [written(results, key) for key in ("server_cpu", "load_cpu")]
     bench.row(name, spaced(figure(results, "requests_per_s")), *ratios, target, *times, *cpu)

@@ -11,6 +11,15 @@
  * fall into step with the number of codes or of connections, and every frame of a batch
  * is as likely to be taken as any other. max_ms is the maximum of the sample.
  *
+ * With --churn every connection is closed as soon as its subscription is answered, and the
+ * next one opened in its place; what counts is how many a second there were.
+ *
+ * With --protocol=centrifugo it speaks to Centrifugo, which sends its pushes as lines, several to a frame.
+ *
+ * With --deflate it offers permessage-deflate, and counts what is compressed as pushes, unread.
+ *
+ * With --stall, so many of the connections name slow=conflate, subscribe, and read nothing from then on.
+ *
  * Compiled with -DTLS, and OpenSSL, it speaks TLS and trusts whoever is there. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -30,50 +39,50 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifdef TLS
-#include <openssl/ssl.h>
-#endif
-
 #define PROGRAM "load"
 #include "common.h"
+#include "histogram.h"
+#include "link.h"
+#include "protocols.h"
 
 enum {
-    READ_SIZE = 256 * 1024, /* larger falls out of the second-level cache */
     TAIL = 2048,            /* the answer to the handshake, or the start of a frame */
     PEEK = 64,              /* bytes of a payload that decide whether it is a push */
     UNDER_WAY = 200,        /* handshakes at a time, to spare the server's backlog */
     EVENTS = 256,
     SAMPLE_EVERY = 61,
     SETUP_SECONDS = 120,
+    STALLED_BUFFER = 4096, /* bytes that the system takes for one that reads nothing */
     HEARTBEAT_SECONDS = 10,
 };
 
 struct conn {
-    int fd; /* -1 once lost */
-    enum { CONNECTING, UPGRADING, OPEN } phase;
-#ifdef TLS
-    SSL *tls;
-#endif
-    uint64_t skip; /* payload bytes of the current frame still to come */
+    struct link link;
+    enum { CONNECTING, GREETING, UPGRADING, OPEN } phase;
+    bool answered; /* a text frame has come */
+    bool pushes;   /* the current frame holds pushes */
+    uint64_t skip; /* payload bytes of it still to come */
     size_t tail_len;
     unsigned char tail[TAIL];
 };
 
 static struct {
-    int port, connections, codes, pick;
+    int port, connections, codes, pick, stall;
     double warmup, seconds;
     int server_pid;
-    bool idle;
+    bool idle, churn, deflate;
     uint64_t seed;
+    const struct protocol *protocol;
     const char *path;
 } opt = {.connections = 1000, .codes = 100, .warmup = 2, .seconds = 5, .seed = 1,
-         .path = "/quote-b-ws-api?token=bench"};
+         .protocol = protocols};
 
 static int epoll_fd;
 static struct conn *conns;
 static int started, up, closed;
+static uint64_t served; /* connections of --churn */
 static uint64_t frames, bytes, next_sample;
-static char *request;
+static char *request, *stalled_request;
 static unsigned char *shared_subscription; /* when all connections want the same codes */
 static size_t shared_subscription_len;
 static int *deck; /* the codes, shuffled a little further for every connection */
@@ -84,36 +93,6 @@ static uint64_t next_random(void) /* splitmix64 */
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
-}
-
-/* ---- the histogram: 128 steps an octave, so a value is off by less than 1 % ---- */
-
-enum { STEP_BITS = 7, STEPS = 1 << STEP_BITS, BUCKETS = 24 * STEPS };
-static const uint64_t longest_us = 60000000;
-static uint64_t histogram[BUCKETS], samples, slowest_us;
-
-static void record(uint64_t us)
-{
-    if (us > longest_us)
-        us = longest_us;
-    int shift = us < STEPS ? 0 : 63 - __builtin_clzll(us) - STEP_BITS;
-    histogram[(uint64_t)shift * STEPS + (us >> shift)]++;
-    samples++;
-    if (us > slowest_us)
-        slowest_us = us;
-}
-
-static double percentile_ms(double share)
-{
-    uint64_t rank = (uint64_t)(share * (double)samples), seen = 0;
-    for (int i = 0; i < BUCKETS; i++) {
-        seen += histogram[i];
-        if (seen > rank) {
-            int shift = i < 2 * STEPS ? 0 : i / STEPS - 1;
-            return (double)((uint64_t)(i - shift * STEPS) << shift) / 1000;
-        }
-    }
-    return (double)slowest_us / 1000;
 }
 
 static uint64_t server_rss(void)
@@ -127,114 +106,12 @@ static uint64_t server_rss(void)
     return kib * 1024;
 }
 
-/* ---- frames out ---- */
-
-/* Writes a masked frame to out (payload + 14 bytes are enough) and returns its length. */
-static size_t mask_frame(unsigned char *out, int opcode, const unsigned char *payload, size_t len)
-{
-    static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
-    size_t n = 0;
-    out[n++] = (unsigned char)(0x80 | opcode);
-    if (len < 126) {
-        out[n++] = (unsigned char)(0x80 | len);
-    } else {
-        int width = len < 65536 ? 2 : 8;
-        out[n++] = 0x80 | (width == 2 ? 126 : 127);
-        for (int i = width - 1; i >= 0; i--)
-            out[n++] = (unsigned char)((uint64_t)len >> (8 * i));
-    }
-    memcpy(out + n, key, 4);
-    n += 4;
-    for (size_t i = 0; i < len; i++)
-        out[n++] = payload[i] ^ key[i % 4];
-    return n;
-}
-
-static unsigned char *subscription(const int *codes, int count, size_t *len)
-{
-    char *text = must(malloc(128 + (size_t)count * 32));
-    int n = sprintf(text, "{\"cmd_id\":22004,\"seq_id\":1,\"trace\":\"b\",\"data\":{\"symbol_list\":[");
-    for (int i = 0; i < count; i++)
-        n += sprintf(text + n, "%s{\"code\":\"C%03d\"}", i ? "," : "", codes[i]);
-    n += sprintf(text + n, "]}}");
-    unsigned char *frame = must(malloc((size_t)n + 14));
-    *len = mask_frame(frame, 1, (unsigned char *)text, (size_t)n);
-    free(text);
-    return frame;
-}
-
-/* ---- the bytes of a connection: as recv and send, with EAGAIN for whatever has to wait ---- */
-
-#ifdef TLS
-static SSL_CTX *context;
-
-static void begin(struct conn *c)
-{
-    if (!context) {
-        context = must(SSL_CTX_new(TLS_client_method()));
-        SSL_CTX_set_read_ahead(context, 1);
-        SSL_CTX_set_default_read_buffer_len(context, READ_SIZE);
-        SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
-    }
-    c->tls = must(SSL_new(context));
-    SSL_set_fd(c->tls, c->fd);
-    SSL_set_connect_state(c->tls);
-}
-
-static ssize_t outcome(struct conn *c, int n)
-{
-    if (n > 0)
-        return n;
-    int error = SSL_get_error(c->tls, n);
-    if (error == SSL_ERROR_ZERO_RETURN)
-        return 0;
-    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
-    return -1;
-}
-
-static ssize_t take_in(struct conn *c, void *data, size_t size)
-{
-    return outcome(c, SSL_read(c->tls, data, (int)size));
-}
-
-static ssize_t put_out(struct conn *c, const void *data, size_t size)
-{
-    return outcome(c, SSL_write(c->tls, data, (int)size));
-}
-
-static short waits_for(struct conn *c)
-{
-    return SSL_want_read(c->tls) ? POLLIN : POLLOUT; /* the handshake is done with the first bytes out */
-}
-#else
-static void begin(struct conn *c)
-{
-    (void)c;
-}
-
-static ssize_t take_in(struct conn *c, void *data, size_t size)
-{
-    return recv(c->fd, data, size, 0);
-}
-
-static ssize_t put_out(struct conn *c, const void *data, size_t size)
-{
-    return send(c->fd, data, size, MSG_NOSIGNAL);
-}
-
-static short waits_for(struct conn *c)
-{
-    (void)c;
-    return POLLOUT;
-}
-#endif
-
 static void lost(struct conn *c, const char *why)
 {
-    if (c->phase != OPEN)
+    if (c->phase != OPEN || opt.churn)
         die("127.0.0.1:%d: %s during the handshake", opt.port, why);
-    close(c->fd);
-    c->fd = -1;
+    close(c->link.fd);
+    c->link.fd = -1;
     if (++closed == opt.connections)
         die("the server closed all %d connections (the last: %s)", closed, why);
 }
@@ -243,12 +120,12 @@ static void send_all(struct conn *c, const void *data, size_t len)
 {
     const char *p = data;
     while (len) {
-        ssize_t n = put_out(c, p, len);
+        ssize_t n = put_out(&c->link, p, len);
         if (n >= 0) {
             p += n;
             len -= (size_t)n;
         } else if (errno == EAGAIN) {
-            struct pollfd wait = {.fd = c->fd, .events = waits_for(c)};
+            struct pollfd wait = {.fd = c->link.fd, .events = waits_for(&c->link)};
             if (poll(&wait, 1, 10000) == 0)
                 die("the server does not read");
         } else if (errno != EINTR) {
@@ -272,7 +149,7 @@ static void subscribe(struct conn *c)
         deck[j] = code;
     }
     size_t len;
-    unsigned char *frame = subscription(deck, opt.pick, &len);
+    unsigned char *frame = subscription(opt.protocol, deck, opt.pick, &len);
     send_all(c, frame, len);
     free(frame);
 }
@@ -280,6 +157,8 @@ static void subscribe(struct conn *c)
 /* Spreads the heartbeats over the interval, instead of one burst from all connections. */
 static void heartbeats(double elapsed)
 {
+    if (opt.churn || !opt.protocol->heartbeats)
+        return;
     static const char text[] = "{\"cmd_id\":22000,\"seq_id\":2,\"trace\":\"\",\"data\":{}}";
     static unsigned char frame[sizeof text + 14];
     static size_t len;
@@ -289,7 +168,7 @@ static void heartbeats(double elapsed)
     uint64_t due = (uint64_t)(elapsed / HEARTBEAT_SECONDS * opt.connections);
     for (; sent < due; sent++) {
         struct conn *c = &conns[sent % (uint64_t)opt.connections];
-        if (c->phase == OPEN && c->fd >= 0)
+        if (c->phase == OPEN && c->link.fd >= 0)
             send_all(c, frame, len);
     }
 }
@@ -304,10 +183,11 @@ static bool is_push(const unsigned char *payload, size_t len)
     return memmem(payload, len < PEEK ? len : PEEK, start + 1, sizeof start - 2) != NULL;
 }
 
-static void sample(const unsigned char *payload, size_t len)
+/* Takes the first push behind `begin`. */
+static void sample(const unsigned char *begin, const unsigned char *end)
 {
     static const char name[] = "\"volume\":\"";
-    const unsigned char *p = memmem(payload, len, name, sizeof name - 1), *end = payload + len;
+    const unsigned char *p = memmem(begin, (size_t)(end - begin), name, sizeof name - 1);
     if (!p)
         return;
     uint64_t stamp = 0, now = now_us();
@@ -318,19 +198,31 @@ static void sample(const unsigned char *payload, size_t len)
     next_sample = frames + SAMPLE_EVERY;
 }
 
+/* Counts the further lines of a frame of pushes, and takes a sample when its turn has come. */
+static void count_lines(const unsigned char *p, const unsigned char *end)
+{
+    while ((p = memchr(p, '\n', (size_t)(end - p)))) {
+        p++;
+        if (++frames >= next_sample)
+            sample(p, end);
+    }
+}
+
 /* Takes what it can from p..end and returns where it stopped; the rest, at most a header
  * with PEEK bytes or a control frame, is the start of a frame to be looked at again. */
 static const unsigned char *take_frames(struct conn *c, const unsigned char *p, const unsigned char *end)
 {
     if (c->skip) {
         size_t n = c->skip < (size_t)(end - p) ? (size_t)c->skip : (size_t)(end - p);
+        if (c->pushes && opt.protocol->lines)
+            count_lines(p, p + n);
         c->skip -= n;
         p += n;
     }
     while (end - p >= 2) {
         uint64_t len = p[1];
         ptrdiff_t head = len == 126 ? 4 : len == 127 ? 10 : 2;
-        if (p[0] != 0x81 && (p[0] & 0x7f) > 2 && (p[0] < 0x88 || p[0] > 0x8a))
+        if (p[0] != 0x81 && !(opt.deflate && p[0] == 0xc1) && (p[0] & 0x7f) > 2 && (p[0] < 0x88 || p[0] > 0x8a))
             die("the server sent no WebSocket frame (first byte 0x%02x)", p[0]);
         if (len > 127)
             die("the server sent a masked frame");
@@ -343,13 +235,18 @@ static const unsigned char *take_frames(struct conn *c, const unsigned char *p, 
         }
         const unsigned char *payload = p + head;
         size_t here = (size_t)(end - payload);
-        if ((p[0] & 0x0f) == 1) { /* text, or the first fragment of one */
+        if (p[0] == 0xc1) {
+            frames++;
+        } else if ((p[0] & 0x0f) == 1) { /* text, or the first fragment of one */
             if (here < len && here < PEEK)
                 break;
-            if (is_push(payload, len)) {
+            c->answered = true;
+            if ((c->pushes = is_push(payload, len))) {
                 frames++;
                 if (frames >= next_sample && here >= len)
-                    sample(payload, len);
+                    sample(payload, payload + len);
+                if (opt.protocol->lines)
+                    count_lines(payload, here < len ? end : payload + len);
             }
         } else if (p[0] >= 0x88) {
             if (len > 125)
@@ -359,7 +256,7 @@ static const unsigned char *take_frames(struct conn *c, const unsigned char *p, 
             if (p[0] == 0x89) { /* ping */
                 unsigned char pong[125 + 14];
                 send_all(c, pong, mask_frame(pong, 10, payload, len));
-                if (c->fd < 0)
+                if (c->link.fd < 0)
                     return end;
             }
         }
@@ -385,7 +282,23 @@ static const unsigned char *take_answer(struct conn *c, const unsigned char *p, 
         return p;
     c->phase = OPEN;
     up++;
+    if (opt.churn)
+        subscribe(c);
     return head + 4;
+}
+
+static void open_one(struct conn *c);
+
+static void reopen(struct conn *c)
+{
+    struct linger reset = {.l_onoff = 1}; /* no port waits for the last of its bytes */
+    setsockopt(c->link.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+#ifdef TLS
+    SSL_free(c->link.tls);
+#endif
+    close(c->link.fd);
+    *c = (struct conn){0};
+    open_one(c);
 }
 
 /* Returns whether there may be more, of which epoll does not know. */
@@ -395,7 +308,7 @@ static bool readable(struct conn *c)
     /* What was left over goes right before what comes in, so that frames are whole. */
     unsigned char *fresh = buffer + TAIL;
     const unsigned char *p = fresh - c->tail_len, *end;
-    ssize_t n = take_in(c, fresh, READ_SIZE);
+    ssize_t n = take_in(&c->link, fresh, READ_SIZE);
     if (n <= 0) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
             lost(c, n ? strerror(errno) : "connection closed by the server");
@@ -406,50 +319,73 @@ static bool readable(struct conn *c)
     memcpy(fresh - c->tail_len, c->tail, c->tail_len);
     if (c->phase == UPGRADING)
         p = take_answer(c, p, end);
-    if (c->phase == OPEN && c->fd >= 0)
+    if (c->phase == OPEN && c->link.fd >= 0)
         p = take_frames(c, p, end);
     c->tail_len = (size_t)(end - p);
     if (c->tail_len > TAIL)
         die("the handshake was answered with more than %d bytes", TAIL);
     memcpy(c->tail, p, c->tail_len);
+    if (opt.churn && c->phase == OPEN && c->answered) {
+        served++;
+        reopen(c);
+        return false;
+    }
 #ifdef TLS
-    return c->fd >= 0;
+    return c->link.fd >= 0;
 #else
     return false;
 #endif
+}
+
+/* Asks for a WebSocket as soon as the handshake of TLS is done. None waits for another one's: the server may
+ * take them in any order. */
+static void upgrade(struct conn *c)
+{
+    if (greet(&c->link)) {
+        const char *asked = c - conns < opt.stall ? stalled_request : request;
+        c->phase = UPGRADING;
+        send_all(c, asked, strlen(asked));
+    } else if (errno != EAGAIN) {
+        lost(c, "TLS failed");
+    }
 }
 
 static void connected(struct conn *c)
 {
     int error = 0;
     socklen_t size = sizeof error;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    getsockopt(c->link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
         die("127.0.0.1:%d: %s", opt.port, strerror(error));
-    c->phase = UPGRADING;
-    begin(c);
-    send_all(c, request, strlen(request));
+    c->phase = GREETING;
+    begin(&c->link);
     struct epoll_event want = {.events = EPOLLIN, .data.ptr = c};
-    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &want);
+    epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->link.fd, &want);
+    upgrade(c);
+}
+
+static void open_one(struct conn *c)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int yes = 1;
+    c->link.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (c->link.fd < 0)
+        die("connection %td: %s", c - conns + 1, strerror(errno));
+    setsockopt(c->link.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (c - conns < opt.stall)
+        setsockopt(c->link.fd, SOL_SOCKET, SO_RCVBUF, &(int){STALLED_BUFFER}, sizeof(int));
+    if (connect(c->link.fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
+        die("127.0.0.1:%d: %s", opt.port, strerror(errno));
+    struct epoll_event want = {.events = EPOLLOUT, .data.ptr = c};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->link.fd, &want))
+        die("epoll: %s", strerror(errno));
 }
 
 static void connect_more(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    for (; started < opt.connections && started - up < UNDER_WAY; started++) {
-        struct conn *c = &conns[started];
-        int yes = 1;
-        c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        if (c->fd < 0)
-            die("connection %d: %s", started + 1, strerror(errno));
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS)
-            die("127.0.0.1:%d: %s", opt.port, strerror(errno));
-        struct epoll_event want = {.events = EPOLLOUT, .data.ptr = c};
-        if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &want))
-            die("epoll: %s", strerror(errno));
-    }
+    for (; started < opt.connections && started - up < UNDER_WAY; started++)
+        open_one(&conns[started]);
 }
 
 /* ---- the run ---- */
@@ -462,10 +398,12 @@ static void turn(void)
     int n = epoll_wait(epoll_fd, events, EVENTS, 20);
     for (int i = 0; i < n; i++) {
         struct conn *c = events[i].data.ptr;
-        if (c->fd < 0)
+        if (c->link.fd < 0)
             continue;
         if (c->phase == CONNECTING)
             connected(c);
+        else if (c->phase == GREETING)
+            upgrade(c);
         else
             while (readable(c))
                 ;
@@ -480,6 +418,17 @@ static void run_for(double seconds)
         turn();
 }
 
+static char *upgrade_request(const char *flags)
+{
+    char *head;
+    if (asprintf(&head,
+                 "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                 opt.path ? opt.path : opt.protocol->path, flags, opt.port) < 0)
+        die("out of memory");
+    return head;
+}
+
 static void set_up(void)
 {
     struct rlimit files;
@@ -492,12 +441,9 @@ static void set_up(void)
     for (int i = 0; i < opt.codes; i++)
         deck[i] = i;
     if (opt.pick == 0 || opt.pick == opt.codes)
-        shared_subscription = subscription(deck, opt.codes, &shared_subscription_len);
-    if (asprintf(&request,
-                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                 opt.path, opt.port) < 0)
-        die("out of memory");
+        shared_subscription = subscription(opt.protocol, deck, opt.codes, &shared_subscription_len);
+    request = upgrade_request("");
+    stalled_request = upgrade_request("&slow=conflate");
     origin = clock_s(CLOCK_MONOTONIC);
     while (up < opt.connections) {
         connect_more();
@@ -507,8 +453,25 @@ static void set_up(void)
     }
     /* Only now: a saturated server that is busy with its first clients accepts slowly. */
     for (int i = 0; i < opt.connections; i++)
-        if (conns[i].fd >= 0)
+        if (conns[i].link.fd >= 0 && !opt.churn)
             subscribe(&conns[i]);
+    for (int i = 0; i < opt.stall; i++)
+        if (conns[i].link.fd >= 0)
+            epoll_ctl(epoll_fd, EPOLL_CTL_DEL, conns[i].link.fd, NULL);
+}
+
+static void churn(void)
+{
+    set_up();
+    run_for(opt.warmup);
+    served = 0;
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = cpu_of_s(opt.server_pid);
+    double start = clock_s(CLOCK_MONOTONIC);
+    run_for(opt.seconds);
+    double wall = clock_s(CLOCK_MONOTONIC) - start;
+    printf("{\"connections_per_s\": %.1f, \"load_cpu\": %.3f, \"server_cpu\": %.3f, \"server_rss_after\": %" PRIu64 "}\n",
+           (double)served / wall, (clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) / wall,
+           (cpu_of_s(opt.server_pid) - server) / wall, server_rss());
 }
 
 static void hold(void)
@@ -547,7 +510,8 @@ static void measure(void)
         printf("\"p50_ms\": null, \"p99_ms\": null, \"max_ms\": null, ");
     printf("\"load_cpu\": %.3f, ", cpu / wall);
     if (opt.server_pid)
-        printf("\"server_cpu\": %.3f, ", (cpu_of_s(opt.server_pid) - server) / wall);
+        printf("\"server_cpu\": %.3f, \"server_rss\": %" PRIu64 ", ",
+               (cpu_of_s(opt.server_pid) - server) / wall, server_rss());
     else
         printf("\"server_cpu\": null, ");
     printf("\"closed\": %d}\n", closed);
@@ -558,7 +522,8 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"port", 1, 0, 'p'},       {"connections", 1, 0, 'n'}, {"codes", 1, 0, 'c'},      {"pick", 1, 0, 'k'},
         {"warmup", 1, 0, 'w'},     {"seconds", 1, 0, 's'},     {"server-pid", 1, 0, 'P'}, {"idle", 0, 0, 'i'},
-        {"seed", 1, 0, 'r'},       {"path", 1, 0, 'u'},        {0},
+        {"churn", 0, 0, 'h'},      {"deflate", 0, 0, 'd'},     {"stall", 1, 0, 'S'},
+        {"seed", 1, 0, 'r'},       {"path", 1, 0, 'u'},        {"protocol", 1, 0, 'o'},  {0},
     };
     int which, i;
     while ((which = getopt_long(argc, argv, "", options, &i)) != -1) {
@@ -572,8 +537,12 @@ int main(int argc, char **argv)
         case 's': opt.seconds = number(name, optarg, 0.1); break;
         case 'P': opt.server_pid = (int)number(name, optarg, 1); break;
         case 'i': opt.idle = true; break;
+        case 'h': opt.churn = true; break;
+        case 'd': opt.deflate = true; break;
         case 'r': opt.seed = (uint64_t)number(name, optarg, 0); break;
         case 'u': opt.path = optarg; break;
+        case 'o': opt.protocol = protocol_of(optarg); break;
+        case 'S': opt.stall = (int)number(name, optarg, 0); break;
         default: return 1; /* getopt has said why */
         }
     }
@@ -581,10 +550,12 @@ int main(int argc, char **argv)
         die("--port is needed");
     if (opt.pick > opt.codes)
         die("--pick cannot exceed --codes");
-    if (opt.idle && !opt.server_pid)
-        die("--idle needs --server-pid");
+    if ((opt.idle || opt.churn) && !opt.server_pid)
+        die("--idle and --churn need --server-pid");
     if (opt.idle)
         hold();
+    else if (opt.churn)
+        churn();
     else
         measure();
     return 0;

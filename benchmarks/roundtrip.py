@@ -26,7 +26,7 @@ from random import Random
 from bench import MIB, heads, machine, row, rss, spaced, tickwire
 from websockets.asyncio.client import ClientConnection, connect
 
-from tickwire.model import Trade
+from tickwire.model import Correction, Trade
 from tickwire.store.recordings import Recordings
 
 CODES = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "GOLD", "EURUSD"]
@@ -155,6 +155,8 @@ def content(folder: Path) -> tuple[int, dict[tuple[str, str], str]]:
         count += 1
         if isinstance(event, Trade):
             numbers = [event.price, event.volume, event.turnover or Decimal(0), Decimal(event.direction)]
+        elif isinstance(event, Correction):
+            numbers = [event.was.price, event.was.volume, Decimal(event.became is not None)]
         else:
             numbers = [
                 Decimal(len(event.bids)),

@@ -2,6 +2,10 @@
 
 Prints its port first, ends on SIGTERM. `--rate 0` is a patient source: as fast as the clients take it.
 Each trade's volume is the moment it was made, in microseconds of the monotonic clock.
+
+With `--ready` no trade is made: frames that are written already go straight into the hub, as they would on a
+gateway that a market side sends its canonical frames to. The hub has no entrance for these yet, so its
+encoder is replaced by one that hands them on.
 """
 
 from __future__ import annotations
@@ -20,16 +24,23 @@ import uvloop
 
 from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
+from tickwire.bus import Inlet
 from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
+from tickwire.gateway.hub import topic
 from tickwire.machine import REAL
-from tickwire.model import Catalogue, Instrument, Market, Trade
+from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
 from tickwire.sources import Health, Source, Status
 from tickwire.store import open_tokens
+from tickwire.wire.push import text_frame
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
+PUSH = (
+    b'{"cmd_id":22998,"data":{"code":"%b","seq":1788530574453,"tick_time":1788530573000,"price":"4415.320000",'
+    b'"volume":"%013d","turnover":"35322.560000","trade_direction":1}}'
+)
 BATCH = 1000
 """Ticks of a saturated source between two turns of the event loop, as in a replay."""
 
@@ -65,22 +76,50 @@ class Ticks(Source):
             yield Trade(code, time.time_ns() // 1_000_000, PRICE, stamp, TURNOVER, 1)
 
 
+class Ready(Ticks):
+    """Frames that are written already, past the market side."""
+
+    def __init__(self, codes: list[str]) -> None:
+        super().__init__(codes, rate=0)
+        self.inlets: list[Inlet] = []
+        """Of the codes, in their order; they are there once there is a hub."""
+        topic.encoder = lambda *_, **__: _as_it_is  # type: ignore[attr-defined]
+        self._frames = [text_frame(PUSH % (code.encode(), 0)).split(b"0" * 13) for code in codes]
+
+    async def events(self) -> AsyncIterator[Trade]:
+        places = itertools.cycle(zip(self.inlets, self._frames, strict=True))
+        for seq in itertools.count(1, BATCH):
+            await asyncio.sleep(0)
+            for number in range(seq, seq + BATCH):
+                inlet, (head, tail) = next(places)
+                inlet.take(b"%b%013d%b" % (head, time.monotonic_ns() // 1000, tail), number)  # type: ignore[arg-type]
+            # Nobody wants it; a patient source waits for slow clients behind what it yields.
+            yield Trade("BTCUSDT", time.time_ns() // 1_000_000, PRICE, PRICE, TURNOVER, 1)
+
+
+def _as_it_is(frame: bytes, _: int) -> bytes:
+    return frame
+
+
 def keep_token(secret: str, data_dir: Path) -> None:
     """From now on only that token is let in."""
     with open_tokens(data_dir / DATABASE) as store:
         store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
 
 
-async def run(codes: list[str], rate: float, data_dir: Path, *, tls: bool) -> None:
+async def run(codes: list[str], source: Ticks, settings: Settings, *, send_buffer: int | None) -> None:
     catalogue = Catalogue(
         Instrument(
             code=one, market=Market.CRYPTO, price_decimals=6, volume_decimals=0, turnover_decimals=6, levels=5
         )
-        for one in codes
+        for one in (*codes, "BTCUSDT")  # which the welcome text speaks of
     )
-    settings = Settings(data_dir=data_dir, tls_self_signed=["127.0.0.1"] if tls else [])
-    engine = assemble(settings, catalogue, [(Ticks(codes, rate), ())])
+    engine = assemble(settings, catalogue, [(source, ())])
+    if isinstance(source, Ready):
+        source.inlets = [engine.gateway.hub.open(Kind.TRADE, catalogue[code]) for code in codes]
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
         server = Server(engine, lambda: print(port, flush=True), certificate_of(settings, REAL))
         await server.run_engine([listener])
@@ -92,18 +131,30 @@ def main() -> None:
     )
     parser.add_argument("--codes", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0, help="ticks per second; 0: as fast as it goes")
+    parser.add_argument("--send-buffer", type=int, help="bytes that the system takes for each client")
     parser.add_argument("--tls", action="store_true", help="with a certificate of its own")
+    parser.add_argument("--deflate", action="store_true", help="agree to permessage-deflate")
+    parser.add_argument("--record", action="store_true", help="everything, into its data directory")
+    parser.add_argument("--ready", action="store_true", help="frames that are written already, saturated")
     parser.add_argument("--token", help="let in this token only")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
     codes = [f"C{number:03}" for number in range(given.codes)]
+    source = Ready(codes) if given.ready else Ticks(codes, given.rate)
     with (
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        data_dir = Path(folder)
         if given.token:
-            keep_token(given.token, Path(folder))
-        runner.run(run(codes, given.rate, Path(folder), tls=given.tls))
+            keep_token(given.token, data_dir)
+        settings = Settings(
+            data_dir=data_dir,
+            tls_self_signed=["127.0.0.1"] if given.tls else [],
+            permessage_deflate=given.deflate,
+            record=data_dir / "recording" if given.record else None,
+        )
+        runner.run(run(codes, source, settings, send_buffer=given.send_buffer))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from typer.core import TyperOption
 
 from tickwire.cli.serve import serve
-from tickwire.config import ENV_PREFIX, Settings, groups
+from tickwire.config import ALIVE, ENV_PREFIX, Settings, groups
 
 TARGET = Path(__file__).resolve().parent.parent / "docs/settings.md"
 TYPES: dict[Any, str] = {
@@ -42,6 +42,7 @@ TYPE_OF = {
     "day_reset": "time of day",
     "from_time": "time, in UTC unless it says otherwise",
     "to_time": "time, in UTC unless it says otherwise",
+    "start": "time, in UTC unless it says otherwise",
 }
 """What says more than its Python type."""
 DEFAULT_OF = {
@@ -74,6 +75,7 @@ def _entry(name: str, text: str, option: TyperOption) -> str:
         f"key `{name}`",
         _type(name, setting) + (", the flag several times" if option.multiple else ""),
         f"default: {_default(name, setting)}",
+        *(["may change while the server runs"] if name in ALIVE else []),
     ]
     return f"### {name}\n\n{_wrapped(text)}\n\n{_wrapped(' · '.join(facts))}\n"
 

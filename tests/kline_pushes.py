@@ -39,7 +39,7 @@ class Market(Script):
     async def some_rounds(self, count: int) -> None:
         """Waits until bars were looked over so many times more."""
         until = self.rounds + count
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while self.rounds < until:
                 self._round.clear()
                 await self._round.wait()
@@ -81,7 +81,7 @@ async def subscribed(link: Link, *pairs: tuple[str, object]) -> None:
     answer = await ask(link, *pairs)
     assert answer == {"ret": 200, "msg": "ok", "cmd_id": 28005, "seq_id": 1, "trace": "t", "data": {}}
     assert link.served is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while link.served.engine.gateway.first_bars.showing:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
@@ -100,7 +100,7 @@ async def taken(served: Served, script: Script, *events: Trade) -> None:
     """Emits these, and waits until the server has taken them."""
     until = served.engine.market.events + len(events)
     script.emit(*events)
-    async with asyncio.timeout(20), served.link() as link:
+    async with asyncio.timeout(120), served.link() as link:
         while served.engine.market.events < until:
             await link.ask(HEARTBEAT)
 

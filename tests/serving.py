@@ -34,10 +34,14 @@ from tickwire.sources import Health, History, Source, Status
 from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 
+from .forks import Process, plain_environment, spawn
+
 STOCK_WS, OTHER_WS = "/quote-stock-b-ws-api", "/quote-b-ws-api"
 STOCK_HTTP, OTHER_HTTP = "/quote-stock-b-api", "/quote-b-api"
 HEARTBEAT, DEPTH, TRADE, CANCEL = 22000, 22002, 22004, 22006
 DEPTH_PUSH, TRADE_PUSH = 22999, 22998
+PATIENCE = 120.0
+"""Seconds after which a test gives up what it waits for: a busy machine is no fault of a server's."""
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody, as is enough for plain HTTP. Else httpx reads all of the machine's certificates for each
 client, which takes 30 ms."""
@@ -73,6 +77,9 @@ class Script:
 
     def past(self, instrument: Instrument, key: str | None = None) -> None:
         pass
+
+    async def prepare(self) -> Collection[Instrument]:
+        return ()
 
     def market_time(self) -> int:
         return self.now
@@ -121,7 +128,7 @@ class Link:
 
     async def recv(self) -> dict[str, Any]:
         """The next message, whatever it is."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             message: dict[str, Any] = msgspec.json.decode(await self.socket.recv())
         if "ret" not in message:
             self.pushes.append(message)
@@ -171,15 +178,15 @@ class Raw:
     async def head(self) -> bytes:
         """The head of an answer, in lower case; empty if the server hung up without one."""
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 return (await self.reader.readuntil(b"\r\n\r\n")).lower()
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
     async def rest(self) -> bytes:
-        """All that comes until the server hangs up, which must be within 5 seconds."""
+        """All that comes until the server hangs up."""
         found = b""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionError):
                 while data := await self.reader.read(2**16):
                     found += data
@@ -188,7 +195,7 @@ class Raw:
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame; opcode -1 if there is none any more."""
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 first, size = await self.reader.readexactly(2)
                 if size > 125:
                     size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8), "big")
@@ -302,8 +309,14 @@ class Served:
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         verify = PLAIN if self.trust is None else self.trust
-        async with httpx.AsyncClient(base_url=self.url, timeout=20, verify=verify) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=PATIENCE, verify=verify) as client:
             return await client.request(method, path, **options)
+
+
+async def begun(started: asyncio.Event, engine: Engine) -> None:
+    """Returns when connections are taken and data comes."""
+    await started.wait()
+    await engine.began.wait()
 
 
 @contextlib.asynccontextmanager
@@ -316,13 +329,15 @@ async def serving(
     wall: Callable[[], float] = time.time,
     disk: Disk = REAL.disk,
     network: Network = REAL.network,
+    send_buffer: int = 0,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A server on that feed, on several with the codes that each owns, or on what the settings name.
 
-    Heartbeats and windows run on `clock`, the day's quota and the expiry of tokens on `wall`.
+    Heartbeats and windows run on `clock`, the day's quota and the expiry of tokens on `wall`. With a
+    `send_buffer` the system takes so many bytes for a client; else it takes megabytes before any wait here.
     """
-    made = Settings(data_dir=data_dir, **settings)
+    made = Settings(data_dir=data_dir, **{"drain_seconds": 0.0, **settings})
     machine = Machine(clock, lambda: int(wall() * 1e9), disk=disk, network=network)
     ear = Ear()
     if feed is None:
@@ -334,10 +349,12 @@ async def serving(
         engine = assemble(made, catalogue, sources, machine, ear)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     started = asyncio.Event()
     server = Server(engine, started.set, certificate_of(made, machine))
     running = asyncio.create_task(server.run_engine([listener]))
-    waiting = asyncio.create_task(started.wait())
+    waiting = asyncio.create_task(begun(started, engine))
     try:
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -353,7 +370,7 @@ async def serving(
 class Program:
     """The real program as a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self.url = ""
         self.welcome = ""
@@ -367,7 +384,7 @@ class Program:
     async def started(self) -> None:
         """Waits for the URL, which is the first line, and for the end of the welcome."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             self.url = (await self.process.stdout.readline()).decode().rstrip("\n")
             self.welcome = (await self.process.stdout.readuntil(b"Ctrl-C stops it.\n")).decode()
 
@@ -375,15 +392,14 @@ class Program:
         """Sends the signal; returns the exit status and the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             status = await self.process.wait()
         return status, time.monotonic() - began
 
 
 def program_environment(**more: str) -> dict[str, str]:
     """The environment without settings of Tickwire's."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TICKWIRE_")}
-    return clean | more
+    return plain_environment() | more
 
 
 @contextlib.asynccontextmanager
@@ -399,13 +415,14 @@ async def program(folder: Path, *arguments: str, **environment: str) -> AsyncIte
 async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterator[Program]:
     """Python with these arguments, which serves; killed at the end. The log is written on."""
     with log.open("ab") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            env=program_environment(**environment),
-        )
+        env = program_environment(**environment)
+        process: Process
+        if arguments[:2] == ("-m", "tickwire"):
+            process = await spawn(*arguments[2:], stderr=stderr, env=env)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=stderr, env=env
+            )
     started = Program(process, log)
     try:
         await started.started()

@@ -14,7 +14,7 @@ import msgspec
 
 from tickwire.model import Event
 
-from .serving import OTHER_HTTP, PLAIN, STOCK_HTTP, Link, Script, Served, serving, trade
+from .serving import OTHER_HTTP, PATIENCE, PLAIN, STOCK_HTTP, Link, Script, Served, serving, trade
 
 T0 = 1788529020000  # where a minute begins
 
@@ -64,7 +64,7 @@ class Stage:
     async def emit(self, *events: Event) -> None:
         """Yields these, and waits until the server has taken them."""
         self.feed.emit(*events)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not self.feed.taken:
                 await self.client.get("/healthz")
 
@@ -76,7 +76,7 @@ class Stage:
 
     async def suspensions(self, exchange: str, *, resumed: bool = False) -> list[dict[str, Any]]:
         """A list of suspensions, once it has one, or one that has ended: the store comes behind the ticks."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 found: list[dict[str, Any]] = (await self.get(f"/api/suspension/{exchange}"))["data"]
                 if any(one.get("resumeDate") or one.get("resumeDateTime") or not resumed for one in found):
@@ -106,7 +106,7 @@ async def staged(
     real_time = real_time or feed is None
     async with (
         serving(folder, feed, clock=time.monotonic if real_time else hand, **settings) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=PATIENCE) as client,
     ):
         yield Stage(served, feed or Feed(), hand, client)
 

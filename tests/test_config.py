@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tickwire.access import BUILT_IN
-from tickwire.config import Choice, LogLevel, Settings, SourceKind, about, groups, load
+from tickwire.config import ALIVE, Choice, LogLevel, Settings, SourceKind, about, groups, load
 from tickwire.errors import SettingsError
 
 
@@ -351,3 +351,7 @@ def test_what_the_environment_tells_clients_is_no_setting(monkeypatch: pytest.Mo
     monkeypatch.setenv("TICKWIRE_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("TICKWIRE_TOKEN", "t")
     assert load({}).source == [Choice(SourceKind.SIMULATOR)]
+
+
+def test_what_may_change_while_a_server_runs_are_settings() -> None:
+    assert ALIVE - Settings.model_fields.keys() == set()

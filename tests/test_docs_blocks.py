@@ -51,10 +51,12 @@ from tickwire.testing import AllTickServer
 from tickwire.wire import ret as table
 from tickwire.wire.messages import (
     PUSH_COMMAND,
+    SPARED_PUSH,
     STATUS_PUSH,
     BatchKlineList,
     BookData,
     Command,
+    CorrectionData,
     HttpError,
     HttpSuccess,
     HttpTooMany,
@@ -62,6 +64,7 @@ from tickwire.wire.messages import (
     KlineList,
     Push,
     Response,
+    SeveralTradesData,
     StaticInfoList,
     TradeData,
 )
@@ -69,6 +72,7 @@ from tickwire.wire.overview import GapList, InstrumentList, MarketList, Usage
 from tickwire.wire.publish import Standing, Tally, read_published
 from tickwire.wire.reader import Reader
 from tickwire.wire.session import SUBSCRIPTIONS
+from tickwire.wire.spared import SparedData
 from tickwire.wire.status import StatusData
 
 from .serving import OTHER_WS, STOCK_WS, program_environment
@@ -78,13 +82,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PORT = "8600"
 NOT_RUN = "not run: "
 ENDLESS = re.compile(r"while True|async for|for event in feed|for message in ")
-PUSHES: dict[int, Any] = {
-    PUSH_COMMAND[Kind.DEPTH]: Push[BookData],
-    PUSH_COMMAND[Kind.TRADE]: Push[TradeData],
-    PUSH_COMMAND[Kind.KLINE]: Push[KlineData],
-    STATUS_PUSH: Push[StatusData],
+PUSHES: dict[int, tuple[Any, ...]] = {
+    PUSH_COMMAND[Kind.DEPTH]: (Push[BookData],),
+    PUSH_COMMAND[Kind.TRADE]: (Push[TradeData], Push[SeveralTradesData]),
+    PUSH_COMMAND[Kind.KLINE]: (Push[KlineData],),
+    PUSH_COMMAND[Kind.CORRECTION]: (Push[CorrectionData],),
+    STATUS_PUSH: (Push[StatusData],),
+    SPARED_PUSH: (Push[SparedData],),
 }
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds for what takes one on a machine with nothing else to do."""
 CLIENTS = {"tail", "quote", "kline", "instruments", "markets", "watch", "check"}
 """Commands of `tickwire` that need a server."""
@@ -241,7 +247,7 @@ class Follower:
         self.expect_no_error()
         self.printed = ""
         words = shlex.split(command, comments=True)
-        if words[:2] == ["tickwire", "serve"]:
+        if words[:2] == ["tickwire", "serve"] and "--exit-at-end" not in words:
             self._serve(command.rpartition("&")[0] if words[-1] == "&" else command)
         elif words[0] == "make":
             self._run(f"make -n -C {shlex.quote(str(ROOT))} {shlex.join(words[1:])}")
@@ -367,7 +373,8 @@ class Follower:
                 came = json.loads(await talk.recv())
                 while (came["cmd_id"], "ret" in came) != (message["cmd_id"], "ret" in message):
                     came = json.loads(await talk.recv())
-                assert came == message or ("ret" not in came and not difference(message, came)), came
+                assert came.get("ret") == message.get("ret"), came
+                assert came == message or (came["data"] and not difference(message, came)), came
 
     def _yaml(self, text: str) -> None:
         yaml.safe_load(text)
@@ -448,7 +455,7 @@ def check_message(message: dict[str, Any]) -> None:
         if "data" not in message or message["ret"] != table.OK.code:
             assert (message["ret"], message["msg"]) in ROWS, "no such error"
     elif message.get("cmd_id") in PUSHES:
-        kinds = (PUSHES[message["cmd_id"]],)
+        kinds = PUSHES[message["cmd_id"]]
     elif message.get("cmd_id") in list(Command):
         reader = Reader(strict=True)
         request = reader.request(json.dumps(message).encode())
@@ -479,7 +486,8 @@ def difference(shown: Any, came: Any, where: str = "it") -> str:
             return f"{where} has the fields {', '.join(came)}"
         return next(filter(None, (difference(shown[one], came[one], one) for one in shown)), "")
     if isinstance(shown, list) and came:
-        return next(filter(None, (difference(one, came[0], where) for one in shown)), "")
+        others = came if len(came) == len(shown) else [came[0]] * len(shown)
+        return next(filter(None, (difference(*both, where) for both in zip(shown, others, strict=True))), "")
     return ""
 
 

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "assembly bus gateway machine sources config sandbox access calendars files wire model".split()
     ),
     "testing": set("server assembly gateway config access machine sandbox store sources wire model".split()),
-    "cli": set("server client config files market store access sandbox wire model".split()),
+    "cli": set("server client config files machine market store access sandbox wire model".split()),
     "__main__": {"cli"},
 }
 PURE = {"model", "wire", "klines", "access", "calendars", "sandbox"}

@@ -18,10 +18,10 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
-from tickwire.model import Event, Trade
+from tickwire.model import Correction, Event, Trade
 from tickwire.store.recordings import GapReason, Recordings
 
-from .serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Program, program
+from .serving import OTHER_HTTP, OTHER_WS, PATIENCE, STOCK_HTTP, TRADE, Link, Program, program
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
@@ -81,7 +81,7 @@ async def bars(client: httpx.AsyncClient, url: str, code: str, kline_type: int) 
 
 async def ended(running: Program) -> dict[tuple[str, int], list[dict[str, str]]]:
     """All bars of all codes and types once the recording has ended."""
-    async with asyncio.timeout(30), httpx.AsyncClient(timeout=20) as client:
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(timeout=PATIENCE) as client:
         while "source ended" not in running.log:
             await client.get(f"{running.url}/readyz")
         return {
@@ -139,7 +139,7 @@ class Trades:
 
 async def minutes_since(url: str, since: int) -> Decimal:
     """The volume of all minute bars from that second on."""
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE) as client:
         found = await bars(client, url, "BTCUSDT", 1)
     return sum((Decimal(bar["volume"]) for bar in found if int(bar["timestamp"]) >= since), Decimal(0))
 
@@ -154,7 +154,7 @@ async def test_a_killed_simulator_has_all_up_to_when_it_says(tmp_path: Path) -> 
             await link.subscribe(TRADE, "BTCUSDT")
             watching = asyncio.create_task(trades.watch(link))
             before = await minutes_since(running.url, began)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while len(trades.seen) < 150:
                     await minutes_since(running.url, began)
             killed_at = time.time()
@@ -169,7 +169,7 @@ async def test_a_killed_simulator_has_all_up_to_when_it_says(tmp_path: Path) -> 
         kept_until = int(line.partition("kept_until=")[2].split()[0])
         assert killed_at - (2 if SOAK else 5) <= kept_until <= killed_at  # a busy disk writes a little later
         least = trades.volume(kept_until)
-        assert 0 < least < trades.volume(killed_at)
+        assert 0 < least <= trades.volume(killed_at)
         async with connect(running.url.replace("http", "ws", 1) + OTHER_WS + "?token=t", **options) as ws:
             link = Link(ws)
             await link.subscribe(TRADE, "BTCUSDT")
@@ -244,7 +244,7 @@ class Desk:
 
     async def standing(self, server: Program) -> int:
         """The last line that the server took: not one that was called durable is missing."""
-        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
             data = (await client.get(PUBLISH, params={"publisher": self.name})).json()["data"]
         assert self.durable <= data["durable"] <= data["seq"] <= self.sent
         self.durable = data["durable"]
@@ -252,7 +252,7 @@ class Desk:
 
     async def settled(self, server: Program) -> None:
         """Returns once all is durable."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while self.durable < self.sent:
                 await self.standing(server)
 
@@ -283,7 +283,7 @@ async def test_what_is_published_is_in_bars_and_recording_once_however_often_the
         for desk in desks:
             await desk.publish(server, until=desk.sent + 1)
             await desk.settled(server)
-        async with httpx.AsyncClient(timeout=20) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             for desk in desks:
                 for code in DESKS[desk.name]:
                     lines = [desk.line(seq)[0] for seq in range(1, desk.sent + 1)]
@@ -294,7 +294,11 @@ async def test_what_is_published_is_in_bars_and_recording_once_however_often_the
                     assert sum(Decimal(bar["volume"]) for bar in found) == expected, code
         status, _ = await server.end()
         assert status == 0
-    recorded = [(kind_of(one.event), one.event.code, one.event.time) for one in Recordings(ticks).read()]
+    recorded = [
+        (kind_of(one.event), one.event.code, one.event.time)
+        for one in Recordings(ticks).read()
+        if not isinstance(one.event, Correction)
+    ]
     for desk in desks:
         events = [event for seq in range(1, desk.sent + 1) for event in desk.line(seq)[1]]
         assert [one for one in recorded if one[1] in DESKS[desk.name]] == events

@@ -8,8 +8,9 @@ import tickwire
 
 SOURCE = Path(tickwire.__file__).parent
 TESTS = Path(__file__).parent
-OWN = {"drill", "fixtures", "programs", "terminal"}
-"""Faults at full load, data of older versions, clients of other people, the terminal in a browser."""
+OWN = {"drill", "fixtures", "fuzz", "programs", "terminal"}
+"""Faults at full load, data of older versions, what fuzzing is guided through, clients of other people,
+the terminal in a browser."""
 
 
 def test_every_room_is_one_of_the_package_or_named_here() -> None:

@@ -192,7 +192,7 @@ async def test_a_recording_is_replayed_with_what_the_journal_of_a_killed_server_
     ):
         await link.subscribe(DEPTH, "GOLD")
         await link.subscribe(TRADE, "GOLD")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(link.pushes) < len(wanted["trades"]) + len(wanted["books"]):
                 await link.recv()
     trades = [one["data"] for one in link.pushes if one["cmd_id"] == 22998]

@@ -43,6 +43,7 @@ MAY_TAKE = {
     "store.carrying": "clock dice",
     "store.data_directory": "disk",
     "store.lock": "disk",
+    "store.rights": "disk",
     "store.salvage": "dice disk",
     "store.sqlite": "clock disk",
     "store.sqlite_file": "dice disk",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tickwire import RequestRefused, Status, Subscribed, Trade, Unavailable, sync
+from tickwire import HistoryWarning, RequestRefused, Status, Subscribed, Trade, Unavailable, sync
 from tickwire.client import Event
 from tickwire.testing import AllTickServer
 
@@ -33,7 +33,7 @@ def test_a_script_reads_events_and_bars(server: AllTickServer) -> None:
         for _ in range(2):
             the(feed, Subscribed)
         server.trade("BTCUSDT", "79317.7")
-        while not isinstance(found := feed.next(timeout=20), Trade) or found.price != Decimal("79317.7"):
+        while not isinstance(found := feed.next(timeout=120), Trade) or found.price != Decimal("79317.7"):
             pass
         feed.unsubscribe(books=["BTCUSDT"])
         assert [one.code for one in feed.api.latest_trades("BTCUSDT")] == ["BTCUSDT"]
@@ -46,7 +46,7 @@ def test_waiting_has_an_end(server: AllTickServer) -> None:
         with pytest.raises(TimeoutError):
             feed.next(timeout=0.05)
         feed.subscribe(trades=["BTCUSDT"])
-        assert isinstance(feed.next(timeout=20), Status)
+        assert isinstance(feed.next(timeout=120), Status)
 
 
 def test_on_state_is_called_in_the_client_s_thread(server: AllTickServer) -> None:
@@ -87,6 +87,16 @@ def test_all_of_the_api_is_there(server: AllTickServer) -> None:
             api.klines("nonsense")
 
 
+def test_a_warning_points_at_the_script(server: AllTickServer) -> None:
+    with sync.Api(server.url, token="t") as api:
+        with pytest.warns(HistoryWarning, match="AAPL.US: there are no 2h bars") as told:
+            assert api.klines("AAPL.US", "2h") == []
+        short: list[str] = []
+        assert api.klines("AAPL.US", "2h", on_short=short.append) == []
+    assert Path(told[0].filename) == Path(__file__)
+    assert short == ["AAPL.US: there are no 2h bars"]
+
+
 async def test_it_works_where_a_loop_is_running(tmp_path: Path) -> None:
     """A cell of a notebook blocks the notebook's loop; the server then must run elsewhere."""
     running = asyncio.get_running_loop()
@@ -95,7 +105,7 @@ async def test_it_works_where_a_loop_is_running(tmp_path: Path) -> None:
         def cell() -> list[Event]:
             with sync.connect(served.url, plan="unlimited") as feed:
                 feed.subscribe(trades=["BTCUSDT"])
-                return [feed.next(timeout=20) for _ in range(3)]
+                return [feed.next(timeout=120) for _ in range(3)]
 
         assert len(await running.run_in_executor(None, cell)) == 3
     with sync.Api("http://127.0.0.1:1", token="t", patience=0) as api, pytest.raises(Unavailable):

@@ -176,7 +176,7 @@ async def bars(
 ) -> list[dict[str, str]]:
     query = {"data": {"code": code, "kline_type": kline_type, "query_kline_num": 10}}
     parameters = {"token": token, "query": msgspec.json.encode(query).decode()}
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=120) as client:
         answer = (await client.get(f"{url}{OTHER_HTTP}/kline", params=parameters)).json()
     assert answer["ret"] == 200, answer
     found: list[dict[str, str]] = answer["data"]["kline_list"]

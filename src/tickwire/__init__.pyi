@@ -5,9 +5,11 @@ from .client import Api as Api
 from .client import Book as Book
 from .client import ClientError as ClientError
 from .client import Closed as Closed
+from .client import Correction as Correction
 from .client import Event as Event
 from .client import Feed as Feed
 from .client import Gap as Gap
+from .client import HistoryWarning as HistoryWarning
 from .client import Kline as Kline
 from .client import MissingLibrary as MissingLibrary
 from .client import Network as Network
@@ -27,6 +29,8 @@ from .client.events import Status as Status
 from .downloading import download as download
 from .errors import TickwireError as TickwireError
 from .wire import Refusal as Refusal
+from .wire import SourceStatus as SourceStatus
+from .wire import Spared as Spared
 from .wire import Subscribed as Subscribed
 
 __version__: str

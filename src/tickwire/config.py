@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -19,12 +19,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, 
 from .access import BUILT_IN, UNLIMITED, Plan, read_plan
 from .errors import InputError, SettingsError
 from .files import read_toml, toml_in
-from .model import KlineType
+from .model import YEAR_1990, YEAR_2100, KlineType, Slow
 from .sources import QuoteTrades
 
 ENV_PREFIX = "TICKWIRE_"
 OF_CLIENTS = {"TICKWIRE_URL", "TICKWIRE_TOKEN"}
 """Variables that say to a client where its server is."""
+OF_THE_BUILD = {"TICKWIRE_ACCELERATOR"}
+"""Variables that say what of the program is used; see `machine.fanout`."""
 SECRETS = {"upstream_token"}
 """Settings that no message may show."""
 VENDOR = "https://quote.alltick.co"
@@ -53,8 +55,9 @@ class SourceKind(StrEnum):
 
 
 READS = {
-    SourceKind.SIMULATOR: "rate market_hours",
-    SourceKind.REPLAY: "file speed rebase hold loop strict_input keep_bars from_time to_time quote_trades",
+    SourceKind.SIMULATOR: "rate market_hours start hold",
+    SourceKind.REPLAY: "file speed rebase hold loop exit_at_end strict_input keep_bars from_time to_time "
+    "quote_trades",
     SourceKind.ALLTICK: "upstream_url upstream_token upstream_token_file upstream_plan ca_file "
     "upstream_silence",
     SourceKind.EXCHANGE: "symbols exchanges upstream_silence",
@@ -63,6 +66,13 @@ READS = {
 """Settings that only these sources read."""
 MAY_BE_EMPTY = {"codes", "scenario"}
 """Lists of which an empty one is what there is without a setting."""
+
+
+ALIVE = {
+    *("instruments", "plan", "plans", "takeover_after", "day_reset", "tls_cert", "tls_key"),
+    *("drain_seconds", "ring_seconds", "ring_bytes", "kline_push_interval", "retention"),
+}
+"""Settings that a running server takes on when it is told to read them again; others count from its start."""
 
 
 class Choice(NamedTuple):
@@ -162,6 +172,14 @@ def _moment(value: Any) -> Any:
     return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+def _market_moment(value: Any) -> Any:
+    """The same of a moment at which there may be data."""
+    found = _moment(value)
+    if isinstance(found, int) and not YEAR_1990 <= found < YEAR_2100:
+        raise ValueError("expected a time from 1990 to 2099, such as 2026-11-16T14:30:00Z")
+    return found
+
+
 def _hosts(value: Any) -> Any:
     """Names that a certificate may have: of hosts, in lower case, and addresses."""
     found = [str(one).lower() for one in _listed(value)] if isinstance(value, (str, list)) else value
@@ -178,7 +196,22 @@ def _is_host(name: str) -> bool:
         return len(name) <= 253 and HOST.fullmatch(name) is not None
 
 
+def _networks(value: Any) -> Any:
+    """Addresses and networks, as `10.0.0.0/8`."""
+    found = _listed(value)
+    for one in found if isinstance(found, list) else ():
+        try:
+            ip_network(one)
+        except ValueError:
+            raise ValueError(
+                f"{str(one)[:SHOWN]!r} is no address and no network such as 10.0.0.0/8"
+            ) from None
+    return found
+
+
 Moment = Annotated[int, BeforeValidator(_moment)]
+MarketMoment = Annotated[int, BeforeValidator(_market_moment)]
+Networks = Annotated[list[str], BeforeValidator(_networks)]
 Hosts = Annotated[list[str], Field(max_length=MOST_HOSTS), BeforeValidator(_hosts)]
 Choices = Annotated[list[InstanceOf[Choice]], BeforeValidator(_choices)]
 Venues = Annotated[dict[str, dict[str, Any]], BeforeValidator(_toml)]
@@ -217,14 +250,18 @@ class Settings(BaseModel):
     rebase: bool = False
     hold: bool = False
     loop: bool = False
+    exit_at_end: bool = False
     quote_trades: QuoteTrades = QuoteTrades.BID
     strict_input: bool = False
     seed: int = 1
+    start: MarketMoment | None = None
     rate: float = Field(default=2.0, gt=0, le=1000)
     market_hours: bool = False
     codes: Codes = []
     instruments: Paths = []
+    drain_seconds: float = Field(default=1.0, ge=0, le=3600)
     data_dir: Path = Field(default_factory=lambda: user_data_path("tickwire", appauthor=False))
+    group_read: bool = False
     no_auth: bool = False
     plan: str = UNLIMITED.name
     plans: Plans = {}
@@ -234,7 +271,15 @@ class Settings(BaseModel):
     snapshot_on_subscribe: bool = True
     strict_protocol: bool = False
     legacy_string_ids: bool = False
+    permessage_deflate: bool = False
+    max_handshakes: int = Field(default=1000, ge=1)
+    max_connections_per_address: int | None = Field(default=None, ge=1)
+    trusted_proxies: Networks = []
+    max_subscriptions: int = Field(default=10_000, ge=1)
+    slow: Slow = Slow.CLOSE
     client_buffer: int = Field(default=8 * 2**20, ge=2**16)
+    unread_bytes: int | None = Field(default=None, ge=2**20)
+    unread_timeout: float = Field(default=30.0, ge=1, le=3600)
     ring_seconds: float = Field(default=60.0, ge=0, le=3600)
     ring_bytes: int = Field(default=64 * 2**20, ge=0)
     close_delay: float = Field(default=2.0, ge=0, le=60)
@@ -330,6 +375,12 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
     if SourceKind.REPLAY in kinds and len(settings.source) > 1:
         raise SettingsError("A replay runs on its own clock: it cannot be mixed with other sources.")
+    if settings.start is not None and SourceKind.SIMULATOR in kinds and len(settings.source) > 1:
+        raise SettingsError("--start gives a simulator a clock of its own: leave out the other sources.")
+    if "hold" in flags and kinds == {SourceKind.SIMULATOR} and settings.start is None:
+        raise SettingsError("--hold lets a replay wait, or a simulator with --start TIME: add that.")
+    if settings.loop and settings.exit_at_end:
+        raise SettingsError("A replay with --loop never ends: leave it out, or --exit-at-end.")
     if (settings.tls_cert is None) is not (settings.tls_key is None):
         raise SettingsError("--tls-cert and --tls-key go together: give both.")
     if settings.tls_cert is not None and settings.tls_self_signed:
@@ -353,7 +404,7 @@ def _settings_in(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix(ENV_PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(ENV_PREFIX) and name not in OF_CLIENTS
+        if name.startswith(ENV_PREFIX) and name not in OF_CLIENTS | OF_THE_BUILD
     }
 
 

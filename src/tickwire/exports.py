@@ -10,13 +10,13 @@ from typing import Any
 
 ROOMS = ("client", "errors", "sync")
 HOMES = {
-    "client": "Api Book ClientError Closed Event Feed Gap Kline MissingLibrary Network Overflow Plan "
-    "Progress RequestRefused Rows TooManyRequests Trade Unauthorized Unavailable Unreadable "
-    "Untrusted connect",
+    "client": "Api Book ClientError Closed Correction Event Feed Gap HistoryWarning Kline MissingLibrary "
+    "Network Overflow Plan Progress RequestRefused Rows TooManyRequests Trade Unauthorized "
+    "Unavailable Unreadable Untrusted connect",
     "client.events": "Status",
     "downloading": "download",
     "errors": "TickwireError",
-    "wire": "Refusal Subscribed",
+    "wire": "Refusal SourceStatus Spared Subscribed",
 }
 """Where the names are at home."""
 HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}

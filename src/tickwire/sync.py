@@ -16,13 +16,14 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import cache, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from .client import Api as AsyncApi
-from .client import Event, Network, Plan, Token
+from .client import Event, HistoryWarning, Network, Plan, Token
 from .client import Feed as AsyncFeed
 from .client import connect as connect_feed
 
@@ -87,6 +88,21 @@ def _waiting(
     return waiting
 
 
+def _warning(method: Callable[Concatenate[_Face[S], P], T]) -> Callable[Concatenate[_Face[S], P], T]:
+    """That method, whose warning of what is short points at the line that calls it, not into the thread."""
+
+    @wraps(method)
+    def warning(face: _Face[S], /, *args: P.args, **named: P.kwargs) -> T:
+        short: list[str] = []
+        named.setdefault("on_short", short.append)
+        found = method(face, *args, **named)
+        for text in short:
+            warnings.warn(text, HistoryWarning, stacklevel=2)
+        return found
+
+    return warning
+
+
 class Feed(_Face[AsyncFeed]):
     """A feed, for `with`; made by `connect`. See `tickwire.client.Feed`."""
 
@@ -133,7 +149,7 @@ class Api(_Face[AsyncApi]):
 
     latest_trades = _waiting(AsyncApi.latest_trades)
     books = _waiting(AsyncApi.books)
-    klines = _waiting(AsyncApi.klines)
+    klines = _warning(_waiting(AsyncApi.klines))
     latest_klines = _waiting(AsyncApi.latest_klines)
     static_info = _waiting(AsyncApi.static_info)
     suspensions = _waiting(AsyncApi.suspensions)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tickwire.access import BUILT_IN, UNLIMITED, Account, Full, Plan, Rate, Seated
 from tickwire.access.account import PASSED, Policy
-from tickwire.model import Family
+from tickwire.model import Ending, Family
 
 TICK = 1 / 1024
 """A step that floats add without error, so that edges are exact."""
@@ -151,7 +151,7 @@ class Peer:
     def __init__(self, last_heard: float = 0.0) -> None:
         self.last_heard = last_heard
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, why: Ending = Ending.ERROR) -> None:
         raise AssertionError("the account leaves that to others")
 
 
@@ -301,3 +301,44 @@ def test_whoever_comes_and_goes_there_are_never_more_than_allowed(found: list[Mo
             seated.append(peer)
         assert len(seated) <= most
         assert account.in_use is bool(seated)
+
+
+# Another plan.
+def test_what_was_used_counts_in_another_plan() -> None:
+    account = Account(FREE)
+    assert account.request("kline", 0.0, NOON).wait == 0.0
+    account.change(Plan(name="p", endpoint=Rate(3, 10), per_day=3), day_reset=0)
+    for now in (1.0, 2.0):
+        assert account.request("kline", now, NOON).wait == 0.0
+    wait, limits = account.request("kline", 3.0, NOON)
+    assert wait == DAY / 2
+    assert limits == ((Policy("endpoint", 3, 10), (0, 7.0)), (Policy("day", 3, DAY), (0, DAY / 2)))
+
+
+def test_a_smaller_plan_never_says_that_less_than_nothing_is_left() -> None:
+    account = Account(Plan(name="p", endpoint=Rate(9, 10), per_day=9))
+    for now in range(9):
+        account.request("kline", float(now), NOON)
+    account.change(Plan(name="p", endpoint=Rate(2, 10), per_day=2), day_reset=0)
+    wait, limits = account.request("kline", 9.0, NOON)
+    assert wait == DAY / 2
+    assert [standing for _, standing in limits] == [(0, 8.0), (0, DAY / 2)]
+    account.change(UNLIMITED, day_reset=0)
+    assert account.request("kline", 9.0, NOON) == PASSED
+    account.change(FREE, day_reset=0)
+    assert account.request("kline", 9.0, NOON).wait == 0.0
+
+
+def test_connections_stay_whatever_another_plan_allows() -> None:
+    class Seat:
+        last_heard = 0.0
+
+        def close(self, code: int, reason: str, why: Ending = Ending.ERROR) -> None:
+            raise AssertionError
+
+    account = Account(Plan(name="p", connections=2))
+    for _ in range(2):
+        assert account.seat(Seat(), STOCK, 0.0, 15.0) is None
+    account.change(Plan(name="p", connections=1), day_reset=0)
+    with pytest.raises(Full):
+        account.seat(Seat(), STOCK, 0.0, 15.0)

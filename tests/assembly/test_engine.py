@@ -85,7 +85,7 @@ async def readiness(served: Served) -> Any:
 
 async def until(found: Any, *, every: float = 0.01) -> None:
     """Returns when `found`, a function or a coroutine function, gives something true."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             result = found()
             if asyncio.iscoroutine(result):
@@ -278,7 +278,7 @@ async def test_a_task_that_fails_is_begun_again(
     source = Script()
     with capture_logs() as logs:
         async with serving(tmp_path, source) as served, served.link() as link:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await again.wait()
             await link.ask(KLINES, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
             source.emit(trade())

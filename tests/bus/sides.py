@@ -156,6 +156,6 @@ async def sides(
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 (no bus tells anybody)
             await asyncio.sleep(0.005)

@@ -321,7 +321,7 @@ async def test_reads_are_answered_while_the_store_cannot_be_read(
         with broken(at.engine, monkeypatch):
             await send(at, trade(price="1"), book())
             await until(lambda: prices(client) == ["1"])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 found = await market.klines(BTC, KlineType.MINUTE, count=9, end=None)
                 assert found.bars is not None
                 assert ([bar.close for bar in found.bars], found.lacks) == ([Decimal(1)], Lack.STORE)

@@ -14,6 +14,7 @@ from tickwire.sandbox import Sandbox
 from tickwire.store import KEY_FILE, TokenStore
 from tickwire.wire import Want
 
+from ..gateway.hub import bench as hub
 from ..serving import trade
 from .sides import CATALOGUE, InProcess, Sides, sides, until
 
@@ -21,17 +22,12 @@ AT = 1788529064027
 BTC, GOLD = CATALOGUE["BTCUSDT"], CATALOGUE["GOLD"]
 
 
-class Reader:
+class Reader(hub.Reader):
     """A client that remembers what it was sent."""
 
-    def __init__(self) -> None:
-        self.data = b""
-
-    def push(self, data: bytes) -> None:
-        self.data += data
-
-    def reset(self) -> None:
-        raise AssertionError("it is not to be ended")
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.writes)
 
 
 @contextlib.asynccontextmanager
@@ -46,6 +42,7 @@ async def another(at: Sides) -> AsyncIterator[Gateway]:
         Sandbox(engine.settings.seed),
         tokens,
         engine.database,
+        carry=engine.machine.network.carry,
         clock=at.clock,
         wall=time.time,
     )

@@ -57,6 +57,42 @@ def test_holidays_and_days_on_which_all_was_closed(key: str, days: str) -> None:
         assert calendar.sessions(day) == ()
 
 
+def half_days(key: str, year: int) -> list[date]:
+    """The days of a year on which the regular session ends earlier than on others."""
+    calendar, ends = load(key).regular, "16:00" if key == "XNYS" else "16:10"
+    days = (date(year, 1, 1) + timedelta(days=number) for number in range(366))
+    hours = {day: clocks(calendar, str(day)) for day in days if day.year == year}
+    return [day for day, found in hours.items() if found and not found[-1].endswith(ends)]
+
+
+@pytest.mark.parametrize("year", range(2012, 2036))
+def test_new_yorks_half_days_are_those_of_the_exchanges_rule(year: int) -> None:
+    """The day after Thanksgiving, and the eves of Independence Day and Christmas that are no holidays."""
+    fourth_thursday = next(day for n in range(22, 29) if (day := date(year, 11, n)).weekday() == 3)
+    eves = [day for day in (date(year, 7, 3), date(year, 12, 24)) if day.weekday() < 4]
+    expected = sorted([fourth_thursday + timedelta(days=1), *eves])
+    assert half_days("XNYS", year) == expected
+    for day in expected:
+        assert clocks(NEW_YORK, str(day)) == ["04:00-09:30", "09:30-13:00", "13:00-17:00"]
+
+
+LUNAR_EVES = (
+    "2017-01-27 2018-02-15 2019-02-04 2020-01-24 2021-02-11 2022-01-31 2024-02-09 2025-01-28 2026-02-16 "
+    "2027-02-05 2028-01-25 2029-02-12 2031-01-22 2032-02-10 2035-02-07"
+).split()
+"""Those that are weekdays."""
+
+
+@pytest.mark.parametrize("year", range(2017, 2036))
+def test_hong_kongs_half_days_are_three_eves(year: int) -> None:
+    """Those of Lunar New Year, Christmas and New Year: no afternoon, and a closing auction to 12:10."""
+    eves = [date(year, 12, 24), date(year, 12, 31), *map(date.fromisoformat, LUNAR_EVES)]
+    expected = sorted(day for day in eves if day.year == year and day.weekday() < 5)
+    assert half_days("XHKG", year) == expected
+    for day in expected:
+        assert clocks(HONG_KONG, str(day)) == ["09:30-12:10"]
+
+
 def test_what_is_no_holiday() -> None:
     saturday, friday = date(2026, 11, 28), date(2021, 6, 18)
     assert NEW_YORK.holidays(saturday, saturday) == ()

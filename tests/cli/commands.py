@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from ..serving import Program, program_environment
+from ..forks import Process, spawn
+from ..serving import PATIENCE, Program, program_environment
 
 NAMED = "import sys; sys.argv[0] = 'tickwire'; from tickwire.cli.main import run; run()"
 """Runs it under its own name, which is not that of `python -m`."""
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+SLOW = "tickwire: still asking: the server is slow.\n"
+"""What a busy machine may bring a command to say."""
 AT = 1788529064027
 WHEN = "2026-09-04T13:37:44.027Z"
 """A moment in milliseconds, and as commands print it."""
@@ -45,16 +47,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def running(home: Path, *arguments: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(home: Path, *arguments: str, **more: str) -> AsyncIterator[Process]:
     """A command that is at work; ended at the end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", NAMED, *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(home, **more),
-    )
+    process = await spawn(*arguments, env=environment(home, **more))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             yield process
     finally:
         if process.returncode is None:
@@ -67,7 +64,7 @@ async def tickwire(home: Path, *arguments: str, **more: str) -> Ended:
     async with running(home, *arguments, **more) as process:
         out, err = await process.communicate()
         assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, out.decode(), err.decode().replace(SLOW, ""))
 
 
 def at(server: Program, *arguments: str) -> tuple[str, ...]:

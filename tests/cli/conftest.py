@@ -18,7 +18,7 @@ from .commands import CODES
 async def market(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Program]:
     """A server with simulated markets, as a process."""
     async with program(tmp_path_factory.mktemp("market"), "--codes", ",".join(CODES)) as server:
-        async with connect(server.url, plan="unlimited") as feed, asyncio.timeout(20):
+        async with connect(server.url, plan="unlimited") as feed, asyncio.timeout(120):
             await feed.subscribe(trades=CODES, books=CODES[:2])
             missing = {(Trade, code) for code in CODES} | {(Book, code) for code in CODES[:2]}
             async for event in feed:

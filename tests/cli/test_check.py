@@ -19,9 +19,11 @@ from tickwire.cli.checking.run import check_server
 from tickwire.cli.main import run
 from tickwire.client import account
 from tickwire.sandbox import scenario_of
+from tickwire.sources import Status
 
 from ..client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ..client.alltick_stub import AllTick, alltick
+from ..client.bench import until
 from ..client.test_fault_library import hurried
 from ..serving import program_environment, serving
 
@@ -160,6 +162,19 @@ async def test_a_relay_whose_upstream_refuses_it_is_not_well(tmp_path: Path) -> 
     assert "wrong-secret" not in found.measured
 
 
+async def test_a_replay_that_is_over_is_said_and_is_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("code,tick_time_ms,price,volume\nBTCUSDT,1788529064027,7,1\n")
+    async with serving(tmp_path / "data", source=["replay"], file=[path], speed=0) as served:
+        health = served.engine.market.source.health
+        await until(lambda: health.status is Status.ENDED)
+        report = await checked(served.url, "BTCUSDT")
+    found = report.of("source")
+    assert (found.verdict, report.verdict) == (WARN, WARN)
+    assert found.measured == "replay:t.csv: ended"
+    assert "--loop" in found.advice
+
+
 async def test_a_server_that_behaves_like_the_vendor_s() -> None:
     async with (
         alltick(texts=True) as server,
@@ -260,7 +275,7 @@ async def tickwire(*arguments: str) -> tuple[int, str, str]:
         stderr=asyncio.subprocess.PIPE,
         env=program_environment(),
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

@@ -36,7 +36,7 @@ def test_the_page_is_what_help_says() -> None:
         [sys.executable, ROOT / "scripts/make_cli_docs.py", "--compare"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

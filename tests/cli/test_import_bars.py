@@ -7,8 +7,11 @@ import zipfile
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore
@@ -144,6 +147,127 @@ async def test_columns_times_and_zones_that_are_named(tmp_path: Path) -> None:
     assert [(bar.time, bar.close) for bar in bars] == [
         (at("2024-01-02T14:30Z"), Decimal(2)),
         (at("2024-01-02T15:00Z"), Decimal(2)),
+    ]
+
+
+async def test_months_and_halves_of_days_are_read_in_words(tmp_path: Path) -> None:
+    text = b'time,open,high,low,close\n"Sep 14, 2026 09:30 AM",1,2,1,2\n"Sep 14, 2026 01:30 PM",1,2,1,2\n'
+    form = ("--time-format", "%b %d, %Y %I:%M %p", "--tz", "America/New_York", "--interval", "1m")
+    done = await importing(tmp_path, text, *form, "--code", "AAPL.US")
+    assert done.status == DONE, done.err
+    assert [bar.time for bar in stored(tmp_path, "AAPL.US")[KlineType.MINUTE]] == [
+        at("2026-09-14T13:30Z"),
+        at("2026-09-14T17:30Z"),
+    ]
+
+
+async def test_a_table_of_pandas_whose_index_has_no_name(tmp_path: Path) -> None:
+    text = b",Open,High,Low,Close\n2026-09-14,1,2,1,2\n2026-09-15,1,2,1,2\n"
+    days = [at("2026-09-14T04:00Z"), at("2026-09-15T04:00Z")]
+    assert (await importing(tmp_path, text, "--code", "AAPL.US")).status == DONE
+    assert [bar.time for bar in stored(tmp_path, "AAPL.US")[KlineType.DAY]] == days
+    names = ["Open", "High", "Low", "Close", "__index_level_0__"]
+    times = [datetime(2026, 9, 14), datetime(2026, 9, 15)]  # noqa: DTZ001  # as pandas writes dates
+    table = pyarrow.table([[1.0, 1.0], [2.0, 2.0], [1.0, 1.0], [2.0, 2.0], times], names=names)
+    parquet.write_table(table, tmp_path / "bars.parquet")
+    arguments = ("--data-dir", str(tmp_path / "data"), "--code", "MSFT.US")
+    done = await tickwire(tmp_path, "import", str(tmp_path / "bars.parquet"), *arguments)
+    assert done.status == DONE, done.err
+    assert [bar.time for bar in stored(tmp_path, "MSFT.US")[KlineType.DAY]] == days
+
+
+async def test_a_column_of_parquet_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    names = ["code", "timestamp", "open", "high", "low", "close", "Close"]
+    table = pyarrow.table([["GOLD"], [1788529080], [1.0], [3.0], [1.0], [2.0], [3.0]], names=names)
+    parquet.write_table(table, tmp_path / "bars.parquet")
+    done = await tickwire(
+        tmp_path, "import", str(tmp_path / "bars.parquet"), "--data-dir", str(tmp_path / "data")
+    )
+    assert (done.status, "the column close is there twice" in done.err) == (FAILED, True)
+
+
+async def test_days_of_forex_that_open_the_evening_before(tmp_path: Path) -> None:
+    """A day of forex opens at 17:00 in New York, Monday's on Sunday."""
+    lines = [f"2026-11-{day}T22:00:00Z,{day},{day},{day},{day},1" for day in range(15, 20)]
+    done = await importing(
+        tmp_path, "\n".join(["time,open,high,low,close,volume", *lines]).encode(), "--code", "EURUSD"
+    )
+    assert done.status == DONE, done.err
+    assert [(bar.time, bar.open) for bar in stored(tmp_path, "EURUSD")[KlineType.DAY]] == [
+        (at(f"2026-11-{day + 1}T00:00Z"), Decimal(day)) for day in range(15, 20)
+    ]
+
+
+# What is there twice, and what does not belong together.
+async def test_a_bar_that_stands_there_twice_counts_once_the_later_one(tmp_path: Path) -> None:
+    first, second, other = (
+        "GOLD,1788529080,1,2,1,2,5\n",
+        "GOLD,1788529140,2,2,2,2,5\n",
+        "GOLD,1788529080,1,3,1,2,6\n",
+    )
+    text = "code,timestamp,open,high,low,close,volume\n" + first + second + first
+    done = await imported(tmp_path, text)
+    assert done.status == DONE
+    assert "1 lines were taken in place of earlier ones" in done.out
+    assert "another bar of that time" not in done.err
+    assert [bar.volume for bar in stored(tmp_path, "GOLD")[KlineType.DAY]] == [Decimal(10)]
+    done = await imported(tmp_path, text + other)
+    assert "line 5: GOLD has another bar of that time in line 4" in done.err
+    assert [bar.volume for bar in stored(tmp_path, "GOLD")[KlineType.MINUTE]] == [Decimal(6), Decimal(5)]
+    done = await imported(
+        tmp_path, "code,timestamp,open,high,low,close,volume\n" + first * 2, "--strict-input"
+    )
+    assert (done.status, "line 3: the bar opens with the one of GOLD above it" in done.err) == (FAILED, True)
+
+
+DAY, HOUR = 86_400, 3_600
+T0 = 1788220800
+"""2026-09-01 00:00 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("times", "types"),
+    [
+        ([0, HOUR, 2 * HOUR, 2 * HOUR + 60, 2 * HOUR + 120], "MINUTE and HOUR"),
+        ([*range(0, 10 * DAY, DAY), *range(10 * DAY, 11 * DAY, 60)], "MINUTE and DAY"),
+        ([*range(0, 30 * DAY, DAY), *range(30 * DAY, 31 * DAY, HOUR)], "HOUR and DAY"),
+        ([*range(0, 3 * HOUR, HOUR), *range(0, 3 * HOUR, 60)], "MINUTE and HOUR"),
+        ([*range(-DAY, 41 * DAY, 7 * DAY), *range(42 * DAY, 60 * DAY, DAY)], "DAY and WEEK"),
+    ],
+)
+async def test_bars_of_several_types_are_refused(tmp_path: Path, times: list[int], types: str) -> None:
+    text = HEADER + "".join(f"BTCUSDT,{T0 + one},1,2,1,2\n" for one in times)
+    done = await imported(tmp_path, text)
+    assert (done.status, f"BTCUSDT are of several types, {types}." in done.err) == (FAILED, True), done.err
+    assert not stored(tmp_path, "BTCUSDT")
+
+
+async def test_minutes_in_which_little_was_traded_are_minutes(tmp_path: Path) -> None:
+    random = Random(1)
+    times = sorted(random.sample(range(0, 30 * DAY, 60), 4_000))
+    text = HEADER + "".join(f"BTCUSDT,{T0 + one},1,2,1,2\n" for one in times)
+    done = await imported(tmp_path, text)
+    assert done.status == DONE, done.err
+    assert done.out.startswith("4000 bars (minute) of 1 code")
+
+
+async def test_times_that_a_clock_never_showed_or_showed_twice_are_skipped(tmp_path: Path) -> None:
+    hours = (
+        "2026-03-08 01:30",
+        "2026-03-08 02:30",
+        "2026-03-08 03:00",
+        "2026-11-01 01:30",
+        "2026-11-01 02:30",
+    )
+    text = "time,open,high,low,close\n" + "".join(f"{one},1,2,1,2\n" for one in hours)
+    zone = ("--tz", "America/New_York", "--code", "BTCUSDT", "--interval", "30m")
+    done = await importing(tmp_path, text.encode(), *zone)
+    assert "line 3: time is 2026-03-08 02:30:00, which there was not in America/New_York" in done.err
+    assert "line 5: time is 2026-11-01 01:30:00, which there was twice in America/New_York" in done.err
+    assert [bar.time for bar in stored(tmp_path, "BTCUSDT")[KlineType.MINUTES_30]] == [
+        at("2026-03-08T06:30Z"),
+        at("2026-03-08T07:00Z"),
+        at("2026-11-01T07:30Z"),
     ]
 
 

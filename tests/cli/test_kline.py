@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from tickwire.client import Api
 
 from ..client.alltick_stub import TOKEN, alltick
 from ..serving import Program
-from .commands import DONE, FAILED, NAMED, SHARED, at, environment, tickwire
+from .commands import DONE, FAILED, NAMED, SHARED, WRONG, at, environment, tickwire
 
 
 def files_in(folder: Path) -> set[str]:
@@ -38,7 +39,7 @@ async def test_bars_go_into_files_that_can_be_imported_and_are_exact(market: Pro
     assert [(int(row["timestamp_s"]), row["close"]) for row in rows] == [
         (bar.time_ms // 1000, str(bar.close)) for bar in bars
     ]
-    assert (rows[0]["code"], rows[0]["time"]) == ("GOLD", "2026-01-01T00:00:00.000Z")
+    assert (rows[0]["code"], rows[0]["time"]) == ("GOLD", "2026-01-01")
     table = parquet.read_table(named[1]).to_pylist()
     assert [str(row["close"]) for row in table] == [row["close"] for row in rows]
     assert [row["timestamp_s"] for row in table] == [int(row["timestamp_s"]) for row in rows]
@@ -53,10 +54,11 @@ async def test_bars_for_people_and_for_pipes(market: Program, tmp_path: Path) ->
     shown = await tickwire(tmp_path, *at(market, "kline", "GOLD", *period))
     piped = await tickwire(tmp_path, *at(market, "kline", "GOLD", *period, "--json"))
     header, *rows = shown.out.splitlines()
-    assert header.split() == ["TIME", "(UTC)", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER"]
+    assert header.split() == ["DATE", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER"]
     names = ("open", "high", "low", "close", "volume", "turnover")
-    assert [row.split()[2:] for row in rows] == [[one[name] for name in names] for one in piped.records]
-    assert [row[:16] for row in rows] == ["2026-06-01 00:00", "2026-06-02 00:00"]
+    assert [row.split()[1:] for row in rows] == [[one[name] for name in names] for one in piped.records]
+    assert [row.split()[0] for row in rows] == ["2026-06-01", "2026-06-02"]
+    assert [one["trading_date"] for one in piped.records] == ["2026-06-01", "2026-06-02"]
     assert [(one["event"], one["interval"]) for one in piped.records] == [("kline", "1d")] * 2
 
 
@@ -68,7 +70,10 @@ async def test_no_bar_and_an_unknown_code_leave_the_file_that_was_there(
     path.write_text("before")
     none = await tickwire(tmp_path, *at(market, "kline", "GOLD", "--to", "1999-01-01", "-o", str(path)))
     assert none[:2] == (FAILED, "")
-    assert none.err == "tickwire: There is no such bar of GOLD.\n"
+    begun = (
+        r"tickwire: GOLD: there are no 1m bars in that time: they begin with 20\d\d-\d\d-\d\dT\d\d:\d\dZ.\n"
+    )
+    assert re.fullmatch(begun, none.err)
     assert files_in(tmp_path) == {"gold.csv"}
     assert path.read_text() == "before"
 
@@ -86,9 +91,26 @@ async def test_on_a_terminal_a_long_download_shows_how_far_it_is(tmp_path: Path)
                 env=environment(tmp_path, TERM="xterm"),
             )
             os.close(slave)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 out, _ = await process.communicate()
             shown = terminal.read(65536).decode()
     assert (process.returncode, len(out.splitlines())) == (DONE, 1300)
     assert "GOLD" in shown
     assert "%" in shown
+
+
+@SHARED
+async def test_times_beyond_all_bars_and_the_wrong_way_round(market: Program, tmp_path: Path) -> None:
+    asked = ("kline", "GOLD", "--type", "1d", "--num", "2", "--json")
+    now = await tickwire(tmp_path, *at(market, *asked))
+    for beyond in (
+        ("--from", "0001-01-01"),
+        ("--to", "9999-12-31"),
+        ("--from", "1800-01-01", "--to", "2999-01-01"),
+    ):
+        done = await tickwire(tmp_path, *at(market, *asked, *beyond))
+        assert (done.status, done.err) == (DONE, "")
+        assert [one["time"] for one in done.records] == [one["time"] for one in now.records]
+    done = await tickwire(tmp_path, *at(market, *asked, "--from", "2026-11-20", "--to", "2026-11-16"))
+    assert (done.status, done.out) == (WRONG, "")
+    assert done.err == "tickwire: --to: the end, 2026-11-16, lies before the start, 2026-11-20.\n"

@@ -23,7 +23,7 @@ async def test_a_code_that_is_a_formula_is_a_text_in_csv(code: str, tmp_path: Pa
     with AllTickServer(quiet=True, codes=[code], instruments=[str(own)]) as server:
         server.trade(code, "12.50")
         asked = ("kline", "--url", server.url, "--type", "1m", "--num", "1", "-o", str(file), "--", code)
-        ended = await asyncio.wait_for(tickwire(tmp_path, *asked), 60)
+        ended = await asyncio.wait_for(tickwire(tmp_path, *asked), 120)
     assert ended.status == 0, ended.err
     (row,) = csv.DictReader(io.StringIO(file.read_text("utf-8")))
     assert row["code"] == f"'{code}"

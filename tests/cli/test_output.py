@@ -70,7 +70,7 @@ def test_a_pipe_without_a_reader_ends_the_program_without_an_error() -> None:
         ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -c 1', sys.executable, program],  # noqa: S607
         env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"x", b"")
@@ -88,7 +88,7 @@ async def test_a_reader_that_pauses_holds_up_nothing_and_loses_nothing(
             await asyncio.sleep(0.001)  # the loop goes on
         assert not writing.done()
         read = await asyncio.to_thread(end.readline)
-        await asyncio.wait_for(writing, 20)
+        await asyncio.wait_for(writing, 120)
         assert read.decode() == "é" * 500_000 + "\n"
 
 

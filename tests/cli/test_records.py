@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
-from tickwire.cli.records import Lines
-from tickwire.client import Book, Trade
-from tickwire.model import Direction, Level
+import pytest
+
+from tickwire.cli.output import json_line
+from tickwire.cli.records import Lines, record, spared_line
+from tickwire.client import Book, Kline, Trade
+from tickwire.model import Direction, Kind, Level
+from tickwire.wire import Spared
 
 from .commands import AT, WHEN
 
@@ -25,3 +30,27 @@ def test_lines_grow_into_columns_and_colour_what_was_bought_and_sold() -> None:
 def test_a_side_that_is_empty_and_numbers_without_exponents() -> None:
     limit_up = Book("X", AT, bids=(Level(Decimal("0.0000001"), Decimal(3)),), asks=())
     assert Lines(colours=False).line(limit_up) == f"{WHEN}  X  book   bid 0.0000001x3  ask none\n"
+
+
+@pytest.mark.parametrize(("interval", "shown"), [("1h", "2026-11-15T16:00:00.000Z"), ("1d", "2026-11-16")])
+def test_a_bar_of_a_day_is_shown_by_its_trading_date(interval: str, shown: str) -> None:
+    one = Decimal(1)
+    bar = Kline("700.HK", interval, 1794758400000, one, one, one, one, one, one)  # midnight in Hong Kong
+    assert Lines(colours=False).line(bar).split()[0] == shown
+    found = record(bar)
+    assert found["time"] == "2026-11-15T16:00:00.000Z"
+    assert found.get("trading_date") == bar.trading_date
+
+
+def test_what_the_server_spared_us() -> None:
+    spared = Spared(Kind.DEPTH, 7, ("GOLD", "BTCUSDT"), AT)
+    assert spared_line(spared) == (
+        f"too slow: the server thinned or left out 7 books of GOLD, BTCUSDT since {WHEN}"
+    )
+    assert json.loads(json_line(record(spared))) == {
+        "event": "spared",
+        "kind": "book",
+        "dropped": 7,
+        "codes": ["GOLD", "BTCUSDT"],
+        "since": WHEN,
+    }

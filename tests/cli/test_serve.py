@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import structlog
 from tickwire.cli import logs
 from tickwire.cli.main import run
 
+from ..forks import run as run_forked
 from ..serving import program_environment
 
 FAILED, WRONG = 1, 2
@@ -28,14 +30,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def tickwire(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs the program to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tickwire", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env=program_environment(COLUMNS="200", NO_COLOR="1", **environment),
-    )
+    return run_forked(*arguments, env=program_environment(COLUMNS="200", NO_COLOR="1", **environment))
 
 
 @pytest.fixture
@@ -157,9 +152,7 @@ def spoiled_gzip(path: Path) -> None:
             ["line 1", "'a,b,c'", "code,tick_time_ms,price,volume"],
         ),
         (lambda path: path.write_text(""), ["line 1", "code,tick_time_ms,price,volume"]),
-        (lambda path: path.write_text(TRADES), ["Nothing to replay"]),
-        (lambda path: path.write_text(TRADES + "rubbish\n"), ["Nothing to replay"]),
-        (lambda path: path.write_bytes(os.urandom(5000)), ["line 1"]),
+        (lambda path: path.write_bytes(random.Random(1).randbytes(5000)), ["line 1"]),
         (lambda path: path.write_bytes(b"\x1f\x8b"), ["Cannot read"]),
     ],
     ids=[
@@ -167,8 +160,6 @@ def spoiled_gzip(path: Path) -> None:
         "spoiled gzip",
         "wrong columns",
         "empty",
-        "header alone",
-        "no good line",
         "noise",
         "two bytes",
     ],
@@ -181,11 +172,30 @@ def test_a_recording_that_is_none(
     refused(here, tmp_path, FAILED, [str(path.name), *words], "--source", "replay", "--file", str(path))
 
 
-def test_a_bad_line_stops_under_strict_input(here: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "words", "flags"),
+    [
+        (TRADES, ["Nothing to replay in recording.csv"], []),
+        (TRADES + "rubbish\n", ["Nothing to replay in recording.csv"], []),
+        (
+            TRADES + "IBM.US,1381152600000,182.1,1\nIBM.US,x,182.1,1\n",
+            ["recording.csv, line 3", "--strict-input"],
+            ["--strict-input"],
+        ),
+    ],
+    ids=["header alone", "no good line", "bad line"],
+)
+def test_a_recording_of_which_it_is_found_when_it_is_read(
+    tmp_path: Path, text: str, words: list[str], flags: list[str]
+) -> None:
+    """Connections are taken already: its URL has been printed, and nothing more."""
     path = tmp_path / "recording.csv"
-    path.write_text(TRADES + "IBM.US,1381152600000,182.1,1\nIBM.US,x,182.1,1\n")
-    words = [str(path), "line 3", "--strict-input"]
-    refused(here, tmp_path, FAILED, words, "--source", "replay", "--file", str(path), "--strict-input")
+    path.write_text(text)
+    given = ("--source", "replay", "--file", str(path), "--data-dir", str(tmp_path / "data"))
+    done = tickwire("serve", "--port", "0", *given, *flags)
+    assert (done.returncode, done.stdout.count("\n"), done.stdout[:7]) == (FAILED, 1, "http://")
+    (said,) = [line for line in done.stderr.splitlines() if not line.startswith("timestamp=")]
+    assert all(word in said for word in words)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +246,8 @@ def test_wrong_usage(here: Run, arguments: list[str], words: list[str]) -> None:
         (["--source", "simulator", "--source", "simulator"], ["each source is named once"]),
         (["--source", "alltick"], ["--upstream-token"]),
         (["--source", "alltick", "--upstream-token", "SECRET", "--upstream-plan", "no"], ["'no'", "basic"]),
+        (["--source", "replay", "--file", "x.csv", "--loop", "--exit-at-end"], ["--loop", "--exit-at-end"]),
+        (["--exit-at-end"], ["--exit-at-end", "--source replay"]),
         (["--source", "replay", "--source", "publish", "--file", "x.csv"], ["cannot be mixed"]),
         (["--speed", "60"], ["--speed", "--source replay"]),
         (["--source", "publish=NOSUCHCODE"], ["NOSUCHCODE", "--instruments"]),

@@ -56,7 +56,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=120,
         check=False,
         env=program_environment(COLUMNS="200", NO_COLOR="1", PYTHONUTF8="1"),
     )

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 from ..client.alltick_stub import TOKEN, alltick
+from ..forks import Process
 from ..serving import TRADE, Script, Served, book, serving, trade
 from .commands import AT, DONE, FAILED, INTERRUPTED, WHEN, environment, running, tickwire
 
 
-async def line_of(process: asyncio.subprocess.Process) -> str:
+async def line_of(process: Process) -> str:
     assert process.stdout is not None
     return (await process.stdout.readline()).decode()
 
@@ -130,7 +131,7 @@ async def test_a_reader_that_has_had_enough_ends_it_quietly(
         stderr=asyncio.subprocess.PIPE,
         env=environment(tmp_path),
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await line_of(process)
         ending = asyncio.create_task(process.communicate())
         at = AT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tickwire.config import DATABASE
 from tickwire.model import Instrument, Market
 from tickwire.store import InstrumentStore, open_tokens
 
+from ..forks import run as run_forked
 from ..serving import program_environment
 from ..stores import opened
 
@@ -74,13 +76,8 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The program as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "tickwire", "token", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env=program_environment(COLUMNS="200", NO_COLOR="1", **environment),
+    return run_forked(
+        "token", *arguments, env=program_environment(COLUMNS="200", NO_COLOR="1", **environment)
     )
 
 
@@ -421,3 +418,10 @@ def test_a_list_that_is_given_but_empty_makes_no_token_for_everything(
     done = tickwire("create", "--name", "desk", option, text, status=WRONG)
     assert done == ("", f"tickwire: {option} is empty. Leave it out for a token without that limit.\n")
     assert kept(data_dir) == []
+
+
+def test_what_it_makes_is_its_owner_s_alone(tickwire: Run, data_dir: Path) -> None:
+    os.umask(0)
+    tickwire("create", "--name", "desk")
+    found = {path.name: path.stat().st_mode & 0o777 for path in (data_dir, *data_dir.iterdir())}
+    assert found == {"data": 0o700, "tickwire.db": 0o600, "token.key": 0o600}

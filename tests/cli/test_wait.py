@@ -63,7 +63,7 @@ READY, STARTING = (200, b'{"ready":true}'), (503, b'{"ready": false,\n"source": 
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_ready_server(tickwire: Tickwire, slash: str) -> None:
-    with AllTickServer() as server:
+    with AllTickServer(log_level="error") as server:
         assert tickwire(server.url + slash) == (0, "", "")
 
 
@@ -73,7 +73,7 @@ def test_a_server_that_becomes_ready(tickwire: Tickwire) -> None:
 
 
 def test_a_server_that_is_not_there_yet(tickwire: Tickwire, monkeypatch: pytest.MonkeyPatch) -> None:
-    with AllTickServer() as server:
+    with AllTickServer(log_level="error") as server:
         url = server.url
     monkeypatch.setattr(time, "sleep", lambda _: server.start())  # between the first look and the second
     assert tickwire(url, "--timeout", "10") == (0, "", "")

@@ -20,6 +20,8 @@ from websockets.utils import accept_key
 from tickwire.client import Backoff, Buffer, Link, LinkStatus, Missed, Options, State, Told
 from tickwire.wire import Pushed, Refusal, Subscribed, Terms
 
+from ..serving import PATIENCE
+
 Event = TypeVar("Event", Pushed, State, Missed, Refusal, Subscribed)
 QUICK = Options(
     Terms(spacing=0.0, heartbeat=5.0, mute=5.0), Backoff(first=0.01, most=0.02), close_timeout=0.2
@@ -79,7 +81,7 @@ class Hand:
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits until that holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -94,7 +96,7 @@ class Owner:
     async def take(self, kind: type[Event], count: int = 1) -> list[Event]:
         """What comes next of that kind, so many."""
         found: list[Event] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(found) < count:
                 event = await anext(self.buffer)
                 self.told.append(event)

@@ -39,7 +39,8 @@ TOGGLED = ("ETHUSDT", "USOIL", "Silver")
 BOOKS = ("BTCUSDT", "AAPL.US", "600519.SH", "300750.SZ", "600036.SH")
 CODES = sorted({*TRADES, *TOGGLED, *BOOKS})
 """No others: all servers share one core."""
-OPTIONS = Options(Terms(heartbeat=1.0, mute=2.0), Backoff(first=0.02, most=0.1), close_timeout=0.2)
+OPTIONS = Options(Terms(mute=60.0), Backoff(first=0.02, most=0.1), close_timeout=0.2)
+"""No scenario lets a server fall silent: one that is late, beside all the others, is not dead."""
 RESETS = {"flaky-network"}
 """Where connections are reset, which loses what is under way."""
 BREAKS = {"flaky-network", "maintenance"}
@@ -105,25 +106,27 @@ async def act(folder: Path, name: str, tap: Tap, all_there: asyncio.Barrier) -> 
     ):
         await until(lambda: ledger.events > 20)
         await all_there.wait()  # to make a server takes as long as some steps last
-        served.engine.market.scenarios.begin(scenario_of(hurried(name), name))
+        scenario, scenarios = scenario_of(hurried(name), name), served.engine.market.scenarios
+        scenarios.begin(scenario)
         ends = time.monotonic() + SECONDS
         dice = Random(1)
 
-        def goes_on() -> bool:
-            waits = name in BREAKS and bool(served.engine.market.scenarios.running) and not ledger.downs
-            return time.monotonic() < ends or waits
+        def unbroken() -> bool:
+            return name in BREAKS and not ledger.downs
 
-        while goes_on() and not drinking.done():
+        while (time.monotonic() < ends or unbroken()) and not drinking.done():
+            if unbroken() and not scenarios.running:
+                scenarios.begin(scenario)  # a busy machine was held up for as long as all of it lasts
             wanted = dice.sample(TOGGLED, 2)
             await feed.subscribe(trades=wanted)
             await asyncio.sleep(0.1)
             await feed.unsubscribe(trades=wanted)
         if name == "expired-token":
             with pytest.raises(Unauthorized, match="token invalid"):
-                await asyncio.wait_for(drinking, 60)
+                await asyncio.wait_for(drinking, 120)
             return ledger
-        for run in served.engine.market.scenarios.running:
-            served.engine.market.scenarios.stop(run.number)
+        for run in scenarios.running:
+            scenarios.stop(run.number)
         truth = {one for one in written(tap, port_of(served)) if one[1] in {*TRADES, *BOOKS}}
         if name not in RESETS:
             await until(lambda: truth <= seen.keys())

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from tickwire import Closed, Feed, Gap, Refusal, Status, Subscribed, Trade, connect
+from tickwire import Closed, Feed, Gap, Refusal, SourceStatus, Spared, Status, Subscribed, Trade, connect
 from tickwire.client import Plan
 from tickwire.model import Family
+from tickwire.sources import Status as SourceHealth
 
-from ..serving import Script, Served, trade
+from ..serving import Script, Served, serving, trade
 from .test_suite import OPTIONS, the, until
 
 FAST = Plan(subscribe_spacing=0.0)
@@ -32,6 +35,29 @@ async def test_no_connection_is_opened_before_something_is_subscribed_to(served:
         assert [*feed.links] == [Family.OTHER]
         with pytest.raises(TypeError):
             feed.links[Family.STOCK] = feed.links[Family.OTHER]  # type: ignore[index]
+
+
+async def test_how_sources_are_comes_once_over_one_connection_and_again_after_a_reconnect(
+    served: Served, script: Script
+) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe(trades=["BTCUSDT", "AAPL.US"], sources=True)
+        await feed.subscribe(sources=True)
+        assert [*feed.links] == [Family.STOCK, Family.OTHER]
+        up = await the(feed, SourceStatus)
+        assert (up.source, up.status, up.reason, up.simulated) == ("script", "up", "", True)
+        script.health.tell(SourceHealth.DOWN, "no answer")
+        down = await the(feed, SourceStatus)
+        assert (down.status, down.reason, down.time_ms) == ("down", "no answer", script.health.since)
+        feed.links[Family.STOCK].reconnect("a test")
+        assert await the(feed, SourceStatus) == down
+        await feed.unsubscribe(sources=True)
+        script.health.tell(SourceHealth.UP)
+        script.emit(trade())
+        async for event in feed:
+            assert not isinstance(event, SourceStatus)
+            if isinstance(event, Trade):
+                break
 
 
 async def test_the_user_may_know_the_family_better(served: Served) -> None:
@@ -76,7 +102,7 @@ async def test_a_closed_feed_ends_its_reader_and_takes_nothing_more(served: Serv
         await feed.subscribe(trades=["GOLD"])
         reading = asyncio.create_task(read(feed))
         await until(lambda: served.engine.gateway.callers)
-    assert "down" in await asyncio.wait_for(reading, 20)
+    assert "down" in await asyncio.wait_for(reading, 120)
     assert await feed.batch() == []
     with pytest.raises(Closed):
         await feed.subscribe(trades=["GOLD"])
@@ -134,6 +160,39 @@ async def test_a_reader_who_is_too_slow_knows_exactly_what_he_missed(served: Ser
         assert [one.time_ms - T0 for one in batch if isinstance(one, Trade)] == [*range(900, 1000)]
 
 
+async def test_a_reader_who_is_too_slow_may_be_sent_trades_as_one(tmp_path: Path, script: Script) -> None:
+    with pytest.raises(ValueError, match="never"):
+        connect(slow="never")
+    async with (
+        serving(tmp_path, script, send_buffer=4096) as served,
+        feed_of(served, buffer=20, overflow="wait", slow="conflate") as feed,
+    ):
+        await feed.subscribe(trades=["GOLD"])
+        await the(feed, Subscribed)
+        behind = served.engine.gateway.hub.outboxes
+        emitted = spared = 0
+        while not behind or emitted % 2000:  # until the system takes no more of what is not read, and on
+            script.emit(*(trade("GOLD", str(100 + n % 7), "1", T0 + emitted + n) for n in range(1000)))
+            emitted += 1000
+            await until(lambda: served.engine.market.events == emitted)  # noqa: B023
+        found: list[Trade] = []
+        async with asyncio.timeout(60):
+            while (told := sum(one.trades for one in found)) < emitted or not spared:
+                event = await anext(feed)
+                if isinstance(event, Trade):
+                    found.append(event)
+                elif isinstance(event, Spared):
+                    spared += event.dropped
+    several = [one for one in found if one.trades > 1]
+    assert told == emitted == sum(one.volume for one in found)
+    assert several
+    assert spared <= sum(one.trades for one in several)  # the rest is told later
+    assert all(one.first_seq == one.seq - one.trades + 1 for one in several)
+    assert {(one.open is None, one.low, one.high) for one in several if one.trades > 6} == {
+        (False, Decimal(100), Decimal(106))
+    }
+
+
 async def test_nothing_is_left_behind(served: Served) -> None:
     async with feed_of(served) as feed:
         await feed.subscribe(trades=["GOLD", "AAPL.US"])
@@ -145,6 +204,6 @@ async def test_nothing_is_left_behind(served: Served) -> None:
 async def test_a_refusal_of_unknown_codes_names_the_nearest(served: Served) -> None:
     async with connect(served.url) as feed:
         await feed.subscribe(trades=["btcusdt", "BTC-USDT", "nonsense"])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             refusal = await anext(event async for event in feed if isinstance(event, Refusal))
         assert (refusal.ret, refusal.nearest) == (600, ("BTCUSDT",))

@@ -82,7 +82,7 @@ async def test_what_can_be_read_of_an_answer_is_and_the_rest_is_counted() -> Non
     ticks: list[object] = [
         TICK,
         None,
-        TICK | {"price": "-1"},
+        TICK | {"volume": "-1"},
         TICK | {"volume": 3, "turnover": None},
         [],
         {"code": "GOLD"},

@@ -76,7 +76,7 @@ async def talk(url: str, network: Network | None, script: Script) -> str:
     async with connect(url, token="t", network=network) as feed:
         await feed.subscribe(trades=["BTCUSDT"])
         script.emit(trade())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             async for event in feed:
                 if isinstance(event, Trade):
                     (over_http,) = await feed.api.latest_trades("BTCUSDT")
@@ -214,7 +214,7 @@ async def test_a_name_that_there_is_not() -> None:
 async def test_a_link_says_it_and_tries_again(secure: Served) -> None:
     found: asyncio.Queue[State] = asyncio.Queue()
     link = Link(secure.url.replace("https", "wss") + OTHER_WS, "t", Buffer(10), on_state=found.put_nowait)
-    async with link, asyncio.timeout(20):
+    async with link, asyncio.timeout(120):
         for _ in range(2):
             while (state := await found.get()).status is not LinkStatus.DOWN:
                 pass

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tickwire.client import Backoff, Options
+from tickwire.machine import Network, carry_in_python
 from tickwire.model import KlineUpdate, Trade
 from tickwire.server.websocket import WebSocket
 from tickwire.wire import Pushed, Refusal, Subscribed, Terms
@@ -49,6 +50,7 @@ class Tap:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.written: dict[WebSocket, list[bytes]] = {}
+        monkeypatch.setattr(Network, "carry", staticmethod(carry_in_python))  # the way that goes by here
         write, push = WebSocket._write, WebSocket.push
 
         def heard(websocket: WebSocket, data: bytes) -> None:
@@ -59,10 +61,10 @@ class Tap:
             heard(websocket, data)
             write(websocket, data)
 
-        def pushed(websocket: WebSocket, data: bytes) -> None:
+        def pushed(websocket: WebSocket, data: bytes) -> bool:
             if websocket._ending is None:
                 heard(websocket, data)
-            push(websocket, data)
+            return push(websocket, data)
 
         monkeypatch.setattr(WebSocket, "_write", tapped)
         monkeypatch.setattr(WebSocket, "push", pushed)
@@ -111,7 +113,7 @@ async def test_nothing_sent_while_connected_is_missing_or_doubled(
         begin(served, {"do": "disconnect", "after": [0.2, 0.6], "reset": reset}, *MESSY)
         taking = asyncio.create_task(drink(owner))
         number = T0
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while link.connected <= 4 or link.conversation.duplicates <= 10 or len(received(owner)) <= 1000:
                 for code in codes:
                     number += 1
@@ -134,7 +136,7 @@ async def test_subscriptions_keep_the_spacing_of_the_plan_also_across_connection
 ) -> None:
     async with serving(tmp_path, script, plan="basic", takeover_after=0) as served:
         log = Log(served)
-        async with asyncio.timeout(60), linked(url(served), PLAIN) as (link, owner):
+        async with asyncio.timeout(120), linked(url(served), PLAIN) as (link, owner):
             codes = ["BTCUSDT", "GOLD", "EURUSD", "ETHUSDT", "USOIL"]
             resets = 0
             for count in itertools.count():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 
-from tickwire import Book, Kline, MissingLibrary, Rows, Trade
+from tickwire import Api, Book, Kline, MissingLibrary, Rows, Trade
 from tickwire.client import GapInfo, MarketInfo
-from tickwire.model import Level
+from tickwire.model import EXACT, Level
+from tickwire.testing import AllTickServer
 
 MS = 1788529064027
 AT = datetime(2026, 9, 4, 13, 37, 44, 27000, UTC)
@@ -36,6 +37,74 @@ def test_arrow_keeps_numbers_and_times_exactly() -> None:
     assert second["price"] == Decimal("0.000000000000000001")
     assert second["volume"] == Decimal(99999999999999999999)
     assert TRADES.to_arrow(floats=True).to_pylist()[0]["price"] == 4415.32
+
+
+LARGEST = Decimal("999999999999999.999999999999")
+"""A price or a volume of the most digits that a server takes."""
+TURNOVER = EXACT.multiply(LARGEST, LARGEST)
+LONG = {
+    "as usual": ([LARGEST, Decimal("-0.000000000000000001")], (38, 18)),
+    "many decimals": ([Decimal("0.000000000000000000001234"), Decimal("-12.5")], (26, 24)),
+    "a large turnover": ([Decimal("1000000000000000000000.50"), Decimal("-0.250")], (24, 2)),
+    "the largest turnover": ([TURNOVER, -TURNOVER], (54, 24)),
+    "both": ([Decimal(10) ** 40, Decimal(10) ** -53], (94, 53)),
+}
+
+
+def rows_of(turnovers: list[Decimal]) -> Rows[Trade]:
+    return Rows(Trade, [Trade("GOLD", MS, Decimal(1), Decimal(1), one) for one in turnovers])
+
+
+@pytest.mark.parametrize("numbers", LONG)
+def test_arrow_holds_numbers_of_any_length(numbers: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    turnovers, (digits, places) = LONG[numbers]
+    table = rows_of(turnovers).to_arrow()
+    assert [Decimal(one) for one in table["turnover"].to_pylist()] == turnovers
+    kinds = {38: pyarrow.decimal128(38, places), 76: pyarrow.decimal256(76, places), 99: pyarrow.string()}
+    assert table.schema.field("turnover").type == kinds[min(most for most in kinds if digits <= most)]
+    levels = tuple(Level(one, Decimal(1)) for one in turnovers)
+    (book,) = Rows(Book, [Book("GOLD", MS, levels, ())]).to_arrow().to_pylist()
+    assert [Decimal(one["price"]) for one in book["bids"]] == turnovers
+
+
+@pytest.mark.parametrize("numbers", LONG)
+def test_polars_holds_numbers_of_any_length_those_of_more_than_38_digits_as_texts(numbers: str) -> None:
+    polars = pytest.importorskip("polars")
+    turnovers, (digits, _) = LONG[numbers]
+    frame = rows_of(turnovers).to_polars()
+    assert [Decimal(one) for one in frame["turnover"]] == turnovers
+    assert (frame["turnover"].dtype == polars.String) is (digits > 38)
+    levels = tuple(Level(one, Decimal(1)) for one in turnovers)
+    (book,) = Rows(Book, [Book("GOLD", MS, levels, ())]).to_polars().to_dicts()
+    assert [Decimal(one["price"]) for one in book["bids"]] == turnovers
+
+
+async def test_tables_hold_the_largest_trade_that_a_server_takes() -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("polars")
+    price, volume = Decimal("999999999999999.99"), Decimal("999999999999999.99999")
+    turnover = EXACT.multiply(price, volume).quantize(Decimal("0.01"), ROUND_HALF_UP, EXACT)
+    with AllTickServer(quiet=True, codes=["BTCUSDT"]) as server:
+        server.trade("BTCUSDT", str(price), volume=str(volume))
+        async with Api(server.url) as api:
+            trades, bars = await api.latest_trades("BTCUSDT"), await api.klines("BTCUSDT", "1d", 1)
+    for rows in (trades, bars):
+        (arrow,), (polars,) = rows.to_arrow().to_pylist(), rows.to_polars().to_dicts()
+        for found in (arrow, polars):
+            assert Decimal(found["turnover"]) == rows[0].turnover
+            assert Decimal(found["turnover"]) >= turnover
+            assert found["volume"] == rows[0].volume >= volume
+
+
+def test_bars_have_their_trading_date() -> None:
+    one, hour, day = Decimal(1), 1794798000000, 1794758400000
+    rows = [
+        Kline("700.HK", name, at, one, one, one, one, one, one) for name, at in (("1h", hour), ("1d", day))
+    ]
+    pytest.importorskip("pyarrow")
+    assert Rows(Kline, rows).to_arrow()["trading_date"].to_pylist() == [None, date(2026, 11, 16)]
+    assert [one.trading_date for one in rows] == [None, date(2026, 11, 16)]
 
 
 def test_arrow_holds_levels_and_lists() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tickwire import Book, Gap, Refusal, Status, Subscribed, Trade, connect
+from tickwire import Book, Gap, Refusal, Spared, Status, Subscribed, Trade, connect
 from tickwire.client import Buffer, LinkStatus, Missed, State, Told
 from tickwire.client.events import kline_of
 from tickwire.client.strands import SLOW, Strands
@@ -14,7 +14,7 @@ from tickwire.model import Book as WireBook
 from tickwire.model import Direction, Family, Kind, KlineState, KlineType, KlineUpdate, Level, moment
 from tickwire.model import Kline as Bar
 from tickwire.model import Trade as WireTrade
-from tickwire.wire import Bad, Pushed
+from tickwire.wire import Bad, Pushed, Several
 
 T0 = 1788529064027
 NOW = datetime(2026, 9, 4, tzinfo=UTC)
@@ -137,12 +137,30 @@ def test_what_is_wanted_no_more_is_not_given() -> None:
     assert strands.events([Missed(1)]) == []
 
 
+def test_a_trade_in_place_of_several_says_so() -> None:
+    wire = Pushed(WireTrade("GOLD", T0, ONE, ONE, None, 1, 9), 9, Several(3, Decimal(2), Decimal(4), ONE, 7))
+    (found,) = made().events([wire])
+    assert found == Trade(
+        *("GOLD", T0, ONE, ONE, None, Direction.BUY, 9),
+        trades=3,
+        open=Decimal(2),
+        high=Decimal(4),
+        low=ONE,
+        first_seq=7,
+    )
+
+
 def test_a_refusal_is_handed_on() -> None:
     refusal = Refusal(Kind.TRADE, ("GOLD",), 600, "code invalid", None)
     assert made().events([refusal]) == [refusal]
 
 
 # The buffer tells what goes.
+def test_what_the_server_spared_us_is_handed_on() -> None:
+    spared = Spared(Kind.TRADE, 7, ("GOLD",), T0)
+    assert made().events([pushed(), spared])[1] is spared
+
+
 async def test_a_buffer_tells_what_it_drops_states_too() -> None:
     gone: list[Told] = []
     buffer = Buffer(limit=2, dropped=gone.append)
@@ -157,6 +175,6 @@ async def test_a_slow_reader_is_told_in_the_stream() -> None:
     async with connect(buffer=3) as feed:
         feed._strands.add(Kind.TRADE, "GOLD", Family.OTHER)
         feed._buffer.put([pushed(number=number) for number in range(5)])
-        found = await asyncio.wait_for(feed.batch(), 20)
+        found = await asyncio.wait_for(feed.batch(), 120)
         assert found[0] == gap("GOLD", 0, 1, SLOW, 2)
         assert [one.seq for one in found[1:] if isinstance(one, Trade)] == [2, 3, 4]

@@ -105,7 +105,7 @@ async def test_a_file_that_is_of_no_use_is_one_line(tmp_path: Path) -> None:
         process.stdin.write(json.dumps(commands).encode())
         process.stdin.close()
         for command in commands:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 status, said = json.loads(await process.stdout.readline())
             lines = said.splitlines()
             told = [line for line in lines if line.startswith("tickwire: ")]
@@ -192,7 +192,7 @@ async def test_a_wrong_value_is_shown_up_to_a_length(tmp_path: Path) -> None:
 
 async def test_a_scenario_in_json_is_bounded_as_well() -> None:
     with AllTickServer(quiet=True, codes=["GOLD"]) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
 
             async def post(body: bytes) -> httpx.Response:
                 headers = {"content-type": "application/json"}
@@ -220,5 +220,5 @@ async def test_a_token_file_that_becomes_a_pipe_is_not_waited_for(tmp_path: Path
     token = TokenFile(path, REAL.disk)
     path.unlink()
     os.mkfifo(path)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert await asyncio.to_thread(token) == "secret"

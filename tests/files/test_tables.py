@@ -94,7 +94,7 @@ def test_what_is_not_known_may_be_empty(tmp_path: Path, unknown: str) -> None:
         ("GOLD,1,0.1234567890123,3", "price is '0.1234567890123', expected a number"),
         ("GOLD,1,2", "3 fields in place of 4"),
         ("GÖLD,1,2,3", "code is 'G\\xd6LD', expected visible ASCII"),
-        ("GOLD,soon,2,3", "timestamp is 'soon', expected a time"),
+        ("GOLD,so$n,2,3", "timestamp is 'so$n', expected a time"),
         ("G" * 5000, "longer than 4096 characters"),
     ],
 )

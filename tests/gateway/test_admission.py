@@ -16,6 +16,7 @@ from tickwire.access import Token, digest_of, new_secret
 from tickwire.config import DATABASE
 from tickwire.gateway import admission
 from tickwire.model import Market
+from tickwire.server.usage import token_uses
 from tickwire.store import open_tokens
 from tickwire.store.tokens import KEY_FILE
 
@@ -329,3 +330,5 @@ async def test_while_any_is_let_in_each_has_the_plan_for_itself_and_few_are_reme
         assert await asks("here") == 429, "not one that is connected"
         assert len(served.engine.gateway.admission._accounts) == 3
         assert await is_open(link)
+        (use,) = await token_uses(served.engine.gateway)
+        assert (use.requests, use.refused) == (9, 4), "what they used is not"

@@ -97,7 +97,7 @@ async def test_a_reset_is_one_of_tcp(stage: Stage) -> None:
         assert b"101 switching" in await raw.head()
         await stage.begin({"do": "disconnect", "reset": True})
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(raw.reader.read(), 20)
+            await asyncio.wait_for(raw.reader.read(), 120)
         assert await closing(link) == (1006, "")
     assert stage.served.engine.gateway.callers == {}
 
@@ -277,7 +277,7 @@ async def test_no_answer_overtakes_another_when_the_delay_ends(real: Stage) -> N
         await real.stop(number)
         await link.send({"cmd_id": HEARTBEAT, "seq_id": 2})
         assert [(await link.answer())["seq_id"] for _ in range(2)] == [1, 2]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             took = 0.3
             while took >= 0.3:  # for once: the machine may be busy otherwise
                 began = time.monotonic()

@@ -26,7 +26,7 @@ async def test_calls_are_made_in_order_and_one_that_fails_is_said_once() -> None
     uplink.say(end)
     with capture_logs() as logs:
         running = asyncio.create_task(uplink.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await over.wait()
             over.clear()
             uplink.say(call, 9)

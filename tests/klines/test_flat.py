@@ -98,7 +98,7 @@ def simply(
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["BTCUSDT", "GOLD", "700.HK", "AAPL.US", "600519.SH", "US500"]),
     st.sampled_from(sorted(SECONDS)),

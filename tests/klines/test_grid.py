@@ -27,9 +27,17 @@ ZONES = {
     ".DJI.US": "America/New_York",
 }
 CODES = (CRYPTO, *WITH_SUNDAYS, *ZONES)
-NEW_YORK = "America/New_York"
+NEW_YORK, HONG_KONG = "America/New_York", "Asia/Hong_Kong"
 MINUTE, M5, M15, M30, HOUR, H2, H4, DAY, WEEK, MONTH = KlineType
 OF_DAYS = (DAY, WEEK, MONTH)
+EVES = [date(year, 12, day) for year in range(2016, 2036) for day in (24, 31)]
+HK_HALF_DAYS = {
+    *(day for day in EVES if day.weekday() < 5),
+    *map(date.fromisoformat, "2017-01-27 2018-02-15 2019-02-04 2020-01-24 2021-02-11 2022-01-31".split()),
+    *map(date.fromisoformat, "2024-02-09 2025-01-28 2026-02-16 2027-02-05 2028-01-25 2029-02-12".split()),
+    *map(date.fromisoformat, "2031-01-22 2032-02-10 2035-02-07".split()),
+}
+"""HKEX's half days since it has a closing auction: eves of Christmas, of New Year and of Lunar New Year."""
 
 
 def at(text: str, zone: str = "UTC") -> int:
@@ -45,7 +53,8 @@ def naive_open_time(code: str, kline_type: KlineType, seconds: int) -> int:
     """The open time by calendar and clock alone."""
     zone = ZoneInfo(ZONES.get(code, "UTC"))
     local = datetime.fromtimestamp(seconds, zone)
-    if code.endswith(".HK") and local.hour == 16 and local.minute < 10:
+    closing = (16, 12) if local.date() in HK_HALF_DAYS else (16,)
+    if code.endswith(".HK") and local.hour in closing and local.minute < 10:
         local = local.replace(minute=0)
     local = local.replace(second=0)
     match kline_type:
@@ -223,6 +232,36 @@ def test_hong_kongs_bars_of_16_00_end_with_the_auction_or_later() -> None:
     assert hong_kong.open_time(M5, opened + 600) == opened + 600
 
 
+@pytest.mark.parametrize("day", ["2026-12-24", "2026-12-31", "2026-02-16"])
+@pytest.mark.parametrize("clock", ["12:00:00", "12:00:59", "12:05", "12:08:14", "12:09:59"])
+def test_on_half_days_hong_kongs_closing_auction_belongs_to_the_minute_12_00(day: str, clock: str) -> None:
+    print_ = at(f"{day} {clock}", HONG_KONG)
+    assert opens("700.HK", print_, *AUCTION, DAY, zone=HONG_KONG) == [*[f"{day} 12:00"] * 5, f"{day} 00:00"]
+
+
+def test_hong_kongs_bars_of_12_00_end_with_the_auction_of_a_half_day() -> None:
+    hong_kong, opened = grid("700.HK"), at("2026-12-24 12:00", HONG_KONG)
+    ends = [text_of(hong_kong.end(one, opened), HONG_KONG)[-5:] for one in AUCTION]
+    assert ends == ["12:10", "12:10", "12:15", "12:30", "13:00"]
+    assert hong_kong.open_time(MINUTE, opened - 1) == opened - 60
+    assert hong_kong.open_time(MINUTE, opened + 600) == opened + 600
+
+
+@pytest.mark.parametrize(
+    ("code", "day"),
+    [
+        ("700.HK", "2026-12-23"),
+        ("700.HK", "2015-12-24"),
+        ("600519.SH", "2026-12-24"),
+        ("AAPL.US", "2026-12-24"),
+    ],
+)
+def test_without_an_auction_each_minute_after_12_00_is_its_own(code: str, day: str) -> None:
+    moment = at(f"{day} 12:05:30", ZONES[code])
+    assert grid(code).open_time(MINUTE, moment) == moment - 30
+    assert grid(code).end(MINUTE, moment - 30) == moment + 30
+
+
 @pytest.mark.parametrize("code", [CRYPTO, "600519.SH", "AAPL.US"])
 def test_elsewhere_each_minute_after_16_00_is_its_own(code: str) -> None:
     moment = at("2026-03-18 16:05:30", ZONES.get(code, "UTC"))
@@ -233,14 +272,21 @@ MOMENTS = st.integers(at("2010-01-01"), at("2036-01-01") - 1)
 NEAR_SUNDAYS_AND_AUCTIONS = st.builds(
     lambda week, hour, second: at("2010-01-02") + week * 604800 + hour * 3600 + second,
     st.integers(0, 26 * 52),
-    st.sampled_from([0, 24, 48, 72, 4, 5, 28, 29, 8, 104, 128]),  # midnights, and 16:00 in Hong Kong
+    st.sampled_from([0, 24, 48, 72, 4, 5, 28, 29, 8, 104, 128]),  # midnights, 12:00 and 16:00 in Hong Kong
+    st.integers(-900, 900),
+)
+NEAR_HALF_DAYS_ENDS = st.builds(
+    lambda day, second: at(f"{day} 12:00", HONG_KONG) + second,
+    st.sampled_from([*sorted(HK_HALF_DAYS), date(2026, 12, 23), date(2015, 12, 24)]),
     st.integers(-900, 900),
 )
 
 
 @pytest.mark.parametrize("code", CODES)
-@settings(max_examples=300, deadline=None)
-@given(moment=MOMENTS | NEAR_SUNDAYS_AND_AUCTIONS, share=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=300)
+@given(
+    moment=MOMENTS | NEAR_SUNDAYS_AND_AUCTIONS | NEAR_HALF_DAYS_ENDS, share=st.floats(0, 1, exclude_max=True)
+)
 def test_every_moment_lies_in_its_bar_and_all_of_a_bar_is_one(code: str, moment: int, share: float) -> None:
     for kline_type in grid(code).types:
         opened = grid(code).open_time(kline_type, moment)
@@ -254,7 +300,7 @@ def test_every_moment_lies_in_its_bar_and_all_of_a_bar_is_one(code: str, moment:
             assert begin == opened
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(moment=MOMENTS, code=st.sampled_from(CODES))
 def test_a_larger_bar_holds_smaller_ones_whole(moment: int, code: str) -> None:
     one = grid(code)

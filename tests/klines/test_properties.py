@@ -135,13 +135,13 @@ def exactly(sum_: Fraction) -> Decimal:
     return EXACT.scaleb(Decimal(units.numerator), -16)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=streams(late=False))
 def test_bars_are_those_of_a_naive_reckoning(stream: Stream) -> None:
     assert bars_of(stream) == oracle(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=streams())
 def test_any_order_inside_the_late_window_gives_the_bars_of_sorted_order(stream: Stream) -> None:
     in_order = sorted(stream.arrivals, key=lambda one: (one.trade.time, one.trade.source_seq))
@@ -150,13 +150,13 @@ def test_any_order_inside_the_late_window_gives_the_bars_of_sorted_order(stream:
     assert found == oracle(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=streams())
 def test_the_clock_closes_bars_and_changes_none(stream: Stream) -> None:
     assert bars_of(stream, clock=True) == oracle(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=streams())
 def test_larger_bars_are_rolled_up_from_smaller_ones(stream: Stream) -> None:
     expected = oracle(stream)
@@ -209,7 +209,7 @@ def splits_of(stream: Stream) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(1, len(stream.arrivals)), max_size=4).map(sorted)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), stream=streams(ties=False), clock=st.booleans())
 def test_any_split_over_restarts_gives_the_same_bars(
     data: st.DataObject, stream: Stream, clock: bool
@@ -218,21 +218,21 @@ def test_any_split_over_restarts_gives_the_same_bars(
     assert unmarked(found) == oracle(stream)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), stream=streams(late=False))
 def test_any_split_of_sorted_trades_gives_the_same_bars(data: st.DataObject, stream: Stream) -> None:
     stream.arrivals.sort(key=lambda one: (one.trade.time, one.trade.source_seq))
     assert unmarked(with_restarts(stream, data.draw(splits_of(stream)), clock=True)) == oracle(stream)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), stream=streams(late=False))
 def test_a_recording_that_begins_anew_gives_the_same_bars(data: st.DataObject, stream: Stream) -> None:
     stream.arrivals.sort(key=lambda one: (one.trade.time, one.trade.source_seq))
     assert unmarked(with_repeats(stream, data.draw(splits_of(stream)))) == oracle(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), stream=streams())
 def test_a_recording_with_late_trades_that_begins_anew_gives_the_same_bars(
     data: st.DataObject, stream: Stream

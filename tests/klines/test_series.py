@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tickwire.klines import Closed, Rules, Series
+from tickwire.klines.bar import OpenBar
 from tickwire.klines.series import DEFAULTS
 from tickwire.model import EXACT, Kline, KlineType, Trade
 
@@ -421,3 +422,22 @@ def test_a_trade_that_the_clock_has_left_behind_is_counted_though_no_minute_was_
     assert add(one, 1000, "99", "9") == []
     assert one.late == 1
     assert advance(one, 3603) == []
+
+
+def test_a_correction_after_a_restart_counts_the_last_minute_once() -> None:
+    """It is the first of its five minutes, which had closed: it is taken up as if it had not."""
+    before = series()
+    closed = [*add(before, 0, volume="1"), *add(before, 300, volume="24"), *advance(before, 3600)]
+    stored: dict[KlineType, list[Kline]] = {}
+    for bar, _ in closed:
+        stored.setdefault(bar.kline_type, []).append(bar)
+    assert [bar.volume for bar in stored[M5]] == [1, 24]
+    one = series()
+    one.restore(stored)
+    corrected = OpenBar.of(stored[MINUTE][0], NOON, NOON + 60)
+    corrected.volume = Decimal(2)
+    one.correct(NOON, corrected, stored)
+    for kline_type in (M15, M30, HOUR, DAY, WEEK):
+        forming = one.forming(kline_type)
+        assert forming is not None
+        assert forming.volume == 26

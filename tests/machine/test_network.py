@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -59,6 +60,28 @@ def test_what_the_socket_does_not_take_comes_back(loop: Callable[[], asyncio.Abs
         while len(got) < taken:
             got += await running.sock_recv(theirs, 2**20)
         assert (got[:6], got[-6:]) == (b"first ", b"second")
+
+    over(loop, use)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_waits_is_counted_until_the_other_end_has_it(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def use(transport: asyncio.Transport, writer: Writer, _: Ends, theirs: socket.socket) -> None:
+        assert writer.waiting() == 0
+        transport.write(writer.write(bytes(2**26)))
+        buffered = transport.get_write_buffer_size()
+        assert 0 < buffered < 2**26
+        assert writer.waiting() > buffered or sys.platform != "linux"
+        running, taken = asyncio.get_running_loop(), 0
+        while taken < 2**26:
+            taken += len(await running.sock_recv(theirs, 2**20))
+        async with asyncio.timeout(120):
+            while writer.waiting():  # noqa: ASYNC110  # what has arrived is yet to be acknowledged
+                await asyncio.sleep(0)
+        transport.close()
+        assert writer.waiting() == 0
 
     over(loop, use)
 

@@ -20,7 +20,7 @@ from tickwire.market.importer import Reading, import_bars
 from tickwire.model import Kline, KlineType
 from tickwire.store import SqliteKlineStore, load_catalogue
 
-from ..serving import OTHER_HTTP, serving
+from ..serving import OTHER_HTTP, Script, serving, trade
 from ..stores import opened
 
 CATALOGUE = load_catalogue()
@@ -271,3 +271,32 @@ def test_what_cannot_be_used_is_said(
 ) -> None:
     with pytest.raises(InputError, match=re.escape(reason)):
         import_bars([write(tmp_path, lines)], "desk", store, CATALOGUE, now=NOW, reading=STRICT)
+
+
+async def test_a_running_server_counts_on_from_what_was_imported(tmp_path: Path, script: Script) -> None:
+    """Larger bars that form hold the minutes that were imported into them."""
+    opened_at = NOW // 86_400_000 * 86_400
+    now = opened_at + 10 * 3600
+    text = "code,timestamp,open,high,low,close,volume\n" + "".join(
+        f"BTCUSDT,{now - 60 * n},50,60,40,55,2\n" for n in (3, 2, 1)
+    )
+    async with serving(tmp_path, script) as served:
+
+        async def day() -> dict[str, str]:
+            query = {"code": "BTCUSDT", "kline_type": 8, "query_kline_num": 1, "kline_timestamp_end": 0}
+            reply = await served.get(f"{OTHER_HTTP}/kline", {"data": query})
+            bars: list[dict[str, str]] = reply.json()["data"]["kline_list"]
+            return bars[0] if bars else {}
+
+        script.emit(trade("BTCUSDT", "100", volume="1", at=now * 1000))
+        while (await day()).get("volume") != "1.00000":
+            pass
+        with opened(SqliteKlineStore, tmp_path / "tickwire.db") as store:
+            import_bars([write(tmp_path, text)], "script", store, CATALOGUE, now=now * 1000)
+        while (bar := await day())["volume"] != "7.00000":
+            pass
+        assert (bar["open_price"], bar["high_price"], bar["low_price"]) == ("50.00", "100.00", "40.00")
+        script.emit(trade("BTCUSDT", "101", volume="1", at=now * 1000 + 1))
+        while (bar := await day())["volume"] != "8.00000":
+            pass
+        assert (bar["open_price"], bar["close_price"]) == ("50.00", "101.00")

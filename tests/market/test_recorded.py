@@ -72,7 +72,7 @@ class Bar(NamedTuple):
 
 async def ended(served: Served, events: int) -> None:
     """Waits until that many events have come, which are all there are."""
-    async with asyncio.timeout(120), httpx.AsyncClient(base_url=served.url) as client:
+    async with asyncio.timeout(120), httpx.AsyncClient(base_url=served.url, timeout=120) as client:
         while (await client.get("/readyz")).json()["events"] < events:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert served.engine.market.events == events
@@ -83,7 +83,7 @@ async def paged(served: Served, base: str, code: str, kline_type: int, page: int
     """All bars, as the vendor advises: `oldest - 1` until there is nothing older."""
     found: list[dict[str, Any]] = []
     end = 0
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=120) as client:
         while True:
             asked = {
                 "code": code,

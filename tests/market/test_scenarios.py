@@ -114,6 +114,43 @@ async def test_books_without_a_side(
     assert await stage.state(code) == "open"
 
 
+async def test_a_simulated_a_share_goes_to_its_exchanges_limit_and_no_further(tmp_path: Path) -> None:
+    """The reference price is what it closed at the day before: 1418.60, so 1560.46 and 1276.74."""
+    code = "600519.SH"
+    async with staged(tmp_path, codes=[code], rate=50) as stage, stage.served.link(STOCK_WS) as link:
+        await link.subscribe(TRADE, code)
+        await push(link)
+        for step, state, price in (
+            ({"do": "limit-up"}, "limit-up", "1560.460000"),
+            ({"do": "limit-down"}, "limit-down", "1276.740000"),
+            ({"do": "jump", "percent": 30}, "limit-up", "1560.460000"),
+            ({"do": "jump", "percent": -30}, "limit-down", "1276.740000"),
+        ):
+            number = await stage.begin({**step, "codes": [code]})
+            while (await push(link))["price"] != price:
+                pass
+            assert {(await push(link))["price"] for _ in range(20)} == {price}
+            assert await stage.state(code) == state
+            await stage.stop(number)
+            while (await push(link))["price"] == price:
+                pass
+        while await stage.state(code) != "open":  # with the book that follows
+            await push(link)
+
+
+async def test_the_limit_of_an_a_share_counts_from_the_last_close_that_its_bars_know(stage: Stage) -> None:
+    code = "600519.SH"
+    day = 86_400
+    async with stage.served.link(STOCK_WS) as link:
+        await link.subscribe(TRADE, code)
+        stage.feed.emit(at(1, "100.05", code), at(day, "105", code))
+        stage.feed.now = T0 + day * 1000
+        assert [(await push(link))["price"] for _ in range(2)] == ["100.050000", "105.000000"]
+        await stage.begin({"do": "limit-up"})
+        stage.feed.emit(at(day + 1, "106", code))
+        assert (await push(link))["price"] == "110.060000"
+
+
 async def test_a_limit_counts_from_the_last_price_that_was_shown(stage: Stage) -> None:
     await stage.begin({"do": "jump", "percent": 10})
     async with stage.served.link() as link:
@@ -178,7 +215,7 @@ async def test_a_late_tick_comes_behind_younger_ones_and_is_counted(tmp_path: Pa
         await stage.emit(at(1))
         if ends == "stopped":
             await stage.stop(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while ends == "over" and stage.served.engine.market.scenarios.running:
                 await link.ask(HEARTBEAT)
         if ends != "goes on":

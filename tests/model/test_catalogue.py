@@ -99,22 +99,26 @@ def test_what_a_name_stands_for_never_changes(code: str) -> None:
 
 
 # Widening.
-def test_widening_takes_the_larger_of_both() -> None:
-    before = Catalogue([gold(), gold("Silver", price_decimals=3, volume_decimals=3)])
-    after = before.widened({"GOLD": (4, 1), "Silver": (3, 5), "NOSUCH": (9, 9)})
-    assert (after["GOLD"].price_decimals, after["GOLD"].volume_decimals) == (4, 2)
-    assert (after["Silver"].price_decimals, after["Silver"].volume_decimals) == (3, 5)
-    assert len(after) == 2
+def test_what_is_wider_has_the_larger_of_both_decimals_and_what_is_as_wide_is_not_named() -> None:
+    catalogue = Catalogue([gold(), gold("Silver", price_decimals=3, volume_decimals=3), gold("Copper")])
+    wider = catalogue.wider({"GOLD": (4, 1), "Silver": (3, 5), "Copper": (2, 2)})
+    assert [(one.code, one.price_decimals, one.volume_decimals) for one in wider] == [
+        ("GOLD", 4, 2),
+        ("Silver", 3, 5),
+    ]
+    assert [one.turnover_decimals for one in wider] == [2, 2]
+    assert catalogue["GOLD"] == gold()
+    with pytest.raises(KeyError):
+        catalogue.wider({"NOSUCH": (9, 9)})
 
 
-def test_widening_leaves_the_rest_and_the_catalogue_before_as_they_were() -> None:
-    before = Catalogue([gold(), gold("Silver")])
-    after = before.widened({"GOLD": (6, 0)})
-    assert before["GOLD"].price_decimals == 2
-    assert after["Silver"] is before["Silver"]
+def test_a_copy_learns_what_the_first_one_does_not() -> None:
+    before = Catalogue([gold()])
+    after = before.copy()
+    after.add(gold("Silver"))
     assert [one.code for one in after] == ["GOLD", "Silver"]
-    assert after["GOLD"].turnover_decimals == 2
-    assert after.find(Family.OTHER, "XAUUSD") is after["GOLD"]
+    assert [one.code for one in before] == ["GOLD"]
+    assert after.find(Family.OTHER, "XAUUSD") is before["GOLD"]
 
 
 def test_an_instrument_in_other_numbers_keeps_its_place_and_its_other_name() -> None:
@@ -216,3 +220,17 @@ def test_the_simulator_runs_nothing_that_does_not_exist() -> None:
     assert len(DEFAULT_CODES) == len(set(DEFAULT_CODES))
     assert [code for code in DEFAULT_CODES if code not in SHIPPED] == []
     assert {SHIPPED[code].market for code in DEFAULT_CODES} == set(Market)
+
+
+def test_what_is_declared_is_known_in_all_copies() -> None:
+    first = load_catalogue()
+    second = first.copy()
+    third = second.copy()
+    new = msgspec.structs.replace(first["BTCUSDT"], code="NEWUSDT")
+    second.declare(new)
+    assert [one["NEWUSDT"] for one in (first, second, third)] == [new] * 3
+    third.add(msgspec.structs.replace(new, code="LEARNED"))
+    assert "LEARNED" not in first
+    assert [first.knows_of(name) for name in ("LEARNED", "XAUUSD", "NEWUSDT", "OTHER")] == [True] * 3 + [
+        False
+    ]

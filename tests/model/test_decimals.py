@@ -59,7 +59,7 @@ def test_what_is_below_half_a_unit_is_zero_in_plain_form() -> None:
     assert fixed(Decimal("5E-13"), 12) == "0.000000000001"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.decimals(min_value=0, max_value=10**15, allow_nan=False, allow_infinity=False),
     st.integers(0, MAX_DECIMALS),
@@ -69,7 +69,7 @@ def test_fixed_agrees_with_whole_number_arithmetic(value: Decimal, decimals: int
     assert fixed(value, decimals) == rounded_half_up(value, decimals)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10**16), st.integers(0, MAX_DECIMALS), st.integers(0, MAX_DECIMALS))
 def test_exact_halves_agree_with_whole_number_arithmetic(units: int, written: int, decimals: int) -> None:
     value = Decimal(10 * units + 5).scaleb(-written)
@@ -84,7 +84,7 @@ INPUTS = st.builds(
 """Any number that a recording may hold: 15 digits before the point and 12 after it."""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(INPUTS, INPUTS, st.sampled_from([1, 100]))
 def test_a_product_of_two_inputs_is_exact(price: Decimal, volume: Decimal, unit: int) -> None:
     product = EXACT.multiply(EXACT.multiply(price, volume), Decimal(unit))
@@ -113,7 +113,7 @@ def test_trailing_zeros_are_no_decimals(text: str, decimals: int) -> None:
     assert decimals_of(text) == decimals
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(INPUTS)
 def test_as_many_decimals_as_counted_lose_nothing(value: Decimal) -> None:
     assert Decimal(fixed(value, decimals_of(f"{value:f}"))) == value

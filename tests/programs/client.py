@@ -8,7 +8,7 @@ import websocket
 TOKEN = "testtoken"
 query = json.dumps({"trace": "python", "data": {"symbol_list": [{"code": "BTCUSDT"}]}})
 answer = requests.get(
-    "https://quote.alltick.co/quote-b-api/trade-tick", params={"token": TOKEN, "query": query}, timeout=20
+    "https://quote.alltick.co/quote-b-api/trade-tick", params={"token": TOKEN, "query": query}, timeout=120
 )
 print("http", answer.json()["ret"])
 

@@ -21,7 +21,7 @@ def tick(code: str = "AAPL.US", price: str = "200", at: int = 1) -> Trade:
 def client(
     label: str = "one", connection: int = 0, family: Family | None = None, opened: float = 0
 ) -> Client:
-    return Client(label, frozenset({label, f"name of {label}"}), family, connection, opened)
+    return Client(label, (label, f"name of {label}"), family, connection, opened)
 
 
 class Bench:
@@ -30,6 +30,7 @@ class Bench:
     def __init__(self, *steps: Step, seed: int = 1) -> None:
         self.sandbox = Sandbox(seed)
         self.now = 0.0
+        self.previous_close: Decimal | None = None
         if steps:
             self.begin(*steps)
 
@@ -48,7 +49,7 @@ class Bench:
         return self
 
     def shape(self, event: Event) -> list[Shaped]:
-        return self.sandbox.shape(event, CATALOGUE[event.code], self.now)
+        return self.sandbox.shape(event, CATALOGUE[event.code], self.now, lambda _: self.previous_close)
 
     def price(self, event: Trade) -> Decimal:
         (shaped,) = self.shape(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.errors import InputError
@@ -244,7 +244,6 @@ def steps(draw: st.DrawFn) -> dict[str, object]:
     return {"do": action, **draw(st.dictionaries(st.sampled_from([*FIELDS[action]]), VALUES, max_size=3))}
 
 
-@settings(deadline=None)
 @given(text=TEXTS)
 def test_any_text_is_read_or_refused_in_one_way(text: str) -> None:
     try:
@@ -256,7 +255,6 @@ def test_any_text_is_read_or_refused_in_one_way(text: str) -> None:
     assert "\n" not in said
 
 
-@settings(deadline=None)
 @given(
     document=VALUES
     | st.fixed_dictionaries({"step": VALUES})

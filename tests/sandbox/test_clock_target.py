@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.errors import InputError
@@ -34,7 +34,6 @@ def test_the_clock_goes_to_that_moment(to: str, now: str, target: str) -> None:
     assert clock_target(to, ms(now)) == ms(target)
 
 
-@settings(deadline=None)
 @given(
     now=st.integers(0, ms("2199-12-31")),
     weekday=st.integers(0, 6),
@@ -49,7 +48,6 @@ def test_a_weekday_is_the_next_one(now: int, weekday: int, hour: int, minute: in
     assert (moment.weekday(), moment.hour, moment.minute, target % 60_000) == (weekday, hour, minute, 0)
 
 
-@settings(deadline=None)
 @given(to=st.text())
 @pytest.mark.parametrize(
     "prefix",

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.sandbox.places import Path, Places
@@ -64,7 +64,6 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, int]]:
         yield path, value
 
 
-@settings(deadline=None)
 @given(text=texts())
 def test_every_number_is_found_on_its_line(text: str) -> None:
     document = tomllib.loads(text)
@@ -96,7 +95,6 @@ def test_a_large_file_takes_no_time() -> None:
     assert places.line(("step", 19_999, "at")) == 60_000
 
 
-@settings(deadline=None)
 @given(text=st.text("[]{}\"'=,.#\\ \nab1"))
 def test_no_text_is_too_much(text: str) -> None:
     try:

@@ -266,6 +266,57 @@ def test_the_limit_is_that_of_the_first_price_and_stays(step: Step, limit: str) 
     assert bench.price(tick(price="400")) == Decimal(limit) * 2
 
 
+@pytest.mark.parametrize(
+    ("code", "step", "limit"),
+    [
+        ("600519.SH", LimitUp(), "110.06"),  # of 110.055
+        ("600519.SH", LimitDown(), "90.05"),  # of 90.045
+        ("600519.SH", LimitUp(percent=Decimal(5)), "105.05"),  # of 105.0525
+        ("300750.SZ", LimitUp(), "120.06"),
+        ("000007.SZ", LimitDown(), "95.05"),
+        ("700.HK", LimitUp(), "220"),  # of the last price, for Hong Kong knows no limits
+    ],
+)
+def test_the_limit_of_an_a_share_is_its_exchanges(code: str, step: Step, limit: str) -> None:
+    bench = Bench(step)
+    bench.previous_close = Decimal("100.05")
+    assert bench.price(tick(code, "200")) == Decimal(limit)
+
+
+def test_without_a_previous_close_it_counts_from_the_first_price() -> None:
+    bench = Bench(LimitUp())
+    assert [bench.price(tick(code, "100")) for code in ("600519.SH", "300750.SZ")] == [110, 120]
+
+
+@pytest.mark.parametrize(
+    ("percent", "price", "bids", "asks"),
+    [
+        (15, "110", ["110", "109.99", "109.98"], []),
+        (-15, "90", [], ["90", "90.01", "90.02"]),
+        ("9.99", "109.99", ["109.99", "109.98", "109.97"], ["110"]),
+        ("-9.99", "90.01", ["90.01", "90"], ["90.02", "90.03", "90.04"]),
+        (1, "101", ["101", "100.99", "100.98"], ["101.01", "101.02", "101.03"]),
+    ],
+)
+def test_no_jump_takes_an_a_share_beyond_its_limits(
+    percent: int | str, price: str, bids: list[str], asks: list[str]
+) -> None:
+    bench = Bench(Jump(percent=Decimal(percent)))
+    bench.previous_close = Decimal(100)
+    assert bench.price(tick("600519.SH", "100")) == Decimal(price)
+    levels = [Decimal(n).scaleb(-2) for n in range(3)]
+    quoted = Book(
+        "600519.SH",
+        1,
+        tuple(Level(100 - one, Decimal(1)) for one in levels),
+        tuple(Level(Decimal("100.01") + one, Decimal(1)) for one in levels),
+    )
+    (shaped,) = bench.shape(quoted)
+    assert isinstance(shaped.event, Book)
+    shown = [[level.price for level in side] for side in (shaped.event.bids, shaped.event.asks)]
+    assert shown == [[Decimal(one) for one in side] for side in (bids, asks)]
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["as listed", "reversed"])
 def test_several_at_once(order: int) -> None:
     steps: list[Step] = [Jump(percent=Decimal(10)), LimitUp(), Burst(times=3), Duplicate()]

@@ -131,10 +131,10 @@ async def a_bench(data_dir: Path, **settings: Any) -> AsyncIterator[Bench]:
     settings = {"plans": OWN_PLANS, "instruments": [own]} | settings
     async with (
         serving(data_dir, script, clock=clock, wall=wall, **settings) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=120) as client,
     ):
         script.emit(*(event for code in CODES[:MANY] for event in (trade(code), book(code))))
-        async with asyncio.timeout(20), served.link(STOCK_WS) as link:
+        async with asyncio.timeout(120), served.link(STOCK_WS) as link:
             while served.engine.market.events < 2 * MANY:
                 await link.ask(HEARTBEAT)
         yield Bench(served, client, data_dir, (clock, wall))
@@ -146,7 +146,7 @@ async def is_open(link: Link) -> bool:
 
 async def closed(link: Link) -> tuple[int | None, str | None]:
     """How the server closes it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await link.socket.wait_closed()
     return link.socket.close_code, link.socket.close_reason
 

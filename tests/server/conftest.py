@@ -20,7 +20,7 @@ async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served
     async with serving(tmp_path_factory.mktemp("full"), script) as served:
         script.emit(*(trade(code) for code in ("BTCUSDT", "GOLD", "700.HK", "AAPL.US", ".DJI.US")))
         script.emit(book(), book("GOLD", 1), book("700.HK", 10), book("AAPL.US", 1))
-        async with asyncio.timeout(20), served.link() as link:
+        async with asyncio.timeout(120), served.link() as link:
             await link.subscribe(22002, "BTCUSDT", "GOLD")
             await link.push()
             while served.engine.market.events < 9:

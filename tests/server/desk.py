@@ -71,7 +71,7 @@ def granted(answer: httpx.Response) -> list[str]:
 async def desk_in(folder: Path) -> AsyncIterator[Desk]:
     async with (
         serving(folder, codes=["BTCUSDT"]) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=120) as client,
     ):
         desk = Desk(served, client, folder)
         yield desk

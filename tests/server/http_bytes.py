@@ -26,6 +26,6 @@ async def answer(raw: Raw) -> tuple[int, dict[str, str], Any]:
     head = (await raw.head()).decode()
     lines = head.split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:] if line)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         body = await raw.reader.readexactly(int(headers["content-length"]))
     return int(lines[0].split()[1]), headers, json.loads(body)

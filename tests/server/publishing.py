@@ -18,7 +18,7 @@ from tickwire.config import DATABASE
 from tickwire.sources import Published
 from tickwire.store import open_tokens
 
-from ..serving import OTHER_HTTP, PLAIN, Served, serving
+from ..serving import OTHER_HTTP, PATIENCE, PLAIN, Served, serving
 
 PATH = "/v1/publish"
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -44,9 +44,9 @@ def a_trade(seq: int = 0, code: str = "BTCUSDT", **more: Any) -> dict[str, Any]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Lets the server work until that is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 def packed(*lines: dict[str, Any] | str) -> bytes:
@@ -107,7 +107,7 @@ class Desk:
 
     async def served_all(self) -> None:
         """Waits until nothing is queued any more."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await self.standing())["queued"]:
                 pass
 
@@ -130,7 +130,7 @@ class Talk:
         return await self.answer()
 
     async def document(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             found: dict[str, Any] = json.loads(await self.socket.recv())
         return found
 
@@ -145,6 +145,6 @@ class Talk:
 async def desk_in(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
     async with (
         serving(folder, **{"source": "publish"} | settings) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=PATIENCE) as client,
     ):
         yield Desk(served, client)

@@ -23,6 +23,7 @@ async def test_what_the_probes_say(full: Served) -> None:
     assert ready.pop("store")["up"]
     assert ready == {
         "ready": True,
+        "status": "ready",
         "source": "script",
         "simulated": True,
         "events": 9,

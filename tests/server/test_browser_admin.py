@@ -193,7 +193,7 @@ async def seen_by_a_page(folder: Path, served: Served, host: str, *targets: str)
         own = f"http://{host}:{server.sockets[0].getsockname()[1]}"
         port = httpx.URL(served.url).port
         site.targets = [target.format(own=own, port=port) for target in targets]
-        async with browser(folder, own + "/"), asyncio.timeout(60):
+        async with browser(folder, own + "/"), asyncio.timeout(120):
             return dict(await site.report)
 
 

@@ -77,10 +77,10 @@ async def test_one_that_cannot_be_used_is_left_and_told_once(
             await until(lambda: bool(logged))
             verify = trusting(files.first.ca)
             for _ in range(3):  # looks, too
-                async with httpx.AsyncClient(verify=verify) as client:
+                async with httpx.AsyncClient(verify=verify, timeout=120) as client:
                     assert (await client.get(f"{served.url}/healthz")).status_code == 200
             assert [line["event"] for line in logged] == ["the old certificate is kept"]
             files.use(files.second)
             await until(lambda: logged[-1]["event"] == "certificate read again")
-        async with httpx.AsyncClient(verify=trusting(files.second.ca)) as client:
+        async with httpx.AsyncClient(verify=trusting(files.second.ca), timeout=120) as client:
             assert (await client.get(f"{served.url}/healthz")).status_code == 200

@@ -65,7 +65,7 @@ def forecast(seed: int) -> list[Fate]:
     found: list[Fate] = []
     while len(found) < STARTS:
         connection += 1
-        client = Client("t", frozenset({"t"}), None, connection, now)
+        client = Client("t", ("t",), None, connection, now)
         if (refuse := sandbox.refusal(client)) is not None:
             found.append(Fate("refused", str(refuse.status)))
             continue
@@ -95,7 +95,7 @@ async def start(url: str) -> Fate:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             connected = await process.stdout.readline()
             began = time.monotonic()
             answered = (await process.stdout.read()).decode()

@@ -68,7 +68,7 @@ class Desk:
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     async with (
         serving(tmp_path_factory.mktemp("gaps"), Script()) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=120) as client,
     ):
         await served.engine.market.gap_entries.drain()  # it ends what an earlier run left open
         fill(served)
@@ -209,7 +209,7 @@ async def test_a_limited_token_sees_what_it_may_read_and_its_plan_counts(tmp_pat
 @alone
 async def test_an_outage_of_a_source_is_a_gap(served: Served, script: Script) -> None:
     async def until(whole: bool) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 found = (await served.get(PATH)).json()["data"]["gap_list"]
                 if found and whole is (found[0]["end"] is not None):

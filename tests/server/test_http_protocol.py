@@ -108,7 +108,7 @@ async def test_a_target_may_name_the_host_that_the_header_names(served: Served) 
 
 async def test_trailers_are_no_headers(served: Served) -> None:
     head = post(ADMIN, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-    head = head.replace(b"Host: 127.0.0.1\r\n", b"")
+    head = head.replace(b"Host: 127.0.0.1\r\n", b"Host: x\r\n")
     async with served.raw(head + b"2\r\n{}\r\n0\r\nHost: 127.0.0.1\r\n\r\n") as raw:
         assert (await answer(raw))[0] == 403
 
@@ -117,7 +117,7 @@ async def test_trailers_are_no_headers(served: Served) -> None:
 async def test_three_thousand_codes_fit_in_a_query(served: Served) -> None:
     assert 2**16 < len(LONG) < http_protocol.MAX_HEAD
     async with served.raw(
-        f"GET {OTHER_HTTP}/trade-tick?token=t&query={LONG} HTTP/1.1\r\n\r\n".encode()
+        f"GET {OTHER_HTTP}/trade-tick?token=t&query={LONG} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     ) as raw:
         status, _, said = await answer(raw)
         assert (status, said["ret"], said["trace"]) == (200, 200, "t")
@@ -145,6 +145,7 @@ async def test_three_thousand_codes_fit_in_a_query(served: Served) -> None:
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET http://\xff/ HTTP/1.1\r\n\r\n", 400),
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
@@ -215,9 +216,9 @@ async def test_long_heads_of_all_connections_are_bounded(
         async with served.raw(begun) as second:
             assert (await answer(second))[0] == 503
         assert (await served.request("GET", "/healthz")).status_code == 200  # an ordinary one always is
-        await first.send(b" HTTP/1.1\r\n\r\n")
+        await first.send(b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await first.head()).startswith(b"http/1.1 200 ")
-        async with served.raw(begun + b" HTTP/1.1\r\n\r\n") as third:
+        async with served.raw(begun + b" HTTP/1.1\r\nHost: x\r\n\r\n") as third:
             assert (await third.head()).startswith(b"http/1.1 200 ")
 
 

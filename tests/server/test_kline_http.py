@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from tickwire import Api
 from tickwire.wire import MAX_MESSAGE
 
 from ..serving import HEARTBEAT, OTHER_HTTP, STOCK_HTTP, Script, Served, serving, trade
@@ -39,7 +41,7 @@ FIELDS = "timestamp open_price close_price high_price low_price volume turnover"
 
 async def taken(served: Served, events: int) -> None:
     """Waits until the server has taken so many events."""
-    async with asyncio.timeout(20), served.link() as link:
+    async with asyncio.timeout(120), served.link() as link:
         while served.engine.market.events < events:
             await link.ask(HEARTBEAT)
 
@@ -386,3 +388,20 @@ async def test_strict_refuses_twice_the_same_and_knows_no_alias(exact: Served) -
     check(await exact.get(f"{OTHER_HTTP}/kline", wrapped(one("XAUUSD"))), 200, 600, "code invalid", "t")
     single = str(wrapped(one()))
     check(await exact.get(f"{OTHER_HTTP}/kline", single), 402, 402, "query invalid")
+
+
+async def test_bars_name_their_source_in_a_header_whatever_it_is_called(tmp_path: Path) -> None:
+    source = Script()
+    source.name = "replay:Tage, 20 %\nü"
+    async with serving(tmp_path, source) as served:
+        source.emit(trade())
+        await taken(served, 1)
+        for _ in range(2):  # the page is kept
+            answer = await served.get(f"{OTHER_HTTP}/kline", wrapped(one()))
+            assert answer.headers["tickwire-source"] == "replay:Tage, 20 %25%0A%C3%BC"
+            assert "tickwire-source" in answer.headers["access-control-expose-headers"]
+        other = await served.get(f"{OTHER_HTTP}/trade-tick", wrapped({"symbol_list": [{"code": "BTCUSDT"}]}))
+        assert "tickwire-source" not in other.headers
+        async with Api(served.url) as api:
+            bars = await api.klines("BTCUSDT", "1m", 1)
+        assert (len(bars), bars.source) == (1, "replay:Tage, 20 %�ü")

@@ -117,7 +117,7 @@ async def test_a_fast_clock_closes_bars_without_a_wait(tmp_path: Path) -> None:
         await link.ask(KLINE, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
         times: list[int] = []
         behind = MINUTE
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(times) < 3 or behind >= MINUTE:  # for once: the machine may be busy otherwise
                 times.append(int((await closed(link))["timestamp"]))
                 behind = stage.served.engine.market.source.market_time() - (times[-1] + 60) * 1000
@@ -168,7 +168,7 @@ async def test_a_code_on_request_goes_on_after_a_step_of_the_clock(tmp_path: Pat
         await link.subscribe(TRADE, "GOLD")
         await push(link)
         await stage.begin({"do": "clock", "to": text(wall() + DAY)})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while (await push(link))["tick_time"] < wall() + DAY - 5000:
                 pass
 
@@ -188,7 +188,7 @@ async def test_a_step_that_lies_behind_when_its_time_comes_moves_nothing(tmp_pat
     far, near = wall() + 2 * DAY, wall() + DAY
     async with staged(tmp_path, codes=["BTCUSDT"]) as stage:
         await stage.begin({"do": "clock", "to": text(far)}, {"do": "clock", "at": 0.01, "to": text(near)})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while stage.served.engine.market.scenarios.running:
                 await stage.client.get("/healthz")
         assert 0 <= stage.served.engine.market.source.market_time() - far // 1000 * 1000 < 5000

@@ -33,7 +33,7 @@ MARKET_FIELDS = (
 ).split()
 INSTRUMENT_FIELDS = (
     "code aliases family market calendar state name_en name_cn name_hk exchange currency lot_size "
-    "depth_levels price_decimals volume_decimals turnover_decimals last_trade learned"
+    "depth_levels price_decimals volume_decimals turnover_decimals last_trade learned negative_prices"
 ).split()
 
 
@@ -80,7 +80,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     source = Hours()
     async with (
         serving(tmp_path_factory.mktemp("hours"), source) as served,
-        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=20) as client,
+        httpx.AsyncClient(base_url=served.url, verify=PLAIN, timeout=120) as client,
     ):
         yield Desk(served, source, client)
 
@@ -152,6 +152,7 @@ async def test_an_instrument(desk: Desk) -> None:
         "turnover_decimals": 6,
         "last_trade": None,
         "learned": False,
+        "negative_prices": False,
     }
     levels = {code: by_code[code]["depth_levels"] for code in ("700.HK", "600519.SH", "BTCUSDT", "HSI.HK")}
     assert levels == {"700.HK": 10, "600519.SH": 5, "BTCUSDT": 5, "HSI.HK": 0}

@@ -47,7 +47,6 @@ METHODS: dict[type, dict[str, str]] = {
         "on_message_complete": "self",
         "on_response_complete": "self",
         "timeout_keep_alive_handler": "self",
-        "handle_websocket_upgrade": "self",
         "shutdown": "self",
         "_should_upgrade": "self",
         "_start_asgi_task": "self, cycle, app",
@@ -72,13 +71,22 @@ METHODS: dict[type, dict[str, str]] = {
         "capture_signals": "self",
     },
     Protocol: {
+        "parse": "self",
         "recv_frame": "self, frame",
         "receive_data": "self, data",
         "data_to_send": "self",
         "events_received": "self",
         "fail": "self, code, reason",
+        "send_eof": "self",
     },
-    ServerProtocol: {"reject": "self, status, text", "send_response": "self, response"},
+    ServerProtocol: {
+        "accept": "self, request",
+        "parse": "self",
+        "process_request": "self, request",
+        "reject": "self, status, text",
+        "send_response": "self, response",
+        "select_subprotocol": "self, subprotocols",
+    },
 }
 OURS: dict[type, type] = {
     HttpToolsProtocol: HttpProtocol,
@@ -105,8 +113,8 @@ def test_every_method_that_is_overridden_is_named_here(owner: type) -> None:
 
 
 CONNECTION = set(
-    "cycle expect_100_continue flow headers loop parser pipeline scope tasks "
-    "timeout_keep_alive_task transport url ws_protocol_class".split()
+    "client connections cycle expect_100_continue flow headers loop parser pipeline scheme scope server "
+    "tasks timeout_keep_alive_task transport url ws_protocol_class".split()
 )
 
 

@@ -11,6 +11,11 @@ import pytest
 from tickwire.assembly import assemble
 from tickwire.config import Settings
 from tickwire.server.app import make_app
+from tickwire.server.guests import Guests
+from tickwire.server.lag import LoopLag
+from tickwire.server.traffic import Traffic
+from tickwire.server.unread import Unread
+from tickwire.server.vitals import Vitals
 from tickwire.sources import Health, Status
 from tickwire.store import load_catalogue
 
@@ -37,6 +42,7 @@ async def test_what_it_says_of_a_source(served: Served, source: Script) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True,
+        "status": "ready",
         "source": "script",
         "simulated": True,
         "events": 0,
@@ -95,7 +101,9 @@ async def test_a_server_is_ready_whatever_its_source_is(
 
 async def test_a_server_whose_engine_does_not_run_is_not_ready(tmp_path: Path, source: Script) -> None:
     engine = assemble(Settings(data_dir=tmp_path), load_catalogue(), [(source, ())])
-    transport = httpx.ASGITransport(app=make_app(engine))
+    guests = Guests(engine.settings, engine.machine.network)
+    vitals = Vitals(LoopLag(engine.machine.monotonic), Traffic(), guests, Unread(2**20, 2**30, 30.0))
+    transport = httpx.ASGITransport(app=make_app(engine, vitals))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.get("/readyz")
     engine.close()

@@ -11,7 +11,7 @@ import pytest
 from tickwire.assembly import build
 from tickwire.config import Settings
 from tickwire.errors import InputError, SettingsError
-from tickwire.model import Event
+from tickwire.model import Correction, Event
 from tickwire.store.recordings import Recordings
 
 from ..serving import DEPTH, TRADE, Script, book, serving, trade
@@ -21,13 +21,14 @@ CODES = ["BTCUSDT", "GOLD", "AAPL.US", "000001.SH"]
 
 def events(folder: Path, **how: Any) -> list[Event]:
     """What stands in a recording, in the order in which it came."""
-    return [one.event for one in Recordings(folder).read(**how)]
+    found = (one.event for one in Recordings(folder).read(**how))
+    return [one for one in found if not isinstance(one, Correction)]
 
 
 async def recorded(tmp_path: Path, folder: Path, count: int) -> None:
     """A recording of so many events of a simulator, at least."""
     settings: dict[str, Any] = {"codes": CODES, "rate": 200, "record": folder}
-    async with serving(tmp_path / "recorded", **settings) as served, asyncio.timeout(20):
+    async with serving(tmp_path / "recorded", **settings) as served, asyncio.timeout(120):
         while served.engine.market.events < count:
             await served.request("GET", "/healthz")
         assert (await served.request("GET", "/readyz")).json()["recording"] is True
@@ -37,7 +38,7 @@ async def replayed(tmp_path: Path, folder: Path, again: Path | None, **settings:
     """Replays a recording flat out until it ends, recording it again."""
     made: dict[str, Any] = {"source": "replay", "file": [folder], "speed": 0, "record": again, **settings}
     wanted = len(events(folder))
-    async with serving(tmp_path / "replayed", **made) as served, asyncio.timeout(20):
+    async with serving(tmp_path / "replayed", **made) as served, asyncio.timeout(120):
         assert served.engine.market.source.simulated
         while served.engine.market.events < wanted:
             await served.request("GET", "/healthz")
@@ -104,5 +105,5 @@ def test_a_folder_without_the_wanted_is_refused(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"data_dir": tmp_path / "data", "source": "replay"}
     with pytest.raises(InputError, match="no recording in"):
         build(Settings(**settings, file=[tmp_path / "empty"]))
-    with pytest.raises(SettingsError, match="alone"):
+    with pytest.raises(SettingsError, match="not replayed together"):
         build(Settings(**settings, file=[tmp_path / "empty", tmp_path / "x.csv"]))

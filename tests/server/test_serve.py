@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,19 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from ..serving import OTHER_HTTP, OTHER_WS, STOCK_WS, Link, Program, masked, program, upgrade
+from tickwire.config import DATABASE
+
+from ..serving import (
+    OTHER_HTTP,
+    OTHER_WS,
+    STOCK_WS,
+    Link,
+    Program,
+    masked,
+    program,
+    program_environment,
+    upgrade,
+)
 
 HEADER = "code,tick_time_ms,price,volume\n"
 
@@ -40,7 +53,7 @@ async def test_the_first_line_is_the_url_and_ticks_come(tmp_path: Path) -> None:
             await stocks.subscribe(22002, "700.HK")
             assert (await link.push())["data"]["code"] == "BTCUSDT"
             assert len((await stocks.push())["data"]["bids"]) == 10
-        async with httpx.AsyncClient(base_url=running.url) as client:
+        async with httpx.AsyncClient(base_url=running.url, timeout=120) as client:
             assert (await client.get("/healthz")).json() == {"status": "ok"}
             ready = await client.get("/readyz")
             assert (ready.status_code, ready.json()["source"]) == (200, "simulator")
@@ -50,6 +63,61 @@ async def test_the_first_line_is_the_url_and_ticks_come(tmp_path: Path) -> None:
         assert f"{running.url.replace('http', 'ws', 1)}{STOCK_WS}" in running.welcome
         assert "simulated data" in running.welcome
         assert "wss://quote.alltick.co" in running.welcome
+
+
+def held(folder: Path) -> contextlib.closing[sqlite3.Connection]:
+    """Another program has the database of that data directory, and writes into it."""
+    connection = sqlite3.connect(folder / DATABASE, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    return contextlib.closing(connection)
+
+
+async def test_bars_that_a_locked_database_does_not_take_at_the_end_are_named_and_it_failed(
+    tmp_path: Path,
+) -> None:
+    async with program(tmp_path, "--codes", "BTCUSDT,GOLD", "--rate", "50") as running:
+        async with linked(running) as link:
+            await link.subscribe(22004, "BTCUSDT", "GOLD")
+            while {one["data"]["code"] for one in link.pushes} != {"BTCUSDT", "GOLD"}:
+                await link.push()
+            with held(tmp_path / "data"):
+                before = len(link.pushes)
+                while {one["data"]["code"] for one in link.pushes[before:]} != {"BTCUSDT", "GOLD"}:
+                    await link.push()
+                status, _ = await running.end()
+        assert (status, "Traceback" in running.log) == (1, False)
+        line = running.log.splitlines()[-1]
+    assert line.startswith(
+        "tickwire: The last bars of simulator could not be written and are lost (BTCUSDT, GOLD,"
+    )
+    assert "another program" in line.lower()
+
+
+async def test_a_database_of_a_newer_tickwire_is_refused_in_a_line_and_stays_as_it_is(tmp_path: Path) -> None:
+    async with program(tmp_path) as running:
+        await running.end()
+    path = tmp_path / "data" / DATABASE
+    with contextlib.closing(sqlite3.connect(path)) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    before, names = path.read_bytes(), sorted(one.name for one in path.parent.iterdir())
+    ended = await ended_program("serve", "--port", "0", "--data-dir", str(path.parent))
+    assert ended[0] == 1
+    (line,) = ended[1].splitlines()
+    assert line.startswith(f"tickwire: {path} was written by a newer Tickwire (schema 99, ")
+    assert line.endswith("Update Tickwire, or choose another --data-dir.")
+    assert (path.read_bytes(), sorted(one.name for one in path.parent.iterdir())) == (before, names)
+
+
+async def ended_program(*arguments: str) -> tuple[int | None, str]:
+    """The exit status of the program, and what it wrote to standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tickwire", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=program_environment(),
+    )
+    _, err = await process.communicate()
+    return process.returncode, err.decode()
 
 
 async def read_out(socket: ClientConnection) -> None:
@@ -76,7 +144,7 @@ async def test_a_signal_closes_every_client_with_1001(tmp_path: Path, number: si
             await link.subscribe(22004, "BTCUSDT", "GOLD", "700.HK", "AAPL.US")
             sockets.append(link.socket)
         sockets.append(await stack.enter_async_context(connected(running)))  # silent
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=running.url))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=running.url, timeout=120))
         await client.get("/healthz")  # an idle connection stays
         host, port = running.url.removeprefix("http://").split(":")
         _, half = await asyncio.open_connection(host, int(port))
@@ -86,7 +154,7 @@ async def test_a_signal_closes_every_client_with_1001(tmp_path: Path, number: si
         status, seconds = await running.end(number)
         assert (status, "Traceback" in running.log) == (0, False)
         assert seconds < 5
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await asyncio.gather(*reading)
         assert [socket.close_code for socket in sockets] == [1001] * 7
 
@@ -112,7 +180,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         writer.write(upgrade())
         await reader.readuntil(b"\r\n\r\n")  # and it will not answer the close
         running.process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             assert await reader.readexactly(2)  # the close frame has come
         status, _ = await running.end(signal.SIGINT)
         assert (status, "Traceback" in running.log) == (0, False)
@@ -143,7 +211,7 @@ async def test_the_pasted_client_runs(tmp_path: Path) -> None:
         )
         try:
             assert client.stdout is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 answer, push = [json.loads(await client.stdout.readline()) for _ in range(2)]
         finally:
             client.kill()
@@ -155,7 +223,7 @@ async def test_the_pasted_client_runs(tmp_path: Path) -> None:
 PROGRAM = """\
 import json, sys, websocket
 path, codes = sys.argv[2], [{"code": code} for code in sys.argv[3:]]
-ws = websocket.create_connection(sys.argv[1].replace("http", "ws") + path + "?token=anything", timeout=20)
+ws = websocket.create_connection(sys.argv[1].replace("http", "ws") + path + "?token=anything", timeout=120)
 for cmd_id in (22002, 22004):
     ws.send(json.dumps({"cmd_id": cmd_id, "seq_id": 1, "trace": "x", "data": {"symbol_list": codes}}))
 wanted = {(kind, one["code"]) for kind in (22999, 22998) for one in codes}
@@ -183,7 +251,7 @@ async def test_a_program_written_from_the_protocol_alone(tmp_path: Path, path: s
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(120):
             out, err = await client.communicate()
         assert (out.decode(), err.decode(), client.returncode) == ("silent\n", "", 0)
 
@@ -194,7 +262,7 @@ SECRET = "s3cr3t-T0KEN-9f8e7d"
 @pytest.mark.parametrize("level", ["debug", "info"])
 async def test_no_token_is_logged(tmp_path: Path, level: str) -> None:
     async with program(tmp_path, "--log-level", level, "--rate", "20", "--client-buffer", "65536") as running:
-        async with httpx.AsyncClient(base_url=running.url) as client:
+        async with httpx.AsyncClient(base_url=running.url, timeout=120) as client:
             for path in (f"{OTHER_HTTP}/trade-tick", f"{OTHER_HTTP}/nope", "/nope", "/", "/api/x", OTHER_WS):
                 for method in ("GET", "POST", "OPTIONS", "DELETE"):
                     await client.request(method, path, params={"token": SECRET, "query": "{"})
@@ -211,8 +279,10 @@ async def test_no_token_is_logged(tmp_path: Path, level: str) -> None:
                 await socket.wait_closed()
         host, port = running.url.removeprefix("http://").split(":")
         for line in (
-            f"GET {OTHER_WS}?token={SECRET} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-            f"GET {OTHER_WS}?token={SECRET} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+            f"GET {OTHER_WS}?token={SECRET} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\n\r\n",
+            f"GET {OTHER_WS}?token={SECRET} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: h2c\r\n\r\n",
             f"GET {OTHER_HTTP}/x?token={SECRET}\r\n\r\n",
             f"BROKEN {OTHER_HTTP}/x?token={SECRET} HTTP/9.9\r\ntoken: {SECRET}\r\n\r\n",
             f"GET /\xff?token={SECRET} HTTP/1.1\r\ntoken {SECRET}\r\n\r\n",
@@ -221,7 +291,7 @@ async def test_no_token_is_logged(tmp_path: Path, level: str) -> None:
             reader, writer = await asyncio.open_connection(host, int(port))
             with contextlib.suppress(ConnectionError):
                 writer.write(line.encode("latin-1"))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     await reader.read(2**16)
             writer.close()
         status, _ = await running.end()

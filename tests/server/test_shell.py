@@ -7,15 +7,29 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from tickwire import wire
+from tickwire.machine import Network, carry_in_python, untaken
 from tickwire.server import shell, websocket
 from tickwire.server.shell import Shell
 
-from ..serving import HEARTBEAT, OTHER_WS, TRADE, Raw, Script, Served, masked, serving, trade, upgrade
+from ..serving import (
+    HEARTBEAT,
+    OTHER_WS,
+    PATIENCE,
+    TRADE,
+    Raw,
+    Script,
+    Served,
+    masked,
+    serving,
+    trade,
+    upgrade,
+)
 from .publishing import PATH, until
 
 BOUND = 256 * 1024
@@ -26,10 +40,10 @@ both = pytest.mark.parametrize("kind", KINDS)
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, kind: str) -> AsyncIterator[tuple[Served, Raw, Shell]]:
+async def opened(folder: Path, kind: str, **settings: Any) -> AsyncIterator[tuple[Served, Raw, Shell]]:
     """A server, a socket that reads only when told, and the server's side of it."""
     async with (
-        serving(folder, source="publish", client_buffer=BOUND) as served,
+        serving(folder, source="publish", client_buffer=BOUND, **settings) as served,
         served.raw(KINDS[kind], receive_buffer=4096) as raw,
     ):
         assert (await raw.head()).startswith(b"http/1.1 101 ")
@@ -39,11 +53,6 @@ async def opened(folder: Path, kind: str) -> AsyncIterator[tuple[Served, Raw, Sh
         yield served, raw, one
 
 
-def is_ending(socket: Shell) -> bool:
-    """Whether the server has begun to close."""
-    return socket._ending is not None
-
-
 async def waiting(raw: Raw, data: bytes) -> None:
     """Sends what the server may not take any more."""
     task = asyncio.create_task(raw.send(data))
@@ -51,7 +60,10 @@ async def waiting(raw: Raw, data: bytes) -> None:
 
 
 @both
-async def test_pings_without_reading_the_pongs_end_at_the_bound(tmp_path: Path, kind: str) -> None:
+async def test_pings_without_reading_the_pongs_end_at_the_bound(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "LINGER", PATIENCE)  # in which a busy machine reads what was said last
     async with opened(tmp_path, kind) as (_, raw, socket):
         peak = 0
         while socket._ending is None:
@@ -66,7 +78,6 @@ async def test_what_is_not_read_is_not_kept_for_ever(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Signs of life do not help: whoever sends them and reads nothing would pin its buffer."""
-    monkeypatch.setattr(shell, "UNREAD_TIMEOUT", 0.3)
     monkeypatch.setattr(shell, "LINGER", 0.1)
 
     async def live() -> None:
@@ -74,31 +85,47 @@ async def test_what_is_not_read_is_not_kept_for_ever(
             await raw.send(PING)
             await asyncio.sleep(0.02)
 
-    async with opened(tmp_path, kind) as (served, raw, socket):
+    async with opened(tmp_path, kind, unread_timeout=1) as (served, raw, socket):
         with capture_logs() as logged:
-            while not socket._unread:  # until more is unread than the system takes
+            while not socket.transport.get_write_buffer_size():  # until more is unread than the system takes
                 await waiting(raw, PING * 100)
-            assert socket._ending is None
+            assert not socket.is_ending
             living = asyncio.create_task(live())
             await until(lambda: not served.server.server_state.connections)
             living.cancel()
         (line,) = (line for line in logged if line["event"] == "client closed: too slow")
-        assert line["reason"] == "hardly anything read in 0 s"
+        assert line["reason"] == "hardly anything read in 1 s"
+        assert served.server._websockets.unread.closed == {"unread_timeout": 1}
 
 
 async def test_who_reads_slowly_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "UNREAD_LEAST", 1000)
-    async with opened(tmp_path, "client") as (_, raw, socket):
-        while not socket._unread:
+    monkeypatch.setattr(websocket, "SWEEP", 3600)
+    monkeypatch.setattr(wire.session, "HEARTBEAT_TIMEOUT", 3600)
+    async with opened(tmp_path, "client") as (served, raw, socket):
+        while socket.transport.get_write_buffer_size() < 10_000:
             await waiting(raw, PING * 100)
-        before, watched = socket._taken(), socket._unread
-        while socket._taken() - before < shell.UNREAD_LEAST:
+        clock, timeout = served.engine.gateway.clock, served.server._websockets.unread.timeout
+        now = clock()
+        socket.check(now)
+        before = socket._waiting
+        assert before is not None
+        while socket._written - untaken(socket.transport) - before.taken < before.least:
             assert (await raw.frame())[0] == 10
-        socket._look(before)
-        assert not is_ending(socket)
-        assert socket._unread is not watched
-        socket._look(socket._taken() - shell.UNREAD_LEAST + 1)
-        assert is_ending(socket)
+        while not socket.transport.get_write_buffer_size():
+            await waiting(raw, PING * 100)
+        socket.check(now + timeout)
+        assert not socket.is_ending
+        again = socket._waiting
+        assert again is not None
+        assert again.since == now + timeout
+        socket.check(now + 2 * timeout - 0.1)
+        assert not socket.is_ending
+        while not socket.transport.get_write_buffer_size():
+            await waiting(raw, PING * 100)
+        socket._waiting = again._replace(taken=socket._written - untaken(socket.transport) - again.least + 1)
+        socket.check(now + 2 * timeout)
+        assert socket.is_ending
 
 
 @both
@@ -197,6 +224,7 @@ async def test_a_client_that_cannot_be_written_to_is_ended_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = Script()
+    monkeypatch.setattr(Network, "carry", staticmethod(carry_in_python))  # the way that goes by here
     async with serving(tmp_path, script) as served, served.link() as broken, served.link() as other:
         sockets = served.server._websockets.alive
         (first,) = (
@@ -227,11 +255,11 @@ async def test_a_sweep_that_fails_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     check = websocket.WebSockets.check
     failed = asyncio.Event()
 
-    def failing(self: websocket.WebSockets, now: float) -> None:
+    async def failing(self: websocket.WebSockets, now: float) -> None:
         if not failed.is_set():
             failed.set()
             raise RuntimeError("the sweep is broken")
-        check(self, now)
+        await check(self, now)
 
     monkeypatch.setattr(websocket.WebSockets, "check", failing)
     with capture_logs() as logged:

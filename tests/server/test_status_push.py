@@ -118,7 +118,7 @@ async def test_a_client_that_is_gone_is_told_nothing_more(served: Served, source
         async with served.link() as link:
             await link.ask(WATCH)
             await link.recv()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(served.engine.gateway.callers) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         source.health.tell(Status.DOWN)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from tickwire.model import Catalogue, Event, Instrument
+from tickwire.model import Catalogue, Correction, Event, Instrument
 from tickwire.sources import Began, Broke, Published, Resent
 from tickwire.store import load_catalogue
 from tickwire.wire import Tally
@@ -78,14 +78,14 @@ class Taken:
     async def consume(self, source: Published) -> None:
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                assert not isinstance(event, (Resent, Began, Broke))
+                assert not isinstance(event, (Resent, Began, Broke, Correction))
                 self.events.append(event)
                 async with self._changed:
                     self._changed.notify_all()
 
     async def until(self, count: int) -> list[Event]:
         """The events when there are so many."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(120), self._changed:
             await self._changed.wait_for(lambda: len(self.events) >= count)
         return self.events
 

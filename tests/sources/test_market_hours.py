@@ -12,7 +12,7 @@ from tickwire.calendars import load
 from tickwire.klines import Grid
 from tickwire.model import KlineType
 from tickwire.sources import Simulator
-from tickwire.sources.simulator import SimulatedMarkets
+from tickwire.sources.simulated_markets import SimulatedMarkets
 from tickwire.store import load_catalogue
 
 from ..serving import OTHER_HTTP, STOCK_HTTP, serving

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Awaitable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -106,8 +107,11 @@ async def test_deep_books_take_the_room_of_their_levels() -> None:
         assert counts(await taking) == (10, 0, 0, 0)
 
 
-async def test_a_flood_of_bad_lines_gives_way() -> None:
-    source = a_source()
+T = TypeVar("T")
+
+
+async def turns_of(taking: Awaitable[T]) -> tuple[int, T]:
+    """How many turns of the event loop others get meanwhile."""
     turns = 0
 
     async def count() -> None:
@@ -117,10 +121,37 @@ async def test_a_flood_of_bad_lines_gives_way() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    tally = await take(source, *([b"x"] * 5000))
+    found = await taking
     counting.cancel()
+    return turns, found
+
+
+async def test_a_flood_of_bad_lines_gives_way() -> None:
+    source = a_source()
+    turns, tally = await turns_of(take(source, *([b"x"] * 5000)))
     assert turns >= 5000 // published.BATCH - 1
     assert (tally.bad_lines, len(tally.bad), source.health.bad) == (5000, 100, 5000)
+
+
+@pytest.mark.parametrize("code", ["BTCUSDT", "GOLD"])
+async def test_corrections_give_way_taken_or_refused(code: str) -> None:
+    """For each of them the trades are searched."""
+    source = a_source()
+    await take(source, *(a_trade(n) for n in range(1, 201)))
+    lines = [{"type": "cancel", "code": code, "time": NOW, "trade": n, "seq": 200 + n} for n in range(1, 201)]
+    turns, tally = await turns_of(take(source, *lines))
+    assert (tally.accepted, tally.bad_lines) == ((200, 0) if code == "BTCUSDT" else (0, 200))
+    assert turns >= 200 * published.CORRECTION // published.BATCH - 1
+
+
+async def test_late_trades_give_way() -> None:
+    """Each of them may change a closed bar of each type."""
+    source = a_source()
+    await take(source, *(a_trade(n, time=NOW - 1) for n in range(1, 401)))
+    async with served(source) as taken:
+        turns, events = await turns_of(taken.until(400))
+    assert len(events) == 400
+    assert turns >= 400 * published.LATE // published.BATCH - 1
 
 
 async def test_events_give_way_to_the_event_loop() -> None:
@@ -308,10 +339,10 @@ async def test_called_again_it_goes_on_in_the_middle_of_a_batch() -> None:
     await take(source, *(a_trade(seq) for seq in range(1, 11)))
     found: list[Any] = []
     while len(found) < 10:
-        async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+        async with asyncio.timeout(120), aclosing(source.events()) as events:  # type: ignore[type-var]
             found += [await anext(events), await anext(events)]
     assert [event.source_seq for event in found if isinstance(event, Trade)] == list(range(1, 11))
     await take(source, a_trade(11))
-    async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+    async with asyncio.timeout(120), aclosing(source.events()) as events:  # type: ignore[type-var]
         assert (await anext(events)).source_seq == 11  # type: ignore[union-attr]
         assert source.standing(source.publishers.named("p")).queued == 1

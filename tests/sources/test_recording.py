@@ -42,6 +42,22 @@ def test_columns_in_any_order_and_others_are_ignored(tmp_path: Path) -> None:
     assert lines(path) == [TradeLine("GOLD", 1000000000009, "1.5", "5")]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("timestamp_s", "1788529064"),
+        ("timestamp_us", "1788529064000000"),
+        ("timestamp_ns", "1788529064000000000"),
+        ("Date_Time", "2026-09-04 13:37:44"),
+        ("Unix", "1788529064"),
+    ],
+)
+def test_times_have_the_names_that_bars_have(tmp_path: Path, name: str, text: str) -> None:
+    path = write(tmp_path, "t.csv", f"code,{name},price,volume\nGOLD,{text},1.5,5\n")
+    (line,) = lines(path)
+    assert line.tick_time_ms == 1788529064000
+
+
 def test_gzip_is_told_by_its_bytes_not_by_its_name(tmp_path: Path) -> None:
     path = write(tmp_path, "t.csv", gzip.compress((TRADES + "GOLD,1000000000009,1.5,5\n").encode()))
     assert lines(path) == [TradeLine("GOLD", 1000000000009, "1.5", "5")]

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from tickwire.machine import REAL
 from tickwire.model import Book, Level, Trade
-from tickwire.sources import Csv, Health, QuoteTrades, Recording, Replay, Status, widened
+from tickwire.sources import Csv, Health, QuoteTrades, Recording, Reel, Replay, Status, decimals_in
 from tickwire.sources.recording import QuoteLine, Scan
 from tickwire.store import load_catalogue
 
@@ -29,8 +29,17 @@ QUOTES = "code,tick_time_ms,bid,bid_volume,ask,ask_volume\n"
 START = 1_398_988_800_000
 
 
-def reel(*paths: Path, quote_trades: QuoteTrades = QuoteTrades.BID, traded: tuple[str, ...] = ()) -> Csv:
+def csv_of(*paths: Path, quote_trades: QuoteTrades = QuoteTrades.BID, traded: tuple[str, ...] = ()) -> Csv:
     return Csv(Recording(paths, CATALOGUE), CATALOGUE, traded, quote_trades)
+
+
+async def gold(path: Path, **options: Any) -> Replay:
+    """A replay of a file of gold that begins at START."""
+    replay = Replay(
+        "t", lambda _: Reel(["GOLD"], START, csv_of(path).moments), health=Health(wall=REAL.millis), **options
+    )
+    assert await replay.prepare() == ()
+    return replay
 
 
 QUOTE = QuoteLine("GOLD", 7, "1284.06", "", "1284.41", "2.50")
@@ -38,7 +47,7 @@ ONE_SIDED = QuoteLine("GOLD", 7, "", "", "1284.41", "")
 
 
 def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
-    book, trade = reel().made_of(QUOTE)
+    book, trade = csv_of().made_of(QUOTE)
     assert book == Book(
         "GOLD", 7, (Level(Decimal("1284.06"), Decimal(0)),), (Level(Decimal("1284.41"), Decimal("2.50")),)
     )
@@ -46,48 +55,44 @@ def test_a_quote_is_a_book_and_a_trade_without_volume() -> None:
 
 
 def test_trades_of_quotes_may_come_from_the_mid_or_not_at_all() -> None:
-    _, trade = reel(quote_trades=QuoteTrades.MID).made_of(QUOTE)
+    _, trade = csv_of(quote_trades=QuoteTrades.MID).made_of(QUOTE)
     assert isinstance(trade, Trade)
     assert trade.price == Decimal("1284.235")
-    assert [type(event) for event in reel(quote_trades=QuoteTrades.NONE).made_of(QUOTE)] == [Book]
-    assert [type(event) for event in reel(traded=("GOLD",)).made_of(QUOTE)] == [Book]
+    assert [type(event) for event in csv_of(quote_trades=QuoteTrades.NONE).made_of(QUOTE)] == [Book]
+    assert [type(event) for event in csv_of(traded=("GOLD",)).made_of(QUOTE)] == [Book]
 
 
 @pytest.mark.parametrize("quote_trades", list(QuoteTrades))
 def test_a_quote_without_a_bid_makes_no_trade(quote_trades: QuoteTrades) -> None:
-    assert reel(quote_trades=quote_trades).made_of(ONE_SIDED) == [
+    assert csv_of(quote_trades=quote_trades).made_of(ONE_SIDED) == [
         Book("GOLD", 7, (), (Level(Decimal("1284.41"), Decimal(0)),))
     ]
 
 
 def test_quotes_of_an_index_make_no_book() -> None:
-    events = reel().made_of(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""))
+    events = csv_of().made_of(QuoteLine("000001.SH", 7, "3930.12", "", "3930.13", ""))
     assert [type(event) for event in events] == [Trade]
 
 
-def test_more_decimals_than_the_catalogues_widen_the_instrument_and_are_logged() -> None:
-    with capture_logs() as logged:
-        wide = widened(CATALOGUE, Scan(decimals={"GOLD": (3, 0), "EURUSD": (5, 2)}), QuoteTrades.BID)
-    assert (wide["GOLD"].price_decimals, wide["GOLD"].volume_decimals) == (3, 2)
-    assert wide["EURUSD"] == CATALOGUE["EURUSD"]
-    assert [entry["code"] for entry in logged] == ["GOLD"]
-    assert widened(CATALOGUE, Scan(decimals={"GOLD": (3, 0)}), QuoteTrades.MID)["GOLD"].price_decimals == 4
+def test_more_decimals_than_the_catalogues_are_those_that_all_can_be_written_in() -> None:
+    scan = Scan(decimals={"GOLD": (3, 0), "EURUSD": (5, 2)})
+    (gold,) = CATALOGUE.wider(decimals_in(scan, QuoteTrades.BID))
+    assert (gold.code, gold.price_decimals, gold.volume_decimals) == ("GOLD", 3, 2)
+    assert decimals_in(scan, QuoteTrades.MID)["GOLD"] == (4, 0)
+    scan.traded.add("GOLD")
+    assert decimals_in(scan, QuoteTrades.MID)["GOLD"] == (3, 0)
 
 
-CLOCKS: dict[str, Any] = {
-    "health": Health(Status.UP, wall=REAL.millis),
-    "monotonic": REAL.monotonic,
-    "wall": REAL.millis,
-}
+CLOCKS: dict[str, Any] = {"monotonic": REAL.monotonic, "wall": REAL.millis}
 
 
 async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     # The last one is so far off that nothing which comes at all has waited for it.
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\nGOLD,{START + 10**7},3,1\n")
-    replay = Replay("t", reel(path).events, codes=["GOLD"], first_time=START, speed=10, **CLOCKS)
+    replay = await gold(path, speed=10, **CLOCKS)
     began = time.monotonic()
-    async with asyncio.timeout(20), contextlib.aclosing(replay.events()) as events:  # type: ignore[type-var]
+    async with asyncio.timeout(120), contextlib.aclosing(replay.events()) as events:  # type: ignore[type-var]
         came = [(await anext(events)).time for _ in range(2)]
     assert came == [START, START + 3000]
     assert time.monotonic() - began >= 0.3
@@ -96,15 +101,7 @@ async def test_as_recorded_takes_as_long_as_recorded(tmp_path: Path) -> None:
 async def test_rebased_times_begin_now_and_keep_their_distances(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(TRADES + f"GOLD,{START},1,1\nGOLD,{START + 3000},2,1\n")
-    replay = Replay(
-        "t",
-        reel(path).events,
-        codes=["GOLD"],
-        first_time=START,
-        speed=0,
-        rebase=True,
-        **CLOCKS,
-    )
+    replay = await gold(path, speed=0, rebase=True, **CLOCKS)
     before = time.time_ns() // 1_000_000
     first, second = [event.time async for event in replay.events()]
     assert before <= first <= time.time_ns() // 1_000_000
@@ -183,7 +180,10 @@ async def test_a_file_that_breaks_ends_the_replay_with_its_reason(tmp_path: Path
             assert served.engine.market.events > 3_000
             reply = await served.get(f"{OTHER_HTTP}/trade-tick", {"data": {"symbol_list": ["GOLD"]}})
             assert len(reply.json()["data"]["tick_list"]) == 1
-    assert len([entry for entry in logged if entry["event"] == "the recording cannot be read on"]) == 1
+    assert (
+        len([entry for entry in logged if entry["event"] == "source failed, its last state is served on"])
+        == 1
+    )
 
 
 async def test_a_loop_begins_again_and_seq_goes_on(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tickwire.model import Book, Direction, Instrument, Trade, fixed, tick_size
+from tickwire.model import Book, Direction, Instrument, Trade, fixed, price_limits, tick_size
 from tickwire.sources.simulated_market import SimulatedMarket, volume_step
 from tickwire.store import load_catalogue
 
@@ -104,3 +104,34 @@ def test_volatility_clusters() -> None:
     variance = sum((b - mean) ** 2 for b in blocks) / len(blocks)
     together = sum((a - mean) * (b - mean) for a, b in pairwise(blocks)) / len(blocks)
     assert together / variance > 0.1  # independent moves would give 0 ± 0.05
+
+
+DAY = 86_400_000
+MIDNIGHT = 1_788_537_600_000  # in Shanghai
+
+
+@pytest.mark.parametrize("code", ["600519.SH", "300750.SZ", "000007.SZ"])
+def test_an_a_share_keeps_the_limits_of_its_day(code: str) -> None:
+    """Each step goes as far as all those of ten days: even 20 % are reached."""
+    one = SimulatedMarket(CATALOGUE[code], 3, steps_per_second=1 / 864_000)
+    closed, last, reached = CATALOGUE[code].reference_price, Decimal(0), set()
+    for day in range(2000):
+        for half in range(2):
+            trade, book = one.advance(MIDNIGHT + day * DAY + half * DAY // 2)
+            assert isinstance(trade, Trade)
+            assert isinstance(book, Book)
+            limits = price_limits(CATALOGUE[code], closed)
+            assert limits is not None
+            shown = [level.price for level in (*book.bids, *book.asks)]
+            assert shown
+            assert all(limits.down <= price <= limits.up for price in (trade.price, *shown))
+            if not book.asks:
+                assert book.bids[0].price == limits.up
+                reached.add("up")
+            if not book.bids:
+                assert book.asks[0].price == limits.down
+                reached.add("down")
+            last = trade.price
+        assert one.previous_close == closed
+        closed = last
+    assert reached == {"up", "down"}

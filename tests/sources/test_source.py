@@ -21,6 +21,7 @@ from tickwire.sources import (
     Published,
     QuoteTrades,
     Recording,
+    Reel,
     Replay,
     Simulator,
     Snapshot,
@@ -53,11 +54,11 @@ async def a_replay(folder: Path) -> AsyncIterator[Source]:
     at = range(1_788_530_000_000, 1_788_530_002_000)
     lines = (f"GOLD,{n},{n % 50 + 1}.5,1\nBTCUSDT,{n},7,1\n" for n in at)
     path.write_text("code,tick_time_ms,price,volume\n" + "".join(lines))
+    codes = ["BTCUSDT", "GOLD"]
+    csv = Csv(Recording([path], CATALOGUE), CATALOGUE, codes, QuoteTrades.BID)
     yield Replay(
         "t",
-        Csv(Recording([path], CATALOGUE), CATALOGUE, ["GOLD", "BTCUSDT"], QuoteTrades.BID).events,
-        codes=["BTCUSDT", "GOLD"],
-        first_time=at.start,
+        lambda _: Reel(codes, at.start, csv.moments),
         speed=0,
         loop=True,
         health=Health(Status.UP, wall=REAL.millis),
@@ -113,6 +114,7 @@ SOURCES = [a_simulator, a_replay, a_relay, an_exchange, a_publisher]
 @pytest.fixture(params=SOURCES, ids=lambda one: one.__name__)
 async def source(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Source]:
     async with request.param(tmp_path) as made:
+        await made.prepare()
         yield made
 
 
@@ -120,7 +122,7 @@ async def some(source: Source, count: int) -> list[Yielded]:
     """What it yields up to so many events."""
     found: list[Yielded] = []
     events = 0
-    async with asyncio.timeout(20), aclosing(source.events()) as stream:  # type: ignore[type-var]
+    async with asyncio.timeout(120), aclosing(source.events()) as stream:  # type: ignore[type-var]
         async for one in stream:
             found.append(one)
             events += isinstance(one, (Trade, Book))
@@ -176,7 +178,7 @@ async def test_it_is_called_again_and_goes_on(source: Source, ends: str) -> None
     seen: set[Trade] = set()
     for _ in range(3):
         stream = source.events()
-        async with asyncio.timeout(20), aclosing(stream):  # type: ignore[type-var]
+        async with asyncio.timeout(120), aclosing(stream):  # type: ignore[type-var]
             events = 0
             async for one in stream:
                 match one:
@@ -216,7 +218,7 @@ async def test_it_gives_way_to_the_event_loop(source: Source) -> None:
 
 async def test_what_it_yields_anyway_is_never_worth_waiting_for(source: Source) -> None:
     seen: set[str] = set()
-    async with asyncio.timeout(20), aclosing(source.events()) as stream:  # type: ignore[type-var]
+    async with asyncio.timeout(120), aclosing(source.events()) as stream:  # type: ignore[type-var]
         async for one in stream:
             if isinstance(one, Trade):
                 seen.add(one.code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -51,15 +52,12 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Path]:
-    """A folder that others than root reach as well."""
-    above = [folder for folder in (tmp_path, *tmp_path.parents[:2]) if folder.stat().st_uid == os.geteuid()]
-    modes = {folder: folder.stat().st_mode for folder in above}
-    for folder in above:
-        folder.chmod(0o755)
-    yield tmp_path
-    for folder, mode in modes.items():
-        folder.chmod(mode)
+def shared() -> Iterator[Path]:
+    """A folder that others than root reach as well, which a `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(row=FIELDS)
 def test_any_entry_is_taken_or_refused_in_one_way(
     tmp_path_factory: pytest.TempPathFactory, row: dict[str, str]

@@ -93,3 +93,17 @@ async def test_a_store_is_mended_some_time_after_its_last_failure_whether_or_not
         "the store cannot be written",
         "the store can be written again",
     ]
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+async def test_what_waits_is_counted(store: Database, let_go: threading.Event, kind: str) -> None:
+    calling = [await begun(store, let_go, kind)]
+    waiting = f"waiting_{kind}s"
+    assert getattr(store, waiting) == 0, "one that is made does not wait"
+    for count in (1, 2):
+        calling.append(asyncio.create_task(getattr(store, kind)(lambda: True)))
+        await asyncio.sleep(0)
+        assert getattr(store, waiting) == count
+    let_go.set()
+    assert await asyncio.gather(*calling) == [True] * 3
+    assert (store.waiting_reads, store.waiting_writes) == (0, 0)

@@ -54,7 +54,7 @@ def test_on_a_clock_that_was_set_back_the_epoch_lies_after_all_that_was_noted(
     assert begun(tmp_path, NOW - back) >= NOW + 30_000_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 10**16), min_size=2, max_size=8))
 def test_epochs_grow_whatever_the_clock_shows(
     tmp_path_factory: pytest.TempPathFactory, clocks: list[int]
@@ -115,7 +115,7 @@ def test_one_that_is_damaged_is_set_aside_and_told(tmp_path: Path, content: byte
     assert [one["log_level"] for one in logs] == ["warning"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 8 * 26 - 1))
 def test_any_bit_that_flips_is_noticed(tmp_path_factory: pytest.TempPathFactory, bit: int) -> None:
     folder = tmp_path_factory.mktemp("epoch")
@@ -174,7 +174,7 @@ async def test_a_server_starts_on_a_damaged_one_and_serves_numbers_of_64_bits(tm
     (tmp_path / "data" / "epoch").write_text("9" * 400, "ascii")
     async with program(tmp_path, "--codes", "BTCUSDT") as server:
         asked = json.dumps({"data": {"symbol_list": [{"code": "BTCUSDT"}]}})
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
             answer = await client.get(f"{OTHER_HTTP}/trade-tick", params={"token": "t", "query": asked})
         assert int(answer.json()["data"]["tick_list"][0]["seq"]) < 2**53
         assert server.log.count("epoch.damaged-") == 1

@@ -57,6 +57,17 @@ def times(bars: list[Kline]) -> list[int]:
     return [bar.time for bar in bars]
 
 
+def test_a_bar_that_was_removed_and_a_note_without_a_value_go(store: KlineStore) -> None:
+    store.write(SOURCE, [a_bar(60), a_bar(120), a_bar(120, "BTCUSDT")], {"one": "1", "two": "2"})
+    gone = msgspec.structs.replace(a_bar(60), removed=True)
+    store.write(SOURCE, [gone, a_bar(180), gone], {"one": "", "three": "3"})
+    assert times(store.read(SOURCE, "GOLD", MINUTE, count=9)) == [120, 180]
+    assert store.notes(SOURCE, "") == {"two": "2", "three": "3"}
+    store.write(SOURCE, [gone, a_bar(60, price="2.50")])
+    assert store.read(SOURCE, "GOLD", MINUTE, count=1, end=60) == [a_bar(60, price="2.50")]
+    assert times(store.read(SOURCE, "BTCUSDT", MINUTE, count=9)) == [120]
+
+
 def test_an_empty_store_has_nothing(store: KlineStore) -> None:
     assert store.read(SOURCE, "GOLD", MINUTE, count=500) == []
     assert store.span(SOURCE, "GOLD", MINUTE) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -62,11 +63,13 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, empty: boo
     open_database(path).close()
 
 
-def test_a_newer_file_is_refused_and_left_alone(path: Path) -> None:
-    open_database(path, migrations=[*MIGRATIONS, NEXT]).close()
+@pytest.mark.parametrize("later", [NEXT, NEXT[:1], ()], ids=["changed", "more", "the same tables"])
+def test_a_newer_file_is_refused_and_left_alone(path: Path, later: Sequence[str]) -> None:
+    open_database(path, migrations=[*MIGRATIONS, later]).close()
     before = path.read_bytes()
     known = len(MIGRATIONS)
     text = rf"newer Tickwire \(schema {known + 1}, this one knows {known}\)\. Update"
     with pytest.raises(StartError, match=text):
         SqliteFile(path)
     assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == [path.name]

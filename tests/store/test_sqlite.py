@@ -81,7 +81,7 @@ def test_many_processes_may_make_it_at_once(tmp_path: Path) -> None:
         if "" in answers:
             break
         assert whole(path)
-    assert [maker.communicate(timeout=60)[1] for maker in makers] == [""] * 4
+    assert [maker.communicate(timeout=120)[1] for maker in makers] == [""] * 4
 
 
 # ---- what cannot be used

@@ -343,7 +343,7 @@ class Child:
         return self._process.stdout.readline().strip()
 
     def close(self) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
 
 
 def test_processes_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:

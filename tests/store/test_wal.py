@@ -113,7 +113,9 @@ def test_what_is_lost_with_a_damaged_log_is_told_once(left: Path, damage: Callab
 
 
 @pytest.mark.parametrize(
-    "damage", [flip(0), flip(32 + 20 * FRAME + 2000), lambda content: content[:-100]], ids=str
+    "damage",
+    [flip(0), flip(32 + 20 * FRAME + 2000), lambda content: content[:-100]],
+    ids=["in the header", "in a frame", "cut off"],
 )
 def test_damage_is_found_without_the_index_too(left: Path, damage: Callable[[bytes], bytes]) -> None:
     wal = left.with_name("tickwire.db-wal")

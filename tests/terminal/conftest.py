@@ -16,7 +16,7 @@ from ..serving import Program, program
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
-PATIENCE = 30_000
+PATIENCE = 120_000
 """How long to wait for the page, in ms: other work may hold the machine."""
 expect.set_options(timeout=PATIENCE)
 

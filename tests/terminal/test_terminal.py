@@ -47,6 +47,22 @@ async def test_a_first_visit_shows_prices_that_move_and_says_that_they_are_made_
     assert not seen.troubles
 
 
+async def test_a_browser_reads_what_is_compressed(tmp_path: Path, visit: Open) -> None:
+    async with program(tmp_path, "--permessage-deflate") as server:
+        seen = await visit("about:blank")
+        answers: list[str] = []
+        devtools = await seen.page.context.new_cdp_session(seen.page)
+        devtools.on(
+            "Network.webSocketHandshakeResponseReceived",
+            lambda event: answers.append(str(event["response"]["headers"])),
+        )
+        await devtools.send("Network.enable")
+        await seen.page.goto(server.url)
+        await seen.moves(seen.price("BTCUSDT"))
+        assert "permessage-deflate" in answers[0]
+        assert not seen.troubles
+
+
 async def test_the_first_price_is_there_within_two_seconds(simulator: Program, visit: Open) -> None:
     times: list[float] = []
     while len(times) < 6 and min(times, default=2000) >= 2000:  # the machine may be busy otherwise
@@ -67,7 +83,9 @@ async def test_the_page_asks_for_nothing_of_another_origin_and_its_policy_allows
     hosts = {httpx.URL(url).netloc.decode() for url in seen.requests}
     assert hosts == {httpx.URL(simulator.url).netloc.decode()}
     assert not [url for url in seen.requests if "token" in url], "a token stood in a URL"
-    async with httpx.AsyncClient(base_url=simulator.url, headers={"accept": "text/html"}) as client:
+    async with httpx.AsyncClient(
+        base_url=simulator.url, headers={"accept": "text/html"}, timeout=120
+    ) as client:
         page = await client.get("/")
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
@@ -176,7 +194,7 @@ async def test_a_first_visit_to_a_desk_of_one_s_own_shows_its_prices(tmp_path: P
     now = int(time.time() * 1000)
     trade = {"type": "trade", "code": "OURS", "time": now, "price": "0.000000001234", "volume": "3"}
     async with program(tmp_path, "--source", "publish") as server:
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=120) as client:
             lines = "".join(json.dumps(line) + "\n" for line in (instrument | decimals, trade))
             kind = {"content-type": "application/x-ndjson"}
             answer = await client.post("/v1/publish", content=lines, headers=kind)
@@ -339,7 +357,7 @@ async def test_a_code_that_the_server_does_not_have_is_said(simulator: Program, 
 
 
 async def test_a_program_still_gets_the_welcome_as_text(tmp_path: Path) -> None:
-    async with program(tmp_path) as server, httpx.AsyncClient(base_url=server.url) as client:
+    async with program(tmp_path) as server, httpx.AsyncClient(base_url=server.url, timeout=120) as client:
         text = await client.get("/")
         page = await client.get("/", headers={"accept": "text/html,*/*"})
         assert text.headers["content-type"].startswith("text/plain")

@@ -13,6 +13,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tickwire.testing import AllTickServer
 
+from ..serving import PATIENCE
+
 
 @pytest.fixture(scope="module")
 def quiet() -> Iterator[AllTickServer]:
@@ -33,7 +35,7 @@ class Client:
         )
 
     def read(self) -> dict[str, Any]:
-        message: dict[str, Any] = msgspec.json.decode(self.link.recv(timeout=20))
+        message: dict[str, Any] = msgspec.json.decode(self.link.recv(timeout=PATIENCE))
         return message
 
     def subscribe(self, cmd_id: int, *codes: str) -> list[dict[str, Any]]:
@@ -51,7 +53,7 @@ class Client:
         """Code and reason of the close frame; messages before it are passed over."""
         with contextlib.suppress(ConnectionClosed):
             while True:
-                self.link.recv(timeout=20)
+                self.link.recv(timeout=PATIENCE)
         return self.link.close_code or 0, self.link.close_reason or ""
 
 

@@ -11,12 +11,15 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from websockets.sync.client import connect
 
-from tickwire.errors import InputError
+import tickwire.sync
+from tickwire.client import Trade
+from tickwire.errors import InputError, StartError
 from tickwire.testing import AllTickServer
 
 from ..serving import TRADE
-from .conftest import Linked
+from .conftest import Client, Linked
 
 
 @pytest.fixture
@@ -116,3 +119,54 @@ def test_the_time_of_a_replay_is_not_moved(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="simulator"):
             server.time.freeze()
         server.trade("IBM.US", "182.2")  # but it takes ticks
+
+
+START = datetime(2026, 11, 16, 14, 30, tzinfo=UTC)
+AT = int(START.timestamp() * 1000)
+
+
+@pytest.mark.parametrize("start", [START, AT, "2026-11-16T14:30:00Z"])
+def test_a_quiet_market_that_is_started_at_a_time_is_the_same_in_every_run(start: object) -> None:
+    seen = []
+    for _ in range(2):
+        with AllTickServer(start=start, seed=7, quiet=True, codes=["BTCUSDT"]) as server:
+            assert server.time.now() == AT
+            with connect(server.websocket_url(), compression=None) as link:
+                client = Client(link)
+                first = client.subscribe(TRADE, "BTCUSDT", "SHIBUSDT")
+                assert {one["seq"] for one in first} == {AT * 1000}
+                server.time.move(by=60)
+                server.trade("BTCUSDT", 70_000)
+                seen.append((sorted(first, key=str), client.data()))
+    assert seen[0] == seen[1]
+    assert (seen[0][1]["seq"], seen[0][1]["tick_time"]) == (AT * 1000 + 1, AT + 60_000)
+
+
+def test_a_program_that_asks_the_same_gets_the_same(tmp_path: Path) -> None:
+    """Through the client of ours, at three times the speed from the start."""
+    fast = tmp_path / "fast.toml"
+    fast.write_text('[[step]]\ndo = "clock"\nspeed = 3\n')
+    seen = []
+    for _ in range(2):
+        with (
+            AllTickServer(start=START, hold=True, seed=7, rate=20, scenario=[str(fast)]) as server,
+            tickwire.sync.connect(server.url) as feed,
+        ):
+            feed.subscribe(trades=["BTCUSDT", "GOLD"])
+            trades: dict[str, list[Trade]] = {"BTCUSDT": [], "GOLD": []}
+            while min(map(len, trades.values())) < 60:
+                event = feed.next(timeout=120)
+                if isinstance(event, Trade):
+                    trades[event.code].append(event)
+            seen.append({code: some[:60] for code, some in trades.items()})
+    assert seen[0] == seen[1]
+    assert all(some[0].time == START for some in seen[0].values())
+    assert [one.seq for one in seen[0]["GOLD"]] == [AT * 1000 + n for n in range(60)]
+
+
+def test_a_directory_that_a_server_ran_on_is_not_started_on_again(tmp_path: Path) -> None:
+    server = AllTickServer(start=START, data_dir=tmp_path)
+    with server:
+        pass
+    with pytest.raises(StartError, match="leave out --start"):
+        server.start()

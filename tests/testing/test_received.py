@@ -104,6 +104,6 @@ async def test_it_serves_a_client_in_an_event_loop(quiet: AllTickServer) -> None
         heard = await asyncio.to_thread(quiet.wait_for, lambda heard: '"seq_id":77' in heard.text)
         assert heard.connection == quiet.connections[-1]
         quiet.trade("GOLD", "1500.25")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while "1500.25" not in await link.recv():
                 pass

@@ -43,7 +43,7 @@ def test_it_starts_from_nothing_in_a_process_of_its_own_and_may_be_forgotten(tmp
         [sys.executable, "-X", "dev", "-W", "error", "-c", forgetful],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
         env=program_environment(TMPDIR=str(tmp_path)),
     )

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from tickwire.model import Family, Kind
+from tickwire.model import Family, Instrument, Kind
 from tickwire.store import load_catalogue
 from tickwire.wire import CODE_INVALID, Decision, Refused, Report, Ret, Sought, Want
 from tickwire.wire.connection import Connection
@@ -32,6 +34,9 @@ class Everything:
 
     def subscribe(self, cmd_id: int, now: float) -> bool:
         return True
+
+    def objection(self, instrument: Instrument) -> Ret | None:
+        return None
 
     def seek(self, family: Family, name: str) -> Ret | None:
         return CODE_INVALID
@@ -66,6 +71,15 @@ class Admissions:
         return session_of(dialect=self.dialect, family=family)
 
 
+def request_of(head: bytes) -> Request:
+    """The request of an upgrade, as `websockets` reads it."""
+    theirs = ServerProtocol()
+    theirs.receive_data(head)
+    (request,) = theirs.events_received()
+    assert isinstance(request, Request)
+    return request
+
+
 class Peer:
     """A client of `websockets`, joined to a connection."""
 
@@ -74,8 +88,8 @@ class Peer:
         self.connection = Connection(self.admissions, strict=strict)
         self.client = ClientProtocol(parse_uri(f"ws://x{path}"), max_size=None)
         self.out: list[bytes | Decision] = []
-        self.client.send_request(self.client.connect())
-        self.response = self.exchange()[0]
+        self.out += self.connection.upgrade(self.client.connect())
+        self.response = self.read()[0]
 
     def exchange(self, *, piece: int | None = None, now: float = 1.0) -> list[object]:
         """Carries what the client has to say, in pieces of that size; returns what it reads."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.access import BUILT_IN, Account
-from tickwire.model import Family, Kind
+from tickwire.model import Family, Instrument, Kind
 from tickwire.wire import CODE_INVALID, Conversation, Pace, Refusal, Ret, Sought, Terms, Want
 from tickwire.wire.session import Cancel, Subscribe
 
@@ -28,6 +28,9 @@ class Basic:
 
     def subscribe(self, cmd_id: int, now: float) -> bool:
         return self.account.subscribe(cmd_id, now)
+
+    def objection(self, instrument: Instrument) -> Ret | None:
+        return None
 
     def seek(self, family: Family, name: str) -> Ret | None:
         return CODE_INVALID

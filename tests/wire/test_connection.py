@@ -7,7 +7,7 @@ import json
 import pytest
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 
 from tickwire.model import Family
 from tickwire.wire import Refused
@@ -31,12 +31,9 @@ def handshake(
     path: str, admit: Admit | None = None, headers: dict[str, str] | None = None, *, strict: bool = False
 ) -> Response:
     """What a hand-made upgrade request is answered; an empty header is left out."""
-    lines = [f"GET {path} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in (HEADERS | (headers or {})).items() if value]
-    out = Connection(admit or Admissions(), strict=strict).receive(
-        "\r\n".join([*lines, "", ""]).encode(), 0.0
-    )
-    head, _, body = b"".join(item for item in out if isinstance(item, bytes)).partition(b"\r\n\r\n")
+    named = {name: value for name, value in (HEADERS | (headers or {})).items() if value}
+    out = Connection(admit or Admissions(), strict=strict).upgrade(Request(path, Headers(named)))
+    head, _, body = b"".join(out).partition(b"\r\n\r\n")
     status, *fields = head.decode().split("\r\n")
     headers_back = Headers([(field.partition(": ")[0], field.partition(": ")[2]) for field in fields])
     response = Response(int(status.split()[1]), status.split(" ", 2)[2], headers_back, body)
@@ -62,7 +59,6 @@ def test_a_handshake_opens_a_session_of_the_path_s_family(path: str, family: Fam
 
 def test_before_its_handshake_a_connection_is_neither_open_nor_has_a_session() -> None:
     connection = Connection(Admissions())
-    assert connection.receive(b"GET /quote-b-ws-api?tok", 0.0) == []
     assert not connection.frames.open
     assert connection.session is None
     assert connection.frames.close(1001, "server shutdown") == []
@@ -147,15 +143,19 @@ def test_a_broken_handshake_is_refused_before_the_token_is_looked_at(
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [b"hello\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n", b"\x00" * 64 + b"\r\n", b"GET /" + b"x" * 70_000],
+    ("headers", "status"),
+    [
+        ({"Content-Length": "0"}, 101),
+        ({"Content-Length": "5"}, 400),
+        ({"Transfer-Encoding": "chunked"}, 400),
+        ({"X": "y" * 8000}, 101),
+        ({"X": "y" * 9000}, 431),
+    ],
 )
-def test_what_is_no_request_ends_the_connection(request_: bytes) -> None:
-    connection = Connection(Admissions())
-    out = connection.receive(request_, 0.0)
-    assert out[-1] == b""
-    assert connection.session is None
-    assert connection.receive(b"more", 0.0) == []
+def test_an_upgrade_has_no_body_and_no_header_that_is_too_long(headers: dict[str, str], status: int) -> None:
+    admissions = Admissions()
+    assert handshake(f"{OTHER}?token=t", admissions, headers).status_code == status
+    assert bool(admissions.seen) is (status == 101)
 
 
 @pytest.mark.parametrize(("wait", "shown"), [(None, None), (0.001, "1"), (2.0, "2"), (2.001, "3")])
@@ -177,17 +177,6 @@ def test_after_a_refusal_nothing_more_is_heard() -> None:
     peer.out += peer.connection.receive(frame, 1.0)
     assert peer.out[before:] == []
     assert peer.connection.session is None
-
-
-def test_a_message_in_the_same_bytes_as_the_handshake_is_answered_after_it() -> None:
-    admissions = Admissions()
-    request = f"GET {OTHER}?token=t HTTP/1.1\r\n" + "".join(
-        f"{name}: {text}\r\n" for name, text in HEADERS.items()
-    )
-    data = f"{request}\r\n".encode() + Frame(Opcode.TEXT, HEARTBEAT).serialize(mask=True)
-    written = b"".join(item for item in Connection(admissions).receive(data, 0.0) if isinstance(item, bytes))
-    assert written.startswith(b"HTTP/1.1 101 ")
-    assert b'\r\n\r\n\x81F{"ret":200,' in written
 
 
 # Messages.

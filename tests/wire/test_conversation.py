@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tickwire.model import Kind
-from tickwire.wire import Bad, Conversation, Happening, Pace, Pushed, Subscribed, Terms
+from tickwire.wire import Bad, Conversation, Happening, Pace, Pushed, SourceStatus, Subscribed, Terms
 
 from .test_upstream import BOOK, KLINE, TRADE, changed, text
 
@@ -223,6 +223,40 @@ def test_who_could_not_listen_does_not_blame_the_server() -> None:
     assert talk.conversation.mute(210.0)
     assert [one["cmd_id"] for one in talk.requests(200.0)] == [HEARTBEAT]
     assert talk.told == []
+
+
+# Sources.
+def test_how_sources_are_is_asked_once_a_connection_and_told_while_it_is_wanted() -> None:
+    talk, push = (
+        Talk(),
+        {"source": "x", "status": "ended", "since": 1795364866865, "reason": "", "simulated": 1},
+    )
+    ended = SourceStatus("x", "ended", 1795364866865, simulated=True)
+    frame = text({"cmd_id": 28997, "data": push})
+    assert talk.conversation.receive(frame, 100.0) == []
+    talk.conversation.sources = True
+    assert talk.conversation.due(100.0) == 100.0
+    request = talk.request()
+    assert (request["cmd_id"], request["data"]) == (28008, {})
+    assert talk.answer(request) == []
+    assert talk.conversation.receive(frame, 100.0) == [ended]
+    assert talk.requests() == []
+    talk.conversation.opened(101.0)
+    assert talk.request(101.0)["cmd_id"] == 28008
+    talk.conversation.sources = False
+    request = talk.request(102.0)
+    assert request["cmd_id"] == 28010
+    assert talk.conversation.receive(frame, 102.0) == []
+    assert talk.answer(request, 400, "no such") == []
+    assert talk.requests(103.0) == []
+
+
+def test_a_server_that_does_not_say_how_its_sources_are_is_told() -> None:
+    talk = Talk()
+    talk.conversation.sources = True
+    (told,) = talk.answer(talk.request(), 400, "cmd_id invalid")
+    assert told == SourceStatus("", "unknown", 0, "refused: 400 cmd_id invalid")
+    assert talk.requests(200.0) == []
 
 
 # Events.

@@ -89,7 +89,14 @@ def test_codes_and_fields_are_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [new_secret(), "0123456789abcdef0123456789abcdef-c-app", "a\n", "\x1b[2J", ""]
+    "text",
+    [
+        pytest.param(new_secret(), id="a secret"),
+        "0123456789abcdef0123456789abcdef-c-app",
+        "a\n",
+        "\x1b[2J",
+        "",
+    ],
 )
 def test_what_may_be_a_secret_or_is_not_printable_is_not_shown(text: str) -> None:
     assert shown(text) == "?"

@@ -53,7 +53,7 @@ def test_the_first_of_a_name_wins(query: bytes, token: str | None) -> None:
     assert parameters(query.replace(b"token", b"query")).query == token
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(), st.text(), st.sampled_from([quote, quote_plus]))
 def test_any_text_comes_back_from_a_url(token: str, query: str, encode: object) -> None:
     assert callable(encode)
@@ -61,7 +61,7 @@ def test_any_text_comes_back_from_a_url(token: str, query: str, encode: object) 
     assert parameters(url.encode()) == (token, query)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_text_or_missing(query: bytes) -> None:
     found = parameters(b"token=" + query)

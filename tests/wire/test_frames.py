@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
+from websockets.utils import apply_mask
 
 from tickwire.wire import MAX_MESSAGE
-from tickwire.wire.connection import Connection
+from tickwire.wire.frames import Frames, Message
 from tickwire.wire.session import Cancel, Subscribe
 
-from .peer import CANCEL, HEARTBEAT, OTHER, SUBSCRIBE, Admissions, Peer, answers
+from ..serving import masked
+from .peer import CANCEL, HEARTBEAT, OTHER, SUBSCRIBE, Peer, answers
+
+UPGRADE = ClientProtocol(parse_uri(f"ws://x{OTHER}?token=t")).connect()
 
 
 def closed_with(peer: Peer) -> int | None:
@@ -31,16 +37,6 @@ def test_bytes_may_come_in_any_pieces(piece: int) -> None:
     assert answers(events) == [200, 200, 200]
     assert Opcode.PONG in [event.opcode for event in events if isinstance(event, Frame)]
     assert [type(decision) for decision in peer.decisions] == [Subscribe, Cancel]
-
-
-def test_even_a_handshake_may_come_byte_by_byte() -> None:
-    connection = Connection(Admissions())
-    client = ClientProtocol(parse_uri(f"ws://x{OTHER}?token=t"))
-    client.send_request(client.connect())
-    data = b"".join(client.data_to_send())
-    outs = [connection.receive(data[at : at + 1], 0.0) for at in range(len(data))]
-    assert [out for out in outs[:-1] if out] == []
-    assert connection.frames.open
 
 
 def test_a_ping_between_fragments_is_answered_at_once_and_the_message_is_whole() -> None:
@@ -226,6 +222,17 @@ def test_a_frame_against_the_rules_closes_with_1002(frame: bytes) -> None:
     assert not peer.connection.frames.open
 
 
+def test_each_code_of_a_close_is_judged() -> None:
+    """RFC 6455, 7.4, with what IANA has registered since."""
+    valid = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+    for code in range(5001):
+        frames = Frames(lambda _: None)
+        frames.upgrade(UPGRADE)
+        (close, *_) = frames.receive(masked(8, code.to_bytes(2)), 0.0)
+        assert isinstance(close, bytes)
+        assert int.from_bytes(close[2:4]) == (code if code in valid else 1002), code
+
+
 def test_outputs_are_never_empty_but_for_the_end() -> None:
     peer = Peer()
     for message in (SUBSCRIBE, HEARTBEAT, b"x"):
@@ -234,3 +241,61 @@ def test_outputs_are_never_empty_but_for_the_end() -> None:
     peer.exchange()
     ends = [at for at, item in enumerate(peer.out) if item == b""]
     assert ends == [len(peer.out) - 1]
+
+
+# Frames are cut by code of ours as long as they go by the rules.
+FIRST = [0x81] * 4 + [0x82, 0x01, 0x02, 0x00, 0x80, 0x80, 0x89, 0x88, 0x09, 0xC1, 0x83]
+SIZES = st.sampled_from([0, 1, 125, 126, 65_535, 65_536, MAX_MESSAGE + 1])
+
+
+def framed(first: int, data: bytes, masked: bool) -> bytes:
+    """A frame, whether the rules allow it or not."""
+    size, bit = len(data), 0x80 if masked else 0
+    if size < 126:
+        head = bytes([first, bit | size])
+    elif size < 2**16:
+        head = bytes([first, bit | 126]) + size.to_bytes(2)
+    else:
+        head = bytes([first, bit | 127]) + size.to_bytes(8)
+    return head + b"mask" + apply_mask(data, b"mask") if masked else head + data
+
+
+FRAMES = st.builds(
+    framed,
+    st.sampled_from(FIRST),
+    st.one_of(st.binary(max_size=4), st.just(b"\x03\xe8"), SIZES.map(lambda size: b"x" * size)),
+    st.sampled_from([True] * 9 + [False]),
+)
+
+
+def heard(pieces: list[bytes], *, by_library: bool = False) -> tuple[list[object], bool]:
+    frames = Frames(lambda _: None)
+    frames.upgrade(UPGRADE)
+    if by_library:
+        frames._between = False
+    items: list[object] = []
+    for piece in pieces:
+        items += frames.receive(piece, 1.0)
+    written = b"".join(one for one in items if isinstance(one, bytes))
+    said = [one for one in items if not isinstance(one, bytes)]
+    return [*said, written, b"" in items, frames.failure, frames.heard], frames.open
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(FRAMES, FRAMES, FRAMES, st.binary(max_size=7)), max_size=6), st.data())
+def test_what_is_heard_is_what_websockets_hears_however_it_comes(
+    parts: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"".join(parts)
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=5).map(sorted))
+    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    assert heard(pieces) == heard([stream]) == heard(parts, by_library=True)
+
+
+def test_a_message_waits_for_its_last_byte_and_those_before_it_do_not() -> None:
+    frames = Frames(lambda _: None)
+    frames.upgrade(UPGRADE)
+    stream = b"".join(Frame(Opcode.TEXT, text).serialize(mask=True) for text in (b"a", b"b" * 300, b"c"))
+    heard = [one for at in range(len(stream)) for one in frames.receive(stream[at : at + 1], float(at))]
+    assert heard == [Message(b"a"), Message(b"b" * 300), Message(b"c")]
+    assert frames.heard == len(stream) - 1

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tickwire.model import Trade
+from tickwire.model import EXACT, Trade
 from tickwire.wire import Pushed, number
 from tickwire.wire.upstream import read
 
@@ -16,8 +16,8 @@ from .test_upstream import BOOK, KLINE, TRADE, bad, changed, text
 @pytest.mark.parametrize(
     "number",
     [
-        "-1",
-        "-0.00",
+        "--1",
+        "-",
         "NaN",
         "sNaN",
         "Infinity",
@@ -36,8 +36,6 @@ from .test_upstream import BOOK, KLINE, TRADE, bad, changed, text
         True,
         [1],
         {"a": 1},
-        -5,
-        -0.5,
         None,
     ],
 )
@@ -47,9 +45,35 @@ def test_a_number_that_cannot_be_is_bad(name: str, number: object) -> None:
     assert bad(text(changed(BOOK, bids=[{"price": "1", "volume": "1"} | {name: number}])))
 
 
-@pytest.mark.parametrize("turnover", ["-1", "NaN", "1E+21"])
+@pytest.mark.parametrize("volume", ["-1", "-0.00", -5, -0.5])
+def test_a_volume_below_zero_is_bad(volume: object) -> None:
+    assert bad(text(changed(TRADE, volume=volume)))
+    assert bad(text(changed(BOOK, bids=[{"price": "1", "volume": volume}])))
+
+
+@pytest.mark.parametrize(
+    ("price", "read_as"),
+    [("-37.63", "-37.63"), ("-0.00", "0"), (-5, "-5"), (-0.5, "-0.5"), ("-1E-18", "-1E-18")],
+)
+def test_a_price_below_zero_is_read(price: object, read_as: str) -> None:
+    (found,) = read(text(changed(TRADE, price=price, turnover=price)))
+    assert isinstance(found, Pushed)
+    assert isinstance(found.event, Trade)
+    assert (str(found.event.price), str(found.event.turnover)) == (read_as, read_as)
+
+
+@pytest.mark.parametrize("turnover", ["--1", "NaN", "-NaN", "1E+41", "-1E+41", "1" * 61])
 def test_a_turnover_that_cannot_be_is_bad(turnover: str) -> None:
     assert bad(text(changed(TRADE, turnover=turnover)))
+
+
+def test_a_turnover_may_be_the_largest_price_times_the_largest_volume() -> None:
+    largest = "999999999999999.999999999999"
+    turnover = f"{EXACT.multiply(Decimal(largest), Decimal(largest)):f}"
+    (found,) = read(text(changed(TRADE, turnover=turnover)))
+    assert isinstance(found, Pushed)
+    assert isinstance(found.event, Trade)
+    assert str(found.event.turnover) == turnover
 
 
 @pytest.mark.parametrize("number", ["1E-18", "99999999999999999999", "9.5e-7", "0.000000000001"])

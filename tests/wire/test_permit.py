@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tickwire.model import Family, Kind
+from tickwire.model import Family, Instrument, Kind
 from tickwire.wire import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
@@ -44,6 +44,9 @@ class Narrow:
 
     def answer(self, cmd_id: int) -> Ret | None:
         return self.answers.get(cmd_id)
+
+    def objection(self, instrument: Instrument) -> Ret | None:
+        return None
 
     def subscribe(self, cmd_id: int, now: float) -> bool:
         self.asked.append((cmd_id, now))

@@ -304,13 +304,13 @@ def check_answer(text: bytes, dialect: Dialect) -> None:
     assert eval(answer.reply) == reply  # noqa: S307  (as one vendor example does)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode), DIALECTS)
 def test_any_bytes_are_answered_in_form(text: bytes, dialect: Dialect) -> None:
     check_answer(text, dialect)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ENVELOPES | JSON, DIALECTS, st.booleans())
 def test_any_json_is_answered_in_form(envelope: object, dialect: Dialect, escaped: bool) -> None:
     check_answer(json.dumps(envelope, ensure_ascii=escaped).encode(errors="surrogatepass"), dialect)

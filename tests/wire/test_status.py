@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tickwire.wire import Bad, StatusData
+from tickwire.wire import Bad, SourceStatus, StatusData
 from tickwire.wire.messages import STATUS_PUSH
 from tickwire.wire.session import Dialect, ForgetStatus, WatchStatus
 from tickwire.wire.status import status_frame
@@ -62,8 +62,27 @@ def test_a_long_reason_still_makes_one_frame() -> None:
     assert json.loads(frame[10:])["cmd_id"] == STATUS_PUSH
 
 
-def test_a_client_that_did_not_ask_counts_it_as_unreadable_and_reads_on() -> None:
-    push = json.dumps({"cmd_id": STATUS_PUSH, "data": {"source": "x", "status": "up"}}).encode()
-    (bad,) = read(push)
+def test_a_client_reads_it() -> None:
+    frame = status_frame(DATA)
+    (told,) = read(frame[4:] if frame[1] == 126 else frame[2:])
+    assert told == SourceStatus("alltick", "down", 1795364866865, "é: refused")
+    assert isinstance(told, SourceStatus)
+    assert told.time.isoformat() == "2026-11-22T16:27:46.865000+00:00"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"source": "x", "status": "up"},
+        {"source": "x", "status": "up", "since": 5},
+        {"source": 5, "status": "up", "since": 1795364866865},
+        {"source": "x", "status": "u" * 41, "since": 1795364866865},
+        {"source": "x" * 1001, "status": "up", "since": 1795364866865},
+        {"source": "x", "status": "up", "since": 1795364866865, "reason": "x" * 10_001},
+        [],
+        None,
+    ],
+)
+def test_what_is_none_is_unreadable(data: object) -> None:
+    (bad,) = read(json.dumps({"cmd_id": STATUS_PUSH, "data": data}).encode())
     assert isinstance(bad, Bad)
-    assert "28997" in bad.reason

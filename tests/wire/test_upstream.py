@@ -7,14 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Bad, Pushed
-from tickwire.wire.push import encoder
+from tickwire.wire import Bad, Pushed, Several
+from tickwire.wire.push import SeveralTrades, encoder, several_trades_frame
 from tickwire.wire.upstream import Answer, read
 
 CAPTURES = json.loads(
@@ -97,6 +98,21 @@ def test_decimals_keep_the_text() -> None:
         "8",
         "0.000000",
     ]
+
+
+@pytest.mark.parametrize("text_ids", [False, True])
+def test_a_trade_in_place_of_several_is_read(text_ids: bool) -> None:
+    open_, high, low, sum_ = map(Decimal, ("4415.30", "4416.00", "4415.00", "8.00"))
+    assert isinstance(GOLD.event, Trade)
+    trade = msgspec.structs.replace(GOLD.event, source_seq=9)
+    several = SeveralTrades(trade, 4, 6, open_, high, low, sum_, Decimal("35322.56"), 1)
+    frame = several_trades_frame("GOLD", load_catalogue()["GOLD"], several, 9, text_ids=text_ids)
+    push = json.loads(frame[frame.index(b"{") :])
+    expected = Pushed(trade, 9, Several(4, open_, high, low, 6))
+    assert read(text(push)) == [expected]
+    assert read(text(changed(push, high_price=4416.0))) == [expected]
+    for name in ("trades", "open_price", "high_price", "low_price", "first_seq"):  # all of it, or nothing
+        assert read(text(changed(push, **{name: None}))) == [Pushed(trade, 9)]
 
 
 def test_an_answer_is_read() -> None:

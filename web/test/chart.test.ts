@@ -28,6 +28,17 @@ test("a page is newer than what was pushed before it was asked for", () => {
   assert.equal(closes(bars)[2], "8");
 });
 
+test("a bar whose trades were all cancelled goes", () => {
+  const bars = new Bars();
+  bars.latest(page(60, 180), bars.seq);
+  const gone = { ...pushed(120, "1", 5), state: "revised", removed: 1 } as const;
+  assert.equal(bars.push(gone), "between");
+  assert.equal(bars.push({ ...gone, seq: 6 }), "none");
+  assert.deepEqual(times(bars), [60, 180]);
+  bars.push(pushed(120, "2", 7));
+  assert.deepEqual(times(bars), [60, 120, 180]);
+});
+
 test("a push takes the place of its bar, or stands behind it, or between", () => {
   const bars = new Bars();
   bars.latest([kline(60, "1"), kline(180, "1")], 0);

@@ -24,6 +24,8 @@ test("percent is rounded half away from zero", () => {
   assert.equal(percent("99.996", "100"), "0.00");
   assert.equal(percent("2", "3"), "-33.33");
   assert.equal(percent("1", "0"), "");
+  assert.equal(percent("-30", "-40"), "25.00");
+  assert.equal(percent("-37.63", "18.27"), "-305.97");
 });
 
 test("signs are written as people write them", () => {

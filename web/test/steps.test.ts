@@ -7,7 +7,7 @@ test("a step on markets says what and for which instruments", () => {
   const codes = ["AAPL.US", "700.HK"];
   assert.equal(inWords({ do: "halt", codes }), "Halted (T1 Halt - News Pending): AAPL.US, 700.HK");
   assert.equal(inWords({ do: "limit-up", percent: "20", codes }), "At the limit, +20%, no sellers: AAPL.US, 700.HK");
-  assert.equal(inWords({ do: "limit-down" }), "At the limit, −10%, no buyers: all instruments");
+  assert.equal(inWords({ do: "limit-down" }), "At the limit, no buyers: all instruments");
   assert.equal(inWords({ do: "jump", percent: "-3.5" }), "Prices moved by −3.5%: all instruments");
   assert.equal(inWords({ do: "close-market", markets: ["us_stock", "crypto"] }), "Closed: US stocks, crypto");
   assert.equal(inWords({ do: "late", by: [0.5, 3], chance: 0.1 }), "10% of ticks up to 3 s late: all instruments");

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable
 from typing import NamedTuple, Protocol
 
-from ..model import Family
+from ..model import Ending, Family
 from .plan import Plan, Rate
 from .window import DayQuota, Standing, Window
 
@@ -40,7 +40,7 @@ class Seated(Protocol):
     last_heard: float
     """When something last came from it, in seconds of the monotonic clock."""
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, why: Ending = Ending.ERROR) -> None:
         """Begins to close it with a close frame (RFC 6455)."""
 
 
@@ -67,10 +67,41 @@ class Account:
         self._seats: defaultdict[Family, dict[Seated, None]] = defaultdict(dict)
         self._connected: dict[Family, float] = {}
 
+    def change(self, plan: Plan, day_reset: int) -> None:
+        """Another plan from now on. What was used counts in it, and connections stay, however many it
+        allows."""
+        self.plan = plan
+        self._endpoints = {
+            name: _changed(window, rate)
+            for name, window in self._endpoints.items()
+            if (rate := plan.rate_of(name)) is not None
+        }
+        self._http = _changed(self._http, plan.http) if plan.http else None
+        for window in self._interfaces.values():
+            if plan.subscriptions is not None:
+                window.change(plan.subscriptions)
+        if plan.per_day is None:
+            self._day = None
+        elif self._day is None:
+            self._day = DayQuota(plan.per_day, day_reset)
+        else:
+            self._day.change(plan.per_day, day_reset)
+
     @property
     def in_use(self) -> bool:
         """Whether it has open connections."""
         return any(self._seats.values())
+
+    @property
+    def used(self) -> bool:
+        """Whether anything came of it."""
+        return bool(self.requests or self.refused or self.pushes)
+
+    def add(self, other: Account) -> None:
+        """Another one, which is given up, has used this too."""
+        self.requests += other.requests
+        self.refused += other.refused
+        self.pushes += other.pushes
 
     def request(self, endpoint: str | None, now: float, wall: float) -> Verdict:
         """A request over HTTP; it counts only if it passes. None is a path that there is not."""
@@ -139,3 +170,11 @@ class Account:
     def leave(self, connection: Seated, family: Family) -> None:
         """A connection is gone."""
         self._seats[family].pop(connection, None)
+
+
+def _changed(window: Window | None, rate: Rate) -> Window:
+    """A window at another rate; a new one if there is none yet."""
+    if window is None:
+        return Window(rate)
+    window.change(rate)
+    return window

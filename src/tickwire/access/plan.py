@@ -61,6 +61,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Whether requests over HTTP are counted at all."""
         return any((self.endpoint, self.batch_kline, self.suspension, self.http, self.per_day))
 
+    def limits(self) -> dict[str, str | int]:
+        """What it limits, by name; a rate as a person writes it."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "refuse"}
+        numbers = {name: str(one) if isinstance(one, Rate) else one for name, one in fields.items()}
+        return {name: one for name, one in numbers.items() if one is not None and one != 0}
+
     def rate_of(self, endpoint: str) -> Rate | None:
         """The rate of one endpoint of HTTP, by its name: `batch-kline`, `suspension/sse`, `kline`."""
         if endpoint == "batch-kline":

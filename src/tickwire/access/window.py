@@ -30,6 +30,12 @@ class Window:
         self._rate = rate
         self._passed: deque[float] = deque()
 
+    def change(self, rate: Rate) -> None:
+        """Another rate from now on, for which the last requests that passed count."""
+        self._rate = rate
+        while len(self._passed) > rate.requests:
+            self._passed.popleft()
+
     def wait(self, now: float) -> float:
         """Seconds until the next request may pass; 0 if it may now."""
         passed = self._forget(now)
@@ -71,6 +77,10 @@ class DayQuota:
         self._day = -1
         self._passed = 0
 
+    def change(self, count: int, reset: int) -> None:
+        """So many a day from now on, for which those of today count."""
+        self._count, self._reset = count, reset
+
     def wait(self, wall: float) -> float:
         """Seconds until the next request may pass; 0 if it may now."""
         standing = self.standing(wall)
@@ -84,7 +94,7 @@ class DayQuota:
     def standing(self, wall: float) -> Standing:
         """How many are left today, and how long today lasts."""
         self._turn(wall)
-        return Standing(self._count - self._passed, (self._day + 1) * DAY + self._reset - wall)
+        return Standing(max(self._count - self._passed, 0), (self._day + 1) * DAY + self._reset - wall)
 
     def _turn(self, wall: float) -> None:
         day = math.floor((wall - self._reset) / DAY)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from ..config import DATABASE, Settings, SourceKind
@@ -33,9 +32,11 @@ from ..store import (
     SuspensionStore,
     TokenStore,
     load_catalogue,
+    load_instruments,
     make_data_directory,
     open_tokens,
 )
+from ..store.rights import settle_rights
 from .engine import Engine
 from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
@@ -45,7 +46,7 @@ def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBO
     """The engine that the settings describe, whose clients `observer` sees. Raises TickwireError if a file or
     a folder is unusable."""
     # The directory first: what is opened may be brought to a newer form.
-    return _on(settings.data_dir, machine, lambda data: _build(settings, data, observer))
+    return _on(settings, machine, lambda data: _build(settings, data, observer))
 
 
 def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
@@ -64,8 +65,7 @@ def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
                 catalogue.add(learned)
     scenarios = [load_scenario(name) for name in settings.scenario]
     if settings.source[0].kind is SourceKind.REPLAY:
-        catalogue, replay = replay_of(settings, catalogue, data.machine)
-        sources: list[tuple[Source, Collection[str]]] = [(replay, ())]
+        sources: list[tuple[Source, Collection[str]]] = [(replay_of(settings, catalogue, data.machine), ())]
     else:
         keep = partial(data.database.write, InstrumentStore(data.file).put)
         sources = [
@@ -82,6 +82,7 @@ def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
             for one in settings.source
         ]
     engine = _assemble(settings, catalogue, sources, data, observer)
+    engine.declared = load_instruments(settings.instruments)
     try:
         for scenario in scenarios:
             engine.market.scenarios.begin(scenario)
@@ -102,42 +103,46 @@ def assemble(
 
     Raises StartError if the data directory is unusable.
     """
-    return _on(
-        settings.data_dir, machine, lambda data: _assemble(settings, catalogue, sources, data, observer)
-    )
+    return _on(settings, machine, lambda data: _assemble(settings, catalogue, sources, data, observer))
 
 
 class Data(NamedTuple):
-    """The data directory of a server, its database, what runs the calls of that, and the machine of all."""
+    """The data directory of a server, its database, what runs the calls of that, and the machine of all;
+    `real` is the same if the market's time is a virtual one."""
 
     directory: DataDirectory
     file: SqliteFile
     database: Database
     machine: Machine
+    real: Machine
 
 
 @contextmanager
-def _data(path: Path, machine: Machine) -> Iterator[Data]:
+def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
+    path, real = settings.data_dir, machine
     with ExitStack() as opened:
         directory = opened.enter_context(closing(DataDirectory(path, machine.disk)))
+        if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
+            directory.check_unused()
+            machine = machine.starting(settings.start)
         file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
         database = opened.enter_context(closing(Database(file, machine.wall)))
-        yield Data(directory, file, database, machine)
+        yield Data(directory, file, database, machine, real)
         opened.pop_all()
 
 
-def _on(path: Path, machine: Machine, make: Callable[[Data], Engine]) -> Engine:
+def _on(settings: Settings, machine: Machine, make: Callable[[Data], Engine]) -> Engine:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(path, machine) as data:
+        with _data(settings, machine) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(path, machine) as data:
+    with _data(settings, machine) as data:
         data.file.mend()
         return make(data)
 
@@ -182,7 +187,8 @@ def _assemble(
             kept.gap_entries,
             InstrumentStore(file),
             maker=maker,
-            machine=machine,
+            machine=data.real,
+            time_ns=machine.time_ns,
             observer=observer,
         )
         opened.callback(engine.close)
@@ -195,3 +201,9 @@ def is_guarded(settings: Settings) -> bool:
     make_data_directory(settings.data_dir)
     with open_tokens(settings.data_dir / DATABASE) as tokens:
         return tokens.guarded()
+
+
+def settle(settings: Settings) -> None:
+    """What this process makes, and what it keeps, is for the eyes that the settings name: for a process that
+    is nothing but a server."""
+    settle_rights(settings.data_dir, settings.record, group=settings.group_read)

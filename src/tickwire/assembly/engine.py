@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 
 import structlog
 
 from ..bus import Local
 from ..config import Settings
+from ..errors import StoreError
 from ..gateway.gateway import Gateway, Observer
 from ..machine import Machine
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
-from ..model import Catalogue
+from ..model import Catalogue, Instrument
 from ..sandbox import Sandbox
 from ..store import Backlog, Database, DataDirectory, GapStore, InstrumentStore, SuspensionStore, TokenStore
 from .tasks import watched
@@ -47,17 +48,27 @@ class Engine:
         *,
         maker: Executor,
         machine: Machine,
+        time_ns: Callable[[], int],
         observer: Observer,
     ) -> None:
+        """`time_ns` is the time of the market side, in nanoseconds since the epoch. Tokens and the quotas of
+        a day go by the machine's own, as those do who make the tokens."""
         self.settings = settings
         self.catalogue = catalogue
         self.machine = machine
+        self.declared: dict[str, Instrument] = {}
+        """The user's instruments as they were read last, by code."""
         self.running = False
+        self.lost: list[str] = []
+        """What could not be kept when it ended, a sentence each."""
+        self.began = asyncio.Event()
+        """Set when the sources have begun, so that data comes."""
         self.database = database = databases[0]
         self._databases = databases
+        self._tasks: list[asyncio.Task[None]] = []
         self._directory = directory
-        self._epoch = directory.begin(machine.time_ns() // 1000)
-        self._began = machine.monotonic()
+        self._epoch = directory.begin(time_ns() // 1000)
+        self._started = machine.monotonic()
         self._maker = maker
         sandbox = Sandbox(settings.seed)
         self.market = MarketSide(
@@ -73,7 +84,7 @@ class Engine:
             bus=Local(),
             epoch=self._epoch,
             clock=machine.monotonic,
-            time_ns=machine.time_ns,
+            time_ns=time_ns,
         )
         self.gateway = Gateway(
             settings,
@@ -82,6 +93,7 @@ class Engine:
             sandbox,
             tokens,
             database,
+            carry=machine.network.carry,
             clock=machine.monotonic,
             wall=machine.wall,
             observer=observer,
@@ -89,23 +101,51 @@ class Engine:
         self.market.join(self.gateway)
 
     async def run(self) -> None:
-        """Serves the sources, and the last state of those that end or fail. Never ends."""
-        self.running = True
-        tasks = self.market.tasks() | self.gateway.tasks()
-        tasks["epoch"] = self._note_epochs
+        """Serves the sources, and the last state of those that end or fail.
+
+        Never ends, unless it is to end with its replay. Raises InputError if a source cannot begin, or the
+        replay breaks with which it is to end.
+        """
         try:
             async with asyncio.TaskGroup() as beside:
-                for name, run in tasks.items():
-                    beside.create_task(watched(name, run), name=name)
+
+                def keep_running(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+                    self._tasks += [beside.create_task(watched(*one), name=one[0]) for one in tasks.items()]
+
+                keep_running(self.gateway.tasks() | {"epoch": self._note_epochs})
+                await self.market.prepare()
+                keep_running(self.market.tasks())
+                self.running = True
+                self.began.set()
+                if self.settings.exit_at_end:
+                    await self.market.ended()
+                    for task in self._tasks:
+                        task.cancel()
+        except ExceptionGroup as group:  # tasks that are watched raise nothing
+            raise group.exceptions[0] from None
         finally:
             self.running = False
             await self._end()
+
+    @property
+    def alive(self) -> bool:
+        """Whether all that is to be kept running does run."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    def change(self, settings: Settings) -> None:
+        """Other settings from now on: those of `config.ALIVE`, which have been checked."""
+        self.settings = settings
+        self.gateway.change(settings)
+        self.market.change(settings)
 
     async def _end(self) -> None:
         """Writes what is left, and lets go of everything."""
         for step in (*self.gateway.ends(), *self.market.ends()):
             try:
                 await step()
+            except StoreError as error:
+                log.error("not all is kept at the end", reason=str(error))
+                self.lost.append(str(error))
             except Exception:  # the others are to end all the same
                 log.exception("a part of the server did not end well")
         for last in (self._note_epoch, self.close):
@@ -131,4 +171,4 @@ class Engine:
 
     def _note_epoch(self) -> None:
         """Waits for the disk."""
-        self._directory.note(self._epoch + int((self.machine.monotonic() - self._began) * 1e6))
+        self._directory.note(self._epoch + int((self.machine.monotonic() - self._started) * 1e6))

@@ -7,10 +7,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import Settings
-from ..klines import Closed, Rules
+from ..config import VENDOR, Settings
+from ..klines import Closed, Rules, Tape
 from ..machine import Machine
-from ..market.bars import Archive, Bars, Batches, Pasts, Retention
+from ..market.bars import FLOOR, Archive, Bars, Batches, Pasts, Retention, TapeNotes
 from ..market.feeds import Feed
 from ..market.missing import Backfill, Depths, Filling, Ledger, Missing
 from ..model import Catalogue
@@ -18,8 +18,10 @@ from ..sources import (
     PUBLISHER,
     Published,
     Replay,
+    Simulator,
     Source,
 )
+from ..sources.relay import Relay
 from ..store import (
     Backlog,
     Database,
@@ -58,14 +60,31 @@ def feed_of(
     def tell(closed: Iterable[Closed]) -> None:
         revised(feed, closed)
 
-    publishers = None
+    publishers, tape, tape_notes = None, None, None
     if isinstance(source, Published):
         _restore(source, recorder, kept.store)
-        publishers = source.publishers
+        publishers, tape = source.publishers, source.tape
+        tape_notes = TapeNotes(tape, wall)
+        notes = kept.store.notes(source.name, FLOOR)
+        tape_notes.restore(notes, source.restore_correction, other_bars=bool(kept.store.codes(source.name)))
+    elif isinstance(source, Replay) and source.corrected:
+        tape = Tape(catalogue)
+    elif isinstance(source, Relay) and settings.upstream_url != VENDOR:
+        tape = Tape(catalogue, live=True)
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     repeats = isinstance(source, Replay) and settings.keep_bars
-    archive = Archive(source.name, kept.store, kept.database, publishers, clock=wall)
-    bars = Bars(archive, rules, tell, repeats=repeats, flat=settings.flat_bars)
+    archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, clock=wall)
+    bars = Bars(
+        archive,
+        rules,
+        tell,
+        repeats=repeats,
+        flat=settings.flat_bars,
+        catches_up=source.catches_up if isinstance(source, Simulator) else lambda _: False,
+        tape=tape,
+    )
+    if tape_notes is not None:
+        bars.go_on(catalogue)
     batches = Batches(archive, bars)
     pasts = Pasts(source.past, archive, bars, batches, kept.maker)
     retention = Retention(settings.retention, archive, bars, pasts, clock=wall)

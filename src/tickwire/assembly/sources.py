@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -13,26 +13,30 @@ from ..client import Network, Rates, RealClock, http_url
 from ..config import VENDOR, Choice, Settings, SourceKind
 from ..errors import InputError, SettingsError
 from ..files import is_folder
-from ..machine import Machine
-from ..model import Catalogue, Entrance, Event, Instrument, event_fault, family_of, looks_like
+from ..machine import Machine, VirtualTime
+from ..model import Catalogue, Entrance, Instrument, event_fault, family_of, looks_like
 from ..sources import (
     DEFAULT_CODES,
     Csv,
     Health,
     Judge,
+    Load,
+    Moments,
     Published,
     Recording,
+    Reel,
     Replay,
     Simulator,
     Source,
-    Status,
-    widened,
+    decimals_in,
 )
 from ..sources.exchange import Exchange, load_symbols
 from ..sources.relay import Relay, TokenFile, UpstreamPlan
 from ..store.recordings import Recordings
 
 log = structlog.get_logger()
+
+UNSEALED = "its journal is not sealed yet: the server that records does it, or the next if it was killed"
 
 Keep: TypeAlias = Callable[[Instrument], Awaitable[None]]
 
@@ -77,6 +81,8 @@ def source_of(
                 rate=settings.rate,
                 hours=settings.market_hours,
                 clock=machine.millis,
+                virtual=machine.time_ns if isinstance(machine.time_ns, VirtualTime) else None,
+                hold=settings.hold and settings.start is not None,
             )
 
 
@@ -138,82 +144,107 @@ def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str], mac
         raise SettingsError(f"--upstream-url: {error}.") from None
 
 
-def replay_of(settings: Settings, catalogue: Catalogue, machine: Machine) -> tuple[Catalogue, Replay]:
-    if any(map(is_folder, settings.file)):
-        return _replay_folder(settings, catalogue, machine)
+def replay_of(settings: Settings, catalogue: Catalogue, machine: Machine) -> Replay:
+    """A replay of files, or of folders that were recorded into. Raises TickwireError for what can be seen of
+    them at once; the rest is found when it prepares."""
+    folders = [path for path in settings.file if is_folder(path)]
+    if not folders:
+        return _replay_of_files(settings, catalogue, machine)
+    if len(folders) < len(settings.file):
+        raise SettingsError(
+            "--file names folders that were recorded into and files: they are not replayed together."
+        )
+    return _replay_of_folders(settings, catalogue, machine)
+
+
+def _replay_of_files(settings: Settings, catalogue: Catalogue, machine: Machine) -> Replay:
     if (settings.from_time, settings.to_time) != (None, None):
         raise SettingsError("--from-time and --to-time are for a folder that --record made, not for files.")
     only = None if settings.codes in ([], ["all"]) else frozenset(settings.codes)
     recording = Recording(settings.file, catalogue, only=only)
-    scan = recording.scan(strict=settings.strict_input)
+    recording.look()
     names = ",".join(path.name for path in settings.file)
-    if not scan.lines:
-        raise InputError(f"Nothing to replay in {names}: no line of it can be read.")
-    log.info(
-        "recording read", files=names, lines=scan.lines, bad_lines=scan.bad_lines, codes=len(scan.decimals)
-    )
-    catalogue = widened(catalogue, scan, settings.quote_trades)
-    health = Health(Status.UP, wall=machine.millis)
-    health.bad, health.crossed = scan.bad_lines, scan.crossed
-    replay = Replay(
-        names,
-        Csv(recording, catalogue, scan.traded, settings.quote_trades).events,
-        codes=sorted(scan.decimals),
-        first_time=scan.first_time,
-        speed=settings.speed,
-        rebase=settings.rebase,
-        hold=settings.hold,
-        loop=settings.loop,
-        health=health,
-        monotonic=machine.monotonic,
-        wall=machine.millis,
-    )
-    return catalogue, replay
+    health = Health(wall=machine.millis)
+
+    def load(tell: Callable[[int], None]) -> Reel:
+        scan = recording.scan(strict=settings.strict_input, tell=tell)
+        if not scan.lines:
+            raise InputError(f"Nothing to replay in {names}: no line of it can be read.")
+        log.info(
+            "recording read",
+            files=names,
+            lines=scan.lines,
+            bad_lines=scan.bad_lines,
+            codes=len(scan.decimals),
+        )
+        health.bad, health.crossed = scan.bad_lines, scan.crossed
+        return Reel(
+            sorted(scan.decimals),
+            scan.first_time,
+            Csv(recording, catalogue, scan.traded, settings.quote_trades).moments,
+            catalogue.wider(decimals_in(scan, settings.quote_trades)),
+        )
+
+    return _replay(settings, names, load, health, machine)
 
 
-def _replay_folder(settings: Settings, catalogue: Catalogue, machine: Machine) -> tuple[Catalogue, Replay]:
-    """A replay of what a server recorded."""
-    if len(settings.file) > 1:
-        raise SettingsError("--file names a folder that was recorded into: it is replayed alone.")
-    (folder,) = settings.file
-    recordings = Recordings(folder)
+def _replay_of_folders(settings: Settings, catalogue: Catalogue, machine: Machine) -> Replay:
+    """A replay of what servers recorded."""
+    names = ",".join(path.name for path in settings.file)
+    recordings = Recordings(*settings.file)
     found = recordings.contents()
     every = settings.codes in ([], ["all"])
     codes = {code: one for code, one in found.codes.items() if every or code in settings.codes}
     if unknown := [code for code in codes if code not in catalogue]:
-        raise InputError(f"{folder} holds {unknown[0]!r}, which is unknown here: add it with --instruments.")
-    every_event = recordings.read(settings.from_time, settings.to_time, codes)
-    fit = (
-        one
-        for one in every_event
-        if event_fault(one.event, catalogue[one.event.code], Entrance.REPLAY) is None
-    )
-    first = next(fit, None)
-    if first is None:
-        raise InputError(f"Nothing to replay in {folder}: it holds no such code at that time.")
-    log.info("recording read", folder=str(folder), trades=found.trades, books=found.books, codes=len(codes))
-    decimals = {code: (one.price_decimals, one.volume_decimals) for code, one in codes.items()}
-    catalogue = catalogue.widened(decimals)
-    health = Health(Status.UP, wall=machine.millis)
-    judge = Judge(f"replay:{folder.name}", Entrance.REPLAY, catalogue, health)
+        raise InputError(f"{names} holds {unknown[0]!r}, which is unknown here: add it with --instruments.")
+    health = Health(wall=machine.millis)
+    judge = Judge(f"replay:{names}", Entrance.REPLAY, catalogue, health)
+    span = settings.from_time, settings.to_time, frozenset(codes)
 
-    def events() -> Iterator[tuple[int, list[Event]]]:
+    def load(_: Callable[[int], None]) -> Reel:
+        fit = (
+            one.event
+            for one in recordings.read(*span)
+            if event_fault(one.event, catalogue[one.event.code], Entrance.REPLAY) is None
+        )
+        if (first := next(fit, None)) is None:
+            why = UNSEALED if found.unsealed_bytes else "it holds no such code at that time"
+            raise InputError(f"Nothing to replay in {names}: {why}.")
+        if found.unsealed_bytes:
+            log.warning("a part is not replayed", folders=names, bytes=found.unsealed_bytes, reason=UNSEALED)
+        log.info("recording read", folders=names, trades=found.trades, books=found.books, codes=len(codes))
+        decimals = {code: (one.price_decimals, one.volume_decimals) for code, one in codes.items()}
+        return Reel(sorted(codes), first.time, moments, catalogue.wider(decimals))
+
+    def moments() -> Moments:
         """In the order in which they came; a server that knew fewer rules may have recorded what is unfit."""
-        found = recordings.read(settings.from_time, settings.to_time, frozenset(codes))
-        return ((one.event.time, [one.event]) for one in found if judge.passes(one.event))
+        every_event = (one.event for one in recordings.read(*span))
+        return ((event.time, [event]) for event in every_event if judge.passes(event))
 
-    replay = Replay(
-        folder.name,
-        events,
-        codes=sorted(codes),
-        first_time=first.event.time,
+    simulated, corrected = Simulator.name in found.sources, found.corrections > 0
+    return _replay(settings, names, load, health, machine, simulated=simulated, corrected=corrected)
+
+
+def _replay(
+    settings: Settings,
+    name: str,
+    load: Load,
+    health: Health,
+    machine: Machine,
+    *,
+    simulated: bool = False,
+    corrected: bool = False,
+) -> Replay:
+    return Replay(
+        name,
+        load,
         speed=settings.speed,
         rebase=settings.rebase,
         hold=settings.hold,
         loop=settings.loop,
-        simulated=Simulator.name in found.sources,
+        simulated=simulated,
+        corrected=corrected,
         health=health,
         monotonic=machine.monotonic,
         wall=machine.millis,
     )
-    return catalogue, replay

@@ -88,7 +88,9 @@ class SourceFigures(NamedTuple):
 
     `unanswered` are codes of which upstream did not say over HTTP how they stand, None where there is none;
     `partial` are answers without bars that it had not given yet, None where it cannot be asked; `recording`
-    is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of.
+    is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of. `skew_ms`
+    is by how much our clock is ahead of its events, smoothed. `unwritten_events` are not in the journal of
+    the recording yet, the oldest of them for `unwritten_seconds` at most.
     """
 
     name: str
@@ -111,16 +113,20 @@ class SourceFigures(NamedTuple):
     lost_events: int
     unknown: Unknown | None
     upstream: UpstreamUse | None
+    skew_ms: float | None
+    unwritten_events: int
+    unwritten_seconds: float
 
 
 class StoreFigures(NamedTuple):
     """How one kind of call of the store goes, `write` or `read`: since when it fails, in seconds since the
-    epoch (None: it works), why, and how many calls have failed."""
+    epoch (None: it works), why, how many calls have failed, and how many wait for their turn."""
 
     call: str
     since: float | None
     reason: str
     failures: int
+    waiting: int
 
 
 class Figures(NamedTuple):

@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from typing import Protocol, TypeAlias
 
 from ..model import (
+    Correction,
     Event,
     Family,
     Instrument,
@@ -39,7 +40,7 @@ from ..sandbox import Scenario, Step
 from ..wire import Ret, Standing, StatusData
 from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions, Taken
 
-StreamEvent: TypeAlias = Event | KlineUpdate
+StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 """What a stream carries."""
 
 
@@ -85,6 +86,11 @@ class Known(Protocol):
     which may be late by what is under way; an answer to a call is never ahead of the state that it changes.
     In one process it is the market's own.
     """
+
+    @property
+    def epoch(self) -> int:
+        """That of all streams."""
+        ...
 
     @property
     def scarce(self) -> bool:

@@ -15,6 +15,7 @@ from ..config import Settings, about
 BY_NAME = {
     "from_time": "TIME",
     "to_time": "TIME",
+    "start": "TIME",
     "record": "DIR",
     "record_keep_days": "DAYS",
     "record_keep_bytes": "BYTES",
@@ -32,7 +33,7 @@ BY_NAME = {
     "plans": "TOML",
     "day_reset": "HH:MM",
 }
-TEXTS = {"from_time", "to_time", "upstream_token"}
+TEXTS = {"from_time", "start", "to_time", "upstream_token"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",

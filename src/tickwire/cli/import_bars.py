@@ -119,6 +119,8 @@ def import_bars(
         f"{report.bars} bars ({types}) of {codes} code{'s' * (codes > 1)} imported for {source}, "
         f"{report.rolled_up} larger ones rolled up, {report.bad_lines} lines skipped."
     )
+    if report.repeated:
+        typer.echo(f"{report.repeated} lines were taken in place of earlier ones of the same code and time.")
     if report.rounded:
         typer.echo(f"{report.rounded} numbers were rounded to the decimals of their instruments.")
     if report.bad_lines * 9 > report.lines:

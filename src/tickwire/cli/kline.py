@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingsError, TickwireError
-from .output import Format, note, progress_bar, put, utc
+from .output import Format, note, progress_bar, put
 from .upstream import AsJson, CaFile, Code, Config, Plan, Token, Url, ask, upstream, valid
 
 SUFFIXES = {
@@ -44,7 +44,7 @@ def kline(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="From then on: 2026-09-04 or 2026-09-04T12:30Z; UTC."),
+        typer.Option("--from", metavar="TIME", help="From then on: 2026-09-04 or 2026-09-04T12:30Z."),
     ] = None,
     end: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Up to then, which no longer belongs to it.")
@@ -66,36 +66,47 @@ def kline(
 ) -> None:
     """Print or save the K-lines of a code.
 
-    They go as far back as the server has them. Times are when a bar opens; the last one may still be forming.
-    CSV and Parquet have the columns that `tickwire import` reads; Parquet needs pyarrow. Exit status 1 if
-    there is no bar.
+    They go as far back as the server has them; where that is later than --from, standard error says so.
+    Times are when a bar opens, in UTC; the last one may still be forming. Days, weeks and months have
+    trading dates of their exchange, and so have --from and --to. CSV and Parquet have the columns that
+    `tickwire import` reads; Parquet needs pyarrow. Exit status 1 if there is no bar.
 
     Example: tickwire kline GOLD --type 1d --from 2026-01-01 -o gold.csv
     """
-    from ..client.history import milliseconds
+    from ..client.history import between, opening
     from ..client.intervals import kline_type_of
     from .kline_files import check, content, replacing
+    from .records import opened
 
     wanted = _format(form, output, as_json=as_json)
-    valid("--type", kline_type_of, kline_type)
-    valid("--from", milliseconds, start)
-    valid("--to", milliseconds, end)
+    kind = valid("--type", kline_type_of, kline_type)
+    valid("--from", opening, start, kind)
+    valid("--to", opening, end, kind)
+    valid("--to", between, start, end, kind)
     check(wanted)
     server = upstream(url, token, plan, config, ca_file)
+    short: list[str] = []
     with replacing(output) if output else nullcontext() as file:
         with progress_bar() as progress:
             bars = ask(
                 server,
-                lambda api: api.klines(code, kline_type, num, start=start, end=end, progress=progress),
+                lambda api: api.klines(
+                    code, kind, num, start=start, end=end, progress=progress, on_short=short.append
+                ),
             )
         if not bars:
-            raise TickwireError(f"There is no such bar of {code}.")
+            raise TickwireError(f"{''.join(short)}.")
         if file is None:
             put(content(bars, wanted).decode())
         else:
             file.write(content(bars, wanted))
+    for text in short:
+        note(f"{text}.")
+    if missing := [gap for gap in bars.gaps or () if gap.filled_ms is None]:
+        note(f"Gaps of the source in that time that are not filled: {len(missing)}. /v1/gaps tells of them.")
     if output:
-        note(f"{len(bars)} bars, {utc(bars[0].time_ms)} to {utc(bars[-1].time_ms)}, in {output}.")
+        of = f" of {bars.source}" if bars.source else ""
+        note(f"{len(bars)} bars{of}, {opened(bars[0])} to {opened(bars[-1])}, in {output}.")
 
 
 def _format(form: Format | None, output: Path | None, *, as_json: bool) -> Format:

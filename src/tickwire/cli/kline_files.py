@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import IO
 
 from ..client import Kline, Rows
-from ..client.rows import DIGITS, library
+from ..client.rows import arrow_decimal, digits_of, library
 from ..errors import SettingsError, TickwireError
-from .output import Format, json_line, table, utc
-from .records import record
+from .output import Format, json_line, table
+from .records import opened, record
 
-HEADER = ("TIME (UTC)", "OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER")
+HEADER = ("OPEN", "HIGH", "LOW", "CLOSE", "VOLUME", "TURNOVER")
 NUMBERS = ("open", "high", "low", "close", "volume", "turnover")
 COLUMNS = ("code", "timestamp_s", "time", *NUMBERS)
-"""Those of files: `time` is for people and tables, the others are what `tickwire import` reads."""
+"""Those of files: `time` is for people and tables, the trading date of days, weeks and months; the others are
+what `tickwire import` reads."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What begins a formula in some spreadsheet."""
 PARQUET = "Writing Parquet"
@@ -36,18 +37,23 @@ def content(bars: Rows[Kline], form: Format) -> bytes:
     """Bars in that format; there is at least one."""
     match form:
         case Format.TABLE:
-            rows = ([f"{bar.time:%Y-%m-%d %H:%M}", *_numbers(bar)] for bar in bars)
-            return table(HEADER, rows, HEADER[1:]).encode()
+            first = "TIME (UTC)" if bars[0].trading_date is None else "DATE"
+            return table((first, *HEADER), ([_shown(bar), *_numbers(bar)] for bar in bars), HEADER).encode()
         case Format.JSON:
             return "".join(json_line(record(bar)) for bar in bars).encode()
         case Format.CSV:
             lines = [[*COLUMNS]]
             for bar in bars:
-                when = str(bar.time_ms // 1000), utc(bar.time_ms) or ""
+                when = str(bar.time_ms // 1000), opened(bar)
                 lines.append([text_cell(bar.code), *when, *_numbers(bar)])
             return "".join(f"{','.join(line)}\n" for line in lines).encode()
         case Format.PARQUET:
             return _parquet(bars)
+
+
+def _shown(bar: Kline) -> str:
+    """The same in a table."""
+    return f"{bar.time:%Y-%m-%d %H:%M}" if bar.trading_date is None else opened(bar)
 
 
 def _numbers(bar: Kline) -> list[str]:
@@ -69,14 +75,18 @@ def text_cell(text: str) -> str:
 def _parquet(bars: Rows[Kline]) -> bytes:
     """Decimals keep as many places as the server gave them."""
     arrow, parquet = library("pyarrow", PARQUET), library("pyarrow.parquet", PARQUET)
+    dates = [bar.trading_date for bar in bars]
     columns = {
         "code": arrow.array([bar.code for bar in bars]),
         "timestamp_s": arrow.array([bar.time_ms // 1000 for bar in bars], arrow.int64()),
-        "time": arrow.array([bar.time_ms for bar in bars], arrow.timestamp("ms", "UTC")),
+        "time": arrow.array(dates, arrow.date32())
+        if all(dates)
+        else arrow.array([bar.time_ms for bar in bars], arrow.timestamp("ms", "UTC")),
     }
     for name in NUMBERS:
         values = [getattr(bar, name) for bar in bars]
-        columns[name] = arrow.array(values, arrow.decimal128(DIGITS, max(map(_places, values))))
+        (digits, behind), places = digits_of(values), max(map(_places, values))
+        columns[name] = arrow.array(values, arrow_decimal(arrow, digits - behind + places, places))
     file = io.BytesIO()
     parquet.write_table(arrow.table(columns), file, compression="zstd")
     return file.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -44,8 +45,12 @@ class Commands(TyperGroup):
         return typer.main.get_group(single).commands[cmd_name]
 
 
+LOG = {"serve", "import", "suspend", "token"}
+"""Commands that keep a log of what they do."""
 OPEN_STORES = {"token", "suspend"}
 """Commands that open a server's data directory, of which there may be damage to tell."""
+KEEP = OPEN_STORES | {"import"}
+"""Commands that may make one."""
 
 app = typer.Typer(
     cls=Commands,
@@ -58,14 +63,22 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        from ..machine import ACCELERATED
+
+        typer.echo(f"{__version__} ({'with the accelerator' if ACCELERATED else 'in pure Python'})")
         raise typer.Exit
 
 
 @app.callback()
 def tickwire(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version, and whether the accelerator runs.",
+        ),
     ] = False,
 ) -> None:
     """A market-data server anyone can run, in the AllTick protocol.
@@ -79,6 +92,14 @@ def tickwire(
 def run() -> None:
     """Runs the command that the arguments name, and ends with its exit status."""
     try:
+        if sys.argv[1:2] == ["serve"]:
+            _hold_hang_ups()
+        if {*sys.argv[1:2]} & KEEP:
+            from ..files.private import make_private
+
+            make_private()
+        if {*sys.argv[1:2]} & LOG:
+            _import_structlog()
         if {*sys.argv[1:2]} & OPEN_STORES:
             from ..config import LogLevel
             from .logs import configure
@@ -91,6 +112,23 @@ def run() -> None:
         _fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _hold_hang_ups() -> None:
+    """SIGHUP, which has settings read again, waits until the server takes it: a start would end by it."""
+    if hasattr(signal, "SIGHUP"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def _import_structlog() -> None:
+    """Imports it as where there is no rich, of which it would import all for tracebacks that we draw plainly:
+    a sixth of what the start of a server costs."""
+    if not {"structlog", "rich"} & sys.modules.keys():
+        sys.modules["rich"] = None  # type: ignore[assignment]  # so an import of it fails
+        try:
+            import structlog  # noqa: F401
+        finally:
+            del sys.modules["rich"]
 
 
 def _fail(error: TickwireError, status: int) -> None:

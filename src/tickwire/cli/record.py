@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SHOWN_CODES = SHOWN_GAPS = 20
 DAYS = "{:<10}  {:<9}  {:>12}  {:>12}  {:>6}  {:>9}"
 CODES = "{:<20}  {:<9}  {:>12}  {:>12}"
-GAPS = "{:<26}  {:<26}  {:<10}  {}"
+GAPS = "{:<26}  {:<26}  {:<10}  {:<12}  {}"
 
 record_app = typer.Typer(
     help="""Recordings: what a server has recorded into a folder.
@@ -26,10 +26,12 @@ record_app = typer.Typer(
 
 @record_app.command()
 def info(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the recording.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR…", help="The folder of a recording, or of several.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="As JSON, with all codes and gaps.")] = False,
 ) -> None:
-    """Show what is in a recording, and what is missing.
+    """Show what is in a recording, or in several together, and what is missing.
 
     That is days, markets, codes, counts and gaps. Dates are those of the source's time, the times of gaps
     those of our clock, all in UTC. A server may be recording into it: what it has not sealed yet is not
@@ -41,7 +43,7 @@ def info(
 
     from ..store.recordings import Recordings
 
-    found = Recordings(folder).contents()
+    found = Recordings(*folders).contents()
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:
@@ -49,10 +51,11 @@ def info(
 
 
 def _show(found: Contents) -> None:
+    corrected = f", {found.corrections:,} corrections" if found.corrections else ""
     if found.files:
         typer.echo(
-            f"{found.trades:,} trades and {found.books:,} books of {len(found.codes):,} codes from "
-            f"{', '.join(found.sources)}: {_size(found.bytes)} in {found.files:,} files."
+            f"{found.trades:,} trades and {found.books:,} books{corrected} of {len(found.codes):,} codes "
+            f"from {', '.join(found.sources)}: {_size(found.bytes)} in {found.files:,} files."
         )
         typer.echo("\n" + DAYS.format("DATE", "MARKET", "TRADES", "BOOKS", "CODES", "SIZE"))
         for day in found.days:
@@ -64,12 +67,12 @@ def _show(found: Contents) -> None:
             typer.echo(CODES.format(code, one.market, f"{one.trades:,}", f"{one.books:,}"))
         _say_more(len(busiest) - SHOWN_CODES)
     else:
-        typer.echo(f"Nothing is sealed in {found.folder}.")
+        typer.echo(f"Nothing is sealed in {', '.join(found.folders)}.")
     if found.gaps:
-        typer.echo("\n" + GAPS.format("GAP FROM", "TO", "REASON", "EVENTS"))
+        typer.echo("\n" + GAPS.format("GAP FROM", "TO", "REASON", "SOURCE", "EVENTS"))
         for gap in found.gaps[-SHOWN_GAPS:]:
             events = "?" if gap.events is None else f"{gap.events:,}"
-            typer.echo(GAPS.format(_moment(gap.begin), _moment(gap.end), gap.reason, events))
+            typer.echo(GAPS.format(_moment(gap.begin), _moment(gap.end), gap.reason, gap.source, events))
         _say_more(len(found.gaps) - SHOWN_GAPS)
     else:
         typer.echo("\nNo gaps.")

@@ -6,26 +6,47 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..client import Book, Gap, Kline, Trade
+from ..client.shown import some
 from ..model import Direction, Kind, Level
+from ..wire import Spared
 from .output import Style, fields, plain, styled, utc
 
-KINDS = {Kind.TRADE: "trade", Kind.DEPTH: "book", Kind.KLINE: "kline"}
+KINDS = {Kind.TRADE: "trade", Kind.DEPTH: "book", Kind.KLINE: "kline", Kind.CORRECTION: "correction"}
 """What records and messages call the streams of an instrument."""
 STYLES = {Direction.BUY: Style.GREEN, Direction.SELL: Style.RED, Direction.NEUTRAL: Style.PLAIN}
 
 
-def record(event: Trade | Book | Kline | Gap) -> dict[str, Any]:
-    """An event as a record for JSON: money as texts with the server's decimals, times in UTC."""
+def record(event: Trade | Book | Kline | Gap | Spared) -> dict[str, Any]:
+    """An event as a record for JSON: money as texts with the server's decimals, times in UTC;
+    of bars of a day and more their trading date."""
     found = fields(event)
     match event:
         case Trade():
             found["direction"] = event.direction.name.lower()
+            if event.trades == 1:  # as nearly all are: what the rest says is in it already
+                for name in ("trades", "open", "high", "low", "first_seq"):
+                    del found[name]
         case Book():
             found |= {"bids": _levels(event.bids), "asks": _levels(event.asks)}
         case Gap():
             found["kind"] = None if event.kind is None else KINDS[event.kind]
             found["interval"] = event.interval or None
+        case Spared():
+            found["kind"] = KINDS[event.kind]
+        case Kline() if event.trading_date is not None:
+            found["trading_date"] = event.trading_date
     return {"event": type(event).__name__.lower(), **found}
+
+
+def spared_line(spared: Spared) -> str:
+    """What the server did not send, for people."""
+    what = f"{spared.dropped} {KINDS[spared.kind]}s of {some(spared.codes)}"
+    return f"too slow: the server thinned or left out {what} since {utc(spared.since_ms)}"
+
+
+def opened(bar: Kline) -> str:
+    """When a bar opens, as people say it: the trading date of days, weeks and months, else the time."""
+    return utc(bar.time_ms) or "" if bar.trading_date is None else bar.trading_date.isoformat()
 
 
 def _levels(levels: Iterable[Level]) -> list[dict[str, str | None]]:
@@ -56,7 +77,8 @@ class Lines:
                 rest = [event.interval, *self._numbers("kline", *prices), event.state or ""]
         kind = type(event).__name__.lower()
         code = self._fit(("", 0), event.code, right=False)
-        return "  ".join([utc(event.time_ms) or "", code, f"{kind:<5}", *rest]).rstrip() + "\n"
+        when = opened(event) if isinstance(event, Kline) else utc(event.time_ms) or ""
+        return "  ".join([when, code, f"{kind:<5}", *rest]).rstrip() + "\n"
 
     def _numbers(self, kind: str, *numbers: Any) -> list[str]:
         return [

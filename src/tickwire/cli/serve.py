@@ -21,6 +21,8 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
 
     tickwire serve --port 0 --seed 7 --codes BTCUSDT,GOLD,700.HK
 
+    tickwire serve --seed 7 --start 2026-11-16T14:30:00Z --hold --data-dir /tmp/fresh
+
     TICKWIRE_UPSTREAM_TOKEN=... tickwire serve --source alltick --upstream-plan basic
 
     tickwire serve --source exchange:binance --source publish --record ticks/
@@ -34,4 +36,4 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
     from .logs import configure
 
     configure(settings.log_level)
-    run_server(settings)
+    run_server(settings, reread=lambda: load(flags, config))

@@ -14,9 +14,9 @@ from ..client.errors import ClientError, RequestRefused, TooManyRequests, Unavai
 from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
 from ..model import Family, Kind
 from ..store import load_catalogue
-from ..wire import CODE_INVALID, Happening, Key, Pushed, Refusal
+from ..wire import CODE_INVALID, Happening, Key, Pushed, Refusal, Spared
 from .output import Outlet, coloured, had_enough, json_line, note, visible
-from .records import KINDS, Lines, record
+from .records import KINDS, Lines, record, spared_line
 
 TOO_MANY = 429
 QUIET = 10.0
@@ -102,6 +102,11 @@ class Tail:
                     lines.append(json_line(record(event)))
                 else:
                     note(_gap(event))
+            elif isinstance(event, Spared):
+                if self._as_json:
+                    lines.append(json_line(record(event)))
+                else:
+                    note(spared_line(event) + ".")
             elif isinstance(event, Status):
                 self._connection(event)
             elif isinstance(event, Refusal):

@@ -22,7 +22,7 @@ from .errors import (
     Unreadable,
     Untrusted,
 )
-from .events import Book, Event, Gap, Kline, Status, Trade
+from .events import Book, Correction, Event, Gap, Kline, Status, Trade
 from .feed import Closed, Feed, connect
 from .history import Progress
 from .http import Http, Suspensions
@@ -31,6 +31,7 @@ from .link import Link, Token
 from .network import Network
 from .pacer import Pacer, Rates
 from .rows import MissingLibrary, Rows
+from .shortfall import HistoryWarning
 from .state import LinkStatus, Missed, State, Told
 
 __all__ = [
@@ -44,10 +45,12 @@ __all__ = [
     "ClientError",
     "Clock",
     "Closed",
+    "Correction",
     "Event",
     "Feed",
     "Gap",
     "GapInfo",
+    "HistoryWarning",
     "Http",
     "Incomplete",
     "InstrumentInfo",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from ..model import Family
+from ..model import Family, Slow
 from ..wire import HTTP_BASES, WS_PATHS
 from .shown import plain
 
@@ -57,6 +57,11 @@ def _joined(base: str, scheme: str, path: str) -> str:
 def with_token(url: str, token: str) -> str:
     """The URL with the token as the vendor takes it: in the query (section 1)."""
     return f"{url}{'&' if '?' in url else '?'}token={quote(token, safe='')}"
+
+
+def with_slow(url: str, slow: Slow | None) -> str:
+    """The URL with the flag that says what becomes of us while we cannot keep up; None: the server says."""
+    return url if slow is None else f"{url}{'&' if '?' in url else '?'}slow={slow}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from itertools import islice
+from operator import index
 from random import Random
 from typing import ParamSpec, Self, TypeVar
 
@@ -25,13 +27,14 @@ from .account import Plan, account
 from .backoff import Backoff, Tries
 from .errors import ClientError, Incomplete, RequestRefused
 from .events import Book, Kline, Trade, kline_of
-from .history import ALL, Progress, history, milliseconds
+from .history import ALL, Progress, between, history, milliseconds
 from .http import Http, Instruments
 from .intervals import kline_type_of
 from .link import Token
 from .network import Network
 from .pacer import Pacer
 from .rows import Rows
+from .shortfall import HistoryWarning, shortfall
 from .shown import MOST_NAMED, told_nearest
 
 log = logging.getLogger("tickwire.client")
@@ -43,6 +46,8 @@ PAGE = 2000
 MOST_CODES = 50
 """Codes of one request: what the vendor recommends, for a URL may not grow for ever (section 4)."""
 TRIES = 5
+MOST_GAPS = 1000
+"""Gaps of one answer."""
 NEAREST_WAIT = 3.0
 """Seconds that an error waits for the code that may have been meant."""
 
@@ -118,32 +123,62 @@ class Api:
         end: str | date | None = None,
         family: Family | str | None = None,
         progress: Callable[[Progress], object] | None = None,
+        on_short: Callable[[str], object] | None = None,
+        gaps: bool | None = None,
     ) -> Rows[Kline]:
         """Bars of a code, ascending: the last `count` of those that open from `start` on and before `end`.
 
         Without `count` and `start` the last 500; with `start`, all. Times are dates, datetimes or texts such
-        as "2026-09-04 12:30"; without a zone they are UTC. More than 500 are read page by page, and
-        `progress` is called with each. The last bar may still be forming. A server that has only a part of
-        its bars now is asked again; what it has then is given, and the log says so. Raises ValueError for
-        what is no time or no interval.
+        as "2026-09-04 12:30"; without a zone they are UTC, and of days, weeks and months trading dates of the
+        code's exchange. More than 500 are read page by page, and `progress` is called with each. The last bar
+        may still be forming. A server that has only a part of its bars now is asked again; what it has then
+        is given, and the log says so.
+
+        Where there are no bars, or they begin later than `start`, a HistoryWarning says how far they go back;
+        or `on_short` is called with that text. The rows have the `source` of a Tickwire's bars and, of a
+        download with `start` or where `gaps` says so, the `gaps` in their time. Raises ValueError for what is
+        no time, no interval or no count, and where `end` lies before `start`.
 
             await api.klines("AAPL.US", "1d", start="2026-01-01")
         """
         kline_type, where = kline_type_of(interval), family_for(code, family)
-        most = count if count is not None else 500 if start is None else ALL
-        first, before = milliseconds(start), milliseconds(end)
+        most = _count(count) if count is not None else 500 if start is None else ALL
+        first, before = between(start, end, kline_type)
+        sources: dict[str, None] = {}
 
         async def page(size: int, until: int) -> Sequence[Bar]:
             ask, bars = self._http.klines, (where, code, kline_type)
             try:
                 whole = self._ask(ask, *bars, count=size, end=until, whole=True)
-                return await self._naming([code], whole)
+                found = await self._naming([code], whole)
             except Incomplete as error:  # after as many tries as it is worth
                 log.warning("%s", error)
-                return await self._ask(ask, *bars, count=size, end=until)
+                found = await self._ask(ask, *bars, count=size, end=until)
+            if found.source:
+                sources[found.source] = None
+            return found
 
-        bars = await history(page, code, most, first, before, progress or (lambda _: None))
-        return Rows(Kline, [kline_of(one) for one in bars])
+        read = await history(page, code, most, first, before, progress or (lambda _: None))
+        if short := await shortfall(page, code, kline_type, first, before, read):
+            (on_short or _warn)(short)
+        rows = Rows(Kline, [kline_of(one) for one in read.bars], source=", ".join(sources))
+        if sources and (start is not None if gaps is None else gaps):
+            rows.gaps = await self._gaps_of(code, first, before, read.bars)
+        return rows
+
+    async def _gaps_of(
+        self, code: str, first: int | None, before: int | None, bars: Sequence[Bar]
+    ) -> Rows[GapInfo] | None:
+        """The latest gaps of a Tickwire's in the time of these bars; None where it does not tell."""
+        begin = first if first is not None else bars[0].time * 1000 if bars else before
+        since = None if begin is None else max(begin, 0)
+        asked = {"code": code, "from": since, "to": before, "limit": MOST_GAPS}
+        try:
+            answer = await self._ask(self._http.extension, "gaps", GapList, asked)
+        except ClientError as error:
+            log.warning("the gaps of %s are not known: %s", code, error)
+            return None
+        return Rows(GapInfo, answer.gap_list)
 
     async def latest_klines(
         self,
@@ -300,6 +335,10 @@ class Api:
                 await asyncio.sleep(wait)
 
 
+def _warn(short: str) -> None:
+    warnings.warn(short, HistoryWarning, stacklevel=3)
+
+
 def names_of(codes: str | Iterable[str]) -> list[str]:
     """The codes, each once."""
     return [codes] if isinstance(codes, str) else [*dict.fromkeys(codes)]
@@ -315,6 +354,16 @@ def _by_family(codes: str | Iterable[str], family: Family | str | None) -> Itera
     for each in Family:
         if mine := [code for code in names if family_for(code, family) is each]:
             yield each, mine
+
+
+def _count(count: int) -> int:
+    """How many bars are asked for. Raises ValueError if that is no whole number from 1 on."""
+    try:
+        if not isinstance(count, bool) and (number := index(count)) > 0:
+            return number
+    except TypeError:
+        pass
+    raise ValueError(f"count is {count!r}, expected a whole number from 1 on")
 
 
 def _parts(entries: Iterable[T], size: int) -> Iterator[list[T]]:

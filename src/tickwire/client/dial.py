@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from .. import __version__
+from ..model import Slow
 from ..wire import MAX_MESSAGE, Happening, Terms
-from .address import retry_after, with_token
+from .address import retry_after, with_slow, with_token
 from .backoff import Backoff
 from .errors import Unavailable, Untrusted
 from .network import Network, why
@@ -35,7 +36,8 @@ class Options(NamedTuple):
     """How a link behaves; seconds and bytes.
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
-    for `unauthorized_pause` at least. `latest` gives the latest time in milliseconds that does not lie ahead
+    for `unauthorized_pause` at least. `slow` is what a Tickwire is to do while we cannot keep up; None: what
+    it does anyway. `latest` gives the latest time in milliseconds that does not lie ahead
     of all clocks. `overhear` is told of each message as it came, with what it meant.
     """
 
@@ -47,6 +49,7 @@ class Options(NamedTuple):
     close_timeout: float = 1.0
     max_size: int = MAX_MESSAGE
     network: Network = Network()
+    slow: Slow | None = None
     latest: Callable[[], float] = lambda: time.time() * 1000 + AHEAD
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
@@ -63,7 +66,7 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
         if proxy is not None and proxy.startswith("https:"):
             through["proxy_ssl"] = options.network.context()
         return await connect(
-            with_token(url, token),
+            with_token(with_slow(url, options.slow), token),
             compression=None,
             ping_interval=None,  # a conversation has heartbeats of its own
             open_timeout=options.connect_timeout,

@@ -4,8 +4,11 @@ Event
 ├── Trade        one trade
 ├── Book         a whole order book
 ├── Kline        a bar; also what is read over HTTP
+├── Correction   a trade was another one, or none
 ├── Gap          here something is missing
+├── Spared       the server did not send all, since we are slow
 ├── Status       how a connection is
+├── SourceStatus how a source of the server is
 ├── Subscribed   the server has taken a list of streams
 └── Refusal      the server, or the plan, refuses some of them
 
@@ -18,16 +21,16 @@ Event
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
 
-from ..model import Direction, Family, Kind, KlineState, Level, moment
+from ..model import Direction, Family, Kind, KlineState, KlineType, Level, moment, trading_date
 from ..model import Kline as Bar
-from ..wire import Refusal, Subscribed
-from .intervals import INTERVAL_OF
+from ..wire import Refusal, SourceStatus, Spared, Subscribed
+from .intervals import INTERVAL_OF, kline_type_of
 from .state import LinkStatus
 
 
@@ -37,6 +40,11 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     `time` is the source's. `volume` is in the instrument's unit (shares; lots of 100 for A-shares),
     `turnover` in money, None if the server does not say. `seq` is the server's number of it, which grows per
     code; 0 if it has none.
+
+    A server that thins what we do not take (see Spared) sends several as one: then `trades` is how many,
+    `volume` and `turnover` are their sums, `price`, `time` and `seq` the last one's, `open` and `first_seq`
+    the first one's, `high` and `low` the bounds of their prices. Of one that came alone these are None, and
+    `first_seq` 0.
 
     >>> Trade("GOLD", 1788530573000, Decimal("4415.32"), Decimal(8)).time.isoformat()
     '2026-09-04T14:02:53+00:00'
@@ -49,6 +57,11 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     turnover: Decimal | None = None
     direction: Direction = Direction.NEUTRAL
     seq: int = 0
+    trades: int = 1
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    first_seq: int = 0
 
     @property
     def time(self) -> datetime:
@@ -89,9 +102,11 @@ class Book(msgspec.Struct, frozen=True, gc=False):
 class Kline(msgspec.Struct, frozen=True, gc=False):
     """One bar.
 
-    `interval` is one of INTERVALS ("1m", "1d" …), `time` when it opens. `state` is what a bar that is pushed
-    has come to; None over HTTP, where the last one may still be forming. `incomplete`: the server's source
-    was down during a part of it. `seq` is the server's number of the push, 0 over HTTP.
+    `interval` is one of INTERVALS ("1m", "1d" …), `time` when it opens: days, weeks and months do so at
+    midnight of their exchange. `state` is what a bar that is pushed has come to; None over HTTP, where the
+    last one may still be forming. `incomplete`: the server's source was down during a part of it. `seq` is
+    the server's number of the push, 0 over HTTP. `removed`: all its trades were cancelled; it is what it was,
+    and there is no such bar any more.
     """
 
     code: str
@@ -106,10 +121,33 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     state: KlineState | None = None
     incomplete: bool = False
     seq: int = 0
+    removed: bool = False
 
     @property
     def time(self) -> datetime:
         """When it opens, in UTC."""
+        return moment(self.time_ms)
+
+    @property
+    def trading_date(self) -> date | None:
+        """The date of a day's bar at its exchange; of a week's or a month's, its first one. None for shorter
+        bars."""
+        return trading_date(self.time_ms) if kline_type_of(self.interval) >= KlineType.DAY else None
+
+
+class Correction(msgspec.Struct, frozen=True, gc=False):
+    """A trade was not as it had been told: `was` is what it counted as, with the `seq` under which it came,
+    `became` what it counts as; None: it was cancelled. `time` is when that was said."""
+
+    code: str
+    time_ms: int
+    was: Trade
+    became: Trade | None
+    seq: int = 0
+
+    @property
+    def time(self) -> datetime:
+        """When it was said, in UTC."""
         return moment(self.time_ms)
 
 
@@ -152,7 +190,9 @@ class Status(msgspec.Struct, frozen=True):
     untrusted: bool = False
 
 
-Event: TypeAlias = Trade | Book | Kline | Gap | Status | Subscribed | Refusal
+Event: TypeAlias = (
+    Trade | Book | Kline | Correction | Gap | Spared | Status | SourceStatus | Subscribed | Refusal
+)
 
 
 def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:
@@ -170,4 +210,5 @@ def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:
         state,
         bar.incomplete,
         seq,
+        bar.removed,
     )

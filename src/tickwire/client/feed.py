@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Self
 
 from ..errors import TickwireError
-from ..model import Family, Kind
+from ..model import Family, Kind, Slow
 from ..wire import CODE_INVALID, Pace, Refusal
 from .account import Account, Plan, account, spaced
 from .address import websocket_url
@@ -54,6 +54,7 @@ class Feed:
         *,
         buffer: int = 10_000,
         overflow: Overflow | str = Overflow.DROP_OLDEST,
+        slow: Slow | str | None = None,
         on_state: Callable[[Status], object] | None = None,
         options: Options | None = None,
         clock: Clock | None = None,
@@ -64,6 +65,7 @@ class Feed:
         self._options = options._replace(
             terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes),
             network=account.network,
+            slow=options.slow if slow is None else Slow(slow),
         )
         self._connections = Pace(spaced(plan.connect_spacing))
         self._strands = Strands(self._wall)
@@ -73,6 +75,7 @@ class Feed:
         self._ready: deque[Event] = deque()
         self._looking: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._watching: Family | None = None  # on whose connection sources are told
         self.api = Api(account.url, token=account.token, plan=plan, network=account.network)
 
     @property
@@ -86,10 +89,14 @@ class Feed:
         trades: Iterable[str] = (),
         books: Iterable[str] | Mapping[str, int] = (),
         klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
+        corrections: Iterable[str] = (),
         family: Family | str | None = None,
+        sources: bool = False,
     ) -> None:
-        """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), and codes
-        of bars with an interval ("1m"). K-lines are pushed by Tickwire only.
+        """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), codes of
+        bars with an interval ("1m"), and codes of whose trades corrections are to be told; with `sources` a
+        SourceStatus for each source of the server, and whenever one changes. K-lines, corrections and these
+        are pushed by Tickwire only.
 
         Returns at once: what the server says of it comes as Subscribed or Refusal, which names the nearest
         codes that a Tickwire has in place of unknown ones. Codes go to the family
@@ -107,12 +114,18 @@ class Feed:
             self._strands.add(Kind.DEPTH, code, family_for(code, family))
         for key in bars:
             self._strands.add(Kind.KLINE, key, family_for(key[0], family))
+        for code in (corrected := names_of(corrections)):
+            self._strands.add(Kind.CORRECTION, code, family_for(code, family))
         for each in Family:
             mine = [code for code in one if family_for(code, family) is each]
             deep = {code: depth for code, depth in levels.items() if family_for(code, family) is each}
             long = [key for key in bars if family_for(key[0], family) is each]
-            if mine or deep or long:
-                self._link(each).add(trades=mine, books=deep, klines=long)
+            wrong = [code for code in corrected if family_for(code, family) is each]
+            if mine or deep or long or wrong:
+                self._link(each).add(trades=mine, books=deep, klines=long, corrections=wrong)
+        if sources and self._watching is None:
+            self._watching = next(iter(self._links), Family.OTHER)
+            self._link(self._watching).watch_sources(wanted=True)
 
     async def unsubscribe(
         self,
@@ -120,6 +133,8 @@ class Feed:
         trades: Iterable[str] = (),
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
+        corrections: Iterable[str] = (),
+        sources: bool = False,
     ) -> None:
         """Wants these no more: no event of them comes from now on, but for those that wait to be read.
 
@@ -134,6 +149,12 @@ class Feed:
         for key in _bars(klines):
             if (family := self._strands.remove(Kind.KLINE, key)) is not None:
                 self._links[family].remove(klines=[key])
+        if sources and self._watching is not None:
+            self._links[self._watching].watch_sources(wanted=False)
+            self._watching = None
+        for code in names_of(corrections):
+            if (family := self._strands.remove(Kind.CORRECTION, code)) is not None:
+                self._links[family].remove(corrections=[code])
 
     def __aiter__(self) -> Feed:
         return self
@@ -223,6 +244,7 @@ def connect(
     plan: str | Plan | None = None,
     buffer: int = 10_000,
     overflow: Overflow | str = Overflow.DROP_OLDEST,
+    slow: Slow | str | None = None,
     on_state: Callable[[Status], object] | None = None,
     options: Options | None = None,
     clock: Clock | None = None,
@@ -239,7 +261,9 @@ def connect(
     Connections are opened when something is subscribed to, one for each family of codes, and opened again,
     with all subscriptions, whenever they end; `on_state` is called with each Status at once, from the event
     loop. About `buffer` events wait to be read; what happens beyond is `overflow`: "drop-oldest" (a Gap says
-    so) or "wait" (nothing is read from the server meanwhile, which then decides by its own rules).
+    so) or "wait" (nothing is read from the server meanwhile). What a Tickwire does while we do not read is
+    `slow`: "close", "conflate" (what waits is thinned: the newest book, trades as one) or "drop" (the oldest
+    goes), and Spared says what it did; None leaves it to the server.
 
     Raises ValueError for what is no URL, no plan, no policy or no network, Unauthorized where a token is
     missing.
@@ -248,6 +272,7 @@ def connect(
         account(url, token, plan, network),
         buffer=buffer,
         overflow=overflow,
+        slow=slow,
         on_state=on_state,
         options=options,
         clock=clock,

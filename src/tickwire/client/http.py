@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -42,10 +43,20 @@ OK, UNAUTHORIZED, SERVER_ERROR = 200, 401, 500
 TOO_MANY = (429, 605, 606)
 PARTIAL = "tickwire-partial"
 """The header of an answer of a Tickwire's that lacks something."""
+SOURCE = "tickwire-source"
+"""The header of a Tickwire's answer of bars that names their source, percent-encoded."""
 SENT = "http11.send_request_headers.complete"
 """What httpx says once a request is on its way."""
 HOLD = 1.0
 """Seconds without requests to an endpoint that refused one as too fast and does not say for how long."""
+
+
+class Bars(list[Kline]):
+    """The bars of an answer, and the source that a Tickwire has them of; empty where it is not said."""
+
+    def __init__(self, bars: Iterable[Kline], source: str) -> None:
+        super().__init__(bars)
+        self.source = source
 
 
 class Suspensions(NamedTuple):
@@ -123,7 +134,7 @@ class Http:
         count: int = 500,
         end: int = 0,
         whole: bool = False,
-    ) -> list[Kline]:
+    ) -> Bars:
         """The last bars up to `end`, which is in seconds since the epoch and 0 for now; a server gives 500
         at the most. They ascend, and the last one may still be forming.
 
@@ -132,7 +143,7 @@ class Http:
         answer = await self._get(family, "kline", _bars_query(code, kline_type, count, end), [code])
         if whole and answer.partial:
             raise Incomplete(f"/kline of {code}: the server can only give a part of its bars now", status=OK)
-        return self._entries(upstream_http.bars, answer.data, code, kline_type)
+        return Bars(self._entries(upstream_http.bars, answer.data, code, kline_type), answer.source)
 
     async def latest_klines(
         self, family: Family, pairs: Iterable[tuple[str, KlineType]], *, count: int = 2
@@ -207,7 +218,8 @@ class Http:
                 ) from None
             envelope = Envelope(status, "", None)
         if envelope.ret == OK and status == OK:
-            return envelope._replace(partial=PARTIAL in headers)
+            source = plain(unquote(headers.get(SOURCE, "")))
+            return envelope._replace(partial=PARTIAL in headers, source=source)
         refused = _error(f"/{endpoint} of {some(codes)}" if codes else f"/{endpoint}", envelope, status, wait)
         if isinstance(refused, TooManyRequests):
             self._pacer.hold(endpoint, HOLD if wait is None else wait)

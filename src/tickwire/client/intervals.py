@@ -6,6 +6,15 @@ from ..model import KlineType
 
 INTERVALS = dict(zip("1m 5m 15m 30m 1h 2h 4h 1d 1w 1mo".split(), KlineType, strict=True))
 INTERVAL_OF = {kline_type: name for name, kline_type in INTERVALS.items()}
+DAY_MS = 86_400_000
+LENGTHS = dict(
+    zip(
+        KlineType,
+        (*(minutes * 60_000 for minutes in (1, 5, 15, 30, 60, 120, 240)), DAY_MS, 7 * DAY_MS, 31 * DAY_MS),
+        strict=True,
+    )
+)
+"""How long a bar lasts at the most, in milliseconds, changes of clocks aside."""
 ALSO = {"60m": "1h", "1wk": "1w"}
 """Other names that are in use elsewhere."""
 

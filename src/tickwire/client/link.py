@@ -87,9 +87,10 @@ class Link:
         trades: Iterable[str] = (),
         books: Mapping[str, int] | None = None,
         klines: Iterable[tuple[str, int]] = (),
+        corrections: Iterable[str] = (),
     ) -> None:
         """Wants these too, see Conversation. Sent when the loop's turn ends, or when the plan allows."""
-        self.conversation.add(trades=trades, books=books, klines=klines)
+        self.conversation.add(trades=trades, books=books, klines=klines, corrections=corrections)
         self._wake.set()
 
     def remove(
@@ -98,9 +99,15 @@ class Link:
         trades: Iterable[str] = (),
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, int]] = (),
+        corrections: Iterable[str] = (),
     ) -> None:
         """Wants these no more, see Conversation."""
-        self.conversation.remove(trades=trades, books=books, klines=klines)
+        self.conversation.remove(trades=trades, books=books, klines=klines, corrections=corrections)
+        self._wake.set()
+
+    def watch_sources(self, *, wanted: bool) -> None:
+        """Wants to be told how the server's sources are, or not any more."""
+        self.conversation.sources = wanted
         self._wake.set()
 
     def start(self) -> None:

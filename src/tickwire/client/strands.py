@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+import msgspec
+
 from ..model import Book as WireBook
+from ..model import Correction as WireCorrection
 from ..model import Direction, Family, Kind, KlineType, KlineUpdate, moment
 from ..model import Trade as WireTrade
-from ..wire import Bad, Key, Outdated, Pushed, Refusal, Renumbered, Subscribed
-from .events import Book, Event, Gap, Status, Trade, kline_of
+from ..wire import (
+    Bad,
+    Key,
+    Outdated,
+    Pushed,
+    Refusal,
+    Renumbered,
+    Several,
+    SourceStatus,
+    Spared,
+    Subscribed,
+)
+from .events import Book, Correction, Event, Gap, Status, Trade, kline_of
 from .intervals import INTERVAL_OF
 from .state import LinkStatus, Missed, State, Told
 
@@ -46,7 +60,13 @@ class Strands:
         self.trades: dict[Key, Strand] = {}
         self.books: dict[Key, Strand] = {}
         self.klines: dict[Key, Strand] = {}
-        self._of_kind = {Kind.TRADE: self.trades, Kind.DEPTH: self.books, Kind.KLINE: self.klines}
+        self.corrections: dict[Key, Strand] = {}
+        self._of_kind = {
+            Kind.TRADE: self.trades,
+            Kind.DEPTH: self.books,
+            Kind.KLINE: self.klines,
+            Kind.CORRECTION: self.corrections,
+        }
         self._wall = wall
         self._slow: dict[tuple[Kind, Key], Strand] = {}
 
@@ -94,17 +114,16 @@ class Strands:
                 if strand.broken:
                     give(_hole(Kind.TRADE, event.code, strand, event.time))
                 strand.last = event.time
-                give(
-                    Trade(
-                        event.code,
-                        event.time,
-                        event.price,
-                        event.volume,
-                        event.turnover,
-                        _DIRECTIONS[event.direction],
-                        one.seq,
-                    )
+                trade = Trade(
+                    event.code,
+                    event.time,
+                    event.price,
+                    event.volume,
+                    event.turnover,
+                    _DIRECTIONS[event.direction],
+                    one.seq,
                 )
+                give(trade if one.several is None else _with(trade, one.several))
             elif type(event) is _book:
                 if (strand := books.get(event.code)) is None:
                     continue
@@ -120,6 +139,14 @@ class Strands:
                     give(_hole(kind, key, strand, time))
                 strand.last = time
                 give(kline_of(event.kline, event.state, one.seq))
+            elif type(event) is WireCorrection:
+                if (strand := self.corrections.get(event.code)) is None:
+                    continue
+                if strand.broken:
+                    give(_hole(Kind.CORRECTION, event.code, strand, event.time))
+                strand.last = event.time
+                became = None if event.became is None else _trade_of(event.became)
+                give(Correction(event.code, event.time, _trade_of(event.was), became, one.seq))
         return found
 
     def status(self, state: State) -> Status:
@@ -135,7 +162,7 @@ class Strands:
             found += self._slow_gaps()
         elif isinstance(told, Bad):
             found.append(Gap("", None, None, None, f"unreadable: {told.reason}", told.lines))
-        elif isinstance(told, (Subscribed, Refusal)):
+        elif isinstance(told, (Subscribed, Refusal, SourceStatus, Spared)):
             found.append(told)
 
     def _note(self, told: Told) -> None:
@@ -166,10 +193,31 @@ class Strands:
         self._slow.clear()
 
 
-def _place(event: WireTrade | WireBook | KlineUpdate) -> tuple[Kind, Key, int]:
+def _with(trade: Trade, several: Several) -> Trade:
+    """A trade that stands for several."""
+    number, first, high, low, first_seq = several
+    return msgspec.structs.replace(trade, trades=number, open=first, high=high, low=low, first_seq=first_seq)
+
+
+def _trade_of(trade: WireTrade) -> Trade:
+    """A trade as users see it."""
+    return Trade(
+        trade.code,
+        trade.time,
+        trade.price,
+        trade.volume,
+        trade.turnover,
+        _DIRECTIONS[trade.direction],
+        trade.source_seq,
+    )
+
+
+def _place(event: WireTrade | WireBook | KlineUpdate | WireCorrection) -> tuple[Kind, Key, int]:
     """Kind and key of its stream, and its time in milliseconds."""
     if isinstance(event, KlineUpdate):
         return Kind.KLINE, (event.code, event.kline.kline_type), event.kline.time * 1000
+    if isinstance(event, WireCorrection):
+        return Kind.CORRECTION, event.code, event.time
     return (Kind.TRADE if isinstance(event, WireTrade) else Kind.DEPTH), event.code, event.time
 
 

@@ -1,8 +1,18 @@
 """Files that people hand in, and what all files of secrets have in common."""
 
-from .reading import MOST_TOML, check_regular, is_folder, read_bytes, read_text, read_toml, toml_in
+from .reading import (
+    MOST_TOML,
+    Version,
+    check_regular,
+    is_folder,
+    read_bytes,
+    read_text,
+    read_toml,
+    toml_in,
+    version_of,
+)
 from .sorting import in_order
-from .tables import CODE, NUMBER, OURS, TIME, USUAL, Dress, header_of, plain_name, read_table
+from .tables import CODE, NUMBER, OURS, PRICE, TIME, USUAL, Dress, header_of, plain_name, read_table
 from .times import Stamp, Times
 
 __all__ = [
@@ -10,11 +20,13 @@ __all__ = [
     "MOST_TOML",
     "NUMBER",
     "OURS",
+    "PRICE",
     "TIME",
     "USUAL",
     "Dress",
     "Stamp",
     "Times",
+    "Version",
     "check_regular",
     "header_of",
     "in_order",
@@ -25,4 +37,5 @@ __all__ = [
     "read_text",
     "read_toml",
     "toml_in",
+    "version_of",
 ]

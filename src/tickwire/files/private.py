@@ -1,4 +1,4 @@
-"""Files of secrets, which are their owner's alone."""
+"""Files that are their owner's alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pathlib import Path
 import structlog
 
 log = structlog.get_logger()
+
+
+def make_private(*, group: bool = False) -> None:
+    """What this process makes from now on is its owner's alone, or may be read by the group too."""
+    os.umask(0o027 if group else 0o077)
 
 
 def keep_private(path: Path) -> None:

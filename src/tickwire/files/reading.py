@@ -9,7 +9,7 @@ import stat
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 
@@ -48,6 +48,34 @@ def check_regular(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is a pipe or a device; write what it gives into a file first")
+
+
+class Version(NamedTuple):
+    """How a file is: its size in bytes, and when it was changed, in nanoseconds since the epoch."""
+
+    size: int
+    changed: int
+
+    def is_cut(self, now: Version) -> bool:
+        """Whether it has been cut short since; what is left is taken for good."""
+        return now.size < self.size
+
+    def is_rewritten(self, now: Version) -> bool:
+        """Whether it has been written in since, and not only to its end."""
+        return now.size == self.size and now != self
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Version:
+        """That of a file, from its state."""
+        return cls(found.st_size, found.st_mtime_ns)
+
+
+def version_of(path: Path) -> Version:
+    """How a file is now. Raises InputError."""
+    try:
+        return Version.of(path.stat())
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def is_folder(path: Path) -> bool:

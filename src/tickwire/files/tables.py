@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import itertools
+import os
 import re
 import zipfile
 import zlib
@@ -18,38 +19,63 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar, cast
 
 from ..errors import InputError
-from .reading import check_regular
+from .reading import Version, check_regular
 
 DIGITS = r"\d{1,15}"
 """What a number begins with."""
 NUMBER = rf"{DIGITS}(?:\.\d{{1,12}})?"
 """A plain decimal; bounded, so that no line can make a number that takes gigabytes to write."""
-SCIENTIFIC = re.compile(r"\d{1,15}(?:\.\d{1,20})?[eE][+-]?\d{1,2}")
+PRICE = rf"-?{NUMBER}"
+"""The same, with a sign: which instruments have prices below zero is known to who reads it."""
+SCIENTIFIC = re.compile(r"-?\d{1,15}(?:\.\d{1,20})?[eE][+-]?\d{1,2}")
 """A number as pandas and spreadsheets write a small or a large one."""
 CODE = r"[!-+\--~]{1,32}"
-TIME = r"[0-9T:Z/. +-]{1,40}"
+TIME = r"[0-9A-Za-z:/. +-]{1,40}"
 """A time in any of the forms that `times.Times` reads."""
+QUOTED_TIME = r"[0-9A-Za-z:/., +-]{1,40}"
+"""Where it stands in quotes, such as "Sep 14, 2026"."""
 UNKNOWN = frozenset({"", "nan", "null", "none", "n/a", "na", "-"})
 """What stands where a value is not known, in small letters."""
 LINE_LIMIT = 4096
 """Characters of the longest line."""
 DELIMITERS = ",;\t|"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+CHECKED = 1000
+"""Lines between two times that a file is checked for changes."""
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, NotImplementedError, RuntimeError)
 """What reading a packed file raises where it is damaged, or packed in a way that is not known."""
+UNNAMED = ("index", "unnamed:_0", "_index_level_0_", "")
+"""What pandas calls the first column of a table whose index has no name."""
 USUAL = {
     "code": ("symbol", "ticker", "instrument"),
     "timestamp": (
         "timestamp_s",
         "timestamp_ms",
+        "timestamp_us",
+        "timestamp_ns",
         "time",
         "date",
         "datetime",
         "date_time",
         "open_time",
         "unix",
+        *UNNAMED,
     ),
-    "tick_time_ms": ("timestamp_ms", "timestamp", "time", "date", "datetime", "tick_time", "ts"),
+    "tick_time_ms": (
+        "timestamp_ms",
+        "timestamp_us",
+        "timestamp_ns",
+        "timestamp_s",
+        "timestamp",
+        "time",
+        "date",
+        "datetime",
+        "date_time",
+        "tick_time",
+        "ts",
+        "unix",
+        *UNNAMED,
+    ),
     "open": ("open_price", "o"),
     "high": ("high_price", "h"),
     "low": ("low_price", "l"),
@@ -91,26 +117,41 @@ class Header(NamedTuple):
 
 
 def read_table(
-    path: Path, shapes: Mapping[Shape, Mapping[str, str]], dress: Dress = OURS
+    path: Path,
+    shapes: Mapping[Shape, Mapping[str, str]],
+    dress: Dress = OURS,
+    version: Version | None = None,
 ) -> Iterator[tuple[int, tuple[Shape, list[str]] | str]]:
     """Each line of a file with its number: the shape of the file and the fields, or what is wrong with it.
 
     A shape is told by its columns, whose order and case are free; others are ignored. `shapes` gives for each
     the pattern of every column; one that matches nothing may stand for what is not known. Raises InputError
-    if the file cannot be read or has no known columns.
+    if the file cannot be read or has no known columns; with `version`, if it was changed since it was that.
     """
     ours = dict.fromkeys(name for patterns in shapes.values() for name in patterns)
     number = 0
     try:
-        with _open(path) as file:
+        with _open(path) as (file, descriptor):
+
+            def check(*, ends: bool) -> None:
+                if version is None:
+                    return
+                now = Version.of(os.fstat(descriptor))
+                if version.is_rewritten(now) or (ends and version.is_cut(now)):
+                    raise InputError(f"Cannot read {path} after line {number}: it was changed meanwhile.")
+
             header, first = _header(path, file, dress, ours)
             shape = _shape(path, header, shapes, dress)
             reader = Reader(header, shapes[shape], dress)
             for number, line in enumerate(itertools.chain(first, _lines(file)), header.line + 1):
+                ends = line is not None and not line.endswith("\n")
+                if ends or number % CHECKED == 0:
+                    check(ends=ends)
                 if line is None:
                     yield number, f"longer than {LINE_LIMIT} characters"
                 elif (found := reader.read(line)) is not None:
                     yield number, found if isinstance(found, str) else (shape, found)
+            check(ends=True)
     except BROKEN as error:
         raise _unreadable(path, number, error) from error
 
@@ -118,7 +159,7 @@ def read_table(
 def header_of(path: Path, ours: Collection[str], dress: Dress = OURS) -> Header:
     """The columns of a file, and where ours are among them. Raises InputError."""
     try:
-        with _open(path) as file:
+        with _open(path) as (file, _):
             return _header(path, file, dress, ours)[0]
     except BROKEN as error:
         raise _unreadable(path, 0, error) from error
@@ -134,7 +175,10 @@ class Reader:
 
     def __init__(self, header: Header, patterns: Mapping[str, str], dress: Dress) -> None:
         self._header = header
-        self._patterns = {name: re.compile(pattern, re.ASCII) for name, pattern in patterns.items()}
+        self._patterns = {
+            name: re.compile(QUOTED_TIME if pattern == TIME else pattern, re.ASCII)
+            for name, pattern in patterns.items()
+        }
         self._values = dress.values
         self._plain: re.Pattern[str] | None = None
         self._order: list[int] = []
@@ -180,11 +224,12 @@ def _unreadable(path: Path, number: int, error: Exception) -> InputError:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[IO[str]]:
-    """A file as text, whatever it is packed and encoded with."""
+def _open(path: Path) -> Iterator[tuple[IO[str], int]]:
+    """A file as text, whatever it is packed and encoded with, and its descriptor."""
     check_regular(path)
     with ExitStack() as opened:
         raw: IO[bytes] = opened.enter_context(path.open("rb"))
+        descriptor = raw.fileno()
         magic = raw.read(4)
         raw.seek(0)
         if magic[:2] == b"\x1f\x8b":
@@ -199,7 +244,7 @@ def _open(path: Path) -> Iterator[IO[str]]:
             raw = opened.enter_context(packed.open(members[0]))
         buffered = io.BufferedReader(cast("io.RawIOBase", raw), 2**16)
         encoding = _encoding(buffered.peek(LINE_LIMIT)[:LINE_LIMIT])
-        yield opened.enter_context(io.TextIOWrapper(buffered, encoding, errors="replace"))
+        yield opened.enter_context(io.TextIOWrapper(buffered, encoding, errors="replace")), descriptor
 
 
 def _encoding(start: bytes) -> str:
@@ -260,14 +305,14 @@ def _placed(
         wanted = [ours, *(name for name in USUAL.get(ours, ()) if name not in columns)]
         if ours in dress.columns:
             wanted = [plain_name(dress.columns[ours])]
-        found = next((name for name in wanted if name in plain), None)
+        found = next((name for name in wanted if name in plain and (name or not plain[0])), None)
         if found is None:
             if ours in dress.columns:
                 raise InputError(f"{path}, line {line}: there is no column {dress.columns[ours]!r}.")
             continue
         if plain.count(found) > 1:
             raise InputError(f"{path}, line {line}: the column {found} is there twice. Remove one of them.")
-        places[ours], named[ours] = (plain.index(found),), names[plain.index(found)]
+        places[ours], named[ours] = (plain.index(found),), names[plain.index(found)] or "the first column"
         if found in ("date", "time") and {"date", "time"} <= {*plain} and ours not in dress.columns:
             places[ours], named[ours] = (plain.index("date"), plain.index("time")), "date and time"
     return Header(names, places, named, delimiter, line)
@@ -287,7 +332,8 @@ def _shape(path: Path, header: Header, shapes: Mapping[Shape, Mapping[str, str]]
 def _expected(pattern: re.Pattern[str]) -> str:
     if DIGITS in pattern.pattern:
         most = " with at most 12 decimals" if NUMBER in pattern.pattern else ""
-        return f"a number from 0 to below 10^15{most}"
+        below = ", or below 0 where prices may be" if "-?" in pattern.pattern else ""
+        return f"a number from 0 to below 10^15{most}{below}"
     if digits := re.fullmatch(r"\\d\{1,(\d+)\}", pattern.pattern):
         return f"a whole number of at most {digits[1]} digits"
-    return "a time" if pattern.pattern == TIME else "visible ASCII characters without a comma"
+    return "a time" if pattern.pattern == QUOTED_TIME else "visible ASCII characters without a comma"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ UNITS = {
 """Milliseconds in each."""
 ENDINGS = {"_s": "seconds", "_ms": "milliseconds", "_us": "microseconds", "_ns": "nanoseconds"}
 """How the name of a column may end that says what its times are in."""
-ONLY_DIGITS = re.compile(r"\d{1,20}(?:\.\d{1,9})?")
+ONLY_DIGITS = re.compile(r"\d{1,20}(?:\.\d{1,20})?(?:[eE]\+?\d{1,2})?")
 A_DAY = re.compile(r"(?:19|20)\d{6}")
 SLASHES = re.compile(r"(\d{4})[./](\d{1,2})[./](\d{1,2})")
 MS_DIGITS = 13
@@ -70,11 +70,27 @@ class Times:
 
     def _written(self, text: str, found: datetime) -> Stamp:
         naive = found.tzinfo is None
-        moment = found.replace(tzinfo=self._zone) if naive else found
+        moment = self._in_zone(found) if naive else found
         ms = (moment - EPOCH) // timedelta(milliseconds=1)
         if not YEAR_1990 <= ms < YEAR_2100:
             raise ValueError(f"{self._name} is {text[:40]!a}, which is not between 1990 and 2100")
         return Stamp(ms, naive)
+
+    def _in_zone(self, found: datetime) -> datetime:
+        """That time on the clocks of the zone. Raises ValueError where it is none, or two."""
+        moment = found.replace(tzinfo=self._zone)
+        if self._zone is UTC or found.time() == time():  # a date
+            return moment
+        if moment.astimezone(UTC).astimezone(self._zone).replace(tzinfo=None) != found:
+            raise ValueError(
+                f"{self._name} is {found}, which there was not in {self._zone}: clocks went forward"
+            )
+        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+            raise ValueError(
+                f"{self._name} is {found}, which there was twice in {self._zone}: clocks went back, so it "
+                "needs an offset"
+            )
+        return moment
 
     def _iso(self, iso: str, text: str) -> datetime:
         try:

@@ -8,13 +8,15 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
-from ..access import UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
-from ..errors import StartError, StoreError
-from ..model import RULES, Family, Instrument, Kind
+from ..access import BUILT_IN, UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
+from ..config import Settings
+from ..errors import SettingsError, StartError, StoreError
+from ..model import RULES, Ending, Family, Instrument, Kind
 from ..sandbox import Client, Sandbox
 from ..store import Database, TokenStore
 from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Report, Ret, Sought, Want, ret_of
 from ..wire.ret import LEVEL_TOO_LOW, TOKEN_INVALID, TOO_MANY_CONNECTIONS
+from .hub import Client as Subscriber
 
 MOST_ACCOUNTS = 10_000
 """Clients whose use is remembered while any token is let in and the plan of all has limits."""
@@ -24,13 +26,10 @@ log = structlog.get_logger()
 Asked = TypeVar("Asked", Want, Want | Sought)
 
 
-class Peer(Seated, Protocol):
+class Peer(Seated, Subscriber, Protocol):
     """A connection, as those see it who may have to end it."""
 
-    def push(self, data: bytes) -> None:
-        """Takes whole frames, without ever waiting."""
-
-    def reset(self) -> None:
+    def reset(self, why: Ending = Ending.ERROR) -> None:
         """Ends it at once, with a reset of TCP."""
 
 
@@ -54,17 +53,25 @@ class Caller:
     for a session of the wire, see `wire.Permit`.
     """
 
-    __slots__ = ("_sandbox", "_supply", "account", "client", "report", "token")
+    __slots__ = ("_most", "_sandbox", "_supply", "account", "client", "report", "token")
 
     def __init__(
-        self, token: Token | None, account: Account, client: Client, sandbox: Sandbox, supply: Supply
+        self,
+        token: Token | None,
+        account: Account,
+        client: Client,
+        sandbox: Sandbox,
+        supply: Supply,
+        most: int,
     ) -> None:
+        """`most` is how much a list may hold at all."""
         self.token = token
         self.account = account
         self.client = client
         self.report = Report()
         self._sandbox = sandbox
         self._supply = supply
+        self._most = most
 
     @property
     def plan(self) -> Plan:
@@ -115,7 +122,16 @@ class Caller:
         """Seconds by which scenarios let answers come late."""
         return self._sandbox.delay(self.client) if self._sandbox.runs else 0.0
 
+    @property
+    def most_codes(self) -> int:
+        """How many items a list may hold."""
+        return self._most if self.plan.codes is None else min(self.plan.codes, self._most)
+
     # A permit of the wire.
+    def objection(self, instrument: Instrument) -> Ret | None:
+        """Why nothing of an instrument can be had (600, or what upstream says), or read (604); else None."""
+        return self._supply.refusal(instrument) or (None if self.reads(instrument) else CODE_UNAUTHORIZED)
+
     def answer(self, request: int | str) -> Ret | None:
         """What scenarios answer a request with; it is named by `cmd_id` or path."""
         if not self._sandbox.runs or (answer := self._sandbox.answer(self.client, request)) is None:
@@ -133,7 +149,10 @@ class Caller:
     def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
         """Those of a subscription that the client gets: what its plan allows. Raises Refused where none of
         them has room, or not all have it and the plan refuses (603); else those without stay silent until
-        there is room. What is sought yet is looked at again once it is known."""
+        there is room. What is sought yet is looked at again once it is known. A list that no client may have
+        is refused whatever the plan (603)."""
+        if len(wants) > self._most:
+            raise Refused(LEVEL_TOO_LOW)
         wants = self.take(wants, self.plan.codes)
         instruments = [one.instrument for one in wants if isinstance(one, Want)]
         room = {one.code for one in self._supply.room(kind, instruments, self)} if instruments else set()
@@ -150,6 +169,19 @@ class Rules(NamedTuple):
     plan: str
     takeover_after: float
     day_reset: int
+    max_subscriptions: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """Those of these settings."""
+        hours, minutes = settings.day_reset.split(":")
+        return cls(
+            BUILT_IN | settings.plans,
+            settings.plan,
+            settings.takeover_after,
+            int(hours) * 3600 + int(minutes) * 60,
+            settings.max_subscriptions,
+        )
 
 
 class Admission:
@@ -178,7 +210,10 @@ class Admission:
         self._clock = clock
         self._wall = wall
         self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._forgotten = Account(UNLIMITED)  # what those used that are not remembered
         self._changes, self._taken = -1, 0
+        self._tokens: list[Token] = []  # all of the store
+        self._key: bytes | None = None
         self._unreadable = False
         self._register = Register((), b"")
         self._guarded = False
@@ -209,10 +244,17 @@ class Admission:
                 self._refused += 1
                 raise Refused(TOKEN_INVALID)
             label, name = token.id, token.name
-        client = Client(label, frozenset((label, name)), family, connection, self._clock())
+        client = Client(label, (label, name), family, connection, self._clock())
         if self._sandbox.runs and self._sandbox.expired(client):
             raise Refused(TOKEN_INVALID)
-        return Caller(token, self._account(label, token), client, self._sandbox, self._supply)
+        return Caller(
+            token,
+            self._account(label, token),
+            client,
+            self._sandbox,
+            self._supply,
+            self._rules.max_subscriptions,
+        )
 
     def enter(
         self, peer: Seated, secret: str, family: Family, connection: int
@@ -238,9 +280,12 @@ class Admission:
 
     def accounts(self) -> Iterator[tuple[str, str, Account]]:
         """The label, the name and the account of each token that was used, in the order of their first use;
-        nameless while any is let in."""
+        nameless while any is let in. Those that are forgotten are one without a label."""
         names = {one.id: one.name for one in self._register} if self._guarded else {}
-        return ((label, names.get(label, ""), account) for label, account in self._accounts.items())
+        for label, account in self._accounts.items():
+            yield label, names.get(label, ""), account
+        if self._forgotten.used:
+            yield "", "", self._forgotten
 
     def is_admin(self, secret: str) -> bool:
         """Whether that is the token of an administrator."""
@@ -261,6 +306,33 @@ class Admission:
     def load(self) -> None:
         """Reads the tokens at once: for when nothing is served yet. Raises StoreError or StartError."""
         self._take(*self._read())
+
+    async def read_again(self) -> None:
+        """Reads the tokens whether they have changed or not. Raises StoreError or StartError."""
+        taken = self._taken
+        found = await self._database.read(self._read)
+        if self._taken == taken:  # else what was taken meanwhile is newer
+            self._take(*found)
+
+    def check(self, rules: Rules) -> None:
+        """Raises SettingsError if a token that is let in has a plan that these rules do not know."""
+        wall = self._wall()
+        lost = [one for one in self._tokens if one.valid(wall) and one.plan not in rules.plans]
+        if lost := [one for one in lost if one.plan in self._rules.plans]:
+            raise SettingsError(
+                f"The plan {lost[0].plan!r} is gone, which the token {lost[0].name!r} has"
+                f"{f', and {len(lost) - 1} more' if len(lost) > 1 else ''}: put it back, or revoke the token."
+            )
+
+    def change(self, rules: Rules) -> None:
+        """Other rules from now on, which have been checked. Nobody is sent away for them."""
+        self._rules = rules
+        plans = {one.id: one.plan for one in self._tokens}
+        for label, account in self._accounts.items():
+            if label:  # else it is of all, who have no limits
+                plan = rules.plans.get(plans.get(label, rules.plan))
+                account.change(plan or account.plan, rules.day_reset)
+        self._take(self._changes, self._tokens, self._key)
 
     async def refresh(self) -> bool:
         """Looks whether tokens have changed or expired; returns whether connections must be looked at."""
@@ -295,7 +367,7 @@ class Admission:
         return changes, tokens, self._store.key() if self._store.guarded() else None
 
     def _take(self, changes: int, tokens: list[Token], key: bytes | None) -> None:
-        self._changes = changes
+        self._changes, self._tokens, self._key = changes, tokens, key
         self._taken += 1
         self._guarded = key is not None
         if key is None:
@@ -335,5 +407,6 @@ class Admission:
     def _drop_oldest(self) -> None:
         for label, account in self._accounts.items():
             if not account.in_use:
+                self._forgotten.add(account)
                 del self._accounts[label]
                 return

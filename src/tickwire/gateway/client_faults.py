@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from ..model import Ending
 from ..sandbox import Disconnect, ExpireToken, Sandbox, Step
 from ..wire import POLICY_VIOLATION
 from .admission import Caller, Peer
@@ -38,7 +39,7 @@ class ClientFaults:
         if any(isinstance(step, ExpireToken) for step in begun):
             for peer, caller in [*self._callers.items()]:
                 if self._sandbox.expired(caller.client):
-                    peer.close(POLICY_VIOLATION, "token expired")
+                    peer.close(POLICY_VIOLATION, "token expired", Ending.SCENARIO)
         self._cut()
         self._wake.set()
 
@@ -53,6 +54,6 @@ class ClientFaults:
 
 def _end(peer: Peer, step: Disconnect) -> None:
     if step.reset:
-        peer.reset()
+        peer.reset(Ending.SCENARIO)
     else:
-        peer.close(step.code, step.reason)
+        peer.close(step.code, step.reason, Ending.SCENARIO)

@@ -10,20 +10,34 @@ from typing import NamedTuple
 
 import structlog
 
-from ..access import BUILT_IN, Verdict
+from .. import __version__
+from ..access import Verdict
 from ..bus import Supplier
-from ..config import Settings
-from ..model import Catalogue, Family, Instrument, Kind, KlineType
+from ..config import Settings, SourceKind
+from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType
 from ..sandbox import Sandbox, Step
 from ..store import Database, TokenStore
 from ..wire import POLICY_VIOLATION, Decision, Refused, StatusData, Want
-from ..wire.ret import QUERY_INVALID
-from ..wire.session import Cancel, Dialect, ForgetStatus, Session, Subscribe, WatchStatus
+from ..wire.items import HelloData
+from ..wire.messages import EXTENSIONS_FROM, Command
+from ..wire.ret import QUERY_INVALID, STOPPING
+from ..wire.session import (
+    Cancel,
+    Change,
+    Dialect,
+    ForgetStatus,
+    Hello,
+    ListItems,
+    Session,
+    Subscribe,
+    WatchStatus,
+)
 from ..wire.status import status_frame
 from .admission import Admission, Caller, Peer, Rules
+from .changing import Changing
 from .client_faults import ClientFaults
 from .first_bars import FirstBars
-from .hub import Hub, Topic
+from .hub import Carry, Hub, Topic
 from .reads import Reads
 from .seeking import Seeking
 from .sharing import Sharing
@@ -33,6 +47,8 @@ RENEWAL = 30.0
 """Seconds between times that the market is told again what is subscribed to."""
 LEASE = 3 * RENEWAL
 """Seconds that it counts."""
+OUTBOX_LOOK = 1.0
+"""Seconds between looks at outboxes, and between two times that a client is told what it was spared."""
 TOKEN_WATCH = 0.25
 """Seconds between looks whether tokens have changed or expired."""
 MOST_LOGGED = 10
@@ -84,11 +100,12 @@ class Gateway:
         tokens: TokenStore,
         database: Database,
         *,
+        carry: Carry,
         clock: Callable[[], float],
         wall: Callable[[], float],
         observer: Observer = NOBODY,
     ) -> None:
-        """`database` runs the calls of the store of tokens.
+        """`database` runs the calls of the store of tokens; `carry` is that of the machine's network.
 
         `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
         tokens and daily quotas go by, both in seconds.
@@ -99,6 +116,8 @@ class Gateway:
         self.dialect = Dialect(settings.strict_protocol, settings.legacy_string_ids)
         self.callers: dict[Peer, Caller] = {}
         """The open connections."""
+        self.draining = False
+        """Whether the server stops, so that nobody is let in any more."""
         self.observer = observer
         self._market = market
         self._numbers = itertools.count(1)
@@ -108,24 +127,26 @@ class Gateway:
         self._bars: dict[tuple[str, KlineType], bool] = {}  # what the market is to be told
         self.hub = Hub(
             lambda flush: asyncio.get_running_loop().call_soon(flush),
+            carry,
             text_ids=settings.legacy_string_ids,
             snapshots=settings.snapshot_on_subscribe,
+            in_order=settings.start is not None
+            or any(one.kind is SourceKind.REPLAY for one in settings.source),
+            bound=settings.client_buffer,
+            wall=wall,
             wanted=self._wanted,
+            clock=clock,
         )
         self.reads = Reads(catalogue, market, self.hub)
         self.uplink = Uplink()
         wish = functools.partial(market.wish, self, lease=LEASE)
-        hours, minutes = settings.day_reset.split(":")
-        rules = Rules(
-            BUILT_IN | settings.plans,
-            settings.plan,
-            settings.takeover_after,
-            int(hours) * 3600 + int(minutes) * 60,
-        )
         self.seeking = Seeking(catalogue, market, self.uplink, self.callers, self._join_list, clock)
         self.sharing = Sharing(market, self.uplink, wish, self.hub, self.callers, self.seeking)
         self.first_bars = FirstBars(self.hub, market.show_bar)
-        self.admission = Admission(tokens, database, sandbox, rules, self.sharing, clock=clock, wall=wall)
+        self.changing = Changing(self.hub, market, self.seeking, self.sharing, self.first_bars, self.callers)
+        self.admission = Admission(
+            tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
+        )
         self._faults = ClientFaults(sandbox, self.callers, clock)
 
     # What the market tells.
@@ -140,6 +161,7 @@ class Gateway:
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
         if self._watching:
+            self.hub.flush()  # what came before it
             frame = status_frame(status)
             for client in [*self._watching]:
                 self.hub.push(client, frame)
@@ -177,6 +199,7 @@ class Gateway:
             "wishes": self.uplink.run,
             "tokens": self._watch_tokens,
             "client faults": self._faults.run,
+            "outboxes": self._look_at_outboxes,
         }
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
@@ -189,6 +212,11 @@ class Gateway:
             self.sharing.renew()
             self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
 
+    async def _look_at_outboxes(self) -> None:
+        while True:
+            await asyncio.sleep(OUTBOX_LOOK)
+            self.hub.look()
+
     # What clients do.
     def caller(self, secret: str, family: Family | None) -> Caller:
         """Who sends a request over HTTP with that token. Raises Refused."""
@@ -200,6 +228,8 @@ class Gateway:
 
     def admit(self, peer: Peer, family: Family | None, secret: str) -> Session:
         """Opens a session; without a family the path is no WebSocket's. Raises Refused."""
+        if self.draining:
+            raise Refused(STOPPING)
         if family is None:
             self.admission.caller(secret, None)
             raise Refused(QUERY_INVALID)
@@ -207,7 +237,7 @@ class Gateway:
         self.callers[peer] = caller
         self.observer.came(caller)
         if dead is not None:
-            dead.close(POLICY_VIOLATION, "another connection of this token took its place")
+            dead.close(POLICY_VIOLATION, "another connection of this token took its place", Ending.TAKEOVER)
         return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
 
     def carry_out(self, client: Peer, decision: Decision) -> bytes:
@@ -230,7 +260,26 @@ class Gateway:
                 return b"".join(status_frame(one) for one in self._market.statuses())
             case ForgetStatus():
                 self._watching.discard(client)
+            case Change():
+                return self.changing.change(client, decision)
+            case ListItems():
+                return self.changing.items(client, decision)
+            case Hello(header):
+                return header.answer(self._hello(client))
         return b""
+
+    def _hello(self, client: Peer) -> HelloData:
+        """Who the server is, and what it offers a client."""
+        caller = self.callers.get(client)
+        return HelloData(
+            "tickwire",
+            __version__,
+            int(self.wall() * 1000),
+            {} if caller is None else caller.plan.limits(),
+            [command for command in Command if command >= EXTENSIONS_FROM],
+            ["json"],
+            0,
+        )
 
     def _join_list(self, client: Peer, kind: Kind, want: Want) -> None:
         """A code that a client waits for is known now: it joins its list, if it may."""
@@ -250,6 +299,11 @@ class Gateway:
             self.first_bars.show(client, [want])
         if frames:
             self.hub.push(client, frames)
+
+    def vacate(self, client: Peer) -> None:
+        """The client is gone, and another may take its place; `leave` follows."""
+        if (caller := self.callers.get(client)) is not None:
+            caller.leave(client)
 
     def leave(self, client: Peer) -> None:
         """The client is gone."""
@@ -296,9 +350,18 @@ class Gateway:
         """Looks whether tokens have changed or expired, and ends the connections of those that count no
         more."""
         if await self.admission.refresh():
-            for peer, caller in [*self.callers.items()]:
-                if (objection := self.admission.objection(caller)) is not None:
-                    peer.close(POLICY_VIOLATION, objection)
+            self._end_objectionable()
+
+    def _end_objectionable(self) -> None:
+        for peer, caller in [*self.callers.items()]:
+            if (objection := self.admission.objection(caller)) is not None:
+                peer.close(POLICY_VIOLATION, objection, Ending.TOKEN)
+
+    def change(self, settings: Settings) -> None:
+        """Other settings from now on, whose plans have been checked."""
+        self.settings = settings
+        self.admission.change(Rules.of(settings))
+        self._end_objectionable()
 
     async def _watch_tokens(self) -> None:
         """Ends the connections of tokens that count no more, and tells of unknown ones."""

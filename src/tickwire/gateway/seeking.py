@@ -101,11 +101,30 @@ class Seeking:
     def watch(self, client: Peer, family: Family, kind: Kind, sought: Collection[Sought]) -> None:
         """These are to join a client's list of that kind once they are known, in place of those before."""
         self.forget(client, (kind,))
+        self.wait(client, family, kind, sought)
+
+    def wait(self, client: Peer, family: Family, kind: Kind, sought: Collection[Sought]) -> None:
+        """These too."""
         for one in sought:
             code = family, one.name
             if self.is_sought(*code):
                 self._sought.setdefault(client, {}).setdefault(kind, {}).setdefault(code, []).append(one)
                 self._seekers.setdefault(code, {})[client] = None
+
+    def number(self, client: Peer, kind: Kind) -> int:
+        """How many codes a client waits for that are to join its list of that kind."""
+        return sum(map(len, self._sought.get(client, {}).get(kind, {}).values()))
+
+    def drop(self, client: Peer, family: Family, kind: Kind, name: str, kline_type: int) -> bool:
+        """The client does not wait for that one any more. Returns whether it did."""
+        of_kind = self._sought.get(client, {}).get(kind, {})
+        waiting = of_kind.get((family, name), [])
+        left = [one for one in waiting if one.kline_type != kline_type]
+        if len(left) == len(waiting):
+            return False
+        others = [one for code, some in of_kind.items() if code != (family, name) for one in some]
+        self.watch(client, family, kind, [*others, *left])
+        return True
 
     def forget(self, client: Peer, kinds: Iterable[Kind] = tuple(Kind)) -> None:
         """The client waits for nothing of these kinds any more."""

@@ -31,8 +31,10 @@ DAYS_BEYOND = {
 EXCHANGES = {Market.US_STOCK: "XNYS", Market.HK_STOCK: "XHKG", Market.CN_STOCK: "XSHG"}
 """Calendars of stocks whose instrument names none."""
 HONG_KONG, HK_OFFSET = "XHKG", 8 * 3600
-HK_AUCTION = (16 * 3600, 16 * 3600 + 600)
-"""Seconds of the local day in which the closing auction prints: all of it belongs to the minute 16:00."""
+HK_CLOSE, HK_HALF_DAY_CLOSE = 16 * 3600, 12 * 3600
+"""Seconds of the local day at which the closing auction begins: all of it belongs to that minute."""
+HK_AUCTION = 600
+"""Seconds in which it prints."""
 ONE_DAY = timedelta(days=1)
 MONDAY, SUNDAY = 0, 6
 
@@ -44,15 +46,15 @@ class Grid:
         stock = instrument.family is Family.STOCK
         exchange = instrument.calendar if instrument.calendar in KEYS else EXCHANGES.get(instrument.market)
         self.zone: tzinfo = load(exchange).zone if stock and exchange else UTC
-        self._auction = stock and exchange == HONG_KONG
+        self._has_auction = stock and exchange == HONG_KONG
         self._sunday_is_monday = not stock and instrument.market is not Market.CRYPTO
         self.types = tuple(one for one in KlineType if not (stock and one in STOCKS_LACK))
 
     def open_time(self, kline_type: KlineType, seconds: int) -> int:
         """The open time of the bar that a moment belongs to."""
         if span := SECONDS.get(kline_type):
-            if self._auction and 0 <= (into := self._second_of_hk_day(seconds) - HK_AUCTION[0]) < 600:
-                seconds -= into
+            if self._has_auction and (begun := _hk_auction(seconds)) is not None:
+                seconds = begun
             return seconds - seconds % span
         day = datetime.fromtimestamp(seconds, self.zone).date()
         if self._sunday_is_monday and day.weekday() == SUNDAY:
@@ -68,9 +70,9 @@ class Grid:
     def end(self, kline_type: KlineType, opened: int) -> int:
         """The first moment after which nothing belongs to the bar of that open time any more."""
         if span := SECONDS.get(kline_type):
-            if self._auction and 0 <= HK_AUCTION[0] - self._second_of_hk_day(opened) < span:
-                return max(opened + span, opened - self._second_of_hk_day(opened) + HK_AUCTION[1])
-            return opened + span
+            # Every bar in which an auction begins opens with it, for that is at a full hour.
+            auction = self._has_auction and _hk_auction(opened) == opened
+            return opened + (max(span, HK_AUCTION) if auction else span)
         day = datetime.fromtimestamp(opened, self.zone).date()
         return self._first_moment(self._first_day(kline_type, day + DAYS_BEYOND[kline_type]))
 
@@ -89,8 +91,18 @@ class Grid:
             case _:
                 return day
 
-    def _second_of_hk_day(self, seconds: int) -> int:
-        return (seconds + HK_OFFSET) % 86400
+
+def _hk_auction(seconds: int) -> int | None:
+    """When the closing auction began that a moment lies in, if there is one: at noon on half days alone."""
+    into = (seconds + HK_OFFSET) % 86400
+    if HK_CLOSE <= into < HK_CLOSE + HK_AUCTION:
+        return seconds - into + HK_CLOSE
+    if HK_HALF_DAY_CLOSE <= into < HK_HALF_DAY_CLOSE + HK_AUCTION:
+        begun = seconds - into + HK_HALF_DAY_CLOSE
+        sessions = load(HONG_KONG).sessions(datetime.fromtimestamp(begun, UTC).date())  # at noon the same
+        if sessions and sessions[-1].close == (begun + HK_AUCTION) * 1000:
+            return begun
+    return None
 
 
 @lru_cache(8192)

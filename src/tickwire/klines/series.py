@@ -7,7 +7,9 @@ from decimal import Decimal
 from functools import reduce
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
+
+import msgspec
 
 from ..model import EXACT, Instrument, Kline, KlineType, Trade
 from .bar import OpenBar
@@ -37,6 +39,8 @@ class Rules(NamedTuple):
 DEFAULTS = Rules()
 NOTHING: list[Closed] = []
 NEVER = 2**63 - 1
+FOREVER = 4_102_444_800_000
+"""The year 2100, in milliseconds: every bar has ended."""
 _FIRST, _LAST, _HIGH, _LOW, _VOLUME, _TURNOVER, _INCOMPLETE = map(
     attrgetter, ("first", "last", "high", "low", "volume", "turnover", "incomplete")
 )
@@ -53,6 +57,7 @@ class Series:
         self, instrument: Instrument, rules: Rules = DEFAULTS, down: tuple[int, int] = (0, 0)
     ) -> None:
         """`down` is when the source was down, from and to, in seconds: bars that overlap are incomplete."""
+        self.instrument = instrument
         self._code = instrument.code
         self._grid = Grid(instrument)
         self._rules = rules
@@ -65,7 +70,8 @@ class Series:
         self._larger_end = 0  # the earliest end of them
         self._ended: dict[tuple[KlineType, int], OpenBar] = {}  # what a late trade may still revise
         self._closed_until = 0  # what ended by then, in seconds, the clock has closed
-        self._latest = 0  # the latest time known, in milliseconds
+        self._latest = 0  # the time of the latest trade in a closed minute, in milliseconds
+        self._now = 0  # the market's clock, in milliseconds
         self._passed_over = 0  # trades before it were counted in an earlier run
         self.late = 0
         """Trades that came too late to be counted in any bar."""
@@ -89,7 +95,7 @@ class Series:
 
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
-        self._latest = max(self._latest, now)
+        self._now = max(self._now, now)
         out: list[Closed] = []
         seconds = (now - self._rules.close_delay) // 1000
         self._closed_until = max(self._closed_until, seconds)
@@ -98,6 +104,19 @@ class Series:
         if self._minute is None:
             self._close_larger(seconds, out)
         return out
+
+    def set_back(self, now: int) -> None:
+        """The market's clock, in milliseconds, shows less than it did. Minutes that it closed too early stay
+        closed, and are revised by what comes of them; larger bars go on."""
+        self._now = now
+        self._closed_until = (now - self._rules.close_delay) // 1000
+        self.newest = max([self.newest, *(opened for one, opened in self._ended if one is MINUTE)])
+        for kline_type in self._grid.types[1:]:
+            key = kline_type, self._grid.open_time(kline_type, self.newest)
+            bar = self._ended.get(key)
+            if bar is not None and bar.end > self._closed_until and kline_type not in self._larger:
+                del self._ended[key]
+                self._put_larger(kline_type, bar)
 
     def hole(self, begin: int, end: int | None) -> list[Closed]:
         """From `begin` up to `end`, in seconds (None: it is not over), trades may be missing: the bars that
@@ -180,6 +199,81 @@ class Series:
         self.late += before.late
         return self.advance(before._closed_until * 1000 + self._rules.close_delay)
 
+    def is_forming(self, opened: int) -> bool:
+        """Whether the minute of that open time has not closed."""
+        return self._minute is not None and self._minute.time == opened
+
+    def correct(
+        self, opened: int, minute: OpenBar | None, stored: Mapping[KlineType, Sequence[Kline]]
+    ) -> list[Closed]:
+        """Puts a minute in place of the one of that open time, None: there is no trade left in it. Returns
+        the closed bars that are others now.
+
+        `stored` are the closed bars of an instrument by type, ascending: those of at least the larger bars
+        that the minute belongs to, of which they are rolled up anew. A minute that forms needs none.
+        """
+        before = self._minute
+        if before is not None and before.time == opened:
+            if minute is None:
+                self._minute, self.newest = None, opened - 1
+            else:
+                minute.incomplete = minute.incomplete or before.incomplete
+                self._minute = minute
+            return NOTHING
+        known = {
+            one: {bar.time: bar for bar in stored.get(one, ())} for one in (MINUTE, *self._grid.types[1:])
+        }
+        out: list[Closed] = []
+        self._put_corrected(MINUTE, opened, minute, known, out)
+        for kline_type in self._grid.types[1:]:
+            at = self._grid.open_time(kline_type, opened)
+            of = smaller(kline_type, self._grid.types)
+            larger, part = self._larger.get(kline_type), self._larger.get(of)
+            # Of what holds the forming minute the store may have an earlier state, or one before a restart.
+            open_time = None if before is None else self._grid.open_time(of, before.time)
+            parts = [
+                self._ended.get((of, time)) or self._reopened(bar, of)
+                for time, bar in sorted(known[of].items())
+                if self._grid.open_time(kline_type, time) == at
+                and time != open_time
+                and (part is None or time != part.time)
+            ]
+            if part is not None and self._grid.open_time(kline_type, part.time) == at:
+                parts.append(part)
+            whole = self._begun(kline_type, parts[0]) if parts else None
+            for one in parts[1:]:
+                cast("OpenBar", whole).merge(one)
+            if larger is None or larger.time != at:
+                self._put_corrected(kline_type, at, whole, known, out)
+            elif whole is None:
+                del self._larger[kline_type]
+            else:
+                whole.incomplete = whole.incomplete or larger.incomplete
+                self._larger[kline_type] = whole
+        self._larger_end = min((bar.end for bar in self._larger.values()), default=0)
+        return out
+
+    def _put_corrected(
+        self,
+        kline_type: KlineType,
+        opened: int,
+        bar: OpenBar | None,
+        known: dict[KlineType, dict[int, Kline]],
+        out: list[Closed],
+    ) -> None:
+        """A closed bar is another one now, or there is none any more."""
+        before = known[kline_type].pop(opened, None)
+        if bar is None:
+            self._ended.pop((kline_type, opened), None)
+            if before is not None:
+                out.append(Closed(msgspec.structs.replace(before, removed=True), revised=True))
+            return
+        bar.incomplete = bar.incomplete or (before is not None and before.incomplete)
+        if (kline_type, opened) in self._ended:
+            self._ended[kline_type, opened] = bar
+        known[kline_type][opened] = made = bar.kline(self._code, kline_type, opened)
+        out.append(Closed(made, revised=before is not None))
+
     def ended(self, bar: Kline) -> Kline | None:
         """The bar of that type and time as it is now, if it has closed and a late trade may still revise
         it."""
@@ -218,7 +312,7 @@ class Series:
 
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        latest = max(self._latest, self._minute.last[0]) if self._minute else self._latest
+        latest = max(self._now, self._latest, self._minute.last[0] if self._minute else 0)
         if latest - part.last[0] > self._rules.late_window:
             self.late += 1
             return NOTHING
@@ -273,7 +367,7 @@ class Series:
         self._larger_end = min(self._larger_end or bar.end, bar.end)
 
     def _forget(self) -> None:
-        """Lets go of bars that no trade can revise any more."""
+        """Lets go of bars that no trade can revise any more, though the clock be set back."""
         bound = self._latest - self._rules.late_window
         gone = [key for key, bar in self._ended.items() if bar.end * 1000 <= bound]
         for key in gone:

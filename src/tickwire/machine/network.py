@@ -7,14 +7,26 @@ import errno
 import socket
 import struct
 import sys
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
 from os import write as os_write  # a name of the module costs each write a little
 from typing import TypeAlias
 
 from ..errors import SettingsError, StartError
+from .fanout import Direct, carry
 
-BACKLOG = 2048
+if sys.platform == "linux":
+    from fcntl import ioctl
+    from termios import FIONREAD, TIOCOUTQ
+
+BACKLOG = 4096
+"""Connections that the system keeps until they are taken, where it allows so many."""
 DIRECT_WRITES = sys.platform != "win32"
 """Whether os.write takes a socket's descriptor."""
+NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+UNSENT = 64 * 1024
+"""Bytes that the system takes of what it cannot send yet, where it is told so."""
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: closed at once, with a reset."""
 
@@ -23,6 +35,9 @@ Data: TypeAlias = bytes | memoryview
 
 class Network:
     """The machine's."""
+
+    carry = staticmethod(carry)
+    """What a flush has for many sockets goes this way."""
 
     def addresses(self, host: str, port: int) -> list[tuple[int, str]]:
         """Address family and address of everything that a host stands for. Raises SettingsError."""
@@ -51,9 +66,35 @@ class Network:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio's own loop may not set it
         return listener
 
+    async def take(self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> asyncio.Server:
+        """Takes the connections of a socket that is listened on, until that is closed; the socket stays open,
+        and newcomers wait in it."""
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(protocol, sock=listener.dup(), backlog=BACKLOG)
+
     def writer(self, transport: asyncio.Transport) -> Writer:
         """What writes to the socket of a connection."""
         return Writer(transport)
+
+    def unread(self, transport: asyncio.Transport) -> int:
+        """Bytes that have come and were not read yet, where the system says how many; else 0."""
+        count = array("i", [0])
+        if sys.platform == "linux" and not transport.is_closing():
+            with suppress(OSError):
+                ioctl(transport.get_extra_info("socket").fileno(), FIONREAD, count)
+        return count[0]
+
+
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that the peer's machine has not taken yet: those that wait in the transport, and, where the
+    system says how many, in the socket."""
+    waiting = transport.get_write_buffer_size()
+    if sys.platform == "linux" and not transport.is_closing():
+        count = array("i", [0])
+        with suppress(OSError):
+            ioctl(transport.get_extra_info("socket").fileno(), TIOCOUTQ, count)
+        waiting += count[0]
+    return waiting
 
 
 class Writer:
@@ -87,6 +128,25 @@ class Writer:
             transport.abort()
             return b""
         return b"" if sent == len(data) else memoryview(data)[sent:]
+
+    @property
+    def direct(self) -> Direct | None:
+        """The socket, for who writes to it just as `write` does; None where that writes otherwise."""
+        if self._descriptor is None or type(self).write is not Writer.write:
+            return None
+        return self._descriptor, self._transport
+
+    def waiting(self) -> int:
+        """Bytes that the peer's machine has not taken yet."""
+        return untaken(self._transport)
+
+    def stay_fresh(self) -> None:
+        """From now on the system takes little of what it cannot send yet: the rest waits here, where it can
+        be thinned."""
+        if NOTSENT_LOWAT is not None and not self._transport.is_closing():
+            plain = self._transport.get_extra_info("socket")
+            with suppress(OSError):  # it is gone, or does not know how
+                plain.setsockopt(socket.IPPROTO_TCP, NOTSENT_LOWAT, UNSENT)
 
     def reset(self) -> None:
         """Ends the connection at once, with a reset of TCP."""

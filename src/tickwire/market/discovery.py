@@ -66,12 +66,10 @@ class Discovery:
         self._learners = [Learner(one, one.source) for one in feeds if isinstance(one.source, Relay)]
         self._finding: dict[Code, asyncio.Task[None]] = {}
         for _, relay in self._learners:
-            relay.learned = self._know
             for instrument in store.learned(relay.name):
                 relay.learn(instrument)
-        for _, relay in self._learners:
-            relay.learned = self._learned
-            relay.finder.awaited = self._awaited
+                self._know(instrument)
+            relay.attend(learned=self._learned, awaited=self._awaited)
 
     @property
     def waiting(self) -> int:

@@ -37,10 +37,16 @@ def source_figures(feed: Feed) -> SourceFigures:
         0 if recording is None else recording.lost,
         unknown,
         None if health.upstream is None else health.upstream(),
+        health.skew,
+        0 if recording is None else recording.waiting,
+        0.0 if recording is None else recording.lag,
     )
 
 
 def store_figures(database: Database) -> tuple[StoreFigures, ...]:
     """How its calls go."""
-    calls = ("write", database.writes), ("read", database.reads)
-    return tuple(StoreFigures(name, one.since, one.reason, one.failures) for name, one in calls)
+    calls = (
+        ("write", database.writes, database.waiting_writes),
+        ("read", database.reads, database.waiting_reads),
+    )
+    return tuple(StoreFigures(name, one.since, one.reason, one.failures, left) for name, one, left in calls)

@@ -6,7 +6,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -18,24 +18,33 @@ from ..errors import InputError
 from ..files import CODE, OURS, TIME, Dress, Times, header_of, in_order, read_table
 from ..klines import SECONDS, Grid, roll_up, smaller
 from ..model import QUANTA, Catalogue, Entrance, Family, Instrument, Kline, KlineType, bar_fault, decimals_of
-from ..store import KlineStore, past_note
+from ..store import IMPORTED, KlineStore, past_note
 from .parquet_bars import parquet_rows
 
 LONG = r"\d{1,15}(?:\.\d{1,60})?"
 """A plain decimal that may have more decimals than we keep."""
-NOTED = ("volume", "turnover")
-KEYS = {"code": CODE, "timestamp": TIME} | dict.fromkeys(("open", "high", "low", "close"), LONG)
-SHAPES = {count: KEYS | dict.fromkeys(NOTED[:count], f"(?:{LONG})?") for count in (2, 1, 0)}
+SIGNED = rf"-?{LONG}"
+NOTED = {"volume": f"(?:{LONG})?", "turnover": f"(?:{SIGNED})?"}
+KEYS = {"code": CODE, "timestamp": TIME} | dict.fromkeys(("open", "high", "low", "close"), SIGNED)
+SHAPES = {count: KEYS | dict([*NOTED.items()][:count]) for count in (2, 1, 0)}
 LOGGED_LINES = 10
+SUNDAY = 6
 BATCH = 5_000
 """Bars that are written at a time."""
 MOST_WAITING = 100_000
 """Bars of all codes that wait to be."""
 PROGRESS = 500_000
-"""Lines between two lines of the log."""
+"""Lines of a file between two lines of the log."""
 WINDOW = 31 * 86_400
 """Seconds of bars that are rolled up at a time."""
-HOUR, DAY = 3_600, 86_400
+HOUR, HALF_DAY, DAY = 3_600, 43_200, 86_400
+IN_A_ROW = {KlineType.HOUR: 24, KlineType.DAY: 6}
+"""How many times in a row bars lie exactly as far apart as those of a larger type below this one do, without
+being of it."""
+AT_LEAST = 4
+"""Beyond those of types of a day or more; and a part of all that is one in so many is no chance either."""
+FAR = 12
+"""How many times as long as the type of the others that type is then."""
 
 log = structlog.get_logger()
 
@@ -51,6 +60,8 @@ class Report:
     lines: int = 0
     """Lines that were bars."""
     bad_lines: int = 0
+    repeated: int = 0
+    """Lines in place of earlier ones of the same code and time."""
     rounded: int = 0
     """Numbers that had more decimals than their instrument has."""
     types: dict[str, KlineType] = field(default_factory=dict)
@@ -112,6 +123,8 @@ def import_bars(
         _write(file, found, source, store, report)
         for bars in found.values():
             report.rolled_up += _roll_up(bars, source, store)
+    if report.bars:
+        store.put(source, IMPORTED, str(int(store.get(source, IMPORTED) or 0) + 1))
     return report
 
 
@@ -139,6 +152,11 @@ class Measured:
         self._dated = all(datetime.fromtimestamp(at, self._zone).time() == time() for at in seconds)
         self.kline_type = kline_type or self._type_of(seconds)
         code = self.instrument.code
+        if kline_type is None and (other := self._other_type(seconds)) is not None:
+            raise InputError(
+                f"{self._path}: the bars of {code} are of several types, {self.kline_type.name} and "
+                f"{other.name}. Import one type a file, or name it with --interval if they are all of one."
+            )
         if self.kline_type not in self.grid.types:
             raise InputError(f"{self._path}: {code} has no bars of {self.kline_type.name}, as no stock has.")
         odd = next((at for at in seconds if not self._fits(at)), None)
@@ -146,16 +164,83 @@ class Measured:
             opens = datetime.fromtimestamp(odd, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             raise InputError(
                 f"{self._path}: the bars of {code} are of type {self.kline_type.name}, but one opens at "
-                f"{opens}, where none of these does. Import one type a file, or name it with --interval."
+                f"{opens}, where none of these does. Import one type a file, and of bars on another grid the "
+                "smaller ones that they are made of."
             )
+        self._check_dates(seconds)
 
     def open_time(self, at: int) -> int:
         """When the bar opens that a line with that time is, in seconds: dates are those of the market."""
         if self.kline_type in SECONDS:
             return at // 1000
-        zone = self._zone if self._dated else self.grid.zone
-        noon = datetime.combine(datetime.fromtimestamp(at / 1000, zone).date(), time(12), self.grid.zone)
+        noon = datetime.combine(self._date(at // 1000), time(12), self.grid.zone)
         return self.grid.open_time(self.kline_type, int(noon.timestamp()))
+
+    def _date(self, at: int) -> date:
+        """The date of a bar of a day or more that opens then, in seconds."""
+        if self._dated:
+            return datetime.fromtimestamp(at, self._zone).date()
+        if self.grid.zone is UTC:  # such as those of forex, which open at 17:00 in New York on the day before
+            at += HALF_DAY
+        return datetime.fromtimestamp(at, self.grid.zone).date()
+
+    def _check_dates(self, seconds: list[int]) -> None:
+        """Raises InputError if two bars of a day or more are the same one, but for a Sunday and Monday."""
+        if self.kline_type in SECONDS:
+            return
+        for at, later in pairwise(seconds):
+            sunday = self.kline_type is KlineType.DAY and self._date(at).weekday() == SUNDAY
+            opened = self.open_time(later * 1000)
+            if opened == self.open_time(at * 1000) and not (sunday and self._date(at) < self._date(later)):
+                raise InputError(
+                    f"{self._path}: {self.instrument.code} has two bars of type {self.kline_type.name} of "
+                    f"{self._date(later)}. Import one type a file, each bar once."
+                )
+
+    def _other_type(self, seconds: list[int]) -> KlineType | None:
+        """A larger type than the one that was measured, if some of the bars seem to be of that: so many in a
+        row lie as far apart as no chance puts them. `seconds` are their times, ascending."""
+        if (other := self._in_a_row(seconds)) is not None or self.ascending:
+            return other
+        as_written = [at // 1000 for at in self.times]  # one type behind the other, of the same times
+        if all(later <= at for at, later in pairwise(as_written)):
+            return None
+        return self._in_a_row(as_written, blocks=True)
+
+    def _in_a_row(self, times: list[int], *, blocks: bool = False) -> KlineType | None:
+        base, last, run = self._span(self.kline_type), None, 0
+        for at, later in pairwise(times):
+            found = self._apart(at, later)
+            run, last = (run + 1 if found is last else 1) if found else 0, found
+            if found is None or found <= self.kline_type:
+                continue
+            enough = next((most for below, most in IN_A_ROW.items() if found < below), AT_LEAST)
+            clear = self._span(found) >= FAR * base and run >= 2
+            if run >= enough or (clear and (blocks or run * AT_LEAST >= len(times) - 1)):
+                return found
+        return None
+
+    def _apart(self, at: int, later: int) -> KlineType | None:
+        """The type whose bars may open at these times, one after the other."""
+        gap = later - at
+        if gap < 23 * HOUR:
+            return next((one for one, span in SECONDS.items() if span == gap and at % span == 0), None)
+        if not (self._opens_day(at) and self._opens_day(later)):
+            return None
+        if gap <= 5 * DAY + HOUR:  # over a weekend, and holidays
+            return KlineType.DAY
+        if 7 * DAY - HOUR <= gap <= 7 * DAY + HOUR:
+            return KlineType.WEEK
+        return KlineType.MONTH if 27 * DAY < gap < 32 * DAY else None
+
+    def _opens_day(self, at: int) -> bool:
+        return datetime.fromtimestamp(at, self._zone).time() == time() or self._is_midnight(at)
+
+    @staticmethod
+    def _span(kline_type: KlineType) -> int:
+        """About how long its bars are, in seconds."""
+        days = {KlineType.DAY: DAY, KlineType.WEEK: 7 * DAY, KlineType.MONTH: 30 * DAY}
+        return SECONDS.get(kline_type) or days[kline_type]
 
     def _fits(self, at: int) -> bool:
         if self.kline_type is KlineType.MINUTE or self.kline_type not in SECONDS:
@@ -194,6 +279,7 @@ class BarFile:
         self._reading = reading
         self._report = report
         self._told = False
+        self._differing = 0
 
     def measure(self) -> dict[str, Measured]:
         """What is in it, by code. Tells of the lines that are no bars. Raises InputError."""
@@ -210,12 +296,13 @@ class BarFile:
             if (bars := found.get(row.code)) is None:
                 instrument = self._catalogue[row.code]
                 bars = found[row.code] = Measured(self.path, instrument, self._reading)
+            again = bool(bars.times) and bars.times[-1] == row.at
             bars.add(row.at)
             self._report.lines += 1
-            if self._reading.strict and not bars.ascending:
+            if self._reading.strict and (again or not bars.ascending):
                 raise InputError(
-                    f"{self.path}, line {row.number}: the bar opens before the one of {row.code} above it. "
-                    "Sort the file, or leave out --strict-input."
+                    f"{self.path}, line {row.number}: the bar opens {'with' if again else 'before'} the one "
+                    f"of {row.code} above it. Sort the file, with each bar once, or leave out --strict-input."
                 )
             if row.number % PROGRESS == 0:
                 log.info("reading", file=str(self.path), lines=row.number)
@@ -226,6 +313,16 @@ class BarFile:
         for bars in found.values():
             bars.measure(self._reading.kline_type)
         return found
+
+    def tell_repeated(self, row: Row, before: Row) -> None:
+        """Tells that a bar stands there twice, of which the later line is taken."""
+        self._report.repeated += 1
+        if row.values == before.values:
+            return
+        self._differing += 1
+        if self._differing <= LOGGED_LINES:
+            reason = f"line {row.number}: {row.code} has another bar of that time in line {before.number}"
+            log.warning("line taken in place of an earlier one", file=str(self.path), reason=reason)
 
     def rows(self, *, ascending: bool) -> Iterator[Row]:
         """The lines that are bars, each code's in order of time."""
@@ -290,7 +387,7 @@ class BarFile:
     def _unknown(self, code: str) -> str:
         if any(self._catalogue.find(family, code) is not None for family in Family):
             known = next(one for family in Family if (one := self._catalogue.find(family, code)) is not None)
-            return f"{code} is another name of {known.code}: write that, or --code {known.code}"
+            return f"{code} is another name of {known.code}: write that"
         return f"unknown code {code!r} (add it with --instruments, or name it with --code)"
 
 
@@ -300,6 +397,7 @@ def _write(
     """Writes the bars of a file, some at a time, each code's ascending: what belongs to one bar of the grid,
     such as a Sunday and a Monday, becomes one."""
     waiting: defaultdict[str, list[Kline]] = defaultdict(list)
+    latest: dict[str, Row] = {}
 
     def flush(code: str, *, last: bool) -> None:
         bars, measured = waiting[code], found[code]
@@ -314,7 +412,14 @@ def _write(
 
     rows = file.rows(ascending=all(one.ascending for one in found.values()))
     for count, row in enumerate(rows, 1):
+        if count % PROGRESS == 0:
+            log.info("writing", file=str(file.path), bars=count)
         bars = waiting[row.code]
+        before = latest.get(row.code)
+        if before is not None and before.at == row.at:  # the last one counts, as when importing again
+            bars.pop()
+            file.tell_repeated(row, before)
+        latest[row.code] = row
         bars.append(_kline(row, found[row.code]))
         if len(bars) >= BATCH:
             flush(row.code, last=False)

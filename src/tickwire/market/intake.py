@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 import structlog
 
-from ..errors import InputError, TickwireError
+from ..errors import InputError, StoreError, TickwireError
 from ..klines import Closed
-from ..model import Book, Catalogue, Event, Instrument, Kind, Trade, turnover
+from ..model import Book, Catalogue, Correction, Event, Instrument, Kind, Trade, turnover
 from ..sandbox import Way
 from ..sources import Began, Published, Resent, Snapshot, Status
 from ..store.recordings import Recorder
@@ -55,6 +55,8 @@ class Intake:
         self._klines = klines
         self._time_ns = time_ns
         self._failed: set[Feed] = set()  # those that have not yielded since
+        self._over: dict[Feed, InputError | None] = {}  # those that yield nothing more, and what broke them
+        self._another_over = asyncio.Event()
         self.slow: set[object] = set()
         """The clients that do not take what they are sent as fast as it comes."""
         self._relief = asyncio.Event()
@@ -66,6 +68,18 @@ class Intake:
         if not self.slow:
             self._relief.set()
 
+    async def ended(self, feed: Feed) -> None:
+        """Returns when all that a source has was taken. Raises InputError if it broke."""
+        while feed not in self._over:
+            self._another_over.clear()
+            await self._another_over.wait()
+        if (error := self._over[feed]) is not None:
+            raise error
+
+    def _end(self, feed: Feed, error: InputError | None) -> None:
+        self._over[feed] = error
+        self._another_over.set()
+
     async def run(self, feed: Feed) -> None:
         """Takes what a source yields. One that fails is down, and is tried again. Never ends."""
         health, wait, said = feed.source.health, SOURCE_RETRY, ""
@@ -76,9 +90,14 @@ class Intake:
                     await feed.bars.ready(self._catalogue[code] for code in feed.source.codes)
                 log.info("source started", source=feed.source.name)
                 await self._consume(feed)
+                with suppress(StoreError):  # which has been said, and is tried again
+                    await feed.bars.make_anew()
+                self._klines.closed_of(feed, feed.bars.close_all())
                 log.info(
                     "source ended, its last state is served on", source=feed.source.name, events=feed.events
                 )
+                health.tell(Status.ENDED)
+                self._end(feed, None)
                 await asyncio.Event().wait()
             except Exception as error:
                 known = isinstance(error, TickwireError)
@@ -98,7 +117,10 @@ class Intake:
                     )
                 self._klines.closed_of(feed, feed.missing.failed(reason))
                 self._failed.add(feed)
-                await (asyncio.Event().wait() if final else asyncio.sleep(wait))
+                if isinstance(error, InputError):
+                    self._end(feed, error)
+                    await asyncio.Event().wait()
+                await asyncio.sleep(wait)
                 wait = min(2 * wait, SOURCE_MOST)
 
     def _recover(self, feed: Feed) -> None:
@@ -121,13 +143,25 @@ class Intake:
                         await self._wait_for_relief()
                     if feed.recorder is not None and feed.recorder.behind and not source.live:
                         await self._wait_for_recording(feed.recorder)
+                elif isinstance(event, Correction):
+                    tape = feed.bars.tape  # where it is kept its source has seen to it
+                    while tape is not None and tape.behind and not tape.kept:
+                        tape.read_some()
+                        await asyncio.sleep(0)
+                    self.correct(feed, event)
                 elif isinstance(event, Resent):
                     self._take_again(feed, event)
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
                 elif isinstance(event, Began):
+                    if (tape := feed.bars.tape) is not None and source.live:
+                        for code in event.codes:
+                            tape.began(code, event.at)
                     self._klines.closed_of(feed, feed.missing.began(event))
                 else:
+                    if (tape := feed.bars.tape) is not None and source.live:
+                        for code in event.codes:
+                            tape.broke(code)
                     self._klines.closed_of(feed, feed.missing.broke(event))
 
     def take(self, event: Event, feed: Feed | None = None) -> bool:
@@ -139,6 +173,8 @@ class Intake:
         if not self._feeds.passes(feed, instrument):
             if type(event) is Trade:  # it is ready to stand in
                 self._count(feed, instrument, event)
+                if feed.bars.tape is not None:
+                    feed.bars.tape.sent(0)
             if feed.recorder is not None:
                 feed.recorder.record(event, instrument.market, self._time_ns() // 1000, 0)
             return False
@@ -152,6 +188,9 @@ class Intake:
     def _take_again(self, feed: Feed, resent: Resent) -> None:
         """Takes what a kill left only half kept: into the bars or the recording, and to the clients."""
         event, counted, recorded = resent
+        if isinstance(event, Correction):
+            self.correct(feed, event, counted=counted, recorded=recorded)
+            return
         instrument = self._catalogue[event.code]
         feed.events += 1
         closed: list[Closed] = []
@@ -161,9 +200,29 @@ class Intake:
             elif event.turnover is None:
                 event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
         seq = self._send(instrument, event) if self._feeds.passes(feed, instrument) else 0
+        if type(event) is Trade and not counted and feed.bars.tape is not None:
+            feed.bars.tape.sent(seq)
         if feed.recorder is not None and not recorded:
             feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
         self._klines.closed_of(feed, closed)
+
+    def correct(
+        self, feed: Feed, correction: Correction, *, counted: bool = False, recorded: bool = False
+    ) -> None:
+        """The way of a correction: into the bars unless it has `counted` there, to the clients, and into the
+        recording unless it is `recorded`."""
+        instrument = self._catalogue[correction.code]
+        feed.events += 1
+        was, now = (
+            one if one is None or one.turnover is not None else _priced(instrument, one)
+            for one in (correction.was, correction.became)
+        )
+        changed = msgspec.structs.replace(correction, was=was, became=now)
+        if not counted:
+            changed = msgspec.structs.replace(changed, trade_seq=feed.bars.correct(instrument, changed))
+        seq = self._streams.publish(instrument, changed) if self._feeds.passes(feed, instrument) else 0
+        if feed.recorder is not None and not recorded:
+            feed.recorder.record(changed, instrument.market, self._time_ns() // 1000, seq)
 
     def end(self, feed: Feed) -> None:
         """Takes what was published and waits still: it was answered as taken."""
@@ -174,6 +233,8 @@ class Intake:
             for event in source.end():
                 if isinstance(event, Resent):
                     self._take_again(feed, event)
+                elif isinstance(event, Correction):
+                    self.correct(feed, event)
                 else:
                     self.take(event, feed)
         except Exception:
@@ -191,6 +252,8 @@ class Intake:
         if type(event) is Trade:
             event, closed = self._count(feed, instrument, event)
         seq = self._streams.publish(instrument, event) if way is None else self._send(instrument, event, way)
+        if closed is not None and feed.bars.tape is not None:
+            feed.bars.tape.sent(seq)
         if feed.recorder is not None:
             feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
         if closed:
@@ -239,6 +302,11 @@ class Intake:
         except TimeoutError:
             log.warning("slow clients are left behind", clients=len(self.slow))
             self.slow.clear()
+
+
+def _priced(instrument: Instrument, trade: Trade) -> Trade:
+    """A trade with its turnover."""
+    return msgspec.structs.replace(trade, turnover=turnover(instrument, trade))
 
 
 def _alike(one: Event, other: Event) -> bool:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import TypeAlias
 
+import msgspec
+
 from ..klines import Closed
 from ..model import Catalogue, Instrument, KlineState, KlineType, KlineUpdate
 from .feeds import Feed, Feeds
@@ -23,13 +25,13 @@ class KlinePush:
         self._catalogue = catalogue
         self._feeds = feeds
         self._streams = streams
-        self._interval = interval
+        self.interval = interval
         self._wanted: dict[Bar, dict[object, float]] = {}  # by whom, and until when
 
     async def run(self) -> None:
         """Closes bars by the market's clock, and pushes those that form. Never ends."""
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self.interval)
             for feed in self._feeds:
                 self.closed_of(feed, feed.bars.advance(feed.source.market_time()))
             for code, kline_type in [*self._wanted]:
@@ -68,8 +70,17 @@ class KlinePush:
     def push_forming(self, instrument: Instrument, kline_type: KlineType) -> bool:
         """Pushes a bar that is forming, if it is another one than at the last time. Returns whether there is
         one."""
-        bar = self._feeds.of(instrument).bars.forming(instrument, kline_type)
+        bars = self._feeds.of(instrument).bars
+        bar = bars.forming(instrument, kline_type)
         last = self._streams.bars(instrument, kline_type).last
         if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
             self._streams.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
+        elif (
+            bar is None
+            and isinstance(last, KlineUpdate)
+            and last.state is KlineState.FORMING
+            and bars.tape is not None  # all its trades were cancelled
+        ):
+            gone = msgspec.structs.replace(last.kline, removed=True)
+            self._streams.publish(instrument, KlineUpdate(gone, KlineState.REVISED))
         return bar is not None

@@ -22,18 +22,25 @@ def parquet_rows(path: Path, dress: Dress) -> tuple[Iterator[tuple[int, list[str
         from pyarrow import parquet
     except ImportError:
         raise InputError("Parquet files need one more package: pip install 'tickwire[parquet]'.") from None
+    # Text that is no UTF-8 and a time beyond what Python knows are no errors of Arrow's.
+    unreadable = OSError, ValueError, OverflowError, pyarrow.ArrowException
     try:
         check_regular(path)
         names = [str(name) for name in parquet.read_schema(path).names]
-    except (OSError, pyarrow.ArrowInvalid) as error:
+    except unreadable as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"Cannot read {path}: {reason}.") from error
     plain = {plain_name(name): name for name in names}
+    each = [plain_name(name) for name in names]
     columns: dict[str, str] = {}
     for ours in (*NEEDED, "volume", "turnover"):
         wanted = [plain_name(dress.columns[ours])] if ours in dress.columns else [ours, *USUAL[ours]]
         found = next((plain[name] for name in wanted if name in plain), None)
         if found is not None:
+            if each.count(plain_name(found)) > 1:
+                raise InputError(
+                    f"{path}: the column {plain_name(found)} is there twice. Remove one of them."
+                )
             columns[ours] = found
         elif ours in NEEDED and ours not in dress.values:
             raise InputError(f"{path}: the column {ours} is missing.")
@@ -47,7 +54,7 @@ def parquet_rows(path: Path, dress: Dress) -> tuple[Iterator[tuple[int, list[str
                         number += 1
                         values = {ours: row[name] for ours, name in columns.items()}
                         yield number, _texts({**dress.values, **values})
-        except (OSError, pyarrow.ArrowInvalid) as error:
+        except unreadable as error:
             raise InputError(f"Cannot read {path} after row {number}: {error}.") from error
 
     return rows(), columns["timestamp"]
@@ -65,7 +72,7 @@ def _texts(values: dict[str, Any]) -> list[str] | str:
             number = Decimal(str(value))
         except InvalidOperation:
             return f"{name} is {value!r}, expected a number"
-        if number.is_nan() or not 0 <= number < 10**15:
-            return f"{name} is {value!r}, expected a number from 0 to below 10^15"
+        if number.is_nan() or not -(10**15) < number < 10**15:
+            return f"{name} is {value!r}, expected a number between -10^15 and 10^15"
         texts.append(f"{number:f}")
     return texts

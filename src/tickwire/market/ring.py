@@ -3,7 +3,7 @@
 Only trades are kept: of a book its newest state is enough, and bars are kept as bars. A trade costs an
 append; every few seconds what came meanwhile becomes a block. Blocks go whole, and are packed in a thread
 once all of them take too much memory. Neither form is work for the garbage collector, which does not track
-trades.
+trades, nor tuples of them.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Ring:
     ) -> None:
         """`streams` are those of trades, whichever there are; `clock` is monotonic, in seconds."""
         self._streams = streams
-        self._seconds = seconds
-        self._limit = limit
+        self.seconds = seconds
+        self.limit = limit
         self._clock = clock
         self._blocks: deque[Block] = deque()
         self._cut = clock()
@@ -97,13 +97,13 @@ class Ring:
         for stream in self._streams:
             if trades := stream.loose:
                 stream.loose = []
-                pieces[stream] = Piece(stream.seq + 1 - len(trades), len(trades), trades)
+                pieces[stream] = Piece(stream.seq + 1 - len(trades), len(trades), tuple(trades))
         if pieces:
             self._blocks.append(block := Block(self._cut, pieces))
             self.size += block.size
-        while self._blocks and self._cut - self._blocks[0].at > self._seconds:
+        while self._blocks and self._cut - self._blocks[0].at > self.seconds:
             self._drop_oldest()
-        while self.size > self._limit:
+        while self.size > self.limit:
             loose = next((one for one in self._blocks if not one.packed), None)
             if loose is None:
                 self._drop_oldest()

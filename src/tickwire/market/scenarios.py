@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 from typing import TypeAlias
@@ -16,7 +17,7 @@ import structlog
 from ..bus import ScenarioRun
 from ..calendars import KEYS, State, load
 from ..errors import InputError
-from ..model import Book, Catalogue, Event, Instrument, Market, Suspension, SuspensionList
+from ..model import Book, Catalogue, Event, Instrument, Market, Suspension, SuspensionList, limit_percent
 from ..sandbox import Clock, Condition, Run, Sandbox, Scenario, Shaped, Step, Way, clock_target, shown
 from ..sources import Simulator
 from ..store import Backlog, SuspensionStore
@@ -118,10 +119,23 @@ class Scenarios:
         condition = self._sandbox.condition(instrument)
         if condition is not None:
             return condition.state
-        source = self._feeds.of(instrument).source
-        if source.round_the_clock or instrument.calendar not in KEYS:
-            return State.OPEN
-        return load(instrument.calendar).state(source.market_time())
+        source, state = self._feeds.of(instrument).source, State.OPEN
+        if not source.round_the_clock and instrument.calendar in KEYS:
+            state = load(instrument.calendar).state(source.market_time())
+        if state is State.OPEN and isinstance(source, Simulator) and limit_percent(instrument) is not None:
+            book = self._streams.last_book(instrument)
+            if book is not None and not book.asks:
+                return State.LIMIT_UP
+            if book is not None and not book.bids:
+                return State.LIMIT_DOWN
+        return state
+
+    def _previous_close(self, instrument: Instrument) -> Decimal | None:
+        """What an instrument closed at the day before, if that is known."""
+        feed = self._feeds.of(instrument)
+        if isinstance(feed.source, Simulator):
+            return feed.source.previous_close(instrument)
+        return feed.bars.previous_close(instrument, feed.source.market_time())
 
     async def states(self, instruments: Iterable[Instrument]) -> list[str]:
         """What each of these does now."""
@@ -145,7 +159,7 @@ class Scenarios:
 
     def shape(self, event: Event, instrument: Instrument) -> list[Shaped]:
         """What becomes of a tick."""
-        return self._sandbox.shape(event, instrument, self._clock())
+        return self._sandbox.shape(event, instrument, self._clock(), self._previous_close)
 
     def push(self, instrument: Instrument, event: Event, way: Way) -> int:
         """Sends a tick to those who want it: once, twice, or behind the next one. Returns its `seq`."""
@@ -235,9 +249,9 @@ class Scenarios:
         elif state in (State.LIMIT_UP, State.LIMIT_DOWN):
             trade, book = self._streams.last_trade(instrument), self._streams.last_book(instrument)
             if trade is not None:
-                self._sandbox.limit_from(trade.price, instrument)
+                self._sandbox.limit_from(trade.price, instrument, self._previous_close)
             if book is not None:
-                limited = self._sandbox.limit_book(book, instrument)
+                limited = self._sandbox.limit_book(book, instrument, self._previous_close)
                 self._publish(instrument, msgspec.structs.replace(limited, time=now), Way.ONCE)
 
     def _tell_halted(self, codes: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from ..errors import StoreError
 from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList, Trade
 from ..sandbox import Sandbox, Scenario
 from ..sources import Source, Status
-from ..store import Backlog, Database, GapStore, InstrumentStore, SuspensionStore
+from ..store import UNANSWERED, Backlog, Database, GapStore, InstrumentStore, SuspensionStore
 from ..wire import GapInfo, StatusData
 from .discovery import Discovery
 from .editions import Editions
@@ -121,6 +121,13 @@ class MarketSide:
         for feed in feeds:
             feed.source.health.watch(functools.partial(self._health_changed, feed))
 
+    def change(self, settings: Settings) -> None:
+        """Other settings from now on."""
+        self.ring.seconds, self.ring.limit = settings.ring_seconds, settings.ring_bytes
+        self.bars.interval = settings.kline_push_interval
+        for feed in self.feeds:
+            feed.retention.days = settings.retention
+
     def join(self, receiver: Receiver) -> None:
         """Another client side is to be told of what comes."""
         self.streams.join(receiver)
@@ -133,6 +140,11 @@ class MarketSide:
         self.wishes.forget(receiver)
 
     # What client sides ask for, see `bus.Supplier`.
+    @property
+    def epoch(self) -> int:
+        """That of all streams."""
+        return self.streams.epoch
+
     @property
     def scarce(self) -> bool:
         """Whether a plan limits how many codes some source subscribes to."""
@@ -230,6 +242,26 @@ class MarketSide:
         """How many events have come."""
         return sum(feed.events for feed in self.feeds)
 
+    async def prepare(self) -> None:
+        """Lets the sources find out what they must know before they begin. Raises InputError."""
+        for feed in self.feeds:
+            for instrument in await feed.source.prepare():
+                before = self.catalogue[instrument.code]
+                self.catalogue.redefine(instrument)
+                self.streams.redefine(instrument)
+                log.info(
+                    "decimals widened",
+                    code=instrument.code,
+                    price=instrument.price_decimals,
+                    volume=instrument.volume_decimals,
+                    catalogue=(before.price_decimals, before.volume_decimals),
+                )
+
+    async def ended(self) -> None:
+        """Returns when the preferred source has ended and all that came of it was sent. Raises InputError if
+        it broke."""
+        await self.intake.ended(self.feeds.first)
+
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is to be kept running, by name."""
         self._look_at_calendars()
@@ -284,11 +316,14 @@ class MarketSide:
             self.intake.end(feed)
 
     async def _end_bars(self) -> None:
-        """All at once: each may wait for a store that cannot be written."""
+        """All at once: each may wait for a store that cannot be written. Raises StoreError."""
         ends = await asyncio.gather(*(feed.batches.end() for feed in self.feeds), return_exceptions=True)
+        lost = [str(error) for error in ends if isinstance(error, StoreError)]
         for error in ends:
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and not isinstance(error, StoreError):
                 log.error("bars did not end well", exc_info=error)
+        if lost:
+            raise StoreError(" ".join(lost))
 
     async def _watch_silence(self) -> None:
         """Lets codes come from another source while theirs is silent."""
@@ -307,11 +342,13 @@ class MarketSide:
             async with asyncio.timeout(END_WAIT):
                 for backlog in (self.halts, self.gap_entries, self.learned):
                     await backlog.drain()
-        except (StoreError, TimeoutError):
-            log.error("the last gaps, suspensions and learned codes cannot be written: lost")
+        except (StoreError, TimeoutError) as error:
+            waiting = [one.what for one in (self.halts, self.gap_entries, self.learned) if len(one)]
+            reason = str(error) or UNANSWERED
+            raise StoreError(f"The last {', '.join(waiting)} could not be written: {reason}") from None
 
     async def _keep_up(self) -> None:
-        late = dict.fromkeys(self.feeds, 0)
+        late, uncorrected = dict.fromkeys(self.feeds, 0), dict.fromkeys(self.feeds, 0)
         while True:
             began = self._clock()
             await asyncio.sleep(UPKEEP)
@@ -322,12 +359,19 @@ class MarketSide:
                     name = feed.source.name
                     log.warning("trades came too late for their bars", source=name, trades=trades)
                     late[feed] = feed.bars.late
+                if (trades := feed.bars.uncorrected - uncorrected[feed]) > 0:
+                    log.warning(
+                        "bars stay as they were: trades that were corrected are not known any more",
+                        source=feed.source.name,
+                        trades=trades,
+                    )
+                    uncorrected[feed] = feed.bars.uncorrected
                 with contextlib.suppress(StoreError):  # which has been said; it is tried again
                     await feed.retention.prune()
 
     def _health_changed(self, feed: Feed) -> None:
         health = feed.source.health
-        say = log.info if health.status in (Status.UP, Status.CONNECTING) else log.warning
+        say = log.info if health.status in (Status.UP, Status.CONNECTING, Status.ENDED) else log.warning
         say("source changed", source=feed.source.name, status=health.status, reason=health.reason)
         self._bus.source_changed(_status(feed.source))
 

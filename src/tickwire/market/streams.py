@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar, cast
 import structlog
 
 from ..bus import Inlet, StreamEvent, StreamReceiver
-from ..model import Book, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
+from ..model import Book, Correction, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
 
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
@@ -62,10 +62,13 @@ class Streams:
         self._trades: dict[str, Stream] = {}
         self._books: dict[str, Stream] = {}
         self._bars: dict[tuple[str, int], Stream] = {}
+        self._corrections: dict[str, Stream] = {}
         self._receivers: list[StreamReceiver] = []
 
     def __iter__(self) -> Iterator[Stream]:
-        return chain(self._trades.values(), self._books.values(), self._bars.values())
+        return chain(
+            self._trades.values(), self._books.values(), self._bars.values(), self._corrections.values()
+        )
 
     @property
     def of_trades(self) -> Collection[Stream]:
@@ -108,6 +111,12 @@ class Streams:
             self._bars, key, Stream(Kind.KLINE, instrument, kline_type, self.epoch)
         )
 
+    def corrections(self, instrument: Instrument) -> Stream:
+        """The corrections of an instrument's trades."""
+        return self._corrections.get(instrument.code) or self._begin(
+            self._corrections, instrument.code, Stream(Kind.CORRECTION, instrument, 0, self.epoch)
+        )
+
     def publish(self, instrument: Instrument, event: StreamEvent) -> int:
         """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`."""
         stream = self._append(instrument, event)
@@ -145,7 +154,8 @@ class Streams:
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
         bars = (self._bars.get((instrument.code, kline_type)) for kline_type in KlineType)
-        for stream in (self._trades.get(instrument.code), self._books.get(instrument.code), *bars):
+        of_code = (one.get(instrument.code) for one in (self._trades, self._books, self._corrections))
+        for stream in (*of_code, *bars):
             if stream is not None:
                 stream.instrument = instrument
         for receiver in self._receivers:
@@ -157,10 +167,12 @@ class Streams:
     def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
         """Gives an event its `seq`, that of the stream now."""
         if type(event) is Trade:
-            stream = self.trades(instrument)
+            stream = self._trades.get(instrument.code) or self.trades(instrument)
             stream.loose.append(event)
         elif type(event) is Book:
             stream = self.books(instrument)
+        elif type(event) is Correction:
+            stream = self.corrections(instrument)
         else:
             stream = self.bars(instrument, cast(KlineUpdate, event).kline.kline_type)
         stream.seq += 1

@@ -27,6 +27,7 @@ class Supply:
     def __init__(self, feeds: Feeds, streams: Streams) -> None:
         self._feeds = feeds
         self._streams = streams
+        self._relays = any(isinstance(feed.source, Relay) for feed in feeds)
         self.awaited: dict[tuple[Kind, str], set[asyncio.Future[None]]] = {}
         """What requests wait for, each with its future."""
 
@@ -87,6 +88,8 @@ class Supply:
     def _unanswered(
         self, kind: Kind, instruments: Iterable[Instrument], waited: set[str]
     ) -> dict[str, Ret | None]:
+        if not self._relays:
+            return {}
         last_of = self._streams.last_trade if kind is Kind.TRADE else self._streams.last_book
         found: dict[str, Ret | None] = {}
         for one in instruments:
@@ -96,7 +99,11 @@ class Supply:
         return found
 
     def here(self, kind: Kind, code: str) -> None:
-        """Something of a code has come, from the source that it comes from, that a request may wait for."""
+        """Something of a code has come, from the source that it comes from, that a request may wait for:
+        unless it is of long before, and what is to be known of the code follows at once."""
+        first = self._feeds.first.source
+        if isinstance(first, Simulator) and first.catches_up(code):
+            return
         for future in self.awaited.pop((kind, code), ()):
             future.set_result(None)
 

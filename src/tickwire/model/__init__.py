@@ -2,7 +2,8 @@
 
 from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
-from .events import Book, Direction, Event, Kind, Level, Position, Trade, turnover
+from .ending import Ending
+from .events import Book, Correction, Direction, Event, Kind, Level, Position, Trade, turnover
 from .fitness import (
     YEAR_1990,
     YEAR_2100,
@@ -14,14 +15,19 @@ from .fitness import (
     event_fault,
     is_crossed,
     side,
+    time_fault,
     trade_fault,
 )
 from .form import METALS, family_of, looks_like, market_of
+from .histogram import Histogram
 from .instrument import RULES, Family, Instrument, Market, Reach, tick_size, tick_sizes
 from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
 from .nearest import nearest, searches
+from .price_limits import PriceLimits, limit_percent, price_limits
+from .slow import Slow
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
+from .trading_date import earliest_open, trading_date
 from .turns import in_turn
 from .upstream_use import CodesInUse, Quota, UpstreamUse
 
@@ -39,11 +45,14 @@ __all__ = [
     "Book",
     "Catalogue",
     "CodesInUse",
+    "Correction",
     "Direction",
+    "Ending",
     "Entrance",
     "Event",
     "Family",
     "Fault",
+    "Histogram",
     "Instrument",
     "Kind",
     "Kline",
@@ -53,9 +62,11 @@ __all__ = [
     "Level",
     "Market",
     "Position",
+    "PriceLimits",
     "Quota",
     "Reach",
     "Rule",
+    "Slow",
     "Suspension",
     "SuspensionList",
     "Trade",
@@ -63,19 +74,24 @@ __all__ = [
     "bar_fault",
     "book_fault",
     "decimals_of",
+    "earliest_open",
     "event_fault",
     "family_of",
     "fixed",
     "in_turn",
     "is_crossed",
+    "limit_percent",
     "looks_like",
     "market_of",
     "moment",
     "nearest",
+    "price_limits",
     "searches",
     "side",
     "tick_size",
     "tick_sizes",
+    "time_fault",
     "trade_fault",
+    "trading_date",
     "turnover",
 ]

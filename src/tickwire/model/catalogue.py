@@ -42,6 +42,7 @@ class Catalogue:
         self._by_code: dict[str, Instrument | None] = dict.fromkeys(listing or ())  # None: not read yet
         self._by_code |= {instrument.code: instrument for instrument in instruments}
         self._names = aliases
+        self._copies = [self]  # all that know what is declared, this one among them
         self._texts: dict[str, str] = {}  # what a search looks in
         self._aliases = {
             name: code
@@ -108,6 +109,15 @@ class Catalogue:
             if meant == code and name not in self._by_code:
                 self._aliases[name] = code
 
+    def knows_of(self, name: str) -> bool:
+        """Whether a code or another name is in use, here or in a copy."""
+        return any(name in one._by_code or name in one._aliases for one in self._copies)
+
+    def declare(self, instrument: Instrument) -> None:
+        """Knows a new instrument while in use, here and in all copies, see `add`."""
+        for one in self._copies:
+            one.add(instrument)
+
     def redefine(self, instrument: Instrument) -> None:
         """Knows an instrument in other numbers or under other names: the code stands for the same. Raises
         KeyError for an unknown code."""
@@ -125,18 +135,21 @@ class Catalogue:
         return found if found.family is family else None
 
     def copy(self) -> Catalogue:
-        """Another catalogue of these instruments, which may learn others."""
-        return self.widened({})
+        """Another catalogue of these instruments, which may learn others. What is declared in one is known in
+        both."""
+        instruments = [one for one in self._by_code.values() if one is not None]
+        made = Catalogue(instruments, self._names, self._listing)
+        made._copies = self._copies
+        self._copies.append(made)
+        return made
 
-    def widened(self, decimals: Mapping[str, tuple[int, int]]) -> Catalogue:
-        """A catalogue whose instruments have at least so many (price, volume) decimals, by code."""
-        instruments = {code: one for code, one in self._by_code.items() if one is not None}
+    def wider(self, decimals: Mapping[str, tuple[int, int]]) -> list[Instrument]:
+        """Those of these codes whose instruments have fewer (price, volume) decimals, with as many. Raises
+        KeyError for an unknown code."""
+        found = []
         for code, (price, volume) in decimals.items():
-            if code in self._by_code:
-                one = self[code]
-                instruments[code] = msgspec.structs.replace(
-                    one,
-                    price_decimals=max(price, one.price_decimals),
-                    volume_decimals=max(volume, one.volume_decimals),
-                )
-        return Catalogue(instruments.values(), self._names, self._listing)
+            one = self[code]
+            price, volume = max(price, one.price_decimals), max(volume, one.volume_decimals)
+            if (price, volume) != (one.price_decimals, one.volume_decimals):
+                found.append(msgspec.structs.replace(one, price_decimals=price, volume_decimals=volume))
+        return found

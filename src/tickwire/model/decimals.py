@@ -12,6 +12,7 @@ EXACT = Context(prec=80, rounding=ROUND_HALF_UP, traps=[InvalidOperation, Divisi
 
 QUANTA = tuple(Decimal(1).scaleb(-n) for n in range(MAX_DECIMALS + 1))
 """The smallest unit with n decimals, by n."""
+_POINT = tuple(slice(-1 - n, -n) for n in range(MAX_DECIMALS + 1))  # where it stands before n decimals
 
 
 def fixed(value: Decimal, decimals: int) -> str:
@@ -19,10 +20,16 @@ def fixed(value: Decimal, decimals: int) -> str:
 
     >>> fixed(Decimal("4415.3"), 2), fixed(Decimal("0"), 6), fixed(Decimal("0.00000095"), 8)
     ('4415.30', '0.000000', '0.00000095')
+    >>> fixed(Decimal("-37.63"), 3), fixed(Decimal("-0.001"), 2)
+    ('-37.630', '0.00')
     """
-    text = str(EXACT.quantize(value, QUANTA[decimals]))
-    # str() is three times as fast as format(), but writes small values as 9.5E-7.
-    return text if "E" not in text else format(EXACT.quantize(value, QUANTA[decimals]), "f")
+    text = str(value)
+    # Most have these decimals already. str() is three times as fast as format(), but writes 9.5E-7.
+    if text[_POINT[decimals]] != "." if decimals else not text.isdigit():
+        text = str(EXACT.quantize(value, QUANTA[decimals]))
+    if "E" not in text and text[0] != "-":
+        return text
+    return format(EXACT.quantize(value, QUANTA[decimals]), "zf")
 
 
 def decimals_of(text: str) -> int:

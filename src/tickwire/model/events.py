@@ -13,16 +13,18 @@ from .instrument import Instrument
 
 
 class Kind(IntEnum):
-    """The streams that an instrument has: trades, books, and bars of each type."""
+    """The streams that an instrument has: trades, books, bars of each type, and corrections of trades."""
 
     TRADE = 1
     DEPTH = 2
     KLINE = 3
+    CORRECTION = 4
 
     @property
     def flow(self) -> Kind:
-        """What a source is asked for, for the sake of that: bars are made of trades."""
-        return Kind.TRADE if self is Kind.KLINE else self
+        """What a source is asked for, for the sake of that: bars are made of trades, corrections are of
+        them."""
+        return Kind.DEPTH if self is Kind.DEPTH else Kind.TRADE
 
 
 class Direction(IntEnum):
@@ -69,6 +71,23 @@ class Book(msgspec.Struct, frozen=True, gc=False):
 Event: TypeAlias = Trade | Book
 
 
+class Correction(msgspec.Struct, frozen=True, gc=False):
+    """A trade was not as it had been told.
+
+    `time` is when that was said, in milliseconds since the epoch. `was` is the trade as it counted until
+    then, `became` as it counts from then on, with the same time and number; None: it is cancelled.
+    `trade_seq` is the `seq` under which the trade was sent to clients, 0 if it was not or is not known any
+    more; `source_seq` the source's own number of the correction, 0 if it has none.
+    """
+
+    code: str
+    time: int
+    was: Trade
+    became: Trade | None
+    trade_seq: int = 0
+    source_seq: int = 0
+
+
 class Position(NamedTuple):
     """A place in a stream: of one code and kind, of bars also of one type.
 
@@ -90,4 +109,5 @@ def turnover(instrument: Instrument, trade: Trade) -> Decimal:
         money = EXACT.multiply(trade.price, trade.volume)
         if instrument.volume_unit != 1:
             money = EXACT.multiply(money, Decimal(instrument.volume_unit))
-    return EXACT.quantize(money, QUANTA[instrument.turnover_decimals])
+    quantum = QUANTA[instrument.turnover_decimals]
+    return money if money.same_quantum(quantum) else EXACT.quantize(money, quantum)

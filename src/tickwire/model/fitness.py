@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from typing import NamedTuple, cast
 
 from .decimals import MAX_DECIMALS
-from .events import Book, Direction, Event, Level, Trade
+from .events import Book, Correction, Direction, Event, Level, Trade
 from .instrument import Instrument
 from .kline import Kline
 
@@ -76,15 +76,15 @@ def trade_fault(
     """What is wrong with a trade, if anything. `now` is the wall clock in milliseconds."""
     price, volume, money = trade.price, trade.volume, trade.turnover
     least = _ROUNDED[instrument.price_decimals] if entrance.rounded else _SMALLEST
-    if not least <= price < LARGEST:
-        return _price_fault("price", price, instrument)
+    if not least <= price < LARGEST and (fault := _price_fault("price", price, instrument)) is not None:
+        return fault
     if not NONE <= volume < LARGEST:
         return Fault(Rule.VOLUME, "volume is not from 0 to below 10^15")
-    if money is not None and money < NONE:
+    if money is not None and money < NONE <= price:
         return Fault(Rule.TURNOVER, "turnover is below 0")
     if not 0 <= trade.direction <= _LAST_DIRECTION:
         return Fault(Rule.DIRECTION, f"direction {trade.direction} is not 0, 1 or 2")
-    return _time_fault(trade.time, entrance, now)
+    return time_fault(trade.time, entrance, now)
 
 
 def book_fault(
@@ -105,7 +105,7 @@ def book_fault(
     fault = (
         _side_fault("bids", bids, instrument, entrance, ordered=ordered)
         or _side_fault("asks", asks, instrument, entrance, ordered=ordered)
-        or _time_fault(book.time, entrance, now)
+        or time_fault(book.time, entrance, now)
     )
     if fault is None and not entrance.crossed and is_crossed(book):
         bid, ask = book.bids[0].price, book.asks[0].price
@@ -114,11 +114,14 @@ def book_fault(
 
 
 def event_fault(
-    event: Event, instrument: Instrument, entrance: Entrance, now: int | None = None
+    event: Event | Correction, instrument: Instrument, entrance: Entrance, now: int | None = None
 ) -> Fault | None:
-    """What is wrong with a trade or a book, if anything."""
+    """What is wrong with a trade, a book or a correction, if anything."""
     if type(event) is Trade:
         return trade_fault(event, instrument, entrance, now)
+    if type(event) is Correction:
+        trade = event.was if event.became is None else event.became
+        return time_fault(event.time, entrance, now) or trade_fault(trade, instrument, entrance)
     return book_fault(cast("Book", event), instrument, entrance, now)
 
 
@@ -126,14 +129,15 @@ def bar_fault(bar: Kline, instrument: Instrument, entrance: Entrance, now: int |
     """What is wrong with a bar, if anything. `now` is the wall clock in milliseconds."""
     least = _least(instrument, entrance)
     for name, price in (("open", bar.open), ("high", bar.high), ("low", bar.low), ("close", bar.close)):
-        if not least <= price < LARGEST:
-            return _price_fault(name, price, instrument)
+        if not least <= price < LARGEST and (fault := _price_fault(name, price, instrument)) is not None:
+            return fault
     if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
         return Fault(Rule.SHAPE, "open, high, low and close disagree")
-    for rule, amount in ((Rule.VOLUME, bar.volume), (Rule.TURNOVER, bar.turnover)):
-        if amount < NONE:
-            return Fault(rule, f"{rule} is below 0")
-    return _time_fault(bar.time * 1000, entrance, now)
+    if bar.volume < NONE:
+        return Fault(Rule.VOLUME, "volume is below 0")
+    if bar.turnover < NONE <= bar.low:
+        return Fault(Rule.TURNOVER, "turnover is below 0")
+    return time_fault(bar.time * 1000, entrance, now)
 
 
 def is_crossed(book: Book) -> bool:
@@ -149,7 +153,7 @@ def side(levels: tuple[Level, ...]) -> tuple[Level, ...]:
 
 
 def _least(instrument: Instrument, entrance: Entrance) -> Decimal:
-    """The lowest price that the instrument may have."""
+    """The lowest price of an instrument whose prices are above zero."""
     return _ROUNDED[instrument.price_decimals] if entrance.rounded else _SMALLEST
 
 
@@ -172,11 +176,18 @@ def _side_fault(
     # Of what is in order, the ends say enough.
     for level in (levels[0], levels[-1]) if ordered else levels:
         if not least <= level.price < LARGEST:
-            return _price_fault(f"a price of {name}", level.price, instrument)
+            fault = _price_fault(f"a price of {name}", level.price, instrument)
+            if fault is not None:
+                return fault
     return None
 
 
-def _price_fault(name: str, price: Decimal, instrument: Instrument) -> Fault:
+def _price_fault(name: str, price: Decimal, instrument: Instrument) -> Fault | None:
+    """What is wrong with a price that is not as most are: above zero, and below the largest."""
+    if instrument.goes_negative:
+        if -LARGEST < price < LARGEST:
+            return None
+        return Fault(Rule.PRICE, f"{name} is not between -10^15 and 10^15")
     if price <= NONE:
         return Fault(Rule.PRICE, f"{name} is not above 0")
     if price >= LARGEST:
@@ -185,7 +196,8 @@ def _price_fault(name: str, price: Decimal, instrument: Instrument) -> Fault:
     return Fault(Rule.PRICE, f"{name} {price:f} is 0 in the {decimals} decimals of {instrument.code}")
 
 
-def _time_fault(at: int, entrance: Entrance, now: int | None) -> Fault | None:
+def time_fault(at: int, entrance: Entrance, now: int | None) -> Fault | None:
+    """What is wrong with a time in milliseconds, if anything. `now` is the wall clock."""
     if not YEAR_1990 <= at < YEAR_2100:
         if YEAR_1990 <= at * 1000 < YEAR_2100:
             return Fault(Rule.TIME, f"the time {at} looks like seconds, expected milliseconds since 1970")

@@ -37,13 +37,15 @@ class Rules(NamedTuple):
     """What holds for all instruments of a market unless one says otherwise.
 
     `levels` is the depth of the book (0: there is none). `price_decimals` and `volume_decimals` are
-    None where the market has no rule. Section 2 of the protocol, "Push: order book".
+    None where the market has no rule. Section 2 of the protocol, "Push: order book". `negative_prices` says
+    that prices may be zero and below: oil has been, and gas and power are at times.
     """
 
     family: Family
     levels: int
     price_decimals: int | None = None
     volume_decimals: int | None = None
+    negative_prices: bool = False
 
 
 RULES: dict[Market, Rules] = {
@@ -53,7 +55,7 @@ RULES: dict[Market, Rules] = {
     Market.CN_STOCK: Rules(Family.STOCK, 5, 6, 0),
     Market.FOREX: Rules(Family.OTHER, 1),
     Market.METALS: Rules(Family.OTHER, 1),
-    Market.ENERGY: Rules(Family.OTHER, 1),
+    Market.ENERGY: Rules(Family.OTHER, 1, negative_prices=True),
     Market.CFD_INDEX: Rules(Family.OTHER, 1),
     Market.CRYPTO: Rules(Family.OTHER, 5),
 }
@@ -67,8 +69,9 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `volume_unit` is the number of shares in one unit of volume (100 for A-shares, which are quoted in
     lots). `reference_price` is where the simulator begins; it is no market data. `learned` names the source
-    whose upstream said what the code is, empty if a catalogue or a publisher did. The fields from
-    `exchange` on are those of /static_info, empty where they are not known.
+    whose upstream said what the code is, empty if a catalogue or a publisher did. `negative_prices` is None
+    where the market's rule holds. The fields from `exchange` on are those of /static_info, empty where they
+    are not known.
     """
 
     code: Code
@@ -79,6 +82,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     levels: Annotated[int, Meta(ge=0, le=1000)]
     volume_unit: Annotated[int, Meta(ge=1, le=10**9)] = 1
     reference_price: Decimal = Decimal(100)
+    negative_prices: bool | None = None
     name_en: str = ""
     name_cn: str = ""
     name_hk: str = ""
@@ -100,6 +104,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def family(self) -> Family:
         """The half of the protocol that serves it."""
         return RULES[self.market].family
+
+    @property
+    def goes_negative(self) -> bool:
+        """Whether its prices may be zero and below."""
+        said = self.negative_prices
+        return RULES[self.market].negative_prices if said is None else said
 
 
 _HK_TICKS = {

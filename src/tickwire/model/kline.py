@@ -29,7 +29,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     `time` is its open time in seconds since the epoch. `volume` and `turnover` are exact sums over its
     trades. `first` and `last` are the source's times, in milliseconds, of the trades that gave `open` and
     `close`, so that a late trade finds its place. `incomplete` says that the source was down during a part
-    of it.
+    of it. `removed` says that all its trades were cancelled: it is what the bar was, and there is none now.
     """
 
     code: str
@@ -44,6 +44,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     first: int = 0
     last: int = 0
     incomplete: bool = False
+    removed: bool = False
 
 
 class KlineState(StrEnum):

@@ -77,8 +77,8 @@ def broken_rules(step: Step) -> Broken:
         case Disconnect():
             yield from _span("after", step.after)
             yield from _close(step)
-        case LimitUp() | LimitDown():
-            yield from _percent(step.percent, 0, LIMIT_MOST)
+        case LimitUp(percent=Decimal() as percent) | LimitDown(percent=Decimal() as percent):
+            yield from _percent(percent, 0, LIMIT_MOST)
         case Jump():
             yield from _percent(step.percent, JUMP_ABOVE, JUMP_MOST)
         case Answer():

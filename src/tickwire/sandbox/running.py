@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
+from typing import TypeAlias
 
-from ..model import Family, Instrument
+from msgspec import UNSET
+
+from ..model import Family, Instrument, limit_percent, price_limits
 from .shaping import factor, moved
 from .steps import Clock, Halt, LimitDown, LimitUp, OnClient, OnMarket, Resume, Scenario, Span, Step
+
+LIMIT = Decimal(10)
+"""Percent of a limit where neither an exchange nor the step says how far it is."""
+
+PreviousClose: TypeAlias = Callable[[Instrument], Decimal | None]
+"""What an instrument closed at the day before, None if it is not known."""
 
 
 def within(span: Span, dice: Random) -> float:
@@ -25,7 +35,7 @@ class Client:
     """
 
     label: str
-    names: frozenset[str]
+    names: tuple[str, ...]
     family: Family | None
     connection: int
     opened: float
@@ -59,12 +69,22 @@ class Active:
         markets = {market for resume in self.resumed for market in resume.markets}
         return bool(step.codes or step.markets) and codes >= {*step.codes} and markets >= {*step.markets}
 
-    def limit(self, price: Decimal | None, instrument: Instrument) -> Decimal | None:
-        """The limit of an instrument, if the step sets one: it counts from the first price there is."""
+    def limit(
+        self, price: Decimal | None, instrument: Instrument, previous_close: PreviousClose
+    ) -> Decimal | None:
+        """The limit of an instrument, if the step sets one: an A-share's counts from its previous close,
+        others from the first price there is, which stands in for a close that is not known."""
         step, code = self.step, instrument.code
         if isinstance(step, LimitUp | LimitDown) and code not in self.limits and price:
-            percent = step.percent if isinstance(step, LimitUp) else -step.percent
-            self.limits[code] = moved(price, factor(percent), instrument)
+            up, base = isinstance(step, LimitUp), price
+            if limit_percent(instrument) is not None:
+                base = previous_close(instrument) or price
+            percent = step.percent
+            if percent is UNSET and (exchange := price_limits(instrument, base)) is not None:
+                self.limits[code] = exchange.up if up else exchange.down
+            else:
+                by = LIMIT if percent is UNSET else percent
+                self.limits[code] = moved(base, factor(by if up == (base > 0) else -by), instrument)
         return self.limits.get(code)
 
     def concerns(self, instrument: Instrument) -> bool:
@@ -89,7 +109,7 @@ class Active:
         step = self.step
         return (
             isinstance(step, OnClient)
-            and (not step.tokens or not client.names.isdisjoint(step.tokens))
+            and (not step.tokens or any(name in step.tokens for name in client.names))
             and (not step.connections or client.connection in step.connections)
             and (step.family is None or client.family == step.family)
         )

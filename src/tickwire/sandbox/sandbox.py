@@ -14,9 +14,9 @@ from typing import NamedTuple, TypeVar, cast
 
 from ..calendars import State
 from ..errors import InputError
-from ..model import Book, Catalogue, Event, Instrument
-from .running import Active, Client, Run, within
-from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, price_of, with_prices_moved
+from ..model import Book, Catalogue, Event, Instrument, price_limits
+from .running import Active, Client, PreviousClose, Run, within
+from .shaping import SILENT, STATES, Shaped, Way, at_limit, factor, price_of, with_prices_moved, within_limits
 from .steps import (
     Answer,
     Burst,
@@ -136,8 +136,9 @@ class Sandbox:
                     return Condition(state, step.reason if isinstance(step, Halt) else "")
         return None
 
-    def shape(self, event: Event, instrument: Instrument, now: float) -> list[Shaped]:
-        """What a tick becomes: nothing, itself or another, once or many times; some of it comes late."""
+    def shape(self, event: Event, instrument: Instrument, now: float, close: PreviousClose) -> list[Shaped]:
+        """What a tick becomes: nothing, itself or another, once or many times; some of it comes late. The
+        exchange's limits count from the previous close that `close` tells."""
         effects = self._effects_on(instrument)
         if not effects:
             return [Shaped(event)]
@@ -146,7 +147,10 @@ class Sandbox:
         jumps = [factor(active.step.percent) for active in effects if isinstance(active.step, Jump)]
         for by in jumps:
             event = with_prices_moved(event, by, instrument)
-        event = self._limited(event, instrument)
+        if jumps and (before := close(instrument)) is not None:
+            limits = price_limits(instrument, before)
+            event = event if limits is None else within_limits(event, limits, instrument)
+        event = self._limited(event, instrument, close)
         way, times, late = Way.ONCE, 1, None
         for active in effects:
             match active.step:
@@ -165,14 +169,14 @@ class Sandbox:
             heapq.heappush(self._late, (now + late, next(self._late_numbers), event))
         return []
 
-    def limit_from(self, price: Decimal, instrument: Instrument) -> None:
+    def limit_from(self, price: Decimal, instrument: Instrument, close: PreviousClose) -> None:
         """Limits that have just begun count from that price, not from that of the next tick."""
         for active in self._effects_on(instrument):
-            active.limit(price, instrument)
+            active.limit(price, instrument, close)
 
-    def limit_book(self, book: Book, instrument: Instrument) -> Book:
+    def limit_book(self, book: Book, instrument: Instrument, close: PreviousClose) -> Book:
         """A book as it is at the limit, where there is one."""
-        return cast(Book, self._limited(book, instrument))
+        return cast(Book, self._limited(book, instrument, close))
 
     def late(self, now: float) -> Iterator[Event]:
         """The late ticks whose time has come."""
@@ -186,9 +190,10 @@ class Sandbox:
             self._effects[instrument.code] = found
         return found
 
-    def _limited(self, event: Event, instrument: Instrument) -> Event:
+    def _limited(self, event: Event, instrument: Instrument, close: PreviousClose) -> Event:
         for active in self._effects_on(instrument):
-            if (limit := active.limit(price_of(event), instrument)) is not None:
+            limit = active.limit(price_of(event), instrument, close)
+            if limit is not None:
                 event = at_limit(event, limit, instrument, up=isinstance(active.step, LimitUp))
         return event
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..calendars import State
-from ..model import EXACT, QUANTA, Event, Instrument, Level, Trade, tick_size
+from ..model import EXACT, QUANTA, Event, Instrument, Level, PriceLimits, Trade, tick_size
 from .steps import CloseMarket, Delist, Gap, Halt, LimitDown, LimitUp, Step
 
 SILENT = (Halt, Delist, CloseMarket, Gap)
@@ -22,7 +22,7 @@ STATES: tuple[tuple[type[Step], State], ...] = (
     (LimitDown, State.LIMIT_DOWN),
 )
 """What an instrument is said to be under a step; of several the first here."""
-ZERO, HUNDRED = Decimal(0), Decimal(100)
+HUNDRED = Decimal(100)
 HIGHEST = Decimal(10**15)
 """The highest price that steps can lead to, however many there are."""
 
@@ -48,13 +48,14 @@ def factor(percent: Decimal) -> Decimal:
 
 
 def moved(price: Decimal, by: Decimal, instrument: Instrument) -> Decimal:
-    """The price times a factor, in whole ticks, at least one and at most `HIGHEST`. A price of zero stays."""
+    """The price times a factor, in whole ticks, at most `HIGHEST`; at least one tick, or where the instrument
+    goes below zero, more than `-HIGHEST`. A price of zero stays."""
     if not price:
         return price
-    target = min(EXACT.multiply(price, by), HIGHEST)
+    target = max(min(EXACT.multiply(price, by), HIGHEST), -HIGHEST)
     tick = tick_size(instrument, target)
     ticks = EXACT.divide(target, tick).to_integral_value(ROUND_HALF_UP)
-    return EXACT.multiply(max(ticks, Decimal(1)), tick)
+    return EXACT.multiply(ticks if instrument.goes_negative else max(ticks, Decimal(1)), tick)
 
 
 def with_prices_moved(event: Event, by: Decimal, instrument: Instrument) -> Event:
@@ -62,7 +63,7 @@ def with_prices_moved(event: Event, by: Decimal, instrument: Instrument) -> Even
     if isinstance(event, Trade):
         return _priced(event, moved(event.price, by, instrument), instrument)
     bids = _side(event.bids, by, instrument)
-    above = _beside(bids[0].price, instrument, up=True) if bids else ZERO  # rounded alike they could meet
+    above = _beside(bids[0].price, instrument, up=True) if bids else -HIGHEST  # rounded alike they could meet
     return msgspec.structs.replace(event, bids=bids, asks=_side(event.asks, by, instrument, above))
 
 
@@ -74,7 +75,7 @@ def _priced(trade: Trade, price: Decimal, instrument: Instrument) -> Trade:
 
 
 def _side(
-    side: tuple[Level, ...], by: Decimal, instrument: Instrument, lowest: Decimal = ZERO
+    side: tuple[Level, ...], by: Decimal, instrument: Instrument, lowest: Decimal = -HIGHEST
 ) -> tuple[Level, ...]:
     """The levels, moved but not below `lowest`; those that fall on one price become one."""
     found: dict[Decimal, Decimal] = {}
@@ -91,6 +92,21 @@ def _beside(price: Decimal, instrument: Instrument, *, up: bool) -> Decimal:
     return EXACT.subtract(price, tick_size(instrument, EXACT.subtract(price, QUANTA[-1])))
 
 
+def within_limits(event: Event, limits: PriceLimits, instrument: Instrument) -> Event:
+    """The tick as an exchange lets it be: no price lies beyond the limits of the day."""
+    price = price_of(event)
+    if price is not None and price > limits.up:
+        return at_limit(event, limits.up, instrument, up=True)
+    if isinstance(event, Trade):
+        return event if event.price >= limits.down else _priced(event, limits.down, instrument)
+    if event.asks and event.asks[0].price < limits.down:
+        return at_limit(event, limits.down, instrument, up=False)
+    bids = tuple(level for level in event.bids if level.price >= limits.down)
+    return msgspec.structs.replace(
+        event, bids=bids, asks=tuple(level for level in event.asks if level.price <= limits.up)
+    )
+
+
 def price_of(event: Event) -> Decimal | None:
     """The price that a tick shows: of the trade, or the best one of the book."""
     if isinstance(event, Trade):
@@ -105,7 +121,7 @@ def at_limit(event: Event, limit: Decimal, instrument: Instrument, *, up: bool) 
         return _priced(event, limit, instrument)
     side, price = [], limit
     for level in (event.bids or event.asks) if up else (event.asks or event.bids):
-        if price > 0:
+        if price > 0 or instrument.goes_negative:
             side.append(Level(price, level.volume))
             price = _beside(price, instrument, up=not up)
     return msgspec.structs.replace(event, bids=tuple(side) if up else (), asks=() if up else tuple(side))

@@ -64,15 +64,18 @@ class Resume(OnMarket, frozen=True, kw_only=True, tag="resume", tag_field="do"):
 
 
 class LimitUp(OnMarket, frozen=True, kw_only=True, tag="limit-up", tag_field="do"):
-    """The price stands `percent` above the last one, where only buyers are left: the book has no asks."""
+    """The price stands at a limit, where only buyers are left: the book has no asks. It lies `percent` above
+    the previous close of an A-share, by default as far as its exchange lets it, and above the last price of
+    all others, by default 10."""
 
-    percent: Percent = Decimal(10)
+    percent: Percent | msgspec.UnsetType = msgspec.UNSET
 
 
 class LimitDown(OnMarket, frozen=True, kw_only=True, tag="limit-down", tag_field="do"):
-    """The price stands `percent` below the last one, where only sellers are left: the book has no bids."""
+    """The price stands at a limit below, where only sellers are left: the book has no bids. Otherwise as
+    `limit-up`."""
 
-    percent: Percent = Decimal(10)
+    percent: Percent | msgspec.UnsetType = msgspec.UNSET
 
 
 class Delist(OnMarket, frozen=True, kw_only=True, tag="delist", tag_field="do"):

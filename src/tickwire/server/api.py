@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -132,6 +133,11 @@ class Api:
             for base, family in HTTP_BASES.items()
             for one in (stock if family is Family.STOCK else both)
         }
+
+    @property
+    def paths(self) -> list[str]:
+        """All that there are."""
+        return [*self._endpoints, *self._lists.by_path, *WS_PATHS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -303,10 +309,11 @@ class Api:
         if not wanted.wants:
             return Marked(KlineList(data.code, data.kline_type, []), partial_headers(wanted.lacks))
         (want,) = wanted.wants
-        bars, lacks = await self._bars(caller, want, data, MAX_BARS)
+        bars, source, lacks = await self._bars(caller, want, data, MAX_BARS)
         if bars == NO_BARS:
             self._check_there(wanted.wants)
-        return Marked(KlineList(want.name, data.kline_type, bars), partial_headers(lacks))
+        headers = [*_source_headers(source), *partial_headers(lacks)]
+        return Marked(KlineList(want.name, data.kline_type, bars), headers)
 
     async def _batch_kline(self, caller: Caller, family: Family, data: BatchKlineQuery) -> Marked:
         queries = {(query.code, query.kline_type): query for query in reversed(data.data_list)}
@@ -317,7 +324,7 @@ class Api:
         )
         groups = [
             KlineGroup(want.name, want.kline_type, bars)
-            for want, (bars, _) in zip(wants, found, strict=True)
+            for want, (bars, _, _) in zip(wants, found, strict=True)
             if bars != NO_BARS or self._gateway.sharing.refusal(want.instrument) is None
         ]
         if not groups:
@@ -357,6 +364,13 @@ def _taken(caller: Caller, wants: tuple[W, ...], most: int | None) -> tuple[W, .
         if len(found) < len(wants):
             caller.report.note(Deviation.CODES_LEFT_OUT, count=len(wants) - len(found))
     return found
+
+
+@lru_cache(64)
+def _source_headers(name: str) -> tuple[Header, ...]:
+    """Which source bars are of: its name percent-encoded, for a recording may be called anything."""
+    value = quote(name, safe=":/ ()+,=@").encode()
+    return (b"tickwire-source", value), (b"access-control-expose-headers", b"tickwire-source")
 
 
 def _limit_headers(verdict: Verdict) -> list[Header]:

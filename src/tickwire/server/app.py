@@ -9,30 +9,38 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..assembly import Engine
 from ..bus import Figures
 from ..wire import PUBLISH_PATH
 from ..wire.entry import base_of
+from ..wire.ret import STOPPING
 from . import terminal
 from .admin import Admin
 from .api import Api
 from .bodies import Bodies
 from .documents import Documents
+from .flow import WHOLE, refuse
 from .guard import Denied, check_admin
 from .http_reports import HttpReports
 from .metrics import Metrics
 from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
 from .publish import Publishing
 from .schemas import schema_routes
+from .traffic import GONE, Routes
+from .vitals import Vitals
 from .welcome import welcome
 
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""What is answered on while the server drains."""
 
-def make_app(engine: Engine) -> ASGIApp:
-    """The ASGI application of a server."""
-    gateway = engine.gateway
-    figures = Metrics(gateway)
+
+def make_app(engine: Engine, vitals: Vitals) -> ASGIApp:
+    """The ASGI application of a server; requests are counted in `vitals`."""
+    gateway, clock = engine.gateway, engine.machine.monotonic
+    traffic, guests = vitals.traffic, vitals.guests
+    figures = Metrics(engine, vitals)
     bodies = Bodies()
     reports = HttpReports()
 
@@ -46,7 +54,10 @@ def make_app(engine: Engine) -> ASGIApp:
         return _json(Health("ok"))
 
     async def readyz(_: Request) -> Response:
-        told = readiness(await gateway.reads.figures(), ready=engine.running)
+        status = "draining" if gateway.draining else "ready" if engine.running else "starting"
+        if status == "ready" and guests.acceptance.full:
+            status = "full"
+        told = readiness(await gateway.reads.figures(), status)
         return _json(told, 200 if told.ready else 503)
 
     async def metrics(request: Request) -> Response:
@@ -76,16 +87,39 @@ def make_app(engine: Engine) -> ASGIApp:
     api = Api(gateway, bodies, reports)
     publishing = Publishing(gateway, engine.market)
 
+    routes = Routes([*api.paths, PUBLISH_PATH], pages.routes)
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         chosen: ASGIApp = publishing if path == PUBLISH_PATH else pages if base_of(path) is None else api
-        await chosen(scope, receive, send)
+        if gateway.draining and path not in PROBES:
+            chosen = _stopping
+        began, status = clock(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await chosen(scope, receive, send if chosen is api else noted)
+            status = status or scope.get("extensions", {}).get(WHOLE, {}).get("status", GONE)
+        except BaseException as error:
+            status = status or (500 if isinstance(error, Exception) else 503)  # see `HttpProtocol`
+            raise
+        finally:
+            traffic.answered(routes.name(path), status, clock() - began)
 
     return app
 
 
-def readiness(figures: Figures, *, ready: bool) -> Readiness:
-    """What /readyz says.
+async def _stopping(scope: Scope, _receive: Receive, _send: Send) -> None:
+    await refuse(scope, STOPPING)
+
+
+def readiness(figures: Figures, status: str) -> Readiness:
+    """What /readyz says of a server that is starting, ready or draining.
 
     Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
     """
@@ -102,7 +136,8 @@ def readiness(figures: Figures, *, ready: bool) -> Readiness:
     )
     recording = all(recordings) if recordings else None
     return Readiness(
-        ready,
+        status == "ready",
+        status,
         figures.name,
         figures.simulated,
         figures.events,

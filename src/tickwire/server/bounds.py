@@ -73,12 +73,17 @@ class Deadline:
     def cancel(self) -> None:
         """It was met."""
         self._timer.cancel()
+        self._missed = _met  # whoever holds this is held by it no more
 
     def _look(self) -> None:
         if self._loop.time() - self._due > LATE:
             self._timer = self._loop.call_later(TURN, self._missed)
         else:
             self._missed()
+
+
+def _met() -> None:
+    """What a deadline that was met calls."""
 
 
 @asynccontextmanager

@@ -36,7 +36,9 @@ class Certificate:
     ) -> None:
         """Raises SettingsError if they cannot be used."""
         self._chain, self._key, self._disk, self._renew = chain, key, disk, renew
-        self._used = self._last = self._look()
+        self.looking = asyncio.Lock()
+        """Held by whoever reads the files."""
+        self._used = self._last = self._look(chain, key)
         try:
             self.context = context_of(chain, key)
         except InputError as error:
@@ -46,14 +48,31 @@ class Certificate:
         """Looks for changes, for ever."""
         while True:
             await asyncio.sleep(LOOK)
-            if (found := await asyncio.to_thread(self.changed)) is not None:
-                self.context = found
+            async with self.looking:
+                if (found := await asyncio.to_thread(self.changed)) is not None:
+                    self.context = found
+
+    def read(self, chain: Path, key: Path) -> Callable[[], None]:
+        """Reads the certificate from these files, which may be others than before, and returns what has new
+        connections served with it. Raises InputError if they cannot be used."""
+        self._renew()
+        seen, found = self._look(chain, key), context_of(chain, key)
+
+        def use() -> None:
+            self._chain, self._key, self.context = chain, key, found
+            self._used = self._last = seen
+
+        return use
+
+    def read_again(self) -> Callable[[], None]:
+        """The same of the files that it is in."""
+        return self.read(self._chain, self._key)
 
     def changed(self) -> ssl.SSLContext | None:
         """The new context, if the files have changed and are as they were at the last look: one that is being
         written, or whose other half is, is left alone. While they cannot be used, the old one stays."""
         self._renew()
-        seen, self._last = self._last, self._look()
+        seen, self._last = self._last, self._look(self._chain, self._key)
         if self._last == self._used or self._last != seen:
             return None
         self._used = self._last
@@ -65,9 +84,9 @@ class Certificate:
         log.info("certificate read again", file=str(self._chain))
         return found
 
-    def _look(self) -> tuple[Seen, Seen] | None:
+    def _look(self, chain: Path, key: Path) -> tuple[Seen, Seen] | None:
         try:
-            return self._disk.look(self._chain), self._disk.look(self._key)
+            return self._disk.look(chain), self._disk.look(key)
         except OSError:
             return None
 

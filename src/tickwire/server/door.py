@@ -10,21 +10,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from uvicorn.server import ServerState
-
 from ..gateway.admission import Admission
 from ..wire.entry import request_token
-from ..wire.ret import TOKEN_INVALID
+from ..wire.ret import TOKEN_INVALID, TOO_MANY_CONNECTIONS
 from . import http_protocol
 from .bounds import Deadline, Held, Tally
 from .flow import last_answer
+from .guests import Guests
 from .tls import HANDSHAKE, NO_PLAIN
+from .traffic import Outcome, Step, Traffic
 
 REFUSAL = last_answer(TOKEN_INVALID, "access-control-allow-origin: *\r\n")
+CROWDED = last_answer(TOO_MANY_CONNECTIONS, "access-control-allow-origin: *\r\n")
 
 
-def doors(admission: Admission) -> Callable[..., Door]:
-    """What makes the protocol of each new connection."""
+def doors(admission: Admission, traffic: Traffic) -> Callable[..., Door]:
+    """What makes the protocol of each new connection; `traffic` counts them."""
     held = Held("long requests", http_protocol.MOST_HELD)
     secured = Tally(
         "TLS came to a port that speaks plain HTTP: the client must use http:// or ws://, or the server be "
@@ -32,7 +33,7 @@ def doors(admission: Admission) -> Callable[..., Door]:
     )
 
     def door(**arguments: Any) -> Door:
-        return Door(admission, arguments | {"held": held}, secured)
+        return Door(admission, arguments | {"held": held, "traffic": traffic}, secured)
 
     return door
 
@@ -48,13 +49,18 @@ class Door(asyncio.Protocol):
         self._admission = admission
         self._secured = secured
         self._arguments = arguments
-        self._state: ServerState = arguments["server_state"]
+        self._traffic: Traffic = arguments["traffic"]
+        self._guests: Guests = arguments["server_state"]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody is there."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
-        self._state.connections.add(self)  # type: ignore[arg-type]
-        self._deadline = Deadline(http_protocol.HEAD_TIMEOUT, self.transport.abort)
+        # Under TLS it was counted before its handshake.
+        secure = transport.get_extra_info("sslcontext") is not None
+        self._room = secure or self._guests.arrive(self.transport)
+        self._guests.connections.add(self)  # type: ignore[arg-type]
+        self._guests.begin(self.transport)
+        self._deadline = Deadline(http_protocol.HEAD_TIMEOUT, self._miss)
 
     def data_received(self, data: bytes) -> None:
         """The first bytes."""
@@ -62,14 +68,21 @@ class Door(asyncio.Protocol):
         if data[0] == HANDSHAKE:
             peer = self.transport.get_extra_info("peername")
             self._secured.add(client=peer[0] if peer else "")
+            self._traffic.shook_hands(Step.HTTP, Outcome.BAD_REQUEST)
             self.transport.write(last_answer(NO_PLAIN))
+            self.transport.close()
+            return
+        if not self._room:
+            self.transport.write(CROWDED)
             self.transport.close()
             return
         secret = request_token(data)
         if secret and self._admission.turns_away(secret):
+            self._traffic.shook_hands(Step.HTTP, Outcome.UNKNOWN_TOKEN)
             self.transport.write(REFUSAL)
             self.transport.close()
             return
+        self._traffic.shook_hands(Step.HTTP, Outcome.ACCEPTED)
         protocol = http_protocol.HttpProtocol(**self._arguments)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
@@ -78,11 +91,17 @@ class Door(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client left without a word."""
         self._gone()
+        self._guests.leave(self.transport)
 
     def shutdown(self) -> None:
         """The server stops."""
         self.transport.close()
 
+    def _miss(self) -> None:
+        self._traffic.shook_hands(Step.HTTP, Outcome.TIMED_OUT)
+        self.transport.abort()
+
     def _gone(self) -> None:
         self._deadline.cancel()
-        self._state.connections.discard(self)
+        self._guests.end(self.transport)
+        self._guests.connections.discard(self)

@@ -37,11 +37,19 @@ class Flow(FlowControl):
             self.read_paused = False
             self._changed()
 
+    def end(self) -> None:
+        """Lets go of the protocol, which holds this: nothing is left to the garbage collector."""
+        self._changed = _nothing
+
+
+def _nothing() -> None:
+    """What is to be done where nothing is."""
+
 
 async def answer_whole(scope: Scope, status: int, headers: Iterable[Header], body: bytes) -> None:
     """Answers a request with what is there in one piece, for which ASGI takes two messages and two writes.
 
-    The headers are written as they are, Content-Length among them.
+    The headers are written as they are, Content-Length among them. The status is noted in the extension.
     """
     cycle: RequestResponseCycle = scope["extensions"][WHOLE]["cycle"]
     if cycle.flow.write_paused and not cycle.disconnected:
@@ -51,6 +59,7 @@ async def answer_whole(scope: Scope, status: int, headers: Iterable[Header], bod
     if cycle.waiting_for_100_continue:
         cycle.waiting_for_100_continue = cycle.keep_alive = False  # see `closing`
     cycle.response_started = cycle.response_complete = True
+    scope["extensions"][WHOLE]["status"] = status
     pieces = [STATUS_LINE[status]]
     for name, value in (*cycle.default_headers, *headers):
         pieces += name, b": ", value, b"\r\n"
@@ -62,6 +71,19 @@ async def answer_whole(scope: Scope, status: int, headers: Iterable[Header], bod
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+async def refuse(scope: Scope, ret: Ret) -> None:
+    """Answers with an error, after which the connection ends."""
+    cycle: RequestResponseCycle = scope["extensions"][WHOLE]["cycle"]
+    cycle.keep_alive = False
+    body = failure(ret)
+    headers = [
+        (b"access-control-allow-origin", b"*"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await answer_whole(scope, ret.status, headers, body)
 
 
 def last_answer(ret: Ret, headers: str = "") -> bytes:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeaderValue
+from websockets.http11 import Request
 
-from ..wire.ret import SERVER_ERROR, Ret
+from ..wire.ret import SERVER_ERROR, STOPPING, TOO_MANY_CONNECTIONS, Ret
 from .bounds import LATE, TURN, Deadline, Held
 from .flow import WHOLE, Flow, closing, last_answer
+from .guests import Guests
+from .shell import Shell
+from .traffic import Traffic
 
 MAX_HEAD = 256 * 1024
 """Bytes of the longest request line and headers; a query of some 3 000 codes fits."""
@@ -42,9 +48,9 @@ LINGER = 2.0
 TOO_LARGE = Ret(431, "request header fields too large", 431)
 MALFORMED = Ret(400, "this is no valid HTTP request", 400)
 TWO_HOSTS = Ret(400, f"{MALFORMED.msg}: it has more than one Host header", 400)
+NO_HOST = Ret(400, f"{MALFORMED.msg}: it has no Host header", 400)
 OTHER_HOST = Ret(400, f"{MALFORMED.msg}: its target and its Host header name different hosts", 400)
 FULL = Ret(503, "too many long requests are under way, try again", 503)
-STOPPING = Ret(503, "the server stops", 503)
 
 
 log = structlog.get_logger()
@@ -61,10 +67,14 @@ class HttpProtocol(HttpToolsProtocol):
     answered with JSON, after the requests before it have been answered, and ends the connection.
     """
 
-    def __init__(self, held: Held, **arguments: Any) -> None:
-        """`held` counts what all connections hold of long requests."""
+    flow: Flow
+
+    def __init__(self, held: Held, traffic: Traffic, **arguments: Any) -> None:
+        """`held` counts what all connections hold of long requests, `traffic` those that go no further."""
         super().__init__(**arguments)
+        self._guests: Guests = arguments["server_state"]
         self._held = held
+        self._traffic = traffic
         self._counted = 0  # bytes that this connection has in it
         self._unparsed = bytearray()
         self._parsing = False
@@ -73,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._kept = 0  # bytes of the head of the request that is being answered
         self._url = bytearray()
         self._host: bytes | None = None
+        self._upgrades: bool | None = None  # until it is known
         self._fields = 0
         self._body_left = 0  # bytes to come of a body whose length is known
         self._in_head = True
@@ -84,11 +95,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: Deadline | None = None  # for the client to send what it began
         self._stall: Deadline | None = None  # for the client to read
 
-    # What asyncio calls.
+    # What asyncio calls. The first bytes follow at once: see `Door`.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.connections.add(self)
+        self.transport = transport
         self.flow = Flow(transport, self._parse)
-        self._await_head()
+        self.scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -125,12 +137,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+        self.flow.end()
+        self._guests.leave(self.transport)
 
     # What the parser calls.
     def on_message_begin(self) -> None:
         self._fields = self._body_left = 0
         self._url.clear()
         self._host = None
+        self._upgrades = None
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -169,10 +184,17 @@ class HttpProtocol(HttpToolsProtocol):
         if self.cycle is not before:  # it is no upgrade
             self._unanswered += 1
             self.scope["query_string"] = query.partition(b"#")[0]
+            if self.server is None:  # an upgrade does without these calls of the system
+                self.server, self.client = get_local_addr(self.transport), get_remote_addr(self.transport)
+                self.scope["server"], self.scope["client"] = self.server, self.client
 
     def _check_host(self) -> None:
-        """Objects to a target that names another host than the header does (RFC 9112, 3.2.2)."""
-        if self.url.startswith(b"/") or self._host is None:
+        """Objects where there is no Host header (RFC 9112, 3.2), or another host in the target (3.2.2)."""
+        if self._host is None:
+            if self.parser.get_http_version() == "1.1":
+                self._object(NO_HOST)
+            return
+        if self.url.startswith(b"/"):
             return
         _, absolute, rest = self.url.partition(b"://")
         if absolute:
@@ -222,16 +244,20 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
-    def handle_websocket_upgrade(self) -> None:
-        websockets: Any = self.ws_protocol_class
-        self.url, _, query = self.url.partition(b"?")
-        self.ws_protocol_class = partial(  # type: ignore[assignment]
-            websockets, path=self.url.decode("latin-1"), query=query.decode("latin-1")
-        )
-        super().handle_websocket_upgrade()
-
     def _should_upgrade(self) -> bool:
-        return self.parser.get_http_version() != "1.0" and super()._should_upgrade()  # RFC 9110, 7.8
+        """Only HTTP/1.1 has upgrades (RFC 9110, 7.8). Headers of one name are one list (5.3)."""
+        if self._upgrades is None:  # it is asked several times
+            self._upgrades = (
+                self.parser.get_http_version() == "1.1"
+                and b"upgrade" in self._listed(b"connection")
+                and self._listed(b"upgrade") == [b"websocket"]
+            )
+        return self._upgrades
+
+    def _listed(self, name: bytes) -> list[bytes]:
+        return [
+            one.strip().lower() for other, value in self.headers if other == name for one in value.split(b",")
+        ]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         task = self.loop.create_task(self._answer(cycle, app))
@@ -326,15 +352,38 @@ class HttpProtocol(HttpToolsProtocol):
         if self._unanswered:
             self._stop(Ret(400, "an upgrade must wait for the answers before it", 400))
             return
+        if not self._guests.forward(self.transport, self.headers):
+            self._stop(TOO_MANY_CONNECTIONS)
+            return
+        try:
+            request = self._upgrade_request()
+        except InvalidHeaderValue:
+            self._stop(MALFORMED)
+            return
         self._pause(False)
         self._ended = True
         self._set_deadline(None)
         self._count(0)
         rest = bytes(self._unparsed)
         self._unparsed.clear()
-        self.handle_websocket_upgrade()
+        self.connections.discard(self)
+        upgraded: Any = self.ws_protocol_class
+        websocket: Shell = upgraded(self._guests, request.path.partition("?")[0])
+        self.transport.set_protocol(websocket)
+        websocket.connection_made(self.transport)
+        websocket.upgrade(request)
+        self.flow.end()
+        self.parser = None  # type: ignore[assignment]  # it holds this connection, which holds it
         if rest:
-            self.transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
+            websocket.data_received(rest)
+
+    def _upgrade_request(self) -> Request:
+        """The head of an upgrade as `websockets` has them. Raises InvalidHeaderValue."""
+        target = self.url.partition(b"#")[0].decode("latin-1")
+        if not target.startswith("/"):  # it names scheme and host too (RFC 9112, 3.2.2)
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
+        return Request(target, headers, self.parser.get_method().decode())
 
     def _object(self, ret: Ret) -> None:
         self._objection = ret
@@ -342,6 +391,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _stop(self, ret: Ret) -> None:
         """Parses no further: the rest cannot be told apart, or may not be held."""
+        self._traffic.unread(ret.status)
         self._objection = ret
         self._unparsed.clear()
         # They may be long, and the connection lingers.
@@ -372,6 +422,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._set_deadline(Deadline(HEAD_TIMEOUT, self._miss_head))
+        self._guests.begin(self.transport)
 
     def _miss_head(self) -> None:
         if self._unanswered:  # it is we who are late
@@ -387,6 +438,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _set_deadline(self, deadline: Deadline | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+            self._guests.end(self.transport)
         self._deadline = deadline
 
     def _pause(self, paused: bool) -> None:

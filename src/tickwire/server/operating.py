@@ -23,8 +23,9 @@ class SourceReadiness(msgspec.Struct):
     """How a source is, since when (milliseconds since the epoch) and what failed, empty if nothing did.
 
     `lag_ms` is how long the last event took from the source's time to its arrival, null before the first one
-    of a live source. `events` were taken, `bad` could not be read, `late` came too late for their bars,
-    `dropped` came faster than they were taken. `recording` is null if the source is not recorded, false if
+    and where time is not real; how late a simulator's ticks come. `events` were taken, `bad` could not be
+    read, `late` came too late for their bars, `dropped` came faster than they were taken, or were not
+    simulated in time. `recording` is null if the source is not recorded, false if
     that has stopped.
     """
 
@@ -52,10 +53,13 @@ class StoreReadiness(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """Whether the server serves, and how its sources and its store are. Neither a source that is down nor a
-    store that cannot be used makes the server unready: it serves what memory holds."""
+    """Whether the server serves, and how its sources and its store are. It is `starting` until its sources
+    have begun, and `draining` once it stops: it takes nothing new then, and sends its clients away. Neither a
+    source that is down nor a store that cannot be used makes the server unready: it serves what memory
+    holds."""
 
     ready: bool
+    status: Annotated[str, Meta(pattern="^(starting|ready|draining)$")]
     source: str
     simulated: bool
     events: int

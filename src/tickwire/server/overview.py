@@ -140,6 +140,7 @@ def _instrument(reads: Reads, one: Instrument, state: str) -> InstrumentInfo:
         one.turnover_decimals,
         last[0].time if last else None,
         bool(one.learned),
+        one.goes_negative,
     )
 
 

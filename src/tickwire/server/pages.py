@@ -45,9 +45,11 @@ class Page:
 
 
 class Answer(NamedTuple):
-    """Bars as a JSON array, and why they are not all that there are, if so."""
+    """Bars as a JSON array, the name of the source that they are of, and why they are not all that there are,
+    if so."""
 
     bars: msgspec.Raw
+    source: str
     lacks: Lack | None = None
 
 
@@ -83,7 +85,7 @@ class Pages:
                 self._pages[key] = page
         if forming is not None and end is not None and forming.time > end:
             forming = None
-        return Answer(page.answer(forming), lacks)
+        return Answer(page.answer(forming), found.edition[0], lacks)
 
 
 def _encoded(instrument: Instrument, bars: list[Kline]) -> bytes:

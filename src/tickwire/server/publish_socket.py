@@ -8,18 +8,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from ..bus import Stop
+from ..model import Ending
 from ..wire import POLICY_VIOLATION
 from ..wire.frames import Frames, Message, refusal
 from ..wire.publish import publish_answer
-from ..wire.ret import OK, Ret
+from ..wire.ret import OK, STOPPING, Ret
 from .guard import Denied
+from .guests import Guests
 from .publish import Permit, Publishing, not_kept
 from .shell import Shell
+from .traffic import Traffic
+from .unread import Unread
 
 QUIET = 30.0
 """Seconds without a whole frame after which a publisher is pinged; after as many again it counts as gone."""
@@ -39,13 +42,17 @@ class PublishSocket(Shell):
     """
 
     def __init__(
-        self, publishing: Publishing, alive: set[Any], server_state: ServerState, query: str
+        self,
+        publishing: Publishing,
+        alive: set[Any],
+        guests: Guests,
+        unread: Unread,
+        traffic: Traffic,
     ) -> None:
-        """`alive` is the set that it stands in while it is connected, `query` that of the upgrade's URL."""
-        super().__init__(alive, server_state, publishing.gateway.settings.client_buffer)
+        """`alive` is the set that it stands in while it is connected."""
+        super().__init__(alive, guests, unread, traffic)
         self._publishing = publishing
-        self._query = query
-        self._frames = Frames(self._enter)
+        self._frames = Frames(self._enter, answered=self._upgraded)
         self._permit: Permit | None = None
         self._messages: deque[bytes] = deque()
         self._count = 0
@@ -53,6 +60,11 @@ class PublishSocket(Shell):
         self._writable = asyncio.Event()
         self._writable.set()
         self._frames.heard = self._pinged = self._told = publishing.gateway.clock()
+
+    # What HTTP calls.
+    def upgrade(self, request: Request) -> None:
+        """Lets the publisher in, or says why not."""
+        self._send(self._frames.upgrade(request))
 
     # What asyncio calls.
     def _hear(self, data: bytes) -> int:
@@ -77,28 +89,27 @@ class PublishSocket(Shell):
 
     def pause_writing(self) -> None:
         """The publisher does not read its answers."""
-        super().pause_writing()
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """It does again."""
-        super().resume_writing()
         self._writable.set()
 
     # What the sweep calls.
     def check(self, now: float) -> None:
         """Closes the connection if its token counts no more, or if the publisher is gone."""
+        super().check(now)
         if self._permit is None or self._ending is not None:
             return
         heard = self._frames.heard
         if (objection := self._publishing.objection(self._permit)) is not None:
-            self.close(POLICY_VIOLATION, objection)
+            self.close(POLICY_VIOLATION, objection, Ending.TOKEN)
         elif self._taking is not None and self._writable.is_set():
             pass  # nothing is read from it
         elif self._frames.overdue(now):
-            self.close(POLICY_VIOLATION, "a message was not completed in time")
+            self.close(POLICY_VIOLATION, "a message was not completed in time", Ending.UNFINISHED)
         elif now - heard > 2 * QUIET:
-            self.close(POLICY_VIOLATION, "nothing heard for too long")
+            self.close(POLICY_VIOLATION, "nothing heard for too long", Ending.HEARTBEAT)
         elif now - max(heard, self._pinged) > QUIET:
             self._pinged = now
             self._frames.ping()
@@ -140,14 +151,20 @@ class PublishSocket(Shell):
         self._frames.send(publish_answer(taken.tally, ret))
 
     def _enter(self, request: Request) -> Response | None:
+        if self._publishing.gateway.draining:
+            return refusal(STOPPING, pages=False)
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
         peer = self.transport.get_extra_info("peername")
         try:
-            query = self._query.encode("latin-1", "replace")
+            query = request.path.partition("?")[2].encode("latin-1", "replace")
             self._permit = self._publishing.admit(headers, query, peer[0] if peer else "")
         except Denied as denied:
             return refusal(Ret(denied.status, denied.reason, denied.status), pages=False)
         return None
+
+    @property
+    def _ended(self) -> tuple[int, Ending]:
+        return self._frames.ending
 
     def _closing(self, code: int, reason: str) -> Iterable[bytes]:
         return self._frames.close(code, reason)

@@ -5,55 +5,75 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
-from typing import Any, cast
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
 
 import structlog
-from uvicorn.server import ServerState
+from websockets.frames import CloseCode
+from websockets.http11 import Request
 
+from ..machine import untaken
+from ..model import Ending
 from ..wire import POLICY_VIOLATION
 from .bounds import Deadline
+from .guests import Guests
+from .traffic import Outcome, Step, Traffic
+from .unread import Unread
 
 LINGER = 2.0
 """Seconds that a client has to close its side after we began to close ours."""
-UNREAD_TIMEOUT = 30.0
-"""Seconds in which a client that does not keep up must at least take `UNREAD_LEAST`."""
 UNREAD_LEAST = 64 * 1024
-"""Bytes."""
+"""Bytes that a client must take of what waits for it, or all of them, in the time in which it must read."""
 SMALL_PIECE, LARGE_PIECE = 512, 8 * 1024
 """Bytes of a client that are looked at in one turn of the loop: few at first, for they may be as many frames
-as a sixth of them, and twice as many after each piece that held no more than `FEW`."""
+as a sixth of them; then as many as hold about `FEW`, and no more than twice those before."""
 FEW = 64
 GOING_AWAY = 1001  # RFC 6455, 7.4.1
 
 log = structlog.get_logger()
 
 
+class Waiting(NamedTuple):
+    """What was unread at a look: since when, how much had been taken then, and how much must be."""
+
+    since: float
+    taken: int
+    least: int
+
+
 class Shell(asyncio.Protocol):
     """One WebSocket's socket.
 
-    Who does not read is closed with 1008: when more than `bound` bytes are unread, or when they are read
-    too slowly.
+    Who does not read is closed with 1008: when more is unread than may be, or when it is read too slowly.
     """
 
     transport: asyncio.Transport
 
-    def __init__(self, alive: set[Any], server_state: ServerState, bound: int) -> None:
-        """`alive` is the set that it stands in while it is connected."""
+    def __init__(self, alive: set[Any], guests: Guests, unread: Unread, traffic: Traffic) -> None:
+        """`alive` is the set that it stands in while it is connected; `traffic` counts how it begins and
+        ends."""
         self._alive = alive
-        self._server_state = server_state
-        self._bound = bound
+        self._traffic = traffic
+        self._accepted: bool | None = None  # before the handshake is answered
+        self._closed: tuple[int, Ending] | None = None  # how we closed it
+        self._guests = guests
+        self._unread = unread
         self._ending: Deadline | None = None
-        self._unread: Deadline | None = None
+        self._waiting: Waiting | None = None
         self._written = 0  # bytes that the transport was given
         self._later = bytearray()  # what came and is looked at in later turns
         self._piece = SMALL_PIECE
+
+    # What HTTP calls.
+    def upgrade(self, request: Request) -> None:
+        """The request of the handshake, which has been read: what follows it are frames."""
+        raise NotImplementedError
 
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The upgrade request has been read."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
-        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        self._guests.connections.add(self)  # type: ignore[arg-type]
         self._alive.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -83,8 +103,8 @@ class Shell(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _look_at(self, piece: bytes) -> None:
-        few = self._hear(piece) <= FEW
-        self._piece = min(2 * self._piece, LARGE_PIECE) if few else SMALL_PIECE
+        enough = len(piece) * FEW // max(self._hear(piece), 1)
+        self._piece = max(SMALL_PIECE, min(enough, 2 * self._piece, LARGE_PIECE))
 
     @property
     def _busy(self) -> bool:
@@ -97,46 +117,80 @@ class Shell(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        self._server_state.connections.discard(self)
+        self._guests.connections.discard(self)
+        self._guests.leave(self.transport)
         self._alive.discard(self)
-        for deadline in (self._ending, self._unread):
-            if deadline is not None:
-                deadline.cancel()
-
-    def pause_writing(self) -> None:
-        """The client takes less than it is sent."""
-        self._watch()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._unread.leave(self)
+        if self._accepted:
+            self._traffic.ended(*self._closed or self._ended)
+        elif self._accepted is None:
+            self._traffic.shook_hands(Step.WEBSOCKET, Outcome.BAD_REQUEST)
+        if self._ending is not None:
+            self._ending.cancel()
 
     # What uvicorn calls.
     def shutdown(self) -> None:
         """The server stops."""
-        self.close(GOING_AWAY, "server shutdown")
+        self.close(GOING_AWAY, "server shutdown", Ending.SHUTDOWN)
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, why: Ending = Ending.ERROR) -> None:
         """Begins to close."""
         if self._ending is None:
+            self._closed = code, why
             self._end()
             self._send(self._closing(code, reason))
 
     # What the sweep calls.
     def check(self, now: float) -> None:
-        """Closes the connection if it is overdue."""
-        raise NotImplementedError
+        """Closes the connection if it is overdue: here, if its client reads hardly anything.
+
+        What is read shows in the socket at once, in the transport only when a third of the socket is free
+        again, which may be a megabyte.
+        """
+        if not self.transport.get_write_buffer_size():
+            self._waiting = None
+            return
+        unread = untaken(self.transport)
+        taken, was = self._written - unread, self._waiting
+        if was is None or (now - was.since >= self._unread.timeout and taken - was.taken >= was.least):
+            self._waiting = Waiting(now, taken, min(unread, UNREAD_LEAST))
+        elif now - was.since >= self._unread.timeout:
+            self._give_up("unread_timeout", f"hardly anything read in {self._unread.timeout:g} s")
+
+    # What bounds all of them together calls.
+    @property
+    def held(self) -> int:
+        """Bytes that wait for its client here."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it has begun to close."""
+        return self._ending is not None
+
+    def cut_off(self) -> None:
+        """Ends it at once."""
+        self._closed = self._closed or (CloseCode.ABNORMAL_CLOSURE, Ending.SLOW)
+        self.transport.abort()
 
     def _closing(self, code: int, reason: str) -> Iterable[bytes]:
         """What to write to begin to close."""
         raise NotImplementedError
 
     @property
+    def _ended(self) -> tuple[int, Ending]:
+        """How it ended, if it was not we who closed it."""
+        raise NotImplementedError
+
+    def _upgraded(self, status: int) -> None:
+        """The handshake was answered."""
+        self._accepted = status == HTTPStatus.SWITCHING_PROTOCOLS
+        self._traffic.upgraded(status)
+
+    @property
     def _deaf(self) -> bool:
         """Whether what comes is not looked at: answers would pile up behind a close that is not read."""
-        return self._ending is not None and self.transport.get_write_buffer_size() > self._bound
+        return self._ending is not None and self.transport.get_write_buffer_size() > self._unread.bound
 
     def _end(self) -> None:
         """Leaves the client `LINGER` to close its side. Closing at once would reset the connection while
@@ -148,6 +202,7 @@ class Shell(asyncio.Protocol):
         """Writes; empty bytes mean that our side ends."""
         pieces = [*out]
         if data := b"".join(pieces):
+            self._traffic.answered_bytes += len(data)
             self._write(data)
         if b"" in pieces:
             self._end()
@@ -159,26 +214,18 @@ class Shell(asyncio.Protocol):
         """Writes through the transport, which keeps what the client does not take yet."""
         if self.transport.is_closing():
             return
+        if not self.transport.get_write_buffer_size():
+            self._waiting = None  # all of it was taken, and other bytes may have gone past since
         self._written += len(data)
         self.transport.write(data)
-        if self.transport.get_write_buffer_size() > self._bound:
-            self._give_up(f"over {self._bound} bytes unread")
+        unread = self.transport.get_write_buffer_size()
+        if unread:
+            self._unread.add(self, len(data))
+            if unread > self._unread.bound:
+                self._give_up("client_buffer", f"over {self._unread.bound} bytes unread")
 
-    def _watch(self) -> None:
-        self._unread = Deadline(UNREAD_TIMEOUT, partial(self._look, self._taken()))
-
-    def _look(self, taken: int) -> None:
-        """Looks whether the client goes on reading; `taken` is what it had taken at the last look."""
-        if self._taken() - taken < UNREAD_LEAST:
-            self._give_up(f"hardly anything read in {UNREAD_TIMEOUT:.0f} s")
-        else:
-            self._watch()
-
-    def _taken(self) -> int:
-        return self._written - self.transport.get_write_buffer_size()
-
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, setting: str, why: str) -> None:
         if self._ending is None:
-            unread = self.transport.get_write_buffer_size()
-            log.warning("client closed: too slow", reason=why, unread_bytes=unread)
-            self.close(POLICY_VIOLATION, f"too slow: {why}")
+            self._unread.closed[setting] += 1
+            log.warning("client closed: too slow", reason=why, unread_bytes=self.held)
+            self.close(POLICY_VIOLATION, f"too slow: {why}", Ending.SLOW)

@@ -1,7 +1,7 @@
 """TLS between a socket and whatever protocol speaks on it.
 
 The event loop's own TLS writes at the end of a turn and knows no bound on handshakes. This one writes to the
-socket at once, as plain connections do, and lets go of the oldest handshake when there are too many.
+socket at once, as plain connections do.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from uvicorn.server import ServerState
-
 from ..machine import Network, Writer
 from ..wire.ret import Ret
 from .bounds import Deadline, Tally
 from .certificate import Certificate
 from .flow import last_answer
+from .guests import Guests
+from .traffic import Outcome, Step, Traffic
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds that a handshake may take."""
-MOST_HANDSHAKES = 1000
-"""Handshakes under way at a time; the oldest gives way to one more, for an honest one takes moments."""
 RECORD = 16 * 1024
 """Bytes of the longest record (RFC 8446, 5.1). No more is put in at a time, since OpenSSL's buffers stay as
 large as they once were."""
@@ -38,12 +36,12 @@ NO_TLS = Ret(400, "this port speaks TLS: use https:// or wss://", 400)
 NO_PLAIN = Ret(400, "this port speaks plain HTTP: use http:// or ws://", 400)
 
 
-class Handshakes:
-    """Those that are under way, and what became of those that failed."""
+class Tallies:
+    """What became of connections that failed."""
 
-    def __init__(self) -> None:
-        self._under_way: dict[Tls, None] = {}
-        self._crowded = Tally("unfinished TLS handshakes are dropped: too many are under way")
+    def __init__(self, traffic: Traffic) -> None:
+        """`traffic` counts them too."""
+        self.traffic = traffic
         self.failed = Tally("a TLS handshake failed")
         self.endless = Tally("a TLS connection is dropped: its client changes keys without end")
         self.plain = Tally(
@@ -51,31 +49,16 @@ class Handshakes:
             "server be started without --tls-cert and --tls-self-signed"
         )
 
-    def begin(self, one: Tls) -> None:
-        """A connection is there."""
-        self._under_way[one] = None
-        if len(self._under_way) > MOST_HANDSHAKES:
-            self._crowded.add(limit=MOST_HANDSHAKES)
-            oldest = next(iter(self._under_way))
-            self.end(oldest)
-            oldest.abort()
-
-    def __contains__(self, one: Tls) -> bool:
-        return one in self._under_way
-
-    def end(self, one: Tls) -> None:
-        """Its handshake is over, however it went."""
-        self._under_way.pop(one, None)
-
 
 def secured(
-    protocol: Callable[..., asyncio.Protocol], certificate: Certificate, network: Network
+    protocol: Callable[..., asyncio.Protocol], certificate: Certificate, network: Network, traffic: Traffic
 ) -> Callable[..., asyncio.Protocol]:
-    """What makes the protocol of each new connection, behind TLS with that certificate."""
-    handshakes = Handshakes()
+    """What makes the protocol of each new connection, behind TLS with that certificate; `traffic` counts
+    the handshakes."""
+    tallies = Tallies(traffic)
 
     def tls(**arguments: Any) -> Tls:
-        return Tls(lambda: protocol(**arguments), certificate, network, handshakes, arguments["server_state"])
+        return Tls(lambda: protocol(**arguments), certificate, network, tallies, arguments["server_state"])
 
     return tls
 
@@ -93,18 +76,19 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         protocol: Callable[[], asyncio.Protocol],
         certificate: Certificate,
         network: Network,
-        handshakes: Handshakes,
-        server_state: ServerState,
+        tallies: Tallies,
+        guests: Guests,
     ) -> None:
         super().__init__()
         self._make = protocol
         self._certificate = certificate
         self._network = network
-        self._handshakes = handshakes
-        self._server_state = server_state
+        self._tallies = tallies
+        self._guests = guests
         self._protocol: asyncio.BaseProtocol | None = None
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None  # from the first byte on
+        self._judged = False  # whether it is known what became of the handshake
         self._answered = 0  # bytes that TLS said of itself since the handshake
         self._shut = False  # our side has ended
 
@@ -113,9 +97,12 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         """Somebody is there."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
         self._writer = self._network.writer(self.transport)
-        self._server_state.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
+        self._guests.connections.add(self)  # type: ignore[arg-type]  # until the handshake is done
         self._deadline = Deadline(HANDSHAKE_TIMEOUT, self._miss)
-        self._handshakes.begin(self)
+        if self._guests.arrive(self.transport):
+            self._guests.begin(self.transport)
+        else:
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: all that they hold is handed on at once, as a plain transport would."""
@@ -124,6 +111,8 @@ class Tls(asyncio.Transport, asyncio.Protocol):
                 self._came_plain()
                 return
             self._tls = self._certificate.context.wrap_bio(self._in, self._out, server_side=True)
+        if self._protocol is None:
+            self._guests.heard(self.transport)
         plain: list[bytes] = []
         try:
             for start in range(0, len(data), RECORD):
@@ -154,12 +143,18 @@ class Tls(asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
-        if self._tls is not None and self._protocol is None and self in self._handshakes:
-            self._failed("the client hung up, as some do that do not trust the certificate")
+        outcome: Outcome | None = None
+        if self._tls is not None and not self._judged:
+            outcome = Outcome.OVER_LIMIT  # dropped for others
+            if self._guests.under_way(self.transport):
+                outcome = Outcome.FAILED
+                self._failed("the client hung up, as some do that do not trust the certificate")
+        self._over(outcome)
         self._tls = None
-        self._over()
-        if self._protocol is not None:
-            self._protocol.connection_lost(exc)
+        self._guests.leave(self.transport)
+        protocol, self._protocol = self._protocol, None  # each holds the other
+        if protocol is not None:
+            protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The client takes less than it is sent."""
@@ -174,7 +169,7 @@ class Tls(asyncio.Transport, asyncio.Protocol):
     # What uvicorn calls during the handshake.
     def shutdown(self) -> None:
         """The server stops."""
-        self._over()
+        self._over(None)
         self.transport.close()
 
     # What the protocol calls.
@@ -242,6 +237,10 @@ class Tls(asyncio.Transport, asyncio.Protocol):
         """Bytes that the client has not taken, encrypted."""
         return self.transport.get_write_buffer_size()
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """From how many bytes on, encrypted, the protocol is told that they wait."""
+        self.transport.set_write_buffer_limits(high, low)
+
     # The rest.
     @property
     def client(self) -> str:
@@ -258,47 +257,50 @@ class Tls(asyncio.Transport, asyncio.Protocol):
             self._flush()
             return False
         self._flush()
-        self._over()
+        self._over(Outcome.ACCEPTED)
         self._protocol = self._make()
         self._protocol.connection_made(self)
         return True
 
     def _came_plain(self) -> None:
-        self._handshakes.plain.add(client=self.client)
-        self._over()
+        self._tallies.plain.add(client=self.client)
+        self._over(Outcome.BAD_REQUEST)
         self.transport.write(last_answer(NO_TLS))
         self.transport.close()
 
     def _fail(self, error: ssl.SSLError) -> None:
         if self._protocol is None:
             self._failed(_words(error))
-            self._over()
+            self._over(Outcome.FAILED)
         self._flush()  # the alert
         self.transport.close()
 
     def _failed(self, reason: str) -> None:
-        self._handshakes.failed.add(client=self.client, reason=reason)
+        self._tallies.failed.add(client=self.client, reason=reason)
 
     def _miss(self) -> None:
         if self._tls is not None:
             self._failed(f"it took longer than {HANDSHAKE_TIMEOUT:.0f} seconds")
-        self._over()
+        self._over(Outcome.TIMED_OUT)
         self.transport.abort()
 
     def _answer(self) -> None:
         """Says what TLS itself has to say, such as that it has the client's new key."""
         self._answered += self._out.pending
         if self._answered > MOST_ANSWERS:
-            self._handshakes.endless.add(client=self.client)
+            self._tallies.endless.add(client=self.client)
             self.abort()
         else:
             self._flush()
 
-    def _over(self) -> None:
-        """The handshake is over."""
+    def _over(self, outcome: Outcome | None) -> None:
+        """The handshake is over, and that became of it; None if it never began."""
         self._deadline.cancel()
-        self._handshakes.end(self)
-        self._server_state.connections.discard(self)
+        if not self._judged and outcome is not None:
+            self._tallies.traffic.shook_hands(Step.TLS, outcome)
+        self._judged = True
+        self._guests.end(self.transport)
+        self._guests.connections.discard(self)
 
     def _say_the_end(self) -> None:
         if self._tls is None or self._shut:

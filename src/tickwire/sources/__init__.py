@@ -5,7 +5,7 @@ from .judge import Judge
 from .published import Published
 from .publishers import PUBLISHER
 from .recording import Recording
-from .replay import Csv, QuoteTrades, Replay, widened
+from .replay import Csv, Load, Moments, QuoteTrades, Reel, Replay, decimals_in
 from .simulator import DEFAULT_CODES, Simulator
 from .source import Began, Broke, History, Resent, Snapshot, Source
 
@@ -18,14 +18,17 @@ __all__ = [
     "Health",
     "History",
     "Judge",
+    "Load",
+    "Moments",
     "Published",
     "QuoteTrades",
     "Recording",
+    "Reel",
     "Replay",
     "Resent",
     "Simulator",
     "Snapshot",
     "Source",
     "Status",
-    "widened",
+    "decimals_in",
 ]

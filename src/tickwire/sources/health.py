@@ -8,17 +8,21 @@ from enum import StrEnum
 
 from ..model import UpstreamUse
 
+SMOOTHED = 64
+"""Events, or what came together, over which a clock's skew is smoothed."""
+
 
 class Status(StrEnum):
     """What a source has come to.
 
-    STALE: connected, yet nothing comes although its markets are open.
+    STALE: connected, yet nothing comes although its markets are open. ENDED: all that it has was yielded.
     """
 
     CONNECTING = "connecting"
     UP = "up"
     STALE = "stale"
     DOWN = "down"
+    ENDED = "ended"
 
 
 @dataclass(eq=False, repr=False)
@@ -26,11 +30,11 @@ class Health:
     """The state of a source and its counters; the source itself keeps it up to date.
 
     `since` is in milliseconds since the epoch. `lag` is how long the last event took from the source's time
-    to us, in milliseconds, None before the first one of a live source. `bad` counts what could not be read or
-    is unfit (docs/data-rules.md), `dropped` what came faster than it was taken or could not be told from
-    what had come before, `renumbered` the streams that began to be counted anew on an open connection,
-    `unanswered` how often upstream did not say of a code over HTTP how it stands, `crossed` the books that
-    passed although their best bid was above their best ask.
+    to us, in milliseconds, None before the first one of a live source; how late a simulator's ticks come.
+    `bad` counts what could not be read or is unfit (docs/data-rules.md), `dropped` what came faster than it
+    was taken or made, or could not be told from what had come before, `renumbered` the streams that began to
+    be counted anew on an open connection, `unanswered` how often upstream did not say of a code over HTTP how
+    it stands, `crossed` the books that passed although their best bid was above their best ask.
     """
 
     status: Status = Status.CONNECTING
@@ -44,12 +48,20 @@ class Health:
         self.since = self.wall()
         self.reason = ""
         self.lag: int | None = None
+        self.skew: float | None = None
+        """Milliseconds by which our clock is ahead of the events' own, smoothed: what they take to us, and
+        what the clocks differ by. Below 0 the source's clock is ahead. None as `lag`, and of a simulator."""
         self.bad = self.dropped = self.renumbered = self.unanswered = self.crossed = 0
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, changed: Callable[[], None]) -> None:
         """`changed` is called whenever the status is another one."""
         self._watchers.append(changed)
+
+    def stamped(self, late: int) -> None:
+        """The last event came so many milliseconds after its own time, by our clock."""
+        self.lag = late
+        self.skew = late if self.skew is None else self.skew + (late - self.skew) / SMOOTHED
 
     def tell(self, status: Status, reason: str = "") -> None:
         """It is so now."""

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from ..model import Book, Catalogue, Entrance, Event, Fault, Instrument, Kline, Rule, event_fault, is_crossed
+from ..model import (
+    Book,
+    Catalogue,
+    Correction,
+    Entrance,
+    Event,
+    Fault,
+    Instrument,
+    Kline,
+    Rule,
+    event_fault,
+    is_crossed,
+)
 from .health import Health
 
 log = structlog.get_logger()
@@ -38,9 +50,10 @@ class Judge:
         found = self.catalogue[shown.code]
         return self.learn(found, shown) if found.learned else found
 
-    def passes(self, event: Event, now: int | None = None) -> bool:
+    def passes(self, event: Event | Correction, now: int | None = None) -> bool:
         """Whether an event of a known code is fit. `now` is the wall clock in milliseconds."""
-        fault = event_fault(event, self.instrument(event), self.entrance, now)
+        shown = event.was if isinstance(event, Correction) else event
+        fault = event_fault(event, self.instrument(shown), self.entrance, now)
         if fault is not None:
             self.refuse(event.code, fault)
             return False

@@ -7,13 +7,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
 from ..errors import SourceError, StoreError
-from ..model import Book, Catalogue, Event, Instrument, Reach
-from ..wire import InstrumentLine, Standing, Tally, Unfit, read_published
+from ..klines import Tape
+from ..model import Book, Catalogue, Correction, Event, Instrument, Reach, Trade
+from ..wire import CancelLine, CorrectLine, InstrumentLine, Standing, Tally, TradeLine, Unfit, read_published
+from .correctable import Correctable
 from .health import Health, Status
 from .presence import Presence
 from .published_lines import PublishedLines
@@ -27,10 +29,19 @@ BATCH = 500
 """Lines, or trades and levels, between two turns of the event loop."""
 LOOK = 1.0
 """Seconds between looks whether publishers are there."""
+MINUTE = 60_000
+LATE = 20
+"""Trades that one counts as whose minute is over: it may change a closed bar of each type."""
+CORRECTION = 50
+"""Trades that a correction counts as: for it a minute is made anew."""
 TOGETHER = 64
 """Lines that a recording gets as one: a kill leaves all of them or none."""
 
 log = structlog.get_logger()
+
+
+Put: TypeAlias = tuple[Event | Correction | Resent | None, int | None]
+"""An event that waits, and what is reached with it."""
 
 
 class Batch(NamedTuple):
@@ -38,7 +49,7 @@ class Batch(NamedTuple):
     last event of a line. A line without events comes as None."""
 
     publisher: Publisher
-    events: deque[tuple[Event | Resent | None, int | None]]
+    events: deque[Put]
     weight: int
 
 
@@ -76,15 +87,17 @@ class Published(Source):
 
     def __post_init__(self) -> None:
         self.health = Health(wall=self.wall)
-        self._lines = PublishedLines(self.catalogue, self.quote_trades)
         self.publishers = Publishers()
+        self.tape = Tape(self.catalogue, clock=lambda: self.wall() / 1000)
+        self._correctable = Correctable(self.tape, self._find_waiting)
+        self._lines = PublishedLines(self.catalogue, self.quote_trades, self._correctable)
         self.presence = Presence(self.catalogue, self.silence)
         self._heard: set[Publisher] = set()  # since the last look
         self._told: deque[Began | Broke] = deque()
         self._queue: deque[Batch] = deque()
         self.queued = 0
         """Trades and levels of books that wait."""
-        self._turn = 0  # what was yielded since the event loop had its turn
+        self._turn = 0  # what was yielded since the event loop had its turn, by what it costs
         self._ended = False
         self._defining: asyncio.Task[None] | None = None
         self._filled, self._freed = asyncio.Event(), asyncio.Event()
@@ -98,7 +111,11 @@ class Published(Source):
         """All of the catalogue, but for what another source has learned."""
         return instrument.code in self.catalogue and not instrument.learned
 
-    async def events(self) -> AsyncIterator[Event | Resent | Began | Broke]:
+    def restore_correction(self, publisher: str, correction: Correction) -> None:
+        """Takes what was corrected in an earlier run."""
+        self._correctable.correct(publisher, correction)
+
+    async def events(self) -> AsyncIterator[Event | Correction | Resent | Began | Broke]:
         """The stream. It never ends."""
         self.health.tell(Status.UP, "nothing published yet" if self.health.lag is None else "")
         watching = asyncio.create_task(self._watch())
@@ -133,25 +150,29 @@ class Published(Source):
             if self._told:
                 self._filled.set()
 
-    def end(self) -> Iterator[Event | Resent]:
+    def end(self) -> Iterator[Event | Correction | Resent]:
         """Takes no more lines, and yields what waits still. `events` is to be closed before."""
         self._ended = True
         self._freed.set()
         return self._waiting()
 
-    def _waiting(self) -> Iterator[Event | Resent]:
+    def _waiting(self) -> Iterator[Event | Correction | Resent]:
         """What waits. Closed in between, it goes on in the next call."""
         publishers, changed = self.publishers, self.publishers.changed
         while self._queue:
             publisher, events, weight = self._queue[0]
             lines = 0
             publishers.between_lines = False
+            self.tape.publisher = publisher.name
+            over = self.wall() // MINUTE * MINUTE
             while events:
                 event, seq = events.popleft()
                 if seq:
                     publisher.yielded = seq
                     changed.add(publisher)
                 if event is not None:
+                    if type(event) is Trade and event.time < over:
+                        self._turn += LATE - 1
                     yield event
                 if seq is not None and (lines := lines + 1) == TOGETHER:
                     publishers.reach(publisher)
@@ -202,6 +223,9 @@ class Published(Source):
                 if new is not None:
                     await self._define(publisher, new)
                     tally.accepted += 1
+                elif waits and self.tape.behind:
+                    self.tape.read_some()
+                    await asyncio.sleep(0)
                 elif waits:
                     await self._wait_to_define(publisher, patience)
                 # After either it is this connection's turn: its lines come before those that waited for it.
@@ -220,9 +244,7 @@ class Published(Source):
             one.codes.clear()
         self._heard.clear()
 
-    def _put(
-        self, publisher: Publisher, events: deque[tuple[Event | Resent | None, int | None]], weight: int
-    ) -> None:
+    def _put(self, publisher: Publisher, events: deque[Put], weight: int) -> None:
         self._queue.append(Batch(publisher, events, weight))
         self.queued += weight
         self._filled.set()
@@ -236,17 +258,20 @@ class Published(Source):
         reach: Reach | None,
     ) -> tuple[int, New | None, bool]:
         """Takes lines from a place on: a batch at most, up to a new instrument. Returns where it ended, that
-        instrument, and whether a line of an instrument comes next that another one must precede. Raises
-        StoreError at a line that may not be taken before the one that is missing."""
+        instrument, and whether a line comes next that is to wait: of an instrument that another one must
+        precede, or a correction while the tape is behind. Raises StoreError at a line that may not be taken
+        before the one that is missing."""
         now = self.wall()
-        batch: deque[tuple[Event | Resent | None, int | None]] = deque()
-        last: Event | None = None
+        batch: deque[Put] = deque()
+        last: Event | Correction | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
+        looked = 0  # what it cost to look for trades that are to be corrected, whatever came of it
         waits = early = False
-        while place < end and weight < BATCH and new is None:
+        before, accepted = tally.lines - place, 0
+        parted, codes = publisher.parted, publisher.codes
+        while place < end and weight + looked < BATCH and new is None:
             data = lines[place]
             place += 1
-            tally.lines += 1
             if not data:
                 continue
             seq = 0
@@ -260,20 +285,31 @@ class Published(Source):
                     if publisher.missing and seq > publisher.missing:
                         early = True
                         break
-                if isinstance(line, InstrumentLine):
+                if isinstance(line, TradeLine):  # as most are
+                    events: tuple[Event | Correction, ...] = self._lines.events(line, now, reach)
+                elif isinstance(line, InstrumentLine):
                     if self._defining is not None:
                         place, waits = place - 1, True
-                        tally.lines -= 1
                         break
                     instrument = self._lines.definition(line, reach)
                     if instrument is not None:
                         new = New(instrument, seq)
                         continue
-                    events: tuple[Event, ...] = ()
+                    events = ()
+                elif isinstance(line, (CorrectLine, CancelLine)):
+                    if self.tape.behind:
+                        place, waits = place - 1, True
+                        break
+                    if batch:  # the trade may be in it
+                        self._put(publisher, batch, weight)
+                        batch, weight = deque(), 0
+                    looked += CORRECTION
+                    events = (self._lines.correction(line, publisher, now, self._keeps, reach),)
                 else:
                     events = self._lines.events(line, now, reach)
             except Unfit as unfit:
                 if not data.isspace():
+                    tally.lines = before + place
                     tally.refuse(str(unfit))
                     self.health.bad += 1
                 if seq and seq == publisher.missing:  # it is bad by now: nothing comes of it any more
@@ -281,29 +317,50 @@ class Published(Source):
                 continue
             if seq:
                 publisher.taken, publisher.missing = seq, 0
-            tally.accepted += 1
+            accepted += 1
+            left = len(events)
             for event in events:
+                left -= 1
                 last = event
-                publisher.codes.add(event.code)
-                weight += _weight(event)
-                again = seq and seq <= publisher.parted
-                put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded) if again else event
-                batch.append((put, None))
-            if events:
-                batch[-1] = (batch[-1][0], seq)  # reached when all of the line has been yielded
-            elif seq:
+                codes.add(event.code)
+                weight += 1 if type(event) is Trade else _weight(event)
+                put: Event | Correction | Resent = event
+                if 0 < seq <= parted:
+                    put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded)
+                batch.append((put, None if left else seq))  # reached when all of the line has been yielded
+            if seq and not events:
                 batch.append((None, seq))
                 weight += 1
+        tally.lines = before + place
+        tally.accepted += accepted
         if batch:
             if self.presence.gone:
                 self._hear()
             self._put(publisher, batch, weight)
         if last is not None:
-            self.health.lag = now - last.time
+            self.health.stamped(now - last.time)
             self.health.reason = ""
         if early:
             raise StoreError(f"The line of seq {publisher.missing} is missing.")
         return place, new, waits
+
+    def _find_waiting(self, publisher: str, seq: int) -> Trade | None:
+        """The trade of that number, if it waits."""
+        for batch in reversed(self._queue):
+            if batch.publisher.name == publisher:
+                for put, _ in reversed(batch.events):
+                    event = put.event if isinstance(put, Resent) else put
+                    if isinstance(event, Trade) and event.source_seq:
+                        if event.source_seq == seq:
+                            return event
+                        if event.source_seq < seq:
+                            return None
+        return None
+
+    def _keeps(self, trade: Trade) -> bool:
+        """Whether the minute of a trade can be made anew."""
+        begin, _ = self.tape.minute_of(trade.code, trade.time)
+        return self.tape.keeps(trade.code, begin)
 
     async def _until(self, ready: Callable[[], bool], patience: float | None) -> None:
         """Returns once that is so, or when no more lines are taken. Raises TimeoutError."""
@@ -350,5 +407,7 @@ class Published(Source):
             log.error("a new instrument cannot be kept", reason=str(error))
 
 
-def _weight(event: Event) -> int:
+def _weight(event: Event | Correction) -> int:
+    if isinstance(event, Correction):
+        return CORRECTION
     return 1 + len(event.bids) + len(event.asks) if isinstance(event, Book) else 1

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from ..calendars import KEYS
-from ..model import EXACT, QUANTA, Book, Catalogue, Event, Family, Instrument, Market, Reach, Trade
+from ..model import (
+    EXACT,
+    QUANTA,
+    Book,
+    Catalogue,
+    Correction,
+    Event,
+    Family,
+    Instrument,
+    Market,
+    Reach,
+    Trade,
+)
 from ..wire import (
     BookLine,
+    CancelLine,
+    CorrectLine,
     DeltaLine,
     InstrumentLine,
     Priced,
@@ -16,10 +31,13 @@ from ..wire import (
     Unfit,
     book_after,
     published_book,
+    published_correction,
     published_instrument,
     published_trade,
     quote_book,
 )
+from .correctable import Correctable
+from .publishers import Publisher
 from .replay import QuoteTrades
 
 MOST_INSTRUMENTS = 50_000
@@ -31,10 +49,11 @@ QUOTED = frozenset({Market.FOREX, Market.METALS, Market.ENERGY, Market.CFD_INDEX
 class PublishedLines:
     """Makes events of lines. Keeps the last book of each code, which deltas go on from."""
 
-    def __init__(self, catalogue: Catalogue, quote_trades: QuoteTrades) -> None:
+    def __init__(self, catalogue: Catalogue, quote_trades: QuoteTrades, correctable: Correctable) -> None:
         self._catalogue = catalogue
         self._quote_trades = quote_trades
         self._books: dict[str, Book] = {}
+        self._correctable = correctable
 
     def events(self, line: Priced, now: int, reach: Reach | None = None) -> tuple[Event, ...]:
         """The events of a line, the one that counts in bars last.
@@ -42,14 +61,10 @@ class PublishedLines:
         `now` is the wall clock in milliseconds; `reach` is what may be published (None: all). Raises Unfit. A
         delta that is refused ends the book that it was for.
         """
-        if line.code not in self._catalogue:
-            raise Unfit(f"code {line.code[:32]!a} is unknown")
-        instrument = self._catalogue[line.code]
+        instrument = self._instrument(line, reach)
+        if isinstance(line, TradeLine):
+            return (published_trade(line, instrument, now),)
         try:
-            if reach is not None and not reach.covers(instrument):
-                raise Unfit(f"the token may not publish {line.code}")
-            if isinstance(line, TradeLine):
-                return (published_trade(line, instrument, now),)
             if isinstance(line, QuoteLine):
                 return self._quote(line, instrument, now)
             return (self._book(line, instrument, now),)
@@ -57,6 +72,36 @@ class PublishedLines:
             if isinstance(line, DeltaLine):
                 self._books.pop(line.code, None)
             raise
+
+    def correction(
+        self,
+        line: CorrectLine | CancelLine,
+        publisher: Publisher,
+        now: int,
+        keeps: Callable[[Trade], bool],
+        reach: Reach | None = None,
+    ) -> Correction:
+        """What a line corrects, where `keeps` says whether the trades are still known that were in the same
+        minute as one. Raises Unfit."""
+        instrument = self._instrument(line, reach)
+        name = publisher.name
+        if line.seq and (made := self._correctable.made(name, line.seq)) is not None:
+            return made  # which comes again after a kill
+        was = self._correctable.find(name, line.code, line.trade, publisher.taken)
+        if not keeps(was):
+            raise Unfit(f"trade {line.trade} is too old")
+        found = published_correction(line, was, instrument, now)
+        self._correctable.correct(name, found)
+        return found
+
+    def _instrument(self, line: Priced | CorrectLine | CancelLine, reach: Reach | None) -> Instrument:
+        try:
+            instrument = self._catalogue[line.code]
+        except KeyError:
+            raise Unfit(f"code {line.code[:32]!a} is unknown") from None
+        if reach is not None and not reach.covers(instrument):
+            raise Unfit(f"the token may not publish {line.code}")
+        return instrument
 
     def definition(self, line: InstrumentLine, reach: Reach | None = None) -> Instrument | None:
         """The instrument of a line if it is a new one, None if it is known and the same. Raises Unfit."""

@@ -7,7 +7,7 @@ ask, ask_volume. Times are UTC unless they say otherwise. Other columns are igno
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
@@ -17,17 +17,19 @@ from typing import NamedTuple, TypeAlias
 import structlog
 
 from ..errors import InputError
-from ..files import CODE, NUMBER, TIME, Times, header_of, in_order, read_table
+from ..files import CODE, NUMBER, PRICE, TIME, Times, Version, header_of, in_order, read_table, version_of
 from ..model import Book, Catalogue, Entrance, Level, Trade, decimals_of, event_fault, is_crossed, side
 
 LOGGED_LINES = 10
 """Bad lines of a file that are logged one by one; all are counted."""
+TOLD, LOGGED = 10_000, 500_000
+"""Lines between two times that a scan tells how far it is, and between two lines of the log about it."""
 
 log = structlog.get_logger()
 
 
 class TradeLine(NamedTuple):
-    """A line of a trade file."""
+    """A line of a trade file; a volume that is not known is empty."""
 
     code: str
     tick_time_ms: int
@@ -36,7 +38,7 @@ class TradeLine(NamedTuple):
 
     def event(self) -> Trade:
         """The trade that it is."""
-        return Trade(self.code, self.tick_time_ms, Decimal(self.price), Decimal(self.volume))
+        return Trade(self.code, self.tick_time_ms, Decimal(self.price), Decimal(self.volume or 0))
 
 
 class QuoteLine(NamedTuple):
@@ -62,8 +64,9 @@ def _side(price: str, volume: str) -> tuple[Level, ...]:
 Line: TypeAlias = TradeLine | QuoteLine
 KEY = {"code": CODE, "tick_time_ms": TIME}
 PATTERNS: dict[type[Line], dict[str, str]] = {
-    TradeLine: KEY | {"price": NUMBER, "volume": NUMBER},
-    QuoteLine: KEY | dict.fromkeys(QuoteLine._fields[2:], f"(?:{NUMBER})?"),
+    TradeLine: KEY | {"price": PRICE, "volume": f"(?:{NUMBER})?"},
+    QuoteLine: KEY
+    | {name: f"(?:{NUMBER if name.endswith('volume') else PRICE})?" for name in QuoteLine._fields[2:]},
 }
 
 
@@ -83,28 +86,49 @@ class Scan:
     """Quotes whose bid lies above their ask."""
 
 
+class Seen(NamedTuple):
+    """How a file was when it was scanned, the number of its last line, and how many were good."""
+
+    version: Version
+    last: int
+    good: int
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One or more files, read as one stream in order of time and never held in memory as a whole.
 
-    With `only`, lines of other codes are passed over. `unsorted` are the files that were found to be out of
-    order when they were scanned.
+    With `only`, lines of other codes are passed over. A scan finds the files that are out of order,
+    `unsorted`, and how each is, `seen`: what is added to one later is not read, a change ends the reading.
     """
 
     paths: Collection[Path]
     catalogue: Catalogue
     only: Container[str] | None = None
     unsorted: set[Path] = field(default_factory=set)
+    seen: dict[Path, Seen] = field(default_factory=dict)
 
-    def scan(self, *, strict: bool = False) -> Scan:
+    def look(self) -> None:
+        """Raises InputError if one of the files cannot be read at all, or is none of trades or quotes."""
+        for path in self.paths:
+            next(self._file(path), None)
+
+    def scan(self, *, strict: bool = False, tell: Callable[[int], None] = lambda _: None) -> Scan:
         """Reads everything once, and logs the lines that cannot be read, or are unfit.
 
-        Raises InputError if a file cannot be read; with `strict`, if a line cannot.
+        `tell` is called now and then with how many lines have been read. Raises InputError if a file cannot
+        be read; with `strict`, if a line cannot.
         """
-        scan = Scan()
+        scan, read = Scan(), 0
         for path in self.paths:
-            bad, last = 0, 0
+            bad, last, number = 0, 0, 0
+            version, before = version_of(path), scan.lines
             for number, line in self._file(path):
+                read += 1
+                if read % TOLD == 0:
+                    tell(read)
+                    if read % LOGGED == 0:
+                        log.info("reading", file=str(path), lines=read)
                 if isinstance(line, str):
                     bad += 1
                     if strict:
@@ -136,6 +160,7 @@ class Recording:
                     max(volume, *map(decimals_of, volumes)),
                 )
                 scan.first_time = min(scan.first_time or line.tick_time_ms, line.tick_time_ms)
+            self.seen[path] = Seen(version, number, scan.lines - before)
             if bad > LOGGED_LINES:
                 log.warning("lines skipped", file=str(path), lines=bad)
             scan.bad_lines += bad
@@ -146,14 +171,27 @@ class Recording:
         return heapq.merge(*(self._good(path) for path in self.paths), key=attrgetter("tick_time_ms"))
 
     def _good(self, path: Path) -> Iterator[Line]:
-        good = (line for _, line in self._file(path) if not isinstance(line, str))
+        good = self._seen(path)
         return in_order(good, attrgetter("tick_time_ms")) if path in self.unsorted else good
 
-    def _file(self, path: Path) -> Iterator[tuple[int, Line | str]]:
+    def _seen(self, path: Path) -> Iterator[Line]:
+        """The good lines that a scan has seen, or all if there was none."""
+        seen, good, number = self.seen.get(path), 0, 0
+        for number, line in self._file(path, seen and seen.version):
+            if seen is not None and number > seen.last:
+                log.warning("lines that were added since are not read", file=str(path), line=number)
+                break
+            if not isinstance(line, str):
+                good += 1
+                yield line
+        if seen is not None and good != seen.good:
+            raise InputError(f"Cannot read {path} after line {number}: it was changed meanwhile.")
+
+    def _file(self, path: Path, version: Version | None = None) -> Iterator[tuple[int, Line | str]]:
         """Each line with its number, or what is wrong with it."""
         ours = dict.fromkeys(name for patterns in PATTERNS.values() for name in patterns)
         times = Times(header_of(path, ours).named.get("tick_time_ms", ""))
-        for number, line in read_table(path, PATTERNS):
+        for number, line in read_table(path, PATTERNS, version=version):
             if isinstance(line, str):
                 yield number, line
                 continue

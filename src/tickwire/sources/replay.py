@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from ..errors import InputError
-from ..model import EXACT, Book, Catalogue, Event, Instrument, Kind, Trade
+from ..model import EXACT, Book, Catalogue, Correction, Event, Instrument, Kind, Trade
 from .health import Health, Status
 from .recording import Line, Recording, Scan, TradeLine
 from .source import Source
@@ -25,9 +25,27 @@ sends several requests in a row has them all answered by then."""
 BATCH = 1000
 """Moments that are read at a time, in a thread; then the event loop gets its turn."""
 
-Reel: TypeAlias = Callable[[], Iterator[tuple[int, list[Event]]]]
-"""What is replayed, anew from the beginning: moments in milliseconds since the epoch, and what happened then.
-Gone through in a thread. Raises InputError if it cannot be read."""
+Moments: TypeAlias = Iterator[tuple[int, list[Event | Correction]]]
+"""Moments in milliseconds since the epoch, in the order of the recording, and what happened then."""
+
+
+class Reel(NamedTuple):
+    """What is replayed.
+
+    `first_time` is the earliest, in milliseconds since the epoch. `moments` goes through it anew from the
+    beginning, in a thread, and raises InputError if it cannot be read. `wider` are the instruments that must
+    have more decimals than is known of them, so that nothing of it is rounded.
+    """
+
+    codes: Collection[str]
+    first_time: int
+    moments: Callable[[], Moments]
+    wider: Collection[Instrument] = ()
+
+
+Load: TypeAlias = Callable[[Callable[[int], None]], Reel]
+"""Looks through a recording, in a thread, and tells now and then how many lines it has read. Raises
+InputError if it cannot be read."""
 
 log = structlog.get_logger()
 
@@ -49,45 +67,36 @@ class QuoteTrades(StrEnum):
 
 
 class Csv(NamedTuple):
-    """The files of a recording; its `events` are a reel. `traded` are the codes with trades of their own."""
+    """The files of a recording. `traded` are the codes with trades of their own."""
 
     recording: Recording
     catalogue: Catalogue
     traded: Collection[str]
     quote_trades: QuoteTrades
 
-    def events(self) -> Iterator[tuple[int, list[Event]]]:
+    def moments(self) -> Moments:
         """Those of each line that can be read, by time."""
         return ((line.tick_time_ms, self.made_of(line)) for line in self.recording.lines())
 
-    def made_of(self, line: Line) -> list[Event]:
+    def made_of(self, line: Line) -> list[Event | Correction]:
         """The events of one line."""
         if isinstance(line, TradeLine):
             return [line.event()]
         book = line.event()
-        events: list[Event] = [book] if self.catalogue[line.code].levels else []
+        events: list[Event | Correction] = [book] if self.catalogue[line.code].levels else []
         if line.code not in self.traded and (price := self.quote_trades.price(book)) is not None:
             events.append(Trade(line.code, line.tick_time_ms, price, Decimal(0)))
         return events
 
 
-def widened(catalogue: Catalogue, scan: Scan, quote_trades: QuoteTrades) -> Catalogue:
-    """A catalogue in whose decimals everything recorded can be written without rounding; logs changes."""
+def decimals_in(scan: Scan, quote_trades: QuoteTrades) -> dict[str, tuple[int, int]]:
+    """The (price, volume) decimals in which all that is replayed of it can be written."""
     decimals = dict(scan.decimals)
     if quote_trades is QuoteTrades.MID:  # half of a last digit is one digit more
         for code in decimals.keys() - scan.traded:
             price, volume = decimals[code]
             decimals[code] = (price + 1, volume)
-    wide = catalogue.widened(decimals)
-    for code in decimals:
-        now, before = _decimals(wide[code]), _decimals(catalogue[code])
-        if now != before:
-            log.info("decimals widened", code=code, price=now[0], volume=now[1], catalogue=before)
-    return wide
-
-
-def _decimals(instrument: Instrument) -> tuple[int, int]:
-    return instrument.price_decimals, instrument.volume_decimals
+    return decimals
 
 
 @dataclass(eq=False, repr=False)
@@ -96,20 +105,19 @@ class Replay(Source):
 
     `speed` 1 is as recorded, 0 as fast as the subscribers take it. `rebase` moves all times by the same
     amount, so that the first is the moment of the start; at another speed than 1 they then run ahead of
-    the clock or fall behind it. `hold` waits for the first subscription. `health` is what the reading of the
-    recording has counted. `monotonic` is in seconds, `wall` in milliseconds since the epoch.
+    the clock or fall behind it. `hold` waits for the first subscription. `corrected` says that there are
+    corrections of trades in it. `monotonic` is in seconds, `wall` in milliseconds since the epoch.
     """
 
     name: str
-    reel: Reel
+    load: Load
     _: KW_ONLY
-    codes: Collection[str]
-    first_time: int
     speed: float
     rebase: bool = False
     hold: bool = False
     loop: bool = False
     simulated: bool = False
+    corrected: bool = False
     health: Health
     monotonic: Callable[[], float]
     wall: Callable[[], int]
@@ -117,20 +125,41 @@ class Replay(Source):
     def __post_init__(self) -> None:
         self.name = f"replay:{self.name}"
         self.patient = self.speed == 0
+        self._reel: Reel | None = None
         self._subscribed = asyncio.Event()
         self._played = 0  # events of this pass
-        self._shift = 0
-        self._reached = self.first_time
+        self._shift = self._reached = 0
         self._over = False
         self._market_time: Callable[[], int] = lambda: 0
+
+    @property
+    def codes(self) -> Collection[str]:  # type: ignore[override]
+        """What was recorded; nothing before it is known."""
+        return () if self._reel is None else self._reel.codes
+
+    async def prepare(self) -> Collection[Instrument]:
+        """Looks through the recording. Raises InputError if it cannot be read."""
+        given_up = False
+
+        def tell(lines: int) -> None:
+            if given_up:
+                raise InputError("The recording was not read to its end: the server ends.")
+            self.health.tell(Status.CONNECTING, f"reading: {lines:,} lines so far")
+
+        try:
+            self._reel = await asyncio.to_thread(self.load, tell)
+        finally:
+            given_up = True
+        self.health.tell(Status.UP)
+        return self._reel.wider
 
     def market_time(self) -> int:
         """The time of the recording that has been reached; between two lines it goes on at the speed."""
         return self._market_time()
 
     def serves(self, instrument: Instrument) -> bool:
-        """What was recorded."""
-        return instrument.code in self.codes
+        """What was recorded; all that may have been before it is known."""
+        return self._reel is None or instrument.code in self._reel.codes
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Lets go of a held replay; nothing that is asked for comes earlier than recorded."""
@@ -138,56 +167,81 @@ class Replay(Source):
             self._subscribed.set()
         return ()
 
-    async def events(self) -> AsyncIterator[Event]:
-        """The stream; it ends with the recording unless it is looped, or where that cannot be read."""
-        if self._over:
+    async def events(self) -> AsyncIterator[Event | Correction]:
+        """The stream; it ends with the recording unless it is looped. Raises InputError where that cannot be
+        read on, which ends it too."""
+        if self._over or self._reel is None:
             return
-        self.health.tell(Status.UP)
         if self.hold:
             await self._subscribed.wait()
             await asyncio.sleep(HOLD_GRACE)
         while not self._over:
             try:
-                async for event in self._pass():
+                async for event in self._pass(self._reel):
                     yield event
-            except InputError as error:
-                log.error("the recording cannot be read on", source=self.name, reason=str(error))
-                self.health.tell(Status.DOWN, str(error))
+            except InputError:
                 self._over = True
-                return
+                raise
             self._over = not self.loop or not self._played
             self._played = 0
             if not self._over:
                 log.info("replay starts again", source=self.name)
                 await asyncio.sleep(0)
 
-    async def _pass(self) -> AsyncIterator[Event]:
+    async def _pass(self, reel: Reel) -> AsyncIterator[Event | Correction]:
         """The recording, from where it was left."""
+        first = reel.first_time
         if not self._played:
-            self._shift = self.wall() - self.first_time if self.rebase else 0
-            self._reached = self.first_time
+            self._shift = self.wall() - first if self.rebase else 0
+            self._reached = first
         shift, upcoming = self._shift, self._reached
-        began = self.monotonic() - ((self._reached - self.first_time) / 1000 / (self.speed or 1))
+        began = self.monotonic() - ((self._reached - first) / 1000 / (self.speed or 1))
 
         def market_time() -> int:
-            paced = self.first_time + int((self.monotonic() - began) * 1000 * self.speed)
+            paced = first + int((self.monotonic() - began) * 1000 * self.speed)
             return shift + (max(self._reached, min(paced, upcoming)) if self.speed else self._reached)
 
         self._market_time = market_time
-        moments = self.reel()
+        moments = reel.moments()
         before = self._played
-        while batch := await asyncio.to_thread(list, islice(moments, BATCH)):
+        broken: InputError | None = None
+        while broken is None:
+            batch, broken = await asyncio.to_thread(_some, moments)
+            if not batch and broken is None:
+                return
             for at, events in batch:
                 if before and before >= len(events):
                     before -= len(events)
                     continue
                 upcoming = max(self._reached, at)
                 if self.speed:
-                    due = began + (at - self.first_time) / 1000 / self.speed
+                    due = began + (at - first) / 1000 / self.speed
                     if (ahead := due - self.monotonic()) > 0:
                         await asyncio.sleep(ahead)
                 self._reached = upcoming
                 for event in events[before:]:
                     self._played += 1
-                    yield msgspec.structs.replace(event, time=event.time + shift) if shift else event
+                    yield _moved(event, shift) if shift else event
                 before = 0
+        raise broken
+
+
+def _moved(event: Event | Correction, shift: int) -> Event | Correction:
+    """The same so many milliseconds later."""
+    if isinstance(event, Correction):
+        was, now = (
+            one if one is None else msgspec.structs.replace(one, time=one.time + shift)
+            for one in (event.was, event.became)
+        )
+        event = msgspec.structs.replace(event, was=was, became=now)
+    return msgspec.structs.replace(event, time=event.time + shift)
+
+
+def _some(moments: Moments) -> tuple[list[tuple[int, list[Event | Correction]]], InputError | None]:
+    """The next moments, none at the end; and why they cannot be read on, which comes after them."""
+    batch: list[tuple[int, list[Event | Correction]]] = []
+    try:
+        batch.extend(islice(moments, BATCH))
+    except InputError as error:
+        return batch, error
+    return batch, None

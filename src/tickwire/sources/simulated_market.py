@@ -7,14 +7,28 @@ number of lots, and each becomes an exact decimal by one multiplication.
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+import sys
+from decimal import ROUND_HALF_UP, Decimal
 from random import Random
 from typing import NamedTuple
 
 import msgspec
 
 from ..klines import SECONDS, Grid
-from ..model import QUANTA, Book, Direction, Event, Instrument, KlineType, Level, Market, Trade, tick_size
+from ..model import (
+    QUANTA,
+    Book,
+    Direction,
+    Event,
+    Instrument,
+    KlineType,
+    Level,
+    Market,
+    Trade,
+    limit_percent,
+    price_limits,
+    tick_size,
+)
 
 SECONDS_PER_DAY = 86_400
 PULL = math.log(2) / 4
@@ -140,12 +154,24 @@ class Bustle:
         return self.now
 
 
+def first_close(instrument: Instrument) -> Decimal:
+    """What a market closed at the day before it begins: the reference price, in whole ticks."""
+    reference = instrument.reference_price
+    tick = tick_size(instrument, reference)
+    return max(tick, (reference / tick).to_integral_value(ROUND_HALF_UP) * tick)
+
+
 class SimulatedMarket:
-    """The market of one instrument. The same seed gives the same events."""
+    """The market of one instrument. The same seed gives the same events.
+
+    Where the exchange limits prices, nothing is quoted or traded beyond the limits of the day.
+    """
 
     def __init__(self, instrument: Instrument, seed: int, steps_per_second: float) -> None:
         self.instrument = instrument
         self._dice = Random(f"{seed}:{instrument.code}")
+        self._pauses = Random(f"{seed}:{instrument.code}:pauses")
+        self._mean_pause = 1_000_000 / steps_per_second
         character = self._character = CHARACTERS[instrument.market]
         reference = instrument.reference_price
         steps_per_day = steps_per_second * SECONDS_PER_DAY
@@ -157,18 +183,33 @@ class SimulatedMarket:
         self._trade_steps = trade_steps(instrument, reference)
         self._level_steps = self._trade_steps * character.level_size / character.trade_size
         self._bustle = Bustle(instrument, seed)
+        self._grid = Grid(instrument)
         self._tick = tick_size(instrument, reference)
         self._bids: dict[int, int] = {}  # volume steps by price in ticks, best first
         self._asks: dict[int, int] = {}
+        self._limited = limit_percent(instrument) is not None
+        self._lowest, self._highest = 1, sys.maxsize  # in ticks
+        self._day_ends = 0
+        self.previous_close = first_close(instrument)
+        """What it closed at the day before."""
+        self._last = self.previous_close
+        self._limit()
         self._quote()
 
     def open(self, time: int) -> list[Event]:
         """The first events, at that time in milliseconds."""
         return [*self._book(time), *self.advance(time)]
 
+    def pause(self) -> int:
+        """Microseconds to the next step: even enough that no market seems dead."""
+        return max(1, round(self._mean_pause * self._pauses.uniform(0.4, 1.6)))
+
     def advance(self, time: int) -> list[Event]:
         """A trade that hits the book as it was last shown, and the book that follows from it."""
+        if self._limited and time >= self._day_ends:
+            self._begin_day(time)
         trade = self._trade(time)
+        self._last = trade.price
         self._move(trade.direction)
         self._quote()
         return [trade, *self._book(time)]
@@ -180,6 +221,8 @@ class SimulatedMarket:
             turnover = volume * self.instrument.volume_unit * SHARE_PRICE
             return Trade(code, time, self._tick * self._fair_ticks(), volume, turnover, Direction.NEUTRAL)
         buy = self._dice.random() < 0.5
+        if not (self._asks if buy else self._bids):  # at a limit
+            buy = not buy
         side = self._asks if buy else self._bids
         best = next(iter(side))
         steps = min(self._size(typical), side[best])
@@ -197,6 +240,23 @@ class SimulatedMarket:
             (1 - PERSISTENCE - SHOCK) * self._calm + PERSISTENCE * self._variance + SHOCK * change**2
         )
         self._fair += change + (self._anchor - self._fair) * self._pull
+        if self._limited:  # with one side of the book empty, and no further
+            tick = float(self._tick)
+            least, most = math.log((self._lowest - 0.9) * tick), math.log((self._highest + 0.4) * tick)
+            self._fair = max(least, min(most, self._fair))
+
+    def _begin_day(self, time: int) -> None:
+        """The limits of another day; what is quoted beyond them is gone."""
+        if self._day_ends:
+            self.previous_close = self._last
+            self._limit()
+            self._quote()
+        opened = self._grid.open_time(KlineType.DAY, time // 1000)
+        self._day_ends = self._grid.end(KlineType.DAY, opened) * 1000
+
+    def _limit(self) -> None:
+        if (limits := price_limits(self.instrument, self.previous_close)) is not None:
+            self._lowest, self._highest = (int(price / self._tick) for price in limits)
 
     def _fair_ticks(self) -> int:
         return max(1, round(math.exp(self._fair) / float(self._tick)))
@@ -208,7 +268,8 @@ class SimulatedMarket:
             self._tick = tick
             self._bids, self._asks = {}, {}
         levels, spread = self.instrument.levels, self._character.spread_ticks
-        best_bid = max(levels + 1, self._fair_ticks() - spread // 2)
+        least = self._lowest - spread if self._limited else levels + 1
+        best_bid = min(max(least, self._fair_ticks() - spread // 2), self._highest)
         if levels:
             self._bids = self._side(self._bids, best_bid, -1)
             self._asks = self._side(self._asks, best_bid + spread, 1)
@@ -216,16 +277,18 @@ class SimulatedMarket:
     def _side(self, before: dict[int, int], best: int, away: int) -> dict[int, int]:
         """The levels of one side from its best price on, `away` being -1 for bids and 1 for asks."""
         dice, gap, size = self._dice, self._character.gap, self._level_steps * self._bustle.now
+        if not self._lowest <= best <= self._highest:
+            return {}
         side = {best: before.get(best) or self._size(size)}
         for price, steps in before.items():
             if len(side) == self.instrument.levels:
                 return side
-            if (price - best) * away > 0:
+            if (price - best) * away > 0 and self._lowest <= price <= self._highest:
                 side[price] = steps if dice.random() < 0.8 else self._size(size)
         last = next(reversed(side))
         while len(side) < self.instrument.levels:
             last += away * (1 if dice.random() >= gap else dice.randrange(2, 30))
-            if last < 1:
+            if not self._lowest <= last <= self._highest:
                 break
             side[last] = self._size(size)
         return side

@@ -15,9 +15,9 @@ from random import Random
 
 from ..calendars import Calendar
 from ..klines import SECONDS, Grid, Reach, roll_up
-from ..model import EXACT, Instrument, Kline, KlineType
+from ..model import EXACT, Instrument, Kline, KlineType, limit_percent, price_limits, tick_size
 from .simulated_cut import DAY_MINUTES, Piece, Terms, cut, extremes, mean_price
-from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, mean_steps
+from .simulated_market import BUSTLE, PULL, SECONDS_PER_DAY, SHARE_PRICE, first_close, mean_steps
 
 LARGE = (KlineType.WEEK, KlineType.MONTH, KlineType.HOUR, KlineType.HOURS_2, KlineType.HOURS_4)
 SMALL = (KlineType.MINUTES_5, KlineType.MINUTES_15, KlineType.MINUTES_30)
@@ -42,16 +42,22 @@ CLOSED_DAYS = 40
 MOST_DAYS = {KlineType.MINUTE: 90}
 MOST_DAYS_OTHERS = 365
 """How many days the types of less than a day reach back."""
+LIMITS = "@limits"
+"""What the key of a past ends with whose days keep the exchange's limits; an earlier Tickwire's do not."""
 
 
 class SimulatedPast:
     """The past of one instrument: a `Past`. The same seed gives the same bars.
 
-    Without a calendar the market never closed; with one, no bar lies where it was closed.
+    Without a calendar the market never closed; with one, no bar lies where it was closed. With `limits` days
+    keep the exchange's, where it has some, and the last one before the first trade closes at `first_close`.
     """
 
-    def __init__(self, instrument: Instrument, calendar: Calendar | None, *, seed: int, rate: float) -> None:
-        self.key = f"{'' if calendar is None else calendar.key}@{seed}"
+    def __init__(
+        self, instrument: Instrument, calendar: Calendar | None, *, seed: int, rate: float, limits: bool
+    ) -> None:
+        self._limited = limits and limit_percent(instrument) is not None
+        self.key = f"{'' if calendar is None else calendar.key}@{seed}{LIMITS if self._limited else ''}"
         self._instrument = instrument
         self._calendar = calendar
         self._grid = Grid(instrument)
@@ -110,12 +116,18 @@ class SimulatedPast:
         anchor, away, opened = math.log(price), 0.0, price
         more = max(0.0, 60 * self._rate * mean_steps(self._instrument, price) - terms.trades)
         below, above = terms.sides
-        made = []
-        for piece in reversed(self._pieces(KlineType.DAY, begin, first)):
+        made, today = [], self._grid.open_time(KlineType.DAY, first)
+        pieces = self._pieces(KlineType.DAY, begin, first)
+        if self._limited and pieces[-1].time != today:
+            opened = first_close(self._instrument)
+        for piece in reversed(pieces):
             variance, minutes = terms.variance * piece.minutes, piece.minutes
             close, was = opened, away
             away = away * math.exp(-PULL * minutes / DAY_MINUTES) + dice.gauss(0, math.sqrt(variance))
-            opened = terms.price(anchor + away, dice.choice(terms.sides))
+            opened, limits = terms.price(anchor + away, dice.choice(terms.sides)), None
+            if self._limited:
+                opened = self._from(first_close(self._instrument) if piece.time == today else opened, close)
+                away, limits = math.log(opened) - anchor, price_limits(self._instrument, opened)
             high, low = extremes(away, was, variance, dice.random)
             busy = dice.lognormvariate(-(BUSTLE**2) / 2, BUSTLE)
             normal = dice.gauss() if self._instrument.levels else 0.0
@@ -123,6 +135,8 @@ class SimulatedPast:
                 continue
             highest = max(opened, close, terms.price(anchor + high, above))
             lowest = min(opened, close, terms.price(anchor + low, below))
+            if limits is not None:
+                highest, lowest = min(highest, limits.up), max(lowest, limits.down)
             steps = minutes * terms.trades + int(minutes * more * busy)
             volume = EXACT.multiply(terms.step, Decimal(steps))
             mean = SHARE_PRICE
@@ -134,6 +148,16 @@ class SimulatedPast:
             code = self._instrument.code
             made.append(Kline(code, KlineType.DAY, piece.time, *prices, volume, turnover, *span))
         return made[::-1]
+
+    def _from(self, opened: Decimal, close: Decimal) -> Decimal:
+        """The price nearest to that one at which a day may have opened that closed so: each day opens where
+        the one before it closed."""
+        tick = tick_size(self._instrument, opened)
+        while (limits := price_limits(self._instrument, opened)) is not None:
+            if limits.down <= close <= limits.up:
+                break
+            opened += tick if close > limits.up else -tick
+        return opened
 
     # When the market was open.
     def _back(self, kline_type: KlineType, first: int, count: int, until: int) -> int:

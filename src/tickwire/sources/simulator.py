@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from random import Random
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from decimal import Decimal
 
 import structlog
 
-from ..calendars import ALWAYS, KEYS, Calendar, load
+from ..calendars import ALWAYS, KEYS, load
 from ..klines import Past
+from ..machine import VirtualTime
 from ..model import Catalogue, Event, Instrument, Kind
 from .health import Health, Status
-from .simulated_market import SimulatedMarket, with_figures
-from .simulated_past import SimulatedPast
+from .replay import HOLD_GRACE
+from .shortfall import Shortfall
+from .simulated_clock import MarketClock, SteadyClock
+from .simulated_market import with_figures
+from .simulated_markets import FORGET_AFTER, SimulatedMarkets
+from .simulated_past import LIMITS, SimulatedPast
 from .source import Source
 
 DEFAULT_CODES = (
@@ -30,177 +34,25 @@ DEFAULT_CODES = (
 ).split()
 """What runs without being asked for: well-known codes of all markets."""
 
-FORGET_AFTER = 300_000
-"""Milliseconds after which a code that runs on request, and that nobody asks for any more, stops."""
-LAG_LIMIT = 5_000
-"""Milliseconds behind the clock (a sleeping machine) after which the time that was missed is skipped."""
+BEAT = 0.02
+"""Seconds in which steps are made together: the loop would wake for each."""
 LOOK = 1.0
 """Seconds after which the clock is looked at anyhow: it may have been set."""
 BATCH = 200
-"""Steps after which the event loop gets its turn."""
-
-STEP = 5_000
-"""Milliseconds by which the wall clock must jump for that to count as a step rather than as a late look."""
+"""Events after which the event loop gets its turn."""
+STEPS = 100
+"""Steps after which the clock is looked at: where there are too many, what comes too late is left out."""
 
 log = structlog.get_logger()
-
-
-class SteadyClock:
-    """A clock of milliseconds that never goes back, over a wall clock that may.
-
-    A step back is left out: from then on it runs ahead of the wall clock by so much, until that is set
-    forward again. A small one lets it stand still. A step forward is followed. `stepped` is called with each
-    step, in milliseconds.
-    """
-
-    def __init__(self, wall: Callable[[], int], stepped: Callable[[int], None]) -> None:
-        self._wall = wall
-        self._stepped = stepped
-        self._ahead = 0
-        self._shown: int | None = None
-
-    def __call__(self) -> int:
-        """What it shows."""
-        wall = self._wall()
-        before = wall if self._shown is None else self._shown
-        step = wall + self._ahead - before
-        if step < -STEP:
-            self._ahead -= step
-        elif step > STEP:
-            self._ahead = max(0, self._ahead - step)
-        self._shown = max(before, wall + self._ahead)
-        if abs(step) > STEP:
-            self._stepped(step)
-        return self._shown
-
-
-class MarketClock:
-    """A clock in milliseconds since the epoch that may be set forward, run faster, or stand still."""
-
-    def __init__(self, wall: Callable[[], int]) -> None:
-        self._wall = wall
-        self._from = self._to = 0  # what the wall clock showed when this one was moved, and to where
-        self.speed = 1.0
-        """How many milliseconds pass for one of the wall clock; 0 if it stands still."""
-
-    def __call__(self) -> int:
-        """What it shows."""
-        return self._to + int((self._wall() - self._from) * self.speed)
-
-    def move(self, to: int | None, speed: float | None) -> None:
-        """Sets it, or its speed, or both."""
-        self._to = self() if to is None else to
-        self._from = self._wall()
-        if speed is not None:
-            self.speed = speed
-
-
-class SimulatedMarkets:
-    """All simulated markets, in step with a time that is handed in (milliseconds since the epoch).
-
-    Pure: the same seed and the same calls give the same events.
-    """
-
-    def __init__(
-        self, catalogue: Catalogue, codes: Collection[str], *, seed: int, rate: float, hours: bool = False
-    ) -> None:
-        """`hours` keeps the sessions and holidays of each market's calendar."""
-        self.hours = hours
-        self.forget_after: float = FORGET_AFTER
-        self._catalogue = catalogue
-        self._codes = codes
-        self._seed = seed
-        self._rate = rate
-        self._pauses = Random(f"{seed}:pauses")
-        self._markets: dict[str, SimulatedMarket] = {}
-        self._queue: list[tuple[int, str]] = []  # a heap: when each running market steps next
-        self._last_wanted: dict[str, int] = {}  # of the codes that run on request
-        self._opening: list[Event] = []
-
-    def open(self, now: int) -> None:
-        """Starts what runs without being asked for; what has run on request goes on."""
-        self._queue.clear()
-        for code in sorted({*self._codes, *self._last_wanted}):
-            self._start(code, now)
-
-    def want(self, codes: Iterable[str], now: int) -> list[str]:
-        """Starts those that do not run, and keeps them running. Returns those that it started."""
-        fresh = []
-        for code in codes:
-            if code in self._codes:
-                continue
-            if code not in self._last_wanted:
-                self._start(code, now)
-                fresh.append(code)
-            self._last_wanted[code] = now
-        return fresh
-
-    def knows(self, code: str) -> bool:
-        """Whether a code has run."""
-        return code in self._markets
-
-    def begin_anew(self, now: int, *, stands: bool) -> None:
-        """The clock or the hours have changed: what runs is looked at again, and counts as just wanted.
-
-        Where the clock stands, nothing is traded at the moment that it was set to.
-        """
-        self._last_wanted = dict.fromkeys(self._last_wanted, now)
-        upcoming = [(at, now + self._pause(), code) for at, code in self._queue]
-        self._queue = [(later if stands else min(at, later), code) for at, later, code in upcoming]
-        heapq.heapify(self._queue)
-
-    def next_time(self) -> int | None:
-        """When the next market steps."""
-        return self._queue[0][0] if self._queue else None
-
-    def due(self, now: int) -> Iterator[Event]:
-        """All events up to now."""
-        opening, self._opening = self._opening, []
-        yield from opening
-        while self._queue and self._queue[0][0] <= now:
-            at, code = self._queue[0]
-            if now - self._last_wanted.get(code, now) > self.forget_after:
-                heapq.heappop(self._queue)
-                del self._last_wanted[code]
-                continue
-            if now - at > LAG_LIMIT:
-                at = now
-            if (opens := self._opens(code, at)) > at:
-                heapq.heapreplace(self._queue, (opens, code))
-                continue
-            heapq.heapreplace(self._queue, (at + self._pause(), code))
-            yield from self._markets[code].advance(at)
-
-    def _start(self, code: str, now: int) -> None:
-        market = self._markets.get(code)
-        if market is None:
-            market = self._markets[code] = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
-            calendar = self._calendar(code)
-            self._opening += market.open(now if calendar is None else calendar.last_open(now) or now)
-        heapq.heappush(self._queue, (now + self._pause(), code))
-
-    def _calendar(self, code: str) -> Calendar | None:
-        """The calendar that a code keeps, if it keeps one."""
-        key = self._catalogue[code].calendar
-        return load(key) if self.hours and key in KEYS else None
-
-    def _opens(self, code: str, at: int) -> int:
-        """When the market is open next, which may be at once."""
-        calendar = self._calendar(code)
-        if calendar is None or calendar.is_open(at):
-            return at
-        return calendar.next_open(at) or at
-
-    def _pause(self) -> int:
-        """Milliseconds to a market's next step: even enough that no market seems dead."""
-        return max(1, round(1000 / self._rate * self._pauses.uniform(0.4, 1.6)))
 
 
 class Simulator(Source):
     """Trades and books of simulated markets, round the clock.
 
     `rate` is in steps per second and code; a step is a trade and the book after it. `clock` is in
-    milliseconds since the epoch.
+    milliseconds since the epoch. If it is that of a `virtual` time, the stream is the same whatever the
+    machine's speed: it begins at the moment at which that stands, and what comes late is not left out. `hold`
+    lets that time stand until the first subscription.
     """
 
     name = "simulator"
@@ -215,35 +67,53 @@ class Simulator(Source):
         rate: float,
         hours: bool = False,
         clock: Callable[[], int],
+        virtual: VirtualTime | None = None,
+        hold: bool = False,
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
         self.health = Health(Status.UP, wall=clock)
         self._catalogue = catalogue
-        self._markets = SimulatedMarkets(catalogue, self.codes, seed=seed, rate=rate, hours=hours)
+        self._markets = SimulatedMarkets(
+            catalogue, self.codes, seed=seed, rate=rate, hours=hours, whole=virtual is not None
+        )
+        self._shortfall = Shortfall(self.health)
         self._seed = seed
         self._rate = rate
-        self._clock = MarketClock(SteadyClock(clock, self._stepped))
+        self._clock = MarketClock(SteadyClock(clock, self._stepped) if virtual is None else clock)
+        self._virtual = virtual
+        self._released = asyncio.Event()
+        if not hold:
+            self._released.set()
         self._has_stepped = False
         self._wake = asyncio.Event()
 
     async def events(self) -> AsyncIterator[Event]:
         """The stream; it never ends."""
         self.health.tell(Status.UP)
+        if not self._released.is_set():
+            await self._released.wait()
+            await asyncio.sleep(HOLD_GRACE)
         self._markets.open(self._clock())
+        if self._virtual is not None:
+            self._virtual.begin()
         while True:
             self._wake.clear()
             now = self._clock()
             if self._has_stepped:
                 self._has_stepped = False
-                self._markets.begin_anew(now, stands=not self._clock.speed)
-            for count, event in enumerate(self._markets.due(now), 1):
+                self._markets.begin_anew(now, stands=not self._clock.speed, moved=True)
+            for count, event in enumerate(self._markets.due(now, STEPS), 1):
                 yield event
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
+            self._look()
             next_time, speed = self._markets.next_time(), self._clock.speed
+            if next_time is not None and next_time <= now:
+                await asyncio.sleep(0)
+                continue
             ahead = None
             if next_time is not None and speed:
-                ahead = min(LOOK, max(0.0, (next_time - self._clock()) / 1000 / speed))
+                ahead = min(LOOK, max(BEAT, (next_time - self._clock()) / 1000 / speed))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ahead):
                     await self._wake.wait()
@@ -256,9 +126,23 @@ class Simulator(Source):
             log.warning("the clock went ahead, what lies between is not simulated", seconds=by // 1000)
         self._has_stepped = True
 
+    def _look(self) -> None:
+        """How late the stream is."""
+        now, markets = self._clock(), self._markets
+        if markets.catching_up or self._has_stepped:  # which say nothing of the machine
+            return
+        late = (now - markets.position(now)) / (self._clock.speed or 1)
+        self.health.lag, self.health.dropped = int(late), markets.skipped
+        elapsed = asyncio.get_running_loop().time()
+        self._shortfall.look(
+            elapsed, late / 1000, markets.made, lambda: markets.asked(now) * self._clock.speed
+        )
+
     def market_time(self) -> int:
-        """The wall clock, unless that was set back or this one was moved."""
-        return self._clock()
+        """The wall clock, unless that was set back or this one was moved; of a virtual time as far as all has
+        been yielded."""
+        now = self._clock()
+        return self._markets.position(now) if self._markets.whole else now
 
     @property
     def round_the_clock(self) -> bool:
@@ -269,21 +153,24 @@ class Simulator(Source):
         """Sets the market's time, in milliseconds since the epoch, its speed, and whether markets keep their
         hours; None leaves it as it is. What would have been traded in between is skipped."""
         self._clock.move(to, speed)
-        # Those who ask do so in real time.
-        self._markets.forget_after = FORGET_AFTER * max(1.0, self._clock.speed)
+        if not self._markets.whole:  # those who ask do so in real time
+            self._markets.forget_after = FORGET_AFTER * max(1.0, self._clock.speed)
         if hours is not None:
             self._markets.hours = hours
-        self._markets.begin_anew(self._clock(), stands=not self._clock.speed)
+        self._markets.begin_anew(self._clock(), stands=not self._clock.speed, moved=to is not None)
         self._wake.set()
 
     def past(self, instrument: Instrument, key: str | None = None) -> Past:
         """A plausible one, that leads up to the first bar without a jump. Its key is the calendar that it
         keeps, if any, and the seed: what is made later must fit what was made first."""
+        limits = key is None or key.endswith(LIMITS)
         if key is None:
             key = instrument.calendar if self._markets.hours else ""
-        name, _, seed = key.partition("@")  # older keys have no seed
+        name, _, seed = key.removesuffix(LIMITS).partition("@")  # older keys have no seed
         calendar = load(name) if name in KEYS and name != ALWAYS else None
-        return SimulatedPast(instrument, calendar, seed=int(seed or self._seed), rate=self._rate)
+        return SimulatedPast(
+            instrument, calendar, seed=int(seed or self._seed), rate=self._rate, limits=limits
+        )
 
     def described(self, instrument: Instrument) -> Instrument:
         """The instrument with what its company could be like."""
@@ -295,7 +182,17 @@ class Simulator(Source):
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """Starts those that do not run yet."""
-        fresh = [code for code in codes if not self._markets.knows(code)]
+        fresh = [code for code in codes if not self._markets.knows(code) or self.catches_up(code)]
         if self._markets.want(codes, self._clock()):
             self._wake.set()
-        return fresh
+        if subscribed and codes:
+            self._released.set()
+        return fresh if self._released.is_set() else ()
+
+    def catches_up(self, code: str) -> bool:
+        """Whether a code has begun late in a virtual time, and what it yields now is of long before."""
+        return code in self._markets.catching_up
+
+    def previous_close(self, instrument: Instrument) -> Decimal:
+        """What an instrument closed at the day before."""
+        return self._markets.previous_close(instrument)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import NamedTuple, Protocol, TypeAlias
 
 from ..klines import Past
-from ..model import Event, Instrument, Kind, Kline, KlineType
+from ..model import Correction, Event, Instrument, Kind, Kline, KlineType
 from .health import Health
 
 SUBSCRIBED = 90.0
@@ -32,7 +32,7 @@ class Resent(NamedTuple):
     `counted` says that it is in the bars already, `recorded` that it is in the recording.
     """
 
-    event: Event
+    event: Event | Correction
     counted: bool
     recorded: bool
 
@@ -55,7 +55,7 @@ class Broke(NamedTuple):
     reason: str
 
 
-Yielded: TypeAlias = Event | Resent | Snapshot | Began | Broke
+Yielded: TypeAlias = Event | Correction | Resent | Snapshot | Began | Broke
 
 
 class History(Protocol):
@@ -109,12 +109,18 @@ class Source(Protocol):
         """Whether its markets are always open, whatever their calendars say."""
         return False
 
+    async def prepare(self) -> Collection[Instrument]:
+        """Finds out what it must know before it begins: awaited once, before `events`. Returns the
+        instruments that are to be known in other numbers because of that. Raises InputError."""
+        return ()
+
     def events(self) -> AsyncIterator[Yielded]:
         """The stream, one at a time. Gives way to the event loop at least every few hundred events.
 
         It may raise anything; then, or after it was closed, it is called again, and goes on: what was yielded
         does not come again, what was not is yielded or told as missing by Broke, and nothing begins twice.
-        One that has ended is over, and yields nothing more. Tells its health that it is up as soon as it is.
+        One that has ended is over, and yields nothing more; so is one that raised InputError. Tells its
+        health that it is up as soon as it is.
         """
         ...
 

@@ -1,12 +1,12 @@
 """Data at rest: the catalogue of instruments, bars, tokens, suspensions, and where sequences begin."""
 
 from .backlog import Backlog
-from .catalogue import load_catalogue
+from .catalogue import load_catalogue, load_instruments
 from .data_directory import DataDirectory, make_data_directory
-from .database import Database
+from .database import UNANSWERED, Database
 from .gaps import GapStore
 from .instruments import InstrumentStore
-from .kline_store import KlineStore, past_note
+from .kline_store import IMPORTED, KlineStore, past_note
 from .overlay import Overlay
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
@@ -15,7 +15,9 @@ from .suspensions import SuspensionStore
 from .tokens import KEY_FILE, TokenStore, open_tokens
 
 __all__ = [
+    "IMPORTED",
     "KEY_FILE",
+    "UNANSWERED",
     "Backlog",
     "DataDirectory",
     "Database",
@@ -28,6 +30,7 @@ __all__ = [
     "SuspensionStore",
     "TokenStore",
     "load_catalogue",
+    "load_instruments",
     "make_data_directory",
     "open_tokens",
     "past_note",

@@ -31,19 +31,23 @@ class Backlog:
     def __init__(self, database: Database, what: str, *, most: int = MOST) -> None:
         """`what` names the writes for the log, such as "gaps"."""
         self._database = database
-        self._what = what
+        self.what = what
         self._most = most
         self._waiting: deque[Callable[[], object]] = deque()
         self._wake, self._empty = asyncio.Event(), asyncio.Event()
         self._empty.set()
         self.lost = 0
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def put(self, write: Callable[[], object]) -> None:
         """Takes one more. It is called in the thread that writes, and may raise StoreError."""
         if len(self._waiting) >= self._most:
             self._waiting.popleft()
             if not self.lost:
-                log.error(f"{self._what} are lost: too many wait to be written", most=self._most)
+                log.error(f"{self.what} are lost: too many wait to be written", most=self._most)
             self.lost += 1
         self._waiting.append(write)
         self._empty.clear()
@@ -76,7 +80,7 @@ class Backlog:
             except StoreError:
                 raise
             except Exception:
-                log.exception(f"one of the {self._what} cannot be written and is left out")
+                log.exception(f"one of the {self.what} cannot be written and is left out")
             with contextlib.suppress(IndexError):  # it was given up meanwhile
                 if self._waiting[0] is write:
                     self._waiting.popleft()

@@ -63,6 +63,18 @@ class DataDirectory:
         with contextlib.suppress(OSError):  # whoever needs the key says so
             keep_private(path / KEY_FILE)
 
+    def check_unused(self) -> None:
+        """Raises StartError if a server ran here: the bars and the sequences of another one would go on from
+        there. Tokens, instruments and imported bars may be there already."""
+        used = False
+        with contextlib.suppress(OSError):  # `begin` says so
+            used = self._epoch_file.is_there()
+        if used:
+            raise StartError(
+                f"A server ran on the data directory {self._path}, and --start begins anew: give a fresh one "
+                '(--data-dir "$(mktemp -d)"), or leave out --start.'
+            )
+
     def begin(self, now: int) -> int:
         """The epoch of a run that starts now; both in microseconds since the Unix epoch.
 

@@ -23,6 +23,7 @@ MOST_READS = 200
 """Reads that may wait at a time."""
 CLOSE_WAIT = 30.0
 """Seconds that the end waits for calls that are under way."""
+UNANSWERED = "The store did not answer in time: another program has it locked, or its disk is slow."
 SETTLED = 5.0
 """Seconds without a failure after which a store that failed counts as mended."""
 HELD_UP = 1.0
@@ -108,6 +109,11 @@ class Worker:
         self._calls.put((future, partial(call, *arguments)))
         return future
 
+    @property
+    def waiting(self) -> int:
+        """Calls that have not begun."""
+        return self._calls.qsize()
+
     def close(self) -> None:
         """Makes what was asked for, and ends; what takes longer than `CLOSE_WAIT` is left behind."""
         self._closed = True
@@ -145,6 +151,16 @@ class Database:
     def generation(self) -> int:
         """That of the file."""
         return self._file.generation
+
+    @property
+    def waiting_writes(self) -> int:
+        """Calls that have not begun."""
+        return self._writer.waiting
+
+    @property
+    def waiting_reads(self) -> int:
+        """Calls that have not begun."""
+        return self._reader.waiting
 
     async def write(self, call: Callable[..., T], *arguments: object) -> T:
         """What a call that writes returns. Raises StoreError, also if it takes too long: one that has begun

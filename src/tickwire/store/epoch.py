@@ -39,6 +39,14 @@ class EpochFile:
     def __init__(self, data_dir: Path, disk: Disk) -> None:
         self._path, self._disk = data_dir / FILE, disk
 
+    def is_there(self) -> bool:
+        """Whether a run has noted anything."""
+        try:
+            self._disk.look(self._path)
+        except FileNotFoundError:
+            return False
+        return True
+
     def begin(self, now: int) -> int:
         """The epoch of a run that starts now: above all that earlier runs may have given. It is to be noted.
 

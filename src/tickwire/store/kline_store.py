@@ -11,6 +11,10 @@ from ..model import Instrument, Kline, KlineType
 NO_NOTES: Mapping[str, str] = MappingProxyType({})
 
 
+IMPORTED = "imported"
+"""The name of the note that another process changes when it has put bars of a source into the store."""
+
+
 def past_note(instrument: Instrument) -> str:
     """The name of the note that says how far the past of an instrument is there, made or imported."""
     return f"past:{instrument.code}"
@@ -27,6 +31,7 @@ class KlineStore(Protocol):
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
         """Keeps these, each in place of the one of its key, and notes as `put` does: all of them or none.
+        A bar that is `removed` goes, and so does a note whose value is empty.
 
         Of two with the same key the later in `bars` stays. `bars` is gone through before anything is
         locked: a slow generator delays nobody, and may itself read the store.

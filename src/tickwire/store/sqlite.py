@@ -196,15 +196,15 @@ def _version(connection: sqlite3.Connection, name: str, migrations: Migrations) 
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     tables = {table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     connection.execute("RELEASE look")
-    if migrations is MIGRATIONS and version != len(migrations) and tables and not altered(connection):
-        raise Damaged(f"Cannot use the database {name}: its header has changed. {_DAMAGED}")
-    if (tables or version) and ("kline" not in tables or not version):
-        raise StartError(f"{name} is another program's database. Move it away, or choose another --data-dir.")
-    if version > len(migrations):
+    if version > len(migrations) and "kline" in tables:  # it may have all that ours has, and more
         raise StartError(
             f"{name} was written by a newer Tickwire (schema {version}, this one knows {len(migrations)}). "
             "Update Tickwire, or choose another --data-dir."
         )
+    if migrations is MIGRATIONS and version != len(migrations) and tables and not altered(connection):
+        raise Damaged(f"Cannot use the database {name}: its header has changed. {_DAMAGED}")
+    if (tables or version) and ("kline" not in tables or not version):
+        raise StartError(f"{name} is another program's database. Move it away, or choose another --data-dir.")
     return int(version)
 
 

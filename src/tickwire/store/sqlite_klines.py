@@ -18,6 +18,8 @@ from .sqlite_file import SqliteFile
 
 INSERT = "INSERT OR REPLACE INTO kline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT = NOTE.insert("INSERT OR REPLACE")
+REMOVE = "DELETE FROM kline WHERE series = ? AND type = ? AND time = ?"
+FORGET = "DELETE FROM note WHERE source = ? AND name = ?"
 READ = """
     SELECT time, open, high, low, close, volume, turnover, first, last, incomplete, checksum FROM kline
     WHERE series = (SELECT id FROM series WHERE source = ? AND code = ?) AND type = ? AND time <= ?
@@ -61,7 +63,11 @@ class SqliteKlineStore:
         self._altered = Altered(file.name)
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
-        kept = [(bar.code, int(bar.kline_type), values_of(bar)) for bar in bars]
+        kept: list[tuple[str, int, tuple[Any, ...]]] = []
+        gone: set[tuple[str, int, int]] = set()
+        for bar in bars:
+            kept.append((bar.code, int(bar.kline_type), values_of(bar)))
+            (gone.add if bar.removed else gone.discard)((bar.code, int(bar.kline_type), bar.time))
         seeds = {key: seed_of(source, *key) for key in {(code, kline_type) for code, kline_type, _ in kept}}
         seals = [zlib.crc32(encode(values), seeds[code, kline_type]) for code, kline_type, values in kept]
         codes = {code for code, _ in seeds}
@@ -77,7 +83,9 @@ class SqliteKlineStore:
             # In the order of the key each page is touched once; of equal keys the later stays the later.
             ordered = sorted(rows, key=KEY)
             connection.executemany(INSERT, ordered)
-            connection.executemany(PUT, [(source, name, value) for name, value in notes.items()])
+            connection.executemany(REMOVE, [(ids[code], kline_type, time) for code, kline_type, time in gone])
+            connection.executemany(PUT, [(source, name, value) for name, value in notes.items() if value])
+            connection.executemany(FORGET, [(source, name) for name, value in notes.items() if not value])
         known.update(((source, code), number) for code, number in ids.items())
 
     def read(

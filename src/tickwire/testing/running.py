@@ -114,6 +114,8 @@ class Connections(Observer):
 class ThreadServer(Server):
     """A server that can be left alone."""
 
+    owns_process = False
+
     def abandon(self) -> None:
         """Ends now, without waiting for clients."""
         self.should_exit = True
@@ -217,9 +219,18 @@ class Running:
             with contextlib.closing(self.engine):
                 if self._quiet:
                     self._stop_clock()
-                self._loop = asyncio.get_running_loop()
-                self._server = ThreadServer(self.engine, lambda: self._ready.set_result(None), certificate)
-                await self._server.run_engine([listener])
+                self._loop, listening = asyncio.get_running_loop(), asyncio.Event()
+                self._server = ThreadServer(self.engine, listening.set, certificate)
+                telling = asyncio.create_task(self._tell_ready(listening))
+                try:
+                    await self._server.run_engine([listener])
+                finally:
+                    telling.cancel()
+
+    async def _tell_ready(self, listening: asyncio.Event) -> None:
+        await listening.wait()
+        await self.engine.began.wait()
+        self._ready.set_result(None)
 
     def _stop_clock(self) -> None:
         """Lets the market's time stand still at the next full second, in which scenarios count."""

@@ -61,7 +61,7 @@ class AllTickServer:
         """Raises SettingsError with one line per mistake."""
         from ..config import load
 
-        self._given = {"port": 0, "log_level": "warning", **settings}
+        self._given = {"port": 0, "log_level": "warning", "drain_seconds": 0, **settings}
         load(self._given, environment={})  # so that a mistake is told where it was made
         self._quiet = quiet
         self._inbox = Inbox()

@@ -82,21 +82,22 @@ def _side(name: str, side: Side, instrument: Instrument, *, rising: bool) -> tup
 
 
 def _price(where: str, value: Number, instrument: Instrument) -> Decimal:
-    price = _decimal(where, value, instrument.price_decimals)
-    if not price:
+    least = -LARGEST if instrument.goes_negative else Decimal(0)
+    price = _decimal(where, value, instrument.price_decimals, least)
+    if not price and not least:
         raise ValueError(f"{where} must be above 0.")
     return price
 
 
-def _decimal(where: str, value: Number, decimals: int) -> Decimal:
+def _decimal(where: str, value: Number, decimals: int, least: Decimal = Decimal(0)) -> Decimal:
     if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
         raise TypeError(f"{where} must be a text, an int or a Decimal, not {value!r}: a float is not exact.")
     try:
         number = Decimal(value)
     except InvalidOperation:
         raise ValueError(f"{where} is {value!r}, which is no decimal number.") from None
-    if not number.is_finite() or not 0 <= number <= LARGEST:
-        raise ValueError(f"{where} must be from 0 to 10^15, not {value!r}.")
+    if not number.is_finite() or not least <= number <= LARGEST:
+        raise ValueError(f"{where} must be from {'-10^15' if least else 0} to 10^15, not {value!r}.")
     exponent = number.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > decimals:
         raise ValueError(f"{where} may have {decimals} decimals, not as {value!r}.")

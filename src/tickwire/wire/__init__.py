@@ -8,6 +8,8 @@ from .overview import GapInfo, InstrumentInfo, MarketInfo
 from .pace import Pace
 from .publish import (
     BookLine,
+    CancelLine,
+    CorrectLine,
     DeltaLine,
     InstrumentLine,
     Priced,
@@ -18,6 +20,7 @@ from .publish import (
     Unfit,
     book_after,
     published_book,
+    published_correction,
     published_instrument,
     published_trade,
     quote_book,
@@ -27,7 +30,7 @@ from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Ret, ret_of
 from .session import POLICY_VIOLATION, Decision, Refused, Sought, Want
 from .status import StatusData
 from .subscription import Key, Refusal, Subscribed
-from .upstream import Bad, Pushed
+from .upstream import Bad, Pushed, Several, SourceStatus, Spared
 from .upstream_http import Envelope, Found, read_envelope
 
 __all__ = [
@@ -40,7 +43,9 @@ __all__ = [
     "WS_PATHS",
     "Bad",
     "BookLine",
+    "CancelLine",
     "Conversation",
+    "CorrectLine",
     "Decision",
     "DeltaLine",
     "Deviation",
@@ -62,7 +67,10 @@ __all__ = [
     "Renumbered",
     "Report",
     "Ret",
+    "Several",
     "Sought",
+    "SourceStatus",
+    "Spared",
     "Standing",
     "StaticInfo",
     "StatusData",
@@ -74,6 +82,7 @@ __all__ = [
     "Want",
     "book_after",
     "published_book",
+    "published_correction",
     "published_instrument",
     "published_trade",
     "quote_book",

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from websockets.http11 import Request, Response
 
-from ..model import Family
+from ..model import Ending, Family
 from .deviation import Deviation, Report
 from .entry import WS_PATHS, base_of, page_token, parameters, token_of
+from .flags import Flags, flags_of
 from .frames import Frames, Message, Ping, refusal
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED
 from .session import Decision, Refused, Session
@@ -28,35 +29,49 @@ class Connection:
         self,
         admit: Admit,
         *,
-        query: str | None = None,
         strict: bool = False,
+        deflate: bool = False,
         heard: Callable[[str, str, Report], None] | None = None,
+        answered: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`query` is that of the upgrade's URL, if it does not stand in the head that is received. `heard` is
-        told of every message: the path of the upgrade, the text, and what is not as documented in it."""
-        self._admit = admit
-        self._query = query
+        """`deflate` agrees to compressed messages. `heard` is told of every message: the path of the upgrade,
+        the text, and what is not as documented in it; `answered` with which status the upgrade is answered.
+        """
+        self._admit: Admit | None = admit  # until the upgrade
         self._strict = strict
         self._heard = heard
         self._path = ""
-        self.frames = Frames(self._enter, text_only=strict)
+        self.frames = Frames(self._enter, text_only=strict, deflate=deflate, answered=answered)
+        self.flags = Flags()
+        """What the URL of the upgrade says of the connection."""
         self.session: Session | None = None
         """None before the handshake and where it failed."""
 
-    def overdue(self, now: float) -> str | None:
-        """Why the connection must be closed with 1008, if it must."""
+    def end(self) -> None:
+        """The socket is closed."""
+        self._admit = self._heard = None
+        self.frames.end()
+
+    def overdue(self, now: float) -> tuple[str, Ending] | None:
+        """Why the connection must be closed with 1008, if it must: a sentence, and a word."""
         if self.session is not None and self.session.overdue(now):
             self.session.report.note(Deviation.HEARTBEAT_TIMEOUT)
-            return "heartbeat timeout"
-        return "a message was not completed in time" if self.frames.overdue(now) else None
+            return "heartbeat timeout", Ending.HEARTBEAT
+        if self.frames.overdue(now):
+            return "a message was not completed in time", Ending.UNFINISHED
+        return None
 
     def forgive(self, now: float) -> None:
         """A heartbeat that comes now is in time, however late it is: the server was held up."""
         if self.session is not None:
             self.session.forgive(now)
 
+    def upgrade(self, request: Request) -> list[bytes]:
+        """The request of the upgrade came: what to write, as of `receive`."""
+        return self.frames.upgrade(request)
+
     def receive(self, data: bytes, now: float) -> list[bytes | Decision]:
-        """Bytes came: what to write and what to carry out, in order.
+        """Bytes came behind it: what to write and what to carry out, in order.
 
         Empty bytes mean: close the sending side.
         """
@@ -81,7 +96,8 @@ class Connection:
             session.report.note(Deviation.BINARY_FRAME)
         if self._heard is not None:
             self._heard(self._path, message.data.decode(errors="replace"), answer.noted)
-        self.frames.send(answer.reply)
+        if answer.reply:
+            self.frames.send(answer.reply)
         said: list[bytes | Decision] = [*self.frames.waiting()]
         return said if answer.decision is None else [*said, answer.decision]
 
@@ -92,12 +108,15 @@ class Connection:
         if base_of(path) is None:
             return refusal(PATH_UNKNOWN)
         headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
-        asked = parameters((query if self._query is None else self._query).encode())
+        asked = parameters(query.encode())
         token = token_of(asked.token, headers, strict=self._strict)
         if token is None:
             return refusal(TOKEN_REQUIRED)
+        admit, self._admit = self._admit, None
+        assert admit is not None  # noqa: S101  # there is one upgrade
         try:
-            self.session = self._admit(WS_PATHS.get(path), token)
+            self.flags = flags_of(query)
+            self.session = admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return refusal(refused.ret, refused.retry_after)
         if not asked.token and not page_token(headers):

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from ..model import Book, Kind, KlineUpdate, Trade
+from ..model import Book, Correction, Kind, KlineUpdate, Trade
 from .messages import Command
 from .pace import Pace
+from .ret import OK
 from .stream import Stream
 from .subscription import INTERFACES, NO_ANSWER, Key, Refusal, Subscribed, Subscription, request
-from .upstream import Answer, Bad, Pushed, read
+from .upstream import Answer, Bad, Pushed, SourceStatus, Spared, read
 
 
 class Renumbered(NamedTuple):
@@ -38,7 +39,7 @@ class Outdated(NamedTuple):
     key: Key
 
 
-Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered | Outdated
+Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered | Outdated | SourceStatus | Spared
 """What a conversation tells."""
 
 
@@ -83,6 +84,11 @@ class Conversation:
         self._trades = self._subscriptions[Kind.TRADE].streams
         self._books = self._subscriptions[Kind.DEPTH].streams
         self._klines = self._subscriptions[Kind.KLINE].streams
+        self._corrections = self._subscriptions[Kind.CORRECTION].streams
+        self.sources = False
+        """Whether to be told how the server's sources are."""
+        self._sources_told = False  # whether the server has been asked to
+        self._sources_asked = 0
         self._open = False
         self._seq_id = 0
         self._heartbeat_at = inf
@@ -96,8 +102,11 @@ class Conversation:
         trades: Iterable[str] = (),
         books: Mapping[str, int] | None = None,
         klines: Iterable[tuple[str, int]] = (),
+        corrections: Iterable[str] = (),
     ) -> None:
-        """Wants these too: codes, levels by code (0 for all), codes and types of bars."""
+        """Wants these too: codes, levels by code (0 for all), codes and types of bars, codes."""
+        for code in corrections:
+            self._subscriptions[Kind.CORRECTION].add(code)
         for code in trades:
             self._subscriptions[Kind.TRADE].add(code)
         for code, depth in (books or {}).items():
@@ -111,8 +120,11 @@ class Conversation:
         trades: Iterable[str] = (),
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, int]] = (),
+        corrections: Iterable[str] = (),
     ) -> None:
         """Wants these no more: no event of them comes from now on."""
+        for code in corrections:
+            self._subscriptions[Kind.CORRECTION].remove(code)
         for code in trades:
             self._subscriptions[Kind.TRADE].remove(code)
         for code in books:
@@ -130,6 +142,7 @@ class Conversation:
         self._open = True
         self._silent_since = None
         self._heartbeat_at = when + self.terms.heartbeat
+        self._sources_told, self._sources_asked = False, 0
         for subscription in self._subscriptions.values():
             subscription.opened()
 
@@ -160,14 +173,22 @@ class Conversation:
             elif type(message) is Answer:
                 self._silent_since = None
                 found += self._answered(message, when)
+            elif type(message) is SourceStatus:
+                self._silent_since = None
+                found += [message] if self.sources else []
+            elif type(message) is Spared:
+                self._silent_since = None
+                found.append(message)
             elif type(message) is Bad:
                 self.bad_lines += message.lines
                 found.append(message)
         return found
 
-    def _stream(self, event: Trade | Book | KlineUpdate) -> Stream | None:
+    def _stream(self, event: Trade | Book | KlineUpdate | Correction) -> Stream | None:
         if type(event) is KlineUpdate:
             return self._klines.get((event.code, event.kline.kline_type))
+        if type(event) is Correction:
+            return self._corrections.get(event.code)
         return self._books.get(event.code)
 
     def _answered(self, answer: Answer, when: float) -> list[Happening]:
@@ -178,6 +199,10 @@ class Conversation:
         if number and number == answer.seq_id:
             self._heartbeat = (0, -inf)
             self.round_trip = when - sent
+        if self._sources_asked and self._sources_asked == answer.seq_id:
+            self._sources_asked = 0
+            if answer.ret != OK.code and self.sources:
+                return [SourceStatus("", "unknown", 0, f"refused: {answer.ret} {answer.msg}")]
         return []
 
     def poll(self, when: float) -> list[bytes | Happening]:
@@ -193,6 +218,10 @@ class Conversation:
             if self._may_ask_at(subscription) <= when:
                 self._pace.take(kind, when)
                 out.append(subscription.request(self._number(when), when))
+        if self.sources is not self._sources_told:
+            self._sources_told, self._sources_asked = self.sources, self._number(when)
+            command = Command.STATUS if self.sources else Command.STATUS_CANCEL
+            out.append(request(command, self._sources_asked, {}))
         if when >= self._heartbeat_at:
             self._heartbeat_at = when + self.terms.heartbeat
             self._heartbeat = (self._number(when), when)
@@ -203,7 +232,7 @@ class Conversation:
         """When to poll again, if nothing is added, removed or received before; infinity while closed."""
         if not self._open:
             return inf
-        moments = [self._heartbeat_at]
+        moments = [self._heartbeat_at if self.sources is self._sources_told else when]
         for subscription in self._subscriptions.values():
             moments += (self._may_ask_at(subscription), subscription.asked_at + self.terms.mute)
         if self._silent_since is not None:
@@ -240,13 +269,15 @@ class Conversation:
         return self._seq_id
 
 
-def _time_of(event: Trade | Book | KlineUpdate) -> int:
+def _time_of(event: Trade | Book | KlineUpdate | Correction) -> int:
     """The time of an event, in milliseconds."""
     return event.kline.time * 1000 if type(event) is KlineUpdate else event.time  # type: ignore[union-attr]
 
 
-def _place(event: Trade | Book | KlineUpdate) -> tuple[Kind, Key]:
+def _place(event: Trade | Book | KlineUpdate | Correction) -> tuple[Kind, Key]:
     """Kind and key of the stream of an event."""
     if isinstance(event, KlineUpdate):
         return Kind.KLINE, (event.code, event.kline.kline_type)
+    if isinstance(event, Correction):
+        return Kind.CORRECTION, event.code
     return (Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH), event.code

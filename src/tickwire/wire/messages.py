@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ..model import Kind, KlineState, KlineType
 
@@ -32,7 +32,7 @@ Decimals = Annotated[
     str,
     Meta(
         description="An exact decimal, with the instrument's decimals.",
-        extra_json_schema={"pattern": r"^[0-9]+(\.[0-9]+)?$"},
+        extra_json_schema={"pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
     ),
 ]
 OpenTime = Annotated[
@@ -48,7 +48,7 @@ Direction = Annotated[
 State = Annotated[
     str,
     Meta(
-        description="What the bar has come to; `revised` by a trade that came late.",
+        description="What the bar has come to; `revised` by a trade that came late or was corrected.",
         extra_json_schema={"enum": [*KlineState]},
     ),
 ]
@@ -62,17 +62,26 @@ class Command(IntEnum):
     DEPTH = 22002
     TRADE = 22004
     CANCEL = 22006
-    KLINE = 28004  # an extension, like all from 28000 on (section 6)
+    HELLO = 28000  # an extension, like all from here on (section 6)
+    KLINE = 28004
     KLINE_CANCEL = 28006
     STATUS = 28008
     STATUS_CANCEL = 28010
+    CHANGE = 28012
+    LIST = 28014
+    CORRECTION = 28028
+    CORRECTION_CANCEL = 28030
 
 
-PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998, Kind.KLINE: 28998}
+PUSH_COMMAND = {Kind.DEPTH: 22999, Kind.TRADE: 22998, Kind.KLINE: 28998, Kind.CORRECTION: 28992}
 """`cmd_id` of the pushes of events."""
+EXTENSIONS_FROM = 28000
+"""From here on `cmd_id` is no number of the vendor's."""
 STATUS_PUSH = 28997
 """`cmd_id` of the push that says how a source is."""
-PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH)
+SPARED_PUSH = 28995
+"""`cmd_id` of the push that says what a client was spared that could not keep up."""
+PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, SPARED_PUSH)
 """`cmd_id` of all pushes."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
@@ -81,7 +90,7 @@ CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE
 
 # Requests: the `data` of each, as documented.
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """The data of a heartbeat, of 28006, 28008 and 28010."""
+    """The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014 and 28030."""
 
 
 class Symbol(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,7 +107,7 @@ class DepthSymbol(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SymbolList(msgspec.Struct, forbid_unknown_fields=True):
-    """The data of 22004, /trade-tick, /depth-tick and /static_info."""
+    """The data of 22004, 28028, /trade-tick, /depth-tick and /static_info."""
 
     symbol_list: Annotated[list[Symbol], Meta(min_length=1)]
 
@@ -161,6 +170,21 @@ class TradeData(msgspec.Struct):
     trade_direction: Direction
 
 
+class SeveralTradesData(TradeData):
+    """Several trades as one, for a client that could not take each: the data of 22998 too (an extension).
+
+    `seq`, `tick_time` and `price` are those of the last; `volume` and `turnover` exact sums, and
+    `trade_direction` is 0 if theirs differ. `trades` is how many they are, `first_seq` the first one's, whose
+    price is `open_price`.
+    """
+
+    trades: Annotated[int, Meta(ge=2)]
+    open_price: Decimals
+    high_price: Decimals
+    low_price: Decimals
+    first_seq: Seq
+
+
 class LevelData(msgspec.Struct):
     """A level of a book."""
 
@@ -195,6 +219,7 @@ class KlineData(msgspec.Struct):
 
     `state` is `forming`, `closed` or `revised`; `incomplete` is 1 if the source was down during a part of
     the bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
+    `removed` is there, and 1, if all its trades were cancelled: the rest is what it was.
     """
 
     code: str
@@ -209,6 +234,31 @@ class KlineData(msgspec.Struct):
     low_price: Decimals
     volume: Decimals
     turnover: Decimals
+    removed: Flag | UnsetType = UNSET
+
+
+class CorrectionData(msgspec.Struct):
+    """A trade was not as it had been told: the data of 28992.
+
+    `tick_time` is when that was said. `trade_seq` is the `seq` of the trade's 22998, 0 where that is not
+    known any more, `trade_time` its time. The fields that begin with `was` are what it counted as until then;
+    the last four what it counts as: where `action` is `cancel`, with a volume and a turnover of zero.
+    """
+
+    code: str
+    seq: Seq
+    tick_time: Time
+    action: Annotated[str, Meta(extra_json_schema={"enum": ["correct", "cancel"]})]
+    trade_seq: Seq
+    trade_time: Time
+    was_price: Decimals
+    was_volume: Decimals
+    was_turnover: Decimals
+    was_direction: Direction
+    price: Decimals
+    volume: Decimals
+    turnover: Decimals
+    trade_direction: Direction
 
 
 class KlineList(msgspec.Struct):

@@ -1,7 +1,8 @@
-"""Numbers as a server writes them, hostile until read: exact, finite, not negative, of bounded size."""
+"""Numbers as a server writes them, hostile until read: exact, finite, of bounded size."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from typing import Any
 
@@ -11,14 +12,29 @@ UNREADABLE = (ValueError, ArithmeticError, RecursionError)
 """What reading raises: no JSON, no UTF-8, a wrong shape; an impossible number; nesting without end."""
 
 _EXACT = Context(prec=36, Emin=-18, Emax=20, traps=[InvalidOperation, Inexact, Overflow, Subnormal, Clamped])
+_ZERO = Decimal(0)
 _decimal = _EXACT.create_decimal  # checks all bounds on its way, and takes no underscores as Decimal() does
+_SUMS = Context(prec=60, Emin=-18, Emax=40, traps=[InvalidOperation, Inexact, Overflow, Subnormal, Clamped])
+_sum = _SUMS.create_decimal
 
 
 def number(text: str) -> Decimal:
-    """The decimal of a text: below 10^21, at most 36 digits. Raises one of UNREADABLE."""
+    """The decimal of a text: from 0 to below 10^21, at most 36 digits. Raises one of UNREADABLE."""
     if not "." <= text < ":":  # begins with a dot or a digit: no sign, and neither NaN nor Infinity
         raise ValueError("a number is negative or none")
     return _decimal(text)
+
+
+def amount(text: str) -> Decimal:
+    """As `number`, for turnovers and sums of volumes: below 10^41, at most 60 digits."""
+    if not "." <= text < ":":
+        raise ValueError("a number is negative or none")
+    return _sum(text)
+
+
+def signed(text: str, read: Callable[[str], Decimal] = number) -> Decimal:
+    """The same for a number that may be below 0; zero has no sign."""
+    return read(text) if text[:1] != "-" else read(text[1:]).copy_negate() or _ZERO
 
 
 # Prices come again and again; `known(text) or learn(text)` takes a third of the time for those.
@@ -29,8 +45,8 @@ known = _known.get
 
 
 def learn(text: str) -> Decimal:
-    """The decimal of a text, remembered. Raises one of UNREADABLE."""
-    value = number(text)
+    """The decimal of a text that may be below 0, remembered. Raises one of UNREADABLE."""
+    value = signed(text)
     if len(text) <= LONGEST_KNOWN:  # a million zeros and a one is a number too
         if len(_known) >= MOST_KNOWN:
             _known.clear()

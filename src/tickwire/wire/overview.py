@@ -64,7 +64,8 @@ class InstrumentInfo(msgspec.Struct, frozen=True):
     its market, or what befell the instrument alone.
 
     `last_trade` is when the last trade was that the server knows of. `learned` says that no catalogue has it:
-    the server learned from its own upstream what the code is.
+    the server learned from its own upstream what the code is. `negative_prices` says whether its prices may
+    be zero and below; null of a server that does not say it.
     """
 
     code: str
@@ -85,6 +86,7 @@ class InstrumentInfo(msgspec.Struct, frozen=True):
     turnover_decimals: int
     last_trade_ms: int | None = field(name="last_trade", default=None)
     learned: bool = False
+    negative_prices: bool | None = None
 
     @property
     def last_trade(self) -> datetime | None:

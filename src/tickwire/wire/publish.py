@@ -18,6 +18,7 @@ from ..model import (
     MAX_DECIMALS,
     QUANTA,
     Book,
+    Correction,
     Entrance,
     Fault,
     Instrument,
@@ -25,10 +26,11 @@ from ..model import (
     Trade,
     book_fault,
     side,
+    time_fault,
     trade_fault,
 )
 from .messages import HttpSuccess, to_json
-from .number import MOST_KNOWN, UNREADABLE, YEAR_1990, number
+from .number import MOST_KNOWN, UNREADABLE, YEAR_1990, signed
 from .ret import OK, Ret
 
 MAX_LINE = 64 * 1024
@@ -91,14 +93,38 @@ class QuoteLine(msgspec.Struct, tag_field="type", tag="quote", forbid_unknown_fi
     seq: Seq = 0
 
 
+class CorrectLine(msgspec.Struct, tag_field="type", tag="correct", forbid_unknown_fields=True, gc=False):
+    """The trade that was published under the `seq` of `trade` was another one: its price, volume and so on
+    are these, its time stays. Without a turnover that is price × volume, without a direction it stays."""
+
+    code: str
+    time: Millis
+    trade: Seq
+    price: Number
+    volume: Number
+    turnover: MaybeNumber = None
+    direction: Annotated[int, Meta(ge=0, le=2)] | None = None
+    seq: Seq = 0
+
+
+class CancelLine(msgspec.Struct, tag_field="type", tag="cancel", forbid_unknown_fields=True, gc=False):
+    """The trade that was published under the `seq` of `trade` has not taken place."""
+
+    code: str
+    time: Millis
+    trade: Seq
+    seq: Seq = 0
+
+
 class InstrumentLine(Instrument, frozen=True, tag_field="type", tag="instrument"):
     """A new instrument, or one that is known already."""
 
     seq: Seq = 0
 
 
-Line: TypeAlias = TradeLine | BookLine | DeltaLine | QuoteLine | InstrumentLine
+Correcting: TypeAlias = CorrectLine | CancelLine
 Priced: TypeAlias = TradeLine | BookLine | DeltaLine | QuoteLine
+Line: TypeAlias = Priced | Correcting | InstrumentLine
 
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line, strict=False, float_hook=str)
 
@@ -135,6 +161,27 @@ def published_trade(line: TradeLine, instrument: Instrument, now: int | None = N
     )
     _check(trade_fault(trade, instrument, Entrance.PUBLISH, now))
     return trade
+
+
+def published_correction(
+    line: Correcting, was: Trade, instrument: Instrument, now: int | None = None
+) -> Correction:
+    """The correction of a line, of the trade as it counts until then. Raises Unfit."""
+    _check(time_fault(line.time, Entrance.PUBLISH, now))
+    if isinstance(line, CancelLine):
+        return Correction(line.code, line.time, was, None, source_seq=line.seq)
+    money = line.turnover
+    trade = Trade(
+        was.code,
+        was.time,
+        _number("price", line.price, instrument.price_decimals),
+        _number("volume", line.volume, instrument.volume_decimals),
+        None if money is None else _number("turnover", money, instrument.turnover_decimals),
+        was.direction if line.direction is None else line.direction,
+        was.source_seq,
+    )
+    _check(trade_fault(trade, instrument, Entrance.PUBLISH))
+    return Correction(line.code, line.time, was, trade, source_seq=line.seq)
 
 
 def published_book(line: BookLine, instrument: Instrument, now: int | None = None) -> Book:
@@ -178,7 +225,7 @@ def published_instrument(line: InstrumentLine) -> Instrument:
     for name, value in fields.items():
         if isinstance(value, str) and len(value) > MAX_TEXT:
             raise Unfit(f"{name} is longer than {MAX_TEXT} characters")
-    if not _number("reference_price", str(line.reference_price), MAX_DECIMALS):
+    if _number("reference_price", str(line.reference_price), MAX_DECIMALS) <= 0:
         raise Unfit("reference_price is not above 0")
     return Instrument(**fields)
 
@@ -239,9 +286,9 @@ def _learn(name: str, text: str, decimals: int) -> Decimal:
     try:
         if len(text) > MAX_NUMBER:
             raise ValueError
-        value = number(text)
+        value = signed(text)
     except UNREADABLE:
-        raise Unfit(f"{name} {_short(ascii(text))} is no number from 0 to below 10^21") from None
+        raise Unfit(f"{name} {_short(ascii(text))} is no number between -10^21 and 10^21") from None
     try:
         value = _FITTING.quantize(value, QUANTA[decimals])
     except Inexact:

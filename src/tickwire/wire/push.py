@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..model import Book, Instrument, Kind, Kline, KlineUpdate, Level, Trade, fixed, turnover
-from .messages import PUSH_COMMAND, BookData, KlineBar, KlineData, LevelData, Push, TradeData, to_json
+from ..model import Book, Correction, Instrument, Kind, Kline, KlineUpdate, Level, Trade, fixed, turnover
+from .messages import (
+    PUSH_COMMAND,
+    BookData,
+    CorrectionData,
+    KlineBar,
+    KlineData,
+    LevelData,
+    Push,
+    SeveralTradesData,
+    TradeData,
+    to_json,
+)
 
 ZERO = Decimal(0)
+TEXT, RSV1 = 0x81, 0x40
+"""How a message of text begins that is one frame (RFC 6455, 5.2), and what says that it is compressed."""
+WINDOW_BITS, MEMORY_LEVEL, LEVEL = 10, 4, 6
+"""Of zlib: a push is shorter than this window, and a larger one costs more to make than the compressing."""
+EMPTY_BLOCK = b"\x00\x00\xff\xff"
+"""What ends compressed data and is left out (RFC 7692, 7.2.1)."""
 
 
 def trade_data(name: str, instrument: Instrument, trade: Trade, seq: int, *, text_ids: bool) -> TradeData:
@@ -25,6 +43,44 @@ def trade_data(name: str, instrument: Instrument, trade: Trade, seq: int, *, tex
         fixed(turnover(instrument, trade), instrument.turnover_decimals),
         trade.direction,
     )
+
+
+class SeveralTrades(NamedTuple):
+    """Trades of one instrument that are shown as one: the last of them, how many there are, the least `seq`
+    and the price under it, the highest and the lowest price, exact sums, and their direction, 0 if they
+    differ."""
+
+    last: Trade
+    number: int
+    first_seq: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal
+    turnover: Decimal
+    direction: int
+
+
+def several_trades_frame(
+    name: str, instrument: Instrument, trades: SeveralTrades, seq: int, *, text_ids: bool
+) -> bytes:
+    """The frame of trades that are shown as one; `seq` is that of the last."""
+    price = instrument.price_decimals
+    data = SeveralTradesData(
+        name,
+        str(seq) if text_ids else seq,
+        str(trades.last.time) if text_ids else trades.last.time,
+        fixed(trades.last.price, price),
+        fixed(trades.volume, instrument.volume_decimals),
+        fixed(trades.turnover, instrument.turnover_decimals),
+        trades.direction,
+        trades.number,
+        fixed(trades.open, price),
+        fixed(trades.high, price),
+        fixed(trades.low, price),
+        str(trades.first_seq) if text_ids else trades.first_seq,
+    )
+    return text_frame(to_json(Push(PUSH_COMMAND[Kind.TRADE], data)))
 
 
 def book_data(
@@ -66,7 +122,7 @@ def kline_data(
 ) -> KlineData:
     """The bar under that name, as it is pushed."""
     bar = kline_bar(instrument, update.kline)
-    return KlineData(
+    made = KlineData(
         name,
         int(update.kline.kline_type),
         str(seq) if text_ids else seq,
@@ -74,27 +130,84 @@ def kline_data(
         int(update.kline.incomplete),
         *msgspec.structs.astuple(bar),
     )
+    if update.kline.removed:
+        made.removed = 1
+    return made
+
+
+def correction_data(
+    name: str, instrument: Instrument, one: Correction, seq: int, *, text_ids: bool
+) -> CorrectionData:
+    """A correction of a trade under that name."""
+    was, now = one.was, one.became
+    kept = trade_data(name, instrument, was, one.trade_seq, text_ids=text_ids)
+    counts = trade_data(
+        name,
+        instrument,
+        msgspec.structs.replace(was, volume=ZERO, turnover=ZERO) if now is None else now,
+        0,
+        text_ids=text_ids,
+    )
+    return CorrectionData(
+        name,
+        str(seq) if text_ids else seq,
+        str(one.time) if text_ids else one.time,
+        "cancel" if now is None else "correct",
+        kept.seq,
+        kept.tick_time,
+        kept.price,
+        kept.volume,
+        kept.turnover,
+        kept.trade_direction,
+        counts.price,
+        counts.volume,
+        counts.turnover,
+        counts.trade_direction,
+    )
 
 
 Encoder: TypeAlias = Callable[[Any, int], bytes]
 """Makes the frame of an event of its kind, with that `seq`."""
 
 
-def encoder(kind: Kind, name: str, instrument: Instrument, levels: int, *, text_ids: bool) -> Encoder:
-    """The encoder of one stream under one name, with one number of levels."""
+def encoder(
+    kind: Kind, name: str, instrument: Instrument, levels: int, *, text_ids: bool, deflated: bool = False
+) -> Encoder:
+    """The encoder of one stream under one name, with one number of levels; `deflated` for clients that take
+    compressed messages."""
     cmd_id = PUSH_COMMAND[kind]
+    frame = deflated_frame if deflated else text_frame
+    price_decimals, volume_decimals = instrument.price_decimals, instrument.volume_decimals
+    turnover_decimals = instrument.turnover_decimals
+    head = f'{{"cmd_id":{cmd_id},"data":{{"code":{to_json(name).decode()},"seq":'
 
     def encode_trade(trade: Trade, seq: int) -> bytes:
-        return text_frame(to_json(Push(cmd_id, trade_data(name, instrument, trade, seq, text_ids=text_ids))))
+        if text_ids:
+            return frame(to_json(Push(cmd_id, trade_data(name, instrument, trade, seq, text_ids=True))))
+        # The same as text, for most of what is sent are trades.
+        money = trade.turnover
+        if money is None:
+            money = turnover(instrument, trade)
+        price, volume = fixed(trade.price, price_decimals), fixed(trade.volume, volume_decimals)
+        data = (
+            f'{head}{seq},"tick_time":{trade.time},"price":"{price}","volume":"{volume}",'
+            f'"turnover":"{fixed(money, turnover_decimals)}","trade_direction":{trade.direction}}}}}'
+        )
+        return frame(data.encode())
 
     def encode_book(book: Book, seq: int) -> bytes:
         data = book_data(name, instrument, levels, book, seq, text_ids=text_ids)
-        return text_frame(to_json(Push(cmd_id, data)))
+        return frame(to_json(Push(cmd_id, data)))
 
     def encode_kline(update: KlineUpdate, seq: int) -> bytes:
-        return text_frame(to_json(Push(cmd_id, kline_data(name, instrument, update, seq, text_ids=text_ids))))
+        return frame(to_json(Push(cmd_id, kline_data(name, instrument, update, seq, text_ids=text_ids))))
+
+    def encode_correction(one: Correction, seq: int) -> bytes:
+        data = correction_data(name, instrument, one, seq, text_ids=text_ids)
+        return frame(to_json(Push(cmd_id, data)))
 
     encoders: dict[Kind, Encoder] = {
+        Kind.CORRECTION: encode_correction,
         Kind.TRADE: encode_trade,
         Kind.DEPTH: encode_book,
         Kind.KLINE: encode_kline,
@@ -105,8 +218,25 @@ def encoder(kind: Kind, name: str, instrument: Instrument, levels: int, *, text_
 def text_frame(payload: bytes) -> bytes:
     """A whole text frame of a server: not masked, so the same bytes serve every client (RFC 6455, 5.2)."""
     size = len(payload)
+    return (_HEADS[size] if size < len(_HEADS) else _head(TEXT, size)) + payload
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """The same for clients of permessage-deflate: compressed by itself, so that it needs nothing of what was
+    sent before (RFC 7692, 7.1.1.1). What would not become shorter stays as it is, as is allowed (7.2.1)."""
+    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
+    short = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    short = short.removesuffix(EMPTY_BLOCK)
+    return _head(TEXT | RSV1, len(short)) + short if len(short) < len(payload) else text_frame(payload)
+
+
+def _head(first: int, size: int) -> bytes:
     if size < 126:
-        return bytes((0x81, size)) + payload
+        return bytes((first, size))
     if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+        return bytes((first, 126)) + size.to_bytes(2, "big")
+    return bytes((first, 127)) + size.to_bytes(8, "big")
+
+
+_HEADS = tuple(_head(TEXT, size) for size in range(1024))
+"""Of the frames that most pushes are, by size."""

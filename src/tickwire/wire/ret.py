@@ -37,6 +37,7 @@ SERVER_ERROR = Ret(500, "server error", 500)
 BODY_TOO_LARGE = Ret(413, "body too large", 413)
 BODY_STALLED = Ret(408, "nothing came of the body for too long", 408)
 BODY_TOO_SLOW = Ret(408, "the body came too slowly", 408)
+STOPPING = Ret(503, "the server stops", 503)
 TOO_MANY_BODIES = Ret(503, "too many bodies are under way, try again", 503)
 
 _BY_CODE = {

@@ -6,17 +6,18 @@ asks for (to push or to stop pushing) is its owner's work.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from ..model import ALIASES, Catalogue, Family, Instrument, Kind
 from .deviation import Deviation, Report
+from .items import ChangeData, Header, Item, State
 from .messages import (
     CANCELS,
+    EXTENSIONS_FROM,
     PUSH_COMMANDS,
     CancelData,
     Command,
@@ -31,8 +32,17 @@ from .messages import (
     SymbolList,
     to_json,
 )
-from .reader import Reader
-from .ret import CODE_INVALID, DATA_INVALID, HEADER_INVALID, OK, TOO_FAST, TOO_FAST_CLOSED, Ret
+from .reader import Reader, Request
+from .ret import (
+    CODE_INVALID,
+    CODE_UNAUTHORIZED,
+    DATA_INVALID,
+    HEADER_INVALID,
+    OK,
+    TOO_FAST,
+    TOO_FAST_CLOSED,
+    Ret,
+)
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds after which a connection is closed from which nothing came that counts as a heartbeat."""
@@ -45,6 +55,7 @@ SUBSCRIPTIONS: dict[int, tuple[Kind, type[SymbolList | DepthSymbolList | KlineSy
     Command.TRADE: (Kind.TRADE, SymbolList),
     Command.DEPTH: (Kind.DEPTH, DepthSymbolList),
     Command.KLINE: (Kind.KLINE, KlineSymbolList),
+    Command.CORRECTION: (Kind.CORRECTION, SymbolList),
 }
 """What is subscribed to by which request, and the shape of its data."""
 
@@ -105,6 +116,33 @@ class ForgetStatus(msgspec.Struct, frozen=True):
     """The client is told so no more."""
 
 
+class Entry(NamedTuple):
+    """An item that is to join a list: what it means, or else why it cannot be taken."""
+
+    item: Item
+    what: Want | Sought | State
+
+
+class Change(NamedTuple):
+    """These leave the client's lists, then those join them; it is answered what became of each."""
+
+    header: Header
+    removed: tuple[Item, ...]
+    added: tuple[Entry, ...]
+
+
+class ListItems(NamedTuple):
+    """The client is told what it is subscribed to."""
+
+    header: Header
+
+
+class Hello(NamedTuple):
+    """The client is told who the server is, and what it offers."""
+
+    header: Header
+
+
 class Close(NamedTuple):
     """The connection is closed."""
 
@@ -112,10 +150,11 @@ class Close(NamedTuple):
     reason: str
 
 
-Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Close
+Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Change | ListItems | Hello | Close
 BARE: dict[int, Decision | None] = {
     Command.HEARTBEAT: None,
     Command.KLINE_CANCEL: Cancel((Kind.KLINE,)),
+    Command.CORRECTION_CANCEL: Cancel((Kind.CORRECTION,)),
     Command.STATUS: WatchStatus(),
     Command.STATUS_CANCEL: ForgetStatus(),
 }
@@ -124,8 +163,8 @@ Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
 class Answer(NamedTuple):
-    """What a request leads to: the JSON that answers it, what is not as documented in it, and a decision to
-    carry out, if any."""
+    """What a request leads to: the JSON that answers it, empty if the decision does; what is not as
+    documented in it; and a decision to carry out, if any."""
 
     reply: bytes
     noted: Report
@@ -153,6 +192,10 @@ class Permit(Protocol):
 
     def seek(self, family: Family, name: str) -> Ret | None:
         """Has upstream asked about a code that is not known; returns why that cannot be, None if it can."""
+        ...
+
+    def objection(self, instrument: Instrument) -> Ret | None:
+        """Why the client gets nothing of an instrument (600, 604); None if it may have it."""
         ...
 
     def select(self, kind: Kind, wants: tuple[Want | Sought, ...]) -> tuple[Want | Sought, ...]:
@@ -232,8 +275,10 @@ class Session:
         self.catalogue = catalogue
         self.dialect = dialect
         self.report = report
+        self.extended = False
+        """Whether the client has sent a request that is no vendor's."""
         self._permit = permit
-        self._too_fast: deque[float] = deque(maxlen=MOST_TOO_FAST)
+        self._too_fast: tuple[float, ...] = ()  # when the last ones came
         self._reader = Reader(dialect.strict_protocol)
         self._last_heartbeat = self._last_request = now
 
@@ -263,7 +308,7 @@ class Session:
             if (answer := self._permit.answer(request.cmd_id)) is not None:
                 forced = True  # what is wrong is not the request
                 raise Refused(answer)
-            decision = self._decide(request.cmd_id, request.data, now, noted)
+            decision = self._decide(request, now, noted)
         except Refused as refused:
             ret = refused.ret
             if ret == TOO_FAST_CLOSED:
@@ -274,14 +319,18 @@ class Session:
             if now - self._last_heartbeat > LATE_HEARTBEAT:
                 noted.note(Deviation.LATE_HEARTBEAT)
             self._last_heartbeat = self._last_request = now
+        self.extended = self.extended or (request.cmd_id >= EXTENSIONS_FROM and ret != HEADER_INVALID)
         self.report.add(noted)
+        if isinstance(decision, (Change, ListItems, Hello)):
+            return Answer(b"", noted, decision)
         number = request.cmd_id + 1
         if number in PUSH_COMMANDS:  # an error must not look like one
             number = 0
         response = Response(ret.code, ret.msg, number, request.seq_id, request.trace, {})
         return Answer(to_json(response), noted, decision)
 
-    def _decide(self, cmd_id: int, data: Any, now: float, noted: Report) -> Decision | None:
+    def _decide(self, request: Request, now: float, noted: Report) -> Decision | None:
+        cmd_id, data = request.cmd_id, request.data
         if (subscription := SUBSCRIPTIONS.get(cmd_id)) is not None:
             kind, shape = subscription
             symbols = self._reader.data(data, shape, noted).symbol_list
@@ -291,6 +340,12 @@ class Session:
             return BARE[cmd_id]
         if cmd_id == Command.CANCEL:
             return Cancel(CANCELS[self._reader.data(data, CancelData, noted).cancel_type])
+        header = Header(cmd_id, request.seq_id, request.trace)
+        if cmd_id == Command.CHANGE:
+            return self._change(header, self._reader.data(data, ChangeData, noted), now, noted)
+        if cmd_id in (Command.HELLO, Command.LIST):
+            self._reader.data(data, Nothing, noted)
+            return Hello(header) if cmd_id == Command.HELLO else ListItems(header)
         asks = any(data.values()) if isinstance(data, dict) else data  # a heartbeat asks for nothing
         noted.note(Deviation.UNKNOWN_COMMAND if asks else Deviation.HEARTBEAT_NUMBER, str(cmd_id))
         raise Refused(HEADER_INVALID)
@@ -298,11 +353,7 @@ class Session:
     def _subscribe(
         self, cmd_id: int, kind: Kind, symbols: Sequence[Asked], now: float, noted: Report
     ) -> Subscribe:
-        if not self._permit.subscribe(cmd_id, now):
-            noted.note(Deviation.TOO_FAST, str(cmd_id))
-            self._too_fast.append(now)
-            again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
-            raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
+        self._space(cmd_id, now, noted)
         strict, seek = self.dialect.strict_protocol, partial(self._permit.seek, self.family)
         asked = known(self.catalogue, self.family, symbols, noted, strict=strict, seek=seek)
         found: tuple[Want | Sought, ...] = ()
@@ -313,3 +364,26 @@ class Session:
                 noted.note(Deviation.CODES_LEFT_OUT, count=left)
         wants = tuple(one for one in found if isinstance(one, Want))
         return Subscribe(kind, wants, tuple(one for one in found if isinstance(one, Sought)))
+
+    def _space(self, cmd_id: int, now: float, noted: Report) -> None:
+        """Raises Refused if the request before of that number was too short ago."""
+        if not self._permit.subscribe(cmd_id, now):
+            noted.note(Deviation.TOO_FAST, str(cmd_id))
+            self._too_fast = (*self._too_fast, now)[-MOST_TOO_FAST:]
+            again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
+            raise Refused(TOO_FAST_CLOSED if again else TOO_FAST)
+
+    def _change(self, header: Header, data: ChangeData, now: float, noted: Report) -> Change:
+        self._space(header.cmd_id, now, noted)
+        return Change(header, tuple(data.remove), tuple(Entry(one, self._meant(one)) for one in data.add))
+
+    def _meant(self, item: Item) -> Want | Sought | State:
+        """What an item means, or why it cannot be taken."""
+        instrument = self.catalogue.find(self.family, item.code, aliases=not self.dialect.strict_protocol)
+        if instrument is not None:
+            if (ret := self._permit.objection(instrument)) is not None:
+                return "unauthorized" if ret == CODE_UNAUTHORIZED else "unknown"
+            return want_of(item.code, instrument, item.depth_level, item.kline_type)
+        if (ret := self._permit.seek(self.family, item.code)) is None:
+            return Sought(item.code, item.depth_level, item.kline_type)
+        return "unknown" if ret == CODE_INVALID else "over_limit"

@@ -14,12 +14,13 @@ from .push import text_frame
 class StatusData(msgspec.Struct):
     """How a source is: the data of 28997.
 
-    `status` is `connecting`, `up`, `stale` or `down`, `since` when it became so, in milliseconds since the
-    epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source makes its data up.
+    `status` is `connecting`, `up`, `stale`, `down`, or `ended` after a replay, `since` when it became so, in
+    milliseconds since the epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source
+    makes its data up.
     """
 
     source: str
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["connecting", "up", "stale", "down"]})]
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["connecting", "up", "stale", "down", "ended"]})]
     since: int
     reason: str
     simulated: Flag

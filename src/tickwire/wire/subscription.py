@@ -69,6 +69,7 @@ INTERFACES = {
     Kind.TRADE: Interface(Command.TRADE, Command.CANCEL, {"cancel_type": 2}),
     Kind.DEPTH: Interface(Command.DEPTH, Command.CANCEL, {"cancel_type": 1}),
     Kind.KLINE: Interface(Command.KLINE, Command.KLINE_CANCEL, {}),
+    Kind.CORRECTION: Interface(Command.CORRECTION, Command.CORRECTION_CANCEL, {}),
 }
 
 

@@ -7,36 +7,79 @@ levels, decimals, times; so whatever comes costs time and memory in proportion t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias, TypeVar
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from ..model import Book, Direction, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
-from .messages import PUSH_COMMAND
-from .number import UNREADABLE, YEAR_1990, YEAR_2100, known, learn, millis, number, seconds, whole
+from ..model import (
+    Book,
+    Correction,
+    Direction,
+    Kind,
+    Kline,
+    KlineState,
+    KlineType,
+    KlineUpdate,
+    Level,
+    Trade,
+    moment,
+    side,
+)
+from .messages import PUSH_COMMAND, SPARED_PUSH, STATUS_PUSH
+from .number import (
+    UNREADABLE,
+    YEAR_1990,
+    YEAR_2100,
+    amount,
+    known,
+    learn,
+    millis,
+    number,
+    seconds,
+    signed,
+    whole,
+)
 
 MOST_LINES = 10_000
 """Lines of one frame that are looked at."""
+MOST_NAMED = 1000
+"""Codes that one message names."""
 EXCERPT = 120
 """Characters that are kept of what could not be read, and of a server's texts."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=40)]
+Amount = Annotated[str, Meta(min_length=1, max_length=64)]
+"""A turnover, or a sum of volumes."""
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Millis = Annotated[int, Meta(ge=YEAR_1990 * 1000, lt=YEAR_2100 * 1000)]
 Digits = Annotated[str, Meta(min_length=1, max_length=20)]
 
 
+class Several(NamedTuple):
+    """Trades that came as one: how many, the first one's price, the highest and the lowest, and the first
+    one's `seq`."""
+
+    number: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    first_seq: int
+
+
 class Pushed(msgspec.Struct, frozen=True, gc=False):
     """An event that the server pushed, or answered over HTTP.
 
     `seq` is the server's number of it, which grows per code and kind; 0 if it has none. A trade carries it
-    as its `source_seq` too.
+    as its `source_seq` too; one in place of several has their sums, and `several` says more of them.
     """
 
-    event: Trade | Book | KlineUpdate
+    event: Trade | Book | KlineUpdate | Correction
     seq: int
+    several: Several | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +99,45 @@ class Bad(msgspec.Struct, frozen=True, gc=False):
     lines: int = 1
 
 
-Incoming: TypeAlias = Pushed | Answer | Bad
+class SourceStatus(msgspec.Struct, frozen=True):
+    """How a source of the server is since `time`.
+
+    `status` is "connecting", "up", "stale", "down", or "ended" after a replay; `reason` says what failed;
+    `simulated` if the data is made up. A server that does not say how its sources are has one without a name
+    whose status is "unknown".
+    """
+
+    source: str
+    status: str
+    time_ms: int
+    reason: str = ""
+    simulated: bool = False
+
+    @property
+    def time(self) -> datetime:
+        """When it became so, in UTC."""
+        return moment(self.time_ms)
+
+
+class Spared(msgspec.Struct, frozen=True):
+    """What the server did not send as it came, since we did not take it fast enough.
+
+    `dropped` events of a kind were left out, replaced by newer ones, or trades came as one, from `since_ms`
+    on. `codes` are those of the first ones, twenty at the most.
+    """
+
+    kind: Kind
+    dropped: int
+    codes: tuple[str, ...]
+    since_ms: int
+
+    @property
+    def since(self) -> datetime:
+        """From when on, in UTC, by the server's clock."""
+        return moment(self.since_ms)
+
+
+Incoming: TypeAlias = Pushed | Answer | Bad | SourceStatus | Spared
 
 
 class TradeFields(msgspec.Struct, gc=False):
@@ -66,9 +147,14 @@ class TradeFields(msgspec.Struct, gc=False):
     tick_time: Millis | Digits
     price: Text
     volume: Text
-    turnover: Text | None = None
+    turnover: Amount | None = None
     trade_direction: int = Direction.NEUTRAL
     seq: Seq | Digits = 0
+    trades: Seq | Digits = 0
+    open_price: Text = ""
+    high_price: Text = ""
+    low_price: Text = ""
+    first_seq: Seq | Digits = 0
 
 
 class LevelFields(msgspec.Struct, gc=False):
@@ -99,8 +185,8 @@ class BarFields(msgspec.Struct, gc=False):
     high_price: Text
     low_price: Text
     close_price: Text
-    volume: Text
-    turnover: Text
+    volume: Amount
+    turnover: Amount
 
 
 class KlineFields(BarFields, kw_only=True, gc=False):
@@ -110,7 +196,46 @@ class KlineFields(BarFields, kw_only=True, gc=False):
     kline_type: KlineType
     state: KlineState
     incomplete: int = 0
+    removed: int = 0
     seq: Seq | Digits = 0
+
+
+class CorrectedFields(msgspec.Struct, kw_only=True, gc=False):
+    """What is read of a correction."""
+
+    code: Code
+    tick_time: Millis | Digits
+    action: Literal["correct", "cancel"]
+    trade_seq: Seq | Digits = 0
+    trade_time: Millis | Digits
+    was_price: Text
+    was_volume: Text
+    was_turnover: Text
+    was_direction: int = Direction.NEUTRAL
+    price: Text
+    volume: Text
+    turnover: Text
+    trade_direction: int = Direction.NEUTRAL
+    seq: Seq | Digits = 0
+
+
+class StatusFields(msgspec.Struct, gc=False):
+    """What is read of how a source is."""
+
+    source: Annotated[str, Meta(max_length=1000)]
+    status: Text
+    since: Millis | Digits
+    reason: Annotated[str, Meta(max_length=10_000)] = ""
+    simulated: int = 0
+
+
+class SparedFields(msgspec.Struct, gc=False):
+    """What is read of what we were spared."""
+
+    kind: Literal["trade", "depth", "kline"]
+    dropped: Seq | Digits
+    codes: Annotated[list[Code], Meta(max_length=MOST_NAMED)]
+    since: Millis | Digits
 
 
 class TradePush(msgspec.Struct, tag_field="cmd_id", tag=PUSH_COMMAND[Kind.TRADE], gc=False):
@@ -131,14 +256,21 @@ class KlinePush(msgspec.Struct, tag_field="cmd_id", tag=PUSH_COMMAND[Kind.KLINE]
     data: KlineFields
 
 
-Fields: TypeAlias = TradeFields | BookFields | KlineFields
+class CorrectionPush(msgspec.Struct, tag_field="cmd_id", tag=PUSH_COMMAND[Kind.CORRECTION], gc=False):
+    """28992, an extension."""
+
+    data: CorrectedFields
+
+
+Fields: TypeAlias = TradeFields | BookFields | KlineFields | CorrectedFields
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 _FIELDS: dict[int, type[Fields]] = {
     PUSH_COMMAND[Kind.TRADE]: TradeFields,
     PUSH_COMMAND[Kind.DEPTH]: BookFields,
     PUSH_COMMAND[Kind.KLINE]: KlineFields,
+    PUSH_COMMAND[Kind.CORRECTION]: CorrectedFields,
 }
-_push = msgspec.json.Decoder(TradePush | BookPush | KlinePush).decode
+_push = msgspec.json.Decoder(TradePush | BookPush | KlinePush | CorrectionPush).decode
 _anything = msgspec.json.Decoder(float_hook=str).decode  # a float's own text, which is exact
 
 
@@ -172,14 +304,14 @@ def _read_again(frame: bytes) -> list[Incoming]:
     return found
 
 
-def _line(text: bytes) -> Pushed | Answer:
+def _line(text: bytes) -> Pushed | Answer | SourceStatus | Spared:
     try:
         return pushed(_push(text).data)
     except UNREADABLE:
         return _tolerant(text)
 
 
-def _tolerant(text: bytes) -> Pushed | Answer:
+def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared:
     """A message in any form that says what the documented one does. Raises one of UNREADABLE."""
     message = _anything(text)
     if not isinstance(message, dict):
@@ -187,6 +319,14 @@ def _tolerant(text: bytes) -> Pushed | Answer:
     cmd_id = whole(message.get("cmd_id"))
     if (shape := _FIELDS.get(cmd_id)) is not None:
         return pushed(fields(message.get("data"), shape))
+    if cmd_id == STATUS_PUSH:
+        one = fields(message.get("data"), StatusFields)
+        since = one.since if type(one.since) is int else millis(str(one.since))
+        return SourceStatus(one.source, one.status, since, one.reason[:EXCERPT], bool(one.simulated))
+    if cmd_id == SPARED_PUSH:
+        left = fields(message.get("data"), SparedFields)
+        from_when = left.since if type(left.since) is int else millis(str(left.since))
+        return Spared(Kind[left.kind.upper()], whole(left.dropped), tuple(left.codes), from_when)
     if "ret" not in message:
         raise ValueError(f"unknown cmd_id {cmd_id}")
     msg = message.get("msg")
@@ -218,7 +358,8 @@ def documented(data: Any) -> Any:
     return known
 
 
-_TEXTS = {"code", *LevelFields.__struct_fields__, *BarFields.__struct_fields__}
+_AMOUNTS = {"was_price", "was_volume", "was_turnover"}
+_TEXTS = {"code", *LevelFields.__struct_fields__, *BarFields.__struct_fields__, *_AMOUNTS}
 
 
 def pushed(data: Any) -> Pushed:
@@ -229,10 +370,14 @@ def pushed(data: Any) -> Pushed:
     kind = type(data)
     if kind is KlineFields:
         bar = kline(data.code, data.kline_type, data, incomplete=bool(data.incomplete))
+        if data.removed:
+            bar = msgspec.structs.replace(bar, removed=True)
         return Pushed(KlineUpdate(bar, data.state), seq)
     time = data.tick_time
     if type(time) is not int:
         time = millis(time)
+    if kind is CorrectedFields:
+        return Pushed(_correction(data, time, seq), seq)
     if kind is BookFields:
         return Pushed(Book(data.code, time, _side(data.bids), _side(data.asks)), seq)
     price, volume, turnover, direction = data.price, data.volume, data.turnover, data.trade_direction
@@ -242,12 +387,42 @@ def pushed(data: Any) -> Pushed:
             time,
             known(price) or learn(price),
             number(volume),
-            None if turnover is None else number(turnover),
+            None if turnover is None else signed(turnover, amount),
             direction if 0 <= direction <= Direction.SELL else Direction.NEUTRAL,
             seq,
         ),
         seq,
+        _several(data) if data.open_price else None,
     )
+
+
+def _several(data: TradeFields) -> Several | None:
+    """What a trade says of those that it stands for, if it says all of it."""
+    if not (data.trades and data.high_price and data.low_price and data.first_seq):
+        return None
+    prices = signed(data.open_price), signed(data.high_price), signed(data.low_price)
+    return Several(whole(data.trades), *prices, whole(data.first_seq))
+
+
+def _correction(data: CorrectedFields, time: int, seq: int) -> Correction:
+    was = Trade(
+        data.code,
+        data.trade_time if type(data.trade_time) is int else millis(data.trade_time),
+        signed(data.was_price),
+        number(data.was_volume),
+        signed(data.was_turnover),
+        data.was_direction if 0 <= data.was_direction <= Direction.SELL else Direction.NEUTRAL,
+        whole(data.trade_seq),
+    )
+    now = msgspec.structs.replace(
+        was,
+        price=signed(data.price),
+        volume=number(data.volume),
+        turnover=signed(data.turnover),
+        direction=data.trade_direction if 0 <= data.trade_direction <= Direction.SELL else Direction.NEUTRAL,
+    )
+    cancelled = data.action == "cancel"
+    return Correction(data.code, time, was, None if cancelled else now, was.source_seq, seq)
 
 
 def kline(code: str, kline_type: KlineType, bar: BarFields, *, incomplete: bool = False) -> Kline:
@@ -256,24 +431,18 @@ def kline(code: str, kline_type: KlineType, bar: BarFields, *, incomplete: bool 
         code,
         kline_type,
         seconds(bar.timestamp),
-        number(bar.open_price),
-        number(bar.high_price),
-        number(bar.low_price),
-        number(bar.close_price),
-        number(bar.volume),
-        number(bar.turnover),
+        signed(bar.open_price),
+        signed(bar.high_price),
+        signed(bar.low_price),
+        signed(bar.close_price),
+        amount(bar.volume),
+        signed(bar.turnover, amount),
         incomplete=incomplete,
     )
 
 
 def _side(levels: list[LevelFields] | None) -> tuple[Level, ...]:
-    """A side of a book. Levels without a price are how the protocol shows an empty side."""
+    """A side of a book."""
     if not levels:
         return ()
-    return tuple(
-        [
-            Level(price, number(one.volume))
-            for one in levels
-            if (price := known(one.price) or learn(one.price))
-        ]
-    )
+    return side(tuple([Level(known(one.price) or learn(one.price), number(one.volume)) for one in levels]))

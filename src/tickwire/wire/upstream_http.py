@@ -21,7 +21,8 @@ _document = msgspec.json.Decoder(float_hook=str).decode  # a float's own text, w
 class Envelope(NamedTuple):
     """An answer: the protocol's number and text, what it holds, and of a list how many entries there are.
 
-    `partial` says that a Tickwire could not ask its own store or upstream for all of it.
+    `partial` says that a Tickwire could not ask its own store or upstream for all of it, `source` where it
+    has it from, if it says so.
     """
 
     ret: int
@@ -29,6 +30,7 @@ class Envelope(NamedTuple):
     data: Any
     total: int = 0
     partial: bool = False
+    source: str = ""
 
 
 class Found(NamedTuple):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tickwire.gateway.hub import Hub
+from tickwire.gateway.hub import Hub, Sparing
+from tickwire.machine import Direct, carry
 from tickwire.market.streams import Streams
 from tickwire.model import Book, Event, Instrument, Kind, Level, Trade
 from tickwire.store import load_catalogue
@@ -40,14 +44,29 @@ def frames(data: bytes) -> list[dict[str, Any]]:
 class Reader:
     """A client that remembers what it was sent."""
 
+    deflated = False
+    direct: Direct | None = None
+
     def __init__(self, on_push: Callable[[], None] = lambda: None) -> None:
         self.writes: list[bytes] = []
         self.on_push = on_push
-        self.ended = False
+        self.ended = self.spared = self.gave_up = False
+        self.sparing = Sparing()
+        self.unread = self.kept = 0
 
-    def push(self, data: bytes) -> None:
+    def push(self, data: bytes) -> bool:
         self.writes.append(data)
         self.on_push()
+        return not self.unread
+
+    def spare(self, *, spared: bool) -> None:
+        self.spared = spared
+
+    def keep(self, size: int) -> None:
+        self.kept = size
+
+    def give_up(self) -> None:
+        self.gave_up = True
 
     def reset(self) -> None:
         self.ended = True
@@ -56,6 +75,46 @@ class Reader:
         """What came under that name, counted from the epoch."""
         found = frames(b"".join(self.writes))
         return [one["seq"] - EPOCH for one in found if (one["code"], one["kind"]) == (name, kind)]
+
+
+class Clear(asyncio.Transport):
+    """A transport in which nothing ever waits."""
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Connected(Reader):
+    """A client whose bytes may go straight to a socket, which keeps apart what is written apart."""
+
+    _open: ClassVar[list[socket.socket]] = []
+
+    def __init__(self) -> None:
+        ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._theirs.setblocking(False)
+        self._open.extend((ours, self._theirs))
+        super().__init__()
+        self.direct = ours.fileno(), Clear()
+
+    @property
+    def writes(self) -> list[bytes]:
+        with contextlib.suppress(BlockingIOError):
+            while some := self._theirs.recv(2**20):
+                self._writes.append(some)
+        return self._writes
+
+    @writes.setter
+    def writes(self, writes: list[bytes]) -> None:
+        self._writes = writes
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Ends the connections of all that there are."""
+        while cls._open:
+            cls._open.pop().close()
 
 
 class Loop:
@@ -81,7 +140,7 @@ STREAMS: WeakKeyDictionary[Hub, Streams] = WeakKeyDictionary()
 
 def fed(schedule: Callable[[Callable[[], None]], object], **options: Any) -> Hub:
     """A hub that has joined the streams of a market."""
-    hub = Hub(schedule, **options)
+    hub = Hub(schedule, options.pop("carry", carry), **options)
     STREAMS[hub] = Streams(EPOCH)
     STREAMS[hub].join(hub)
     return hub
@@ -115,15 +174,15 @@ def first(hub: Hub, client: Reader, kind: Kind, *wants: Want) -> list[tuple[str,
 def check_consistent(hub: Hub) -> None:
     """Nothing is kept that nobody wants, and all that is kept knows one another."""
     for client, membership in hub._members.items():
-        assert client in membership.lane.clients
+        assert (client in membership.lane.clients) is not (client in membership.lane.slow)
         assert hub._lanes[membership.lane.views] is membership.lane
         assert frozenset().union(*membership.views.values()) == membership.lane.views
     for views, lane in hub._lanes.items():
         assert views == lane.views
-        assert lane.clients
+        assert lane.size
         assert all(lane in view.lanes for view in views)
         assert all(view in view.topic.views.values() for view in views)
-    assert sum(len(lane.clients) for lane in hub._lanes.values()) == len(hub._members)
+    assert sum(lane.size for lane in hub._lanes.values()) == len(hub._members)
     for one in hub._topics.values():
         for view in one.views.values():
             assert view.lanes

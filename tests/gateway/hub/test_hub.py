@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 
 import pytest
@@ -18,6 +19,7 @@ from .bench import (
     EPOCH,
     GOLD,
     TENCENT,
+    Connected,
     Loop,
     Reader,
     book,
@@ -76,7 +78,7 @@ def test_a_list_that_is_replaced_is_freed(hub: Hub) -> None:
     reader = Reader()
     for levels in (1, 2, 3):
         hub.subscribe(reader, Kind.DEPTH, [want("700.HK", levels)])
-    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3)]
+    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3, False)]
     assert len(hub._lanes) == 1
     check_consistent(hub)
 
@@ -94,6 +96,26 @@ def test_what_was_under_way_to_one_who_leaves_reaches_nobody(hub: Hub, loop: Loo
     assert reader.writes == []
 
 
+# Order.
+def test_in_order_all_of_it_comes_as_it_was_published_and_in_one_write(loop: Loop) -> None:
+    hub = fed(loop.soon, in_order=True)
+    one, other = Reader(), Reader()
+    hub.subscribe(one, Kind.TRADE, [want("GOLD"), want("BTCUSDT")])
+    hub.subscribe(one, Kind.DEPTH, [want("BTCUSDT")])
+    hub.subscribe(other, Kind.TRADE, [want("GOLD")])
+    hub.subscribe(other, Kind.DEPTH, [want("BTCUSDT", 1)])
+    publish(hub, trade("GOLD", 1), book(price=2), trade("GOLD", 3))
+    publish(hub, trade("GOLD", 4), trade("BTCUSDT", 5), book(price=6))
+    assert loop.turn() == 1
+    for reader, times in ((one, [1, 2, 3, 4, 5, 6]), (other, [1, 2, 3, 4, 6])):
+        (written,) = reader.writes
+        assert [push["tick_time"] for push in frames(written)] == times
+    assert (hub.pushes(one), hub.pushes(other)) == (6, 5)
+    publish(hub, trade("GOLD", 7))
+    assert loop.turn() == 1
+    assert len(one.writes) == len(other.writes) == 2
+
+
 # Any sequence of all of this, against a model.
 CODES = {"GOLD": "GOLD", "XAUUSD": "GOLD", "BTCUSDT": "BTCUSDT"}
 LISTS = st.dictionaries(st.sampled_from(sorted(CODES)), st.sampled_from([1, 2, 5]), min_size=1)
@@ -108,12 +130,15 @@ class Model(RuleBasedStateMachine):
     what was published and not yet flushed when a client leaves is the only thing it may miss.
     """
 
+    in_order = False
+    reader: type[Reader] = Reader
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = Loop()
-        self.hub = fed(self.loop.soon)
+        self.hub = fed(self.loop.soon, in_order=self.in_order)
         self.counts: dict[tuple[Kind, str], int] = {}
-        self.readers = [Reader() for _ in range(3)]
+        self.readers = [self.reader() for _ in range(3)]
         self.wanted: list[dict[tuple[Kind, str], int]] = [{} for _ in self.readers]
         self.expected: list[dict[tuple[Kind, str], list[tuple[int, int]]]] = [{} for _ in self.readers]
         self.gone: list[tuple[Reader, int]] = []
@@ -146,7 +171,7 @@ class Model(RuleBasedStateMachine):
         for key, found in self.received(reader).items():
             assert found == self.expected[client][key][: len(found)]
         self.gone.append((reader, len(reader.writes)))
-        self.readers[client], self.wanted[client], self.expected[client] = Reader(), {}, {}
+        self.readers[client], self.wanted[client], self.expected[client] = self.reader(), {}, {}
 
     @rule(kind=KINDS, code=st.sampled_from(["GOLD", "BTCUSDT"]), times=st.integers(1, 3))
     def publish(self, kind: Kind, code: str, times: int) -> None:
@@ -186,8 +211,35 @@ class Model(RuleBasedStateMachine):
         return found
 
 
-Model.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Model.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 test_any_sequence_gives_every_client_exactly_what_it_wants = Model.TestCase
+
+
+class InOrder(Model):
+    """The same of a hub that keeps the order of all of it."""
+
+    in_order = True
+
+
+InOrder.TestCase.settings = Model.TestCase.settings
+test_any_sequence_does_so_in_order_too = InOrder.TestCase
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets that keep messages apart")
+class OverSockets(Model):
+    """The same where bytes go straight to sockets."""
+
+    reader = Connected
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            Connected.close_all()
+
+
+OverSockets.TestCase.settings = Model.TestCase.settings
+test_any_sequence_does_so_over_sockets_too = OverSockets.TestCase
 
 
 def test_a_code_joins_a_list_without_touching_the_rest(hub: Hub, loop: Loop) -> None:

@@ -241,6 +241,53 @@ async def test_a_larger_bar_is_incomplete_also_where_the_minutes_beside_the_gap_
     assert (await marks(second, HOUR)) == {0: True}
 
 
+async def test_the_first_trade_of_a_code_can_come_too_late_too(disk: Disk) -> None:
+    first = a_run(disk)
+    first.advance((T0 + 3600) * 1000)
+    take(first, [T0 + 1, T0 + 3590])
+    assert first.late == 1
+    await check(first, [T0 + 3590])
+    await first.ready_all()
+    await first.batches.write()
+    for joined in (False, True):
+        again = a_run(disk)
+        again.advance((T0 + 7200) * 1000)
+        if joined:
+            await again.ready([BTC])
+        take(again, [T0 + 3591])
+        assert again.late == 1
+        await check(again, [T0 + 3590])
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("ahead", [45, 600, 3600, 40 * 86400], ids=str)
+async def test_a_clock_that_was_ahead_for_a_while_leaves_no_trace(
+    disk: Disk, ahead: int, joined: bool
+) -> None:
+    bars, ats, dice = a_run(disk), some_hours(count=120), random.Random(ahead)
+    if joined:
+        await bars.ready([BTC])
+    wrong = 0
+    with structlog.testing.capture_logs() as logs:
+        for number, at in enumerate(ats, 1):
+            bars.advance(at * 1000)
+            late_ones = dice.random() < 0.3
+            if late_ones and ahead < 60:
+                bars.advance((at + ahead) * 1000)
+            take(bars, [at])
+            if late_ones:
+                bars.advance((at + ahead) * 1000)
+                bars.advance(at * 1000)
+                wrong += 1
+            if number % 10 == 0:
+                await check(bars, ats[:number])
+    assert bars.late == 0
+    assert len([line for line in logs if "was set back" in line["event"]]) == wrong > 10
+    await check(bars, ats)
+    await bars.batches.write()
+    await check(a_run(disk), ats)
+
+
 async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:
     ats = some_hours(count=100)
     first = a_run(disk, repeats=True)

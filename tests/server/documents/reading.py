@@ -68,7 +68,7 @@ async def serving(documents: Documents) -> AsyncIterator[httpx.AsyncClient]:
     try:
         await server.listens.wait()
         host, port = listener.getsockname()
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20) as client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=120) as client:
             yield client
     finally:
         server.should_exit = True

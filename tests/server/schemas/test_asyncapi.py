@@ -51,9 +51,15 @@ def number(message: dict[str, Any]) -> int | None:
 
 
 VALIDATORS = {name: validator(CLOSED, message["payload"]) for name, message in MESSAGES.items()}
-NAMES = {number(message): name for name, message in MESSAGES.items() if number(message) is not None}
-"""Names of messages by their `cmd_id`."""
+SEVERAL = "severalTrades"
+NAMES = {
+    number(message): name
+    for name, message in MESSAGES.items()
+    if number(message) is not None and name != SEVERAL
+}
+"""Names of messages by their `cmd_id`, which `severalTrades` shares with `trade`."""
 
+PUSHED = 22998, 22999, 28998, 28997, 28995, 28992
 ANY = "any"
 
 
@@ -72,6 +78,8 @@ class Ledger:
         assert isinstance(text, str)
         message: dict[str, Any] = json.loads(text)
         name = NAMES.get(message.get("cmd_id"), "")
+        if name == "trade" and "trades" in message["data"]:
+            name = SEVERAL
         if "ret" in message and not name.endswith("Answer"):  # of what is no request, or has none
             name = "tally" if path == PATH else "unknownAnswer"
         assert name in SENT, text
@@ -110,7 +118,7 @@ class Tap:
         self.socket = socket
 
     async def recv(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             return self.ledger.came(self.path, await self.socket.recv())
 
     async def answer(self) -> dict[str, Any]:
@@ -146,7 +154,7 @@ class Tap:
 
     async def end(self) -> None:
         """Takes messages until the server closes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     self.ledger.came(self.path, await self.socket.recv())
@@ -174,9 +182,14 @@ RIGHT: dict[int, Any] = {
     Command.KLINE_CANCEL: lambda code: {},
     Command.STATUS: lambda code: {},
     Command.STATUS_CANCEL: lambda code: {},
+    Command.CORRECTION: lambda code: codes(code),
+    Command.CORRECTION_CANCEL: lambda code: {},
+    Command.HELLO: lambda code: {},
+    Command.CHANGE: lambda code: {"add": [{"kind": "trade", "code": code}]},
+    Command.LIST: lambda code: {},
 }
 """The data of each request about a code."""
-SUBSCRIPTIONS = (Command.DEPTH, Command.TRADE, Command.KLINE)
+SUBSCRIPTIONS = (Command.DEPTH, Command.TRADE, Command.KLINE, Command.CORRECTION)
 NONSENSE = (
     "",
     "no JSON",
@@ -226,7 +239,8 @@ def test_both_families_have_all_commands_and_pushes() -> None:
     assert CHANNELS.keys() == {STOCK_WS, OTHER_WS, PATH}
     assert DOCUMENT["channels"]["stock"]["messages"] == DOCUMENT["channels"]["other"]["messages"]
     commands = [int(command) for command in Command]
-    assert NAMES.keys() == {*commands, *(one + 1 for one in commands), 22998, 22999, 28998, 28997}
+    assert NAMES.keys() == {*commands, *(one + 1 for one in commands), *PUSHED}
+    assert number(MESSAGES[SEVERAL]) == 22998
     assert {NAMES[one] for one in commands} & SENT == set()
 
 
@@ -247,10 +261,11 @@ def test_what_both_documents_hold_is_the_same() -> None:
 def test_a_status_is_one_of_those_that_a_source_has() -> None:
     assert DOCUMENT["components"]["schemas"]["StatusData"]["properties"]["status"]["enum"] == [*Status]
     assert DOCUMENT["components"]["schemas"]["PushCommand"]["x-enum-varnames"] == [
-        *("DEPTH", "TRADE", "KLINE"),
+        *("DEPTH", "TRADE", "KLINE", "CORRECTION"),
         "STATUS",
+        "SPARED",
     ]
-    assert len(Kind) == 3
+    assert len(Kind) == 4
 
 
 def test_the_ledger_finds_what_no_schema_knows() -> None:
@@ -336,7 +351,7 @@ async def what_a_plan_and_a_token_refuse(ledger: Ledger, folder: Path) -> None:
                 kline = {"kline_type": 1} if command is Command.KLINE else {}
                 assert await tap.ask(command, codes("BTCUSDT", "ETHUSDT", **kline)) == 603
                 assert await tap.ask(command, codes("GOLD", **kline)) == 604
-        for command in SUBSCRIPTIONS:
+        for command in (*SUBSCRIPTIONS, Command.CHANGE):
             async with tapped(ledger, served, OTHER_WS, fast) as tap:
                 rets = [await tap.ask(command, RIGHT[command]("GOLD")) for _ in range(4)]
                 assert rets == [200, 605, 605, 606]
@@ -364,6 +379,32 @@ async def publishing(ledger: Ledger, folder: Path) -> None:
         answer = (await tap.publish(*lines))["data"]
         assert (answer["accepted"], answer["duplicates"], answer["bad_lines"]) == (5, 1, 3)
         assert (await tap.publish())["data"]["message"] == 2
+        async with tapped(ledger, served, OTHER_WS) as client:
+            assert await client.ask(Command.CORRECTION, codes("BTCUSDT")) == 200
+            at = {"code": "BTCUSDT", "time": now(), "trade": 1}
+            changes = [
+                {"type": "correct", "price": "99", "volume": 1, "seq": 2} | at,
+                {"type": "cancel", "seq": 3} | at,
+            ]
+            for line in changes:
+                assert faults(CLOSED, MESSAGES["lines"]["payload"], line) == []
+            assert (await tap.publish(*changes))["data"]["bad"] == []
+            await client.until("correction")
+
+
+async def a_client_that_is_spared(ledger: Ledger, folder: Path) -> None:
+    source = Script()
+    hello = upgrade(query="?token=t&slow=conflate")
+    async with serving(folder, source) as served, served.raw(hello, receive_buffer=4096) as raw:
+        await raw.head()
+        request = {"cmd_id": Command.TRADE, "data": codes("BTCUSDT")}
+        await raw.send(masked(1, json.dumps(request).encode()))
+        await raw.frame()
+        while not served.engine.gateway.hub.outboxes.marks.moved:
+            source.emit(*(trade(at=1788529064027 + n) for n in range(1000)))
+            await asyncio.sleep(0)
+        while not (ledger.messages[SEVERAL] and ledger.messages["spared"]):
+            ledger.came(OTHER_WS, (await raw.frame())[1].decode())
 
 
 # How connections end.
@@ -460,6 +501,7 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     what_a_plan_and_a_token_refuse,
     ids_that_are_texts,
     publishing,
+    a_client_that_is_spared,
     ends_of_a_stream,
     ends_of_a_strict_stream,
     ends_of_publishing,

@@ -131,7 +131,7 @@ def test_what_is_written_by_hand_is_what_the_code_says() -> None:
 # The server.
 async def test_it_holds_every_path_of_the_server_and_no_other(tmp_path: Path) -> None:
     async with serving(tmp_path, Script()) as served:
-        rooms = inspect.getclosurevars(make_app(served.engine)).nonlocals
+        rooms = inspect.getclosurevars(make_app(served.engine, served.server.vitals)).nonlocals
     api, pages = rooms["api"], rooms["pages"]
     found = {(method, path) for path, (_, one) in api._endpoints.items() for method in one.methods}
     found |= {("GET", path) for path in api._lists.by_path}
@@ -262,7 +262,7 @@ async def test_the_server_answers_whatever_is_sent_as_the_document_says(tmp_path
 
     async with program(tmp_path, "--source", "publish=EURUSD,GBPUSD", "--source", "simulator") as running:
         later = {"step": [{"do": "gap", "at": 3600}]}  # so that there is one to be stopped
-        async with httpx.AsyncClient(base_url=running.url) as client:
+        async with httpx.AsyncClient(base_url=running.url, timeout=120) as client:
             assert (await client.post("/admin/scenario", json=later)).json()["number"] == 1
         found = await asyncio.to_thread(lambda: [*all_of_it(running.url)])
         assert "Traceback" not in running.log

@@ -158,7 +158,7 @@ class Binance:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Waits until something is so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()

@@ -60,7 +60,7 @@ class Reading:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Waits until something is so; looked at whenever the source tells something."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not holds():
                 self._arrived.clear()
                 await self._arrived.wait()

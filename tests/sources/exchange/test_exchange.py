@@ -315,7 +315,7 @@ async def test_a_ping_is_answered_and_a_slow_venue_is_waited_for(venue: Binance)
 async def test_what_is_not_taken_does_not_pile_up(venue: Binance) -> None:
     source = exchange(venue.options)
     source._outlet._limit = 50
-    async with aclosing(source.events()) as events, asyncio.timeout(20):  # type: ignore[type-var]
+    async with aclosing(source.events()) as events, asyncio.timeout(120):  # type: ignore[type-var]
         while not isinstance(await anext(events), Book):
             pass
         await venue.subscribed(TRADES)
@@ -339,7 +339,7 @@ async def test_called_again_it_tells_first_what_broke(venue: Binance) -> None:
     try:
         for expected in ([Began], [Broke, Began]):
             told: list[type] = []
-            async with asyncio.timeout(20), aclosing(source.events()) as events:  # type: ignore[type-var]
+            async with asyncio.timeout(120), aclosing(source.events()) as events:  # type: ignore[type-var]
                 while Began not in told:
                     if isinstance(one := await anext(events), (Began, Broke)):
                         told.append(type(one))

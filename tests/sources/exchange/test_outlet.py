@@ -19,7 +19,7 @@ TRADE = Trade("BTCUSDT", 1, Decimal(1), Decimal(1))
 
 async def taken(outlet: Outlet, count: int) -> list[Yielded]:
     told: list[Yielded] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while len(told) < count:
             told += await outlet.take()
     return told

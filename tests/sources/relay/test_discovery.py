@@ -64,7 +64,7 @@ async def served(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
 async def answered(served: Served, path: str, query: Any, good: Callable[[Any], bool]) -> Any:
     """An answer, asked for until it is good: a busy machine may bring two requests too close together for
     upstream's plan, which has all of them wait."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not good(answer := (await served.get(path, query)).json()):
             pass
     return answer

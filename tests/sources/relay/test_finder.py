@@ -95,7 +95,7 @@ async def test_a_refusal_holds_for_an_hour_and_an_unauthorized_code_says_so(up: 
 
 async def _settle(hand: Hand, task: asyncio.Future[Any], step: float = 0.05) -> None:
     """Lets time pass until that is done."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not task.done():
             hand.move(step)
             await asyncio.sleep(0.001)
@@ -147,7 +147,7 @@ async def test_names_are_asked_for_again_where_upstream_did_not_answer(
     up.answer = answer
     async with relaying(up.url) as consumer:
         learned: list[Instrument] = []
-        consumer.relay.learned = learned.append
+        consumer.relay.attend(learned=learned.append, awaited=lambda _family, _code: ("",))
         with capture_logs() as logs:
             await ask(consumer, STOCK, "2442.HK")
             await until(lambda: learned[-1].name_en == "Easy Smart")
@@ -250,7 +250,7 @@ async def test_an_upstream_that_is_gone_does_not_break_lists_up() -> None:
     async with relaying("http://127.0.0.1:9", clock=hand, options=SLOW, silence=0.0) as consumer:
         waiting = asyncio.create_task(ask(consumer, OTHER, *codes))
         finder = consumer.relay.finder
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while finder._failures < 6:
                 hand.move(1.0)
                 await asyncio.sleep(0.001)

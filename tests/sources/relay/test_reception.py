@@ -23,7 +23,7 @@ from tickwire.sources import Began, Broke, Health, Snapshot
 from tickwire.sources.judge import Judge
 from tickwire.sources.relay.reception import FIRST, Reception
 from tickwire.sources.relay.upstream_clock import UpstreamClock
-from tickwire.wire import Pushed
+from tickwire.wire import Pushed, Spared
 
 from ...serving import book, trade
 
@@ -153,6 +153,20 @@ def test_missed_events_are_a_hole_since_the_last_one() -> None:
         Broke(("A",), WALL + 4000, "events came faster than they were taken")
     ]
     assert desk.reception.begin(6.0) == [Began(("A",), WALL + 6000)]
+
+
+def test_trades_that_were_thinned_are_a_hole_of_their_codes() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    desk.trade(5.0)
+    assert desk.reception.spared(Spared(Kind.DEPTH, 5, ("A",), WALL + 3000), 6.0) == []
+    less = "upstream sent less than came"
+    told = Spared(Kind.TRADE, 5, ("A", "C"), WALL + 3000)
+    assert desk.reception.spared(told, 6.0) == [Broke(("A",), WALL + 3000, less)]
+    assert desk.reception.begin(6.0) == [Began(("A",), WALL + 6000)]
+    many = Spared(Kind.TRADE, 5, tuple(f"X{number}" for number in range(20)), WALL + 9000)
+    assert desk.reception.spared(many, 7.0) == [Broke(("A", "B"), WALL + 7000, less)]
+    assert desk.reception.begin(7.0) == [Began(("A", "B"), WALL + 7000)]
 
 
 def test_books_and_trades_are_apart_and_bars_are_none_of_ours() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tickwire import HistoryWarning
 from tickwire.cli.checking.finding import Verdict
 from tickwire.cli.checking.told import sharing
 from tickwire.client import Api, Http, Incomplete, Rates, account
@@ -83,6 +84,7 @@ async def test_an_answer_that_lacks_something_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tickwire.market.missing.backfill.PATIENCE", 1.0)
+    monkeypatch.setattr("tickwire.market.supply.FIRST_EVENT_WAIT", 0.1)  # none comes
     plan = UpstreamPlan(rates=Rates((1, 3600.0)))
     async with alltick() as stub, relayed(tmp_path, stub.url, plan) as served:
         assert (await bars(served, "BTCUSDT"))[0] == ""
@@ -100,7 +102,8 @@ async def test_an_answer_that_lacks_something_says_so(
         monkeypatch.setattr("tickwire.client.api.TRIES", 2)
         with caplog.at_level("WARNING", "tickwire.client"):
             async with Api(served.url, token="t") as api:
-                await api.klines("GOLD", "1m", 10)
+                with pytest.warns(HistoryWarning, match="GOLD: there are no 1m bars"):
+                    await api.klines("GOLD", "1m", 10)
         assert [one.message for one in caplog.records if one.name == "tickwire.client"] == [
             "/kline of GOLD: the server can only give a part of its bars now"
         ]
@@ -124,7 +127,7 @@ async def test_trades_of_an_upstream_that_counts_anew_all_come_and_the_gap_is_to
         assert [one["code"] for one in logs if one["event"] == "upstream counts anew"] == ["BTCUSDT"]
         await until(lambda: served.engine.market.source.health.renumbered == 1)
         gaps: list[dict[str, Any]] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not gaps:
                 gaps = (await served.get("/v1/gaps")).json()["data"]["gap_list"]
         assert (gaps[0]["codes"], gaps[0]["reason"]) == (["BTCUSDT"], "upstream counts anew")

@@ -8,8 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
 
-from tickwire.model import Book, Direction, Event, Level, Market, Trade
-from tickwire.sources.simulator import DEFAULT_CODES, SimulatedMarkets
+from tickwire.model import Book, Correction, Direction, Event, Level, Market, Trade
+from tickwire.sources.simulated_markets import SimulatedMarkets
+from tickwire.sources.simulator import DEFAULT_CODES
 from tickwire.store import load_catalogue
 from tickwire.store.recordings import Gap, Recorded, Recorder, Recordings
 
@@ -64,7 +65,11 @@ def recorded(folder: Path, rows: Iterable[Row], **options: object) -> None:
 
 
 def rows_of(events: Iterable[Recorded]) -> list[Row]:
-    return [(one.event, one.market, one.received, one.seq) for one in events]
+    return [
+        (one.event, one.market, one.received, one.seq)
+        for one in events
+        if not isinstance(one.event, Correction)
+    ]
 
 
 def everything(folder: Path) -> list[Row]:

@@ -168,7 +168,11 @@ def test_what_is_no_regular_file_is_set_aside(tmp_path: Path, name: str, what: s
         "Recorder(Path(sys.argv[1]), 'publish', lines=True).close()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     (line,) = [line for line in (done.stdout + done.stderr).splitlines() if "cannot be read" in line]
     assert str(path) in line

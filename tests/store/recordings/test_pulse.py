@@ -55,3 +55,29 @@ def test_an_end_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
     assert "does not answer" in recorder.status().text
     assert [line["event"] for line in logs] == ["recording stopped, the server goes on"]
     answers.set()
+
+
+def test_how_far_the_journal_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, begun = threading.Event(), threading.Event()
+    append = Journal.append
+
+    def hanging(self: Journal, record: bytes) -> None:
+        begun.set()
+        assert answers.wait(20)
+        append(self, record)
+
+    monkeypatch.setattr(Journal, "append", hanging)
+    recorder = Recorder(tmp_path, "simulator")
+    status = recorder.status()
+    assert (status.waiting, status.lag) == (0, 0.0)
+    put(recorder, [trade(1)])
+    assert begun.wait(20)
+    put(recorder, [trade(number) for number in range(2, 5)])
+    recorder.reach("p", 4)  # which is no event
+    until(lambda: recorder.status().lag > module.FLUSH_EVERY)
+    assert recorder.status().waiting == 3
+    answers.set()
+    until(lambda: recorder.status().waiting == 0)
+    assert recorder.status().lag == 0.0
+    recorder.close()
+    assert len(everything(tmp_path)) == 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.errors import StartError
@@ -108,7 +108,7 @@ events: st.SearchStrategy[Event] = st.builds(
 any_rows = st.tuples(events, st.sampled_from([*Market]), st.integers(0, 2**62), large)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(any_rows, max_size=20))
 def test_all_that_the_model_can_say_is_kept_exactly(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row]

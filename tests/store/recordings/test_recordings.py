@@ -126,6 +126,13 @@ def test_a_file_of_somebody_else_is_named(copy: Path) -> None:
         [*Recordings(copy).read()]
 
 
+def test_a_file_with_a_column_whose_name_is_no_text_is_named(copy: Path) -> None:
+    path = sealed_files(copy)[7]
+    path.write_bytes(path.read_bytes().replace(b"\x18\x04code", b"\x18\x04c\xc1de"))
+    with pytest.raises(InputError, match=path.name):
+        everything(copy)
+
+
 def test_a_file_with_other_columns_is_named(copy: Path) -> None:
     path = sealed_files(copy)[0]
     metadata = parquet.read_metadata(path).metadata
@@ -138,7 +145,7 @@ def test_a_file_with_other_columns_is_named(copy: Path) -> None:
 def test_a_file_of_a_newer_version_is_named(copy: Path) -> None:
     path = sealed_files(copy)[0]
     table = parquet.read_table(path, partitioning=None)
-    note = msgspec.json.decode(table.schema.metadata[b"tickwire"]) | {"version": 2}
+    note = msgspec.json.decode(table.schema.metadata[b"tickwire"]) | {"version": 3}
     parquet.write_table(table.replace_schema_metadata({b"tickwire": msgspec.json.encode(note)}), path)
     with pytest.raises(InputError, match="newer Tickwire"):
         [*Recordings(copy).read()]

@@ -54,33 +54,33 @@ def test_the_columns(folder: Path) -> None:
             ("turnover", DECIMAL),
             ("direction", pa.int8()),
             ("source", pa.string()),
-            ("order", pa.int64()),
+            ("arrival", pa.int64()),
         ]
     )
     assert parquet.read_schema(by_kind["kind=book"]).remove_metadata() == pa.schema(
-        [*common, ("bids", LEVELS), ("asks", LEVELS), ("source", pa.string()), ("order", pa.int64())]
+        [*common, ("bids", LEVELS), ("asks", LEVELS), ("source", pa.string()), ("arrival", pa.int64())]
     )
 
 
-def test_every_file_is_zstd_and_sorted_by_code_then_by_order(folder: Path) -> None:
+def test_every_file_is_zstd_and_sorted_by_code_then_by_arrival(folder: Path) -> None:
     for path in sealed_files(folder):
         file = parquet.ParquetFile(path, page_checksum_verification=True)
         table = file.read()
-        keys = [*zip(table["code"].to_pylist(), table["order"].to_pylist(), strict=True)]
+        keys = [*zip(table["code"].to_pylist(), table["arrival"].to_pylist(), strict=True)]
         assert keys == sorted(keys)
         group = file.metadata.row_group(0)
         assert {group.column(n).compression for n in range(group.num_columns)} == {"ZSTD"}
         sorting = [(group.column(one.column_index).path_in_schema, one) for one in group.sorting_columns]
-        assert [(name, one.descending) for name, one in sorting] == [("code", False), ("order", False)]
+        assert [(name, one.descending) for name, one in sorting] == [("code", False), ("arrival", False)]
 
 
-def test_the_order_counts_all_events_of_all_files(folder: Path) -> None:
-    orders = sorted(
-        order
+def test_the_arrival_counts_all_events_of_all_files(folder: Path) -> None:
+    found = sorted(
+        arrival
         for path in sealed_files(folder)
-        for order in parquet.read_table(path, columns=["order"], partitioning=None)["order"].to_pylist()
+        for arrival in parquet.read_table(path, columns=["arrival"], partitioning=None)["arrival"].to_pylist()
     )
-    assert orders == [*range(len(ROWS))]
+    assert found == [*range(len(ROWS))]
 
 
 def test_pyarrow_reads_the_folder(folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_pyarrow_reads_the_folder(folder: Path) -> None:
         str(market) for event, market, *_ in ROWS if isinstance(event, Trade)
     )
     assert {*found["source"].to_pylist()} == {"simulator"}
-    one = found.filter(pa.compute.equal(found["order"], 5)).to_pylist()
+    one = found.filter(pa.compute.equal(found["arrival"], 5)).to_pylist()
     event, _, received, seq = ROWS[5]
     if one:
         assert isinstance(event, Trade)
@@ -134,7 +134,7 @@ def test_duckdb_reads_the_same_sums(folder: Path) -> None:
 def test_duckdb_reads_the_levels_of_books_in_the_order_of_arrival(folder: Path) -> None:
     with duckdb.connect() as connection:
         found = connection.execute(
-            'SELECT code, bids, asks FROM read_parquet($path) ORDER BY "order"',
+            "SELECT code, bids, asks FROM read_parquet($path) ORDER BY arrival",
             {"path": f"{folder}/kind=book/**/*.parquet"},
         ).fetchall()
     assert len(found) == len(books(ROWS)) > 5_000

@@ -58,6 +58,7 @@ export class Bars {
     const bar = pushed(data);
     this.#seq = Math.max(this.#seq, bar.seq);
     const oldest = this.#list[0];
+    if (data.removed === 1) return this.#remove(bar.time);
     if (!this.#begun || (oldest !== undefined && bar.time < oldest.time)) {
       if ((this.#early.get(bar.time)?.seq ?? -1) < bar.seq) this.#early.set(bar.time, bar);
       return "none";
@@ -104,6 +105,14 @@ export class Bars {
     this.#seq = 0;
     this.#early.clear();
     this.#list = this.#list.map((bar) => (bar.seq === 0 ? bar : { ...bar, seq: 0 }));
+  }
+
+  /** All trades of a bar were cancelled: it is there no more. */
+  #remove(time: number): Effect {
+    this.#early.delete(time);
+    if (this.at(time) === undefined) return "none";
+    this.#list = this.#list.filter((bar) => bar.time !== time);
+    return "between";
   }
 
   /** The bars of a page, each as it is known best. */

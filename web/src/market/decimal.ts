@@ -45,16 +45,16 @@ export function plus(a: string, b: string): string {
   return written(x + y, decimals);
 }
 
-/** How many percent `now` is above `before`, rounded half away from zero to two decimals; empty if `before` is 0. */
+/** How many percent `now` is above `before`, of the size of that, rounded half away from zero to two decimals; empty if `before` is 0. */
 export function percent(now: string, before: string): string {
   const [x, y] = aligned(now, before);
-  return y === 0n ? "" : written(quotient((x - y) * 10000n, y), 2);
+  return y === 0n ? "" : written(quotient((x - y) * 10000n, y < 0n ? -y : y), 2);
 }
 
-/** `part` of `whole` in basis points, rounded half away from zero to two decimals; empty if `whole` is 0. */
+/** `part` of the size of `whole` in basis points, rounded half away from zero to two decimals; empty if `whole` is 0. */
 export function basisPoints(part: string, whole: string): string {
   const [x, y] = aligned(part, whole);
-  return y === 0n ? "" : written(quotient(x * 1_000_000n, y), 2);
+  return y === 0n ? "" : written(quotient(x * 1_000_000n, y < 0n ? -y : y), 2);
 }
 
 /** `part` of `whole`, from 0 to 1, for bars on the screen; 0 if `whole` is 0. */

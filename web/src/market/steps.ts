@@ -6,7 +6,6 @@ import { signed } from "./decimal.ts";
 
 /** Values of fields that the server leaves out because they are the usual ones. */
 const HALT_REASON = "T1 Halt - News Pending";
-const LIMIT_PERCENT = "10";
 const BURST_TIMES = 10;
 const LATE_BY = 2;
 const DELAY_BY = 1;
@@ -44,9 +43,9 @@ function said(step: Step): [what: string, whom: string] {
     case "resume":
       return ["Resumed", instruments(step)];
     case "limit-up":
-      return [`At the limit, +${step.percent ?? LIMIT_PERCENT}%, no sellers`, instruments(step)];
+      return [`At the limit${step.percent ? `, +${step.percent}%` : ""}, no sellers`, instruments(step)];
     case "limit-down":
-      return [`At the limit, −${step.percent ?? LIMIT_PERCENT}%, no buyers`, instruments(step)];
+      return [`At the limit${step.percent ? `, −${step.percent}%` : ""}, no buyers`, instruments(step)];
     case "delist":
       return ["Delisted", instruments(step)];
     case "close-market":

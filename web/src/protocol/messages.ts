@@ -124,6 +124,45 @@ export interface CancelDataRequest {
   readonly data: CancelData;
 }
 
+/** The trade that was published under the `seq` of `trade` has not taken place. */
+export interface CancelLine {
+  readonly type: "cancel";
+  readonly code: string;
+  readonly time: number;
+  readonly trade: number;
+  readonly seq?: number;
+}
+
+/** The data of 28012: what leaves the lists, then what joins them; one of the two at least. */
+export interface ChangeData {
+  readonly add?: readonly Item[];
+  readonly remove?: readonly Item[];
+}
+
+/** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
+export interface ChangeDataRequest {
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ChangeData;
+}
+
+/** The data of 28013: every item that was named, in order. */
+export interface ChangedData {
+  readonly added: readonly ItemState[];
+  readonly removed: readonly ItemState[];
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface ChangedDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ChangedData;
+}
+
 /**
  * Moves the market's time: `to` a moment (`2026-11-28T12:00:00Z`) or the next such weekday (`saturday 12:00`,
  * UTC), always forward; from then on it goes at `speed` (0: it stands still). `hours` says whether markets
@@ -161,10 +200,15 @@ export const Command = {
   DEPTH: 22002,
   TRADE: 22004,
   CANCEL: 22006,
+  HELLO: 28000,
   KLINE: 28004,
   KLINE_CANCEL: 28006,
   STATUS: 28008,
   STATUS_CANCEL: 28010,
+  CHANGE: 28012,
+  LIST: 28014,
+  CORRECTION: 28028,
+  CORRECTION_CANCEL: 28030,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 
@@ -193,6 +237,64 @@ export interface ConnectionsInfo {
   readonly family: Family;
   readonly used: number;
   readonly most: number | null;
+}
+
+/**
+ * The trade that was published under the `seq` of `trade` was another one: its price, volume and so on are
+ * these, its time stays. Without a turnover that is price × volume, without a direction it stays.
+ */
+export interface CorrectLine {
+  readonly type: "correct";
+  readonly code: string;
+  readonly time: number;
+  readonly trade: number;
+  readonly price: string | number;
+  readonly volume: string | number;
+  readonly turnover?: string | number | null;
+  readonly direction?: number | null;
+  readonly seq?: number;
+}
+
+/**
+ * A trade was not as it had been told: the data of 28992.
+ *
+ * `tick_time` is when that was said. `trade_seq` is the `seq` of the trade's 22998, 0 where that is not known
+ * any more, `trade_time` its time. The fields that begin with `was` are what it counted as until then; the
+ * last four what it counts as: where `action` is `cancel`, with a volume and a turnover of zero.
+ */
+export interface CorrectionData {
+  readonly code: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly tick_time: number | string;
+  readonly action: "correct" | "cancel";
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly trade_seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly trade_time: number | string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly was_direction: 0 | 1 | 2;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly trade_direction: 0 | 1 | 2;
+}
+
+/** What the server sends unasked. */
+export interface CorrectionDataPush {
+  readonly cmd_id: number;
+  readonly data: CorrectionData;
 }
 
 /** Answers come so many seconds late, in order. */
@@ -354,6 +456,34 @@ export interface Health {
   readonly status: string;
 }
 
+/**
+ * The data of 28001.
+ *
+ * `time` is the server's clock in milliseconds since the epoch; `plan` has the limits of the token by name,
+ * without those that it has not; `extensions` are the numbers of requests beyond AllTick's that are answered,
+ * `encodings` how messages may be written. A client that was cut may ask for what it missed in the last
+ * `resume_seconds`; 0: it may not.
+ */
+export interface HelloData {
+  readonly server: string;
+  readonly version: string;
+  readonly time: number;
+  readonly plan: Readonly<Record<string, string | number>>;
+  readonly extensions: readonly number[];
+  readonly encodings: readonly string[];
+  readonly resume_seconds: number;
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface HelloDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: HelloData;
+}
+
 /** What the requests of a token over HTTP did, since the server's start. */
 export interface HttpDeviations {
   readonly token: string | null;
@@ -380,7 +510,8 @@ export interface HttpTooMany {
  * market, or what befell the instrument alone.
  *
  * `last_trade` is when the last trade was that the server knows of. `learned` says that no catalogue has it:
- * the server learned from its own upstream what the code is.
+ * the server learned from its own upstream what the code is. `negative_prices` says whether its prices may be
+ * zero and below; null of a server that does not say it.
  */
 export interface InstrumentInfo {
   readonly code: string;
@@ -401,6 +532,7 @@ export interface InstrumentInfo {
   readonly turnover_decimals: number;
   readonly last_trade?: number | null;
   readonly learned: boolean;
+  readonly negative_prices?: boolean | null;
 }
 
 /** A new instrument, or one that is known already. */
@@ -415,6 +547,7 @@ export interface InstrumentLine {
   readonly levels: number;
   readonly volume_unit?: number;
   readonly reference_price?: string;
+  readonly negative_prices?: boolean | null;
   readonly name_en?: string;
   readonly name_cn?: string;
   readonly name_hk?: string;
@@ -445,6 +578,28 @@ export interface InstrumentListAnswer {
   readonly msg: string;
   readonly trace: string;
   readonly data: InstrumentList;
+}
+
+/** A stream: `depth_level` is of books, 0 for all levels, `kline_type` of K-lines, which need it. */
+export interface Item {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly depth_level?: number;
+  readonly kline_type?: number;
+}
+
+/**
+ * What became of an item. What was taken has the position that it goes on from: the `epoch` of the stream and
+ * the `seq` of its last event, 0 if there is none yet.
+ */
+export interface ItemState {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly depth_level?: number;
+  readonly kline_type?: number;
+  readonly state: "already" | "not_subscribed" | "ok" | "over_limit" | "pending" | "unauthorized" | "unknown";
+  readonly epoch?: number;
+  readonly seq?: number;
 }
 
 /** All prices move by `percent` at once, and back when the step ends. */
@@ -480,13 +635,14 @@ export interface KlineBar {
  *
  * `state` is `forming`, `closed` or `revised`; `incomplete` is 1 if the source was down during a part of the
  * bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
+ * `removed` is there, and 1, if all its trades were cancelled: the rest is what it was.
  */
 export interface KlineData {
   readonly code: string;
   readonly kline_type: number;
   /** Grows by one per code and kind; a text over HTTP. */
   readonly seq: number | string;
-  /** What the bar has come to; `revised` by a trade that came late. */
+  /** What the bar has come to; `revised` by a trade that came late or was corrected. */
   readonly state: "forming" | "closed" | "revised";
   readonly incomplete: 0 | 1;
   /** Its open time, in seconds since the epoch. */
@@ -503,6 +659,7 @@ export interface KlineData {
   readonly volume: string;
   /** An exact decimal, with the instrument's decimals. */
   readonly turnover: string;
+  readonly removed?: 0 | 1;
 }
 
 /** What the server sends unasked. */
@@ -591,7 +748,10 @@ export interface LevelData {
   readonly volume: string;
 }
 
-/** The price stands `percent` below the last one, where only sellers are left: the book has no bids. */
+/**
+ * The price stands at a limit below, where only sellers are left: the book has no bids. Otherwise as `limit-
+ * up`.
+ */
 export interface LimitDown {
   readonly do: "limit-down";
   readonly at?: number;
@@ -601,7 +761,11 @@ export interface LimitDown {
   readonly percent?: string;
 }
 
-/** The price stands `percent` above the last one, where only buyers are left: the book has no asks. */
+/**
+ * The price stands at a limit, where only buyers are left: the book has no asks. It lies `percent` above the
+ * previous close of an A-share, by default as far as its exchange lets it, and above the last price of all
+ * others, by default 10.
+ */
 export interface LimitUp {
   readonly do: "limit-up";
   readonly at?: number;
@@ -612,7 +776,22 @@ export interface LimitUp {
 }
 
 /** A line of what is published; `type` says which. */
-export type Line = TradeLine | BookLine | DeltaLine | QuoteLine | InstrumentLine;
+export type Line = TradeLine | BookLine | DeltaLine | QuoteLine | CorrectLine | CancelLine | InstrumentLine;
+
+/** The data of 28015: all that the connection is subscribed to. */
+export interface ListedData {
+  readonly items: readonly Item[];
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface ListedDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ListedData;
+}
 
 /** Where an instrument is traded. */
 export type Market = "index" | "us_stock" | "hk_stock" | "cn_stock" | "forex" | "metals" | "energy" | "cfd_index" | "crypto";
@@ -679,7 +858,7 @@ export interface NasdaqPage {
   readonly currentSize?: number;
 }
 
-/** The data of a heartbeat, of 28006, 28008 and 28010. */
+/** The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014 and 28030. */
 export type Nothing = Record<string, never>;
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
@@ -731,7 +910,9 @@ export const PushCommand = {
   DEPTH: 22999,
   TRADE: 22998,
   KLINE: 28998,
+  CORRECTION: 28992,
   STATUS: 28997,
+  SPARED: 28995,
 } as const;
 export type PushCommand = (typeof PushCommand)[keyof typeof PushCommand];
 
@@ -759,11 +940,13 @@ export interface QuoteLine {
 }
 
 /**
- * Whether the server serves, and how its sources and its store are. Neither a source that is down nor a store
- * that cannot be used makes the server unready: it serves what memory holds.
+ * Whether the server serves, and how its sources and its store are. It is `starting` until its sources have
+ * begun, and `draining` once it stops: it takes nothing new then, and sends its clients away. Neither a
+ * source that is down nor a store that cannot be used makes the server unready: it serves what memory holds.
  */
 export interface Readiness {
   readonly ready: boolean;
+  readonly status: string;
   readonly source: string;
   readonly simulated: boolean;
   readonly events: number;
@@ -838,12 +1021,50 @@ export interface ScenarioRun {
 }
 
 /**
+ * Several trades as one, for a client that could not take each: the data of 22998 too (an extension).
+ *
+ * `seq`, `tick_time` and `price` are those of the last; `volume` and `turnover` exact sums, and
+ * `trade_direction` is 0 if theirs differ. `trades` is how many they are, `first_seq` the first one's, whose
+ * price is `open_price`.
+ */
+export interface SeveralTradesData {
+  readonly code: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly tick_time: number | string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly trade_direction: 0 | 1 | 2;
+  readonly trades: number;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly open_price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly high_price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly low_price: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly first_seq: number | string;
+}
+
+/** What the server sends unasked. */
+export interface SeveralTradesDataPush {
+  readonly cmd_id: number;
+  readonly data: SeveralTradesData;
+}
+
+/**
  * How a source is, since when (milliseconds since the epoch) and what failed, empty if nothing did.
  *
  * `lag_ms` is how long the last event took from the source's time to its arrival, null before the first one
- * of a live source. `events` were taken, `bad` could not be read, `late` came too late for their bars,
- * `dropped` came faster than they were taken. `recording` is null if the source is not recorded, false if
- * that has stopped.
+ * and where time is not real; how late a simulator's ticks come. `events` were taken, `bad` could not be
+ * read, `late` came too late for their bars, `dropped` came faster than they were taken, or were not
+ * simulated in time. `recording` is null if the source is not recorded, false if that has stopped.
  */
 export interface SourceReadiness {
   readonly name: string;
@@ -857,6 +1078,26 @@ export interface SourceReadiness {
   readonly late: number;
   readonly dropped: number;
   readonly recording: boolean | null;
+}
+
+/**
+ * What a client was spared of one kind: the data of 28995.
+ *
+ * `dropped` is how many events it was not sent as themselves: those that were left out, books and bars in
+ * whose place a newer one came, and trades that came as one. `codes` are those of the first ones, `since` is
+ * from when on they are counted, in milliseconds since the epoch.
+ */
+export interface SparedData {
+  readonly kind: "trade" | "depth" | "kline";
+  readonly dropped: number;
+  readonly codes: readonly string[];
+  readonly since: number;
+}
+
+/** What the server sends unasked. */
+export interface SparedDataPush {
+  readonly cmd_id: number;
+  readonly data: SparedData;
 }
 
 /** An entry of /api/suspension/sse. */
@@ -935,19 +1176,20 @@ export interface StaticInfoListAnswer {
 /**
  * What a source has come to.
  *
- * STALE: connected, yet nothing comes although its markets are open.
+ * STALE: connected, yet nothing comes although its markets are open. ENDED: all that it has was yielded.
  */
-export type Status = "connecting" | "up" | "stale" | "down";
+export type Status = "connecting" | "up" | "stale" | "down" | "ended";
 
 /**
  * How a source is: the data of 28997.
  *
- * `status` is `connecting`, `up`, `stale` or `down`, `since` when it became so, in milliseconds since the
- * epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source makes its data up.
+ * `status` is `connecting`, `up`, `stale`, `down`, or `ended` after a replay, `since` when it became so, in
+ * milliseconds since the epoch, `reason` what failed, empty if nothing did; `simulated` is 1 if the source
+ * makes its data up.
  */
 export interface StatusData {
   readonly source: string;
-  readonly status: "connecting" | "up" | "stale" | "down";
+  readonly status: "connecting" | "up" | "stale" | "down" | "ended";
   readonly since: number;
   readonly reason: string;
   readonly simulated: 0 | 1;
@@ -986,7 +1228,7 @@ export interface Symbol {
   readonly code: string;
 }
 
-/** The data of 22004, /trade-tick, /depth-tick and /static_info. */
+/** The data of 22004, 28028, /trade-tick, /depth-tick and /static_info. */
 export interface SymbolList {
   readonly symbol_list: readonly Symbol[];
 }

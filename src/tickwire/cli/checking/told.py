@@ -16,8 +16,9 @@ from .answers import PATIENCE
 from .finding import Finding, Verdict
 
 OK, WARN = Verdict.OK, Verdict.WARN
-VERDICTS = {"up": OK, "connecting": WARN, "stale": WARN, "down": Verdict.FAIL}
+VERDICTS = {"up": OK, "connecting": WARN, "stale": WARN, "ended": WARN, "down": Verdict.FAIL}
 ADVICE = "the server's data does not come: look at its log, and at what it gets its data from"
+ENDED = "its replay is over and its last state is served on: start it anew, or with --loop"
 SCARCE = 0.1
 """The part of a day's requests below which somebody should know."""
 MOST_TOKENS = 20
@@ -53,7 +54,8 @@ async def sources(account: Account) -> list[Finding]:
 def _finding(source: Source) -> Finding:
     verdict = VERDICTS.get(source.status, WARN)
     measured = plain(f"{source.name}: {source.status}{f' ({source.reason})' if source.reason else ''}")
-    return Finding("source", "", verdict, measured, "" if verdict is OK else ADVICE)
+    advice = ENDED if source.status == "ended" else "" if verdict is OK else ADVICE
+    return Finding("source", "", verdict, measured, advice)
 
 
 async def sharing(account: Account) -> list[Finding]:

@@ -9,8 +9,8 @@ from ...client import Book, Event, Gap, Kline, Status, Trade
 from ...client.shown import codes_of, some
 from ...client.state import LinkStatus
 from ...model import Family, Kind
-from ...wire import Refusal
-from ..records import KINDS
+from ...wire import Refusal, Spared
+from ..records import KINDS, spared_line
 from .row import Row
 
 RATE_SECONDS = 5.0
@@ -51,6 +51,8 @@ class Board:
             elif isinstance(event, Gap):
                 self.gaps += 1
                 self.notice = gap_line(event)
+            elif isinstance(event, Spared):
+                self.notice = spared_line(event)
             elif isinstance(event, Refusal) and event.kind is not Kind.KLINE:
                 self._take_refusal(event)
         if ticks:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from ...client import Api, ClientError, Event, Feed, Gap, RequestRefused, Status, family_of
 from ...model import Family
-from ...wire import Refusal
+from ...wire import Refusal, Spared
 from ..output import Outlet, had_enough, json_line, note
 from ..records import record
 from .board import Board, refusal_line
@@ -109,11 +109,11 @@ async def show(
 async def write(feed: Feed, board: Board, *, interval: str, every: float) -> None:
     """For ever: each code that has changed, as one line of JSON, and each gap. Raises ClientError."""
     outlet = Outlet()
-    gaps: list[Gap] = []
+    gaps: list[Gap | Spared] = []
 
     def heard(events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, Gap):
+            if isinstance(event, (Gap, Spared)):
                 gaps.append(event)
             elif isinstance(event, Status) and event.reason:
                 note(f"{event.family} {event.state}: {event.reason}")
@@ -207,14 +207,18 @@ async def _latest(api: Api, board: Board, interval: str) -> None:
 async def _past(api: Api, board: Board, code: str, interval: str) -> None:
     row = board.rows[code]
     try:
-        row.take_past(await api.klines(code, PAST, PAST_BARS))
+        row.take_past(await api.klines(code, PAST, PAST_BARS, on_short=_nothing))
         if interval:
-            for bar in await api.klines(code, interval, MOST_BARS):
+            for bar in await api.klines(code, interval, MOST_BARS, on_short=_nothing):
                 row.take_bar(bar)
     except RequestRefused as refused:
         row.take_note(refused.msg)
     except ClientError as error:
         _say(board, error)
+
+
+def _nothing(_: str) -> None:
+    """A code that has no bars yet shows none."""
 
 
 def _say(board: Board, error: ClientError) -> None:

@@ -133,7 +133,7 @@ class Row:
 
 
 def _change(price: Decimal | None, since: Decimal | None) -> Decimal | None:
-    """Per cent, to two decimals."""
+    """Per cent of what it was, whatever its sign, to two decimals: above 0 if the price has risen."""
     if price is None or not since:
         return None
-    return ((price / since - 1) * 100).quantize(Decimal("0.01"))
+    return ((price - since) / abs(since) * 100).quantize(Decimal("0.01"))

@@ -1,7 +1,7 @@
 """Fan-out: topics, views, lanes."""
 
 from .hub import Hub
-from .lane import Client
+from .lane import Carry, Client, Sparing
 from .topic import Topic
 
-__all__ = ["Client", "Hub", "Topic"]
+__all__ = ["Carry", "Client", "Hub", "Sparing", "Topic"]

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import structlog
 
 from ...bus import StreamEvent
-from ...model import Book, Instrument, Kind, KlineType, Trade
+from ...model import Book, Histogram, Instrument, Kind, KlineType, Trade
 from ...wire import Want
-from .lane import Client, Lane
+from .digest import is_passing
+from .lane import Carry, Client, Lane, Load
+from .outbox import Chunk, Outbox
+from .outboxes import Outboxes
 from .topic import Topic, View
+
+UNREPEATED = (Kind.KLINE, Kind.CORRECTION)
+"""Of these a new subscriber does not get the last push: that of a bar may be long out of date, and a
+correction of a trade that he has not seen."""
+TURN = 32 * 1024
+"""Bytes that outboxes give in one turn of the loop, all together, so that they hold nobody up."""
+
+LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Seconds: the upper bounds of the histogram."""
 
 log = structlog.get_logger()
 
@@ -29,23 +42,44 @@ class Hub:
     """Topics, and the lanes that carry them to clients.
 
     What comes in is only appended to lists; the flush, once per turn of the event loop (`schedule` runs it
-    there), joins the new frames of each view, then those of each lane, and writes the same bytes to all
+    there), joins the new frames of each view, then those of each lane, and has the same bytes carried to all
     clients of the lane. So a tick costs a view one encoding and a lane at most one append per flush, and
-    batches grow with the load. Order is kept per code and kind.
+    batches grow with the load. Order is kept per code and kind; with `in_order` across them too, at the price
+    of an append to a lane whenever another of its views has its turn.
+
+    Who does not take all that its lane writes leaves it for an outbox, which costs the lane at most an append
+    per flush, and comes back when it has taken what that holds.
     """
 
     def __init__(
         self,
         schedule: Callable[[Callable[[], None]], object],
+        carry: Carry,
         *,
         text_ids: bool = False,
         snapshots: bool = True,
+        in_order: bool = False,
+        bound: int = 8 * 2**20,
+        wall: Callable[[], float] = lambda: 0.0,
         wanted: Callable[[Topic, bool], None] = lambda *_: None,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`wanted` is told when somebody is subscribed to a topic, and when nobody is any more."""
+        """`carry` is that of the machine's network. `bound` is how many bytes may wait for a client, `wall`
+        the time since the epoch in seconds.
+        `wanted` is told when somebody is subscribed to a topic, and when nobody is any more; `clock` is
+        monotonic, in seconds."""
         self._schedule = schedule
+        self._carry = carry
+        self._clock = clock
+        self._since = 0.0  # when the first event came that is to be flushed
+        self.latency = Histogram(LATENCIES)
+        """Seconds from an event to the end of its flush: of each flush the event that waited longest, since
+        a measurement of each would cost what it measures."""
+        self.sent_bytes = 0
+        """What flushes handed to clients, the bytes of each client."""
         self._text_ids = text_ids
         self._snapshots = snapshots
+        self._in_order = in_order
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
         self._tell_wanted = wanted
         self._wanted: dict[Kind, dict[Topic, int]] = {kind: {} for kind in Kind}  # what has views
@@ -54,6 +88,11 @@ class Hub:
         self._members: dict[Client, Membership] = {}
         self._pushed: dict[Client, int] = {}  # events that were pushed to it over other lanes, or first
         self._dirty: list[View] = []
+        self._loaded: list[Lane] = []
+        self._corrected = False
+        self.outboxes = Outboxes(bound, wall, self._unsent)
+        self._carried: list[Chunk] = []  # in this flush, while there is an outbox that keeps it
+        self._ready: deque[Client] = deque()  # those that take more now
 
     @property
     def topics(self) -> int:
@@ -73,40 +112,147 @@ class Hub:
         return self.topic(kind, instrument, kline_type)
 
     def _send(self, topic: Topic, event: StreamEvent, seq: int) -> None:
+        if topic.is_rare and not is_passing(event):
+            self._corrected = self._corrected or topic.kind is Kind.CORRECTION
+            for view in topic.views.values():
+                view.needed = True
         for view in topic.views.values():
             if not view.pending:
                 if not self._dirty:
-                    self._schedule(self.flush)
+                    if not self._loaded:
+                        self._since = self._clock()
+                        self._schedule(self.flush)
+                elif self._in_order:
+                    self._load()
                 self._dirty.append(view)
             view.pending.append(view.encode(event, seq))
 
-    def flush(self) -> None:
-        """Writes all that was published since the last flush."""
+    def _load(self) -> None:
+        """Puts the new frames of each view, joined, onto its lanes."""
         views, self._dirty = self._dirty, []
-        lanes: list[Lane] = []
+        if self._corrected:  # each behind the trade that it corrects
+            self._corrected = False
+            views.sort(key=lambda view: view.topic.kind is Kind.CORRECTION)
+        kept = self.outboxes.whole > 0
         for view in views:
             chunk = b"".join(view.pending)
             view.carried += len(view.pending)
+            if kept:
+                self._carried.append(Chunk(view, chunk, view.pending[-1], len(view.pending), view.needed))
             view.pending.clear()
+            view.needed = False
             for lane in view.lanes:
                 if not lane.pending:
-                    lanes.append(lane)
+                    self._loaded.append(lane)
                 lane.pending.append(chunk)
+
+    def flush(self) -> None:
+        """Writes all that was published since the last flush."""
+        self._load()
+        lanes, self._loaded = self._loaded, []
+        if not lanes:
+            self._carried.clear()
+            return
+        loads: list[Load] = []
+        slow: list[tuple[Lane, Iterable[tuple[Client, Outbox]], bytes]] = []  # without who falls behind now
         for lane in lanes:
-            data = b"".join(lane.pending)
-            lane.pending.clear()
-            for client in tuple(lane.clients):
-                try:
-                    client.push(data)
-                except Exception:
-                    self._drop(client)
+            if lane.slow:
+                slow.append((lane, tuple(lane.slow.items()), b"".join(lane.pending)))
+            loads.append((lane.pending, lane.clients))
+            lane.pending = []
+        self.sent_bytes += self._carry(loads, self.push)
+        for one in slow:
+            self._put(*one)
+        self._carried.clear()
+        self.latency.add(self._clock() - self._since)
+
+    def _put(self, lane: Lane, slow: Iterable[tuple[Client, Outbox]], data: bytes) -> None:
+        """Puts what a lane carries into the outboxes of those who do not keep up with it."""
+        chunks = [one for one in self._carried if one.view in lane.views]
+        for client, outbox in slow:
+            try:
+                if outbox.put(data, chunks) and client in lane.slow:
+                    self.outboxes.close(client, lane)
+                    lane.clients[client] = client.direct
+            except Exception:
+                self._drop(client)
+
+    def _fall_behind(self, client: Client) -> None:
+        """Bytes wait for it: from now on it has an outbox, unless it is gone."""
+        if (member := self._members.get(client)) is not None and client in member.lane.clients:
+            del member.lane.clients[client]
+            self.outboxes.open(client, member.lane)
+
+    def ready(self, client: Client) -> None:
+        """Nothing waits any more in the transport of a client that has an outbox."""
+        if not self._ready:
+            self._schedule(self._give)
+        self._ready.append(client)
+
+    def _give(self) -> None:
+        """Gives clients the next of what waits for them, in turn."""
+        self.flush()
+        given = 0
+        waiting, self._ready = self._ready, deque()
+        while waiting and given < TURN:
+            client = waiting.popleft()
+            try:
+                given += self._give_to(client)
+            except Exception:
+                self._drop(client)
+        waiting.extend(self._ready)
+        self._ready = waiting
+        if waiting:
+            self._schedule(self._give)
+
+    def _give_to(self, client: Client) -> int:
+        """Gives a client a slice of what waits for it; returns how many bytes. If nothing does, it is back in
+        its lane."""
+        outbox = self.outboxes.get(client)
+        if outbox is None or client.unread:
+            return 0
+        data = outbox.take()
+        if not data:
+            lane = self._members[client].lane
+            self.outboxes.close(client, lane)
+            lane.clients[client] = client.direct
+        said = data + self.outboxes.notice(client)
+        if not said or client.push(said):
+            if data:
+                self._ready.append(client)
+        elif not data:
+            self._fall_behind(client)
+        return len(said)
+
+    def _unsent(self, client: Client, events: int) -> None:
+        self._pushed[client] = self._pushed.get(client, 0) - events
+
+    def look(self) -> None:
+        """Once a second: ends those for whom too much waits, and tells others what they were spared."""
+        for client in self.outboxes.look():
+            if notice := self.outboxes.notice(client):
+                self.push(client, notice)
 
     def push(self, client: Client, data: bytes) -> None:
         """Writes whole frames to a client; one that cannot be written to is ended."""
         try:
-            client.push(data)
+            if not client.push(data):
+                self._fall_behind(client)
         except Exception:
             self._drop(client)
+
+    def settle(self, client: Client) -> None:
+        """Before a client's lists change: what was published until now goes before the answer."""
+        self.flush()
+        if (outbox := self.outboxes.get(client)) is not None and (data := outbox.rest()):
+            self.push(client, data)
+
+    def finish(self, client: Client) -> None:
+        """Before a connection is closed that did nothing wrong: what waits for it goes first, and what it was
+        spared."""
+        self.settle(client)
+        if notice := self.outboxes.notice(client, last=True):
+            self.push(client, notice)
 
     def _drop(self, client: Client) -> None:
         """Ends a client whose `push` has just raised, so that the others get their bytes."""
@@ -117,44 +263,60 @@ class Hub:
         except Exception:
             log.exception("a client cannot be ended")
 
-    def subscribe(self, client: Client, kind: Kind, wants: Iterable[Want]) -> bytes:
+    def subscribe(
+        self, client: Client, kind: Kind, wants: Iterable[Want], *, fresh: Iterable[Want] | None = None
+    ) -> bytes:
         """Replaces the client's list of that kind.
 
-        Returns the frames to send first: the last event of what was not in the list before, under
-        whatever depth; of bars there is none, see `repeat`.
+        Returns the frames to send first: the last event of what is `fresh` in the list, by itself what was
+        not in it before, under whatever depth; of bars there is none, see `repeat`.
         """
-        self.flush()
+        self.settle(client)
         membership = self._members.get(client)
         earlier = membership.views.get(kind, frozenset()) if membership else frozenset()
         before = {(view.name, view.topic.kline_type) for view in earlier}
         asked = [
             self.topic(kind, want.instrument, want.kline_type).view(
-                want.name, want.levels, text_ids=self._text_ids
+                want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
             )
             for want in wants
         ]
         for view in asked:
             self._want(view.topic)
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
-        if not self._snapshots or kind is Kind.KLINE:  # the last push of a bar may be long out of date
+        if not self._snapshots or kind in UNREPEATED:
             return b""
-        fresh = [view for view in asked if (view.name, view.topic.kline_type) not in before]
-        frames = [frame for view in fresh if (frame := view.snapshot())]
+        if fresh is not None:
+            before -= {(want.name, want.kline_type) for want in fresh}
+        new = [view for view in asked if (view.name, view.topic.kline_type) not in before]
+        frames = [frame for view in new if (frame := view.snapshot())]
         self._pushed[client] = self._pushed.get(client, 0) + len(frames)
         return b"".join(frames)
 
     def join(self, client: Client, kind: Kind, want: Want) -> bytes:
         """Adds to the client's list of that kind; returns the frame to send first, if there is one."""
-        self.flush()
+        self.settle(client)
         views = membership.views if (membership := self._members.get(client)) else {}
         view = self.topic(kind, want.instrument, want.kline_type).view(
-            want.name, want.levels, text_ids=self._text_ids
+            want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
         )
         self._want(view.topic)
         self._move(client, {**views, kind: views.get(kind, frozenset()) | {view}})
-        frame = view.snapshot() if self._snapshots and kind is not Kind.KLINE else b""
+        frame = view.snapshot() if self._snapshots and kind not in UNREPEATED else b""
         self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
         return frame
+
+    def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
+        """The client's list of that kind, by name and type of bars, the first ones that anybody was
+        subscribed to first."""
+        membership = self._members.get(client)
+        views = membership.views.get(kind, ()) if membership else ()
+        places = self._wanted[kind]
+        ordered = sorted(views, key=lambda view: (places[view.topic], view.name))
+        wants = (
+            Want(view.name, view.topic.instrument, view.levels, view.topic.kline_type) for view in ordered
+        )
+        return {(want.name, want.kline_type): want for want in wants}
 
     def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
         """What stands in the client's list of that kind, the first ones that anybody was subscribed to
@@ -173,19 +335,19 @@ class Hub:
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""
         topic = self._topics.get((kind, want.instrument.code, want.kline_type))
-        view = None if topic is None else topic.views.get((want.name, want.levels))
+        view = None if topic is None else topic.views.get((want.name, want.levels, client.deflated))
         membership = self._members.get(client)
         return view if view is not None and membership and view in membership.lane.views else None
 
     def repeat(self, client: Client, kind: Kind, want: Want) -> None:
         """Sends a client the last event of what it is subscribed to once more."""
         if (view := self.view(client, kind, want)) is not None:
-            self.flush()
+            self.settle(client)
             self.push(client, view.snapshot())
 
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""
-        self.flush()
+        self.settle(client)
         if membership := self._members.get(client):
             gone = set(kinds)
             self._move(client, {kind: views for kind, views in membership.views.items() if kind not in gone})
@@ -194,6 +356,7 @@ class Hub:
         """The client is gone."""
         self._move(client, {})
         self._pushed.pop(client, None)
+        self.outboxes.forget(client)
 
     def pushes(self, client: Client) -> int:
         """How many events the client was pushed."""
@@ -224,7 +387,7 @@ class Hub:
         found: dict[Kind, dict[str, Instrument]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
         membership = self._members.get(leaving) if leaving is not None else None
         gone: frozenset[View] = frozenset()
-        if membership is not None and of is not None and len(membership.lane.clients) == 1:
+        if membership is not None and of is not None and membership.lane.size == 1:
             views = membership.views.get(of, frozenset())
             gone = frozenset(view for view in views if len(view.lanes) == 1)
         for kind, topics in self._wanted.items():
@@ -256,19 +419,25 @@ class Hub:
 
     def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
+        slow = False
         if (membership := self._members.pop(client, None)) is not None:
             lane = membership.lane
             self._pushed[client] = self._pushed.get(client, 0) + lane.pushes - membership.since
-            del lane.clients[client]
-            if not lane.clients:
+            if slow := client in lane.slow:
+                self.outboxes.close(client, lane)
+            else:
+                del lane.clients[client]
+            if not lane.size:
                 del self._lanes[lane.views]
                 for view in lane.views:
                     del view.lanes[lane]
         wanted = frozenset().union(*views.values())
         if wanted:
             lane = self._lanes.get(wanted) or self._open(wanted)
-            lane.clients[client] = None
+            lane.clients[client] = client.direct
             self._members[client] = Membership(lane, views, lane.pushes)
+            if slow and client.unread:
+                self._fall_behind(client)
         if membership is not None:
             for view in membership.lane.views:
                 if not view.lanes:

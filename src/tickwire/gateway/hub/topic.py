@@ -6,41 +6,107 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...bus import StreamEvent
-from ...model import Instrument, Kind
-from ...wire.push import encoder
+from ...model import Instrument, Kind, KlineUpdate, Trade
+from ...wire.push import encoder, several_trades_frame
+from .digest import Digest, Stretch
 
 if TYPE_CHECKING:
     from .lane import Lane
 
 
 class View:
-    """A topic under one name and with one number of levels: what a group of clients receives of it.
+    """A topic under one name, with one number of levels, compressed or not: what a group of clients receives.
 
     A frame is made once for a view, however many clients there are.
     """
 
-    __slots__ = ("carried", "encode", "lanes", "levels", "name", "pending", "topic")
+    __slots__ = (
+        "_made",
+        "_text_ids",
+        "carried",
+        "deflated",
+        "encode",
+        "lanes",
+        "levels",
+        "name",
+        "needed",
+        "pending",
+        "topic",
+    )
 
-    def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool) -> None:
+    def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool, deflated: bool) -> None:
         self.topic = topic
         self.name = name
         self.levels = levels
-        self.encode = encoder(topic.kind, name, topic.instrument, levels, text_ids=text_ids)
+        self.deflated = deflated
+        self.set_encoder(text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
         self.pending: list[bytes] = []
         self.carried = 0
         """How many events were flushed."""
+        self.needed = False
+        """Whether there is one among those to be flushed that nobody may miss."""
+        self._text_ids = text_ids
+        self._made: tuple[object, bytes] | None = None  # the last frame of several clients, and of what
+
+    @property
+    def key(self) -> tuple[str, int, bool]:
+        """What it is known by to its topic."""
+        return self.name, self.levels, self.deflated
+
+    def set_encoder(self, *, text_ids: bool) -> None:
+        """From now on events are written in the numbers of the topic's instrument."""
+        topic = self.topic
+        self.encode = encoder(
+            topic.kind, self.name, topic.instrument, self.levels, text_ids=text_ids, deflated=self.deflated
+        )
 
     def snapshot(self) -> bytes:
         """The frame of the last event, empty if there was none."""
         topic = self.topic
         return b"" if topic.last is None else self.encode(topic.last, topic.seq)
 
+    def thinned(self, stretch: Stretch) -> list[bytes]:
+        """The frames of a stretch of the topic for who did not take all of it, in order."""
+        if stretch.count > 1 and type(stretch.last) is Trade:
+            return [self._several(stretch)]
+        events = stretch.kept
+        if stretch.last is not None and not _is_over(stretch):
+            events = sorted([*events, (stretch.last, stretch.seq)], key=lambda one: one[1])
+        return [self._shared(seq, event) for event, seq in events]
+
+    def _several(self, stretch: Stretch) -> bytes:
+        key = stretch.first, stretch.seq, stretch.count, self.encode
+        if self._made is None or self._made[0] != key:
+            trades, instrument = stretch.several(), self.topic.instrument
+            text_ids = self._text_ids
+            self._made = (
+                key,
+                several_trades_frame(self.name, instrument, trades, stretch.seq, text_ids=text_ids),
+            )
+        return self._made[1]
+
+    def _shared(self, seq: int, event: StreamEvent) -> bytes:
+        """Made once for clients that are given the same one after the other."""
+        key = seq, self.encode
+        if self._made is None or self._made[0] != key:
+            self._made = key, self.encode(event, seq)
+        return self._made[1]
+
+
+def _is_over(stretch: Stretch) -> bool:
+    """Whether the bar that was forming last has closed."""
+    last = stretch.last
+    return isinstance(last, KlineUpdate) and any(
+        isinstance(one, KlineUpdate) and one.kline.time == last.kline.time and seq > stretch.seq
+        for one, seq in stretch.kept
+    )
+
 
 class Topic:
     """A stream at the hub: its last event and the `seq` of that, 0 if there is none yet; its inlet."""
 
-    __slots__ = ("_send", "instrument", "kind", "kline_type", "last", "seq", "views")
+    __slots__ = ("_send", "digest", "instrument", "is_rare", "kind", "kline_type", "last", "seq", "views")
 
     def __init__(
         self,
@@ -51,11 +117,15 @@ class Topic:
     ) -> None:
         """`send` sends an event to those who want it."""
         self.kind = kind
+        self.is_rare = kind in (Kind.KLINE, Kind.CORRECTION)
+        """Whether something may be among its events that nobody may miss."""
         self.kline_type = kline_type
         self.instrument = instrument
         self.seq = 0
         self.last: StreamEvent | None = None
-        self.views: dict[tuple[str, int], View] = {}
+        self.views: dict[tuple[str, int, bool], View] = {}
+        self.digest: Digest | None = None
+        """What it carries, thinned, while a client needs it."""
         self._send = send
 
     def take(self, event: StreamEvent, seq: int) -> None:
@@ -64,13 +134,17 @@ class Topic:
             self.last = event
             self.seq = seq
         if self.views:
+            if self.digest is not None:
+                self.digest.add(event, seq, self.instrument)
             self._send(self, event, seq)
 
-    def view(self, name: str, levels: int, *, text_ids: bool) -> View:
-        """The view of that name and depth, the same one for all who ask alike."""
-        found = self.views.get((name, levels))
+    def view(self, name: str, levels: int, *, text_ids: bool, deflated: bool) -> View:
+        """The view of that name and depth, compressed or not: the same one for all who ask alike."""
+        found = self.views.get((name, levels, deflated))
         if found is None:
-            found = self.views[name, levels] = View(self, name, levels, text_ids=text_ids)
+            found = self.views[name, levels, deflated] = View(
+                self, name, levels, text_ids=text_ids, deflated=deflated
+            )
         return found
 
     def redefine(self, instrument: Instrument, *, text_ids: bool) -> None:
@@ -79,9 +153,9 @@ class Topic:
         for view in self.views.values():
             if view.levels == before.levels:
                 view.levels = instrument.levels
-            view.encode = encoder(self.kind, view.name, instrument, view.levels, text_ids=text_ids)
-        self.views = {(view.name, view.levels): view for view in self.views.values()}
+            view.set_encoder(text_ids=text_ids)
+        self.views = {view.key: view for view in self.views.values()}
 
     def drop(self, view: View) -> None:
         """Nobody wants the view any more."""
-        self.views.pop((view.name, view.levels), None)
+        self.views.pop(view.key, None)

@@ -5,5 +5,6 @@ from .bars import Bars, Reading
 from .batches import Batches
 from .pasts import Pasts
 from .retention import Retention
+from .tape_notes import FLOOR, PREFIX, TapeNotes
 
-__all__ = ["Archive", "Bars", "Batches", "Pasts", "Reading", "Retention"]
+__all__ = ["FLOOR", "PREFIX", "Archive", "Bars", "Batches", "Pasts", "Reading", "Retention", "TapeNotes"]

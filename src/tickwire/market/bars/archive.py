@@ -13,6 +13,7 @@ from ...model import Kline, KlineType
 from ...sources.publishers import Publishers
 from ...store import Database, KlineStore, Overlay, SqliteFile, SqliteKlineStore
 from .memory import Recent, Waiting, latest
+from .tape_notes import PREFIX, TapeNotes
 
 MOST_WAITING = 200_000
 """Bars that may wait for a store that cannot be written, some 200 MB; of more the oldest go."""
@@ -34,23 +35,27 @@ class Archive:
         store: KlineStore,
         database: Database,
         publishers: Publishers | None = None,
+        tape: TapeNotes | None = None,
         *,
         clock: Callable[[], float],
     ) -> None:
-        """`database` runs the calls of `store`. The notes of `publishers` are kept with the bars as they are
-        right then. `clock` is in seconds since the epoch. Reads what is noted at once. Raises StoreError.
+        """`database` runs the calls of `store`. The notes of `publishers` and of a `tape` are kept with the
+        bars as they are right then. `clock` is in seconds since the epoch. Reads what is noted at once.
+        Raises StoreError.
         """
         self.source = source
         self._store = store
         self._database = database
         self._publishers = publishers
+        self._tape = tape
         self._clock = clock
         self._waiting, self._writing = Waiting(), Waiting()
         self._leaving: tuple[list[Kline], dict[str, str]] | None = None  # the last batch before `detach`
         self._recent = Recent()
         self._reads: list[list[Waiting]] = []  # of each read under way, what was committed meanwhile
         self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
-        self._noted = store.notes(source, "")
+        noted = store.notes(source, "")
+        self._noted = {name: value for name, value in noted.items() if not name.startswith(PREFIX)}
         self._generation = database.generation
         self.changes = self._recent.changes
         """How many bars of a code and type have changed so far."""
@@ -73,6 +78,10 @@ class Archive:
     def waiting(self) -> int:
         """Bars that wait to be written."""
         return len(self._waiting) + len(self._writing)
+
+    def unwritten(self) -> list[Kline]:
+        """The bars that wait to be written."""
+        return [*self._writing.all(), *self._waiting.all()]
 
     @property
     def failing(self) -> str:
@@ -114,13 +123,13 @@ class Archive:
 
     def recent(self, code: str, kline_type: KlineType) -> dict[int, Kline]:
         """The last bars that memory holds, by time."""
-        return self._recent.of(code, kline_type) | self.held(code, kline_type)
+        return _there(self._recent.of(code, kline_type) | self.held(code, kline_type))
 
     async def read(self, code: str, kline_type: KlineType, count: int, end: int | None) -> dict[int, Kline]:
         """At least the latest `count` bars up to and including `end` (in seconds), by time."""
         with self._committed() as committed:
             stored = await self._database.read(self._read, code, kline_type, count, end)
-        return {bar.time: bar for bar in stored} | self._newer(code, kline_type, committed)
+        return _there({bar.time: bar for bar in stored} | self._newer(code, kline_type, committed))
 
     async def restore(self, codes: Sequence[str], count: int) -> dict[str, dict[KlineType, list[Kline]]]:
         """The latest `count` bars of each type of these codes, ascending; a type without bars is left out."""
@@ -131,7 +140,7 @@ class Archive:
             for one in KlineType:
                 if newer := self._newer(code, one, committed):
                     before = {bar.time: bar for bar in by_type.get(one, ())}
-                    by_type[one] = latest(before | newer, count)
+                    by_type[one] = latest(_there(before | newer), count)
         return stored
 
     async def first(self, code: str, kline_type: KlineType) -> int | None:
@@ -146,12 +155,16 @@ class Archive:
     # What is written.
     async def write(self, forming: Iterable[Kline], *, whole: bool) -> bool:
         """Writes what waits, and these bars that have not closed; returns whether it could: if not, it waits
-        on. Notes speak of all bars: they are written if those are the `whole`."""
+        on. Notes speak of all bars: they are written if those are the `whole`. Bars of publishers wait for
+        that: without the notes what is sent again after a kill would count in them twice."""
         notes: dict[str, str] = {}
         if whole:
             self._gather()
             notes = self._notes | self._alive()
         self._writing.put(self._waiting.take())
+        if not whole and self._publishers is not None:
+            self._drop_oldest()
+            return False
         if not await self._write_batch([*self._writing.all(), *forming], notes):
             return False
         for committed in self._reads:
@@ -212,6 +225,8 @@ class Archive:
     def _gather(self) -> None:
         if self._publishers is not None:
             self._notes.update(self._publishers.notes())
+        if self._tape is not None:
+            self._notes.update(self._tape.notes())
 
     def _tell_kept(self, notes: Mapping[str, str]) -> None:
         if self._publishers is not None:
@@ -224,12 +239,15 @@ class Archive:
         try:
             await self._database.write(self._store.write, self.source, bars, notes)
         except StoreError:  # which has been said
-            if gone := self._writing.drop_oldest(MOST_WAITING):
-                if not self.lost:
-                    log.error("bars lost: too many wait for the store", source=self.source, most=MOST_WAITING)
-                self.lost += gone
+            self._drop_oldest()
             return False
         return True
+
+    def _drop_oldest(self) -> None:
+        if gone := self._writing.drop_oldest(MOST_WAITING):
+            if not self.lost:
+                log.error("bars lost: too many wait for the store", source=self.source, most=MOST_WAITING)
+            self.lost += gone
 
     def _read(self, code: str, kline_type: KlineType, count: int, end: int | None) -> list[Kline]:
         return self._store.read(self.source, code, kline_type, count=count, end=end)
@@ -250,3 +268,8 @@ class Archive:
             yield batches
         finally:
             self._reads = [one for one in self._reads if one is not batches]
+
+
+def _there(bars: dict[int, Kline]) -> dict[int, Kline]:
+    """Without those that were removed."""
+    return {at: bar for at, bar in bars.items() if not bar.removed}

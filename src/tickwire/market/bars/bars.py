@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
+import msgspec
 import structlog
 
 from ...errors import StoreError
-from ...klines import SECONDS, Closed, Rules, Series, filled
-from ...model import Instrument, Kline, KlineType, Trade
+from ...klines import FOREVER, SECONDS, Closed, Grid, OpenBar, Rules, Series, Tape, filled
+from ...model import Catalogue, Correction, Instrument, Kline, KlineType, Trade
 from .archive import Archive
 from .memory import KEPT, Unjoined, latest
 
 RESTORED = 40
 """Bars of each type that a series is restored from, beside those that a late trade may revise: enough for the
 days of a month."""
+TAPED = 70
+"""Minutes beyond those that a correction may change: an hour, and the rest of the bar that its first belongs
+to."""
 JOINED_AT_ONCE = 20
 """Codes that are read from the store in one call."""
+SET_BACK = 5_000
+"""Milliseconds by which the market's clock must go back to count as set back rather than as put right."""
 RETRY = 1.0
 """Seconds before the store is asked again that could not be read."""
+
+CORRECTED = "corrected"
+"""The note that says which minutes are yet to be made anew."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 Hole: TypeAlias = tuple[int | None, int | None]
 """From when to when trades are missing, in seconds; see `Bars.hole`."""
@@ -54,12 +66,16 @@ class Bars:
         *,
         repeats: bool = False,
         flat: bool = False,
+        catches_up: Callable[[str], bool] = lambda _: False,
+        tape: Tape | None = None,
     ) -> None:
-        """`revised` is called with closed bars that are others now, because stored ones were joined to them.
+        """`revised` is called with closed bars that are others now, because stored ones were joined to them,
+        or a trade was corrected. `tape` is what trades are kept on that may be.
 
         `repeats` says that the source begins anew at every run, as a replay does: what was counted in an
         earlier run is then not counted again, so that `ready` must be awaited before its first trade. `flat`
-        answers bars without volume for open minutes without a trade.
+        answers bars without volume for open minutes without a trade. `catches_up` says
+        whether a code began late and is told from the start on: its first trades are not late.
         """
         self._archive = archive
         self._rules = rules
@@ -67,6 +83,12 @@ class Bars:
         self.repeats = repeats
         self._restored = RESTORED + rules.late_window // 60_000  # and the minutes that may be revised
         self._flat = flat
+        self._catches_up = catches_up
+        self.tape = tape
+        self._corrected: dict[tuple[str, int], Instrument] = {}  # minutes that are to be made anew
+        self.uncorrected = 0
+        """Corrections of trades that are not known any more."""
+        self._time = 0  # the market's clock, in milliseconds
         self._series: dict[str, Series] = {}
         self._unjoined: dict[str, Unjoined] = {}
         self._begun = asyncio.Event()  # there is a code whose stored bars are to be read
@@ -90,10 +112,32 @@ class Bars:
         """Bars that the archive does not have yet: those that form, and those of codes not joined."""
         return len(self.changed) + sum(len(one.closed) + 1 for one in self._unjoined.values())
 
+    def unwritten(self) -> list[Kline]:
+        """The minutes among them."""
+        forming = (series.forming(KlineType.MINUTE) for series in self.changed)
+        unjoined = [bar for one in self._unjoined.values() for bar in one.minutes()]
+        return [*(bar for bar in forming if bar is not None), *unjoined]
+
     @property
     def unjoined(self) -> int:
         """Codes of which it is not known yet what is stored."""
         return len(self._unjoined)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bars have all that came."""
+        return not self._unjoined and not self._corrected
+
+    @property
+    def corrected(self) -> str:
+        """The minutes that are yet to be made anew, for `go_on` of the next run."""
+        return _encode([*self._corrected]).decode()
+
+    def go_on(self, catalogue: Catalogue) -> None:
+        """Takes the minutes that an earlier run had yet to make anew. To be called before anything else."""
+        for code, begin in _decode(self._archive.noted(CORRECTED) or "[]"):
+            if code in catalogue:
+                self._corrected[code, begin] = catalogue[code]
 
     @property
     def newest(self) -> int:
@@ -107,18 +151,73 @@ class Bars:
         if series is None:
             return self._add_unjoined(instrument, trade, turnover)
         self.changed.add(series)
+        late = series.late
         closed = series.add(trade, turnover)
+        if (tape := self.tape) is not None:
+            tape.held = trade if trade.turnover is turnover else _with(trade, turnover)
+            tape.counts = series.late == late
         if closed:
             self._put(closed)
         return closed
 
+    def correct(self, instrument: Instrument, correction: Correction) -> int:
+        """A trade was another one, or none, whose turnovers are known. Returns the `seq` under which it was
+        sent, 0 if it is not known. A minute that forms is another one at once; of a closed one the bars
+        that it belongs to are made anew as soon as the store has been read, see `revised`."""
+        tape, code = self.tape, instrument.code
+        seq = None if tape is None else tape.correct(correction)
+        if tape is None or seq is None:
+            self.uncorrected += 1
+            return 0
+        begin, _ = tape.minute_of(code, correction.was.time)
+        series = self._series.get(code)
+        if series is None or not series.is_forming(begin):
+            self._corrected[code, begin] = instrument
+            self._begun.set()
+            return seq
+        self._correct(series, tape.bar(code, begin), begin, {})
+        return seq
+
+    async def make_anew(self) -> None:
+        """Makes the bars anew of which closed minutes were corrected. Raises StoreError."""
+        for code, begin in [*self._corrected]:
+            if (instrument := self._corrected.get((code, begin))) is None:
+                continue
+            await self.ready([instrument])
+            while self.tape is not None and self.tape.behind:
+                self.tape.read_some()
+                await asyncio.sleep(0)
+            known = (await self._archive.restore([code], RESTORED + TAPED))[code]
+            if self._corrected.pop((code, begin), None) is None or self.tape is None:
+                continue  # somebody else has done it meanwhile
+            series = self._series[code]
+            try:
+                minute = self.tape.bar(code, begin)
+            except KeyError:
+                self.uncorrected += 1
+                continue
+            self._revised(self._correct(series, minute, begin, known))
+
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
+        if now < self._time - SET_BACK:
+            log.warning(
+                "the clock was set back, bars that it closed too early go on",
+                source=self._archive.source,
+                seconds=(self._time - now) // 1000,
+            )
+            for series in self._all_series():
+                series.set_back(now)
+        self._time = self._time if now == FOREVER else now
         closed = [one for series in self._series.values() for one in series.advance(now)]
         self._put(closed)
         for unjoined in self._unjoined.values():
             closed += self._note(unjoined, unjoined.series.advance(now))
         return closed
+
+    def close_all(self) -> list[Closed]:
+        """Nothing more comes: closes all that is forming, whatever the market's clock says."""
+        return self.advance(FOREVER)
 
     def hole(self, instrument: Instrument, begin: int | None, end: int | None) -> list[Closed]:
         """From `begin` (None: from the last minute that is known) up to `end` (None: it is not over), in
@@ -164,6 +263,14 @@ class Bars:
             series = unjoined.series
         return None if series is None else series.forming(kline_type)
 
+    def previous_close(self, instrument: Instrument, now: int) -> Decimal | None:
+        """What an instrument closed at the day before that of a moment, in milliseconds, as far as memory
+        knows."""
+        today = Grid(instrument).open_time(KlineType.DAY, now // 1000)
+        days = self._held(instrument, KlineType.DAY)
+        before = [time for time in days if time < today]
+        return days[max(before)].close if before else None
+
     async def read(
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> Reading:
@@ -174,10 +281,7 @@ class Bars:
         try:
             return Reading(await self._shown(instrument, kline_type, count, end), partial=False)
         except StoreError:
-            held = self._archive.recent(instrument.code, kline_type)
-            if (unjoined := self._unjoined.get(instrument.code)) is not None:
-                held |= unjoined.of(kline_type)
-            held |= self._forming(instrument, kline_type)
+            held = self._held(instrument, kline_type)
             if not held:
                 raise
             return Reading(latest(held, count, end), partial=True)
@@ -226,12 +330,26 @@ class Bars:
             self.changed.remove(before)
             self.changed.add(series)
 
+    async def reopen_all(self) -> None:
+        """Begins all series anew that go on from the store. Raises StoreError."""
+        for code in [*self._series]:
+            before = self._series[code]
+            hole = self._holes.get(code)
+            lacking = [
+                one for one in KlineType if (bar := before.forming(one)) is not None and bar.incomplete
+            ]
+            await self.reopen(before.instrument)
+            if hole is not None:
+                self._holes.setdefault(code, hole)
+            self._series[code].lack(lacking, before.newest)
+
     async def run(self) -> None:
         """Reads what is stored of the codes that have begun to trade, and joins it. Never ends."""
         while True:
             self._begun.clear()
             try:
                 await self.ready_all()
+                await self.make_anew()
             except StoreError:
                 await asyncio.sleep(RETRY)
             else:
@@ -248,9 +366,30 @@ class Bars:
             unjoined = self._unjoined[instrument.code] = Unjoined(instrument, series)
             if (hole := self._holes.get(instrument.code)) is not None:
                 series.hole(hole[0] or 0, hole[1])
+            if not self._catches_up(instrument.code):  # what is late for other codes is late for this one too
+                series.advance(self._time)
             self._begun.set()
+        late = unjoined.series.late
         closed = unjoined.series.add(trade, turnover)
+        if (tape := self.tape) is not None:
+            tape.held, tape.counts = _with(trade, turnover), unjoined.series.late == late
         return self._note(unjoined, closed) if closed else closed
+
+    def _correct(
+        self,
+        series: Series,
+        minute: OpenBar | None,
+        begin: int,
+        stored: Mapping[KlineType, Sequence[Kline]],
+    ) -> list[Closed]:
+        """Puts a minute in place of the one that begins then, see `Series.correct`."""
+        formed = series.forming(KlineType.MINUTE) if series.is_forming(begin) else None
+        closed = series.correct(begin, minute, stored)
+        self.changed.add(series)
+        self._put(closed)
+        if minute is None and formed is not None:  # which the store may have
+            self._archive.put([msgspec.structs.replace(formed, removed=True)])
+        return closed
 
     def _join(self, instrument: Instrument, stored: Mapping[KlineType, list[Kline]]) -> None:
         """Goes on from what is stored of an instrument with what was counted since."""
@@ -263,6 +402,10 @@ class Bars:
         self._mark(series, code)
         unjoined = self._unjoined.pop(code, None)
         if unjoined is None:
+            if not self._catches_up(code):
+                closed = series.advance(self._time)
+                self._put(closed)
+                self._revised(closed)
             return
         closed = [one for minute in unjoined.minutes() for one in series.absorb(minute)]
         closed += series.resume(unjoined.series)
@@ -307,6 +450,13 @@ class Bars:
         bar = self.forming(instrument, kline_type)
         return {} if bar is None else {bar.time: bar}
 
+    def _held(self, instrument: Instrument, kline_type: KlineType) -> dict[int, Kline]:
+        """What memory holds of these bars, by time."""
+        held = self._archive.recent(instrument.code, kline_type)
+        if (unjoined := self._unjoined.get(instrument.code)) is not None:
+            held |= unjoined.of(kline_type)
+        return held | self._forming(instrument, kline_type)
+
     async def _shown(
         self, instrument: Instrument, kline_type: KlineType, count: int, end: int | None
     ) -> list[Kline]:
@@ -319,3 +469,7 @@ class Bars:
             and last[0].time > end
         )
         return filled(instrument, kline_type, bars, end if later else None, count=count)
+
+
+def _with(trade: Trade, turnover: Decimal) -> Trade:
+    return trade if trade.turnover == turnover else msgspec.structs.replace(trade, turnover=turnover)

@@ -10,14 +10,17 @@ import structlog
 
 from ...errors import StoreError
 from ...klines import Series
-from ...model import Kline, KlineType
+from ...model import Kline, KlineType, moment
+from ...store import IMPORTED, UNANSWERED
 from .archive import Archive
-from .bars import Bars
+from .bars import CORRECTED, Bars
 
 WRITE_EVERY = 0.5
 """Seconds between batches to the store; with the time that a batch takes, less than a second is at risk."""
 FINAL_WAIT = 5.0
 """Seconds in which the last batch must be written when the server ends."""
+MOST_NAMED = 5
+"""Codes that are named of those whose bars are lost."""
 
 log = structlog.get_logger()
 
@@ -41,32 +44,56 @@ class Batches:
         return self._archive.lost + self._bars.lost
 
     async def run(self) -> None:
-        """Writes what has changed, again and again. Never ends."""
+        """Writes what has changed, again and again, and takes up what was imported meanwhile. Never ends."""
+        taken = await self._imported(None)
         while True:
             await asyncio.sleep(WRITE_EVERY)
             await self.write()
+            if (found := await self._imported(taken)) != taken:
+                with suppress(StoreError):  # then once more
+                    await self._bars.reopen_all()
+                    taken = found
+
+    async def _imported(self, before: str | None) -> str | None:
+        """Which import was the last one; as before, where that is not known or makes no difference."""
+        if self._archive.detached:
+            return before
+        try:
+            return await self._archive.stored_note(IMPORTED)
+        except StoreError:  # which has been said
+            return before
 
     async def write(self) -> bool:
         """Writes what has changed since the last time, and returns whether it could: if not, it is kept in
         memory and tried again."""
         async with self._lock:
             with suppress(StoreError):  # which has been said; until then they are not written
-                await self._bars.ready_all()
-            return await self._archive.leave() and await self._write_changes() and not self._bars.unjoined
+                await self._bars.make_anew()
+                while self._bars.unjoined:  # some began meanwhile
+                    await self._bars.ready_all()
+            return await self._archive.leave() and await self._write_changes() and self._bars.whole
 
     async def end(self) -> None:
-        """Writes what is left."""
+        """Writes what is left. Raises StoreError, which says what could not be written and is lost."""
         try:
             async with asyncio.timeout(FINAL_WAIT):
                 while not await self.write():  # noqa: ASYNC110 (the store tells nobody)
                     await asyncio.sleep(WRITE_EVERY)
         except TimeoutError:
-            log.error(
-                "the last bars cannot be written: lost",
-                source=self._archive.source,
-                bars=self.waiting,
-                reason=self._archive.failing or "the store does not answer",
-            )
+            raise StoreError(self._lost()) from None
+
+    def _lost(self) -> str:
+        bars = [*self._archive.unwritten(), *self._bars.unwritten()]
+        codes = sorted({bar.code for bar in bars})
+        named = ", ".join(codes[:MOST_NAMED]) + f" and {len(codes) - MOST_NAMED} more" * (
+            len(codes) > MOST_NAMED
+        )
+        since = f", from {moment(min(bar.time for bar in bars) * 1000):%Y-%m-%dT%H:%MZ} on" if bars else ""
+        reason = self._archive.failing or UNANSWERED
+        return (
+            f"The last bars of {self._archive.source} could not be written and are lost ({named or 'none'}"
+            f"{since}): {reason}"
+        )
 
     def detach(self) -> None:
         """Writes nothing more into the store: what comes from now on is not of the time that it says, and
@@ -76,7 +103,12 @@ class Batches:
         log.info("bars of this run are kept in memory from now on", source=self._archive.source)
         if self._bars.unjoined:  # what is stored of them would be overwritten
             log.error("bars lost: the store could not be read", codes=self._bars.unjoined)
+        self._note_corrected()
         self._archive.detach(_minutes(self._bars.changed))
+
+    def _note_corrected(self) -> None:
+        if (left := self._bars.corrected) != (self._archive.noted(CORRECTED) or "[]"):
+            self._archive.note(CORRECTED, left)
 
     async def _write_changes(self) -> bool:
         if self._archive.renew():
@@ -84,7 +116,9 @@ class Batches:
         changed, self._bars.changed = self._bars.changed, set()
         written = False
         try:
-            # Notes speak of all bars: they wait while those of some codes cannot be written.
+            # Notes speak of all bars: they wait while those of some codes cannot be written. A minute that is
+            # yet to be made anew needs no wait: the notes say which it is, and have its trades.
+            self._note_corrected()
             written = await self._archive.write(_minutes(changed), whole=not self._bars.unjoined)
         finally:
             if not written:  # whatever ended it

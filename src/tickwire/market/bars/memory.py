@@ -69,6 +69,9 @@ class Recent:
             key = bar.code, bar.kline_type
             self.changes[key] += 1
             kept = self._bars[key]
+            if bar.removed:
+                kept.pop(bar.time, None)
+                continue
             kept[bar.time] = bar
             if len(kept) > KEPT.get(bar.kline_type, KEPT_OTHERS):
                 del kept[min(kept)]

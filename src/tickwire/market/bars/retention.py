@@ -28,7 +28,7 @@ class Retention:
     ) -> None:
         """`days` says how many they are kept, by type; those of other types are kept for good. `clock` is in
         seconds since the epoch."""
-        self._days = days
+        self.days = days
         self._archive = archive
         self._bars = bars
         self._pasts = pasts
@@ -36,7 +36,7 @@ class Retention:
 
     async def prune(self) -> None:
         """Lets go of what is older. Raises StoreError."""
-        for kline_type, days in self._days.items():
+        for kline_type, days in self.days.items():
             await self._archive.prune(KlineType(kline_type), int(self._clock()) - days * 86400)
         if self._archive.in_memory:
             await self._prune_memory()

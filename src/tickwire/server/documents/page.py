@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
 
 PIECE = 1200
 """Characters of Markdown that a piece holds at most, unless a single paragraph or list has more."""
@@ -66,7 +68,8 @@ class Page(NamedTuple):
 def read_page(name: str, text: str, names: Collection[str]) -> Page:
     """The page of that name; links to files that are none of `names` become plain text."""
     shown = COMMENT.sub("", text)
-    tokens = MARKDOWN.parse(shown)
+    markdown = reader()
+    tokens = markdown.parse(shown)
     headings = list(_headings(tokens))
     for token in tokens:
         _leave_out_styles(token)
@@ -77,10 +80,23 @@ def read_page(name: str, text: str, names: Collection[str]) -> Page:
         title,
         _summary(tokens),
         text,
-        MARKDOWN.renderer.render(tokens, MARKDOWN.options, {}),
+        markdown.renderer.render(tokens, markdown.options, {}),
         headings,
         list(_pieces(name, title, shown, tokens, headings)),
     )
+
+
+@cache
+def reader() -> MarkdownIt:
+    """What reads Markdown and writes HTML. It is imported with the first page: a server that is never asked
+    for one starts without it."""
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": False}).enable("table")
+    made.add_render_rule("heading_close", _heading_close)
+    made.add_render_rule("table_open", _table_open)
+    made.add_render_rule("table_close", _table_close)
+    return made
 
 
 def from_anywhere(name: str, markdown: str) -> str:
@@ -224,9 +240,3 @@ def _table_open(*_: object) -> str:
 
 def _table_close(*_: object) -> str:
     return "</table></div>\n"
-
-
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
-MARKDOWN.add_render_rule("heading_close", _heading_close)
-MARKDOWN.add_render_rule("table_open", _table_open)
-MARKDOWN.add_render_rule("table_close", _table_close)

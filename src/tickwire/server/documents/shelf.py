@@ -11,10 +11,10 @@ FOLDER = PACKAGE / "docs" if (PACKAGE / "docs").is_dir() else PACKAGE.parents[1]
 """The pages that a wheel brings lie in the package; in a checkout they are those of the repository."""
 GROUPS = {
     "Start": ("quickstart", "terminal", "sandbox", "faq"),
-    "Sources": ("sources", "relay", "exchanges", "publishing", "recording", "data-rules"),
-    "Protocol": ("protocol", "klines", "access"),
+    "Sources": ("sources", "relay", "exchanges", "publishing", "recording", "parquet", "data-rules"),
+    "Protocol": ("protocol", "websocket", "klines", "access"),
     "Clients": ("client", "cli"),
-    "Running": ("settings", "tls", "operating", "performance", "security"),
+    "Running": ("settings", "tls", "operating", "metrics", "performance", "security"),
 }
 LAST = "More"
 """The group of the pages that no other group names."""

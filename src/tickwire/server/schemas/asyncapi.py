@@ -9,9 +9,11 @@ from ... import __version__, wire
 from ...model import Kind
 from ...wire import messages
 from ...wire import ret as table
+from ...wire.items import ChangeData, ChangedData, DataResponse, HelloData, ListedData
 from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
 from ...wire.reader import Envelope
 from ...wire.session import SUBSCRIPTIONS
+from ...wire.spared import SparedData
 from .components import Schema, incoming, outgoing, ref
 from .errors import WHEN
 from .shapes import LINE, LINES
@@ -19,10 +21,16 @@ from .written import EXAMPLES, succeeded, written
 
 SENT = (
     Push[messages.TradeData],
+    Push[messages.SeveralTradesData],
     Push[messages.BookData],
     Push[messages.KlineData],
+    Push[messages.CorrectionData],
     Push[wire.StatusData],
+    Push[SparedData],
     messages.Response,
+    DataResponse[HelloData],
+    DataResponse[ChangedData],
+    DataResponse[ListedData],
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
@@ -31,6 +39,7 @@ TAKEN = (
     Envelope[DepthSymbolList],
     Envelope[messages.KlineSymbolList],
     Envelope[CancelData],
+    Envelope[ChangeData],
     Command,
     *LINES,
 )
@@ -42,6 +51,8 @@ REFUSED = (
     table.TOO_FAST_CLOSED,
 )
 """What a subscription may be answered beside what any request may."""
+SPACED = (table.TOO_FAST, table.TOO_FAST_CLOSED)
+"""And what one that changes lists may be answered: each item has a state of its own."""
 STREAMS = "stock", "other"
 """The channels of the two families, whose messages are the same."""
 WRITTEN = written("asyncapi")
@@ -63,8 +74,8 @@ def schemas() -> dict[str, Schema]:
         "title": "PushCommand",
         "description": "`cmd_id` of what the server sends unasked.",
         "type": "integer",
-        "enum": [*messages.PUSH_COMMAND.values(), messages.STATUS_PUSH],
-        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS"],
+        "enum": [*messages.PUSH_COMMANDS],
+        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS", "SPARED"],
     }
     return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
 
@@ -120,11 +131,15 @@ def _messages() -> dict[str, Any]:
         asked = {"cmd_id": int(command), "seq_id": 7, "trace": "desk-7", "data": EXAMPLES.get(name, {})}
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Request", command), asked)
         rets = [table.OK, table.HEADER_INVALID, table.DATA_INVALID]
-        rets += REFUSED if command in SUBSCRIPTIONS else ()
-        schema = _numbered("Response", command + 1)
-        made |= _answer(f"{name}Answer", f"Answers {name}.", schema, command + 1, rets)
+        rets += REFUSED if command in SUBSCRIPTIONS else SPACED if command is Command.CHANGE else ()
+        answer, held = [ref("Response")], one.get("answer")
+        if held:
+            answer.append(ref(f"{held}Response"))
+        schema = {"allOf": [*_any_of(answer), {"properties": {"cmd_id": {"const": command + 1}}}]}
+        made |= _answer(f"{name}Answer", f"Answers {name}.", schema, command + 1, rets, held)
     for name, one in PUSHES.items():
-        number = messages.PUSH_COMMAND[Kind[one["kind"]]] if "kind" in one else messages.STATUS_PUSH
+        kind = one.get("kind")
+        number = messages.PUSH_COMMAND[Kind[kind]] if kind else getattr(messages, one["command"])
         push = {"cmd_id": number, "data": EXAMPLES[one["data"]]}
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Push", number), push)
     return made | _others()
@@ -159,15 +174,24 @@ def _message(name: str, summary: str, payload: Schema, *payloads: Any) -> dict[s
 
 
 def _answer(
-    name: str, summary: str, payload: Schema, number: int, rets: Iterable[table.Ret]
+    name: str,
+    summary: str,
+    payload: Schema,
+    number: int,
+    rets: Iterable[table.Ret],
+    held: str | None = None,
 ) -> dict[str, Any]:
-    """The message that answers a request with one of these rows, by its name."""
-    said = [
-        {"ret": ret.code, "msg": ret.msg, "cmd_id": number, "seq_id": 7, "trace": "desk-7", "data": {}}
-        for ret in rets
-    ]
+    """The message that answers a request with one of these rows, by its name; `held` is the type of what it
+    holds if all is well."""
+    header = {"cmd_id": number, "seq_id": 7, "trace": "desk-7"}
+    data = {ret: EXAMPLES[held] if held and ret is table.OK else {} for ret in rets}
+    said = [{"ret": ret.code, "msg": ret.msg, **header, "data": data[ret]} for ret in rets]
     rows = [{"ret": ret.code, "msg": ret.msg, "when": WHEN[ret]} for ret in rets]
     return {name: _message(name, summary, payload, *said) | {"x-rets": rows}}
+
+
+def _any_of(schemas: list[Schema]) -> list[Schema]:
+    return schemas if len(schemas) == 1 else [{"anyOf": schemas}]
 
 
 def _numbered(name: str, number: int) -> Schema:

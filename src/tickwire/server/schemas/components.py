@@ -13,7 +13,13 @@ from msgspec import inspect as types
 
 Schema: TypeAlias = dict[str, Any]
 
-SUFFIXES = {"HttpSuccess": "Answer", "Push": "Push", "QueryEnvelope": "HttpRequest", "Envelope": "Request"}
+SUFFIXES = {
+    "HttpSuccess": "Answer",
+    "Push": "Push",
+    "QueryEnvelope": "HttpRequest",
+    "Envelope": "Request",
+    "DataResponse": "Response",
+}
 """How a generic type with an argument is called: behind the argument's name."""
 _GENERIC = re.compile(rf"({'|'.join(SUFFIXES)})_(\w+)_")
 _PLACE = "#/components/schemas/"
@@ -36,7 +42,9 @@ def outgoing(*shapes: Any) -> dict[str, Schema]:
 
 def _components(shapes: tuple[Any, ...], *, sent: bool) -> dict[str, Schema]:
     _, found = msgspec.json.schema_components(shapes, ref_template=f"{_PLACE}{{name}}")
-    enums = {enum.__name__: enum for enum in _enums(types.multi_type_info(shapes))}
+    parts = [*_parts(types.multi_type_info(shapes))]
+    enums = {one.cls.__name__: one.cls for one in parts if isinstance(one, types.EnumType)}
+    lean = {one.cls.__name__ for one in parts if isinstance(one, types.StructType) and _is_lean(one.cls)}
     made = {}
     for name, schema in found.items():
         schema = _tidy(schema)
@@ -45,7 +53,9 @@ def _components(shapes: tuple[Any, ...], *, sent: bool) -> dict[str, Schema]:
         elif sent and "properties" in schema:
             fields = schema["properties"].items()
             schema["required"] = [
-                field for field, of in fields if field in schema["required"] or "default" in of
+                field
+                for field, of in fields
+                if field in schema["required"] or ("default" in of and name not in lean)
             ]
             for of in schema["properties"].values():
                 of.pop("default", None)
@@ -90,8 +100,13 @@ def _members(enum: type[Enum]) -> Schema:
     return {"type": "string", "enum": values}
 
 
-def _enums(found: Any) -> Iterator[type[Enum]]:
-    """The enumerations in descriptions of types."""
+def _is_lean(shape: type[msgspec.Struct]) -> bool:
+    """Whether fields that say nothing are left out."""
+    return isinstance(shape, type) and shape.__struct_config__.omit_defaults  # a generic one is no type
+
+
+def _parts(found: Any) -> Iterator[types.Type]:
+    """All that descriptions of types are made of."""
     seen: set[int] = set()
     waiting = [found]
     while waiting:
@@ -99,9 +114,9 @@ def _enums(found: Any) -> Iterator[type[Enum]]:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, types.EnumType):
-            yield one.cls
-        elif isinstance(one, (list, tuple)):
+        if isinstance(one, types.Type):
+            yield one
+        if isinstance(one, (list, tuple)):
             waiting += one
         elif isinstance(one, (types.Type, types.Field)):
             waiting += (getattr(one, name) for name in one.__struct_fields__)

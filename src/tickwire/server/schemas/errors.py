@@ -35,6 +35,7 @@ WHEN: dict[Ret, str] = {
     table.TOO_MANY_CONNECTIONS: "The plan allows no more connections.",
     table.UPGRADE_REQUIRED: "The request asks for no WebSocket.",
     table.SERVER_ERROR: "The server cannot read its store.",
+    table.STOPPING: "The server stops, and takes nothing new.",
 }
 """When each row is answered."""
 
@@ -44,6 +45,7 @@ GUARDED = (
     table.METHOD_INVALID,
     table.TOO_MANY_REQUESTS,
     table.SERVER_ERROR,
+    table.STOPPING,
 )
 """What every path answers that takes a token."""
 OF_STATUS = {405: ["Allow"], 426: ["Upgrade"], 429: ["Retry-After"], 503: ["Retry-After"]}

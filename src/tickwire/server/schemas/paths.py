@@ -61,6 +61,10 @@ def protocol_paths() -> dict[str, Path]:
     return found | {path: {"get": _stream(family)} for path, family in WS_PATHS.items()}
 
 
+ADDED = {"static_info": ["Tickwire-Simulated"], "kline": ["Tickwire-Source"]}
+"""Headers of single endpoints."""
+
+
 def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
     example = {"trace": "desk-7", "data": EXAMPLES[one.name]}
     content = {"application/json": {"schema": ref(f"{one.asked}HttpRequest"), "example": example}}
@@ -79,7 +83,7 @@ def _endpoint(family: Family, one: Endpoint, method: str) -> Path:
             name += "_by_get"
             made["description"] = "Without `query`, a body as that of the POST is read."
     headers = [*LIMITS, "Tickwire-Partial"]
-    headers += ("Tickwire-Simulated",) if one.name == "static_info" else ()
+    headers += ADDED.get(one.name, ())
     return operation(
         name, "market data", one.summary, responses(success(one.answered), rets, headers), **made
     )

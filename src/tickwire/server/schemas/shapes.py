@@ -14,7 +14,15 @@ from .components import Schema, ref
 
 NumberText = Annotated[str, Meta(pattern="^[0-9]+$")]
 
-LINES = (wire.TradeLine, wire.BookLine, wire.DeltaLine, wire.QuoteLine, wire.InstrumentLine)
+LINES = (
+    wire.TradeLine,
+    wire.BookLine,
+    wire.DeltaLine,
+    wire.QuoteLine,
+    wire.CorrectLine,
+    wire.CancelLine,
+    wire.InstrumentLine,
+)
 LINE: Schema = {
     "title": "Line",
     "description": "A line of what is published; `type` says which.",

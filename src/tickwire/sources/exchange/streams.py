@@ -179,7 +179,7 @@ class Streams:
             since = None
             stream.latest = max(stream.latest, batch.latest)
             if batch.trades:
-                self.health.lag = now - batch.trades[-1].time
+                self.health.stamped(now - batch.trades[-1].time)
             self._lives(stream)
             self.outlet.began(stream.code, now)
             self.outlet.put(batch.trades)

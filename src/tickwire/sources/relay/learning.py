@@ -68,6 +68,7 @@ def described(info: InstrumentInfo, source: str) -> Instrument | None:
             volume_decimals=info.volume_decimals,
             turnover_decimals=info.turnover_decimals,
             levels=info.depth_levels,
+            negative_prices=info.negative_prices,
             volume_unit=A_SHARE_LOT if mainland else 1,
             calendar=calendar,
             learned=source,

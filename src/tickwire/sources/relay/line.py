@@ -10,7 +10,7 @@ import structlog
 
 from ...client import Buffer, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
-from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Subscribed
+from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Spared, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
@@ -103,7 +103,7 @@ class Line:
         self._silence = Silence(shared.silence, now)
         self._status = Status.CONNECTING
         self._reason = ""
-        self._was_refused = False
+        self._was_refused = self._corrected = False
         self._warned: set[str] = set()  # on this connection
         self._closing = False
         self._said: set[tuple[Kind, Key]] = set()
@@ -124,7 +124,7 @@ class Line:
     def add(self, kind: Kind, code: str) -> None:
         """Subscribes to a stream."""
         if kind is Kind.TRADE:
-            self._link.add(trades=[code])
+            self._link.add(trades=[code], corrections=[code] if self._corrected else ())
         else:
             self._link.add(books={code: 0})
         self.reception.add(kind, code, self._shared.time.clock.time())
@@ -132,11 +132,17 @@ class Line:
     def remove(self, kind: Kind, code: str) -> list[Yielded]:
         """Subscribes to it no more."""
         if kind is Kind.TRADE:
-            self._link.remove(trades=[code])
+            self._link.remove(trades=[code], corrections=[code])
         else:
             self._link.remove(books=[code])
         self._idle_since = self._shared.time.clock.time()
         return [*self.reception.remove(kind, [code], self._idle_since)]
+
+    def ask_corrections(self) -> None:
+        """Upstream tells corrections of trades: it is asked for those of all its codes."""
+        if not self._corrected:
+            self._corrected = True
+            self._link.add(corrections=self.reception.trades())
 
     def start(self) -> None:
         """Connects, if there is something to subscribe to."""
@@ -205,9 +211,12 @@ class Line:
             return self._state(told, now)
         if isinstance(told, Subscribed):
             self._was_refused = False
+            if told.kind is Kind.CORRECTION:
+                return []
             return [*self.reception.subscribed(told.kind, told.keys, now)]
         if isinstance(told, Refusal):
-            return [self._refused(told)]
+            refusal = self._refused(told)
+            return [] if told.kind is Kind.CORRECTION else [refusal]
         if isinstance(told, Missed):
             self.dropped += told.events
             return [*self.reception.missed(now), *self.reception.begin(now)]
@@ -217,6 +226,14 @@ class Line:
                 "upstream counts anew", kind=told.kind.name.lower(), code=told.key, dropped=told.dropped
             )
             return [*self.reception.renumbered(told, now), *self.reception.begin(now)]
+        if isinstance(told, Spared):
+            self.dropped += told.dropped
+            self._warn(
+                "upstream sends less than comes, since we are slow",
+                kind=told.kind.name.lower(),
+                events=told.dropped,
+            )
+            return [*self.reception.spared(told, now), *self.reception.begin(now)]
         if isinstance(told, Outdated):  # an event was taken for one of before: nobody is sure of that
             self.dropped += 1
             self._warn(

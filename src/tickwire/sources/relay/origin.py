@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 
-import httpx
 import msgspec
 
 from ...client import ClientError, Network, http_url
@@ -68,6 +67,8 @@ class Origin:
                 self._is_tickwire = found is not None
                 self._known.set()
             if found is not None:
+                for line in self.lines.values():
+                    line.ask_corrections()
                 self.simulated = found.simulated
                 self.time.round_the_clock = found.round_the_clock
                 self.time.market.replayed = found.source.startswith("replay:")
@@ -77,6 +78,8 @@ class Origin:
 
 async def ask_readiness(url: str, network: Network) -> Readiness | None:
     """What /readyz of the server at `url` says; it needs no token. None if it has no such page."""
+    import httpx
+
     try:
         async with (
             asyncio.timeout(TIMEOUT),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ...model import Event, Fault, Kind, KlineUpdate, Rule, Trade
-from ...wire import Key, Pushed, Renumbered
+from ...model import Correction, Event, Fault, Kind, KlineUpdate, Rule, Trade
+from ...wire import Key, Pushed, Renumbered, Spared
+from ...wire.spared import MOST_CODES
 from ..judge import Judge
 from ..source import Began, Broke, Snapshot
 from .upstream_clock import UpstreamClock
@@ -69,6 +70,10 @@ class Reception:
             for code, stream in streams.items()
             if stream.agreed is not None
         }
+
+    def trades(self) -> list[str]:
+        """The codes whose trades are wanted of it."""
+        return [*self._trades]
 
     def live(self, kind: Kind, code: str) -> bool:
         """Whether what was shown last is up to date: the stream is complete, and began."""
@@ -141,11 +146,27 @@ class Reception:
         self._due[str(told.key)] = stream
         return broke
 
-    def event(self, pushed: Pushed, now: float, wall: int) -> Event | Snapshot | None:
+    def spared(self, told: Spared, now: float) -> list[Broke]:
+        """Trades came as one, or were left out: their bars are not known from the trades. Where not all codes
+        are named, it may be any."""
+        if told.kind is not Kind.TRADE:
+            return []
+        self._clock.read(now)
+        codes = [*self._trades] if len(told.codes) >= MOST_CODES else told.codes
+        streams = {code: one for code in codes if (one := self._trades.get(code)) and one.begun}
+        since = min(told.since_ms, self._clock.read_at(now))
+        broke = self._broke(streams, since, "upstream sent less than came")
+        self._due.update(streams)
+        return broke
+
+    def event(self, pushed: Pushed, now: float, wall: int) -> Event | Correction | Snapshot | None:
         """What an event is to us; None if it was not asked for, is unfit, or has a time that cannot be."""
         event = pushed.event
         if isinstance(event, KlineUpdate):
             return None
+        if isinstance(event, Correction):
+            known = event.code in self._trades and self._judge.passes(event)
+            return event if known else None
         kind = Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH
         stream = self._streams[kind].get(event.code)
         if stream is None or not self._judge.passes(event):
@@ -162,7 +183,7 @@ class Reception:
             return None
         stream.first = False
         if found is event:
-            self.heard, self.lag = now, max(0, wall - event.time)
+            self.heard, self.lag = now, wall - event.time
             if self._clock.is_ahead(event.time, now, wall):
                 return Snapshot(kind, event.code, event)
         return found

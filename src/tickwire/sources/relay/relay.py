@@ -17,6 +17,7 @@ from ...errors import SourceError
 from ...model import (
     MAX_DECIMALS,
     Catalogue,
+    Correction,
     Entrance,
     Event,
     Family,
@@ -106,9 +107,7 @@ class Relay(Source):
         self._clock = clock
         self._wake = asyncio.Event()
         self._judge = Judge(name, Entrance.RELAY, catalogue, self.health, self._widen)
-        self.learned: Callable[[Instrument], None] = lambda _: None
-        """Called with an instrument that is new, or known in other numbers by now, before anything of it is
-        yielded."""
+        self._learned: Callable[[Instrument], None] = lambda _: None
         keep = [*keep]
         self._kept_unknown = {code for code in keep if not self._knows(code)}
         self._time = MarketTime(clock, wall, catalogue, self._wake.set)
@@ -225,11 +224,21 @@ class Relay(Source):
             instrument.name_en or instrument.name_cn or instrument.name_hk
         ):
             self.finder.name(instrument.code)
-        self.learned(instrument)
+        self._learned(instrument)
         if instrument.code in self._kept_unknown:
             self._kept_unknown.discard(instrument.code)
             self._demand.keep(instrument.code)
             self._change()
+
+    def attend(
+        self,
+        *,
+        learned: Callable[[Instrument], None],
+        awaited: Callable[[Family, str], Collection[str]],
+    ) -> None:
+        """From now on `learned` is called with each instrument that is new, or known in other numbers by now,
+        before anything of it is yielded; `awaited` tells who waits for a code."""
+        self._learned, self.finder.awaited = learned, awaited
 
     def use(self) -> UpstreamUse:
         """What is used of the account."""
@@ -400,7 +409,7 @@ class Relay(Source):
 
     def _redefine(self, instrument: Instrument) -> None:
         self._catalogue.redefine(instrument)
-        self.learned(instrument)
+        self._learned(instrument)
 
     # What comes over HTTP.
     def _answered(self, answer: Answer) -> None:
@@ -409,7 +418,7 @@ class Relay(Source):
         shown: dict[str, Event] = {}
         for pushed in answer.events:
             event = pushed.event
-            if isinstance(event, KlineUpdate) or event.code not in answer.codes:
+            if isinstance(event, KlineUpdate | Correction) or event.code not in answer.codes:
                 continue
             if self._judge.passes(event) and self._time.stood(event.code, event.time):
                 shown[event.code] = event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ class Standing:
         self._let_in = False
         self._said_ahead = False
         self._http_fails = ""
+        self._stamped = -math.inf  # when that event came which the lag was told of
 
     def tell(self) -> None:
         """Says how it is now."""
@@ -72,7 +74,12 @@ class Standing:
         health.bad = self.judge.bad + sum(one.bad for one in self.https) + sum(line.bad for line in every)
         last = max(lines, key=lambda line: line.reception.heard, default=None)
         if last is not None and last.reception.lag is not None:
-            health.lag = last.reception.lag if self.time.is_real else None
+            if not self.time.is_real:
+                health.lag = health.skew = None
+            elif last.reception.heard > self._stamped:
+                self._stamped = last.reception.heard
+                health.stamped(last.reception.lag)
+                health.lag = max(0, last.reception.lag)
 
     def answered(self, error: ClientError | None) -> None:
         """Upstream answered over HTTP, or did not."""

@@ -1,7 +1,7 @@
 """The folder of a recording: what lies where, and under which name.
 
 ```
-kind=trade|book/market=…/date=YYYY-MM-DD/FIRST-LAST.parquet    what is sealed
+kind=trade|book|correction/market=…/date=YYYY-MM-DD/FIRST-LAST.parquet    what is sealed
 _tickwire/FIRST.journal                                        what is not sealed yet
 _tickwire/gaps.jsonl                                           what is missing
 _tickwire/positions.json                                       how far publishers are in what is sealed
@@ -27,7 +27,7 @@ from typing import NamedTuple, NoReturn
 from ...errors import InputError
 from ...model import Kind, Market
 
-KINDS = {"trade": Kind.TRADE, "book": Kind.DEPTH}
+KINDS = {"trade": Kind.TRADE, "book": Kind.DEPTH, "correction": Kind.CORRECTION}
 """The kinds that are recorded, by their name in paths."""
 HIDDEN = ("_", ".")
 """What readers of Parquet datasets pass over begins with one of these."""

@@ -13,7 +13,8 @@ from ...files import check_regular
 
 KEY = b"tickwire"
 """The key of the Parquet metadata under which it stands, as JSON."""
-VERSION = 1
+VERSION = 2
+"""In version 1 the column `arrival` is called `order`, a word that SQL keeps for itself."""
 
 
 class CodeNote(msgspec.Struct, frozen=True, array_like=True):
@@ -41,12 +42,16 @@ class Footer(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
+UNREADABLE = OSError, ValueError, pa.ArrowException
+"""What a Parquet file that cannot be read raises: a name in it that is no UTF-8 is no error of Arrow's."""
+
+
 def read_footer(path: Path) -> Footer:
     """The note of a file. Raises InputError."""
     try:
         check_regular(path)
         metadata = parquet.read_metadata(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise unreadable(path, error) from error
     try:
         footer = msgspec.json.decode(metadata[KEY], type=Footer)

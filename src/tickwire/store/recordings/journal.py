@@ -1,11 +1,11 @@
 """The journal: what is recorded and not sealed yet, on the disk within a fraction of a second.
 
 A head says the version, the source and where in the order it begins. Records follow, each of some hundred
-events: a mark, a checksum, what stretch of the order and of our clock it holds, its trades and its books as
-lines of JSON with exact decimals, and the positions that publishers reach with it. So a record is whole or it
-is recognised as torn, and the damage of one leaves the others readable.
+events: a mark, a checksum, what stretch of the order and of our clock it holds, its trades, its books and its
+corrections as lines of JSON with exact decimals, and the positions that publishers reach with it. So a record
+is whole or it is recognised as torn, and the damage of one leaves the others readable.
 
-Version 1 had no positions. It is read, and no longer written.
+Version 1 had no positions, version 2 no corrections. They are read, and no longer written.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import IO, NamedTuple, TypeAlias
 import msgspec
 
 from ...errors import StartError
-from ...model import Event, Market, Trade
+from ...model import Correction, Event, Market, Trade
+from .corrected import CorrectionFields, fields_of
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"\xffTICKWIRE JOURNAL\n"
 MARK = b"\xffTWR"
 """Begins a record. Its first byte is never part of UTF-8, so that it does not occur in what is recorded."""
@@ -34,13 +35,16 @@ HEAD = struct.Struct("<II")
 HEADER = struct.Struct("<4sI")
 """The mark and the checksum of all that follows in the record."""
 RECORD = struct.Struct("<qIqqIII")
-"""First event, count, `received` of the first and the last; bytes of trades, of books, of positions."""
+"""First event, count, `received` of the first and the last; bytes of trades and corrections, of books, of
+positions."""
 RECORD_1 = struct.Struct("<qIqqII")
 """The same in version 1, without positions."""
+BEHIND = b"\0"
+"""What stands between trades and corrections, where there are any; it is never part of JSON."""
 WINDOW = 1 << 20
 """Bytes that are searched for the next mark at a time."""
 
-Waiting: TypeAlias = tuple[Event, Market, int, int]
+Waiting: TypeAlias = tuple[Event | Correction, Market, int, int]
 """An event, its market, when it was received (microseconds since the epoch), and its `seq`."""
 
 
@@ -61,11 +65,11 @@ class Line(msgspec.Struct, gc=False):
     market: str
     received: int
     seq: int
-    event: Event
+    event: Event | CorrectionFields
 
 
 class Record(NamedTuple):
-    """Some events that follow one another in the order: the trades and the books among them, as lines.
+    """Some events that follow one another in the order: the trades, books and corrections, as lines.
 
     `positions` are the last `seq` of each publisher of whom something is in it. There may be no events.
     """
@@ -77,6 +81,7 @@ class Record(NamedTuple):
     trades: bytes
     books: bytes
     positions: dict[str, int]
+    corrections: bytes = b""
 
 
 class Damage(NamedTuple):
@@ -97,14 +102,20 @@ def encode(first: int, events: Sequence[Waiting], positions: Mapping[str, int], 
     """
     trades: list[Line] = []
     books: list[Line] = []
+    corrections: list[Line] = []
     for order, (event, market, received, seq) in enumerate(events, first):
+        if isinstance(event, Correction):
+            corrections.append(Line(order, market, received, seq, fields_of(event)))
+            continue
         of = trades if isinstance(event, Trade) else books
         of.append(Line(order, market, received, seq, event))
-    trade_lines, book_lines = _encoder.encode_lines(trades), _encoder.encode_lines(books)
+    trade_lines, book_lines, correction_lines = map(_encoder.encode_lines, (trades, books, corrections))
     reached = _encoder.encode(positions) if positions else b""
     began, ended = (events[0][2], events[-1][2]) if events else (now, now)
-    sizes = len(trade_lines), len(book_lines), len(reached)
-    body = b"".join((RECORD.pack(first, len(events), began, ended, *sizes), trade_lines, book_lines, reached))
+    if correction_lines:
+        trade_lines += BEHIND + correction_lines
+    parts = trade_lines, book_lines, reached
+    body = b"".join((RECORD.pack(first, len(events), began, ended, *map(len, parts)), *parts))
     return HEADER.pack(MARK, zlib.crc32(body)) + body
 
 
@@ -215,9 +226,10 @@ def _record_at(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -
     rest = file.read(sum(sizes))
     if zlib.crc32(rest, zlib.crc32(prefix[HEADER.size :])) != checksum:
         return None
-    trades, books = sizes[0], sizes[0] + sizes[1]
+    trades, _, corrections = rest[: sizes[0]].partition(BEHIND)
+    books = sizes[0] + sizes[1]
     positions = msgspec.json.decode(rest[books:], type=dict[str, int]) if rest[books:] else {}
-    return Record(first, events, began, ended, rest[:trades], rest[trades:books], positions)
+    return Record(first, events, began, ended, trades, rest[sizes[0] : books], positions, corrections)
 
 
 def _next_whole(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -> int:

@@ -11,10 +11,20 @@ class Pulse:
     def __init__(self) -> None:
         self._last = time.monotonic()
         self._silent = self._noticed = 0.0
+        self._whole = self._last
 
     def beat(self) -> None:
         """It gets on."""
         self._last = time.monotonic()
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the moment up to which all that had come is written."""
+        return time.monotonic() - self._whole
+
+    def caught_up(self, began: float) -> None:
+        """All is written that had come when it `began` to."""
+        self._whole = began
 
     def silent(self, limit: float, patience: float) -> bool:
         """Whether it has not got on for longer than `limit`, and not since that was noticed, `patience` ago

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from ...errors import StartError
-from ...model import Event, Market, Trade
+from ...model import Book, Correction, Event, Market, Trade
 from ..lock import Lock
 from .folder import Folder
 from .gaps import GapReason, add_gap, moment
@@ -92,6 +92,7 @@ class Recorder:
         # What `record` and `reach` were called with, value after value: tuples that live this long would cost
         # the garbage collector of the whole process more than they are worth.
         self._waiting: deque[Any] = deque()
+        self._marks: deque[None] = deque()  # one for each call of `reach` in it
         self._lines = lines
         self._open: list[Waiting] = []  # before the next `reach`
         # Each of these two is written by one thread only; what waits is the difference.
@@ -110,7 +111,6 @@ class Recorder:
         self._left: Journal | None = None  # the one that was written when it stopped
         self._pulse = Pulse()
         self._ending = threading.Event()
-        self._closed = False
         try:
             self._folder.own.mkdir(parents=True, exist_ok=True)
             self._lock = self._take()
@@ -140,7 +140,7 @@ class Recorder:
         self._sealer.start()
         log.info("recording", folder=str(folder), source=source)
 
-    def record(self, event: Event, market: Market, received: int, seq: int) -> None:
+    def record(self, event: Event | Correction, market: Market, received: int, seq: int) -> None:
         """Takes an event that was received at that microsecond since the epoch, with our `seq`.
 
         Called by one thread, in the order of arrival. Neither waits nor raises: what cannot be taken is
@@ -150,7 +150,7 @@ class Recorder:
             self._put += 1 if type(event) is Trade else _weight(event)
             self._waiting.extend((event, market, received, seq))
         else:
-            self._refused.add(received, listed=not self._closed)
+            self._refused.add(received, listed=not self._ending.is_set())
 
     def reach(self, publisher: str, seq: int) -> None:
         """What was recorded since the last call are whole lines of a publisher, up to that `seq` (0: none).
@@ -158,6 +158,7 @@ class Recorder:
         It gets into one record, or nothing of it does. Called by the thread that records.
         """
         if self._limit > 0:
+            self._marks.append(None)
             self._waiting.extend((None, publisher, 0, seq))
         elif seq:
             self._passed[publisher] = seq
@@ -198,6 +199,7 @@ class Recorder:
         """How it goes. Any thread may ask."""
         self._check_answers()
         journal = self._journal
+        waiting = max(0, len(self._waiting) // VALUES - len(self._marks) + len(self._open))
         return RecorderStatus(
             self._reason is None,
             self._reason,
@@ -206,13 +208,14 @@ class Recorder:
             self._refused.total + self._sealer.unfit,
             self._sealer.bytes,
             0 if journal is None else journal.size,
+            waiting,
+            self._pulse.lag if waiting else 0.0,
         )
 
     def close(self) -> None:
         """Seals everything and ends: it may take seconds. May be called again."""
-        if self._closed:
+        if self._ending.is_set():
             return
-        self._closed = True
         self._limit = -1
         self._ending.set()
         self._writer.join(END)
@@ -240,7 +243,7 @@ class Recorder:
 
     def _check_answers(self) -> None:
         """Stops the recording if the disk has not answered for long: it goes on once it does."""
-        if not self._closed and self._pulse.silent(HANG, LOOK_EVERY):
+        if not self._ending.is_set() and self._pulse.silent(HANG, LOOK_EVERY):
             self._stop(TimeoutError(HANGS))
 
     # The thread of the journal.
@@ -267,6 +270,7 @@ class Recorder:
 
     def _flush(self, *, ending: bool = False) -> None:
         """Writes what waits now, up to the end of lines."""
+        began = time.monotonic()
         if self._journal is not None:
             self._journal.check()
         while self._passed:
@@ -276,6 +280,7 @@ class Recorder:
         for _ in range(len(self._waiting) // VALUES):
             event, market, received, seq = take(), take(), take(), take()
             if event is None:
+                self._marks.popleft()
                 if seq > self._pending.get(market, 0):
                     self._pending[market] = seq
                 rows += self._open
@@ -293,6 +298,8 @@ class Recorder:
             self._open.clear()
         if rows or self._pending:
             self._write(rows)
+        if not self._open:
+            self._pulse.caught_up(began)
         self._whole = True
 
     def _write(self, rows: list[Waiting]) -> None:
@@ -367,7 +374,9 @@ class Recorder:
             event, market, received, seq = take(), take(), take(), take()
             if event is not None:
                 self._lose([(event, market, received, seq)])
-            elif seq > self._pending.get(market, 0):
+                continue
+            self._marks.popleft()
+            if seq > self._pending.get(market, 0):
                 self._pending[market] = seq
 
     def _lose(self, rows: list[Waiting]) -> None:
@@ -414,7 +423,7 @@ class Recorder:
             return
         with self._stopping:
             self._reason, self._text, self._whole = None, "", False
-            self._limit = -1 if ending or self._closed else WAITING_LIMIT
+            self._limit = -1 if ending or self._ending.is_set() else WAITING_LIMIT
         if not ending:
             log.warning("recording goes on", folder=str(self._folder.path))
 
@@ -425,6 +434,6 @@ def _said(error: OSError) -> str:
     return f"{said} ({error.filename})" if error.filename else said
 
 
-def _weight(event: Event) -> int:
+def _weight(event: Event | Correction) -> int:
     """What an event takes of the room for those that wait."""
-    return 1 if isinstance(event, Trade) else 1 + len(event.bids) + len(event.asks)
+    return 1 + len(event.bids) + len(event.asks) if isinstance(event, Book) else 1

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import heapq
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import InputError
-from ...model import Event, Market
+from ...model import Correction, Event, Market
 from .folder import Folder
 from .gaps import moment
 from .needs import need_pyarrow
 
 if TYPE_CHECKING:  # it needs pyarrow
     from .contents import Contents
+    from .segment import Wanted
 
 
 class Recorded(NamedTuple):
@@ -24,28 +27,28 @@ class Recorded(NamedTuple):
     `received` is when it came, in microseconds since the epoch; `seq` the number that we gave it.
     """
 
-    event: Event
+    event: Event | Correction
     received: int
     seq: int
     market: Market
 
 
 class Recordings:
-    """What is sealed in a folder. The journal of a recorder that is running is passed over."""
+    """What is sealed in one or more folders. The journal of a recorder that is running is passed over."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises InputError if there is no such folder, or without pyarrow."""
+    def __init__(self, *paths: Path) -> None:
+        """Each is the folder of a recording, or of several: a server records each of its sources into one of
+        its own. Raises InputError if there is none, or without pyarrow."""
         need_pyarrow(InputError)
-        self._folder = Folder(folder)
-        if not self._folder.exists():
-            raise InputError(f"There is no recording in {folder}.")
+        found = {folder.path.resolve(): folder for path in paths for folder in _folders_in(path)}
+        self._folders = [*found.values()]  # each once
 
     def contents(self) -> Contents:
         """What there is, and what is missing. Raises InputError that names a bad file."""
         from .contents import contents
 
-        with self._told():
-            return contents(self._folder)
+        with _told(self._folders[0]):
+            return contents(self._folders)
 
     def read(
         self,
@@ -53,32 +56,60 @@ class Recordings:
         end_ms: int | None = None,
         codes: Collection[str] | None = None,
     ) -> Iterator[Recorded]:
-        """The events in the order in which they came, run after run.
+        """The events in the order in which they came, run after run; those of several recordings by when they
+        came.
 
         `start_ms` is the first millisecond of the source's time, `end_ms` the first that no longer belongs to
-        it; with `codes` only these. One segment is in memory at a time: a few times `seal_bytes` of the one
-        that recorded it. The next event may take the time to read a segment, tenths of a second: call it in
-        a thread. Raises InputError that names a bad file.
+        it; with `codes` only these. Of several recordings together, what clients were not sent, as the code
+        came from another source then, is left out. One segment of each is in memory at a time: a few times
+        `seal_bytes` of the one that recorded it. The next event may take the time to read a segment, tenths
+        of a second: call it in a thread. Raises InputError that names a bad file.
         """
-        from .segment import Wanted, read_segment
+        from .segment import Wanted
 
         wanted = Wanted(start_ms, end_ms, None if codes is None else frozenset(codes))
-        first = None if start_ms is None else moment(start_ms * 1000).date()
-        last = None if end_ms is None else moment(end_ms * 1000).date()
-        with self._told():
-            complete = self._folder.complete_files()
-        files = [
-            file
-            for file in complete
-            if (first is None or first <= file.partition.date)
-            and (last is None or file.partition.date <= last)
-        ]
-        for _, segment in groupby(files, key=lambda file: file.first):
-            yield from read_segment(segment, wanted)
+        each = [_events(folder, wanted) for folder in self._folders]
+        if len(each) == 1:
+            return each[0]
+        return heapq.merge(*map(_sent, each), key=attrgetter("received"))
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InputError(f"Cannot read {self._folder.path}: {error.strerror}.") from error
+
+def _folders_in(path: Path) -> list[Folder]:
+    """The recording in a folder, or those below it. Raises InputError if there is none."""
+    folder = Folder(path)
+    if folder.exists():
+        return [folder]
+    with _told(folder):
+        below = [Folder(one) for one in sorted(path.iterdir()) if one.is_dir()] if path.is_dir() else []
+    found = [one for one in below if one.exists()]
+    if not found:
+        raise InputError(f"There is no recording in {path}.")
+    return found
+
+
+def _events(folder: Folder, wanted: Wanted) -> Iterator[Recorded]:
+    from .segment import read_segment
+
+    first = None if wanted.start is None else moment(wanted.start * 1000).date()
+    last = None if wanted.end is None else moment(wanted.end * 1000).date()
+    with _told(folder):
+        complete = folder.complete_files()
+    files = [
+        file
+        for file in complete
+        if (first is None or first <= file.partition.date) and (last is None or file.partition.date <= last)
+    ]
+    for _, segment in groupby(files, key=lambda file: file.first):
+        yield from read_segment(segment, wanted)
+
+
+def _sent(events: Iterable[Recorded]) -> Iterator[Recorded]:
+    return (one for one in events if one.seq)
+
+
+@contextmanager
+def _told(folder: Folder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"Cannot read {folder.path}: {error.strerror}.") from error

@@ -22,6 +22,8 @@ LAST_TIME = 253_402_300_799_999
 TIME = pa.timestamp("ms", "UTC")
 RECEIVED = pa.timestamp("us", "UTC")
 LEVEL = pa.struct([("price", DECIMAL), ("volume", DECIMAL)])
+ARRIVAL, ARRIVAL_BEFORE = "arrival", "order"
+"""The place of an event in the order of arrival; as files of version 1 and the lines of journals call it."""
 
 _AMOUNTS = [(name, DECIMAL) for name in ("price", "volume", "turnover")]
 _DIRECTION, _SOURCE_SEQ = ("direction", pa.int8()), ("source_seq", pa.int64())
@@ -29,12 +31,25 @@ _DIRECTION, _SOURCE_SEQ = ("direction", pa.int8()), ("source_seq", pa.int64())
 
 def _columns(*event: tuple[str, pa.DataType]) -> pa.Schema:
     head = [("code", pa.string()), ("time", TIME), ("received", RECEIVED), ("seq", pa.int64())]
-    return pa.schema([*head, *event, ("source", pa.string()), ("order", pa.int64())])
+    return pa.schema([*head, *event, ("source", pa.string()), (ARRIVAL, pa.int64())])
 
 
+_CORRECTION = [
+    ("trade_seq", pa.int64()),
+    ("trade_time", pa.int64()),
+    ("trade_source_seq", pa.int64()),
+    *((f"was_{name}", kind) for name, kind in (*_AMOUNTS, _DIRECTION)),
+    *_AMOUNTS,
+    _DIRECTION,
+    _SOURCE_SEQ,
+]
+"""Those of a correction; amounts are null where the trade was cancelled."""
 COLUMNS = {
     Kind.TRADE: _columns(_SOURCE_SEQ, *_AMOUNTS, _DIRECTION),
     Kind.DEPTH: _columns(("bids", pa.list_(LEVEL)), ("asks", pa.list_(LEVEL))),
+    Kind.CORRECTION: _columns(
+        *((name, TIME if name == "trade_time" else kind) for name, kind in _CORRECTION)
+    ),
 }
 MARKET = pa.field("market", pa.string())
 """Stands before the others until a table is split into its partitions."""
@@ -43,7 +58,7 @@ MARKET = pa.field("market", pa.string())
 def _lines(*event: tuple[str, pa.DataType]) -> pa.Schema:
     of = pa.struct([("code", pa.string()), ("time", pa.int64()), *event])
     return pa.schema(
-        [("order", pa.int64()), MARKET, ("received", pa.int64()), ("seq", pa.int64()), ("event", of)]
+        [(ARRIVAL_BEFORE, pa.int64()), MARKET, ("received", pa.int64()), ("seq", pa.int64()), ("event", of)]
     )
 
 
@@ -51,12 +66,13 @@ _SIDE = pa.list_(pa.list_(DECIMAL))
 _LINES = {
     Kind.TRADE: _lines(*_AMOUNTS, _DIRECTION, _SOURCE_SEQ),
     Kind.DEPTH: _lines(("bids", _SIDE), ("asks", _SIDE)),
+    Kind.CORRECTION: _lines(*_CORRECTION),
 }
 
 
 def parse(kind: Kind, lines: bytes, source: str) -> tuple[pa.Table, int]:
-    """Lines of trades or of books as a table with the market before the columns, and how many did not fit
-    into it."""
+    """Lines of trades, of books or of corrections as a table with the market before the columns, and how
+    many did not fit into it."""
     table, unfit = _fitting(lines, _LINES[kind])
     return _table(table, COLUMNS[kind], source), unfit
 
@@ -106,7 +122,8 @@ def _amounts(kind: pa.DataType, column: pa.ChunkedArray) -> list[pa.ChunkedArray
 
 
 def _table(lines: pa.Table, schema: pa.Schema, source: str) -> pa.Table:
-    columns = {name: lines[name] for name in ("order", "market", "received", "seq")}
+    columns = {name: lines[name] for name in ("market", "received", "seq")}
+    columns[ARRIVAL] = lines[ARRIVAL_BEFORE]
     for field in lines.schema.field("event").type:
         column = pc.struct_field(lines["event"], field.name)
         columns[field.name] = _levels(column) if field.type == _SIDE else column

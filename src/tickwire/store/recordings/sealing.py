@@ -26,14 +26,15 @@ from .footer import KEY, CodeNote, Footer
 from .gaps import EPOCH, Stretch
 from .journal import Damage, Head, Record
 from .positions import advance, read_positions, write_positions
+from .schema import ARRIVAL
 
 PIECE = 4 << 20
 """Bytes of lines that are parsed at once."""
 DAY = 86_400_000
 """Milliseconds."""
-ROWS = {Kind.TRADE: 65_536, Kind.DEPTH: 8_192}
+ROWS = {Kind.TRADE: 65_536, Kind.DEPTH: 8_192, Kind.CORRECTION: 65_536}
 """Rows of a row group: what a reader of one code reads beside that code."""
-COUNTERS = ("time", "received", "seq", "source_seq", "order")
+COUNTERS = ("time", "received", "seq", "source_seq", ARRIVAL)
 """Columns that mostly grow, and are kept as differences."""
 
 
@@ -160,7 +161,8 @@ class _Pile:
         self.last = record.first + record.events - 1
         self._lines[Kind.TRADE].append(record.trades)
         self._lines[Kind.DEPTH].append(record.books)
-        size = len(record.trades) + len(record.books)
+        self._lines[Kind.CORRECTION].append(record.corrections)
+        size = len(record.trades) + len(record.books) + len(record.corrections)
         self.size += size
         self._unparsed += size
         if self._unparsed >= PIECE:
@@ -204,7 +206,7 @@ def _partitions(kind: Kind, table: pa.Table) -> Iterator[tuple[Partition, pa.Tab
     # Each under the same name, so that the one before is let go of.
     table = table.append_column("day", days)
     table = table.combine_chunks()
-    keys = [(name, "ascending") for name in ("market", "day", "code", "order")]
+    keys = [(name, "ascending") for name in ("market", "day", "code", ARRIVAL)]
     table = table.take(pc.sort_indices(table, sort_keys=keys))
     counts = table.group_by(["market", "day"], use_threads=False).aggregate([([], "count_all")])
     begin = 0
@@ -225,7 +227,7 @@ def _write_file(path: Path, table: pa.Table, kind: Kind, head: Head) -> None:
         use_dictionary=[name for name in names if name not in COUNTERS],
         column_encoding={name: "DELTA_BINARY_PACKED" for name in names if name in COUNTERS},
         sorting_columns=parquet.SortingColumn.from_ordering(
-            table.schema, [("code", "ascending"), ("order", "ascending")]
+            table.schema, [("code", "ascending"), (ARRIVAL, "ascending")]
         ),
         write_page_checksum=True,
     ) as writer:
@@ -254,7 +256,7 @@ def _decimals(table: pa.Table, kind: Kind) -> tuple[dict[str, int], dict[str, in
     """The most decimals of the prices and the volumes of each code."""
     found: tuple[defaultdict[str, int], defaultdict[str, int]] = defaultdict(int), defaultdict(int)
     for most, name in zip(found, ("price", "volume"), strict=True):
-        if kind is Kind.TRADE:
+        if kind is not Kind.DEPTH:
             _note_decimals(most, table["code"], table[name])
             continue
         for side in ("bids", "asks"):

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from ...errors import InputError
-from ...model import Book, Event, Kind, Level, Market, Trade
+from ...model import Book, Correction, Event, Kind, Level, Market, Trade
+from .corrected import CorrectionFields, correction_of
 from .folder import SealedFile
-from .footer import read_footer, unreadable
+from .footer import UNREADABLE, read_footer, unreadable
 from .recordings import Recorded
-from .schema import COLUMNS, TIME
+from .schema import ARRIVAL, ARRIVAL_BEFORE, COLUMNS, TIME
 
 ROWS = 4_096
 """Rows of which objects are made at a time."""
@@ -40,15 +41,16 @@ class Wanted(NamedTuple):
 
 def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Recorded]:
     """The events of a segment's files in their order of arrival. Raises InputError that names a bad file."""
-    tables: dict[Kind, list[pa.Table]] = {Kind.TRADE: [], Kind.DEPTH: []}
+    tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in COLUMNS}
     for file in files:
         try:
             tables[file.partition.kind] += _load(file, wanted)
-        except (OSError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             raise unreadable(file.path, error) from error
     trades = _stream(_in_order(tables.pop(Kind.TRADE)), _trades)
     books = _stream(_in_order(tables.pop(Kind.DEPTH)), _books)
-    for _, recorded in heapq.merge(trades, books):  # no two have the same number
+    corrections = _stream(_in_order(tables.pop(Kind.CORRECTION)), _corrections)
+    for _, recorded in heapq.merge(trades, books, corrections):  # no two have the same number
         yield recorded
 
 
@@ -65,19 +67,24 @@ def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
     market = MARKETS.index(file.partition.market)
     filters = _filters(wanted)
     with parquet.ParquetFile(file.path, page_checksum_verification=True) as opened:
-        if not opened.schema_arrow.equals(schema):
+        if not _renamed(opened.schema_arrow).equals(schema):
             raise InputError(f"{file.path} does not have the columns of a recording. Move it away.")
         for number in range(opened.num_row_groups):
             group = opened.metadata.row_group(number)
             if wanted.codes is not None and not _may_hold(group, wanted.codes):
                 continue
             # In this thread: a replay shares the machine with the server that it feeds.
-            table = opened.read_row_group(number, use_threads=False)
+            table = opened.read_row_group(number, use_threads=False).rename_columns(schema.names)
             for one in filters:
                 table = table.filter(one)
             yield table.append_column(
                 "market", pa.repeat(pa.scalar(market, pa.int8()), len(table))
             ).replace_schema_metadata()
+
+
+def _renamed(columns: pa.Schema) -> pa.Schema:
+    """The columns of a file of any version by the names that they have now."""
+    return pa.schema([one.with_name(ARRIVAL) if one.name == ARRIVAL_BEFORE else one for one in columns])
 
 
 def _filters(wanted: Wanted) -> list[pc.Expression]:
@@ -104,16 +111,18 @@ def _in_order(tables: list[pa.Table]) -> pa.Table | None:
     table = pa.concat_tables(tables)
     tables.clear()  # each table goes as soon as the next one is made of it
     table = table.combine_chunks()
-    return table.take(pc.sort_indices(table["order"]))
+    return table.take(pc.sort_indices(table[ARRIVAL]))
 
 
-def _stream(table: pa.Table | None, make: Callable[[pa.RecordBatch], Iterator[Event]]) -> Iterator[Numbered]:
+def _stream(
+    table: pa.Table | None, make: Callable[[pa.RecordBatch], Iterator[Event | Correction]]
+) -> Iterator[Numbered]:
     """Each event with its number in the order."""
     if table is None:
         return
     for batch in table.to_batches(max_chunksize=ROWS):
         yield from zip(
-            batch["order"].to_pylist(),
+            batch[ARRIVAL].to_pylist(),
             map(
                 Recorded,
                 make(batch),
@@ -146,6 +155,17 @@ def _books(batch: pa.RecordBatch) -> Iterator[Event]:
         _sides(batch["bids"]),
         _sides(batch["asks"]),
     )
+
+
+def _corrections(batch: pa.RecordBatch) -> Iterator[Correction]:
+    names = [name for name in CorrectionFields.__struct_fields__ if name not in ("time", "trade_time")]
+    columns: dict[str, list[Any]] = {
+        name: _amounts(batch[name]) if pa.types.is_decimal(batch[name].type) else batch[name].to_pylist()
+        for name in names
+    }
+    columns |= {name: _integers(batch[name]) for name in ("time", "trade_time")}
+    rows = zip(*(columns[name] for name in CorrectionFields.__struct_fields__), strict=True)
+    return (correction_of(CorrectionFields(*row)) for row in rows)
 
 
 def _sides(lists: pa.ListArray) -> Iterator[tuple[Level, ...]]:

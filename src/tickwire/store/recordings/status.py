@@ -39,6 +39,10 @@ class RecorderStatus:
     """Bytes of all sealed files in the folder."""
     journal_bytes: int
     """Bytes of the journal that is being written."""
+    waiting: int
+    """Events that are in no journal yet."""
+    lag: float
+    """Seconds for which the oldest of them has waited, at most; 0 where none waits."""
 
 
 _NAMES = {
