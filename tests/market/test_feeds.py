@@ -170,11 +170,12 @@ async def kline(served: Served, **more: int) -> list[dict[str, str]]:
 
 async def test_an_outage_is_in_the_ledger_and_filled(tmp_path: Path) -> None:
     source, minute = Live(), AT // 60_000 * 60
-    source.now = minute * 1000
+    source.now = minute * 1000 - 70_000
     async with serving(tmp_path, source) as served, served.link() as link:
         source.emit(Began(("BTCUSDT",), minute * 1000 - 90_000), trade(price="1", at=minute * 1000 - 70_000))
         await link.subscribe(TRADE, "BTCUSDT")
         await until(lambda: served.engine.market.events == 1)
+        source.now = minute * 1000
         await kline(served)
         assert source.past_bars.asked[0] is KlineType.MINUTE
         await until(lambda: {*source.past_bars.asked} == {KlineType.MINUTE, KlineType.HOUR, KlineType.DAY})

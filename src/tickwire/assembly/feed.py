@@ -80,7 +80,7 @@ def feed_of(
         tell,
         repeats=repeats,
         flat=settings.flat_bars,
-        catches_up=source.catches_up if isinstance(source, Simulator) else lambda _: False,
+        begins_before=source.begins_before if isinstance(source, Simulator) else lambda _: False,
         tape=tape,
     )
     if tape_notes is not None:

@@ -31,11 +31,11 @@ class KlinePush:
     async def run(self) -> None:
         """Closes bars by the market's clock, and pushes those that form. Never ends."""
         while True:
-            await asyncio.sleep(self.interval)
             for feed in self._feeds:
                 self.closed_of(feed, feed.bars.advance(feed.source.market_time()))
             for code, kline_type in [*self._wanted]:
                 self.push_forming(self._catalogue[code], kline_type)
+            await asyncio.sleep(self.interval)
 
     def want(self, who: object, bars: Iterable[Bar], until: float) -> None:
         """A client side is subscribed to these up to a moment of the monotonic clock."""

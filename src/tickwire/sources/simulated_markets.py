@@ -55,6 +55,7 @@ class SimulatedMarkets:
         self._origin: int | None = None
         self._step: int | None = None  # the one that is being yielded
         self._behind: set[str] = set()
+        self._closed: set[str] = set()  # codes that have begun while their markets were closed
 
     def open(self, now: int) -> None:
         """Starts what runs without being asked for; what has run on request goes on."""
@@ -89,6 +90,10 @@ class SimulatedMarkets:
     def catching_up(self) -> Collection[str]:
         """The codes that have begun late, and what they yield now is of long before."""
         return self._behind
+
+    def begins_before(self, code: str) -> bool:
+        """Whether what a code begins with is of before: it catches up, or its market was closed."""
+        return code in self._behind or code in self._closed
 
     def previous_close(self, instrument: Instrument) -> Decimal:
         """What an instrument closed at the day before."""
@@ -154,6 +159,7 @@ class SimulatedMarkets:
             if self._behind and upcoming // 1000 > now:
                 self._behind.discard(code)
             self._step = at
+            self._closed.discard(code)
             yield from self._markets[code].advance(at)
             self._step = None
             self.made += 1
@@ -163,7 +169,10 @@ class SimulatedMarkets:
         if market is None:
             market = self._markets[code] = SimulatedMarket(self._catalogue[code], self._seed, self._rate)
             calendar = self._calendar(code)
-            self._opening += market.open(now if calendar is None else calendar.last_open(now) or now)
+            opened = now if calendar is None else calendar.last_open(now) or now
+            self._opening += market.open(opened)
+            if opened < now:
+                self._closed.add(code)
         heapq.heappush(self._queue, (now * 1000 + market.pause(), code))
 
     def _calendar(self, code: str) -> Calendar | None:

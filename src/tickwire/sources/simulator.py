@@ -193,6 +193,10 @@ class Simulator(Source):
         """Whether a code has begun late in a virtual time, and what it yields now is of long before."""
         return code in self._markets.catching_up
 
+    def begins_before(self, code: str) -> bool:
+        """Whether what a code begins with is of before: it catches up, or its market is closed."""
+        return self._markets.begins_before(code)
+
     def previous_close(self, instrument: Instrument) -> Decimal:
         """What an instrument closed at the day before."""
         return self._markets.previous_close(instrument)

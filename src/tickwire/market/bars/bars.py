@@ -66,7 +66,7 @@ class Bars:
         *,
         repeats: bool = False,
         flat: bool = False,
-        catches_up: Callable[[str], bool] = lambda _: False,
+        begins_before: Callable[[str], bool] = lambda _: False,
         tape: Tape | None = None,
     ) -> None:
         """`revised` is called with closed bars that are others now, because stored ones were joined to them,
@@ -74,8 +74,8 @@ class Bars:
 
         `repeats` says that the source begins anew at every run, as a replay does: what was counted in an
         earlier run is then not counted again, so that `ready` must be awaited before its first trade. `flat`
-        answers bars without volume for open minutes without a trade. `catches_up` says
-        whether a code began late and is told from the start on: its first trades are not late.
+        answers bars without volume for open minutes without a trade. `begins_before` says
+        whether what a code begins with is of before by its nature: its first trades are not late.
         """
         self._archive = archive
         self._rules = rules
@@ -83,7 +83,7 @@ class Bars:
         self.repeats = repeats
         self._restored = RESTORED + rules.late_window // 60_000  # and the minutes that may be revised
         self._flat = flat
-        self._catches_up = catches_up
+        self._begins_before = begins_before
         self.tape = tape
         self._corrected: dict[tuple[str, int], Instrument] = {}  # minutes that are to be made anew
         self.uncorrected = 0
@@ -366,7 +366,7 @@ class Bars:
             unjoined = self._unjoined[instrument.code] = Unjoined(instrument, series)
             if (hole := self._holes.get(instrument.code)) is not None:
                 series.hole(hole[0] or 0, hole[1])
-            if not self._catches_up(instrument.code):  # what is late for other codes is late for this one too
+            if not self._begins_before(instrument.code):  # what is late for other codes is late for this one too
                 series.advance(self._time)
             self._begun.set()
         late = unjoined.series.late
@@ -402,7 +402,7 @@ class Bars:
         self._mark(series, code)
         unjoined = self._unjoined.pop(code, None)
         if unjoined is None:
-            if not self._catches_up(code):
+            if not self._begins_before(code):
                 closed = series.advance(self._time)
                 self._put(closed)
                 self._revised(closed)
