@@ -75,7 +75,7 @@ class Bars:
         `repeats` says that the source begins anew at every run, as a replay does: what was counted in an
         earlier run is then not counted again, so that `ready` must be awaited before its first trade. `flat`
         answers bars without volume for open minutes without a trade. `begins_before` says
-        whether what a code begins with is of before by its nature: its first trades are not late.
+        whether what a code begins with is of before: then its first trades are not late.
         """
         self._archive = archive
         self._rules = rules
@@ -366,7 +366,8 @@ class Bars:
             unjoined = self._unjoined[instrument.code] = Unjoined(instrument, series)
             if (hole := self._holes.get(instrument.code)) is not None:
                 series.hole(hole[0] or 0, hole[1])
-            if not self._begins_before(instrument.code):  # what is late for other codes is late for this one too
+            # What is late for other codes is late for this one too.
+            if not self._begins_before(instrument.code):
                 series.advance(self._time)
             self._begun.set()
         late = unjoined.series.late
