@@ -192,7 +192,7 @@ async def test_bars_come_as_long_as_somebody_wishes_them(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setattr(side, "UPKEEP", 0.01)
-    async with sides(make, tmp_path) as at:
+    async with sides(make, tmp_path, ring_seconds=0) as at:
         one, two, bar = Client(), Client(), ("BTCUSDT", KlineType.MINUTE)
         mine, theirs = await at.bus.join(one), await at.bus.join(two)
         await mine.wish_bars(one, [bar], lease=LEASE)
@@ -219,6 +219,35 @@ async def test_bars_come_as_long_as_somebody_wishes_them(
         assert len(two.taken(Kind.KLINE, *bar)) == 3
 
 
+async def test_bars_go_on_for_who_was_cut_and_comes_back(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side, "UPKEEP", 0.01)
+    async with sides(make, tmp_path, ring_seconds=30) as at:
+        client, bar = Client(), ("BTCUSDT", KlineType.MINUTE)
+        market = await at.bus.join(client)
+        await market.wish_bars(client, [bar], lease=LEASE)
+        await send(at, trade(price="1"))
+        await until(lambda: client.taken(Kind.KLINE, *bar))
+        (_, seq), epoch = client.taken(Kind.KLINE, *bar)[-1], market.epoch
+        await market.wish_bars(client, [bar], lease=0)
+        await send(at, *(trade(price=str(n), at=AT + 60_000 * n) for n in range(2, 5)))
+
+        async def missed() -> Any:
+            return await market.missed(Kind.KLINE, "BTCUSDT", Position(epoch, seq), KlineType.MINUTE)
+
+        found = await missed()
+        assert [event.kline.close for event in found.events] == [Decimal(1), Decimal(2), Decimal(3)]
+        assert (found.whole, [*found.seqs]) == (True, sorted(found.seqs))
+        at.clock.now += 31
+        await until(lambda: not at.engine.market.bars._wanted)
+        await at.engine.market.ring.cut()
+        at.clock.now += 31
+        await at.engine.market.ring.cut()
+        found = await missed()
+        assert (found.whole, [*found.events]) == (False, [])
+
+
 async def test_whoever_seeks_a_code_is_told_in_any_case(make: Make, tmp_path: Path) -> None:
     async with sides(make, tmp_path) as at:
         client = Client()
@@ -233,7 +262,7 @@ async def test_whoever_seeks_a_code_is_told_in_any_case(make: Make, tmp_path: Pa
 
 
 # Reads.
-async def test_what_was_missed_is_given_whole_or_not_at_all(make: Make, tmp_path: Path) -> None:
+async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_path: Path) -> None:
     async with sides(make, tmp_path, ring_seconds=10.0) as at:
         client = Client()
         market = await at.bus.join(client)
@@ -241,30 +270,32 @@ async def test_what_was_missed_is_given_whole_or_not_at_all(make: Make, tmp_path
 
         async def missed(after: int, code: str = "BTCUSDT", kind: Kind = Kind.TRADE) -> Any:
             found = await market.missed(kind, code, Position(epoch, epoch + after))
-            return None if found is None else [one async for some in found for one in some]
+            return None if found is None else [*zip(found.seqs, found.events, strict=True)]
 
-        assert await missed(-1) is None  # no such stream yet
+        assert await missed(-1) == []  # no such stream yet
+        assert await missed(0) is None
         await send(at, *(trade(price=str(n)) for n in range(10)), book())
         await ring.cut()
         await send(at, *(trade(price=str(n)) for n in range(10, 15)))
         await until(lambda: len(prices(client)) == 15)
         taken = [(seq, event) for event, seq in client.taken(Kind.TRADE, "BTCUSDT")]
-        for after in (-1, 0, 8, 9, 10, 13):
+        for after in (-epoch, -2, -1, 0, 8):  # up to the end of a block
+            assert await missed(after) == taken[max(0, after + 1) : 10]
+        for after in (9, 10, 13):
             assert await missed(after) == taken[after + 1 :]
         assert await missed(14) == []
-        for after, code, kind in ((-2, "BTCUSDT", Kind.TRADE), (15, "BTCUSDT", Kind.TRADE)):
-            assert await missed(after, code, kind) is None, "it never stood there"
-        assert await missed(-1, "GOLD") is None
+        assert await missed(15) is None, "it never stood there"
+        assert await missed(0, "GOLD") is None
         assert await missed(-1, "BTCUSDT", Kind.DEPTH) is None  # its last state is all there is to know
         for other in (epoch - 1, epoch + 1):
             assert await market.missed(Kind.TRADE, "BTCUSDT", Position(other, epoch + 3)) is None
-        found = await market.missed(Kind.TRADE, "BTCUSDT", Position(epoch, epoch + 3))
         at.clock.now += 20
-        await ring.cut()  # the older block goes, while somebody reads it
+        await ring.cut()  # the older block goes
         await send(at, trade(price="99"))
+        found = await market.missed(Kind.TRADE, "BTCUSDT", Position(epoch, epoch + 3))
         assert found is not None
-        assert [one async for some in found for one in some] == taken[4:]
-        assert await missed(3) is None
+        assert not found.whole
+        assert [*found.seqs] == [*range(epoch + 10, epoch + 15)]
 
 
 async def test_bars_are_given_once_an_edition(make: Make, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def another(at: Sides) -> AsyncIterator[Gateway]:
 
 
 async def test_both_send_the_same_bytes_and_neither_needs_the_other(tmp_path: Path) -> None:
-    async with sides(InProcess, tmp_path) as at:
+    async with sides(InProcess, tmp_path, ring_seconds=0) as at:
         first, one, two = at.engine.gateway, Reader(), Reader()
         at.source.emit(trade(price="1"))
         await until(lambda: at.engine.market.events == 1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tickwire.bus import StreamEvent
 from tickwire.market import ring as room
 from tickwire.market.ring import LOOSE_SIZE, Ring
 from tickwire.market.streams import Stream, Streams
@@ -27,7 +28,7 @@ class Desk:
     def __init__(self, *, seconds: float = 60.0, limit: int = MANY) -> None:
         self.now = 0.0
         self.streams = Streams(EPOCH)
-        self.ring = Ring(self.streams.of_trades, seconds, limit, clock=lambda: self.now)
+        self.ring = Ring(self.streams, seconds, limit, clock=lambda: self.now)
         self.sent: dict[str, list[Trade]] = {}
 
     def publish(self, instrument: Instrument, number: int = 1) -> Stream:
@@ -41,10 +42,20 @@ class Desk:
             self.streams.publish(instrument, trade)
         return self.streams.trades(instrument)
 
-    async def missed(self, stream: Stream, after: int) -> list[tuple[int, Trade]]:
-        found = self.ring.missed(stream, after)
-        assert found is not None
-        return [one async for some in found for one in some]
+    def pages(self, stream: Stream, after: int) -> list[list[tuple[int, StreamEvent]]]:
+        """What there is after that, as it is read; nothing is lacking."""
+        found = []
+        while (page := self.ring.missed(stream, after)).events:
+            assert page.whole
+            found.append([*zip(page.seqs, page.events, strict=True)])
+            after = page.seqs[-1]
+        return found
+
+    def missed(self, stream: Stream, after: int) -> list[tuple[int, StreamEvent]]:
+        return [one for page in self.pages(stream, after) for one in page]
+
+    def reaches(self, stream: Stream, after: int) -> bool:
+        return self.ring.missed(stream, after).whole
 
     def expected(self, instrument: Instrument, after: int) -> list[tuple[int, Trade]]:
         return [*enumerate(self.sent[instrument.code], EPOCH)][max(0, after + 1 - EPOCH) :]
@@ -60,8 +71,8 @@ async def test_what_follows_a_position_is_there_across_blocks(limit: int) -> Non
         await desk.ring.cut()
     desk.publish(GOLD, 9)
     for after in (EPOCH - 1, EPOCH, EPOCH + 99, EPOCH + 100, EPOCH + 130, EPOCH + 205, EPOCH + 208):
-        assert await desk.missed(stream, after) == desk.expected(GOLD, after)
-    assert await desk.missed(stream, stream.seq) == []
+        assert desk.missed(stream, after) == desk.expected(GOLD, after)
+    assert desk.missed(stream, stream.seq) == []
     assert desk.ring.size <= limit
 
 
@@ -71,9 +82,8 @@ async def test_much_is_read_back_in_slices(monkeypatch: pytest.MonkeyPatch) -> N
     stream = desk.publish(GOLD, 100)
     await desk.ring.cut()
     desk.publish(GOLD, 30)
-    found = desk.ring.missed(stream, EPOCH + 9)
-    assert found is not None
-    assert [len(some) async for some in found] == [40, 40, 10, 30]
+    assert [len(page) for page in desk.pages(stream, EPOCH + 9)] == [30, 40, 20, 30]
+    assert [len(page) for page in desk.pages(stream, EPOCH + 39)] == [40, 20, 30]  # the same ends
 
 
 async def test_what_is_too_old_goes_with_its_block() -> None:
@@ -83,12 +93,12 @@ async def test_what_is_too_old_goes_with_its_block() -> None:
         desk.now += 5
         await desk.ring.cut()
         desk.publish(GOLD, 10)
-    assert desk.ring.reaches(stream, EPOCH - 1)
+    assert desk.reaches(stream, EPOCH - 1)
     desk.now += 5
     await desk.ring.cut()
-    assert not desk.ring.reaches(stream, EPOCH - 1)
-    assert not desk.ring.reaches(stream, EPOCH + 8)
-    assert await desk.missed(stream, EPOCH + 9) == desk.expected(GOLD, EPOCH + 9)
+    assert not desk.reaches(stream, EPOCH - 1)
+    assert not desk.reaches(stream, EPOCH + 8)
+    assert desk.missed(stream, EPOCH + 9) == desk.expected(GOLD, EPOCH + 9)
 
 
 async def test_what_is_too_much_is_packed_and_then_goes() -> None:
@@ -97,17 +107,17 @@ async def test_what_is_too_much_is_packed_and_then_goes() -> None:
         stream = desk.publish(GOLD, 200)
         await desk.ring.cut()
         assert desk.ring.size <= 20_000
-    assert not desk.ring.reaches(stream, EPOCH - 1)
-    reached = next(at for at in range(EPOCH, stream.seq + 1) if desk.ring.reaches(stream, at))
+    assert not desk.reaches(stream, EPOCH - 1)
+    reached = next(at for at in range(EPOCH, stream.seq + 1) if desk.reaches(stream, at))
     assert stream.seq - reached > 20_000 / LOOSE_SIZE * 4  # a packed trade takes a fraction
-    assert await desk.missed(stream, reached) == desk.expected(GOLD, reached)
+    assert desk.missed(stream, reached) == desk.expected(GOLD, reached)
 
 
 async def test_a_position_that_was_never_given_is_not_reached_from_an_epoch_before() -> None:
     desk = Desk(seconds=1.0)
     stream = desk.publish(GOLD, 3)
-    assert not desk.ring.reaches(stream, EPOCH - 2)
-    assert desk.ring.reaches(stream, EPOCH - 1)
+    assert not desk.reaches(stream, EPOCH - 2)
+    assert desk.reaches(stream, EPOCH - 1)
 
 
 async def test_blocks_are_made_by_themselves() -> None:
@@ -119,7 +129,7 @@ async def test_blocks_are_made_by_themselves() -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     desk.publish(GOLD)
-    assert (await desk.missed(stream, stream.seq - 2)) == desk.expected(GOLD, stream.seq - 2)
+    assert desk.missed(stream, stream.seq - 2) == desk.expected(GOLD, stream.seq - 2)
 
 
 @given(
@@ -138,8 +148,10 @@ async def test_it_says_what_it_reaches_and_gives_all_of_that(
         desk.now += 5
         await desk.ring.cut()
     after = stream.seq - behind
-    if desk.ring.reaches(stream, after):
-        assert await desk.missed(stream, after) == desk.expected(GOLD, after)
+    if desk.reaches(stream, after):
+        assert desk.missed(stream, after) == desk.expected(GOLD, after)
     else:
-        assert desk.ring.missed(stream, after) is None
-    assert desk.ring.reaches(stream, stream.seq)
+        first = min(desk.ring.missed(stream, after).seqs, default=stream.seq + 1)
+        assert first > after + 1
+        assert desk.missed(stream, first - 1) == desk.expected(GOLD, first - 1)
+    assert desk.reaches(stream, stream.seq)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..model import Instrument, Kline, Suspension, UpstreamUse
+from ..model import Correction, Event, Instrument, Kline, KlineUpdate, Suspension, UpstreamUse
 from ..wire import GapInfo, StaticInfo, Tally
 
 Edition: TypeAlias = tuple[str, int, int]
@@ -30,6 +31,15 @@ class Klines(NamedTuple):
     forming: Kline | None
     edition: Edition
     lacks: Lack | None
+
+
+class Missed(NamedTuple):
+    """Some of what a stream has sent after a position, ascending, each with its `seq`: none if there is
+    nothing more. `whole` if nothing lies between the position and these that cannot be had any more."""
+
+    seqs: Sequence[int]
+    events: Sequence[Event | KlineUpdate | Correction]
+    whole: bool
 
 
 class Gaps(NamedTuple):

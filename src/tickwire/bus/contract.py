@@ -20,7 +20,7 @@ receiver drops what comes of a lower one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from ..model import (
@@ -34,11 +34,10 @@ from ..model import (
     Position,
     Reach,
     SuspensionList,
-    Trade,
 )
 from ..sandbox import Scenario, Step
 from ..wire import Ret, Standing, StatusData
-from .answers import Edition, Figures, Gaps, Klines, ScenarioRun, Statics, Suspensions, Taken
+from .answers import Edition, Figures, Gaps, Klines, Missed, ScenarioRun, Statics, Suspensions, Taken
 
 StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 """What a stream carries."""
@@ -90,6 +89,11 @@ class Known(Protocol):
     @property
     def epoch(self) -> int:
         """That of all streams."""
+        ...
+
+    @property
+    def resume_seconds(self) -> float:
+        """For how long what was sent can be had once more, see `Supplier.missed`."""
         ...
 
     @property
@@ -222,12 +226,10 @@ class Supplier(Known, Protocol):
         """How many gaps have not ended, by source. Raises StoreError."""
         ...
 
-    async def missed(
-        self, kind: Kind, code: str, after: Position
-    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
-        """What a stream has sent after that position, up to now, each with its `seq`, some at a time; None if
-        not all of it can be given: it is of another epoch, too long ago, or not of trades. Of a book its last
-        state says all, and bars are read as bars."""
+    async def missed(self, kind: Kind, code: str, after: Position, kline_type: int = 0) -> Missed | None:
+        """The next of what a stream has sent after that position, as far as there is something. Of bars those
+        that have closed or were revised: one that forms is told by the last. None if it never stood there: it
+        is of another epoch, or of books, of which the last state says all."""
         ...
 
     # Commands.

@@ -52,15 +52,35 @@ class Changing:
         self._hub.settle(client)
         lists = {kind: self._hub.wants(client, kind) for kind in Kind}
         removed = [_state(item, self._remove(client, caller, lists, item)) for item in change.removed]
-        states = [self._add(client, caller, lists, entry) for entry in change.added]
-        if caller.plan.refuse and self._market.scarce:
-            self._leave_out(caller, lists, change.added, states)
+        states = self._add_all(client, caller, lists, change.added)
         taken = [entry for entry, state in zip(change.added, states, strict=True) if state == "ok"]
         gone = [one for one in removed if one.state == "ok"]
         changed = {KIND[one.kind] for one in (*gone, *(entry.item for entry in taken))}
         frames = [self._replace(client, caller, kind, lists[kind], taken) for kind in Kind if kind in changed]
         added = [self._told(entry, state) for entry, state in zip(change.added, states, strict=True)]
         return change.header.answer(ChangedData(added, removed)) + b"".join(frames)
+
+    def hold(self, client: Peer, caller: Caller, entries: Sequence[Entry]) -> list[State]:
+        """Takes entries into a client's lists whose streams it is not given yet, see `Hub.hold`; returns the
+        state of each."""
+        lists = {kind: self._hub.wants(client, kind) for kind in Kind}
+        states = self._add_all(client, caller, lists, entries)
+        for (item, what), state in zip(entries, states, strict=True):
+            if state == "ok" and isinstance(what, Want):
+                self._hub.hold(client, KIND[item.kind], what)
+        for kind in {
+            KIND[one.item.kind] for one, state in zip(entries, states, strict=True) if state == "ok"
+        }:
+            self._sharing.subscribe(kind, [want.instrument for want in lists[kind].values()], caller)
+        return states
+
+    def _add_all(
+        self, client: Peer, caller: Caller, lists: dict[Kind, dict[Key, Want]], entries: Sequence[Entry]
+    ) -> list[State]:
+        states = [self._add(client, caller, lists, entry) for entry in entries]
+        if caller.plan.refuse and self._market.scarce:
+            self._leave_out(caller, lists, entries, states)
+        return states
 
     def _remove(self, client: Peer, caller: Caller, lists: dict[Kind, dict[Key, Want]], item: Item) -> State:
         kind = KIND[item.kind]

@@ -28,6 +28,7 @@ from ..wire.session import (
     ForgetStatus,
     Hello,
     ListItems,
+    Resume,
     Session,
     Subscribe,
     WatchStatus,
@@ -39,6 +40,7 @@ from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Carry, Hub, Topic
 from .reads import Reads
+from .resuming import Resuming
 from .seeking import Seeking
 from .sharing import Sharing
 from .uplink import Uplink
@@ -147,6 +149,7 @@ class Gateway:
         self.admission = Admission(
             tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
         )
+        self.resuming = Resuming(self.hub, market, self.changing, self.first_bars, self.callers, self._slow)
         self._faults = ClientFaults(sandbox, self.callers, clock)
 
     # What the market tells.
@@ -204,7 +207,7 @@ class Gateway:
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
         """What is to be done in the end."""
-        return [self.first_bars.end]
+        return [self.first_bars.end, self.resuming.end]
 
     async def _renew(self) -> None:
         while True:
@@ -249,7 +252,7 @@ class Gateway:
                     self.sharing.subscribe(kind, [want.instrument for want in wants], caller)
                 if kind is Kind.KLINE:
                     self.first_bars.show(
-                        client, [want for want in wants if self.hub.view(client, kind, want) is None]
+                        client, [want for want in wants if not self.hub.has(client, kind, want)]
                     )
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
@@ -262,6 +265,8 @@ class Gateway:
                 self._watching.discard(client)
             case Change():
                 return self.changing.change(client, decision)
+            case Resume():
+                return self.resuming.resume(client, decision)
             case ListItems():
                 return self.changing.items(client, decision)
             case Hello(header):
@@ -278,7 +283,7 @@ class Gateway:
             {} if caller is None else caller.plan.limits(),
             [command for command in Command if command >= EXTENSIONS_FROM],
             ["json"],
-            0,
+            int(self._market.resume_seconds),
         )
 
     def _join_list(self, client: Peer, kind: Kind, want: Want) -> None:
@@ -311,6 +316,7 @@ class Gateway:
         self.hub.leave(client)
         self.seeking.forget(client)
         self.first_bars.leave(client)
+        self.resuming.leave(client)
         self._watching.discard(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
@@ -335,6 +341,7 @@ class Gateway:
         if client in self._slow:
             self._slow.remove(client)
             self._tell_pace(client, slow=False)
+            self.resuming.quick(client)
 
     def _tell_pace(self, client: Peer, *, slow: bool) -> None:
         """Together with others: a flush may make all clients slow, and the next moment quick again."""

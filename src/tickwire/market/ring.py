@@ -1,77 +1,78 @@
 """What streams sent lately, so that a client that was away can be given what it missed.
 
-Only trades are kept: of a book its newest state is enough, and bars are kept as bars. A trade costs an
-append; every few seconds what came meanwhile becomes a block. Blocks go whole, and are packed in a thread
-once all of them take too much memory. Neither form is work for the garbage collector, which does not track
-trades, nor tuples of them.
+Of trades and corrections all are kept, of bars those that have closed or were revised: of a book, and of a
+bar that forms, the newest state is enough. A trade costs an append; every few seconds what came meanwhile
+becomes a block. Blocks go whole, and their trades are packed in a thread once all of them take too much
+memory. Neither form is work for the garbage collector, which does not track trades, nor tuples of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from ..model import Trade
-from .streams import Stream
+from ..bus import Missed, StreamEvent
+from ..model import Kind, Trade
+from .streams import Stream, Streams
 
 BLOCK = 5.0
 """Seconds of a block."""
 LOOK = 0.5
 """Seconds between looks whether a block is to be made."""
 MOST_LOOSE = 50_000
-"""Trades after which a block is made before its time."""
+"""Events after which a block is made before its time."""
 LOOSE_SIZE = 400
-"""Bytes of a trade that is not packed, about: itself and three decimals."""
+"""Bytes of an event that is not packed, about: of a trade, itself and three decimals."""
 SLICE = 1_000
-"""Trades that are read back at a time."""
+"""Events that are read back at a time. They end at the same places for all who read, so that what is made of
+them for one serves the others."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Trade]).decode
 
 
 class Piece(NamedTuple):
-    """Trades of one stream that follow one another: the `seq` of the first, how many, and they themselves,
-    packed or not yet."""
+    """Events of one stream that follow one another: the `seq` of each, and they themselves; of trades also
+    packed, no more than a slice then."""
 
-    first: int
-    number: int
-    trades: bytes | Sequence[Trade]
+    seqs: Sequence[int]
+    events: bytes | Sequence[StreamEvent]
 
-    def read(self) -> Sequence[Trade]:
-        """The trades."""
-        return _unpack(zlib.decompress(self.trades)) if isinstance(self.trades, bytes) else self.trades
+    def after(self, seq: int, *, whole: bool) -> Missed:
+        """Those after that `seq`, up to the next end of a slice."""
+        begin = bisect_right(self.seqs, seq)
+        end = begin + SLICE - begin % SLICE
+        events = _unpack(zlib.decompress(self.events)) if isinstance(self.events, bytes) else self.events
+        return Missed(self.seqs[begin:end], events[begin:end], whole)
 
 
 class Block:
-    """What all streams sent in a few seconds, up to a moment."""
+    """What all streams sent in a few seconds, up to a moment; the pieces of each, ascending."""
 
     __slots__ = ("at", "packed", "pieces", "size")
 
-    def __init__(self, at: float, pieces: dict[Stream, Piece]) -> None:
+    def __init__(self, at: float, pieces: dict[Stream, list[Piece]]) -> None:
         self.at = at
-        self.pieces = pieces
-        self.packed = False
-        self.size = sum(LOOSE_SIZE * piece.number for piece in pieces.values())
+        self.hold(pieces, packed=False)
 
-    def hold(self, packed: dict[Stream, Piece]) -> None:
-        """Keeps the same trades packed."""
-        self.pieces = packed
-        self.packed = True
-        self.size = sum(len(piece.trades) for piece in packed.values())
+    def hold(self, pieces: dict[Stream, list[Piece]], *, packed: bool) -> None:
+        """Keeps the same events in these pieces."""
+        self.pieces = pieces
+        self.packed = packed
+        self.size = sum(map(_size, (piece for some in pieces.values() for piece in some)))
 
 
 class Ring:
-    """The last trades of all streams: of so many seconds, in so many bytes for all of them together."""
+    """The last events of all streams: of so many seconds, in so many bytes for all of them together."""
 
-    def __init__(
-        self, streams: Collection[Stream], seconds: float, limit: int, *, clock: Callable[[], float]
-    ) -> None:
-        """`streams` are those of trades, whichever there are; `clock` is monotonic, in seconds."""
+    def __init__(self, streams: Streams, seconds: float, limit: int, *, clock: Callable[[], float]) -> None:
+        """`clock` is monotonic, in seconds."""
         self._streams = streams
         self.seconds = seconds
         self.limit = limit
@@ -85,7 +86,7 @@ class Ring:
         """Makes blocks of what comes. Never ends."""
         while True:
             await asyncio.sleep(LOOK)
-            loose = sum(len(stream.loose) for stream in self._streams)
+            loose = sum(len(stream.loose) for stream in self._streams.kept)
             if loose >= MOST_LOOSE or self._clock() - self._cut >= BLOCK:
                 await self.cut()
 
@@ -93,11 +94,12 @@ class Ring:
         """Makes a block of what has come since the last one; packs blocks where they take too much memory,
         and lets go of those that are too old, or too much even so."""
         self._cut = self._clock()
-        pieces: dict[Stream, Piece] = {}
-        for stream in self._streams:
-            if trades := stream.loose:
-                stream.loose = []
-                pieces[stream] = Piece(stream.seq + 1 - len(trades), len(trades), tuple(trades))
+        pieces: dict[Stream, list[Piece]] = {}
+        for stream in self._streams.kept:
+            if stream.loose:
+                piece = _loose(stream)
+                pieces[stream] = [piece._replace(events=tuple(stream.loose))]
+                stream.loose, stream.loose_seqs = [], []
         if pieces:
             self._blocks.append(block := Block(self._cut, pieces))
             self.size += block.size
@@ -110,44 +112,52 @@ class Ring:
                 continue
             packed = await asyncio.to_thread(_packed, loose.pieces)
             self.size -= loose.size
-            loose.hold(packed)
+            loose.hold(packed, packed=True)
             self.size += loose.size
 
     def _drop_oldest(self) -> None:
-        self.size -= self._blocks.popleft().size
+        block = self._blocks.popleft()
+        self.size -= block.size
+        for stream, pieces in block.pieces.items():
+            stream.forgotten = pieces[-1].seqs[-1]
 
-    def reaches(self, stream: Stream, after: int) -> bool:
-        """Whether all that a stream sent after that `seq` is there."""
-        return after >= stream.seq or any(piece.first <= after + 1 for piece in self._pieces(stream))
+    def missed(self, stream: Stream, after: int) -> Missed:
+        """The next of what a stream has sent after that `seq` and is there."""
+        whole = after >= stream.forgotten
+        for piece in self._pieces(stream):
+            if piece.seqs[-1] > after:
+                return piece.after(after, whole=whole)
+        return Missed((), (), whole)
 
-    def missed(self, stream: Stream, after: int) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
-        """What a stream has sent after that `seq`, up to now, each with its `seq`; some at a time, so that
-        nobody is held up. None if not all of it is there any more."""
-        return _read([*self._pieces(stream)], after) if self.reaches(stream, after) else None
-
-    def _pieces(self, stream: Stream) -> Iterable[Piece]:
+    def _pieces(self, stream: Stream) -> Iterator[Piece]:
         """What there is of a stream, ascending."""
         for block in self._blocks:
-            if (piece := block.pieces.get(stream)) is not None:
-                yield piece
+            yield from block.pieces.get(stream, ())
         if stream.loose:
-            number = len(stream.loose)
-            yield Piece(stream.seq + 1 - number, number, [*stream.loose])
+            yield _loose(stream)
 
 
-async def _read(pieces: Iterable[Piece], after: int) -> AsyncIterator[Sequence[tuple[int, Trade]]]:
-    for piece in pieces:
-        if piece.first + piece.number <= after + 1:
-            continue
-        trades, skipped = piece.read(), max(0, after + 1 - piece.first)
-        for begin in range(skipped, piece.number, SLICE):
-            first, some = piece.first + begin, trades[begin : begin + SLICE]
-            yield [*enumerate(some, first)]
-            await asyncio.sleep(0)
+def _loose(stream: Stream) -> Piece:
+    """What no block holds yet of a stream, some of it."""
+    events = stream.loose
+    if stream.kind is Kind.TRADE:
+        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events)
+    return Piece(stream.loose_seqs, events)
 
 
-def _packed(pieces: dict[Stream, Piece]) -> dict[Stream, Piece]:
+def _size(piece: Piece) -> int:
+    return len(piece.events) if isinstance(piece.events, bytes) else LOOSE_SIZE * len(piece.events)
+
+
+def _packed(pieces: dict[Stream, list[Piece]]) -> dict[Stream, list[Piece]]:
+    """The same with the trades packed."""
     return {
-        stream: piece._replace(trades=zlib.compress(_pack(piece.trades), 1))
-        for stream, piece in pieces.items()
+        stream: [part for piece in some for part in _parts(piece)] if stream.kind is Kind.TRADE else some
+        for stream, some in pieces.items()
     }
+
+
+def _parts(piece: Piece) -> Iterator[Piece]:
+    for begin in range(0, len(piece.seqs), SLICE):
+        some = slice(begin, begin + SLICE)
+        yield Piece(piece.seqs[some], zlib.compress(_pack(piece.events[some]), 1))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ..bus import Figures, Gaps, Lack, Local, Receiver, ScenarioRun, Suspensions
+from ..bus import Figures, Gaps, Lack, Local, Missed, Receiver, ScenarioRun, Suspensions
 from ..calendars import EXCHANGES, load
 from ..config import Settings
 from ..errors import StoreError
-from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList, Trade
+from ..model import Catalogue, Instrument, Kind, KlineType, Position, SuspensionList
 from ..sandbox import Sandbox, Scenario
 from ..sources import Source, Status
 from ..store import UNANSWERED, Backlog, Database, GapStore, InstrumentStore, SuspensionStore
@@ -79,7 +79,7 @@ class MarketSide:
         self._time_ns = time_ns
         self._bus = bus
         self.streams = Streams(epoch)
-        self.ring = Ring(self.streams.of_trades, settings.ring_seconds, settings.ring_bytes, clock=clock)
+        self.ring = Ring(self.streams, settings.ring_seconds, settings.ring_bytes, clock=clock)
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.learned = Backlog(database, "instruments")
         self.discovery = Discovery(
@@ -98,7 +98,7 @@ class MarketSide:
         self.refusal, self.is_sought = self.discovery.refusal, self.discovery.is_sought
         self.can_seek, self.seek = self.discovery.can_seek, self.discovery.seek
         self.find = self.discovery.find
-        self.wishes = Wishes(self.supply, self.bars, clock)
+        self.wishes = Wishes(self.supply, self.bars, clock, lambda: self.ring.seconds)
         self.wish, self.wish_bars = self.wishes.wish, self.wishes.wish_bars
         self.begin, self.static_info = self.supply.begin, self.supply.static_info
         self.klines = Editions(catalogue, feeds, self.supply).klines
@@ -146,6 +146,11 @@ class MarketSide:
         return self.streams.epoch
 
     @property
+    def resume_seconds(self) -> float:
+        """For how long what was sent can be had once more."""
+        return self.ring.seconds
+
+    @property
     def scarce(self) -> bool:
         """Whether a plan limits how many codes some source subscribes to."""
         return self.supply.scarce
@@ -171,14 +176,14 @@ class MarketSide:
         gaps = [GapInfo(*one[1:]) for one in found]
         return Gaps(gaps, None if settled else Lack.STORE)
 
-    async def missed(
-        self, kind: Kind, code: str, after: Position
-    ) -> AsyncIterator[Sequence[tuple[int, Trade]]] | None:
-        """What a stream has sent after that position; None if not all of it can be given."""
-        stream = self.streams.known(kind, code)
-        if stream is None or after.epoch != self.streams.epoch or after.seq > stream.seq:
+    async def missed(self, kind: Kind, code: str, after: Position, kline_type: int = 0) -> Missed | None:
+        """The next of what a stream has sent after that position; None if it never stood there."""
+        stream, begin = self.streams.known(kind, code, kline_type), self.streams.epoch - 1
+        if kind is Kind.DEPTH or after.epoch != self.streams.epoch:
             return None
-        return self.ring.missed(stream, after.seq)
+        if stream is None:
+            return Missed((), (), whole=True) if after.seq <= begin else None
+        return self.ring.missed(stream, max(after.seq, begin)) if after.seq <= stream.seq else None
 
     async def open_gaps(self) -> dict[str, int]:
         """How many gaps have not ended, by source. Raises StoreError."""

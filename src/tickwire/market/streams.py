@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
 import structlog
 
 from ..bus import Inlet, StreamEvent, StreamReceiver
-from ..model import Book, Correction, Instrument, Kind, KlineType, KlineUpdate, Position, Trade
+from ..model import Book, Correction, Instrument, Kind, KlineState, KlineType, KlineUpdate, Position, Trade
 
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
@@ -22,19 +22,33 @@ class Stream:
     The first event of an epoch has the epoch's start as `seq` (section 2, "Push").
     """
 
-    __slots__ = ("failures", "inlets", "instrument", "kind", "kline_type", "last", "loose", "seq")
+    __slots__ = (
+        "failures",
+        "forgotten",
+        "inlets",
+        "instrument",
+        "kind",
+        "kline_type",
+        "last",
+        "loose",
+        "loose_seqs",
+        "seq",
+    )
 
     def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, epoch: int) -> None:
         self.kind = kind
         self.kline_type = kline_type
         self.instrument = instrument
-        self.seq = epoch - 1
+        self.seq = self.forgotten = epoch - 1
         self.last: StreamEvent | None = None
         self.inlets: list[Inlet] = []
         self.failures = 0
         """Events that a receiver could not take: it misses them."""
-        self.loose: list[Trade] = []
-        """The last trades, up to `last`, that no block of the ring holds yet."""
+        self.loose: list[StreamEvent] = []
+        """The last events that no block of the ring holds yet, of those that it keeps: trades, corrections,
+        and bars that do not form any more."""
+        self.loose_seqs: list[int] = []
+        """Theirs; of trades there are none, since their `seq` has no holes."""
 
 
 class Numbered(NamedTuple):
@@ -71,9 +85,9 @@ class Streams:
         )
 
     @property
-    def of_trades(self) -> Collection[Stream]:
-        """The streams of trades."""
-        return self._trades.values()
+    def kept(self) -> Iterator[Stream]:
+        """The streams whose events the ring keeps."""
+        return chain(self._trades.values(), self._bars.values(), self._corrections.values())
 
     def join(self, receiver: StreamReceiver) -> None:
         """Another receiver gets the last event of all streams, and what follows."""
@@ -88,9 +102,13 @@ class Streams:
         for stream in self:
             del stream.inlets[place]
 
-    def known(self, kind: Kind, code: str) -> Stream | None:
-        """The trades or books of a code, if there were any."""
-        return (self._trades if kind is Kind.TRADE else self._books).get(code)
+    def known(self, kind: Kind, code: str, kline_type: int = 0) -> Stream | None:
+        """A stream of a code, if it has begun."""
+        if kind is Kind.KLINE:
+            return self._bars.get((code, kline_type))
+        return {Kind.TRADE: self._trades, Kind.DEPTH: self._books, Kind.CORRECTION: self._corrections}[
+            kind
+        ].get(code)
 
     def trades(self, instrument: Instrument) -> Stream:
         """An instrument's trades."""
@@ -171,10 +189,14 @@ class Streams:
             stream.loose.append(event)
         elif type(event) is Book:
             stream = self.books(instrument)
-        elif type(event) is Correction:
-            stream = self.corrections(instrument)
         else:
-            stream = self.bars(instrument, cast(KlineUpdate, event).kline.kline_type)
+            if type(event) is Correction:
+                stream = self.corrections(instrument)
+            else:
+                stream = self.bars(instrument, cast(KlineUpdate, event).kline.kline_type)
+            if type(event) is Correction or cast(KlineUpdate, event).state is not KlineState.FORMING:
+                stream.loose.append(event)
+                stream.loose_seqs.append(stream.seq + 1)
         stream.seq += 1
         stream.last = event
         return stream

@@ -17,7 +17,12 @@ Wish: TypeAlias = tuple[Instrument, float]
 class Wishes:
     """Tells the sources what all client sides together are subscribed to, and which bars are to be pushed."""
 
-    def __init__(self, supply: Supply, klines: KlinePush, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, supply: Supply, klines: KlinePush, clock: Callable[[], float], linger: Callable[[], float]
+    ) -> None:
+        """Bars that nobody wants any more are pushed on for `linger` seconds: into the ring, for who was cut
+        and comes back."""
+        self._linger = linger
         self._supply = supply
         self._klines = klines
         self._clock = clock
@@ -43,8 +48,8 @@ class Wishes:
 
     async def wish_bars(self, who: object, bars: Collection[Bar], *, lease: float) -> None:
         """See `bus.Supplier`."""
-        if lease > 0:
-            self._klines.want(who, bars, self._clock() + lease)
+        if seconds := lease or self._linger():
+            self._klines.want(who, bars, self._clock() + seconds)
         else:
             self._klines.forget(who, bars)
 

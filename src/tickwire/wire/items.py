@@ -1,4 +1,4 @@
-"""What a client wants, item by item (an extension, section 6): 28000, 28012 and 28014, and their answers."""
+"""What a client wants, item by item (an extension, section 6): 28000, 28012 to 28016, and their answers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Generic, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ..model import Kind, KlineType
-from .messages import U32, Data, to_json
+from ..model import Kind, KlineType, Position
+from .messages import GAP_PUSH, U32, Data, Push, to_json
 from .push import text_frame
 from .ret import OK
 
@@ -19,8 +19,10 @@ ItemKind: TypeAlias = Literal["trade", "depth", "kline", "correction"]
 KIND: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 """By what an item calls it."""
 State: TypeAlias = Literal[
-    "ok", "already", "pending", "unknown", "unauthorized", "over_limit", "not_subscribed"
+    "ok", "already", "pending", "unknown", "unauthorized", "over_limit", "not_subscribed", "resumed", "gap"
 ]
+Place: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""An `epoch` or a `seq`."""
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,6 +67,58 @@ class ChangedData(msgspec.Struct):
     removed: list[ItemState]
 
 
+class ResumeItem(Item, kw_only=True):
+    """A stream and the position of the last event that the client has of it: the `epoch` that it was told
+    last, and the `seq`, 0 if it has none."""
+
+    epoch: Place
+    seq: Place
+
+    @property
+    def position(self) -> Position:
+        """The place in the stream."""
+        return Position(self.epoch, self.seq)
+
+
+class ResumeData(msgspec.Struct, forbid_unknown_fields=True):
+    """The data of 28016."""
+
+    items: Annotated[list[ResumeItem], Meta(min_length=1, max_length=MOST_ITEMS)]
+
+
+class ResumedItem(Item, kw_only=True, rename={"first": "from"}):
+    """What became of an item of 28016: `resumed`, nothing lies between what the client has and what follows;
+    `gap`, what lies between cannot be had any more. What follows begins at `first` of this `epoch`."""
+
+    state: State
+    epoch: int | UnsetType = UNSET
+    first: int | UnsetType = UNSET
+
+
+class ResumedData(msgspec.Struct):
+    """The data of 28017: every item that was named, in order."""
+
+    items: list[ResumedItem]
+
+
+class GapData(msgspec.Struct, rename={"first": "from"}, omit_defaults=True):
+    """The data of 28993: a stream goes on at `first` of this `epoch`, and (`gap` 1) what lies between that
+    and the last event before cannot be had any more."""
+
+    kind: ItemKind
+    code: str
+    epoch: int
+    first: int
+    gap: Annotated[int, Meta(ge=0, le=1)]
+    kline_type: Annotated[int, Meta(ge=0, le=len(KlineType))] = 0
+
+
+def gap_frame(kind: Kind, code: str, kline_type: int, begin: Position) -> bytes:
+    """The push that says that a stream goes on there, and lacks what was before, as a whole frame."""
+    data = GapData(kind.name.lower(), code, begin.epoch, begin.seq, 1, kline_type)  # type: ignore[arg-type]
+    return text_frame(to_json(Push(GAP_PUSH, data)))
+
+
 class ListedData(msgspec.Struct):
     """The data of 28015: all that the connection is subscribed to."""
 
@@ -107,7 +161,7 @@ class Header(NamedTuple):
     seq_id: int
     trace: str
 
-    def answer(self, data: ChangedData | ListedData | HelloData) -> bytes:
+    def answer(self, data: ChangedData | ListedData | ResumedData | HelloData) -> bytes:
         """The frame that answers it."""
         answer = DataResponse(OK.code, OK.msg, self.cmd_id + 1, self.seq_id, self.trace, data)
         return text_frame(to_json(answer))

@@ -69,6 +69,7 @@ class Command(IntEnum):
     STATUS_CANCEL = 28010
     CHANGE = 28012
     LIST = 28014
+    RESUME = 28016
     CORRECTION = 28028
     CORRECTION_CANCEL = 28030
 
@@ -81,7 +82,9 @@ STATUS_PUSH = 28997
 """`cmd_id` of the push that says how a source is."""
 SPARED_PUSH = 28995
 """`cmd_id` of the push that says what a client was spared that could not keep up."""
-PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, SPARED_PUSH)
+GAP_PUSH = 28993
+"""`cmd_id` of the push that says that a stream goes on after a hole."""
+PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, SPARED_PUSH, GAP_PUSH)
 """`cmd_id` of all pushes."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())

@@ -14,7 +14,7 @@ import msgspec
 
 from ..model import ALIASES, Catalogue, Family, Instrument, Kind
 from .deviation import Deviation, Report
-from .items import ChangeData, Header, Item, State
+from .items import ChangeData, Header, Item, ResumeData, ResumeItem, State
 from .messages import (
     CANCELS,
     EXTENSIONS_FROM,
@@ -131,6 +131,14 @@ class Change(NamedTuple):
     added: tuple[Entry, ...]
 
 
+class Resume(NamedTuple):
+    """The client has these up to a position each, and goes on from there; it is answered what became of
+    each."""
+
+    header: Header
+    items: tuple[tuple[ResumeItem, Want | Sought | State], ...]
+
+
 class ListItems(NamedTuple):
     """The client is told what it is subscribed to."""
 
@@ -150,7 +158,9 @@ class Close(NamedTuple):
     reason: str
 
 
-Decision: TypeAlias = Subscribe | Cancel | WatchStatus | ForgetStatus | Change | ListItems | Hello | Close
+Decision: TypeAlias = (
+    Subscribe | Cancel | WatchStatus | ForgetStatus | Change | Resume | ListItems | Hello | Close
+)
 BARE: dict[int, Decision | None] = {
     Command.HEARTBEAT: None,
     Command.KLINE_CANCEL: Cancel((Kind.KLINE,)),
@@ -321,7 +331,7 @@ class Session:
             self._last_heartbeat = self._last_request = now
         self.extended = self.extended or (request.cmd_id >= EXTENSIONS_FROM and ret != HEADER_INVALID)
         self.report.add(noted)
-        if isinstance(decision, (Change, ListItems, Hello)):
+        if isinstance(decision, (Change, Resume, ListItems, Hello)):
             return Answer(b"", noted, decision)
         number = request.cmd_id + 1
         if number in PUSH_COMMANDS:  # an error must not look like one
@@ -343,6 +353,10 @@ class Session:
         header = Header(cmd_id, request.seq_id, request.trace)
         if cmd_id == Command.CHANGE:
             return self._change(header, self._reader.data(data, ChangeData, noted), now, noted)
+        if cmd_id == Command.RESUME:
+            self._space(cmd_id, now, noted)
+            items = self._reader.data(data, ResumeData, noted).items
+            return Resume(header, tuple((one, self._meant(one)) for one in items))
         if cmd_id in (Command.HELLO, Command.LIST):
             self._reader.data(data, Nothing, noted)
             return Hello(header) if cmd_id == Command.HELLO else ListItems(header)

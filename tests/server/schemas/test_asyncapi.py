@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tickwire.config import DATABASE
-from tickwire.model import Kind
+from tickwire.model import Kind, Position
 from tickwire.server import websocket
 from tickwire.server.schemas.asyncapi import asyncapi_document
 from tickwire.server.schemas.openapi import openapi_document
@@ -59,7 +59,7 @@ NAMES = {
 }
 """Names of messages by their `cmd_id`, which `severalTrades` shares with `trade`."""
 
-PUSHED = 22998, 22999, 28998, 28997, 28995, 28992
+PUSHED = 22998, 22999, 28998, 28997, 28995, 28993, 28992
 ANY = "any"
 
 
@@ -187,6 +187,7 @@ RIGHT: dict[int, Any] = {
     Command.HELLO: lambda code: {},
     Command.CHANGE: lambda code: {"add": [{"kind": "trade", "code": code}]},
     Command.LIST: lambda code: {},
+    Command.RESUME: lambda code: {"items": [{"kind": "trade", "code": code, "epoch": 1, "seq": 1}]},
 }
 """The data of each request about a code."""
 SUBSCRIPTIONS = (Command.DEPTH, Command.TRADE, Command.KLINE, Command.CORRECTION)
@@ -264,6 +265,7 @@ def test_a_status_is_one_of_those_that_a_source_has() -> None:
         *("DEPTH", "TRADE", "KLINE", "CORRECTION"),
         "STATUS",
         "SPARED",
+        "GAP",
     ]
     assert len(Kind) == 4
 
@@ -351,7 +353,7 @@ async def what_a_plan_and_a_token_refuse(ledger: Ledger, folder: Path) -> None:
                 kline = {"kline_type": 1} if command is Command.KLINE else {}
                 assert await tap.ask(command, codes("BTCUSDT", "ETHUSDT", **kline)) == 603
                 assert await tap.ask(command, codes("GOLD", **kline)) == 604
-        for command in (*SUBSCRIPTIONS, Command.CHANGE):
+        for command in (*SUBSCRIPTIONS, Command.CHANGE, Command.RESUME):
             async with tapped(ledger, served, OTHER_WS, fast) as tap:
                 rets = [await tap.ask(command, RIGHT[command]("GOLD")) for _ in range(4)]
                 assert rets == [200, 605, 605, 606]
@@ -405,6 +407,24 @@ async def a_client_that_is_spared(ledger: Ledger, folder: Path) -> None:
             await asyncio.sleep(0)
         while not (ledger.messages[SEVERAL] and ledger.messages["spared"]):
             ledger.came(OTHER_WS, (await raw.frame())[1].decode())
+
+
+async def a_client_that_cannot_be_given_what_it_missed(ledger: Ledger, folder: Path) -> None:
+    source = Script()
+    async with serving(folder, source) as served, tapped(ledger, served, OTHER_WS) as tap:
+        market, once = served.engine.market, [served.engine.market.missed]
+        source.emit(trade("GOLD"))
+        await tap.ask(Command.TRADE, codes("GOLD"))
+        await tap.until("trade")
+        await tap.ask(Command.TRADE, codes("BTCUSDT"))
+
+        async def missed(kind: Kind, code: str, after: Position, kline_type: int = 0) -> Any:
+            return await once.pop()(kind, code, after, kline_type)
+
+        vars(market)["missed"] = missed  # which works once
+        item = {"kind": "trade", "code": "GOLD", "epoch": market.epoch, "seq": 0}
+        await tap.ask(Command.RESUME, {"items": [item]})
+        await tap.until("gap")
 
 
 # How connections end.
@@ -502,6 +522,7 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     ids_that_are_texts,
     publishing,
     a_client_that_is_spared,
+    a_client_that_cannot_be_given_what_it_missed,
     ends_of_a_stream,
     ends_of_a_strict_stream,
     ends_of_publishing,

@@ -207,6 +207,7 @@ export const Command = {
   STATUS_CANCEL: 28010,
   CHANGE: 28012,
   LIST: 28014,
+  RESUME: 28016,
   CORRECTION: 28028,
   CORRECTION_CANCEL: 28030,
 } as const;
@@ -413,6 +414,25 @@ export interface Gap {
 }
 
 /**
+ * The data of 28993: a stream goes on at `first` of this `epoch`, and (`gap` 1) what lies between that and
+ * the last event before cannot be had any more.
+ */
+export interface GapData {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly epoch: number;
+  readonly from: number;
+  readonly gap: number;
+  readonly kline_type?: number;
+}
+
+/** What the server sends unasked. */
+export interface GapDataPush {
+  readonly cmd_id: number;
+  readonly data: GapData;
+}
+
+/**
  * A time in which a source of the server was down: its data is missing for everybody.
  *
  * `end` is null while it lasts, `filled` (when the bars were complete again) while they are not; `codes` are
@@ -597,7 +617,7 @@ export interface ItemState {
   readonly code: string;
   readonly depth_level?: number;
   readonly kline_type?: number;
-  readonly state: "already" | "not_subscribed" | "ok" | "over_limit" | "pending" | "unauthorized" | "unknown";
+  readonly state: "already" | "gap" | "not_subscribed" | "ok" | "over_limit" | "pending" | "resumed" | "unauthorized" | "unknown";
   readonly epoch?: number;
   readonly seq?: number;
 }
@@ -913,6 +933,7 @@ export const PushCommand = {
   CORRECTION: 28992,
   STATUS: 28997,
   SPARED: 28995,
+  GAP: 28993,
 } as const;
 export type PushCommand = (typeof PushCommand)[keyof typeof PushCommand];
 
@@ -985,6 +1006,61 @@ export interface Resume {
   readonly for?: number | null;
   readonly codes?: readonly string[];
   readonly markets?: readonly Market[];
+}
+
+/** The data of 28016. */
+export interface ResumeData {
+  readonly items: readonly ResumeItem[];
+}
+
+/** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
+export interface ResumeDataRequest {
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ResumeData;
+}
+
+/**
+ * A stream and the position of the last event that the client has of it: the `epoch` that it was told last,
+ * and the `seq`, 0 if it has none.
+ */
+export interface ResumeItem {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly depth_level?: number;
+  readonly kline_type?: number;
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+/** The data of 28017: every item that was named, in order. */
+export interface ResumedData {
+  readonly items: readonly ResumedItem[];
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface ResumedDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ResumedData;
+}
+
+/**
+ * What became of an item of 28016: `resumed`, nothing lies between what the client has and what follows;
+ * `gap`, what lies between cannot be had any more. What follows begins at `first` of this `epoch`.
+ */
+export interface ResumedItem {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly depth_level?: number;
+  readonly kline_type?: number;
+  readonly state: "already" | "gap" | "not_subscribed" | "ok" | "over_limit" | "pending" | "resumed" | "unauthorized" | "unknown";
+  readonly epoch?: number;
+  readonly from?: number;
 }
 
 /** Steps under a name. Without a `seed` the server's is used; the same seed throws the same dice. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -12,7 +13,9 @@ import structlog
 from ...bus import StreamEvent
 from ...model import Book, Histogram, Instrument, Kind, KlineType, Trade
 from ...wire import Want
+from ...wire.push import Encoder, encoder
 from .digest import is_passing
+from .held import Held
 from .lane import Carry, Client, Lane, Load
 from .outbox import Chunk, Outbox
 from .outboxes import Outboxes
@@ -86,6 +89,7 @@ class Hub:
         self._places = itertools.count()  # in which order they came
         self._lanes: dict[frozenset[View], Lane] = {}
         self._members: dict[Client, Membership] = {}
+        self._held = Held(self.topic, self._want, self._unwant)
         self._pushed: dict[Client, int] = {}  # events that were pushed to it over other lanes, or first
         self._dirty: list[View] = []
         self._loaded: list[Lane] = []
@@ -275,6 +279,7 @@ class Hub:
         membership = self._members.get(client)
         earlier = membership.views.get(kind, frozenset()) if membership else frozenset()
         before = {(view.name, view.topic.kline_type) for view in earlier}
+        wants = self._held.keep(client, kind, wants)
         asked = [
             self.topic(kind, want.instrument, want.kline_type).view(
                 want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
@@ -306,6 +311,46 @@ class Hub:
         self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
         return frame
 
+    def hold(self, client: Client, kind: Kind, want: Want) -> None:
+        """Puts something into the client's list of that kind that it is not given until it is released."""
+        self._held.put(client, kind, want)
+        if (membership := self._members.get(client)) is not None:
+            views = membership.views.get(kind, frozenset())
+            place = want.name, want.kline_type
+            others = frozenset(one for one in views if (one.name, one.topic.kline_type) != place)
+            if len(others) < len(views):  # another depth of a book
+                self.settle(client)
+                self._move(client, {**membership.views, kind: others})
+
+    def is_held(self, client: Client, kind: Kind, want: Want) -> bool:
+        """Whether that is held for the client still."""
+        return self._held.has(client, kind, want)
+
+    def release(self, client: Client, wants: Iterable[tuple[Kind, Want]]) -> None:
+        """From now on the client is given these, which were held."""
+        self.settle(client)
+        membership = self._members.get(client)
+        views = dict(membership.views) if membership else {}
+        for kind, want in wants:
+            view = self.topic(kind, want.instrument, want.kline_type).view(
+                want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
+            )
+            views[kind] = views.get(kind, frozenset()) | {view}
+            self._held.let_go(client, kind, want)
+        self._move(client, views)
+
+    def push_missed(self, client: Client, data: bytes, events: int) -> None:
+        """Writes whole frames to a client, of so many events of what is held for it."""
+        self._pushed[client] = self._pushed.get(client, 0) + events
+        self.push(client, data)
+
+    def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
+        """What makes the frames of a client's events of that, as its instrument is known now."""
+        topic = self.topic(kind, want.instrument, want.kline_type)
+        return encoder(
+            kind, want.name, topic.instrument, want.levels, text_ids=self._text_ids, deflated=client.deflated
+        )
+
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
         subscribed to first."""
@@ -316,13 +361,15 @@ class Hub:
         wants = (
             Want(view.name, view.topic.instrument, view.levels, view.topic.kline_type) for view in ordered
         )
-        return {(want.name, want.kline_type): want for want in wants}
+        held = self._held.wants(client, kind)
+        return {(want.name, want.kline_type): want for want in chain(wants, held)}
 
     def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
         """What stands in the client's list of that kind, the first ones that anybody was subscribed to
         first."""
         membership = self._members.get(client)
-        topics = {view.topic for view in membership.views.get(kind, ())} if membership else ()
+        topics = {view.topic for view in membership.views.get(kind, ())} if membership else set()
+        topics |= {topic for topic in self._held.topics(client) if topic.kind is kind}
         return [topic.instrument for topic in sorted(topics, key=self._wanted[kind].__getitem__)]
 
     def redefine(self, instrument: Instrument) -> None:
@@ -331,6 +378,10 @@ class Hub:
             for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
                 if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
                     topic.redefine(instrument, text_ids=self._text_ids)
+
+    def has(self, client: Client, kind: Kind, want: Want) -> bool:
+        """Whether that stands in the client's list."""
+        return self.is_held(client, kind, want) or self.view(client, kind, want) is not None
 
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""
@@ -348,13 +399,17 @@ class Hub:
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""
         self.settle(client)
+        gone = set(kinds)
+        for kind in gone:
+            self._held.keep(client, kind, ())
         if membership := self._members.get(client):
-            gone = set(kinds)
             self._move(client, {kind: views for kind, views in membership.views.items() if kind not in gone})
 
     def leave(self, client: Client) -> None:
         """The client is gone."""
         self._move(client, {})
+        for kind in Kind:
+            self._held.keep(client, kind, ())
         self._pushed.pop(client, None)
         self.outboxes.forget(client)
 
@@ -366,17 +421,17 @@ class Hub:
     def streams(self, client: Client) -> frozenset[tuple[Kind, str]]:
         """What a client is subscribed to: trades and books, and the codes; bars need trades."""
         member = self._members.get(client)
-        return frozenset() if member is None else member.lane.streams
+        held = {(topic.kind.flow, topic.instrument.code) for topic in self._held.topics(client)}
+        lane = frozenset() if member is None else member.lane.streams
+        return lane | held if held else lane
 
     def wanted_by(self, client: Client, without: Kind | None = None) -> dict[Kind, list[Instrument]]:
         """The instruments whose trades and books one client is subscribed to, the first ones that anybody
         was subscribed to first; bars need trades. Without its list of the kind `without`."""
         found: dict[Kind, dict[str, Instrument]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
-        if (member := self._members.get(client)) is not None:
-            for kind, views in member.views.items():
-                if kind is not without:
-                    topics = sorted({view.topic for view in views}, key=self._wanted[kind].__getitem__)
-                    found[kind.flow].update((one.instrument.code, one.instrument) for one in topics)
+        for kind in Kind:
+            if kind is not without:
+                found[kind.flow].update((one.code, one) for one in self.instruments(client, kind))
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
     def wanted(self, leaving: Client | None = None, of: Kind | None = None) -> dict[Kind, list[Instrument]]:
@@ -393,7 +448,7 @@ class Hub:
         for kind, topics in self._wanted.items():
             of_kind = found[kind.flow]
             for topic in topics:
-                if not gone or any(view not in gone for view in topic.views.values()):
+                if not gone or topic.held or any(view not in gone for view in topic.views.values()):
                     of_kind[topic.instrument.code] = topic.instrument
         return {kind: [*instruments.values()] for kind, instruments in found.items()}
 
@@ -442,9 +497,13 @@ class Hub:
             for view in membership.lane.views:
                 if not view.lanes:
                     view.topic.drop(view)
-                    if not view.topic.views:
-                        del self._wanted[view.topic.kind][view.topic]
-                        self._tell_wanted(view.topic, False)
+                    self._unwant(view.topic)
+
+    def _unwant(self, topic: Topic) -> None:
+        """Somebody does not want it any more."""
+        if not topic.wanted:
+            del self._wanted[topic.kind][topic]
+            self._tell_wanted(topic, False)
 
     def _open(self, views: frozenset[View]) -> Lane:
         streams = frozenset((view.topic.kind.flow, view.topic.instrument.code) for view in views)

@@ -106,7 +106,18 @@ def _is_over(stretch: Stretch) -> bool:
 class Topic:
     """A stream at the hub: its last event and the `seq` of that, 0 if there is none yet; its inlet."""
 
-    __slots__ = ("_send", "digest", "instrument", "is_rare", "kind", "kline_type", "last", "seq", "views")
+    __slots__ = (
+        "_send",
+        "digest",
+        "held",
+        "instrument",
+        "is_rare",
+        "kind",
+        "kline_type",
+        "last",
+        "seq",
+        "views",
+    )
 
     def __init__(
         self,
@@ -124,6 +135,8 @@ class Topic:
         self.seq = 0
         self.last: StreamEvent | None = None
         self.views: dict[tuple[str, int, bool], View] = {}
+        self.held = 0
+        """How many clients want it, and are not given it yet."""
         self.digest: Digest | None = None
         """What it carries, thinned, while a client needs it."""
         self._send = send
@@ -155,6 +168,11 @@ class Topic:
                 view.levels = instrument.levels
             view.set_encoder(text_ids=text_ids)
         self.views = {view.key: view for view in self.views.values()}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants it."""
+        return bool(self.views) or self.held > 0
 
     def drop(self, view: View) -> None:
         """Nobody wants the view any more."""

@@ -9,7 +9,16 @@ from ... import __version__, wire
 from ...model import Kind
 from ...wire import messages
 from ...wire import ret as table
-from ...wire.items import ChangeData, ChangedData, DataResponse, HelloData, ListedData
+from ...wire.items import (
+    ChangeData,
+    ChangedData,
+    DataResponse,
+    GapData,
+    HelloData,
+    ListedData,
+    ResumeData,
+    ResumedData,
+)
 from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
 from ...wire.reader import Envelope
 from ...wire.session import SUBSCRIPTIONS
@@ -27,10 +36,12 @@ SENT = (
     Push[messages.CorrectionData],
     Push[wire.StatusData],
     Push[SparedData],
+    Push[GapData],
     messages.Response,
     DataResponse[HelloData],
     DataResponse[ChangedData],
     DataResponse[ListedData],
+    DataResponse[ResumedData],
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
@@ -40,6 +51,7 @@ TAKEN = (
     Envelope[messages.KlineSymbolList],
     Envelope[CancelData],
     Envelope[ChangeData],
+    Envelope[ResumeData],
     Command,
     *LINES,
 )
@@ -57,6 +69,8 @@ STREAMS = "stock", "other"
 """The channels of the two families, whose messages are the same."""
 WRITTEN = written("asyncapi")
 ASKS, PUSHES = WRITTEN["asks"], WRITTEN["pushes"]
+ITEMS = (Command.CHANGE, Command.RESUME)
+"""Requests of items: what is wrong with one of them is its state."""
 
 
 def asyncapi_document() -> dict[str, Any]:
@@ -75,7 +89,7 @@ def schemas() -> dict[str, Schema]:
         "description": "`cmd_id` of what the server sends unasked.",
         "type": "integer",
         "enum": [*messages.PUSH_COMMANDS],
-        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS", "SPARED"],
+        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS", "SPARED", "GAP"],
     }
     return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
 
@@ -131,7 +145,7 @@ def _messages() -> dict[str, Any]:
         asked = {"cmd_id": int(command), "seq_id": 7, "trace": "desk-7", "data": EXAMPLES.get(name, {})}
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Request", command), asked)
         rets = [table.OK, table.HEADER_INVALID, table.DATA_INVALID]
-        rets += REFUSED if command in SUBSCRIPTIONS else SPACED if command is Command.CHANGE else ()
+        rets += REFUSED if command in SUBSCRIPTIONS else SPACED if command in ITEMS else ()
         answer, held = [ref("Response")], one.get("answer")
         if held:
             answer.append(ref(f"{held}Response"))

@@ -1,0 +1,278 @@
+"""Clients that were cut and go on where they were (28016): first what they missed, then what is live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from ..access import Account
+from ..bus import Missed, Supplier
+from ..model import Kind, KlineState, KlineUpdate, Position
+from ..wire import Want
+from ..wire.items import KIND, Header, ResumedData, ResumedItem, ResumeItem, State, gap_frame
+from ..wire.session import Entry, Resume
+from .admission import Caller, Peer
+from .changing import Changing
+from .first_bars import FirstBars
+from .hub import Hub, Topic
+
+AT_ONCE = 4
+"""Clients that are given something in the same turn of the loop; others wait for theirs."""
+OF_TOKEN = 2
+"""Those of one token."""
+TURN = 64 * 1024
+"""Bytes that a client is given in its turn, about."""
+CACHED = 32 * 2**20
+"""Bytes of frames that are kept while anybody resumes, for others who missed the same."""
+SHARED = 16
+"""Events from which on frames are kept."""
+AHEAD = 0.01
+"""Seconds between looks, where what was missed is further than what has come here."""
+
+log = structlog.get_logger()
+
+
+class Behind:
+    """A stream that a client was cut from, and up to where the client has it."""
+
+    __slots__ = ("given", "item", "kind", "state", "topic", "want")
+
+    def __init__(self, item: ResumeItem, want: Want, topic: Topic) -> None:
+        self.item = item
+        self.kind = KIND[item.kind]
+        self.want = want
+        self.topic = topic
+        self.given = 0
+        """The `seq` of the last event that the client has, in the epoch that there is now."""
+        self.state: State = "ok"
+
+
+class Resuming:
+    """Gives clients what they missed, as fast as each takes it, and puts them back into their streams.
+
+    What is under way to a client is a turn's worth and what its transport holds: the rest stays in the ring,
+    also what comes of these streams meanwhile. So nobody's resume takes memory, however much he missed.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        market: Supplier,
+        changing: Changing,
+        first_bars: FirstBars,
+        callers: Mapping[Peer, Caller],
+        slow: Collection[Peer],
+    ) -> None:
+        """`slow` are those who do not take what they are sent as fast as it comes, see `quick`."""
+        self._hub = hub
+        self._market = market
+        self._changing = changing
+        self._first_bars = first_bars
+        self._callers = callers
+        self._slow = slow
+        self._tasks: dict[Peer, set[asyncio.Task[None]]] = {}
+        self._taken: dict[Peer, asyncio.Event] = {}  # set when a client has taken what it was given
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._of_token: WeakKeyDictionary[Account, asyncio.Semaphore] = WeakKeyDictionary()
+        self._frames: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._cached = 0
+        self.gaps = 0
+        """Streams that clients went on with after a hole."""
+
+    @property
+    def clients(self) -> int:
+        """How many have not been given all yet that they missed."""
+        return len(self._tasks)
+
+    def resume(self, client: Peer, asked: Resume) -> bytes:
+        """Takes items into a client's lists; the answer, what was missed and what is live follow."""
+        if (caller := self._callers.get(client)) is None:
+            return b""
+        items = [item for item, _ in asked.items]
+        states = self._changing.hold(client, caller, [Entry(*one) for one in asked.items])
+        behind: list[Behind | None] = [None] * len(items)
+        for place, (item, what) in enumerate(asked.items):
+            if states[place] == "ok" and isinstance(what, Want):
+                topic = self._hub.topic(KIND[item.kind], what.instrument, what.kline_type)
+                behind[place] = Behind(item, what, topic)
+        task = asyncio.create_task(self._resume(client, caller, asked.header, items, states, behind))
+        self._tasks.setdefault(client, set()).add(task)
+        task.add_done_callback(partial(self._ended, client))
+        return b""
+
+    def quick(self, client: Peer) -> None:
+        """A client has taken what it was given."""
+        if (taken := self._taken.get(client)) is not None:
+            taken.set()
+
+    def leave(self, client: Peer) -> None:
+        """A client is gone."""
+        for task in self._tasks.get(client, ()):
+            task.cancel()
+
+    async def end(self) -> None:
+        """Gives nothing more."""
+        tasks = [task for some in self._tasks.values() for task in some]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, client: Peer, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a client cannot be given what it missed", exc_info=error)
+        self._tasks[client].discard(task)
+        if not self._tasks[client]:
+            del self._tasks[client]
+            self._taken.pop(client, None)
+        if not self._tasks:
+            self._frames.clear()
+            self._cached = 0
+
+    async def _resume(
+        self,
+        client: Peer,
+        caller: Caller,
+        header: Header,
+        items: Iterable[ResumeItem],
+        states: Iterable[State],
+        behind: list[Behind | None],
+    ) -> None:
+        left = [one for one in behind if one is not None]
+        try:
+            answers = []
+            for item, state, one in zip(items, states, behind, strict=True):
+                told = ResumedItem(item.kind, item.code, item.depth_level, item.kline_type, state=state)
+                if one is not None:
+                    told.epoch, told.first = self._market.epoch, await self._begin(one)
+                    told.state = one.state
+                answers.append(told)
+            self._hub.push(client, header.answer(ResumedData(answers)))
+            of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
+            while left:
+                async with of_token, self._at_once:
+                    left = await self._give(client, left)
+                    await asyncio.sleep(0)
+                await self._until_taken(client)
+        except Exception:
+            self._give_up(client, left)
+            raise
+
+    async def _begin(self, one: Behind) -> int:
+        """Finds where a stream goes on, and whether something is lacking before that; returns the `seq`."""
+        try:
+            return await self._find(one)
+        except Exception:
+            log.exception("it cannot be known what a client missed", code=one.want.name)
+            one.state, one.given = "gap", one.topic.seq
+            self.gaps += 1
+            return one.topic.seq + 1
+
+    async def _find(self, one: Behind) -> int:
+        epoch, topic, position = self._market.epoch, one.topic, one.item.position
+        if one.kind is Kind.DEPTH:  # of which the last one says all
+            was_given = position.epoch < epoch or (position.epoch == epoch and position.seq <= topic.seq)
+            one.state = "resumed" if was_given else "gap"
+            is_last = position.epoch == epoch and position.seq == topic.seq
+            one.given = topic.seq if is_last else 0
+            return topic.seq + 1 if is_last or not topic.seq else topic.seq
+        found = await self._missed(one, position)
+        one.state = "resumed" if found is not None and found.whole else "gap"
+        one.given = max(position.seq, epoch - 1)
+        if found is None:
+            one.given = epoch - 1 if position.epoch < epoch else max(topic.seq, epoch - 1)
+            found = await self._missed(one, Position(epoch, one.given)) or Missed((), (), whole=True)
+        if not found.whole:
+            one.given = found.seqs[0] - 1 if found.seqs else topic.seq
+        self.gaps += one.state == "gap"
+        if found.seqs:
+            return found.seqs[0]
+        return topic.seq if one.given < topic.seq else one.given + 1
+
+    async def _give(self, client: Peer, behind: list[Behind]) -> list[Behind]:
+        """Gives a client the next of what it missed, a turn's worth; puts it back into those streams of which
+        it has all. Returns the others."""
+        size = 0
+        for one in behind:
+            while self._hub.is_held(client, one.kind, one.want) and one.given < one.topic.seq:
+                if size >= TURN or client in self._slow:
+                    break
+                size += await self._give_some(client, one)
+        held = [one for one in behind if self._hub.is_held(client, one.kind, one.want)]
+        level = [one for one in held if one.given == one.topic.seq or not one.topic.seq]
+        if level:
+            self._hub.release(client, [(one.kind, one.want) for one in level])
+            bars = [one.want for one in level if one.kind is Kind.KLINE and not one.topic.seq]
+            self._first_bars.show(client, bars)
+        left = [one for one in held if one not in level]
+        if left and all(one.given > one.topic.seq for one in left):
+            await asyncio.sleep(AHEAD)
+        return left
+
+    async def _give_some(self, client: Peer, one: Behind) -> int:
+        """Gives a client the next of one stream; returns how many bytes."""
+        epoch, topic = self._market.epoch, one.topic
+        if one.kind is Kind.DEPTH:
+            found: Missed | None = Missed((), (), whole=True)
+        else:
+            found = await self._missed(one, Position(epoch, one.given))
+        if not self._hub.is_held(client, one.kind, one.want):
+            return 0
+        data, events, last = b"", 1, topic.last
+        if found is None or not found.whole:
+            begin = found.seqs[0] if found is not None and found.seqs else topic.seq + 1
+            data = gap_frame(one.kind, one.want.name, one.want.kline_type, Position(epoch, begin))
+            self.gaps += 1
+        if found is not None and found.seqs:
+            data += self._frames_of(client, one, found)
+            events, one.given = len(found.seqs), found.seqs[-1]
+        else:
+            forming = isinstance(last, KlineUpdate) and last.state is KlineState.FORMING
+            if last is not None and (one.kind is Kind.DEPTH or forming):
+                data += self._hub.encoder(client, one.kind, one.want)(last, topic.seq)
+            one.given = topic.seq
+        self._hub.push_missed(client, data, events)
+        return len(data)
+
+    async def _missed(self, one: Behind, after: Position) -> Missed | None:
+        return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
+
+    def _frames_of(self, client: Peer, one: Behind, found: Missed) -> bytes:
+        """The frames of what was missed, which others may have missed too."""
+        encode = self._hub.encoder(client, one.kind, one.want)
+        if len(found.seqs) < SHARED:
+            return b"".join(map(encode, found.events, found.seqs))
+        instrument = one.topic.instrument
+        key = (
+            *(one.kind, one.want, client.deflated, found.seqs[0], found.seqs[-1]),
+            *(instrument.price_decimals, instrument.volume_decimals),
+        )
+        frames = self._frames.get(key)
+        if frames is None:
+            frames = self._frames[key] = b"".join(map(encode, found.events, found.seqs))
+            self._cached += len(frames)
+            while self._cached > CACHED:
+                self._cached -= len(self._frames.popitem(last=False)[1])
+        else:
+            self._frames.move_to_end(key)
+        return frames
+
+    async def _until_taken(self, client: Peer) -> None:
+        """Waits while a client does not take what it was given."""
+        while client in self._slow:
+            taken = self._taken[client] = asyncio.Event()
+            await taken.wait()
+
+    def _give_up(self, client: Peer, behind: Iterable[Behind]) -> None:
+        """What a client missed cannot be given: it is told so, and goes on with what is live."""
+        held = [one for one in behind if self._hub.is_held(client, one.kind, one.want)]
+        self._hub.settle(client)
+        for one in held:
+            begin = Position(self._market.epoch, one.topic.seq + 1)
+            self._hub.push(client, gap_frame(one.kind, one.want.name, one.want.kline_type, begin))
+            self.gaps += 1
+        self._hub.release(client, [(one.kind, one.want) for one in held])
