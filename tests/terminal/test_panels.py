@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
 from decimal import Decimal
@@ -55,9 +56,13 @@ async def chart_has(seen: Visit, bars: list[dict[str, str]]) -> None:
     assert await bars_shown(seen) == bars
 
 
-def move(script: Script, at: int, *prices: str) -> None:
-    """Trades at these prices, a second apart, and the market's time behind them."""
+async def move(server: Served, script: Script, at: int, *prices: str) -> None:
+    """Trades at these prices, a second apart, and then the market's time behind them."""
+    until = server.engine.market.events + len(prices)
     script.emit(*(trade(price=price, at=at + 1000 * place) for place, price in enumerate(prices)))
+    async with asyncio.timeout(120):
+        while server.engine.market.events < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
     script.now = at + 1000 * len(prices)
 
 
@@ -67,11 +72,11 @@ async def test_the_chart_is_what_kline_answers_while_it_lives_and_after_a_cut(
     script = Script()
     async with serving(tmp_path, script, kline_push_interval=0.02, close_delay=0.1) as server:
         for number in range(5):
-            move(script, T0 + number * MINUTE, "79300.10", f"793{number:02}.20", "79299.99")
+            await move(server, script, T0 + number * MINUTE, "79300.10", f"793{number:02}.20", "79299.99")
         seen = await visit(server.url)
         await chart_has(seen, await closed(server, 5))
         for number in range(5, 8):
-            move(script, T0 + number * MINUTE, "79400.00", "79350.50", f"794{number}.00")
+            await move(server, script, T0 + number * MINUTE, "79400.00", "79350.50", f"794{number}.00")
             await chart_has(seen, await closed(server, number + 1))
         # A trade that is late revises a bar that has closed.
         script.emit(trade(price="80000.00", at=T0 + 7 * MINUTE - 30_000))
@@ -87,7 +92,7 @@ async def test_the_chart_is_what_kline_answers_while_it_lives_and_after_a_cut(
             re.compile("Reconnecting|Connecting")
         )
         for number in range(8, 12):
-            move(script, T0 + number * MINUTE, "79500.00", "79450.50")
+            await move(server, script, T0 + number * MINUTE, "79500.00", "79450.50")
         await closed(server, 12)
         await seen.page.context.set_offline(False)
         await chart_has(seen, await bars_answered(server))
@@ -96,8 +101,9 @@ async def test_the_chart_is_what_kline_answers_while_it_lives_and_after_a_cut(
 
 async def closed(server: Served, count: int) -> list[dict[str, str]]:
     """The bars, when there are so many."""
-    while len(found := await bars_answered(server)) < count:
-        pass
+    async with asyncio.timeout(120):
+        while len(found := await bars_answered(server)) < count:
+            pass
     return found
 
 
