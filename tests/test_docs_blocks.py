@@ -49,7 +49,9 @@ from tickwire.sources.exchange import load_symbols
 from tickwire.store import load_catalogue
 from tickwire.testing import AllTickServer
 from tickwire.wire import ret as table
+from tickwire.wire.items import GapData
 from tickwire.wire.messages import (
+    GAP_PUSH,
     PUSH_COMMAND,
     SPARED_PUSH,
     STATUS_PUSH,
@@ -89,6 +91,7 @@ PUSHES: dict[int, tuple[Any, ...]] = {
     PUSH_COMMAND[Kind.CORRECTION]: (Push[CorrectionData],),
     STATUS_PUSH: (Push[StatusData],),
     SPARED_PUSH: (Push[SparedData],),
+    GAP_PUSH: (Push[GapData],),
 }
 PATIENCE = 120.0
 """Seconds for what takes one on a machine with nothing else to do."""

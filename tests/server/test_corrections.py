@@ -119,7 +119,11 @@ async def test_closed_minutes_and_all_larger_bars_are_made_anew(tmp_path: Path) 
 
 
 async def test_bars_that_closed_are_pushed_as_revised_and_corrections_to_who_asks(tmp_path: Path) -> None:
-    async with desk_in(tmp_path) as desk, desk.served.link() as link, desk.served.link() as plain:
+    async with (
+        desk_in(tmp_path, late_window=3600) as desk,
+        desk.served.link() as link,
+        desk.served.link() as plain,
+    ):
         start = minute_ago(3)
         await link.subscribe(TRADE, "BTCUSDT")
         await plain.subscribe(TRADE, "BTCUSDT")
@@ -236,11 +240,11 @@ async def test_a_trade_is_corrected_again_and_again_and_counts_as_it_was_last(tm
 
 async def test_what_was_published_before_a_restart_is_corrected_after_it(tmp_path: Path) -> None:
     start = minute_ago(4)
-    async with desk_in(tmp_path) as desk:
+    async with desk_in(tmp_path, late_window=3600) as desk:
         lines = [trade(1, start, "100"), trade(2, start + 1, "200"), trade(3, start + 60_000, "101")]
         assert (await desk.data(packed(*lines, correct(4, 1, "99"))))["bad"] == []
         await all_made(desk)
-    async with desk_in(tmp_path) as desk:
+    async with desk_in(tmp_path, late_window=3600) as desk:
         answer = await desk.data(packed(cancel(4, 2), cancel(5, 2), cancel(6, 4), correct(7, 1, "98")))
         assert answer["duplicates"] == 1
         assert [one["reason"] for one in answer["bad"]] == ["line 4 is a correction, no trade"]
@@ -261,7 +265,7 @@ def recorded(folder: Path) -> list[Any]:
 async def test_a_recording_holds_both_and_a_replay_of_it_makes_the_same_bars(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     start, folder = minute_ago(4), tmp_path / "recorded"
-    async with desk_in(tmp_path / "first", record=folder) as desk:
+    async with desk_in(tmp_path / "first", record=folder, late_window=3600) as desk:
         lines = [trade(1, start, "100"), trade(2, start + 1, "200"), trade(3, start + 60_000, "101", "3")]
         lines += [correct(4, 2, "99", "2", direction=2), cancel(5, 1)]
         assert (await desk.data(packed(*lines)))["bad"] == []

@@ -156,7 +156,7 @@ async def test_nothing_that_the_program_writes_holds_a_token(tmp_path: Path) -> 
     data_dir, scenario, any_token = tmp_path / "data", tmp_path / "all.toml", new_secret()
     ended_soon = new_secret()  # another one: how long the rest takes is up to the machine
     scenario.write_text(SCENARIO.format(token=any_token, ended=ended_soon))
-    flags = ("--log-level", "debug", "--rate", "200", "--client-buffer", "65536", "--plan", "free")
+    flags = ("--log-level", "debug", "--rate", "1000", "--client-buffer", "65536", "--plan", "free")
     async with program(tmp_path, *flags, "--scenario", str(scenario)) as running:
         visitor = Visitor(running.url)
         async with asyncio.timeout(120):
