@@ -84,7 +84,9 @@ class Changing:
 
     def _remove(self, client: Peer, caller: Caller, lists: dict[Kind, dict[Key, Want]], item: Item) -> State:
         kind = KIND[item.kind]
-        found = lists[kind].pop((item.code, item.kline_type), None) is not None
+        want = lists[kind].pop((item.code, item.kline_type), None)
+        if found := want is not None:
+            self._hub.let_go(client, kind, want)
         family = caller.client.family
         if not found and family is not None:
             found = self._seeking.drop(client, family, kind, item.code, item.kline_type)

@@ -187,7 +187,7 @@ class Resuming:
             one.given = epoch - 1 if position.epoch < epoch else max(topic.seq, epoch - 1)
             found = await self._missed(one, Position(epoch, one.given)) or Missed((), (), whole=True)
         if not found.whole:
-            one.given = found.seqs[0] - 1 if found.seqs else topic.seq
+            one.given = found.seqs[0] - 1 if found.seqs else topic.seq - _is_forming(topic)
         self.gaps += one.state == "gap"
         if found.seqs:
             return found.seqs[0]
@@ -222,18 +222,18 @@ class Resuming:
             found = await self._missed(one, Position(epoch, one.given))
         if not self._hub.is_held(client, one.kind, one.want):
             return 0
-        data, events, last = b"", 1, topic.last
+        shows_last = one.kind is Kind.DEPTH or _is_forming(topic)
+        data, events = b"", 1
         if found is None or not found.whole:
-            begin = found.seqs[0] if found is not None and found.seqs else topic.seq + 1
+            begin = found.seqs[0] if found is not None and found.seqs else topic.seq + (not shows_last)
             data = gap_frame(one.kind, one.want.name, one.want.kline_type, Position(epoch, begin))
             self.gaps += 1
         if found is not None and found.seqs:
             data += self._frames_of(client, one, found)
             events, one.given = len(found.seqs), found.seqs[-1]
         else:
-            forming = isinstance(last, KlineUpdate) and last.state is KlineState.FORMING
-            if last is not None and (one.kind is Kind.DEPTH or forming):
-                data += self._hub.encoder(client, one.kind, one.want)(last, topic.seq)
+            if shows_last:
+                data += self._hub.encoder(client, one.kind, one.want)(topic.last, topic.seq)
             one.given = topic.seq
         self._hub.push_missed(client, data, events)
         return len(data)
@@ -276,3 +276,8 @@ class Resuming:
             self._hub.push(client, gap_frame(one.kind, one.want.name, one.want.kline_type, begin))
             self.gaps += 1
         self._hub.release(client, [(one.kind, one.want) for one in held])
+
+
+def _is_forming(topic: Topic) -> bool:
+    """Whether the last event of a stream is a bar that has not closed."""
+    return isinstance(topic.last, KlineUpdate) and topic.last.state is KlineState.FORMING

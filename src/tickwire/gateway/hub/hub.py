@@ -164,7 +164,7 @@ class Hub:
                 slow.append((lane, tuple(lane.slow.items()), b"".join(lane.pending)))
             loads.append((lane.pending, lane.clients))
             lane.pending = []
-        self.sent_bytes += self._carry(loads, self.push)
+        self.sent_bytes += self._carry(loads, self._push)
         for one in slow:
             self._put(*one)
         self._carried.clear()
@@ -238,7 +238,12 @@ class Hub:
                 self.push(client, notice)
 
     def push(self, client: Client, data: bytes) -> None:
-        """Writes whole frames to a client; one that cannot be written to is ended."""
+        """Writes whole frames to a client, behind what was published until now: an outbox that this opens
+        knows nothing of what is yet to be flushed. One that cannot be written to is ended."""
+        self.flush()
+        self._push(client, data)
+
+    def _push(self, client: Client, data: bytes) -> None:
         try:
             if not client.push(data):
                 self._fall_behind(client)
@@ -249,7 +254,7 @@ class Hub:
         """Before a client's lists change: what was published until now goes before the answer."""
         self.flush()
         if (outbox := self.outboxes.get(client)) is not None and (data := outbox.rest()):
-            self.push(client, data)
+            self._push(client, data)
 
     def finish(self, client: Client) -> None:
         """Before a connection is closed that did nothing wrong: what waits for it goes first, and what it was
@@ -321,6 +326,10 @@ class Hub:
             if len(others) < len(views):  # another depth of a book
                 self.settle(client)
                 self._move(client, {**membership.views, kind: others})
+
+    def let_go(self, client: Client, kind: Kind, want: Want) -> None:
+        """Holds that no more, if it is held: it is removed from a list."""
+        self._held.let_go(client, kind, want)
 
     def is_held(self, client: Client, kind: Kind, want: Want) -> bool:
         """Whether that is held for the client still."""
