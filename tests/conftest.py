@@ -21,6 +21,9 @@ from .serving import Script, Served, serving
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# httpx asks for it some eight times a request; it is not installed, and each time all folders were searched.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+
 # A busy machine is no fault of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
