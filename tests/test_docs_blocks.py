@@ -320,7 +320,8 @@ class Follower:
         file = self.folder / "test_program.py"
         file.write_text(text, "utf-8")
         tests = "def test_" in text
-        options = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if tests else ["-W", "error", "-u"]
+        without = [f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest")]
+        options = ["-m", "pytest", "-q", *without] if tests else ["-W", "error", "-u"]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, *options, str(file)),
             cwd=self.folder,
