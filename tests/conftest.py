@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,9 @@ from .serving import Script, Served, serving
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# httpx asks for it some eight times a request; it is not installed, and each time all folders were searched.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+
 # A busy machine is no fault of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -29,6 +33,24 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are numbered: many are made anew in each run (masked frames, archives), and all workers of a run
     must find the same names."""
     return argname if isinstance(val, bytes) else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Ten thousand tests stay until the end, so no collection goes through them, and as a server does
+    (`serve._spare_the_loop`), a worker has fewer: they were a tenth of all that it did."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 50)
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """At the end all is looked through once more, for what was never closed and for leaks of modules in C."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

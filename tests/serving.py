@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import os
 import signal
@@ -47,6 +48,22 @@ SILENCE, KEEPING = 15.0, 4_242_424
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody, as is enough for plain HTTP. Else httpx reads all of the machine's certificates for each
 client, which takes 30 ms."""
+
+
+async def until(holds: Callable[[], object], *, patience: float = PATIENCE) -> None:
+    """Returns once what a function, or a coroutine function, says is true: for what tells nobody of itself.
+
+    The loop first gets turns, in which most is done; then it is another thread or process that is waited for,
+    and that needs the processor.
+    """
+    async with asyncio.timeout(patience):
+        for turn in itertools.count():
+            found = holds()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(0 if turn < 100 else 0.005)
 
 
 def subscribed_codes(hub: Hub) -> set[str]:

@@ -12,8 +12,7 @@ from structlog.testing import capture_logs
 from tickwire.model import Book, Kind, KlineType, Trade
 from tickwire.sources import Snapshot
 
-from .client.bench import until
-from .serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, Served, serving
+from .serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, Served, serving, until
 from .sources.relay.bench import CATALOGUE, Caller, agreed, push, relaying, ticks, upstream
 
 TRADES = "code,tick_time_ms,price,volume\n"

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from tickwire.server.documents.page import read_page
 
-from .server.documents.reading import SHELF
+from .server.documents.reading import NAMES, shelf
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = sorted(
@@ -43,9 +43,9 @@ def test_links_lead_to_files_and_anchors_that_are_there(path: Path) -> None:
             assert anchor in there, f"{link}: there is no such heading"
 
 
-@pytest.mark.parametrize("name", SHELF.pages)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_opens_with_what_the_reader_can_do(name: str) -> None:
-    one = SHELF.pages[name]
+    one = shelf().pages[name]
     assert "\nAfter this page" in one.text
     assert [heading.level for heading in one.headings].count(1) == 1
     assert one.headings[0].level == 1

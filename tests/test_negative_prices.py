@@ -17,9 +17,8 @@ from tickwire.store import load_catalogue
 
 from .cli.commands import DONE
 from .cli.commands import tickwire as command
-from .client.bench import until
 from .server.publishing import desk_in, now, packed
-from .serving import DEPTH, OTHER_HTTP, TRADE, Served, serving
+from .serving import DEPTH, OTHER_HTTP, TRADE, Served, serving, until
 
 CATALOGUE = load_catalogue()
 OIL, GOLD = CATALOGUE["USOIL"], CATALOGUE["GOLD"]

@@ -22,7 +22,7 @@ from tickwire.gateway.gateway import Heard
 from tickwire.model import Family
 from tickwire.store import load_catalogue
 
-from .serving import DEPTH, HEARTBEAT, OTHER_HTTP, OTHER_WS, TRADE, Link, Served, program, serving
+from .serving import DEPTH, HEARTBEAT, OTHER_HTTP, OTHER_WS, TRADE, Link, Served, program, serving, until
 
 CATALOGUE = load_catalogue()
 CODES = [one.code for one in CATALOGUE if one.family is Family.OTHER and one.levels][:50]
@@ -78,12 +78,6 @@ async def listening(served: Served, token: str, *codes: str) -> AsyncIterator[Cl
             beating.cancel()
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 def overlap(ours: Iterable[Any], theirs: list[Any]) -> int:
     """How many of our events are theirs, one after another, from the first that they have on."""
     ours = [one for one in ours if one["tick_time"] > theirs[0]["tick_time"]]
@@ -103,7 +97,7 @@ async def test_fifty_clients_see_what_upstream_sends(tmp_path: Path) -> None:
         direct = await enter(listening(upstream, "direct", *CODES))
         clients = {code: await enter(listening(relay, f"client-{code}", code)) for code in CODES}
         keys = [(kind, code) for code in CODES for kind in (22998, 22999)]
-        await until(lambda: all(len(clients[code].got[kind, code]) > 12 for kind, code in keys), 40)
+        await until(lambda: all(len(clients[code].got[kind, code]) > 12 for kind, code in keys))
         for kind, code in keys:
             client = clients[code]
             assert overlap(client.got[kind, code], direct.got[kind, code]) > 8
@@ -154,12 +148,12 @@ async def test_upstream_is_killed_and_comes_back(tmp_path: Path) -> None:
         await asyncio.sleep(4)
         again = await enter(program(tmp_path / "a", *flags))
         returned, since = time.time() * 1000, time.monotonic()
-        await until(lambda: all(client.last > since for client in clients), BACK_WITHIN)
+        await until(lambda: all(client.last > since for client in clients), patience=BACK_WITHIN)
         (gap, *_) = [one for one in relay.engine.market.gaps.page([codes[0]], 0, None, 9) if one.end]
         assert gap.end is not None
         assert killed - 2000 < gap.begin < returned
         assert gap.begin < gap.end < returned + BACK_WITHIN * 1000
-        await until(lambda: relay.engine.market.gaps.page([codes[0]], 0, None, 9)[0].filled, 100)
+        await until(lambda: relay.engine.market.gaps.page([codes[0]], 0, None, 9)[0].filled)
         for code in codes[:5]:
             theirs = {bar["timestamp"]: bar for bar in await bars(again.url, code, 1, token="x")}
             ours = {bar["timestamp"]: bar for bar in await bars(relay.url, code, 1)}

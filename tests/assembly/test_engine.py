@@ -28,7 +28,7 @@ from tickwire.sources.source import Yielded
 from tickwire.store import SqliteKlineStore, open_tokens
 from tickwire.store.lock import Lock
 
-from ..serving import OTHER_HTTP, TRADE, Script, Served, serving, trade
+from ..serving import OTHER_HTTP, TRADE, Script, Served, serving, trade, until
 
 KLINES = 28004
 
@@ -81,18 +81,6 @@ async def readiness(served: Served) -> Any:
     answer = await served.request("GET", "/readyz")
     assert answer.status_code == 200
     return answer.json()
-
-
-async def until(found: Any, *, every: float = 0.01) -> None:
-    """Returns when `found`, a function or a coroutine function, gives something true."""
-    async with asyncio.timeout(120):
-        while True:
-            result = found()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return
-            await asyncio.sleep(every)
 
 
 async def bars(served: Served, **more: Any) -> Any:

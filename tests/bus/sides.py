@@ -153,9 +153,3 @@ async def sides(
         running.cancel()
         await asyncio.wait([running])
         engine.close()  # which it does not do itself if it never began
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():  # noqa: ASYNC110 (no bus tells anybody)
-            await asyncio.sleep(0.005)

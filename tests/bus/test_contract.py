@@ -25,8 +25,8 @@ from tickwire.sandbox.steps import Halt
 from tickwire.sources import Published, Status
 from tickwire.store import SqliteFile, database
 
-from ..serving import book, trade
-from .sides import CATALOGUE, Bus, Client, InProcess, Sides, Wanted, sides, until
+from ..serving import book, trade, until
+from .sides import CATALOGUE, Bus, Client, InProcess, Sides, Wanted, sides
 
 BTC, GOLD = CATALOGUE["BTCUSDT"], CATALOGUE["GOLD"]
 AT = 1788529064027

@@ -15,8 +15,8 @@ from tickwire.store import KEY_FILE, TokenStore
 from tickwire.wire import Want
 
 from ..gateway.hub import bench as hub
-from ..serving import trade
-from .sides import CATALOGUE, InProcess, Sides, sides, until
+from ..serving import trade, until
+from .sides import CATALOGUE, InProcess, Sides, sides
 
 AT = 1788529064027
 BTC, GOLD = CATALOGUE["BTCUSDT"], CATALOGUE["GOLD"]

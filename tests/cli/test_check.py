@@ -23,9 +23,8 @@ from tickwire.sources import Status
 
 from ..client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ..client.alltick_stub import AllTick, alltick
-from ..client.bench import until
 from ..client.test_fault_library import hurried
-from ..serving import program_environment, serving
+from ..serving import program_environment, serving, until
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 HTTP = ["/trade-tick", "/depth-tick", "/kline", "/batch-kline", "/static_info"]

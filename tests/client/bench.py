@@ -20,7 +20,7 @@ from websockets.utils import accept_key
 from tickwire.client import Backoff, Buffer, Link, LinkStatus, Missed, Options, State, Told
 from tickwire.wire import Pushed, Refusal, Subscribed, Terms
 
-from ..serving import PATIENCE
+from ..serving import PATIENCE, until
 
 Event = TypeVar("Event", Pushed, State, Missed, Refusal, Subscribed)
 QUICK = Options(
@@ -77,13 +77,6 @@ class Hand:
             if ring.callback is not None:
                 ring.callback()
         self.now = end
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits until that holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 class Owner:

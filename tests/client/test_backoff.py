@@ -9,8 +9,9 @@ from tickwire.client import Backoff, LinkStatus
 from tickwire.client.backoff import Tries
 from tickwire.wire import Terms
 
+from ..serving import until
 from .bench import SLOW as OPTIONS
-from .bench import Hand, closed_port, good, linked, stub, until
+from .bench import Hand, closed_port, good, linked, stub
 
 
 def test_delays_are_drawn_below_a_ceiling_that_doubles() -> None:

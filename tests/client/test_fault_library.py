@@ -24,7 +24,7 @@ from tickwire.model import Kind
 from tickwire.sandbox import library, library_text, scenario_of
 from tickwire.wire import Terms
 
-from ..serving import Served, serving
+from ..serving import Served, serving, until
 from .ledger import PUSHES, Ledger
 from .test_nothing_lost import Tap, frames
 
@@ -88,12 +88,6 @@ async def fed(url: str, ledger: Ledger) -> AsyncIterator[tuple[Feed, asyncio.Tas
         finally:
             drinking.cancel()
             await asyncio.wait([drinking])
-
-
-async def until(condition: Any, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def act(folder: Path, name: str, tap: Tap, all_there: asyncio.Barrier) -> Ledger:

@@ -15,8 +15,8 @@ from tickwire.client import Plan
 from tickwire.model import Family
 from tickwire.sources import Status as SourceHealth
 
-from ..serving import Script, Served, serving, trade
-from .test_suite import OPTIONS, the, until
+from ..serving import Script, Served, serving, trade, until
+from .test_suite import OPTIONS, the
 
 FAST = Plan(subscribe_spacing=0.0)
 T0 = 1788529064027

@@ -11,6 +11,7 @@ from tickwire.client import Backoff, LinkStatus, Options, State
 from tickwire.model import Kind
 from tickwire.wire import Bad, Pushed, Subscribed, Terms
 
+from ..serving import until
 from .bench import (
     SLOW,
     Hand,
@@ -23,7 +24,6 @@ from .bench import (
     reset,
     seqs,
     stub,
-    until,
     upgraded,
 )
 

@@ -24,8 +24,8 @@ from tickwire.client import (
 )
 from tickwire.model import Book, Family, Kline, KlineType, Level, Suspension, SuspensionList, Trade
 
-from ..serving import Script, Served, book, serving, trade
-from .bench import Hand, until
+from ..serving import Script, Served, book, serving, trade, until
+from .bench import Hand
 from .heard import begin, taken
 
 MINUTE, DAY = KlineType.MINUTE, KlineType.DAY

@@ -14,8 +14,8 @@ from tickwire.client import Buffer, Link, LinkStatus, Missed, Overflow, State, U
 from tickwire.model import Book, Family, Kind, KlineUpdate, Level, Trade
 from tickwire.wire import Pace, Pushed, Refusal, Subscribed, Terms
 
-from ..serving import Script, Served, book, serving, trade
-from .bench import QUICK, Hand, linked, seqs, until
+from ..serving import Script, Served, book, serving, trade, until
+from .bench import QUICK, Hand, linked, seqs
 from .heard import Log, begin, url
 
 T0 = 1788529064027

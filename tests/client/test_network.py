@@ -33,8 +33,7 @@ from tickwire.machine import REAL
 from tickwire.server.authority import Authority
 from tickwire.server.certificate import ca_of
 
-from ..server.publishing import until
-from ..serving import OTHER_WS, Script, Served, serving, subscribed_codes, trade
+from ..serving import OTHER_WS, Script, Served, serving, subscribed_codes, trade, until
 from .forward_proxy import ForwardProxy, forward_proxy
 
 ELSEWHERE = "feeds.example.com"

@@ -18,8 +18,8 @@ from tickwire.model import KlineUpdate, Trade
 from tickwire.server.websocket import WebSocket
 from tickwire.wire import Pushed, Refusal, Subscribed, Terms
 
-from ..serving import Script, book, serving, trade
-from .bench import QUICK, Owner, linked, until
+from ..serving import Script, book, serving, trade, until
+from .bench import QUICK, Owner, linked
 from .heard import Log, begin, url
 
 T0 = 1788529064027

@@ -9,7 +9,8 @@ from websockets.http11 import Request, Response
 from tickwire.client import LinkStatus, Unauthorized
 from tickwire.wire import Pushed, Refusal, Terms
 
-from .bench import QUICK, SLOW, Hand, Seat, good, linked, push, seqs, stub, until
+from ..serving import until
+from .bench import QUICK, SLOW, Hand, Seat, good, linked, push, seqs, stub
 from .refusing import refusal
 
 

@@ -29,7 +29,7 @@ from tickwire.client import Backoff, Event, Options, Plan
 from tickwire.model import Direction, Family, Kind, moment
 from tickwire.wire import Terms
 
-from ..serving import Script, book, serving, trade
+from ..serving import Script, book, serving, trade, until
 from .alltick_stub import TOKEN, alltick
 from .heard import begin
 
@@ -160,12 +160,6 @@ async def the(feed: Feed, kind: type[One], seen: list[Event] | None = None) -> O
             if isinstance(event, kind):
                 return event
     raise AssertionError("the feed ended")
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 async def test_typed_events_of_both_families_come_over_two_sockets(place: Place) -> None:

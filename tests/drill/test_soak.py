@@ -31,7 +31,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from ..serving import DEPTH, HEARTBEAT, OTHER_WS, TRADE, Program, Raw, masked, running, upgrade
+from ..serving import DEPTH, HEARTBEAT, OTHER_WS, TRADE, Program, Raw, masked, running, until, upgrade
 from .test_drill import ask, fault_full, fault_locked
 
 pytestmark = pytest.mark.skipif("TICKWIRE_SOAK" not in os.environ, reason="takes minutes: make soak")
@@ -241,7 +241,7 @@ class Publisher:
     async def quiet(self) -> AsyncIterator[None]:
         """Nothing is traded meanwhile, and all that was is taken."""
         self._trading.clear()
-        await until(lambda: all(taken == len(self.lines) for taken in self.taken.values()))
+        await until(lambda: all(taken == len(self.lines) for taken in self.taken.values()), patience=PATIENCE)
         yield
         self._trading.set()
 
@@ -272,13 +272,6 @@ class Publisher:
                             self.refused[url] += data["bad_lines"]
                         await asyncio.sleep(0.2)
             await asyncio.sleep(0.2)
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    """Returns once it is so, in this process or in another."""
-    async with asyncio.timeout(PATIENCE):
-        while not ready():  # noqa: ASYNC110 (another process knows no event of ours)
-            await asyncio.sleep(0.05)
 
 
 class Shifted:
@@ -419,7 +412,7 @@ async def test_twenty_minutes(tmp_path: Path, disk: Path) -> None:
                 await asyncio.sleep(PAUSE / 2)
                 before = told.log.count(SET_BACK)
                 soak.clock.set(0)
-                await until(lambda: told.log.count(SET_BACK) > before)
+                await until(lambda: told.log.count(SET_BACK) > before, patience=PATIENCE)
 
         async def set_back() -> None:
             soak.clock.set(-HOUR)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from tickwire.model import Instrument, Kind, Kline, KlineType
 
@@ -36,12 +35,6 @@ class Past:
     ) -> list[Kline]:
         self.asked.append(kline_type)
         return [bar for bar in self.bars if bar.kline_type is kline_type]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(120):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 class Live(Script):

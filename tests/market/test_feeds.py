@@ -13,8 +13,8 @@ from tickwire.market.feeds import Rivals
 from tickwire.model import Kind, Kline, KlineType
 from tickwire.sources import Began, Broke, Snapshot, Status
 
-from ..serving import DEPTH, OTHER_HTTP, TRADE, Link, Script, Served, book, serving, trade
-from .rivals import Live, Named, until
+from ..serving import DEPTH, OTHER_HTTP, TRADE, Link, Script, Served, book, serving, trade, until
+from .rivals import Live, Named
 
 AT = 1_788_529_064_027
 

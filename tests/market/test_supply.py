@@ -9,8 +9,8 @@ from pathlib import Path
 from tickwire.model import Kind
 from tickwire.sources import Snapshot
 
-from ..serving import OTHER_HTTP, TRADE, serving, trade
-from .rivals import Live, Named, until
+from ..serving import OTHER_HTTP, TRADE, serving, trade, until
+from .rivals import Live, Named
 
 
 class Slow(Named):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,6 @@ def now() -> int:
 def a_trade(seq: int = 0, code: str = "BTCUSDT", **more: Any) -> dict[str, Any]:
     line = {"type": "trade", "code": code, "time": now(), "price": "100.5", "volume": 1} | more
     return line | {"seq": seq} if seq else line
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Lets the server work until that is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def packed(*lines: dict[str, Any] | str) -> bytes:

@@ -13,9 +13,8 @@ from structlog.testing import capture_logs
 from tickwire.server import bodies, http_protocol
 from tickwire.server.bounds import Held
 
-from ..serving import OTHER_HTTP, Script, Served, program, serving
+from ..serving import OTHER_HTTP, Script, Served, program, serving, until
 from .http_bytes import ADMIN, BATCH, HEALTH, answer, post
-from .publishing import until
 
 
 async def test_bodies_behind_one_another_are_all_read(served: Served) -> None:

@@ -16,8 +16,7 @@ from tickwire.machine import REAL
 from tickwire.server import certificate
 from tickwire.server.authority import Authority
 
-from ..serving import OTHER_WS, Script, serving, trusting
-from .publishing import until
+from ..serving import OTHER_WS, Script, serving, trusting, until
 
 NAME = ["127.0.0.1"]
 

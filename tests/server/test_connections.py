@@ -19,8 +19,7 @@ from tickwire.server import acceptance, guests
 from tickwire.server.guests import Addresses
 from tickwire.wire.messages import Command
 
-from ..serving import TRADE, Raw, Script, Served, masked, running, serving, trade, upgrade
-from .publishing import until
+from ..serving import TRADE, Raw, Script, Served, masked, running, serving, trade, until, upgrade
 
 OURS = ("tickwire.server", "tickwire.wire", "tickwire.gateway", "uvicorn.protocols", "websockets.")
 SUBSCRIPTION = masked(

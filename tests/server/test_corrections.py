@@ -12,8 +12,8 @@ import pytest
 import tickwire
 from tickwire.model import Kind, KlineType
 
-from ..serving import OTHER_HTTP, TRADE, Served, serving
-from .publishing import Desk, desk_in, now, packed, until
+from ..serving import OTHER_HTTP, TRADE, Served, serving, until
+from .publishing import Desk, desk_in, now, packed
 
 KLINE, KLINE_PUSH, CORRECTION, CORRECTION_PUSH = 28004, 28998, 28028, 28992
 MINUTE, FIVE, HOUR, DAY, WEEK, MONTH = 1, 2, 5, 8, 9, 10

@@ -14,9 +14,8 @@ from tickwire.server import http_protocol
 from tickwire.server.http_protocol import HttpProtocol
 from tickwire.server.serve import loop_factory
 
-from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, Script, Served, masked, serving, upgrade
+from ..serving import HEARTBEAT, OTHER_HTTP, OTHER_WS, Script, Served, masked, serving, until, upgrade
 from .http_bytes import ADMIN, BATCH, HEALTH, answer, post
-from .publishing import until
 
 CODES = {
     "trace": "t",

@@ -14,8 +14,7 @@ from structlog.testing import capture_logs
 from tickwire.server import lag as lag_module
 from tickwire.server.lag import BLOCKED, BOUNDS, LoopLag
 
-from ..serving import Served
-from .publishing import until
+from ..serving import Served, until
 from .test_metrics import scrape
 
 

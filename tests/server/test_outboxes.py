@@ -23,8 +23,20 @@ from tickwire.machine.network import NOTSENT_LOWAT, UNSENT
 from tickwire.model import Book, Kind, Trade
 from tickwire.server import shell
 
-from ..serving import DEPTH, PATIENCE, TRADE, Raw, Script, Served, book, masked, serving, trade, upgrade
-from .publishing import until
+from ..serving import (
+    DEPTH,
+    PATIENCE,
+    TRADE,
+    Raw,
+    Script,
+    Served,
+    book,
+    masked,
+    serving,
+    trade,
+    until,
+    upgrade,
+)
 
 BOUND = 256 * 1024
 BATCH = 200

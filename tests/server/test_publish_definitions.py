@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tickwire.config import DATABASE
 
-from .publishing import NEW, Desk, a_trade, desk_in, packed, until
+from ..serving import until
+from .publishing import NEW, Desk, a_trade, desk_in, packed
 
 
 @contextmanager

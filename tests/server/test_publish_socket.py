@@ -15,8 +15,8 @@ from tickwire.server import publish_socket, shell
 from tickwire.server.publish_socket import PublishSocket
 from tickwire.wire import MAX_MESSAGE
 
-from ..serving import masked, upgrade
-from .publishing import NEW, PATH, Desk, a_trade, desk_in, packed, until
+from ..serving import masked, until, upgrade
+from .publishing import NEW, PATH, Desk, a_trade, desk_in, packed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HELLO = upgrade(PATH, "").replace(b"Host: x", b"Host: 127.0.0.1")

@@ -20,8 +20,8 @@ from tickwire.machine import REAL
 from tickwire.server.authority import Authority
 from tickwire.store import KEY_FILE, SqliteFile, TokenStore
 
-from ..serving import STOCK_WS, Link, Program, program, program_environment, trusting
-from .publishing import a_token, until
+from ..serving import STOCK_WS, Link, Program, program, program_environment, trusting, until
+from .publishing import a_token
 
 NAME = ["127.0.0.1"]
 SETTINGS = """

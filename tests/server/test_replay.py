@@ -22,7 +22,6 @@ from structlog.testing import capture_logs
 import tickwire
 from tickwire.sources import Status
 
-from ..client.bench import until
 from ..serving import (
     DEPTH,
     DEPTH_PUSH,
@@ -37,6 +36,7 @@ from ..serving import (
     running,
     serving,
     trade,
+    until,
 )
 
 KLINE, KLINE_PUSH = 28004, 28998

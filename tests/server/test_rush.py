@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from ..serving import masked, program, upgrade
-from .publishing import until
+from ..serving import masked, program, until, upgrade
 
 SOAK = os.environ.get("TICKWIRE_SOAK") == "1"
 CLIENTS, HEALTHY = 5000 if SOAK else 400, 20

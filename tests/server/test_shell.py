@@ -28,9 +28,10 @@ from ..serving import (
     masked,
     serving,
     trade,
+    until,
     upgrade,
 )
-from .publishing import PATH, until
+from .publishing import PATH
 
 BOUND = 256 * 1024
 KINDS = {"client": upgrade(), "publisher": upgrade(PATH, "").replace(b"Host: x", b"Host: 127.0.0.1")}

@@ -18,8 +18,7 @@ from structlog.testing import capture_logs
 from tickwire.server import guests, tls
 from tickwire.testing import AllTickServer
 
-from ..serving import DEPTH, OTHER_HTTP, TRADE, Script, Served, book, masked, serving, trade, upgrade
-from .publishing import until
+from ..serving import DEPTH, OTHER_HTTP, TRADE, Script, Served, book, masked, serving, trade, until, upgrade
 
 NAME = ["127.0.0.1"]
 SECRET = "tw_secret"  # in a URL that goes the wrong way

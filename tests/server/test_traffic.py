@@ -29,10 +29,10 @@ from ..serving import (
     masked,
     serving,
     trade,
+    until,
     upgrade,
 )
 from .bench import issue
-from .publishing import until
 
 SYMBOLS = {"data": {"symbol_list": [{"code": "BTCUSDT"}]}}
 

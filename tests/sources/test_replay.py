@@ -20,8 +20,7 @@ from tickwire.sources import Csv, Health, QuoteTrades, Recording, Reel, Replay, 
 from tickwire.sources.recording import QuoteLine, Scan
 from tickwire.store import load_catalogue
 
-from ..client.bench import until
-from ..serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, TRADE, TRADE_PUSH, Link, serving
+from ..serving import DEPTH, DEPTH_PUSH, OTHER_HTTP, TRADE, TRADE_PUSH, Link, serving, until
 
 CATALOGUE = load_catalogue()
 TRADES = "code,tick_time_ms,price,volume\n"

@@ -57,6 +57,7 @@ class _Shipped:
 
     def __init__(self) -> None:
         self._tables: list[tuple[bytes, dict[str, bytes]]] = []  # a header, and the lines below it by code
+        self._read: dict[str, Instrument] = {}  # what has been read, for all catalogues that look at it
         for name in SHIPPED:
             header, *lines = files(__package__).joinpath(name).read_bytes().splitlines()
             self._tables.append((header, {line.partition(b",")[0].decode(): line for line in lines}))
@@ -68,8 +69,11 @@ class _Shipped:
         return any(code in lines for _, lines in self._tables)
 
     def read(self, code: str) -> Instrument:
-        ((where, row),) = _csv_rows(self._text(code), f"catalogue, {code}")
-        return _instrument(row, None, where)
+        found = self._read.get(code)
+        if found is None:
+            ((where, row),) = _csv_rows(self._text(code), f"catalogue, {code}")
+            found = self._read[code] = _instrument(row, None, where)
+        return found
 
     def names(self, code: str) -> Iterable[str]:
         header, row = csv.reader(self._text(code).splitlines())

@@ -21,8 +21,7 @@ from tickwire.market.missing.backfill import Hole
 from tickwire.model import Instrument, Kline, KlineType, Trade, turnover
 from tickwire.store import Backlog, Database, GapStore, SqliteFile, SqliteKlineStore, load_catalogue
 
-from ...client.bench import until
-from ...serving import Script
+from ...serving import Script, until
 
 CATALOGUE = load_catalogue()
 BTC, HSBC = CATALOGUE["BTCUSDT"], CATALOGUE["5.HK"]

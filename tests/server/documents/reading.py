@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 from collections.abc import AsyncIterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,15 +16,27 @@ import uvicorn
 from starlette.applications import Starlette
 
 from tickwire.server.documents import Documents
-from tickwire.server.documents.page import Page, read_page
+from tickwire.server.documents.page import Page, Piece, read_page
 from tickwire.server.documents.search import Search
 from tickwire.server.documents.shelf import Shelf
 
 DOCS = Path(__file__).parents[3] / "docs"
 NAMES = sorted(path.stem for path in DOCS.glob("*.md"))
-SHELF = Shelf()
-PIECES = [piece for page in SHELF.pages.values() for piece in page.pieces]
-SEARCH = Search(PIECES)
+
+
+@cache
+def shelf() -> Shelf:
+    """The pages, read when a test asks for them."""
+    return Shelf()
+
+
+def pieces() -> list[Piece]:
+    return [piece for page in shelf().pages.values() for piece in page.pieces]
+
+
+@cache
+def search() -> Search:
+    return Search(pieces())
 
 
 class Html(HTMLParser):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tickwire.server.documents.search import Search
 from tickwire.server.documents.words import MOST_WORDS, words_of
 
-from .reading import SEARCH, page
+from .reading import page, search
 
 
 @given(
@@ -17,14 +17,14 @@ from .reading import SEARCH, page
 )
 def test_no_question_is_an_error(question: str) -> None:
     assert len(words_of(question)) <= MOST_WORDS
-    found = SEARCH.find(question, 5, "protocol")
+    found = search().find(question, 5, "protocol")
     assert len(found) <= 5
     assert len({one.piece for one in found}) == len(found)
 
 
 def test_what_holds_parts_of_words_is_found_where_no_word_is() -> None:
-    assert not SEARCH.find("qqqqq", 5)
-    (first, *_) = SEARCH.find("imestam", 5)
+    assert not search().find("qqqqq", 5)
+    (first, *_) = search().find("imestam", 5)
     assert "\x02imestam\x03" in first.line
     pieces = page("# A\n\n苹果公司\n\n## B\n\n香蕉\n").pieces
     assert [one.piece.anchor for one in Search(pieces).find("青苹果", 5)] == ["a"]

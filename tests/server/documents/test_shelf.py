@@ -10,7 +10,7 @@ import pytest
 from tickwire.server.documents import Documents
 from tickwire.server.documents.shelf import GROUPS
 
-from .reading import NAMES, SHELF, Html, ask, serving
+from .reading import NAMES, Html, ask, serving, shelf
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,4 +45,4 @@ async def test_without_any_page_there_is_an_empty_list(tmp_path: Path) -> None:
 
 
 async def test_every_page_of_a_group_exists() -> None:
-    assert {name for names in GROUPS.values() for name in names} <= SHELF.pages.keys()
+    assert {name for names in GROUPS.values() for name in names} <= shelf().pages.keys()

@@ -6,11 +6,11 @@ import pytest
 
 from tickwire.server.documents.words import SAID
 
-from .reading import SEARCH
+from .reading import search
 
 
 @pytest.mark.parametrize("said", SAID)
 def test_the_words_of_the_pages_are_words_of_the_pages(said: str) -> None:
     for word in SAID[said].split():
-        assert SEARCH._matching(f'"{word}"', 1), word
-    assert SEARCH.find(said, 1)
+        assert search()._matching(f'"{word}"', 1), word
+    assert search().find(said, 1)

@@ -24,8 +24,7 @@ from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
 from tickwire.wire import Terms
 
-from ...client.bench import until
-from ...serving import trade
+from ...serving import trade, until
 
 One = TypeVar("One", Trade, Book, Snapshot, Began, Broke)
 CATALOGUE = load_catalogue()

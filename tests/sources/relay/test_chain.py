@@ -9,8 +9,7 @@ import pytest
 
 from tickwire.sources.relay import Relay, UpstreamPlan
 
-from ...client.bench import until
-from ...serving import DEPTH, OTHER_HTTP, TRADE, Script, Served, book, serving
+from ...serving import DEPTH, OTHER_HTTP, TRADE, Script, Served, book, serving, until
 from .bench import CATALOGUE, MACHINE, QUICK, fresh, now_ms
 
 

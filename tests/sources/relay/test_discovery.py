@@ -19,9 +19,20 @@ from tickwire.wire import Deviation
 
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ...client.alltick_stub import AllTick
-from ...client.bench import until
 from ...server.bench import issue
-from ...serving import DEPTH, OTHER_HTTP, OTHER_WS, STOCK_HTTP, STOCK_WS, TRADE, Link, Script, Served, serving
+from ...serving import (
+    DEPTH,
+    OTHER_HTTP,
+    OTHER_WS,
+    STOCK_HTTP,
+    STOCK_WS,
+    TRADE,
+    Link,
+    Script,
+    Served,
+    serving,
+    until,
+)
 from .bench import fresh, now_ms
 from .discovering import relaying, symbols
 

@@ -16,7 +16,8 @@ from tickwire.sources import Snapshot
 from tickwire.sources.relay import UpstreamPlan
 from tickwire.wire import CODE_INVALID, CODE_UNAUTHORIZED, Ret
 
-from ...client.bench import Hand, until
+from ...client.bench import Hand
+from ...serving import until
 from .bench import SLOW, Consumer, Upstream, relaying, tick, ticks, upstream
 
 BASIC = UpstreamPlan(1, 100, 0.0, 1.0, None, Rates((1, 1), (1, 3), (1, 60), (60, 60), 86_400))

@@ -12,9 +12,8 @@ from tickwire.model import Kind, Market
 from tickwire.sources.relay import UpstreamPlan
 
 from ...client.alltick_stub import AllTick
-from ...client.bench import until
 from ...server.bench import issue
-from ...serving import DEPTH, OTHER_HTTP, OTHER_WS, STOCK_HTTP, STOCK_WS, TRADE
+from ...serving import DEPTH, OTHER_HTTP, OTHER_WS, STOCK_HTTP, STOCK_WS, TRADE, until
 from .bench import now_ms
 from .discovering import relaying, symbols
 

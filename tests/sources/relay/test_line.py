@@ -13,7 +13,8 @@ from tickwire.model import Kind, Trade
 from tickwire.sources import Began, Broke, Status
 from tickwire.sources.relay.line import MOST_PATIENCE, Silence
 
-from ...client.bench import bare, reset, until, upgraded
+from ...client.bench import bare, reset, upgraded
+from ...serving import until
 from .bench import BTC, QUICK, TOKEN, Caller, agreed, http_url, push, refusal, relaying, upstream
 
 

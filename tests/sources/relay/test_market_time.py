@@ -9,7 +9,8 @@ from typing import Any
 from tickwire.model import Kind, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
 
-from ...client.bench import Hand, until
+from ...client.bench import Hand
+from ...serving import until
 from .bench import BTC, SLOW, Caller, agreed, now_ms, push, relaying, upstream
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ...client.bench import until
-from ...serving import Served, serving
+from ...serving import Served, serving, until
 from .bench import relaying
 
 

@@ -17,9 +17,9 @@ from tickwire.model import Book, Kind, KlineType, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
 from tickwire.sources.relay import UpstreamPlan
 
-from ...client.bench import Hand, closed_port, until
+from ...client.bench import Hand, closed_port
 from ...client.heard import Log, begin, taken
-from ...serving import Script, Served, book, serving
+from ...serving import Script, Served, book, serving, until
 from .bench import CATALOGUE, SLOW, TOKEN, fresh, now_ms, relaying
 
 BASIC = UpstreamPlan(1, 100, 0.0, 1.0, None, Rates((1, 1), (1, 3), (1, 60), (60, 60)))

@@ -15,7 +15,7 @@ from tickwire.model import Book, Kind, Trade
 from tickwire.sources import Began, Broke, Snapshot, Status
 from tickwire.sources.relay import TokenFile, UpstreamPlan
 
-from ...client.bench import until
+from ...serving import until
 from .bench import BTC, Caller, agree, agreed, now_ms, push, refusal, relaying, upstream
 
 

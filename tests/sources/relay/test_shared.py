@@ -20,10 +20,9 @@ from tickwire.sources.relay import Relay, UpstreamPlan
 
 from ...client.alltick_stub import NOW, AllTick, alltick
 from ...client.alltick_stub import TOKEN as VENDOR_TOKEN
-from ...client.bench import until
 from ...server.bench import issue, usage_of
 from ...server.test_metrics import Scrape
-from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Script, Served, serving
+from ...serving import OTHER_HTTP, OTHER_WS, STOCK_HTTP, TRADE, Link, Script, Served, serving, until
 from .bench import CATALOGUE, MACHINE, QUICK, fresh
 
 FIRST = ["BTCUSDT", "GOLD", "EURUSD", "AAPL.US", "700.HK"]

@@ -7,7 +7,8 @@ import pytest
 from tickwire.model import Kind
 from tickwire.sources import Status
 
-from ...client.bench import closed_port, until
+from ...client.bench import closed_port
+from ...serving import until
 from .bench import http_url, relaying, upstream
 
 

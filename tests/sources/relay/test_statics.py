@@ -7,8 +7,7 @@ from pathlib import Path
 from tickwire.sources.relay import UpstreamPlan
 
 from ...client.alltick_stub import AllTick
-from ...client.bench import until
-from ...serving import STOCK_HTTP, serving
+from ...serving import STOCK_HTTP, serving, until
 from .discovering import relaying, symbols
 
 

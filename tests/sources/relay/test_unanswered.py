@@ -11,9 +11,8 @@ from structlog.testing import capture_logs
 
 from tickwire.sources.relay import UpstreamPlan
 
-from ...client.bench import until
 from ...server.test_metrics import Scrape
-from ...serving import OTHER_HTTP, TRADE, Served
+from ...serving import OTHER_HTTP, TRADE, Served, until
 from .bench import Upstream, agreed, tick, ticks, upstream
 from .discovering import relaying, symbols
 

@@ -10,7 +10,8 @@ from tickwire.errors import SourceError
 from tickwire.model import Kind, KlineType
 from tickwire.sources import Snapshot
 
-from ...client.bench import bare, until
+from ...client.bench import bare
+from ...serving import until
 from .bench import CATALOGUE, http_url, relaying, upstream
 
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from .events import recorded, simulated
+from .events import Row, recorded, simulated
 
-ROWS = simulated(12_000)
+
+def all_rows() -> list[Row]:
+    """What it holds; made when a test asks, not when tests are found."""
+    return simulated(12_000)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording of all of these, in some files."""
     path = tmp_path_factory.mktemp("recording")
-    for begin in range(0, len(ROWS), 4_000):
-        recorded(path, ROWS[begin : begin + 4_000], seal_bytes=400_000)
+    for begin in range(0, 12_000, 4_000):
+        recorded(path, all_rows()[begin : begin + 4_000], seal_bytes=400_000)
     return path

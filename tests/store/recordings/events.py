@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,20 +26,32 @@ A_DAY = 86_400_000
 CATALOGUE = load_catalogue([])
 
 
-def simulated(count: int, *, begin: int = BEGIN, first: int = 0) -> list[Row]:
-    """So many events of the simulator, of all markets, with the two clocks and a `seq` per code."""
+def _events() -> Iterator[Row]:
+    """The events of the simulator, of all markets, with the two clocks and a `seq` per code."""
     markets = SimulatedMarkets(CATALOGUE, DEFAULT_CODES, seed=7, rate=20)
-    markets.open(begin)
-    rows: list[Row] = []
+    markets.open(BEGIN)
     seqs: dict[str, int] = {}
-    now = begin
-    while len(rows) < count:
+    now, count = BEGIN, 0
+    while True:
         now += 500
         for event in markets.due(now):
-            seqs[event.code] = seqs.get(event.code, first) + 1
-            received = now * 1000 + len(rows) % 997
-            rows.append((event, CATALOGUE[event.code].market, received, seqs[event.code]))
-    return rows[:count]
+            seqs[event.code] = seqs.get(event.code, 0) + 1
+            yield event, CATALOGUE[event.code].market, now * 1000 + count % 997, seqs[event.code]
+            count += 1
+
+
+KEPT = 20_000
+"""So many of them are made once for all tests, as far as one asks; more would keep a hundred megabytes."""
+_made: list[Row] = []
+_making = _events()
+
+
+def simulated(count: int) -> list[Row]:
+    """The first events of the simulator."""
+    if count > KEPT:
+        return [*islice(_events(), count)]
+    _made.extend(islice(_making, max(0, count - len(_made))))
+    return _made[:count]
 
 
 def trade(number: int = 0, *, code: str = "BTCUSDT", at: int = BEGIN, price: str = "79317.7") -> Row:

@@ -7,15 +7,15 @@ from pathlib import Path
 from tickwire.model import Market, Trade, decimals_of
 from tickwire.store.recordings import Recordings
 
-from .conftest import ROWS
+from .conftest import all_rows
 from .events import CATALOGUE, sealed_files
 
 
 def test_the_codes(folder: Path) -> None:
     found = Recordings(folder).contents().codes
-    assert [*found] == sorted({row[0].code for row in ROWS})
+    assert [*found] == sorted({row[0].code for row in all_rows()})
     for code, one in found.items():
-        mine = [row[0] for row in ROWS if row[0].code == code]
+        mine = [row[0] for row in all_rows() if row[0].code == code]
         trades = [event for event in mine if isinstance(event, Trade)]
         prices = [event.price for event in trades]
         volumes = [event.volume for event in trades]
@@ -32,9 +32,9 @@ def test_the_codes(folder: Path) -> None:
 
 def test_the_contents(folder: Path) -> None:
     found = Recordings(folder).contents()
-    assert (found.trades + found.books, found.sources) == (len(ROWS), ["simulator"])
-    assert found.first_time == min(row[0].time for row in ROWS)
-    assert found.last_time == max(row[0].time for row in ROWS)
+    assert (found.trades + found.books, found.sources) == (len(all_rows()), ["simulator"])
+    assert found.first_time == min(row[0].time for row in all_rows())
+    assert found.last_time == max(row[0].time for row in all_rows())
     assert found.bytes == sum(path.stat().st_size for path in sealed_files(folder))
     assert {day.market for day in found.days} == set(Market)
-    assert sum(day.trades + day.books for day in found.days) == len(ROWS)
+    assert sum(day.trades + day.books for day in found.days) == len(all_rows())

@@ -19,13 +19,17 @@ from .events import A_DAY, BEGIN, Row, book, recorded, sealed_files, simulated, 
 
 DECIMAL = pa.decimal128(38, 12)
 LEVELS = pa.list_(pa.struct([("price", DECIMAL), ("volume", DECIMAL)]))
-ROWS = simulated(20_000)
+
+
+def rows() -> list[Row]:
+    """What the folder holds."""
+    return simulated(20_000)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recording")
-    recorded(path, ROWS, seal_bytes=2 << 20)
+    recorded(path, rows(), seal_bytes=2 << 20)
     return path
 
 
@@ -80,25 +84,25 @@ def test_the_arrival_counts_all_events_of_all_files(folder: Path) -> None:
         for path in sealed_files(folder)
         for arrival in parquet.read_table(path, columns=["arrival"], partitioning=None)["arrival"].to_pylist()
     )
-    assert found == [*range(len(ROWS))]
+    assert found == [*range(len(rows()))]
 
 
 def test_pyarrow_reads_the_folder(folder: Path) -> None:
     found = dataset.dataset(folder / "kind=trade", format="parquet", partitioning="hive").to_table()
-    assert len(found) == len(trades(ROWS))
+    assert len(found) == len(trades(rows()))
     assert Counter(found["market"].to_pylist()) == Counter(
-        str(market) for event, market, *_ in ROWS if isinstance(event, Trade)
+        str(market) for event, market, *_ in rows() if isinstance(event, Trade)
     )
     assert {*found["source"].to_pylist()} == {"simulator"}
     one = found.filter(pa.compute.equal(found["arrival"], 5)).to_pylist()
-    event, _, received, seq = ROWS[5]
+    event, _, received, seq = rows()[5]
     if one:
         assert isinstance(event, Trade)
         assert one[0]["price"] == event.price
         assert one[0]["seq"] == seq
         assert one[0]["received"] == datetime.fromtimestamp(received / 1e6, UTC)
     whole = dataset.dataset(folder, format="parquet", partitioning="hive")
-    assert whole.count_rows() == len(ROWS)
+    assert whole.count_rows() == len(rows())
 
 
 def test_duckdb_reads_the_same_sums(folder: Path) -> None:
@@ -110,9 +114,9 @@ def test_duckdb_reads_the_same_sums(folder: Path) -> None:
             {"path": f"{folder}/kind=trade/**/*.parquet"},
         ).fetchall()
     expected = []
-    markets = {row[0].code: row[1] for row in ROWS}
-    for code in sorted({event.code for event in trades(ROWS)}):
-        mine = [event for event in trades(ROWS) if event.code == code]
+    markets = {row[0].code: row[1] for row in rows()}
+    for code in sorted({event.code for event in trades(rows())}):
+        mine = [event for event in trades(rows()) if event.code == code]
         expected.append(
             (
                 code,
@@ -137,8 +141,8 @@ def test_duckdb_reads_the_levels_of_books_in_the_order_of_arrival(folder: Path) 
             "SELECT code, bids, asks FROM read_parquet($path) ORDER BY arrival",
             {"path": f"{folder}/kind=book/**/*.parquet"},
         ).fetchall()
-    assert len(found) == len(books(ROWS)) > 5_000
-    for (code, *sides), event in zip(found, books(ROWS), strict=True):
+    assert len(found) == len(books(rows())) > 5_000
+    for (code, *sides), event in zip(found, books(rows()), strict=True):
         assert code == event.code
         for side, levels in zip(sides, (event.bids, event.asks), strict=True):
             assert [Level(level["price"], level["volume"]) for level in side] == [*levels]
