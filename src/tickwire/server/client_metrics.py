@@ -80,6 +80,10 @@ def push_families(gateway: Gateway, traffic: Traffic, uses: Collection[TokenUse]
     yield counter("websocket_sent_bytes", "Bytes that were written to WebSockets.", "kind", sent)
     text = "From an event to the end of the flush that sends it; of each flush the one that waited longest."
     yield histogram("push_latency_seconds", text, "", [(gateway.hub.latency,)])
+    text = "Clients that were cut and have not been given all yet that they missed."
+    yield gauge("resuming_clients", text, "", [(gateway.resuming.clients,)])
+    text = "Streams that clients resumed with a hole: what they missed was not there any more."
+    yield counter("resume_gaps", text, "", [(gateway.resuming.gaps,)])
     turned_away = "Unknown codes that upstream was not asked about: too many."
     yield counter("unknown_codes_turned_away", turned_away, "", [(gateway.seeking.turned_away,)])
 
