@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tickwire.gateway.patterns import MOST_PATTERNS
+from tickwire.store import load_catalogue
 from tickwire.wire.items import MOST_ITEMS
+from tickwire.wire.session import Pattern
 
 from ..market.rivals import Live
-from ..serving import DEPTH, TRADE, Link, Script, Served, book, serving, trade
+from ..serving import DEPTH, TRADE, Link, Script, Served, book, serving, trade, until
+from .publishing import a_token
 
 HELLO, CHANGE, LIST, KLINE, CANCEL_KLINES = 28000, 28012, 28014, 28004, 28006
 OWN_PLANS = {"few": {"subscriptions": "100/1s", "codes": 2}}
@@ -183,3 +187,121 @@ async def test_hello_says_what_is_on_offer(served: Served) -> None:
     assert (data["server"], data["encodings"], data["resume_seconds"]) == ("tickwire", ["json"], 60)
     assert {HELLO, CHANGE, LIST, KLINE} <= {*data["extensions"]}
     assert data["plan"] == {"name": "unlimited"}
+
+
+async def codes_pushed(link: Link, count: int) -> list[str]:
+    return sorted([(await link.push())["data"]["code"] for _ in range(count)])
+
+
+async def test_a_pattern_means_what_runs_and_what_begins_later(served: Served, script: Script) -> None:
+    async with served.link() as link:
+        script.emit(trade("BTCUSDT"), trade("GOLD"), book("ETHUSDT"))
+        await until(lambda: served.engine.market.events == 3)
+        data = await change(link, item("trade", "*USDT"))
+        assert data["added"] == [item("trade", "*USDT") | {"state": "ok"}]
+        assert await codes_pushed(link, 1) == ["BTCUSDT"]
+        await link.nothing()
+        assert "SOLUSDT" not in script.wanted, "a pattern starts nothing"
+        script.emit(trade("SOLUSDT"), trade("ETHUSDT"), trade("GOLD"), trade("BTCUSDT"), book("SOLUSDT"))
+        assert await codes_pushed(link, 3) == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+        script.emit(trade("SOLUSDT"), trade("Silver"))
+        assert await codes_pushed(link, 1) == ["SOLUSDT"]
+        await link.nothing()
+        assert await listed(link) == [item("trade", "*USDT")]
+        data = await change(link, item("trade", "*USDT"))
+        assert data["added"][0]["state"] == "already"
+        data = await change(link, remove=(item("trade", "*"), item("trade", "*USDT")))
+        assert [one["state"] for one in data["removed"]] == ["not_subscribed", "ok"]
+        script.emit(trade("SOLUSDT"), trade("BTCUSDT"))
+        await until(lambda: served.engine.market.events == 12)
+        await link.nothing()
+        assert await listed(link) == []
+
+
+async def test_what_is_named_stays_when_its_pattern_goes(served: Served, script: Script) -> None:
+    async with served.link() as link:
+        script.emit(trade("BTCUSDT"), trade("ETHUSDT"), trade("GOLD"))
+        await until(lambda: served.engine.market.events == 3)
+        await change(link, item("trade", "BTCUSDT"), item("trade", "*T"))
+        await codes_pushed(link, 2)
+        data = await change(link, item("trade", "ETHUSDT"))
+        assert data["added"][0]["state"] == "already"
+        data = await change(link, remove=(item("trade", "GOLD"), item("trade", "BTCUSDT")))
+        assert [one["state"] for one in data["removed"]] == ["not_subscribed", "ok"]
+        script.emit(trade("BTCUSDT"), trade("ETHUSDT"))
+        assert await codes_pushed(link, 2) == ["BTCUSDT", "ETHUSDT"]  # the pattern means it still
+        await change(link, remove=(item("trade", "*T"),))
+        assert await listed(link) == [item("trade", "ETHUSDT")]
+        script.emit(trade("BTCUSDT"), trade("ETHUSDT"))
+        assert await codes_pushed(link, 1) == ["ETHUSDT"]
+        await link.nothing()
+
+
+@pytest.mark.parametrize("end", ["replaced", "cancelled", "gone"])
+async def test_a_pattern_ends_with_its_list(served: Served, script: Script, end: str) -> None:
+    gateway = served.engine.gateway
+    async with served.link() as link:
+        await change(
+            link, item("trade", "*"), item("kline", "*", kline_type=1), item("depth", "B*T", depth_level=1)
+        )
+        script.emit(trade("BTCUSDT"), book("BTCUSDT"))
+        pushed = [(await link.push())["data"] for _ in range(3)]
+        assert sorted(len(one.get("bids", ())) for one in pushed) == [0, 0, 1]
+        assert {one.get("kline_type", 0) for one in pushed} == {0, 1}
+        if end == "replaced":
+            await link.subscribe(TRADE, "GOLD")
+            assert await listed(link) == [
+                item("depth", "B*T", depth_level=1),
+                item("kline", "*", kline_type=1),
+                item("trade", "GOLD"),
+            ]
+        elif end == "cancelled":
+            await link.ask(22006, {"cancel_type": 0})
+            assert await listed(link) == []
+            script.emit(trade("ETHUSDT"))
+            await until(lambda: served.engine.market.events == 3)
+            await link.nothing()
+    await until(lambda: not gateway.callers)
+    assert not gateway.patterns._of
+    assert not gateway.patterns._implied
+
+
+async def test_a_pattern_takes_what_there_is_room_for_and_what_may_be_read(
+    tmp_path: Path, script: Script
+) -> None:
+    secret = a_token(tmp_path, codes=("BTCUSDT", "ETHUSDT", "GOLD"), plan="few")
+    async with serving(tmp_path, script, plans=OWN_PLANS) as served, served.link(token=secret) as link:
+        await change(link, item("trade", "*"))
+        script.emit(trade("SOLUSDT"), trade("GOLD"), trade("ETHUSDT"), trade("BTCUSDT"))
+        assert await codes_pushed(link, 2) == ["ETHUSDT", "GOLD"]
+        await link.nothing()
+        data = await change(link, item("trade", "BTCUSDT"))
+        assert data["added"][0]["state"] == "over_limit"
+
+
+async def test_patterns_are_few(served: Served) -> None:
+    async with served.link() as link:
+        data = await change(link, *(item("trade", f"{n}*" + "*a" * 500) for n in range(MOST_PATTERNS + 1)))
+        states = [one["state"] for one in data["added"]]
+        assert states == ["ok"] * MOST_PATTERNS + ["over_limit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("*", {"BTCUSDT", "GOLD"}),
+        ("G*D", {"GOLD"}),
+        ("GO*OLD", set()),
+        ("GO*LD", {"GOLD"}),
+        ("*T*S*", {"BTCUSDT"}),
+        ("*S*T*S*", set()),
+        ("B*T", {"BTCUSDT"}),
+        ("**", {"BTCUSDT", "GOLD"}),
+        ("g*", set()),
+        ("*.D", set()),
+    ],
+)
+def test_what_a_pattern_means(name: str, codes: set[str]) -> None:
+    catalogue = load_catalogue()
+    found = {code for code in ("BTCUSDT", "GOLD") if Pattern(name).means(catalogue[code])}
+    assert found == codes

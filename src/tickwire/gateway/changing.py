@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import TypeAlias
 
 from ..bus import Supplier
 from ..model import Kind
 from ..wire import Sought, Want
 from ..wire.items import KIND, ChangedData, Item, ItemState, ListedData, State
-from ..wire.session import Change, Entry, ListItems
+from ..wire.session import ANY, Change, Entry, ListItems, Pattern
 from .admission import Caller, Peer
 from .first_bars import FirstBars
 from .hub import Hub
+from .patterns import Patterns
 from .seeking import Seeking
 from .sharing import Sharing
 
@@ -31,6 +33,7 @@ class Changing:
         seeking: Seeking,
         sharing: Sharing,
         first_bars: FirstBars,
+        patterns: Patterns,
         callers: Mapping[Peer, Caller],
     ) -> None:
         self._hub = hub
@@ -38,12 +41,18 @@ class Changing:
         self._seeking = seeking
         self._sharing = sharing
         self._first_bars = first_bars
+        self._patterns = patterns
         self._callers = callers
 
     def items(self, client: Peer, asked: ListItems) -> bytes:
         """Answers what a client is subscribed to."""
-        found = [_item(kind, want) for kind in Kind for want in self._hub.wants(client, kind).values()]
-        return asked.header.answer(ListedData(found))
+        found = [
+            _item(kind, want)
+            for kind in Kind
+            for key, want in self._hub.wants(client, kind).items()
+            if key not in self._patterns.implied(client, kind)
+        ]
+        return asked.header.answer(ListedData([*found, *self._patterns.items(client)]))
 
     def change(self, client: Peer, change: Change) -> bytes:
         """Changes a client's lists; returns the answer, and the last event of each item that is new."""
@@ -55,8 +64,9 @@ class Changing:
         states = self._add_all(client, caller, lists, change.added)
         taken = [entry for entry, state in zip(change.added, states, strict=True) if state == "ok"]
         gone = [one for one in removed if one.state == "ok"]
-        changed = {KIND[one.kind] for one in (*gone, *(entry.item for entry in taken))}
-        frames = [self._replace(client, caller, kind, lists[kind], taken) for kind in Kind if kind in changed]
+        named = {KIND[one.kind] for one in (*gone, *(entry.item for entry in taken))}
+        changed = [kind for kind in Kind if kind in named]
+        frames = [self._replace(client, caller, kind, lists[kind], taken) for kind in changed]
         added = [self._told(entry, state) for entry, state in zip(change.added, states, strict=True)]
         return change.header.answer(ChangedData(added, removed)) + b"".join(frames)
 
@@ -84,9 +94,12 @@ class Changing:
 
     def _remove(self, client: Peer, caller: Caller, lists: dict[Kind, dict[Key, Want]], item: Item) -> State:
         kind = KIND[item.kind]
-        want = lists[kind].pop((item.code, item.kline_type), None)
-        if found := want is not None:
-            self._hub.let_go(client, kind, want)
+        key = item.code, item.kline_type
+        if ANY in item.code:
+            return "ok" if self._patterns.remove(client, kind, key, lists[kind]) else "not_subscribed"
+        want = None if key in self._patterns.implied(client, kind) else lists[kind].get(key)
+        if (found := want is not None) and not self._patterns.keep(client, kind, want):
+            self._hub.let_go(client, kind, lists[kind].pop(key))
         family = caller.client.family
         if not found and family is not None:
             found = self._seeking.drop(client, family, kind, item.code, item.kline_type)
@@ -98,6 +111,9 @@ class Changing:
             return what
         kind = KIND[item.kind]
         wants, key = lists[kind], (item.code, item.kline_type)
+        if isinstance(what, Pattern):
+            return self._patterns.add(client, caller, kind, what, wants)
+        self._patterns.name(client, kind, key)
         if wants.get(key) == what:
             return "already"
         if key not in wants and len(wants) + self._seeking.number(client, kind) >= caller.most_codes:
@@ -133,7 +149,9 @@ class Changing:
         self._sharing.subscribe(kind, [want.instrument for want in wants.values()], caller)
         fresh = [one.what for one in taken if KIND[one.item.kind] is kind and isinstance(one.what, Want)]
         if kind is Kind.KLINE:
-            self._first_bars.show(client, fresh)
+            keys = {(want.name, want.kline_type) for want in fresh}
+            new = [key in keys or not self._hub.has(client, kind, want) for key, want in wants.items()]
+            self._first_bars.show(client, [*compress(wants.values(), new)])
         return self._hub.subscribe(client, kind, wants.values(), fresh=fresh)
 
     def _told(self, entry: Entry, state: State) -> ItemState:

@@ -39,6 +39,7 @@ from .changing import Changing
 from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Carry, Hub, Topic
+from .patterns import Patterns
 from .reads import Reads
 from .resuming import Resuming
 from .seeking import Seeking
@@ -137,6 +138,7 @@ class Gateway:
             bound=settings.client_buffer,
             wall=wall,
             wanted=self._wanted,
+            begun=lambda topic: self.patterns.begun(topic),
             clock=clock,
         )
         self.reads = Reads(catalogue, market, self.hub)
@@ -145,7 +147,16 @@ class Gateway:
         self.seeking = Seeking(catalogue, market, self.uplink, self.callers, self._join_list, clock)
         self.sharing = Sharing(market, self.uplink, wish, self.hub, self.callers, self.seeking)
         self.first_bars = FirstBars(self.hub, market.show_bar)
-        self.changing = Changing(self.hub, market, self.seeking, self.sharing, self.first_bars, self.callers)
+        self.patterns = Patterns(
+            self.hub,
+            self.sharing,
+            self.first_bars,
+            self.callers,
+            lambda join: asyncio.get_running_loop().call_soon(join),
+        )
+        self.changing = Changing(
+            self.hub, market, self.seeking, self.sharing, self.first_bars, self.patterns, self.callers
+        )
         self.admission = Admission(
             tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
         )
@@ -246,6 +257,7 @@ class Gateway:
         """Changes what the client is sent; returns the frames to send it first."""
         match decision:
             case Subscribe(kind, wants, sought):
+                self.patterns.forget(client, (kind,))
                 if (caller := self.callers.get(client)) is not None and caller.client.family is not None:
                     self.seeking.watch(client, caller.client.family, kind, sought)
                     self.sharing.subscribe(kind, [want.instrument for want in wants], caller)
@@ -256,6 +268,7 @@ class Gateway:
                 return self.hub.subscribe(client, kind, wants)
             case Cancel(kinds):
                 self.hub.cancel(client, kinds)
+                self.patterns.forget(client, kinds)
                 self.seeking.forget(client, kinds)
             case WatchStatus():
                 self._watching.add(client)
@@ -314,6 +327,7 @@ class Gateway:
         pushes = self.hub.pushes(client)
         self.hub.leave(client)
         self.seeking.forget(client)
+        self.patterns.forget(client)
         self.first_bars.leave(client)
         self.resuming.leave(client)
         self._watching.discard(client)

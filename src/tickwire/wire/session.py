@@ -51,6 +51,8 @@ LATE_HEARTBEAT = 15.0
 MOST_TOO_FAST, TOO_FAST_WINDOW = 3, 10.0
 """So many subscriptions that came too fast, in so many seconds, end a connection (606)."""
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+ANY = "*"
+"""What stands for any text in the name of an item."""
 SUBSCRIPTIONS: dict[int, tuple[Kind, type[SymbolList | DepthSymbolList | KlineSymbolList]]] = {
     Command.TRADE: (Kind.TRADE, SymbolList),
     Command.DEPTH: (Kind.DEPTH, DepthSymbolList),
@@ -88,6 +90,32 @@ class Sought(NamedTuple):
         return want_of(self.name, instrument, self.depth, self.kline_type)
 
 
+class Pattern(NamedTuple):
+    """The codes that a client asked for by a name with `*` in it, each of which stands for any text. `depth`
+    and `kline_type` as for Sought."""
+
+    name: str
+    depth: int = 0
+    kline_type: int = 0
+
+    def means(self, instrument: Instrument) -> bool:
+        """Whether an instrument is one of them."""
+        first, *middle, last = self.name.split("*")
+        code = instrument.code
+        if not code.startswith(first) or not code.endswith(last):
+            return False
+        at, end = len(first), len(code) - len(last)
+        for part in middle:  # each as early as it can be
+            if (found := code.find(part, at, end)) < 0:
+                return False
+            at = found + len(part)
+        return at <= end
+
+    def want(self, instrument: Instrument) -> Want:
+        """What is asked for of one of them."""
+        return want_of(instrument.code, instrument, self.depth, self.kline_type)
+
+
 def want_of(name: str, instrument: Instrument, depth: int | None, kline_type: int) -> Want:
     """What is asked for of an instrument, see `Sought`."""
     return Want(name, instrument, min(depth or instrument.levels, instrument.levels), kline_type)
@@ -120,7 +148,7 @@ class Entry(NamedTuple):
     """An item that is to join a list: what it means, or else why it cannot be taken."""
 
     item: Item
-    what: Want | Sought | State
+    what: Want | Sought | Pattern | State
 
 
 class Change(NamedTuple):
@@ -389,7 +417,12 @@ class Session:
 
     def _change(self, header: Header, data: ChangeData, now: float, noted: Report) -> Change:
         self._space(header.cmd_id, now, noted)
-        return Change(header, tuple(data.remove), tuple(Entry(one, self._meant(one)) for one in data.add))
+        return Change(header, tuple(data.remove), tuple(map(self._entry, data.add)))
+
+    def _entry(self, item: Item) -> Entry:
+        if ANY in item.code:
+            return Entry(item, Pattern(item.code, item.depth_level, item.kline_type))
+        return Entry(item, self._meant(item))
 
     def _meant(self, item: Item) -> Want | Sought | State:
         """What an item means, or why it cannot be taken."""

@@ -65,12 +65,13 @@ class Hub:
         bound: int = 8 * 2**20,
         wall: Callable[[], float] = lambda: 0.0,
         wanted: Callable[[Topic, bool], None] = lambda *_: None,
+        begun: Callable[[Topic], None] = lambda _: None,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`carry` is that of the machine's network. `bound` is how many bytes may wait for a client, `wall`
         the time since the epoch in seconds.
-        `wanted` is told when somebody is subscribed to a topic, and when nobody is any more; `clock` is
-        monotonic, in seconds."""
+        `wanted` is told when somebody is subscribed to a topic, and when nobody is any more, `begun` when a
+        topic has its first event; `clock` is monotonic, in seconds."""
         self._schedule = schedule
         self._carry = carry
         self._clock = clock
@@ -85,6 +86,7 @@ class Hub:
         self._in_order = in_order
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
         self._tell_wanted = wanted
+        self._begun = begun
         self._wanted: dict[Kind, dict[Topic, int]] = {kind: {} for kind in Kind}  # what has views
         self._places = itertools.count()  # in which order they came
         self._lanes: dict[frozenset[View], Lane] = {}
@@ -108,8 +110,12 @@ class Hub:
         key = (kind, instrument.code, kline_type)
         found = self._topics.get(key)
         if found is None:
-            found = self._topics[key] = Topic(kind, instrument, kline_type, self._send)
+            found = self._topics[key] = Topic(kind, instrument, kline_type, self._send, self._begun)
         return found
+
+    def running(self, kind: Kind) -> list[Topic]:
+        """The topics of a kind that have had an event."""
+        return [topic for key, topic in self._topics.items() if key[0] is kind and topic.seq]
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
         """The inlet of a stream."""

@@ -108,6 +108,7 @@ class Topic:
 
     __slots__ = (
         "_send",
+        "_tell_begun",
         "digest",
         "held",
         "instrument",
@@ -125,8 +126,9 @@ class Topic:
         instrument: Instrument,
         kline_type: int,
         send: Callable[[Topic, StreamEvent, int], None],
+        begun: Callable[[Topic], None],
     ) -> None:
-        """`send` sends an event to those who want it."""
+        """`send` sends an event to those who want it; `begun` is told of the first one there is."""
         self.kind = kind
         self.is_rare = kind in (Kind.KLINE, Kind.CORRECTION)
         """Whether something may be among its events that nobody may miss."""
@@ -140,10 +142,13 @@ class Topic:
         self.digest: Digest | None = None
         """What it carries, thinned, while a client needs it."""
         self._send = send
+        self._tell_begun = begun
 
     def take(self, event: StreamEvent, seq: int) -> None:
         """The next event of the stream, or one that a scenario sends twice or too late."""
         if seq > self.seq:
+            if not self.seq:
+                self._tell_begun(self)
             self.last = event
             self.seq = seq
         if self.views:
