@@ -203,6 +203,7 @@ async def test_bars_come_as_long_as_somebody_wishes_them(
             case "lease":
                 at.clock.now += LEASE
                 await theirs.wish_bars(two, [bar], lease=LEASE)
+                await until(lambda: one not in at.engine.market.bars._wanted[bar])
             case "word":
                 await mine.wish_bars(one, [bar], lease=0)
             case _:
