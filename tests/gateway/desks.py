@@ -80,16 +80,22 @@ class Desk:
         self._paused = self._has_outbox = False
         self._asked: dict[int, list[Key]] = {}
         self._numbers = itertools.count(1)
-        self.unanswered = 0
+        self.unanswered = self._changes = 0
         self.wrong: list[str] = []
         """What it was sent and should not have been."""
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change is unanswered: what is on the way to it may be of before."""
+        return self._changes > 0
 
     # What it does.
     def come(self, engine: Engine, truth: Truth) -> None:
         self._engine, self._truth = engine, truth.sent
         self._session = engine.gateway.admit(self, Family.OTHER, "t")
         self._waiting, self._paused, self._has_outbox = b"", False, False
-        self.live, self.shown, self.unanswered, self._asked = set(), set(), 0, {}
+        self.live, self.shown, self._asked = set(), set(), {}
+        self.unanswered = self._changes = 0
 
     @property
     def connected(self) -> bool:
@@ -110,17 +116,19 @@ class Desk:
         """Removes and adds; what it removes it expects nothing of once it is answered."""
         if add or remove:
             data = {"add": [*map(_item, add)], "remove": [*map(_item, remove)]}
+            self._changes += 1
             self._ask(CHANGE, data, [*remove, *add])
 
     def resume(self, keys: list[Key], *, wrong: bool = False) -> None:
         """Goes on with these, sometimes from a place that it never was at."""
         items = []
+        asked = {*self.live}.union(*self._asked.values())
         for key in keys:
             known = self.positions.get(key)
             epoch, last = (self.epoch, 0) if known is None else (known.epoch, known.last)
             if wrong and self._dice.random() < 0.3:
                 epoch, last = self._dice.choice([(epoch, BOGUS), (0, 0), (epoch - 1, last), (BOGUS, 7)])
-                if key not in self.live:
+                if key not in asked:
                     self.positions[key] = Account(epoch, last)
             items.append(_item(key) | {"epoch": epoch, "seq": last})
         if items:
@@ -213,6 +221,7 @@ class Desk:
     def _answered(self, answer: dict[str, Any]) -> None:
         assert answer["ret"] == 200, answer
         self.unanswered -= 1
+        self._changes -= answer["cmd_id"] == CHANGE + 1
         keys, data = self._asked.pop(answer["seq_id"]), answer["data"]
         told = data["items"] if answer["cmd_id"] == RESUME + 1 else [*data["removed"], *data["added"]]
         assert [(one["kind"], one["code"]) for one in told] == keys

@@ -91,7 +91,7 @@ class Schedule:
             case "change" if desk.connected and not desk.unanswered:
                 some = dice.sample(STREAMS, 2)
                 desk.change(some, dice.sample(sorted(desk.live), min(1, len(desk.live))))
-            case "resume" if desk.connected and not desk.unanswered:
+            case "resume" if desk.connected and not desk.changing:
                 desk.resume(dice.sample(STREAMS, dice.randint(1, 3)), wrong=dice.random() < 0.2)
             case "pause":
                 desk.pause()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tickwire.market import ring as ring_room
 from tickwire.model import Kind, Position
 from tickwire.wire.items import MOST_ITEMS
 
-from ..serving import DEPTH, TRADE, Link, Script, Served, book, serving, trade
+from ..serving import DEPTH, TRADE, Link, Script, Served, book, masked, serving, trade, until
 
 HELLO, CHANGE, LIST, RESUME, KLINE_PUSH, GAP = 28000, 28012, 28014, 28016, 28998, 28993
 AT = 1_788_529_064_027 // 60_000 * 60_000
@@ -245,7 +246,7 @@ async def test_what_is_no_resume_is_told(served: Served, data: Any) -> None:
 async def missed_by_a_sleeper(served: Served, script: Script, number: int) -> None:
     """So many trades that no socket holds them."""
     script.emit(*(trade("GOLD") for _ in range(number)))
-    await heard(served, number)
+    await heard(served, served.engine.market.events + number)
     await served.engine.market.ring.cut()
 
 
@@ -369,3 +370,51 @@ async def test_what_cannot_be_read_is_a_gap_and_the_stream_goes_on(
         script.emit(trade("GOLD"))
         assert await seqs(link, 1) == [epoch + 5]
         assert served.engine.gateway.resuming.gaps == 1
+
+
+async def test_who_resumes_twice_while_he_does_not_read_has_all_in_the_end(
+    served: Served, script: Script
+) -> None:
+    """What is asked for first waits for the client as what is asked for then does."""
+    number, epoch, gateway = 40_000, served.engine.market.epoch, served.engine.gateway
+    script.emit(*(trade("BTCUSDT") for _ in range(number)))
+    await heard(served, number)
+    await missed_by_a_sleeper(served, script, number)
+    async with served.link(sock=await narrow(served)) as link:
+        requests = [
+            {"cmd_id": RESUME, "seq_id": 1, "trace": "t", "data": {"items": [item("trade", code, epoch, 0)]}}
+            for code in ("GOLD", "BTCUSDT")
+        ]
+        # At once: what comes later is read when he has taken what he was sent.
+        link.socket.transport.write(b"".join(masked(1, json.dumps(one).encode()) for one in requests))
+        await until(lambda: gateway._slow and len(next(iter(gateway.resuming._tasks.values()))) == 2)
+        while len(link.pushes) < 2 * number:
+            await link.recv()
+        for code in ("GOLD", "BTCUSDT"):
+            found = [one["data"]["seq"] for one in link.pushes if one["data"]["code"] == code]
+            assert found == [*range(epoch, epoch + number)]
+        await link.nothing()
+
+
+async def test_what_is_removed_before_the_answer_is_said_to_be_gone(served: Served, script: Script) -> None:
+    script.emit(trade("GOLD"), trade("BTCUSDT"))
+    await heard(served, 2)
+    epoch = served.engine.market.epoch
+    async with served.link() as link:
+        items = [item("trade", code, epoch, 0) for code in ("GOLD", "BTCUSDT")]
+        gateway = served.engine.gateway
+        (client,) = gateway.callers
+        session = client._connection.session  # type: ignore[attr-defined]
+        for cmd_id, data in (
+            (RESUME, {"items": items}),
+            (CHANGE, {"remove": [{"kind": "trade", "code": "GOLD"}]}),
+        ):
+            request = json.dumps({"cmd_id": cmd_id, "seq_id": 1, "trace": "t", "data": data}).encode()
+            decision = session.receive(request, gateway.clock()).decision
+            gateway.hub.push(client, gateway.carry_out(client, decision))
+        answers = {one["cmd_id"]: one["data"] for one in (await link.answer(), await link.answer())}
+        assert answers[CHANGE + 1]["removed"][0]["state"] == "ok"
+        assert [one["state"] for one in answers[RESUME + 1]["items"]] == ["not_subscribed", "resumed"]
+        assert await seqs(link, 1) == [epoch]
+        await link.nothing()
+        assert await listed(link) == [("trade", "BTCUSDT")]

@@ -9,6 +9,7 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 import structlog
+from msgspec import UNSET
 
 from ..access import Account
 from ..bus import Missed, Supplier
@@ -107,7 +108,7 @@ class Resuming:
 
     def quick(self, client: Peer) -> None:
         """A client has taken what it was given."""
-        if (taken := self._taken.get(client)) is not None:
+        if (taken := self._taken.pop(client, None)) is not None:
             taken.set()
 
     def leave(self, client: Peer) -> None:
@@ -150,6 +151,13 @@ class Resuming:
                 if one is not None:
                     told.epoch, told.first = self._market.epoch, await self._begin(one)
                     told.state = one.state
+                    if not self._hub.is_held(
+                        client, one.kind, one.want
+                    ):  # a later request was answered first
+                        told.state = (
+                            "already" if self._hub.has(client, one.kind, one.want) else "not_subscribed"
+                        )
+                        told.epoch = told.first = UNSET
                 answers.append(told)
             self._hub.push(client, header.answer(ResumedData(answers)))
             of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
@@ -179,7 +187,7 @@ class Resuming:
             one.state = "resumed" if was_given else "gap"
             is_last = position.epoch == epoch and position.seq == topic.seq
             one.given = topic.seq if is_last else 0
-            return topic.seq + 1 if is_last or not topic.seq else topic.seq
+            return topic.seq if topic.seq and not is_last else max(topic.seq + 1, epoch)
         found = await self._missed(one, position)
         one.state = "resumed" if found is not None and found.whole else "gap"
         one.given = max(position.seq, epoch - 1)
@@ -246,9 +254,9 @@ class Resuming:
         encode = self._hub.encoder(client, one.kind, one.want)
         if len(found.seqs) < SHARED:
             return b"".join(map(encode, found.events, found.seqs))
-        instrument = one.topic.instrument
+        want, instrument = one.want, one.topic.instrument
         key = (
-            *(one.kind, one.want, client.deflated, found.seqs[0], found.seqs[-1]),
+            *(one.kind, want.name, want.kline_type, client.deflated, found.seqs[0], found.seqs[-1]),
             *(instrument.price_decimals, instrument.volume_decimals),
         )
         frames = self._frames.get(key)
@@ -264,8 +272,7 @@ class Resuming:
     async def _until_taken(self, client: Peer) -> None:
         """Waits while a client does not take what it was given."""
         while client in self._slow:
-            taken = self._taken[client] = asyncio.Event()
-            await taken.wait()
+            await self._taken.setdefault(client, asyncio.Event()).wait()
 
     def _give_up(self, client: Peer, behind: Iterable[Behind]) -> None:
         """What a client missed cannot be given: it is told so, and goes on with what is live."""

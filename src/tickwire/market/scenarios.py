@@ -100,14 +100,14 @@ class Scenarios:
         """Begins and ends steps when they are due. Never ends."""
         while True:
             self._wake.clear()
-            if self._sandbox.busy:
-                await asyncio.sleep(BEAT)
-            else:
-                await self._wake.wait()
             self._advance()
             while self._changing is not None:
                 await asyncio.sleep(0)
                 self._change_some()
+            if self._sandbox.busy:
+                await asyncio.sleep(BEAT)
+            else:
+                await self._wake.wait()
 
     async def settled(self) -> None:
         """Waits until all that has begun or ended shows: halts of a whole market take some turns."""

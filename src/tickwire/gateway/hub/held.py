@@ -39,8 +39,8 @@ class Held:
         self._of.setdefault(client, {})[place] = want
 
     def has(self, client: Client, kind: Kind, want: Want) -> bool:
-        """Whether that is held for a client."""
-        return self._of.get(client, {}).get((kind, want.name, want.kline_type)) == want
+        """Whether that is held for a client: that one, and not one like it that was asked for since."""
+        return self._of.get(client, {}).get((kind, want.name, want.kline_type)) is want
 
     def let_go(self, client: Client, kind: Kind, want: Want) -> None:
         """Holds that no more."""

@@ -396,7 +396,7 @@ class Hub:
 
     def has(self, client: Client, kind: Kind, want: Want) -> bool:
         """Whether that stands in the client's list."""
-        return self.is_held(client, kind, want) or self.view(client, kind, want) is not None
+        return want in self._held.wants(client, kind) or self.view(client, kind, want) is not None
 
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""

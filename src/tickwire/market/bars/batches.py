@@ -32,11 +32,12 @@ class Batches:
         self._archive = archive
         self._bars = bars
         self._lock = asyncio.Lock()
+        self._under_way: set[Series] = set()  # whose forming minutes are being written
 
     @property
     def waiting(self) -> int:
         """Bars that wait to be written, those that form included."""
-        return self._archive.waiting + self._bars.waiting
+        return self._archive.waiting + self._bars.waiting + len(self._under_way - self._bars.changed)
 
     @property
     def lost(self) -> int:
@@ -114,6 +115,7 @@ class Batches:
         if self._archive.renew():
             self._bars.change_all()
         changed, self._bars.changed = self._bars.changed, set()
+        self._under_way = changed
         written = False
         try:
             # Notes speak of all bars: they wait while those of some codes cannot be written. A minute that is
@@ -121,6 +123,7 @@ class Batches:
             self._note_corrected()
             written = await self._archive.write(_minutes(changed), whole=not self._bars.unjoined)
         finally:
+            self._under_way = set()
             if not written:  # whatever ended it
                 self._bars.changed |= changed
         return written
