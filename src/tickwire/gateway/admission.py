@@ -53,7 +53,7 @@ class Caller:
     for a session of the wire, see `wire.Permit`.
     """
 
-    __slots__ = ("_most", "_sandbox", "_supply", "account", "client", "report", "token")
+    __slots__ = ("_most", "_sandbox", "_supply", "account", "client", "gone", "report", "token")
 
     def __init__(
         self,
@@ -69,6 +69,8 @@ class Caller:
         self.account = account
         self.client = client
         self.report = Report()
+        self.gone = False
+        """Whether its connection is: no dice are thrown for it any more, which would be another one's."""
         self._sandbox = sandbox
         self._supply = supply
         self._most = most
@@ -80,6 +82,7 @@ class Caller:
 
     def leave(self, peer: Seated) -> None:
         """Its connection is gone."""
+        self.gone = True
         if self.client.family is not None:
             self.account.leave(peer, self.client.family)
         self._sandbox.forget(self.client.connection)
@@ -120,7 +123,7 @@ class Caller:
 
     def delay(self) -> float:
         """Seconds by which scenarios let answers come late."""
-        return self._sandbox.delay(self.client) if self._sandbox.runs else 0.0
+        return self._sandbox.delay(self.client) if self._sandbox.runs and not self.gone else 0.0
 
     @property
     def most_codes(self) -> int:

@@ -38,7 +38,7 @@ class ClientFaults:
         """Steps of scenarios have begun or ended."""
         if any(isinstance(step, ExpireToken) for step in begun):
             for peer, caller in [*self._callers.items()]:
-                if self._sandbox.expired(caller.client):
+                if not caller.gone and self._sandbox.expired(caller.client):
                     peer.close(POLICY_VIOLATION, "token expired", Ending.SCENARIO)
         self._cut()
         self._wake.set()
@@ -48,7 +48,7 @@ class ClientFaults:
             return
         now = self._clock()
         for peer, caller in [*self._callers.items()]:
-            if (cut := self._sandbox.cut(caller.client, now)) is not None:
+            if not caller.gone and (cut := self._sandbox.cut(caller.client, now)) is not None:
                 _end(peer, cut)
 
 
