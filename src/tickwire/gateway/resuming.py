@@ -210,13 +210,15 @@ class Resuming:
                 if size >= TURN or client in self._slow:
                     break
                 size += await self._give_some(client, one)
-        held = [one for one in behind if self._hub.is_held(client, one.kind, one.want)]
-        level = [one for one in held if one.given == one.topic.seq or not one.topic.seq]
+        level: list[Behind] = []
+        left: list[Behind] = []
+        for one in behind:
+            if self._hub.is_held(client, one.kind, one.want):
+                (level if one.given == one.topic.seq or not one.topic.seq else left).append(one)
         if level:
             self._hub.release(client, [(one.kind, one.want) for one in level])
             bars = [one.want for one in level if one.kind is Kind.KLINE and not one.topic.seq]
             self._first_bars.show(client, bars)
-        left = [one for one in held if one not in level]
         if left and all(one.given > one.topic.seq for one in left):
             await asyncio.sleep(AHEAD)
         return left
