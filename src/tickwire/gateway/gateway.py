@@ -175,6 +175,7 @@ class Gateway:
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
         if self._watching:
+            self.hub.flush()  # what came before it
             frame = status_frame(status)
             for client in [*self._watching]:
                 self.hub.push(client, frame)

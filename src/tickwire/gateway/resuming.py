@@ -159,6 +159,7 @@ class Resuming:
                         )
                         told.epoch = told.first = UNSET
                 answers.append(told)
+            self._hub.flush()
             self._hub.push(client, header.answer(ResumedData(answers)))
             of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
             while left:

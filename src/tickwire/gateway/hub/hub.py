@@ -170,7 +170,7 @@ class Hub:
                 slow.append((lane, tuple(lane.slow.items()), b"".join(lane.pending)))
             loads.append((lane.pending, lane.clients))
             lane.pending = []
-        self.sent_bytes += self._carry(loads, self._push)
+        self.sent_bytes += self._carry(loads, self.push)
         for one in slow:
             self._put(*one)
         self._carried.clear()
@@ -244,12 +244,8 @@ class Hub:
                 self.push(client, notice)
 
     def push(self, client: Client, data: bytes) -> None:
-        """Writes whole frames to a client, behind what was published until now: an outbox that this opens
-        knows nothing of what is yet to be flushed. One that cannot be written to is ended."""
-        self.flush()
-        self._push(client, data)
-
-    def _push(self, client: Client, data: bytes) -> None:
+        """Writes whole frames to a client; one that cannot be written to is ended. What was published must be
+        flushed: an outbox that this opens knows nothing of what is yet to be."""
         try:
             if not client.push(data):
                 self._fall_behind(client)
@@ -260,7 +256,7 @@ class Hub:
         """Before a client's lists change: what was published until now goes before the answer."""
         self.flush()
         if (outbox := self.outboxes.get(client)) is not None and (data := outbox.rest()):
-            self._push(client, data)
+            self.push(client, data)
 
     def finish(self, client: Client) -> None:
         """Before a connection is closed that did nothing wrong: what waits for it goes first, and what it was
@@ -357,6 +353,7 @@ class Hub:
     def push_missed(self, client: Client, data: bytes, events: int) -> None:
         """Writes whole frames to a client, of so many events of what is held for it."""
         self._pushed[client] = self._pushed.get(client, 0) + events
+        self.flush()
         self.push(client, data)
 
     def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
