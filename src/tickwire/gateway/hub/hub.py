@@ -287,12 +287,7 @@ class Hub:
         earlier = membership.views.get(kind, frozenset()) if membership else frozenset()
         before = {(view.name, view.topic.kline_type) for view in earlier}
         wants = self._held.keep(client, kind, wants)
-        asked = [
-            self.topic(kind, want.instrument, want.kline_type).view(
-                want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
-            )
-            for want in wants
-        ]
+        asked = [self._view_of(client, kind, want) for want in wants]
         for view in asked:
             self._want(view.topic)
         self._move(client, {**(membership.views if membership else {}), kind: frozenset(asked)})
@@ -309,9 +304,7 @@ class Hub:
         """Adds to the client's list of that kind; returns the frame to send first, if there is one."""
         self.settle(client)
         views = membership.views if (membership := self._members.get(client)) else {}
-        view = self.topic(kind, want.instrument, want.kline_type).view(
-            want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
-        )
+        view = self._view_of(client, kind, want)
         self._want(view.topic)
         self._move(client, {**views, kind: views.get(kind, frozenset()) | {view}})
         frame = view.snapshot() if self._snapshots and kind not in UNREPEATED else b""
@@ -343,9 +336,7 @@ class Hub:
         membership = self._members.get(client)
         views = dict(membership.views) if membership else {}
         for kind, want in wants:
-            view = self.topic(kind, want.instrument, want.kline_type).view(
-                want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
-            )
+            view = self._view_of(client, kind, want)
             views[kind] = views.get(kind, frozenset()) | {view}
             self._held.let_go(client, kind, want)
         self._move(client, views)
@@ -477,6 +468,12 @@ class Hub:
         """The last book and its `seq`."""
         topic = self._topics.get((Kind.DEPTH, instrument.code, 0))
         return (topic.last, topic.seq) if topic is not None and isinstance(topic.last, Book) else None
+
+    def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
+        """What a client receives of that, made where nobody does yet."""
+        return self.topic(kind, want.instrument, want.kline_type).view(
+            want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
+        )
 
     def _want(self, topic: Topic) -> None:
         """Somebody is subscribed to it, whoever was before."""
