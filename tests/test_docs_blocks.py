@@ -53,6 +53,7 @@ from tickwire.wire.items import GapData
 from tickwire.wire.messages import (
     GAP_PUSH,
     PUSH_COMMAND,
+    REPLAY_PUSH,
     SPARED_PUSH,
     STATUS_PUSH,
     BatchKlineList,
@@ -65,6 +66,7 @@ from tickwire.wire.messages import (
     KlineData,
     KlineList,
     Push,
+    ReplayedTradeData,
     Response,
     SeveralTradesData,
     StaticInfoList,
@@ -73,6 +75,7 @@ from tickwire.wire.messages import (
 from tickwire.wire.overview import GapList, InstrumentList, MarketList, Usage
 from tickwire.wire.publish import Standing, Tally, read_published
 from tickwire.wire.reader import Reader
+from tickwire.wire.replays import ReplayStateData
 from tickwire.wire.session import SUBSCRIPTIONS
 from tickwire.wire.spared import SparedData
 from tickwire.wire.status import StatusData
@@ -87,10 +90,11 @@ NOT_RUN = "not run: "
 ENDLESS = re.compile(r"while True|async for|for event in feed|for message in ")
 PUSHES: dict[int, tuple[Any, ...]] = {
     PUSH_COMMAND[Kind.DEPTH]: (Push[BookData],),
-    PUSH_COMMAND[Kind.TRADE]: (Push[TradeData], Push[SeveralTradesData]),
+    PUSH_COMMAND[Kind.TRADE]: (Push[TradeData], Push[SeveralTradesData], Push[ReplayedTradeData]),
     PUSH_COMMAND[Kind.KLINE]: (Push[KlineData],),
     PUSH_COMMAND[Kind.CORRECTION]: (Push[CorrectionData],),
     STATUS_PUSH: (Push[StatusData],),
+    REPLAY_PUSH: (Push[ReplayStateData],),
     SPARED_PUSH: (Push[SparedData],),
     GAP_PUSH: (Push[GapData],),
 }

@@ -288,6 +288,7 @@ class Settings(BaseModel):
     from_time: Moment | None = None
     to_time: Moment | None = None
     record: Path | None = None
+    history: Paths = []
     record_keep_days: int | None = Field(default=None, ge=1)
     record_keep_bytes: int | None = Field(default=None, ge=1)
     keep_bars: bool = False

@@ -163,6 +163,7 @@ def test_every_limit_can_be_set() -> None:
         "codes": 3,
         "http_codes": 4,
         "batch_groups": 5,
+        "replays": 6,
         "refuse": True,
         "endpoint": "6/s",
         "batch_kline": "7/s",

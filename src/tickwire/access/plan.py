@@ -38,8 +38,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Limits; None means that there is none. Those of WebSockets count per family.
 
     `refuse` answers 603 to more codes or groups than allowed; else the first ones are taken. `http_codes`
-    is for /trade-tick, /depth-tick and /static_info, `batch_groups` for /batch-kline (codes × types).
-    `connection_spacing` is in seconds.
+    is for /trade-tick, /depth-tick and /static_info, `batch_groups` for /batch-kline (codes × types),
+    `replays` for those of all connections together. `connection_spacing` is in seconds.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     codes: int | None = None
     http_codes: int | None = None
     batch_groups: int | None = None
+    replays: int | None = None
     refuse: bool = False
     endpoint: Rate | None = None
     batch_kline: Rate | None = None
@@ -93,7 +94,7 @@ BUILT_IN = {**{name: _vendor(name) for name in _VENDOR}, UNLIMITED.name: UNLIMIT
 """The plans of section 4, by name."""
 
 
-COUNTS = ("connections", "codes", "http_codes", "batch_groups", "per_day")
+COUNTS = ("connections", "codes", "http_codes", "batch_groups", "replays", "per_day")
 RATES = ("subscriptions", "endpoint", "batch_kline", "suspension", "http")
 NO_LIMIT = "unlimited"
 BASE = "base"

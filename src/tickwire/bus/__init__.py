@@ -16,7 +16,7 @@ from .answers import (
     Taken,
     Unknown,
 )
-from .contract import Inlet, Known, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, Playback, Receiver, StreamEvent, StreamReceiver, Supplier
 from .local import Local
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Lack",
     "Local",
     "Missed",
+    "Playback",
     "Receiver",
     "ScenarioRun",
     "SourceFigures",

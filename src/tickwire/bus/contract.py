@@ -78,6 +78,28 @@ class Receiver(StreamReceiver, Protocol):
         """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
 
 
+class Playback(Protocol):
+    """Events of some streams, as they were recorded."""
+
+    begin: int
+    """When the first that there is of them happened, in milliseconds since the epoch; 0 if there is none."""
+    end: int
+    """When the last did."""
+    recorded: Collection[tuple[Kind, str]]
+    """The streams that there is something of, or may be."""
+    instruments: Mapping[str, Instrument]
+    """Codes that were recorded with more decimals than are known now, as they are to be written."""
+
+    async def more(self) -> Sequence[tuple[Event | Correction, int]]:
+        """The next of them with the `seq` of each, in the order in which they came; none if there is nothing
+        more by now. Waits for a disk. Raises InputError if it cannot be read."""
+        ...
+
+    def position(self, kind: Kind, code: str) -> Position | None:
+        """Up to where a stream was given that is live; None if nothing of what is live is recorded."""
+        ...
+
+
 class Known(Protocol):
     """What a client side must be able to say of the market in the turn in which it is asked.
 
@@ -230,6 +252,11 @@ class Supplier(Known, Protocol):
         """The next of what a stream has sent after that position, as far as there is something. Of bars those
         that have closed or were revised: one that forms is told by the last. None if it never stood there: it
         is of another epoch, or of books, of which the last state says all."""
+        ...
+
+    async def recorded(self, streams: Collection[tuple[Kind, str]], begin: int, end: int | None) -> Playback:
+        """What was recorded of these streams, of the source's time from `begin` on and before `end`, in
+        milliseconds since the epoch. Raises InputError if it cannot be read."""
         ...
 
     # Commands.

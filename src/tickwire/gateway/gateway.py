@@ -24,10 +24,12 @@ from ..wire.ret import QUERY_INVALID, STOPPING
 from ..wire.session import (
     Cancel,
     Change,
+    ControlReplay,
     Dialect,
     ForgetStatus,
     Hello,
     ListItems,
+    Replay,
     Resume,
     Session,
     Subscribe,
@@ -41,6 +43,7 @@ from .first_bars import FirstBars
 from .hub import Carry, Hub, Topic
 from .patterns import Patterns
 from .reads import Reads
+from .replaying import Replaying
 from .resuming import Resuming
 from .seeking import Seeking
 from .sharing import Sharing
@@ -161,6 +164,7 @@ class Gateway:
             tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
         )
         self.resuming = Resuming(self.hub, market, self.changing, self.first_bars, self.callers, self._slow)
+        self.replaying = Replaying(self.hub, market, self.resuming, self.callers, self._slow, clock)
         self._faults = ClientFaults(sandbox, self.callers, clock)
 
     # What the market tells.
@@ -218,7 +222,7 @@ class Gateway:
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
         """What is to be done in the end."""
-        return [self.first_bars.end, self.resuming.end]
+        return [self.first_bars.end, self.replaying.end, self.resuming.end]
 
     async def _renew(self) -> None:
         while True:
@@ -280,6 +284,10 @@ class Gateway:
                 return self.changing.change(client, decision)
             case Resume():
                 return self.resuming.resume(client, decision)
+            case Replay():
+                return self.replaying.replay(client, decision)
+            case ControlReplay():
+                return self.replaying.control(client, decision)
             case ListItems():
                 return self.changing.items(client, decision)
             case Hello(header):
@@ -330,6 +338,7 @@ class Gateway:
         self.seeking.forget(client)
         self.patterns.forget(client)
         self.first_bars.leave(client)
+        self.replaying.leave(client)
         self.resuming.leave(client)
         self._watching.discard(client)
         self.quick(client)

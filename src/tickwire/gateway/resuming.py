@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -14,8 +14,8 @@ from msgspec import UNSET
 from ..access import Account
 from ..bus import Missed, Supplier
 from ..model import Kind, KlineState, KlineUpdate, Position
-from ..wire import Want
-from ..wire.items import KIND, Header, ResumedData, ResumedItem, ResumeItem, State, gap_frame
+from ..wire import Sought, Want
+from ..wire.items import KIND, ResumedData, ResumedItem, ResumeItem, State, gap_frame
 from ..wire.session import Entry, Resume
 from .admission import Caller, Peer
 from .changing import Changing
@@ -41,9 +41,11 @@ log = structlog.get_logger()
 class Behind:
     """A stream that a client was cut from, and up to where the client has it."""
 
-    __slots__ = ("given", "item", "kind", "state", "topic", "want")
+    __slots__ = ("given", "is_known", "item", "kind", "state", "topic", "want")
 
-    def __init__(self, item: ResumeItem, want: Want, topic: Topic) -> None:
+    def __init__(self, item: ResumeItem, want: Want, topic: Topic, *, is_known: bool) -> None:
+        """Where it `is_known` up to where the client has it; else it goes on from now."""
+        self.is_known = is_known
         self.item = item
         self.kind = KIND[item.kind]
         self.want = want
@@ -94,17 +96,33 @@ class Resuming:
         """Takes items into a client's lists; the answer, what was missed and what is live follow."""
         if (caller := self._callers.get(client)) is None:
             return b""
-        items = [item for item, _ in asked.items]
-        states = self._changing.hold(client, caller, [Entry(*one) for one in asked.items])
+        self.go_on(
+            client,
+            caller,
+            [(item, what, True) for item, what in asked.items],
+            lambda answers: asked.header.answer(ResumedData(answers)),
+        )
+        return b""
+
+    def go_on(
+        self,
+        client: Peer,
+        caller: Caller,
+        asked: Sequence[tuple[ResumeItem, Want | Sought | State, bool]],
+        told: Callable[[list[ResumedItem]], bytes],
+    ) -> None:
+        """Takes items into a client's lists, each of which it has up to its position, if that is known; else
+        it goes on from now. What is `told` becomes of each comes first."""
+        items = [item for item, *_ in asked]
+        states = self._changing.hold(client, caller, [Entry(item, what) for item, what, _ in asked])
         behind: list[Behind | None] = [None] * len(items)
-        for place, (item, what) in enumerate(asked.items):
+        for place, (item, what, is_known) in enumerate(asked):
             if states[place] == "ok" and isinstance(what, Want):
                 topic = self._hub.topic(KIND[item.kind], what.instrument, what.kline_type)
-                behind[place] = Behind(item, what, topic)
-        task = asyncio.create_task(self._resume(client, caller, asked.header, items, states, behind))
+                behind[place] = Behind(item, what, topic, is_known=is_known)
+        task = asyncio.create_task(self._resume(client, caller, told, items, states, behind))
         self._tasks.setdefault(client, set()).add(task)
         task.add_done_callback(partial(self._ended, client))
-        return b""
 
     def quick(self, client: Peer) -> None:
         """A client has taken what it was given."""
@@ -113,6 +131,7 @@ class Resuming:
 
     def leave(self, client: Peer) -> None:
         """A client is gone."""
+        self._taken.pop(client, None)
         for task in self._tasks.get(client, ()):
             task.cancel()
 
@@ -129,7 +148,6 @@ class Resuming:
         self._tasks[client].discard(task)
         if not self._tasks[client]:
             del self._tasks[client]
-            self._taken.pop(client, None)
         if not self._tasks:
             self._frames.clear()
             self._cached = 0
@@ -138,7 +156,7 @@ class Resuming:
         self,
         client: Peer,
         caller: Caller,
-        header: Header,
+        say: Callable[[list[ResumedItem]], bytes],
         items: Iterable[ResumeItem],
         states: Iterable[State],
         behind: list[Behind | None],
@@ -160,13 +178,13 @@ class Resuming:
                         told.epoch = told.first = UNSET
                 answers.append(told)
             self._hub.flush()
-            self._hub.push(client, header.answer(ResumedData(answers)))
+            self._hub.push(client, say(answers))
             of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
             while left:
                 async with of_token, self._at_once:
                     left = await self._give(client, left)
                     await asyncio.sleep(0)
-                await self._until_taken(client)
+                await self.until_taken(client)
         except Exception:
             self._give_up(client, left)
             raise
@@ -183,6 +201,10 @@ class Resuming:
 
     async def _find(self, one: Behind) -> int:
         epoch, topic, position = self._market.epoch, one.topic, one.item.position
+        if not one.is_known:
+            one.state, one.given = "gap", 0 if one.kind is Kind.DEPTH else max(topic.seq, epoch - 1)
+            self.gaps += 1
+            return topic.seq if one.given < topic.seq else one.given + 1
         if one.kind is Kind.DEPTH:  # of which the last one says all
             was_given = position.epoch < epoch or (position.epoch == epoch and position.seq <= topic.seq)
             one.state = "resumed" if was_given else "gap"
@@ -272,7 +294,7 @@ class Resuming:
             self._frames.move_to_end(key)
         return frames
 
-    async def _until_taken(self, client: Peer) -> None:
+    async def until_taken(self, client: Peer) -> None:
         """Waits while a client does not take what it was given."""
         while client in self._slow:
             await self._taken.setdefault(client, asyncio.Event()).wait()

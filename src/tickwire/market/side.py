@@ -23,6 +23,7 @@ from .discovery import Discovery
 from .editions import Editions
 from .feeds import Feed, Feeds
 from .figures import source_figures, store_figures
+from .history import History
 from .intake import Intake
 from .kline_push import KlinePush
 from .publishing import Publishing
@@ -80,6 +81,9 @@ class MarketSide:
         self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams, settings.ring_seconds, settings.ring_bytes, clock=clock)
+        recorders = [feed.recorder.path for feed in feeds if feed.recorder is not None]
+        self.history = History(settings.history, recorders, catalogue, self.streams, self.ring)
+        self.recorded = self.history.open
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.learned = Backlog(database, "instruments")
         self.discovery = Discovery(
@@ -183,7 +187,12 @@ class MarketSide:
             return None
         if stream is None:
             return Missed((), (), whole=True) if after.seq <= begin else None
-        return self.ring.missed(stream, max(after.seq, begin)) if after.seq <= stream.seq else None
+        if after.seq > stream.seq:
+            return None
+        found = self.ring.missed(stream, max(after.seq, begin))
+        if found.whole or kind is Kind.KLINE or not self.history.own:
+            return found
+        return await self.history.missed(kind, code, max(after.seq, begin), stream.forgotten) or found
 
     async def open_gaps(self) -> dict[str, int]:
         """How many gaps have not ended, by source. Raises StoreError."""
@@ -308,7 +317,8 @@ class MarketSide:
         """What is to be done in the end, in this order."""
         backfills = [one.end for feed in self.feeds if (one := feed.missing.backfill) is not None]
         pasts = [feed.pasts.end for feed in self.feeds]
-        return [self.discovery.end, self._end_intake, *backfills, *pasts, self._end_bars, self._drain]
+        first = self.history.end, self.discovery.end, self._end_intake
+        return [*first, *backfills, *pasts, self._end_bars, self._drain]
 
     def close(self) -> None:
         """Lets go of the recordings. May be called again."""

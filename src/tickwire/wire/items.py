@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ..model import Kind, KlineType, Position
 from .messages import GAP_PUSH, U32, Data, Push, to_json
 from .push import text_frame
-from .ret import OK
+from .ret import OK, Ret
 
 MOST_ITEMS = 3_000
 """Items of one request."""
@@ -161,7 +161,7 @@ class Header(NamedTuple):
     seq_id: int
     trace: str
 
-    def answer(self, data: ChangedData | ListedData | ResumedData | HelloData) -> bytes:
+    def answer(self, data: msgspec.Struct, ret: Ret = OK) -> bytes:
         """The frame that answers it."""
-        answer = DataResponse(OK.code, OK.msg, self.cmd_id + 1, self.seq_id, self.trace, data)
+        answer = DataResponse(ret.code, ret.msg, self.cmd_id + 1, self.seq_id, self.trace, data)
         return text_frame(to_json(answer))

@@ -70,6 +70,8 @@ class Command(IntEnum):
     CHANGE = 28012
     LIST = 28014
     RESUME = 28016
+    REPLAY = 28018
+    REPLAY_CONTROL = 28020
     CORRECTION = 28028
     CORRECTION_CANCEL = 28030
 
@@ -80,11 +82,13 @@ EXTENSIONS_FROM = 28000
 """From here on `cmd_id` is no number of the vendor's."""
 STATUS_PUSH = 28997
 """`cmd_id` of the push that says how a source is."""
+REPLAY_PUSH = 28996
+"""`cmd_id` of the push that says where a replay stands."""
 SPARED_PUSH = 28995
 """`cmd_id` of the push that says what a client was spared that could not keep up."""
 GAP_PUSH = 28993
 """`cmd_id` of the push that says that a stream goes on after a hole."""
-PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, SPARED_PUSH, GAP_PUSH)
+PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, REPLAY_PUSH, SPARED_PUSH, GAP_PUSH)
 """`cmd_id` of all pushes."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
@@ -205,6 +209,21 @@ class BookData(msgspec.Struct):
     asks: list[LevelData]
 
 
+Replay = Annotated[int, Meta(description="The number of the replay that it is of.")]
+
+
+class ReplayedTradeData(TradeData):
+    """A trade of a replay of the client's own: the data of 22998 too (an extension)."""
+
+    replay: Replay
+
+
+class ReplayedBookData(BookData):
+    """An order book of a replay of the client's own: the data of 22999 too (an extension)."""
+
+    replay: Replay
+
+
 class KlineBar(msgspec.Struct):
     """A bar; `timestamp` is its open time in seconds."""
 
@@ -262,6 +281,12 @@ class CorrectionData(msgspec.Struct):
     volume: Decimals
     turnover: Decimals
     trade_direction: Direction
+
+
+class ReplayedCorrectionData(CorrectionData):
+    """A correction of a replay of the client's own: the data of 28992 too (an extension)."""
+
+    replay: Replay
 
 
 class KlineList(msgspec.Struct):

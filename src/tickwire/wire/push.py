@@ -171,12 +171,25 @@ Encoder: TypeAlias = Callable[[Any, int], bytes]
 
 
 def encoder(
-    kind: Kind, name: str, instrument: Instrument, levels: int, *, text_ids: bool, deflated: bool = False
+    kind: Kind,
+    name: str,
+    instrument: Instrument,
+    levels: int,
+    *,
+    text_ids: bool,
+    deflated: bool = False,
+    replay: int = 0,
 ) -> Encoder:
     """The encoder of one stream under one name, with one number of levels; `deflated` for clients that take
-    compressed messages."""
+    compressed messages, `replay` for events of the replay of that number."""
     cmd_id = PUSH_COMMAND[kind]
     frame = deflated_frame if deflated else text_frame
+    if replay:
+        whole, tail = frame, f',"replay":{replay}}}}}'.encode()
+
+        def frame(payload: bytes) -> bytes:
+            return whole(payload[:-2] + tail)
+
     price_decimals, volume_decimals = instrument.price_decimals, instrument.volume_decimals
     turnover_decimals = instrument.turnover_decimals
     head = f'{{"cmd_id":{cmd_id},"data":{{"code":{to_json(name).decode()},"seq":'

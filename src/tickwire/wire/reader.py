@@ -240,5 +240,5 @@ def _documented(data: Any, shape: type, noted: Report) -> Any:
 
 
 def _fields(shape: type) -> tuple[str, ...]:
-    fields: tuple[str, ...] = shape.__struct_fields__  # type: ignore[attr-defined]
+    fields: tuple[str, ...] = shape.__struct_encode_fields__  # type: ignore[attr-defined]
     return fields

@@ -33,6 +33,7 @@ from .messages import (
     to_json,
 )
 from .reader import Reader, Request
+from .replays import ControlData, ReplayData
 from .ret import (
     CODE_INVALID,
     CODE_UNAUTHORIZED,
@@ -167,6 +168,21 @@ class Resume(NamedTuple):
     items: tuple[tuple[ResumeItem, Want | Sought | State], ...]
 
 
+class Replay(NamedTuple):
+    """The client is given what was recorded of these; it is answered what becomes of each."""
+
+    header: Header
+    asked: ReplayData
+    items: tuple[Entry, ...]
+
+
+class ControlReplay(NamedTuple):
+    """The client's replay changes."""
+
+    header: Header
+    asked: ControlData
+
+
 class ListItems(NamedTuple):
     """The client is told what it is subscribed to."""
 
@@ -187,7 +203,17 @@ class Close(NamedTuple):
 
 
 Decision: TypeAlias = (
-    Subscribe | Cancel | WatchStatus | ForgetStatus | Change | Resume | ListItems | Hello | Close
+    Subscribe
+    | Cancel
+    | WatchStatus
+    | ForgetStatus
+    | Change
+    | Resume
+    | Replay
+    | ControlReplay
+    | ListItems
+    | Hello
+    | Close
 )
 BARE: dict[int, Decision | None] = {
     Command.HEARTBEAT: None,
@@ -197,6 +223,8 @@ BARE: dict[int, Decision | None] = {
     Command.STATUS_CANCEL: ForgetStatus(),
 }
 """What requests without data lead to."""
+ANSWERED = Change, Resume, Replay, ControlReplay, ListItems, Hello
+"""Decisions that are answered by who carries them out."""
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
 
@@ -359,7 +387,7 @@ class Session:
             self._last_heartbeat = self._last_request = now
         self.extended = self.extended or (request.cmd_id >= EXTENSIONS_FROM and ret != HEADER_INVALID)
         self.report.add(noted)
-        if isinstance(decision, (Change, Resume, ListItems, Hello)):
+        if isinstance(decision, ANSWERED):
             return Answer(b"", noted, decision)
         number = request.cmd_id + 1
         if number in PUSH_COMMANDS:  # an error must not look like one
@@ -385,6 +413,14 @@ class Session:
             self._space(cmd_id, now, noted)
             items = self._reader.data(data, ResumeData, noted).items
             return Resume(header, tuple((one, self._meant(one)) for one in items))
+        if cmd_id == Command.REPLAY:
+            self._space(cmd_id, now, noted)
+            asked = self._reader.data(data, ReplayData, noted)
+            return Replay(
+                header, asked, tuple(Entry(one, self._meant(one, seek=False)) for one in asked.items)
+            )
+        if cmd_id == Command.REPLAY_CONTROL:
+            return ControlReplay(header, self._reader.data(data, ControlData, noted))
         if cmd_id in (Command.HELLO, Command.LIST):
             self._reader.data(data, Nothing, noted)
             return Hello(header) if cmd_id == Command.HELLO else ListItems(header)
@@ -424,13 +460,16 @@ class Session:
             return Entry(item, Pattern(item.code, item.depth_level, item.kline_type))
         return Entry(item, self._meant(item))
 
-    def _meant(self, item: Item) -> Want | Sought | State:
-        """What an item means, or why it cannot be taken."""
+    def _meant(self, item: Item, *, seek: bool = True) -> Want | Sought | State:
+        """What an item means, or why it cannot be taken; with `seek` upstream is asked where it is not known
+        here."""
         instrument = self.catalogue.find(self.family, item.code, aliases=not self.dialect.strict_protocol)
         if instrument is not None:
             if (ret := self._permit.objection(instrument)) is not None:
                 return "unauthorized" if ret == CODE_UNAUTHORIZED else "unknown"
             return want_of(item.code, instrument, item.depth_level, item.kline_type)
+        if not seek:
+            return "unknown"
         if (ret := self._permit.seek(self.family, item.code)) is None:
             return Sought(item.code, item.depth_level, item.kline_type)
         return "unknown" if ret == CODE_INVALID else "over_limit"

@@ -25,7 +25,7 @@ from tickwire.sources import Status
 from tickwire.store import open_tokens
 from tickwire.wire.messages import Command
 
-from ...serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, upgrade
+from ...serving import OTHER_WS, STOCK_WS, Script, Served, masked, serving, trade, until, upgrade
 from ..documented import closed, dangling, faults, unused, validator
 from ..publishing import NEW, PATH, a_token, a_trade, now
 
@@ -52,14 +52,15 @@ def number(message: dict[str, Any]) -> int | None:
 
 VALIDATORS = {name: validator(CLOSED, message["payload"]) for name, message in MESSAGES.items()}
 SEVERAL = "severalTrades"
+REPLAYED = {"trade": "replayedTrade", "book": "replayedBook", "correction": "replayedCorrection"}
 NAMES = {
     number(message): name
     for name, message in MESSAGES.items()
-    if number(message) is not None and name != SEVERAL
+    if number(message) is not None and name != SEVERAL and name not in REPLAYED.values()
 }
-"""Names of messages by their `cmd_id`, which `severalTrades` shares with `trade`."""
+"""Names of messages by their `cmd_id`, which `severalTrades` and `replayedTrade` share with `trade`."""
 
-PUSHED = 22998, 22999, 28998, 28997, 28995, 28993, 28992
+PUSHED = 22998, 22999, 28998, 28997, 28996, 28995, 28993, 28992
 ANY = "any"
 
 
@@ -80,6 +81,8 @@ class Ledger:
         name = NAMES.get(message.get("cmd_id"), "")
         if name == "trade" and "trades" in message["data"]:
             name = SEVERAL
+        if "replay" in message.get("data", ()):
+            name = REPLAYED[name]
         if "ret" in message and not name.endswith("Answer"):  # of what is no request, or has none
             name = "tally" if path == PATH else "unknownAnswer"
         assert name in SENT, text
@@ -188,6 +191,7 @@ RIGHT: dict[int, Any] = {
     Command.CHANGE: lambda code: {"add": [{"kind": "trade", "code": code}]},
     Command.LIST: lambda code: {},
     Command.RESUME: lambda code: {"items": [{"kind": "trade", "code": code, "epoch": 1, "seq": 1}]},
+    Command.REPLAY: lambda code: {"items": [{"kind": "trade", "code": code}]},
 }
 """The data of each request about a code."""
 SUBSCRIPTIONS = (Command.DEPTH, Command.TRADE, Command.KLINE, Command.CORRECTION)
@@ -264,6 +268,7 @@ def test_a_status_is_one_of_those_that_a_source_has() -> None:
     assert DOCUMENT["components"]["schemas"]["PushCommand"]["x-enum-varnames"] == [
         *("DEPTH", "TRADE", "KLINE", "CORRECTION"),
         "STATUS",
+        "REPLAY",
         "SPARED",
         "GAP",
     ]
@@ -353,7 +358,7 @@ async def what_a_plan_and_a_token_refuse(ledger: Ledger, folder: Path) -> None:
                 kline = {"kline_type": 1} if command is Command.KLINE else {}
                 assert await tap.ask(command, codes("BTCUSDT", "ETHUSDT", **kline)) == 603
                 assert await tap.ask(command, codes("GOLD", **kline)) == 604
-        for command in (*SUBSCRIPTIONS, Command.CHANGE, Command.RESUME):
+        for command in (*SUBSCRIPTIONS, Command.CHANGE, Command.RESUME, Command.REPLAY):
             async with tapped(ledger, served, OTHER_WS, fast) as tap:
                 rets = [await tap.ask(command, RIGHT[command]("GOLD")) for _ in range(4)]
                 assert rets == [200, 605, 605, 606]
@@ -425,6 +430,25 @@ async def a_client_that_cannot_be_given_what_it_missed(ledger: Ledger, folder: P
         item = {"kind": "trade", "code": "GOLD", "epoch": market.epoch, "seq": 0}
         await tap.ask(Command.RESUME, {"items": [item]})
         await tap.until("gap")
+
+
+async def a_replay(ledger: Ledger, folder: Path) -> None:
+    async with serving(folder, source="publish", record=folder / "ticks") as served:
+        at = {"code": "GOLD", "time": now()}
+        quote = {"type": "quote", "bid": "1", "ask": 2} | at
+        async with tapped(ledger, served, PATH) as tap:
+            await tap.publish(a_trade(1, "GOLD"), quote | {"seq": 2})
+            await tap.publish({"type": "cancel", "trade": 1, "seq": 3} | at)
+        recorder = served.engine.market.feeds.first.recorder
+        assert recorder is not None
+        await until(lambda: recorder.status().events == 4)
+        async with tapped(ledger, served, OTHER_WS) as tap:
+            items = [{"kind": kind, "code": "GOLD"} for kind in ("trade", "depth", "correction")]
+            assert await tap.ask(Command.REPLAY, {"items": items, "step": 1}) == 200
+            for action in ("pause", "resume"):
+                assert await tap.ask(Command.REPLAY_CONTROL, {"id": 1, "action": action}) == 200
+            await tap.until(*REPLAYED.values())
+            await tap.until("replayState")
 
 
 # How connections end.
@@ -523,6 +547,7 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     publishing,
     a_client_that_is_spared,
     a_client_that_cannot_be_given_what_it_missed,
+    a_replay,
     ends_of_a_stream,
     ends_of_a_strict_stream,
     ends_of_publishing,

@@ -208,6 +208,8 @@ export const Command = {
   CHANGE: 28012,
   LIST: 28014,
   RESUME: 28016,
+  REPLAY: 28018,
+  REPLAY_CONTROL: 28020,
   CORRECTION: 28028,
   CORRECTION_CANCEL: 28030,
 } as const;
@@ -238,6 +240,22 @@ export interface ConnectionsInfo {
   readonly family: Family;
   readonly used: number;
   readonly most: number | null;
+}
+
+/** The data of 28020; `time` is where `seek` goes on, `speed` the new one of `speed`. */
+export interface ControlData {
+  readonly id: number;
+  readonly action: "pause" | "resume" | "seek" | "speed" | "step" | "stop";
+  readonly time?: number;
+  readonly speed?: number;
+}
+
+/** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
+export interface ControlDataRequest {
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ControlData;
 }
 
 /**
@@ -932,6 +950,7 @@ export const PushCommand = {
   KLINE: 28998,
   CORRECTION: 28992,
   STATUS: 28997,
+  REPLAY: 28996,
   SPARED: 28995,
   GAP: 28993,
 } as const;
@@ -987,6 +1006,157 @@ export interface Refuse {
   readonly family?: Family | null;
   readonly status?: number;
   readonly chance?: number;
+}
+
+/**
+ * The data of 28018: which items, from when (milliseconds of the source's time) up to when, `to` itself left
+ * out; 0: to the end and on into live. With `step` it is paused before its first event.
+ */
+export interface ReplayData {
+  readonly items: readonly Item[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly speed?: number;
+  readonly step?: number;
+}
+
+/** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
+export interface ReplayDataRequest {
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ReplayData;
+}
+
+/** What became of an item of 28018: `unavailable`, nothing is recorded of it. */
+export interface ReplayItem {
+  readonly kind: "correction" | "depth" | "kline" | "trade";
+  readonly code: string;
+  readonly depth_level?: number;
+  readonly kline_type?: number;
+  readonly state: "ok" | "over_limit" | "unauthorized" | "unavailable" | "unknown";
+}
+
+/**
+ * The data of 28996: where a replay stands, at which time of the source (0: before its first event). `items`,
+ * once it is `live`, go on there: see 28017. `reason` says why it was stopped, where its client did not ask
+ * for that.
+ */
+export interface ReplayStateData {
+  readonly id: number;
+  readonly state: "began" | "complete" | "live" | "paused" | "stopped";
+  readonly time: number;
+  readonly items?: readonly ResumedItem[];
+  readonly reason?: string;
+}
+
+/** What the server sends unasked. */
+export interface ReplayStateDataPush {
+  readonly cmd_id: number;
+  readonly data: ReplayStateData;
+}
+
+/** An order book of a replay of the client's own: the data of 22999 too (an extension). */
+export interface ReplayedBookData {
+  readonly code: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly tick_time: number | string;
+  readonly bids: readonly LevelData[];
+  readonly asks: readonly LevelData[];
+  /** The number of the replay that it is of. */
+  readonly replay: number;
+}
+
+/** What the server sends unasked. */
+export interface ReplayedBookDataPush {
+  readonly cmd_id: number;
+  readonly data: ReplayedBookData;
+}
+
+/** A correction of a replay of the client's own: the data of 28992 too (an extension). */
+export interface ReplayedCorrectionData {
+  readonly code: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly tick_time: number | string;
+  readonly action: "correct" | "cancel";
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly trade_seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly trade_time: number | string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly was_turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly was_direction: 0 | 1 | 2;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly trade_direction: 0 | 1 | 2;
+  /** The number of the replay that it is of. */
+  readonly replay: number;
+}
+
+/** What the server sends unasked. */
+export interface ReplayedCorrectionDataPush {
+  readonly cmd_id: number;
+  readonly data: ReplayedCorrectionData;
+}
+
+/**
+ * The data of 28019: the number of the replay, 0 if there is none, since no item can be had; every item that
+ * was named, in order; and from when to when there is something of them, 0 if there is nothing.
+ */
+export interface ReplayedData {
+  readonly id: number;
+  readonly items: readonly ReplayItem[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface ReplayedDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: ReplayedData;
+}
+
+/** A trade of a replay of the client's own: the data of 22998 too (an extension). */
+export interface ReplayedTradeData {
+  readonly code: string;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly seq: number | string;
+  /** The source's time, in milliseconds since the epoch; a text over HTTP. */
+  readonly tick_time: number | string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly price: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly volume: string;
+  /** An exact decimal, with the instrument's decimals. */
+  readonly turnover: string;
+  /** 0 unknown, 1 the taker bought, 2 the taker sold. */
+  readonly trade_direction: 0 | 1 | 2;
+  /** The number of the replay that it is of. */
+  readonly replay: number;
+}
+
+/** What the server sends unasked. */
+export interface ReplayedTradeDataPush {
+  readonly cmd_id: number;
+  readonly data: ReplayedTradeData;
 }
 
 /** The answer to a request over WebSocket. */

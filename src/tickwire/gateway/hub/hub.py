@@ -350,8 +350,15 @@ class Hub:
     def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
         """What makes the frames of a client's events of that, as its instrument is known now."""
         topic = self.topic(kind, want.instrument, want.kline_type)
+        return self.replay_encoder(client, kind, want, topic.instrument, 0)
+
+    def replay_encoder(
+        self, client: Client, kind: Kind, want: Want, instrument: Instrument, replay: int
+    ) -> Encoder:
+        """What makes the frames of a client's replay of that."""
+        ids, deflated = self._text_ids, client.deflated
         return encoder(
-            kind, want.name, topic.instrument, want.levels, text_ids=self._text_ids, deflated=client.deflated
+            kind, want.name, instrument, want.levels, text_ids=ids, deflated=deflated, replay=replay
         )
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:

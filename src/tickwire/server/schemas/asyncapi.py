@@ -21,6 +21,7 @@ from ...wire.items import (
 )
 from ...wire.messages import CancelData, Command, DepthSymbolList, HttpSuccess, Nothing, Push
 from ...wire.reader import Envelope
+from ...wire.replays import ControlData, ReplayData, ReplayedData, ReplayStateData
 from ...wire.session import SUBSCRIPTIONS
 from ...wire.spared import SparedData
 from .components import Schema, incoming, outgoing, ref
@@ -32,9 +33,13 @@ SENT = (
     Push[messages.TradeData],
     Push[messages.SeveralTradesData],
     Push[messages.BookData],
+    Push[messages.ReplayedTradeData],
+    Push[messages.ReplayedBookData],
     Push[messages.KlineData],
     Push[messages.CorrectionData],
+    Push[messages.ReplayedCorrectionData],
     Push[wire.StatusData],
+    Push[ReplayStateData],
     Push[SparedData],
     Push[GapData],
     messages.Response,
@@ -42,6 +47,7 @@ SENT = (
     DataResponse[ChangedData],
     DataResponse[ListedData],
     DataResponse[ResumedData],
+    DataResponse[ReplayedData],
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
@@ -52,6 +58,8 @@ TAKEN = (
     Envelope[CancelData],
     Envelope[ChangeData],
     Envelope[ResumeData],
+    Envelope[ReplayData],
+    Envelope[ControlData],
     Command,
     *LINES,
 )
@@ -69,7 +77,7 @@ STREAMS = "stock", "other"
 """The channels of the two families, whose messages are the same."""
 WRITTEN = written("asyncapi")
 ASKS, PUSHES = WRITTEN["asks"], WRITTEN["pushes"]
-ITEMS = (Command.CHANGE, Command.RESUME)
+ITEMS = (Command.CHANGE, Command.RESUME, Command.REPLAY)
 """Requests of items: what is wrong with one of them is its state."""
 
 
@@ -89,7 +97,13 @@ def schemas() -> dict[str, Schema]:
         "description": "`cmd_id` of what the server sends unasked.",
         "type": "integer",
         "enum": [*messages.PUSH_COMMANDS],
-        "x-enum-varnames": [*(kind.name for kind in messages.PUSH_COMMAND), "STATUS", "SPARED", "GAP"],
+        "x-enum-varnames": [
+            *(kind.name for kind in messages.PUSH_COMMAND),
+            "STATUS",
+            "REPLAY",
+            "SPARED",
+            "GAP",
+        ],
     }
     return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
 

@@ -4,8 +4,23 @@ Only what records and reads needs pyarrow: it is imported when that begins.
 """
 
 from .gaps import Gap, GapReason
+from .growing import Growing
 from .recorder import Recorder
-from .recordings import Recorded, Recordings
+from .recordings import Recorded, Recordings, Wanted
+from .spans import Span, Spans, Streamed
 from .status import RecorderStatus, StopReason
 
-__all__ = ["Gap", "GapReason", "Recorded", "Recorder", "RecorderStatus", "Recordings", "StopReason"]
+__all__ = [
+    "Gap",
+    "GapReason",
+    "Growing",
+    "Recorded",
+    "Recorder",
+    "RecorderStatus",
+    "Recordings",
+    "Span",
+    "Spans",
+    "StopReason",
+    "Streamed",
+    "Wanted",
+]

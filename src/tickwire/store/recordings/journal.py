@@ -18,7 +18,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, TypeAlias
+from typing import IO, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -58,14 +58,17 @@ class Head(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-class Line(msgspec.Struct, gc=False):
+Fields = TypeVar("Fields")
+
+
+class Line(msgspec.Struct, Generic[Fields], gc=False):
     """An event as a line of a journal."""
 
     order: int
-    market: str
+    market: Market
     received: int
     seq: int
-    event: Event | CorrectionFields
+    event: Fields
 
 
 class Record(NamedTuple):
@@ -82,6 +85,8 @@ class Record(NamedTuple):
     books: bytes
     positions: dict[str, int]
     corrections: bytes = b""
+    end: int = 0
+    """Where it ends in the file."""
 
 
 class Damage(NamedTuple):
@@ -100,16 +105,17 @@ def encode(first: int, events: Sequence[Waiting], positions: Mapping[str, int], 
     `first` is the place of the first event in the order; `now` the time of a record without events, in
     microseconds.
     """
-    trades: list[Line] = []
-    books: list[Line] = []
-    corrections: list[Line] = []
+    trades: list[Line[Event]] = []
+    books: list[Line[Event]] = []
+    corrections: list[Line[CorrectionFields]] = []
     for order, (event, market, received, seq) in enumerate(events, first):
         if isinstance(event, Correction):
             corrections.append(Line(order, market, received, seq, fields_of(event)))
             continue
         of = trades if isinstance(event, Trade) else books
         of.append(Line(order, market, received, seq, event))
-    trade_lines, book_lines, correction_lines = map(_encoder.encode_lines, (trades, books, corrections))
+    trade_lines, book_lines = _encoder.encode_lines(trades), _encoder.encode_lines(books)
+    correction_lines = _encoder.encode_lines(corrections)
     reached = _encoder.encode(positions) if positions else b""
     began, ended = (events[0][2], events[-1][2]) if events else (now, now)
     if correction_lines:
@@ -177,15 +183,16 @@ def read_head(path: Path) -> Head | None:
         return _head(file, path)
 
 
-def read(path: Path) -> Iterator[Record | Damage]:
-    """The records of a journal whose head can be read, in their order, and what is damaged between them.
+def read(path: Path, begin: int = 0) -> Iterator[Record | Damage]:
+    """The records of a journal whose head can be read, in their order, and what is damaged between them;
+    from the `end` of one on, if that is given. What is being written looks like damage at the end.
 
     Raises OSError.
     """
     with path.open("rb") as file:
         head = _head(file, path)
         layout = RECORD_1 if head is not None and head.version == 1 else RECORD
-        offset, size = file.tell(), os.fstat(file.fileno()).st_size
+        offset, size = begin or file.tell(), os.fstat(file.fileno()).st_size
         while offset < size:
             record = _record_at(file, offset, size, layout)
             if record is None:
@@ -229,7 +236,8 @@ def _record_at(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -
     trades, _, corrections = rest[: sizes[0]].partition(BEHIND)
     books = sizes[0] + sizes[1]
     positions = msgspec.json.decode(rest[books:], type=dict[str, int]) if rest[books:] else {}
-    return Record(first, events, began, ended, trades, rest[sizes[0] : books], positions, corrections)
+    lines = trades, rest[sizes[0] : books]
+    return Record(first, events, began, ended, *lines, positions, corrections, file.tell())
 
 
 def _next_whole(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -> int:

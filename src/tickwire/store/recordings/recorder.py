@@ -169,6 +169,11 @@ class Recorder:
         return self._positions.publishers.get(publisher, 0)
 
     @property
+    def path(self) -> Path:
+        """The folder that is recorded into."""
+        return self._folder.path
+
+    @property
     def id(self) -> str:
         """Which recording this is, for notes beside the bars; empty while it misses what is published."""
         return self._positions.id if self._whole and self._reason is None else ""

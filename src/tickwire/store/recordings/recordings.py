@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import InputError
-from ...model import Correction, Event, Market
-from .folder import Folder
+from ...model import Correction, Event, Kind, Market
+from .folder import Folder, SealedFile
 from .gaps import moment
 from .needs import need_pyarrow
 
 if TYPE_CHECKING:  # it needs pyarrow
     from .contents import Contents
-    from .segment import Wanted
 
 
 class Recorded(NamedTuple):
@@ -33,6 +32,26 @@ class Recorded(NamedTuple):
     market: Market
 
 
+class Wanted(NamedTuple):
+    """Which events are read: from `start` up to but without `end`, in milliseconds of the source's time, only
+    of these codes and kinds, and of a `seq` above `after`; None is no bound."""
+
+    start: int | None
+    end: int | None
+    codes: Collection[str] | None
+    kinds: Collection[Kind] | None = None
+    after: int | None = None
+
+    def has(self, one: Recorded) -> bool:
+        """Whether an event is wanted, of a kind that is."""
+        return (
+            (self.codes is None or one.event.code in self.codes)
+            and (self.start is None or one.event.time >= self.start)
+            and (self.end is None or one.event.time < self.end)
+            and (self.after is None or one.seq > self.after)
+        )
+
+
 class Recordings:
     """What is sealed in one or more folders. The journal of a recorder that is running is passed over."""
 
@@ -40,14 +59,14 @@ class Recordings:
         """Each is the folder of a recording, or of several: a server records each of its sources into one of
         its own. Raises InputError if there is none, or without pyarrow."""
         need_pyarrow(InputError)
-        found = {folder.path.resolve(): folder for path in paths for folder in _folders_in(path)}
+        found = {folder.path.resolve(): folder for path in paths for folder in folders_in(path)}
         self._folders = [*found.values()]  # each once
 
     def contents(self) -> Contents:
         """What there is, and what is missing. Raises InputError that names a bad file."""
         from .contents import contents
 
-        with _told(self._folders[0]):
+        with told(self._folders[0]):
             return contents(self._folders)
 
     def read(
@@ -65,8 +84,6 @@ class Recordings:
         `seal_bytes` of the one that recorded it. The next event may take the time to read a segment, tenths
         of a second: call it in a thread. Raises InputError that names a bad file.
         """
-        from .segment import Wanted
-
         wanted = Wanted(start_ms, end_ms, None if codes is None else frozenset(codes))
         each = [_events(folder, wanted) for folder in self._folders]
         if len(each) == 1:
@@ -74,12 +91,12 @@ class Recordings:
         return heapq.merge(*map(_sent, each), key=attrgetter("received"))
 
 
-def _folders_in(path: Path) -> list[Folder]:
+def folders_in(path: Path) -> list[Folder]:
     """The recording in a folder, or those below it. Raises InputError if there is none."""
     folder = Folder(path)
     if folder.exists():
         return [folder]
-    with _told(folder):
+    with told(folder):
         below = [Folder(one) for one in sorted(path.iterdir()) if one.is_dir()] if path.is_dir() else []
     found = [one for one in below if one.exists()]
     if not found:
@@ -90,17 +107,24 @@ def _folders_in(path: Path) -> list[Folder]:
 def _events(folder: Folder, wanted: Wanted) -> Iterator[Recorded]:
     from .segment import read_segment
 
+    with told(folder):
+        files = within(folder.complete_files(), wanted)
+    for _, segment in groupby(files, key=lambda file: file.first):
+        for _, one in read_segment(segment, wanted):
+            yield one
+
+
+def within(files: Iterable[SealedFile], wanted: Wanted) -> list[SealedFile]:
+    """Those of sealed files in which something may be that is wanted, by what their names say."""
     first = None if wanted.start is None else moment(wanted.start * 1000).date()
     last = None if wanted.end is None else moment(wanted.end * 1000).date()
-    with _told(folder):
-        complete = folder.complete_files()
-    files = [
+    return [
         file
-        for file in complete
-        if (first is None or first <= file.partition.date) and (last is None or file.partition.date <= last)
+        for file in files
+        if (first is None or first <= file.partition.date)
+        and (last is None or file.partition.date <= last)
+        and (wanted.kinds is None or file.partition.kind in wanted.kinds)
     ]
-    for _, segment in groupby(files, key=lambda file: file.first):
-        yield from read_segment(segment, wanted)
 
 
 def _sent(events: Iterable[Recorded]) -> Iterator[Recorded]:
@@ -108,7 +132,8 @@ def _sent(events: Iterable[Recorded]) -> Iterator[Recorded]:
 
 
 @contextmanager
-def _told(folder: Folder) -> Iterator[None]:
+def told(folder: Folder) -> Iterator[None]:
+    """What cannot be read is said so. Raises InputError."""
     try:
         yield
     except OSError as error:

@@ -7,9 +7,9 @@ Python's objects are made of some thousand rows at a time.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,7 @@ from ...model import Book, Correction, Event, Kind, Level, Market, Trade
 from .corrected import CorrectionFields, correction_of
 from .folder import SealedFile
 from .footer import UNREADABLE, read_footer, unreadable
-from .recordings import Recorded
+from .recordings import Recorded, Wanted
 from .schema import ARRIVAL, ARRIVAL_BEFORE, COLUMNS, TIME
 
 ROWS = 4_096
@@ -30,17 +30,9 @@ MARKETS = [*Market]
 Numbered: TypeAlias = tuple[int, Recorded]
 
 
-class Wanted(NamedTuple):
-    """Which events are read: from `start` up to but without `end`, in milliseconds of the source's time, and
-    only these codes; None is no bound."""
-
-    start: int | None
-    end: int | None
-    codes: Collection[str] | None
-
-
-def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Recorded]:
-    """The events of a segment's files in their order of arrival. Raises InputError that names a bad file."""
+def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Numbered]:
+    """The events of a segment's files in their order of arrival, each with its place in it. Raises InputError
+    that names a bad file."""
     tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in COLUMNS}
     for file in files:
         try:
@@ -50,8 +42,7 @@ def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Record
     trades = _stream(_in_order(tables.pop(Kind.TRADE)), _trades)
     books = _stream(_in_order(tables.pop(Kind.DEPTH)), _books)
     corrections = _stream(_in_order(tables.pop(Kind.CORRECTION)), _corrections)
-    for _, recorded in heapq.merge(trades, books, corrections):  # no two have the same number
-        yield recorded
+    return heapq.merge(trades, books, corrections)  # no two have the same number
 
 
 def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
@@ -71,7 +62,7 @@ def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
             raise InputError(f"{file.path} does not have the columns of a recording. Move it away.")
         for number in range(opened.num_row_groups):
             group = opened.metadata.row_group(number)
-            if wanted.codes is not None and not _may_hold(group, wanted.codes):
+            if not _may_hold(group, schema, wanted):
                 continue
             # In this thread: a replay shares the machine with the server that it feeds.
             table = opened.read_row_group(number, use_threads=False).rename_columns(schema.names)
@@ -95,14 +86,22 @@ def _filters(wanted: Wanted) -> list[pc.Expression]:
         found.append(pc.field("time") < pa.scalar(wanted.end, TIME))
     if wanted.codes is not None:
         found.append(pc.field("code").isin(sorted(wanted.codes)))
+    if wanted.after is not None:
+        found.append(pc.field("seq") > wanted.after)
     return found
 
 
-def _may_hold(group: parquet.RowGroupMetaData, codes: Collection[str]) -> bool:
-    statistics = group.column(0).statistics
-    if statistics is None or not statistics.has_min_max:
-        return True
-    return any(statistics.min <= code <= statistics.max for code in codes)
+def _may_hold(group: parquet.RowGroupMetaData, schema: pa.Schema, wanted: Wanted) -> bool:
+    """Whether something that is wanted may be in a row group, by what it says of its columns."""
+    codes, seqs = (
+        one if one is not None and one.has_min_max else None
+        for one in (group.column(schema.get_field_index(name)).statistics for name in ("code", "seq"))
+    )
+    if wanted.after is not None and seqs is not None and seqs.max <= wanted.after:
+        return False
+    return (
+        wanted.codes is None or codes is None or any(codes.min <= code <= codes.max for code in wanted.codes)
+    )
 
 
 def _in_order(tables: list[pa.Table]) -> pa.Table | None:

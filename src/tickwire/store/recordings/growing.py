@@ -1,0 +1,89 @@
+"""Reads a recording that goes on: what is sealed, what stands in journals still, and what comes later."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+
+import msgspec
+
+from ...model import Book, Kind, Trade
+from . import journal
+from .corrected import CorrectionFields, correction_of
+from .folder import Folder
+from .journal import Line, Record
+from .recordings import Recorded, Wanted, told, within
+
+_trades = msgspec.json.Decoder(Line[Trade])
+_books = msgspec.json.Decoder(Line[Book])
+_corrections = msgspec.json.Decoder(Line[CorrectionFields])
+
+
+class Growing:
+    """One folder, read from its beginning: each time on from where the last reading came to."""
+
+    def __init__(self, folder: Folder, wanted: Wanted) -> None:
+        self.folder = folder
+        self._wanted = wanted
+        self._following = 0  # of the order: what is before was given, or is not wanted
+        self._journal = 0, 0  # the one that is being read, and up to where in it
+
+    def events(self) -> Iterator[Recorded]:
+        """What there is that was not given yet, in order of arrival, up to the end that there is now.
+
+        What is sealed meanwhile is given once. Waits for the disk: call it in a thread. Raises InputError
+        that names a bad file.
+        """
+        from .segment import read_segment
+
+        with told(self.folder):
+            while True:
+                # A journal goes once all of it is sealed: so these first.
+                journals = self.folder.journals()
+                files = within(self.folder.complete_files(), self._wanted)
+                new = [file for file in files if file.last >= self._following]
+                for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
+                    for order, one in read_segment(segment, self._wanted):
+                        if order >= self._following:
+                            self._following = order + 1
+                            yield one
+                    self._following = max(self._following, last + 1)
+                try:
+                    for first, path in journals:
+                        begin = self._journal[1] if self._journal[0] == first else 0
+                        for record in journal.read(path, begin):
+                            if isinstance(record, Record):
+                                yield from self._new(record)
+                                self._journal = first, record.end
+                except FileNotFoundError:  # it has been sealed since
+                    continue
+                return
+
+    def _new(self, record: Record) -> Iterator[Recorded]:
+        """What is wanted of a record, from where the reading came to."""
+        end = record.first + record.events
+        if end > self._following:
+            for order, one in heapq.merge(*self._kinds(record), key=itemgetter(0)):
+                if order >= self._following and self._wanted.has(one):
+                    self._following = order + 1
+                    yield one
+            self._following = end
+
+    def _kinds(self, record: Record) -> Iterator[Iterator[tuple[int, Recorded]]]:
+        """The events of each kind that is wanted, each with its place."""
+        kinds = self._wanted.kinds
+        for kind, lines, decoder in (
+            (Kind.TRADE, record.trades, _trades),
+            (Kind.DEPTH, record.books, _books),
+            (Kind.CORRECTION, record.corrections, _corrections),
+        ):
+            if kinds is None or kind in kinds:
+                yield map(_numbered, decoder.decode_lines(lines))
+
+
+def _numbered(line: Line[Trade] | Line[Book] | Line[CorrectionFields]) -> tuple[int, Recorded]:
+    event = line.event
+    made = correction_of(event) if isinstance(event, CorrectionFields) else event
+    return line.order, Recorded(made, line.received, line.seq, line.market)
