@@ -55,6 +55,7 @@ from tickwire.wire.messages import (
     PUSH_COMMAND,
     REPLAY_PUSH,
     SPARED_PUSH,
+    STATE_PUSH,
     STATUS_PUSH,
     BatchKlineList,
     BookData,
@@ -78,6 +79,7 @@ from tickwire.wire.reader import Reader
 from tickwire.wire.replays import ReplayStateData
 from tickwire.wire.session import SUBSCRIPTIONS
 from tickwire.wire.spared import SparedData
+from tickwire.wire.states import StateData
 from tickwire.wire.status import StatusData
 
 from . import forks
@@ -96,6 +98,7 @@ PUSHES: dict[int, tuple[Any, ...]] = {
     STATUS_PUSH: (Push[StatusData],),
     REPLAY_PUSH: (Push[ReplayStateData],),
     SPARED_PUSH: (Push[SparedData],),
+    STATE_PUSH: (Push[StateData],),
     GAP_PUSH: (Push[GapData],),
 }
 PATIENCE = 120.0

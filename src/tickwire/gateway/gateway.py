@@ -26,6 +26,8 @@ from ..wire.session import (
     Change,
     ControlReplay,
     Dialect,
+    FollowStates,
+    ForgetStates,
     ForgetStatus,
     Hello,
     ListItems,
@@ -47,6 +49,7 @@ from .replaying import Replaying
 from .resuming import Resuming
 from .seeking import Seeking
 from .sharing import Sharing
+from .states import States
 from .uplink import Uplink
 
 RENEWAL = 30.0
@@ -165,6 +168,7 @@ class Gateway:
         )
         self.resuming = Resuming(self.hub, market, self.changing, self.first_bars, self.callers, self._slow)
         self.replaying = Replaying(self.hub, market, self.resuming, self.callers, self._slow, clock)
+        self.states = States(self.hub, market, wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)
 
     # What the market tells.
@@ -218,6 +222,7 @@ class Gateway:
             "tokens": self._watch_tokens,
             "client faults": self._faults.run,
             "outboxes": self._look_at_outboxes,
+            "states": self.states.run,
         }
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
@@ -280,6 +285,10 @@ class Gateway:
                 return b"".join(status_frame(one) for one in self._market.statuses())
             case ForgetStatus():
                 self._watching.discard(client)
+            case FollowStates(wants):
+                self.states.follow(client, wants)
+            case ForgetStates():
+                self.states.forget(client)
             case Change():
                 return self.changing.change(client, decision)
             case Resume():
@@ -341,6 +350,7 @@ class Gateway:
         self.replaying.leave(client)
         self.resuming.leave(client)
         self._watching.discard(client)
+        self.states.forget(client)
         self.quick(client)
         if (caller := self.callers.pop(client, None)) is not None:
             caller.account.pushes += pushes

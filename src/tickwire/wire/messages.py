@@ -72,6 +72,8 @@ class Command(IntEnum):
     RESUME = 28016
     REPLAY = 28018
     REPLAY_CONTROL = 28020
+    STATES = 28024
+    STATES_CANCEL = 28026
     CORRECTION = 28028
     CORRECTION_CANCEL = 28030
 
@@ -86,9 +88,11 @@ REPLAY_PUSH = 28996
 """`cmd_id` of the push that says where a replay stands."""
 SPARED_PUSH = 28995
 """`cmd_id` of the push that says what a client was spared that could not keep up."""
+STATE_PUSH = 28994
+"""`cmd_id` of the push that says what an instrument does."""
 GAP_PUSH = 28993
 """`cmd_id` of the push that says that a stream goes on after a hole."""
-PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, REPLAY_PUSH, SPARED_PUSH, GAP_PUSH)
+PUSH_COMMANDS = (*PUSH_COMMAND.values(), STATUS_PUSH, REPLAY_PUSH, SPARED_PUSH, STATE_PUSH, GAP_PUSH)
 """`cmd_id` of all pushes."""
 
 CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE,), ())
@@ -97,7 +101,7 @@ CANCELS: tuple[tuple[Kind, ...], ...] = (tuple(Kind), (Kind.DEPTH,), (Kind.TRADE
 
 # Requests: the `data` of each, as documented.
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014 and 28030."""
+    """The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014, 28026 and 28030."""
 
 
 class Symbol(msgspec.Struct, forbid_unknown_fields=True):
@@ -114,7 +118,7 @@ class DepthSymbol(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SymbolList(msgspec.Struct, forbid_unknown_fields=True):
-    """The data of 22004, 28028, /trade-tick, /depth-tick and /static_info."""
+    """The data of 22004, 28024, 28028, /trade-tick, /depth-tick and /static_info."""
 
     symbol_list: Annotated[list[Symbol], Meta(min_length=1)]
 

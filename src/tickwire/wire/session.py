@@ -14,7 +14,7 @@ import msgspec
 
 from ..model import ALIASES, Catalogue, Family, Instrument, Kind
 from .deviation import Deviation, Report
-from .items import ChangeData, Header, Item, ResumeData, ResumeItem, State
+from .items import MOST_ITEMS, ChangeData, Header, Item, ResumeData, ResumeItem, State
 from .messages import (
     CANCELS,
     EXTENSIONS_FROM,
@@ -39,6 +39,7 @@ from .ret import (
     CODE_UNAUTHORIZED,
     DATA_INVALID,
     HEADER_INVALID,
+    LEVEL_TOO_LOW,
     OK,
     TOO_FAST,
     TOO_FAST_CLOSED,
@@ -145,6 +146,16 @@ class ForgetStatus(msgspec.Struct, frozen=True):
     """The client is told so no more."""
 
 
+class FollowStates(NamedTuple):
+    """The client is told what these do, in place of those before, and each time that it changes."""
+
+    wants: tuple[Want, ...]
+
+
+class ForgetStates(msgspec.Struct, frozen=True):
+    """The client is told so no more."""
+
+
 class Entry(NamedTuple):
     """An item that is to join a list: what it means, or else why it cannot be taken."""
 
@@ -207,6 +218,8 @@ Decision: TypeAlias = (
     | Cancel
     | WatchStatus
     | ForgetStatus
+    | FollowStates
+    | ForgetStates
     | Change
     | Resume
     | Replay
@@ -221,6 +234,7 @@ BARE: dict[int, Decision | None] = {
     Command.CORRECTION_CANCEL: Cancel((Kind.CORRECTION,)),
     Command.STATUS: WatchStatus(),
     Command.STATUS_CANCEL: ForgetStatus(),
+    Command.STATES_CANCEL: ForgetStates(),
 }
 """What requests without data lead to."""
 ANSWERED = Change, Resume, Replay, ControlReplay, ListItems, Hello
@@ -401,6 +415,8 @@ class Session:
             kind, shape = subscription
             symbols = self._reader.data(data, shape, noted).symbol_list
             return self._subscribe(cmd_id, kind, symbols, now, noted)
+        if cmd_id == Command.STATES:
+            return self._follow(self._reader.data(data, SymbolList, noted).symbol_list, noted)
         if cmd_id in BARE:
             self._reader.data(data, Nothing, noted)
             return BARE[cmd_id]
@@ -442,6 +458,18 @@ class Session:
                 noted.note(Deviation.CODES_LEFT_OUT, count=left)
         wants = tuple(one for one in found if isinstance(one, Want))
         return Subscribe(kind, wants, tuple(one for one in found if isinstance(one, Sought)))
+
+    def _follow(self, symbols: Sequence[Symbol], noted: Report) -> FollowStates:
+        """Of those that are known; upstream is asked about none."""
+        if len(symbols) > MOST_ITEMS:
+            raise Refused(LEVEL_TOO_LOW)
+        strict = self.dialect.strict_protocol
+        found = known(self.catalogue, self.family, symbols, noted, strict=strict, seek=lambda _: CODE_INVALID)
+        wants = {one: self._permit.objection(one.instrument) for one in found if isinstance(one, Want)}
+        allowed = tuple(one for one, objection in wants.items() if objection is None)
+        if not allowed:
+            raise Refused(CODE_UNAUTHORIZED if CODE_UNAUTHORIZED in wants.values() else CODE_INVALID)
+        return FollowStates(allowed)
 
     def _space(self, cmd_id: int, now: float, noted: Report) -> None:
         """Raises Refused if the request before of that number was too short ago."""

@@ -60,7 +60,7 @@ NAMES = {
 }
 """Names of messages by their `cmd_id`, which `severalTrades` and `replayedTrade` share with `trade`."""
 
-PUSHED = 22998, 22999, 28998, 28997, 28996, 28995, 28993, 28992
+PUSHED = 22998, 22999, 28998, 28997, 28996, 28995, 28994, 28993, 28992
 ANY = "any"
 
 
@@ -185,6 +185,8 @@ RIGHT: dict[int, Any] = {
     Command.KLINE_CANCEL: lambda code: {},
     Command.STATUS: lambda code: {},
     Command.STATUS_CANCEL: lambda code: {},
+    Command.STATES: lambda code: codes(code),
+    Command.STATES_CANCEL: lambda code: {},
     Command.CORRECTION: lambda code: codes(code),
     Command.CORRECTION_CANCEL: lambda code: {},
     Command.HELLO: lambda code: {},
@@ -270,6 +272,7 @@ def test_a_status_is_one_of_those_that_a_source_has() -> None:
         "STATUS",
         "REPLAY",
         "SPARED",
+        "STATE",
         "GAP",
     ]
     assert len(Kind) == 4
@@ -307,12 +310,13 @@ async def every_command_right_and_wrong(
             assert await tap.ask(command, "nonsense") == 400
             loose = await tap.ask(command, data(code) | {"more": 1}, seq_id="5")
             assert loose == (400 if strict else 200)
-        for command in SUBSCRIPTIONS:
+        for command in (*SUBSCRIPTIONS, Command.STATES):
             assert await tap.ask(command, {"symbol_list": []}) == 400
             assert await tap.ask(command, RIGHT[command]("NONSENSE")) == 600
             assert await tap.ask(command, RIGHT[command](code)) == 200
         assert await tap.ask(Command.STATUS, {}) == 200
-        await tap.until("trade", "book", "kline", "status")
+        assert await tap.ask(Command.STATES, codes(code)) == 200
+        await tap.until("trade", "book", "kline", "status", "state")
         assert await tap.ask(Command.CANCEL, {"cancel_type": 0}) == 200
 
 
@@ -358,6 +362,8 @@ async def what_a_plan_and_a_token_refuse(ledger: Ledger, folder: Path) -> None:
                 kline = {"kline_type": 1} if command is Command.KLINE else {}
                 assert await tap.ask(command, codes("BTCUSDT", "ETHUSDT", **kline)) == 603
                 assert await tap.ask(command, codes("GOLD", **kline)) == 604
+            assert await tap.ask(Command.STATES, codes("GOLD")) == 604
+            assert await tap.ask(Command.STATES, codes(*("GOLD",) * 3_001)) == 603
         for command in (*SUBSCRIPTIONS, Command.CHANGE, Command.RESUME, Command.REPLAY):
             async with tapped(ledger, served, OTHER_WS, fast) as tap:
                 rets = [await tap.ask(command, RIGHT[command]("GOLD")) for _ in range(4)]
@@ -449,6 +455,7 @@ async def a_replay(ledger: Ledger, folder: Path) -> None:
                 assert await tap.ask(Command.REPLAY_CONTROL, {"id": 1, "action": action}) == 200
             await tap.until(*REPLAYED.values())
             await tap.until("replayState")
+            assert await tap.ask(Command.REPLAY_CONTROL, {"id": 9, "action": "stop"}) == 400
 
 
 # How connections end.

@@ -210,6 +210,8 @@ export const Command = {
   RESUME: 28016,
   REPLAY: 28018,
   REPLAY_CONTROL: 28020,
+  STATES: 28024,
+  STATES_CANCEL: 28026,
   CORRECTION: 28028,
   CORRECTION_CANCEL: 28030,
 } as const;
@@ -896,7 +898,7 @@ export interface NasdaqPage {
   readonly currentSize?: number;
 }
 
-/** The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014 and 28030. */
+/** The data of a heartbeat, of 28000, 28006, 28008, 28010, 28014, 28026 and 28030. */
 export type Nothing = Record<string, never>;
 
 /** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
@@ -952,6 +954,7 @@ export const PushCommand = {
   STATUS: 28997,
   REPLAY: 28996,
   SPARED: 28995,
+  STATE: 28994,
   GAP: 28993,
 } as const;
 export type PushCommand = (typeof PushCommand)[keyof typeof PushCommand];
@@ -1387,6 +1390,22 @@ export interface StandingAnswer {
   readonly data: Standing;
 }
 
+/**
+ * What an instrument does: the data of 28994. `state` is that of /v1/instruments, `time` when the server saw
+ * it, in milliseconds since the epoch.
+ */
+export interface StateData {
+  readonly code: string;
+  readonly state: "open" | "closed" | "pre-open" | "break" | "halted" | "limit-up" | "limit-down" | "delisted";
+  readonly time: number;
+}
+
+/** What the server sends unasked. */
+export interface StateDataPush {
+  readonly cmd_id: number;
+  readonly data: StateData;
+}
+
 /** An entry of /static_info; what is not known is an empty string. */
 export interface StaticInfo {
   readonly symbol: string;
@@ -1474,7 +1493,7 @@ export interface Symbol {
   readonly code: string;
 }
 
-/** The data of 22004, 28028, /trade-tick, /depth-tick and /static_info. */
+/** The data of 22004, 28024, 28028, /trade-tick, /depth-tick and /static_info. */
 export interface SymbolList {
   readonly symbol_list: readonly Symbol[];
 }

@@ -24,6 +24,7 @@ from ...wire.reader import Envelope
 from ...wire.replays import ControlData, ReplayData, ReplayedData, ReplayStateData
 from ...wire.session import SUBSCRIPTIONS
 from ...wire.spared import SparedData
+from ...wire.states import StateData
 from .components import Schema, incoming, outgoing, ref
 from .errors import WHEN
 from .shapes import LINE, LINES
@@ -41,6 +42,7 @@ SENT = (
     Push[wire.StatusData],
     Push[ReplayStateData],
     Push[SparedData],
+    Push[StateData],
     Push[GapData],
     messages.Response,
     DataResponse[HelloData],
@@ -71,6 +73,8 @@ REFUSED = (
     table.TOO_FAST_CLOSED,
 )
 """What a subscription may be answered beside what any request may."""
+NOT_SPACED = REFUSED[:3]
+"""And what 28024 may be."""
 SPACED = (table.TOO_FAST, table.TOO_FAST_CLOSED)
 """And what one that changes lists may be answered: each item has a state of its own."""
 STREAMS = "stock", "other"
@@ -102,6 +106,7 @@ def schemas() -> dict[str, Schema]:
             "STATUS",
             "REPLAY",
             "SPARED",
+            "STATE",
             "GAP",
         ],
     }
@@ -160,6 +165,7 @@ def _messages() -> dict[str, Any]:
         made[name] = _message(name, one["summary"], _numbered(f"{one['data']}Request", command), asked)
         rets = [table.OK, table.HEADER_INVALID, table.DATA_INVALID]
         rets += REFUSED if command in SUBSCRIPTIONS else SPACED if command in ITEMS else ()
+        rets += NOT_SPACED if command is Command.STATES else ()
         answer, held = [ref("Response")], one.get("answer")
         if held:
             answer.append(ref(f"{held}Response"))
