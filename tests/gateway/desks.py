@@ -102,6 +102,10 @@ class Desk:
         return self._session is not None
 
     @property
+    def marked(self) -> bool:
+        return self._session is not None and self._session.marked
+
+    @property
     def epoch(self) -> int:
         assert self._engine is not None
         return self._engine.market.epoch

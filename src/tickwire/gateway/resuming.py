@@ -281,7 +281,8 @@ class Resuming:
             return b"".join(map(encode, found.events, found.seqs))
         want, instrument = one.want, one.topic.instrument
         key = (
-            *(one.kind, want.name, want.kline_type, client.deflated, found.seqs[0], found.seqs[-1]),
+            *(one.kind, want.name, want.kline_type, client.deflated, client.marked, found.seqs[0]),
+            found.seqs[-1],
             *(instrument.price_decimals, instrument.volume_decimals),
         )
         frames = self._frames.get(key)

@@ -257,7 +257,7 @@ class Intake:
         if feed.recorder is not None:
             feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
         if closed:
-            self._klines.closed(closed)
+            self._klines.closed(closed, seq)
 
     def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
         if self._scenarios.idle:

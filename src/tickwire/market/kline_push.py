@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from ..klines import Closed
-from ..model import Catalogue, Instrument, KlineState, KlineType, KlineUpdate
+from ..model import Catalogue, Instrument, Kind, KlineState, KlineType, KlineUpdate
 from .feeds import Feed, Feeds
 from .streams import Streams
 
@@ -56,12 +56,14 @@ class KlinePush:
             for who in [who for who, until in wished.items() if until <= now]:
                 self.forget(who, [bar])
 
-    def closed(self, closed: Iterable[Closed]) -> None:
-        """Pushes bars that have closed or were revised."""
+    def closed(self, closed: Iterable[Closed], by: int = 0) -> None:
+        """Pushes bars that have closed or were revised; `by` is the `seq` of the trade that did it, if one
+        did."""
         for bar, revised in closed:
             if (bar.code, bar.kline_type) in self._wanted:
                 state = KlineState.REVISED if revised else KlineState.CLOSED
-                self._streams.publish(self._catalogue[bar.code], KlineUpdate(bar, state))
+                counted = by - 1 if by and not revised else self._counted(bar.code)
+                self._streams.publish(self._catalogue[bar.code], KlineUpdate(bar, state, counted))
 
     def closed_of(self, feed: Feed, closed: Iterable[Closed]) -> None:
         """Pushes the bars of a feed that are what clients see."""
@@ -74,7 +76,8 @@ class KlinePush:
         bar = bars.forming(instrument, kline_type)
         last = self._streams.bars(instrument, kline_type).last
         if bar is not None and not (isinstance(last, KlineUpdate) and last.kline == bar):
-            self._streams.publish(instrument, KlineUpdate(bar, KlineState.FORMING))
+            counted = self._counted(instrument.code)
+            self._streams.publish(instrument, KlineUpdate(bar, KlineState.FORMING, counted))
         elif (
             bar is None
             and isinstance(last, KlineUpdate)
@@ -82,5 +85,11 @@ class KlinePush:
             and bars.tape is not None  # all its trades were cancelled
         ):
             gone = msgspec.structs.replace(last.kline, removed=True)
-            self._streams.publish(instrument, KlineUpdate(gone, KlineState.REVISED))
+            counted = self._counted(instrument.code)
+            self._streams.publish(instrument, KlineUpdate(gone, KlineState.REVISED, counted))
         return bar is not None
+
+    def _counted(self, code: str) -> int:
+        """The `seq` of the last trade of a code, which its bars count; 0 if there was none."""
+        trades = self._streams.known(Kind.TRADE, code)
+        return 0 if trades is None or trades.last is None else trades.seq

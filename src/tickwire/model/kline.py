@@ -56,10 +56,12 @@ class KlineState(StrEnum):
 
 
 class KlineUpdate(msgspec.Struct, frozen=True, gc=False):
-    """A bar as it is now."""
+    """A bar as it is now. What came behind `trade_seq`, the `seq` of a trade of its code, is not counted in
+    it; 0 if there was no trade."""
 
     kline: Kline
     state: KlineState
+    trade_seq: int = 0
 
     @property
     def code(self) -> str:

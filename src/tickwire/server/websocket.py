@@ -228,6 +228,12 @@ class WebSocket(Shell):
         return self._connection.frames.deflated
 
     @property
+    def marked(self) -> bool:
+        """Whether its bars say the last trade that they count."""
+        session = self._connection.session
+        return session is not None and session.marked
+
+    @property
     def direct(self) -> Direct | None:
         """Its socket, for pushes."""
         return None if self._ending is not None else self._writer.direct

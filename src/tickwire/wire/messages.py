@@ -245,7 +245,8 @@ class KlineData(msgspec.Struct):
 
     `state` is `forming`, `closed` or `revised`; `incomplete` is 1 if the source was down during a part of
     the bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
-    `removed` is there, and 1, if all its trades were cancelled: the rest is what it was.
+    `removed` is there, and 1, if all its trades were cancelled: the rest is what it was. `trade_seq` is there
+    for who sent 28012 or 28016: the `seq` of the last trade that it may count, 0 if there was none.
     """
 
     code: str
@@ -261,6 +262,7 @@ class KlineData(msgspec.Struct):
     volume: Decimals
     turnover: Decimals
     removed: Flag | UnsetType = UNSET
+    trade_seq: Seq | UnsetType = UNSET
 
 
 class CorrectionData(msgspec.Struct):

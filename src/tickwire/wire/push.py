@@ -118,9 +118,9 @@ def kline_bar(instrument: Instrument, kline: Kline) -> KlineBar:
 
 
 def kline_data(
-    name: str, instrument: Instrument, update: KlineUpdate, seq: int, *, text_ids: bool
+    name: str, instrument: Instrument, update: KlineUpdate, seq: int, *, text_ids: bool, marked: bool = False
 ) -> KlineData:
-    """The bar under that name, as it is pushed."""
+    """The bar under that name, as it is pushed; `marked` with the last trade that it counts."""
     bar = kline_bar(instrument, update.kline)
     made = KlineData(
         name,
@@ -132,6 +132,8 @@ def kline_data(
     )
     if update.kline.removed:
         made.removed = 1
+    if marked:
+        made.trade_seq = str(update.trade_seq) if text_ids else update.trade_seq
     return made
 
 
@@ -178,10 +180,12 @@ def encoder(
     *,
     text_ids: bool,
     deflated: bool = False,
+    marked: bool = False,
     replay: int = 0,
 ) -> Encoder:
     """The encoder of one stream under one name, with one number of levels; `deflated` for clients that take
-    compressed messages, `replay` for events of the replay of that number."""
+    compressed messages, `marked` for bars that say the last trade that they count, `replay` for events of the
+    replay of that number."""
     cmd_id = PUSH_COMMAND[kind]
     frame = deflated_frame if deflated else text_frame
     if replay:
@@ -213,7 +217,8 @@ def encoder(
         return frame(to_json(Push(cmd_id, data)))
 
     def encode_kline(update: KlineUpdate, seq: int) -> bytes:
-        return frame(to_json(Push(cmd_id, kline_data(name, instrument, update, seq, text_ids=text_ids))))
+        data = kline_data(name, instrument, update, seq, text_ids=text_ids, marked=marked)
+        return frame(to_json(Push(cmd_id, data)))
 
     def encode_correction(one: Correction, seq: int) -> bytes:
         data = correction_data(name, instrument, one, seq, text_ids=text_ids)

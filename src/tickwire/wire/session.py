@@ -357,6 +357,9 @@ class Session:
         self.report = report
         self.extended = False
         """Whether the client has sent a request that is no vendor's."""
+        self.marked = False
+        """Whether it has sent one by which it says that it knows positions: its bars say the last trade that
+        they count."""
         self._permit = permit
         self._too_fast: tuple[float, ...] = ()  # when the last ones came
         self._reader = Reader(dialect.strict_protocol)
@@ -400,6 +403,7 @@ class Session:
                 noted.note(Deviation.LATE_HEARTBEAT)
             self._last_heartbeat = self._last_request = now
         self.extended = self.extended or (request.cmd_id >= EXTENSIONS_FROM and ret != HEADER_INVALID)
+        self.marked = self.marked or isinstance(decision, (Change, Resume))
         self.report.add(noted)
         if isinstance(decision, ANSWERED):
             return Answer(b"", noted, decision)

@@ -45,6 +45,7 @@ class Reader:
     """A client that remembers what it was sent."""
 
     deflated = False
+    marked = False
     direct: Direct | None = None
 
     def __init__(self, on_push: Callable[[], None] = lambda: None) -> None:

@@ -78,7 +78,7 @@ def test_a_list_that_is_replaced_is_freed(hub: Hub) -> None:
     reader = Reader()
     for levels in (1, 2, 3):
         hub.subscribe(reader, Kind.DEPTH, [want("700.HK", levels)])
-    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3, False)]
+    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3, False, False)]
     assert len(hub._lanes) == 1
     check_consistent(hub)
 

@@ -675,7 +675,8 @@ export interface KlineBar {
  *
  * `state` is `forming`, `closed` or `revised`; `incomplete` is 1 if the source was down during a part of the
  * bar. The fields from `timestamp` on are those of /kline, and so are their values once it has closed.
- * `removed` is there, and 1, if all its trades were cancelled: the rest is what it was.
+ * `removed` is there, and 1, if all its trades were cancelled: the rest is what it was. `trade_seq` is there
+ * for who sent 28012 or 28016: the `seq` of the last trade that it may count, 0 if there was none.
  */
 export interface KlineData {
   readonly code: string;
@@ -700,6 +701,8 @@ export interface KlineData {
   /** An exact decimal, with the instrument's decimals. */
   readonly turnover: string;
   readonly removed?: 0 | 1;
+  /** Grows by one per code and kind; a text over HTTP. */
+  readonly trade_seq?: number | string;
 }
 
 /** What the server sends unasked. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -311,6 +311,16 @@ class Hub:
         self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
         return frame
 
+    def renew(self, client: Client) -> None:
+        """A client is given its bars in another form from now on."""
+        if (membership := self._members.get(client)) is not None and Kind.KLINE in membership.views:
+            views = frozenset(
+                self._view_of(client, Kind.KLINE, want) for want in self._given(client, Kind.KLINE)
+            )
+            if views != membership.views[Kind.KLINE]:
+                self.settle(client)
+                self._move(client, {**membership.views, Kind.KLINE: views})
+
     def hold(self, client: Client, kind: Kind, want: Want) -> None:
         """Puts something into the client's list of that kind that it is not given until it is released."""
         self._held.put(client, kind, want)
@@ -356,23 +366,23 @@ class Hub:
         self, client: Client, kind: Kind, want: Want, instrument: Instrument, replay: int
     ) -> Encoder:
         """What makes the frames of a client's replay of that."""
-        ids, deflated = self._text_ids, client.deflated
-        return encoder(
-            kind, want.name, instrument, want.levels, text_ids=ids, deflated=deflated, replay=replay
-        )
+        place = kind, want.name, instrument, want.levels
+        ids, deflated, marked = self._text_ids, client.deflated, client.marked
+        return encoder(*place, text_ids=ids, deflated=deflated, marked=marked, replay=replay)
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
         subscribed to first."""
+        held = self._held.wants(client, kind)
+        return {(want.name, want.kline_type): want for want in chain(self._given(client, kind), held)}
+
+    def _given(self, client: Client, kind: Kind) -> Iterator[Want]:
+        """What stands in the client's list of that kind and is not held."""
         membership = self._members.get(client)
         views = membership.views.get(kind, ()) if membership else ()
         places = self._wanted[kind]
-        ordered = sorted(views, key=lambda view: (places[view.topic], view.name))
-        wants = (
-            Want(view.name, view.topic.instrument, view.levels, view.topic.kline_type) for view in ordered
-        )
-        held = self._held.wants(client, kind)
-        return {(want.name, want.kline_type): want for want in chain(wants, held)}
+        for view in sorted(views, key=lambda view: (places[view.topic], view.name)):
+            yield Want(view.name, view.topic.instrument, view.levels, view.topic.kline_type)
 
     def instruments(self, client: Client, kind: Kind) -> list[Instrument]:
         """What stands in the client's list of that kind, the first ones that anybody was subscribed to
@@ -396,7 +406,7 @@ class Hub:
     def view(self, client: Client, kind: Kind, want: Want) -> View | None:
         """What the client receives of that, if it is subscribed to it."""
         topic = self._topics.get((kind, want.instrument.code, want.kline_type))
-        view = None if topic is None else topic.views.get((want.name, want.levels, client.deflated))
+        view = None if topic is None else topic.views.get(topic.key(want, client))
         membership = self._members.get(client)
         return view if view is not None and membership and view in membership.lane.views else None
 
@@ -478,9 +488,8 @@ class Hub:
 
     def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
         """What a client receives of that, made where nobody does yet."""
-        return self.topic(kind, want.instrument, want.kline_type).view(
-            want.name, want.levels, text_ids=self._text_ids, deflated=client.deflated
-        )
+        topic = self.topic(kind, want.instrument, want.kline_type)
+        return topic.view(topic.key(want, client), text_ids=self._text_ids)
 
     def _want(self, topic: Topic) -> None:
         """Somebody is subscribed to it, whoever was before."""

@@ -34,6 +34,12 @@ class Client(Protocol):
         ...
 
     @property
+    def marked(self) -> bool:
+        """Whether its bars say the last trade that they count. If that changes the hub is told, see
+        `Hub.renew`."""
+        ...
+
+    @property
     def direct(self) -> Direct | None:
         """Its socket, if its bytes may go straight to it."""
         ...

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...bus import StreamEvent
 from ...model import Instrument, Kind, KlineUpdate, Trade
+from ...wire import Want
 from ...wire.push import encoder, several_trades_frame
 from .digest import Digest, Stretch
 
 if TYPE_CHECKING:
-    from .lane import Lane
+    from .lane import Client, Lane
+
+Key: TypeAlias = tuple[str, int, bool, bool]
+"""A name, a number of levels, whether it is compressed, and marked."""
 
 
 class View:
-    """A topic under one name, with one number of levels, compressed or not: what a group of clients receives.
+    """A topic under one name, with one number of levels, compressed or not, `marked` or not: what a group of
+    clients receives.
 
     A frame is made once for a view, however many clients there are.
     """
@@ -28,17 +33,21 @@ class View:
         "encode",
         "lanes",
         "levels",
+        "marked",
         "name",
         "needed",
         "pending",
         "topic",
     )
 
-    def __init__(self, topic: Topic, name: str, levels: int, *, text_ids: bool, deflated: bool) -> None:
+    def __init__(
+        self, topic: Topic, name: str, levels: int, *, text_ids: bool, deflated: bool, marked: bool
+    ) -> None:
         self.topic = topic
         self.name = name
         self.levels = levels
         self.deflated = deflated
+        self.marked = marked
         self.set_encoder(text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
         self.pending: list[bytes] = []
@@ -50,16 +59,15 @@ class View:
         self._made: tuple[object, bytes] | None = None  # the last frame of several clients, and of what
 
     @property
-    def key(self) -> tuple[str, int, bool]:
+    def key(self) -> Key:
         """What it is known by to its topic."""
-        return self.name, self.levels, self.deflated
+        return self.name, self.levels, self.deflated, self.marked
 
     def set_encoder(self, *, text_ids: bool) -> None:
         """From now on events are written in the numbers of the topic's instrument."""
-        topic = self.topic
-        self.encode = encoder(
-            topic.kind, self.name, topic.instrument, self.levels, text_ids=text_ids, deflated=self.deflated
-        )
+        topic, deflated, marked = self.topic, self.deflated, self.marked
+        place = topic.kind, self.name, topic.instrument, self.levels
+        self.encode = encoder(*place, text_ids=text_ids, deflated=deflated, marked=marked)
 
     def snapshot(self) -> bytes:
         """The frame of the last event, empty if there was none."""
@@ -136,7 +144,7 @@ class Topic:
         self.instrument = instrument
         self.seq = 0
         self.last: StreamEvent | None = None
-        self.views: dict[tuple[str, int, bool], View] = {}
+        self.views: dict[Key, View] = {}
         self.held = 0
         """How many clients want it, and are not given it yet."""
         self.digest: Digest | None = None
@@ -156,13 +164,16 @@ class Topic:
                 self.digest.add(event, seq, self.instrument)
             self._send(self, event, seq)
 
-    def view(self, name: str, levels: int, *, text_ids: bool, deflated: bool) -> View:
-        """The view of that name and depth, compressed or not: the same one for all who ask alike."""
-        found = self.views.get((name, levels, deflated))
-        if found is None:
-            found = self.views[name, levels, deflated] = View(
-                self, name, levels, text_ids=text_ids, deflated=deflated
-            )
+    def key(self, want: Want, client: Client) -> Key:
+        """What a client's view of it is known by: bars alone are marked."""
+        return want.name, want.levels, client.deflated, client.marked and self.kind is Kind.KLINE
+
+    def view(self, key: Key, *, text_ids: bool) -> View:
+        """The view of that key: the same one for all who ask alike."""
+        if (found := self.views.get(key)) is None:
+            name, levels, deflated, marked = key
+            found = View(self, name, levels, text_ids=text_ids, deflated=deflated, marked=marked)
+            self.views[key] = found
         return found
 
     def redefine(self, instrument: Instrument, *, text_ids: bool) -> None:
