@@ -34,7 +34,7 @@ from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
 from tickwire.sources import Health, Source, Status
 from tickwire.store import open_tokens
-from tickwire.wire.push import text_frame
+from tickwire.wire.form import text_frame
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
 PUSH = (

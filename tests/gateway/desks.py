@@ -15,7 +15,8 @@ from tickwire.bus import StreamEvent
 from tickwire.gateway.hub import Sparing
 from tickwire.machine import Direct
 from tickwire.model import Ending, Family, Instrument, Kind, KlineUpdate, Slow, Trade
-from tickwire.wire.push import text_frame
+from tickwire.wire.flags import Flags
+from tickwire.wire.form import Form, text_frame
 from tickwire.wire.session import Decision, Session
 
 CHANGE, RESUME = 28012, 28016
@@ -58,7 +59,7 @@ class Account:
 class Desk:
     """A client of a gateway. A `paused` one takes nothing, and what it was sent waits."""
 
-    deflated = False
+    flags = Flags()
     direct: Direct | None = None
 
     def __init__(self, name: str, dice: Random) -> None:
@@ -102,8 +103,8 @@ class Desk:
         return self._session is not None
 
     @property
-    def marked(self) -> bool:
-        return self._session is not None and self._session.marked
+    def form(self) -> Form:
+        return Form(marked=self._session is not None and self._session.marked)
 
     @property
     def epoch(self) -> int:

@@ -184,7 +184,11 @@ async def test_hello_says_what_is_on_offer(served: Served) -> None:
         answer = await link.ask(HELLO, seq_id=9, trace="h")
     data = answer["data"]
     assert (answer["cmd_id"], answer["seq_id"], answer["trace"]) == (HELLO + 1, 9, "h")
-    assert (data["server"], data["encodings"], data["resume_seconds"]) == ("tickwire", ["json"], 60)
+    assert (data["server"], data["encodings"], data["resume_seconds"]) == (
+        "tickwire",
+        ["json", "msgpack"],
+        60,
+    )
     assert {HELLO, CHANGE, LIST, KLINE} <= {*data["extensions"]}
     assert data["plan"] == {"name": "unlimited"}
 

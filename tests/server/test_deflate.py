@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-from tickwire.wire import push
+from tickwire.wire import form
 from tickwire.wire.messages import MAX_MESSAGE
 
 from ..serving import DEPTH, OTHER_WS, TRADE, Link, Raw, Script, Served, book, masked, serving, trade, upgrade
@@ -46,7 +46,7 @@ def zeros(mebibytes: int) -> bytes:
 
 
 def inflated(data: bytes) -> bytes:
-    return zlib.decompressobj(-push.WINDOW_BITS).decompress(data + b"\0\0\xff\xff")
+    return zlib.decompressobj(-form.WINDOW_BITS).decompress(data + b"\0\0\xff\xff")
 
 
 def finished(data: bytes) -> bytes:
@@ -98,13 +98,13 @@ async def test_a_push_is_compressed_once_for_all_who_take_it(
     served: Served, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[bytes] = []
-    compress = push.deflated_frame
+    compress = form.deflated_frame
 
     def counted(payload: bytes) -> bytes:
         made.append(payload)
         return compress(payload)
 
-    monkeypatch.setattr(push, "deflated_frame", counted)
+    monkeypatch.setattr(form, "deflated_frame", counted)
     url = served.url.replace("http", "ws") + OTHER_WS + "?token=t"
     async with (
         served.link() as plain,
@@ -137,7 +137,7 @@ async def test_the_bytes_are_fewer_and_mean_the_same(served: Served, script: Scr
         said = await plain.socket.recv(decode=False)
         assert inflated(data) == said
         assert len(data) < len(said) * 0.6
-    assert push.deflated_frame(b"{}") == push.text_frame(b"{}")
+    assert form.deflated_frame(b"{}") == form.text_frame(b"{}")
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 5])

@@ -18,9 +18,10 @@ from websockets.streams import StreamReader
 from tickwire.model import Book, Kind, Level, Market, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import Want, to_json
+from tickwire.wire.form import text_frame
 from tickwire.wire.http import book_entries, trade_entries
 from tickwire.wire.messages import Push
-from tickwire.wire.push import encoder, text_frame, trade_data
+from tickwire.wire.push import encoder, trade_data
 
 CATALOGUE = load_catalogue()
 CAPTURES = Path(__file__).parents[3] / "shared" / "data" / "captures.json"

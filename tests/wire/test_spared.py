@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import UNSET, UnsetType
 
 from tickwire.model import Kind, Slow
 from tickwire.wire import Bad, Refused, Spared
@@ -25,15 +26,15 @@ def ask(session: Session, **request: object) -> int:
 @pytest.mark.parametrize(
     ("query", "slow"),
     [
-        ("", None),
-        ("token=t", None),
+        ("", UNSET),
+        ("token=t", UNSET),
         ("slow=close", Slow.CLOSE),
         ("token=t&slow=drop&slow=nonsense", Slow.DROP),
         ("a=b&slow=conflat%65&", Slow.CONFLATE),
-        ("Slow=x&slower=x&xslow=x", None),
+        ("Slow=x&slower=x&xslow=x", UNSET),
     ],
 )
-def test_the_first_flag_of_a_name_counts(query: str, slow: Slow | None) -> None:
+def test_the_first_flag_of_a_name_counts(query: str, slow: Slow | UnsetType) -> None:
     assert flags_of(query) == Flags(slow)
 
 

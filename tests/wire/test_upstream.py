@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import Bad, Pushed, Several
-from tickwire.wire.push import SeveralTrades, encoder, several_trades_frame
+from tickwire.wire.form import PLAIN
+from tickwire.wire.push import SeveralTrades, encoder, several_trades
 from tickwire.wire.upstream import Answer, read
 
 CAPTURES = json.loads(
@@ -106,7 +107,7 @@ def test_a_trade_in_place_of_several_is_read(text_ids: bool) -> None:
     assert isinstance(GOLD.event, Trade)
     trade = msgspec.structs.replace(GOLD.event, source_seq=9)
     several = SeveralTrades(trade, 4, 6, open_, high, low, sum_, Decimal("35322.56"), 1)
-    frame = several_trades_frame("GOLD", load_catalogue()["GOLD"], several, 9, text_ids=text_ids)
+    frame = several_trades("GOLD", load_catalogue()["GOLD"], several, 9, text_ids=text_ids, form=PLAIN)
     push = json.loads(frame[frame.index(b"{") :])
     expected = Pushed(trade, 9, Several(4, open_, high, low, 6))
     assert read(text(push)) == [expected]

@@ -15,6 +15,7 @@ from ..model import RULES, Ending, Family, Instrument, Kind
 from ..sandbox import Client, Sandbox
 from ..store import Database, TokenStore
 from ..wire import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Report, Ret, Sought, Want, ret_of
+from ..wire.flags import Flags
 from ..wire.ret import LEVEL_TOO_LOW, TOKEN_INVALID, TOO_MANY_CONNECTIONS
 from .hub import Client as Subscriber
 
@@ -28,6 +29,9 @@ Asked = TypeVar("Asked", Want, Want | Sought)
 
 class Peer(Seated, Subscriber, Protocol):
     """A connection, as those see it who may have to end it."""
+
+    flags: Flags
+    """What the client has said of it."""
 
     def reset(self, why: Ending = Ending.ERROR) -> None:
         """Ends it at once, with a reset of TCP."""

@@ -74,6 +74,7 @@ class Changing:
     def hold(self, client: Peer, caller: Caller, entries: Sequence[Entry]) -> list[State]:
         """Takes entries into a client's lists whose streams it is not given yet, see `Hub.hold`; returns the
         state of each."""
+        self._hub.settle(client)
         self._hub.renew(client)
         lists = {kind: self._hub.wants(client, kind) for kind in Kind}
         states = self._add_all(client, caller, lists, entries)

@@ -34,6 +34,7 @@ from ..wire.session import (
     Replay,
     Resume,
     Session,
+    SetOptions,
     Subscribe,
     WatchStatus,
 )
@@ -146,6 +147,7 @@ class Gateway:
             wanted=self._wanted,
             begun=lambda topic: self.patterns.begun(topic),
             clock=clock,
+            later=lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
         )
         self.reads = Reads(catalogue, market, self.hub)
         self.uplink = Uplink()
@@ -186,7 +188,7 @@ class Gateway:
             self.hub.flush()  # what came before it
             frame = status_frame(status)
             for client in [*self._watching]:
-                self.hub.push(client, frame)
+                self.hub.tell(client, frame)
 
     def scenarios_changed(self, begun: Collection[Step]) -> None:
         """Steps of scenarios have begun or ended."""
@@ -297,11 +299,21 @@ class Gateway:
                 return self.replaying.replay(client, decision)
             case ControlReplay():
                 return self.replaying.control(client, decision)
+            case SetOptions():
+                self._set_options(client, decision)
             case ListItems():
                 return self.changing.items(client, decision)
             case Hello(header):
                 return header.answer(self._hello(client))
         return b""
+
+    def _set_options(self, client: Peer, decision: SetOptions) -> None:
+        """They count from behind the answer."""
+        self.hub.settle(client)
+        flags = client.flags.and_then(decision.flags)
+        self.hub.tell(client, decision.header.answer(flags.told(self.settings.slow)))
+        client.flags = flags
+        self.hub.renew(client)
 
     def _hello(self, client: Peer) -> HelloData:
         """Who the server is, and what it offers a client."""
@@ -312,7 +324,7 @@ class Gateway:
             int(self.wall() * 1000),
             {} if caller is None else caller.plan.limits(),
             [command for command in Command if command >= EXTENSIONS_FROM],
-            ["json"],
+            ["json", "msgpack"],
             int(self._market.resume_seconds),
         )
 
@@ -333,7 +345,7 @@ class Gateway:
         if kind is Kind.KLINE:
             self.first_bars.show(client, [want])
         if frames:
-            self.hub.push(client, frames)
+            self.hub.tell(client, frames)
 
     def vacate(self, client: Peer) -> None:
         """The client is gone, and another may take its place; `leave` follows."""

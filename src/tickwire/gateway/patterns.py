@@ -125,7 +125,7 @@ class Patterns:
             return
         self._sharing.subscribe(kind, [want.instrument for want in wants.values()], caller)
         if frames := self._hub.subscribe(client, kind, wants.values()):
-            self._hub.push(client, frames)
+            self._hub.tell(client, frames)
         if kind is Kind.KLINE:
             self._first_bars.show(client, fresh)
 

@@ -322,7 +322,7 @@ class Replaying:
 
     def _push(self, run: Run, frames: bytes) -> None:
         self._hub.flush()
-        self._hub.push(run.client, frames)
+        self._hub.tell(run.client, frames)
 
 
 def _say(error: Exception) -> None:

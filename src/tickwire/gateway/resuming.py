@@ -178,7 +178,7 @@ class Resuming:
                         told.epoch = told.first = UNSET
                 answers.append(told)
             self._hub.flush()
-            self._hub.push(client, say(answers))
+            self._hub.tell(client, say(answers))
             of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
             while left:
                 async with of_token, self._at_once:
@@ -281,7 +281,7 @@ class Resuming:
             return b"".join(map(encode, found.events, found.seqs))
         want, instrument = one.want, one.topic.instrument
         key = (
-            *(one.kind, want.name, want.kline_type, client.deflated, client.marked, found.seqs[0]),
+            *(one.kind, want.name, want.kline_type, client.form.first, found.seqs[0]),
             found.seqs[-1],
             *(instrument.price_decimals, instrument.volume_decimals),
         )
@@ -306,7 +306,7 @@ class Resuming:
         self._hub.settle(client)
         for one in held:
             begin = Position(self._market.epoch, one.topic.seq + 1)
-            self._hub.push(client, gap_frame(one.kind, one.want.name, one.want.kline_type, begin))
+            self._hub.tell(client, gap_frame(one.kind, one.want.name, one.want.kline_type, begin))
             self.gaps += 1
         self._hub.release(client, [(one.kind, one.want) for one in held])
 

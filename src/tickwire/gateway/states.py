@@ -62,4 +62,4 @@ class States:
                         frames[key] = state_frame(StateData(want.name, state, now))
                     new += frames[key]
             if new:
-                self._hub.push(client, new)
+                self._hub.tell(client, new)

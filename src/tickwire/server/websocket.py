@@ -19,6 +19,8 @@ from ..machine import Direct, Machine, Writer
 from ..model import Ending, Slow
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Decision, Report
 from ..wire.connection import Connection
+from ..wire.flags import Flags
+from ..wire.form import Form
 from ..wire.session import Close
 from .bounds import LATE
 from .guests import Guests
@@ -223,15 +225,20 @@ class WebSocket(Shell):
 
     # What the hub calls.
     @property
-    def deflated(self) -> bool:
-        """Whether pushes are compressed for it."""
-        return self._connection.frames.deflated
+    def flags(self) -> Flags:
+        """What the client has said of the connection."""
+        return self._connection.flags
+
+    @flags.setter
+    def flags(self, flags: Flags) -> None:
+        self._connection.set(flags)
+        if self.sparing.slow is Slow.CONFLATE:
+            self._writer.stay_fresh()
 
     @property
-    def marked(self) -> bool:
-        """Whether its bars say the last trade that they count."""
-        session = self._connection.session
-        return session is not None and session.marked
+    def form(self) -> Form:
+        """In which form it is sent pushes."""
+        return self._connection.form
 
     @property
     def direct(self) -> Direct | None:
@@ -252,7 +259,7 @@ class WebSocket(Shell):
     def sparing(self) -> Sparing:
         """What becomes of it when it cannot keep up."""
         flags, session = self._connection.flags, self._connection.session
-        named = flags.slow is not None or (session is not None and session.extended)
+        named = flags != Flags() or (session is not None and session.extended)
         return Sparing(flags.slow or self._gateway.settings.slow, named)
 
     @property
@@ -353,7 +360,7 @@ class WebSocket(Shell):
             elif isinstance(item, bytes):
                 replies.append(item)
             elif frames := self._gateway.carry_out(self, item):
-                replies.append(frames)
+                replies.append(self.form.told(frames))
         self._send(replies)
         if self._connection.frames.closing:
             self._end()

@@ -26,8 +26,8 @@ from .publish import (
     quote_book,
     read_published,
 )
-from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Ret, ret_of
-from .session import POLICY_VIOLATION, Decision, Refused, Sought, Want
+from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Ret, ret_of
+from .session import POLICY_VIOLATION, Decision, Sought, Want
 from .status import StatusData
 from .subscription import Key, Refusal, Subscribed
 from .upstream import Bad, Pushed, Several, SourceStatus, Spared

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import msgspec
 from websockets.http11 import Request, Response
 
 from ..model import Ending, Family
 from .deviation import Deviation, Report
 from .entry import WS_PATHS, base_of, page_token, parameters, token_of
 from .flags import Flags, flags_of
+from .form import Form, text_frame
 from .frames import Frames, Message, Ping, refusal
-from .ret import PATH_UNKNOWN, TOKEN_REQUIRED
-from .session import Decision, Refused, Session
+from .messages import to_json
+from .ret import PATH_UNKNOWN, TOKEN_REQUIRED, Refused
+from .session import Decision, Session
 
 Admit: TypeAlias = Callable[[Family | None, str], Session]
 """Opens a session for a token and the family of the path, None if it is no WebSocket's. Raises Refused."""
@@ -43,7 +46,7 @@ class Connection:
         self._path = ""
         self.frames = Frames(self._enter, text_only=strict, deflate=deflate, answered=answered)
         self.flags = Flags()
-        """What the URL of the upgrade says of the connection."""
+        """What the client has said of the connection."""
         self.session: Session | None = None
         """None before the handshake and where it failed."""
 
@@ -51,6 +54,17 @@ class Connection:
         """The socket is closed."""
         self._admit = self._heard = None
         self.frames.end()
+
+    @property
+    def form(self) -> Form:
+        """In which form the client is sent pushes."""
+        marked = self.session is not None and self.session.marked
+        return self.flags.form(deflated=self.frames.deflated, marked=marked)
+
+    def set(self, flags: Flags) -> None:
+        """What the client says of the connection from now on."""
+        self.flags = flags
+        self.frames.text_only = self._strict and not self.form.packed
 
     def overdue(self, now: float) -> tuple[str, Ending] | None:
         """Why the connection must be closed with 1008, if it must: a sentence, and a word."""
@@ -90,15 +104,21 @@ class Connection:
         return out
 
     def _answer(self, message: Message, session: Session, now: float) -> list[bytes | Decision]:
-        answer = session.receive(message.data, now)
-        if message.binary:
+        form, data = self.form, message.data
+        if message.binary and form.packed:
+            data = _unpacked(data)
+        answer = session.receive(data, now)
+        if message.binary and not form.packed:
             answer.noted.note(Deviation.BINARY_FRAME)
             session.report.note(Deviation.BINARY_FRAME)
         if self._heard is not None:
-            self._heard(self._path, message.data.decode(errors="replace"), answer.noted)
-        if answer.reply:
+            self._heard(self._path, data.decode(errors="replace"), answer.noted)
+        said: list[bytes | Decision] = []
+        if answer.reply and form.packed:
+            said = [*self.frames.waiting(), form.told(text_frame(answer.reply))]
+        elif answer.reply:
             self.frames.send(answer.reply)
-        said: list[bytes | Decision] = [*self.frames.waiting()]
+        said += self.frames.waiting()
         return said if answer.decision is None else [*said, answer.decision]
 
     def _enter(self, request: Request) -> Response | None:
@@ -115,10 +135,19 @@ class Connection:
         admit, self._admit = self._admit, None
         assert admit is not None  # noqa: S101  # there is one upgrade
         try:
-            self.flags = flags_of(query)
+            flags = flags_of(query)
             self.session = admit(WS_PATHS.get(path), token)
         except Refused as refused:
             return refusal(refused.ret, refused.retry_after)
+        self.set(flags)
         if not asked.token and not page_token(headers):
             self.session.report.note(Deviation.TOKEN_IN_HEADER)
         return None
+
+
+def _unpacked(data: bytes) -> bytes:
+    """A message of msgpack as JSON; what is none, as it is."""
+    try:
+        return to_json(msgspec.msgpack.decode(data))
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+        return data

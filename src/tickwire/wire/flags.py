@@ -1,35 +1,75 @@
-"""Flags: what a client says of its connection in the URL of the upgrade (an extension, section 6)."""
+"""Flags: what a client says of its connection in the URL of the upgrade, and later by 28022 (section 6)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import unquote_plus
 
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
 from ..model import Slow
-from .ret import Ret
-from .session import Refused
+from .form import Form
+from .ret import Refused, Ret
+
+MOST_RATE = 1000
+"""Pushes a second of a stream, of those that may be asked for."""
+Rate: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_RATE)]
+Batch: TypeAlias = Annotated[int, Meta(ge=0, le=1)]
+Encoding: TypeAlias = Literal["json", "msgpack"]
+KNOWN = {
+    "slow": f"none of {', '.join(Slow)}",
+    "max_rate": f"no number from 0 to {MOST_RATE}",
+    "batch": "neither 0 nor 1",
+    "encoding": "none of json, msgpack",
+}
+"""What is said of a value that a flag cannot have."""
 
 
-class Flags(NamedTuple):
-    """The flags of a connection; None where it names none."""
+class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The flags that a client names, the data of 28022: `slow` says what becomes of it while it cannot keep
+    up, `max_rate` how many pushes a second of each stream it wants (0: all), `batch` 1 that a frame is an
+    array of pushes, `encoding` how they are written."""
 
-    slow: Slow | None = None
-    """What becomes of it while it cannot keep up."""
+    slow: Slow | UnsetType = UNSET
+    max_rate: Rate | UnsetType = UNSET
+    batch: Batch | UnsetType = UNSET
+    encoding: Encoding | UnsetType = UNSET
+
+    def and_then(self, later: Flags) -> Flags:
+        """These, but for what is named later."""
+        named = {name: value for name in KNOWN if (value := getattr(later, name)) is not UNSET}
+        return msgspec.structs.replace(self, **named)
+
+    def form(self, *, deflated: bool, marked: bool) -> Form:
+        """In which form its connection is sent pushes."""
+        return Form(deflated, marked, self.batch == 1, self.encoding == "msgpack", self.max_rate or 0)
+
+    def told(self, slow: Slow) -> OptionsData:
+        """All of them as they stand; `slow` is what counts where it is not named."""
+        return OptionsData(self.slow or slow, self.max_rate or 0, self.batch or 0, self.encoding or "json")
+
+
+class OptionsData(msgspec.Struct):
+    """The data of 28023: all flags, as they stand."""
+
+    slow: Slow
+    max_rate: Rate
+    batch: Batch
+    encoding: Encoding
 
 
 def flags_of(query: str) -> Flags:
     """The flags in the query string of a URL, the first of each name; other names are passed over. Raises
-    Refused for a value that a flag cannot have."""
-    found: dict[str, str] = {}
+    Refused."""
+    found: dict[str, Any] = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        if name in Flags._fields:
+        if name in KNOWN:
             found.setdefault(name, unquote_plus(value))
-    return Flags(**{name: _value(name, value) for name, value in found.items()})
-
-
-def _value(name: str, value: str) -> Slow:
-    try:
-        return Slow(value)
-    except ValueError:
-        raise Refused(Ret(400, f"{name} is none of {', '.join(Slow)}", 400)) from None
+    for name, value in found.items():
+        try:
+            msgspec.convert({name: value}, Flags, strict=False)
+        except msgspec.ValidationError:
+            raise Refused(Ret(400, f"{name} is {KNOWN[name]}", 400)) from None
+    return msgspec.convert(found, Flags, strict=False)

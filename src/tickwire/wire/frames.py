@@ -32,8 +32,8 @@ from websockets.typing import ExtensionParameter, Subprotocol
 
 from ..model import Ending
 from .entry import SUBPROTOCOL
+from .form import WINDOW_BITS, text_frame
 from .messages import MAX_MESSAGE, HttpError, to_json
-from .push import WINDOW_BITS, text_frame
 from .ret import Ret
 
 END = b""
@@ -98,7 +98,8 @@ class Frames:
         permessage-deflate (RFC 7692). `answered` is told with which status the handshake is."""
         self._enter: Enter | None = enter  # until the handshake
         self._answered = answered
-        self._text_only = text_only
+        self.text_only = text_only
+        """Whether a binary message ends it."""
         self._protocol = _Protocol(max_size=MAX_MESSAGE, extensions=[DEFLATE] if deflate else None)
         self._entered = False
         self._between = False  # whether what comes next begins a frame; if not, only the library knows
@@ -288,7 +289,7 @@ class Frames:
             except UnicodeDecodeError:
                 self._fail(CloseCode.INVALID_DATA, "text is not UTF-8")
                 return False
-        elif self._text_only:
+        elif self.text_only:
             self._fail(CloseCode.UNSUPPORTED_DATA, "text frames only")
             return False
         return True

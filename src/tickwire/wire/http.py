@@ -12,8 +12,8 @@ from .deviation import Deviation, Report
 from .messages import BookData, HttpError, HttpSuccess, HttpTooMany, StaticInfo, TradeData, to_json
 from .push import book_data, trade_data
 from .reader import NOT_JSON, Reader, Request
-from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, TOO_MANY_REQUESTS, Ret
-from .session import Refused, Want
+from .ret import BODY_EMPTY, HEADER_INVALID, OK, QUERY_INVALID, TOO_MANY_REQUESTS, Refused, Ret
+from .session import Want
 
 
 def read_query(text: str | None, reader: Reader, noted: Report) -> Request:

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ..model import Kind, KlineType, Position
+from .form import text_frame
 from .messages import GAP_PUSH, U32, Data, Push, to_json
-from .push import text_frame
 from .ret import OK, Ret
 
 MOST_ITEMS = 3_000

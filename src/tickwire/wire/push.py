@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from ..model import Book, Correction, Instrument, Kind, Kline, KlineUpdate, Level, Trade, fixed, turnover
+from .form import PLAIN, Form
 from .messages import (
     PUSH_COMMAND,
     BookData,
@@ -24,12 +24,6 @@ from .messages import (
 )
 
 ZERO = Decimal(0)
-TEXT, RSV1 = 0x81, 0x40
-"""How a message of text begins that is one frame (RFC 6455, 5.2), and what says that it is compressed."""
-WINDOW_BITS, MEMORY_LEVEL, LEVEL = 10, 4, 6
-"""Of zlib: a push is shorter than this window, and a larger one costs more to make than the compressing."""
-EMPTY_BLOCK = b"\x00\x00\xff\xff"
-"""What ends compressed data and is left out (RFC 7692, 7.2.1)."""
 
 
 def trade_data(name: str, instrument: Instrument, trade: Trade, seq: int, *, text_ids: bool) -> TradeData:
@@ -61,10 +55,10 @@ class SeveralTrades(NamedTuple):
     direction: int
 
 
-def several_trades_frame(
-    name: str, instrument: Instrument, trades: SeveralTrades, seq: int, *, text_ids: bool
+def several_trades(
+    name: str, instrument: Instrument, trades: SeveralTrades, seq: int, *, text_ids: bool, form: Form
 ) -> bytes:
-    """The frame of trades that are shown as one; `seq` is that of the last."""
+    """Trades that are shown as one, as `encoder` makes a trade; `seq` is that of the last."""
     price = instrument.price_decimals
     data = SeveralTradesData(
         name,
@@ -80,7 +74,7 @@ def several_trades_frame(
         fixed(trades.low, price),
         str(trades.first_seq) if text_ids else trades.first_seq,
     )
-    return text_frame(to_json(Push(PUSH_COMMAND[Kind.TRADE], data)))
+    return form.framer()(form.written(Push(PUSH_COMMAND[Kind.TRADE], data)))
 
 
 def book_data(
@@ -169,7 +163,7 @@ def correction_data(
 
 
 Encoder: TypeAlias = Callable[[Any, int], bytes]
-"""Makes the frame of an event of its kind, with that `seq`."""
+"""Makes the frame of an event of its kind, with that `seq`; in a form of many pushes a frame, the push."""
 
 
 def encoder(
@@ -179,15 +173,13 @@ def encoder(
     levels: int,
     *,
     text_ids: bool,
-    deflated: bool = False,
-    marked: bool = False,
+    form: Form = PLAIN,
     replay: int = 0,
 ) -> Encoder:
-    """The encoder of one stream under one name, with one number of levels; `deflated` for clients that take
-    compressed messages, `marked` for bars that say the last trade that they count, `replay` for events of the
-    replay of that number."""
+    """The encoder of one stream under one name, with one number of levels; `replay` for events of the replay
+    of that number, in a form that is JSON."""
     cmd_id = PUSH_COMMAND[kind]
-    frame = deflated_frame if deflated else text_frame
+    frame, write = form.framer(), form.written
     if replay:
         whole, tail = frame, f',"replay":{replay}}}}}'.encode()
 
@@ -199,8 +191,8 @@ def encoder(
     head = f'{{"cmd_id":{cmd_id},"data":{{"code":{to_json(name).decode()},"seq":'
 
     def encode_trade(trade: Trade, seq: int) -> bytes:
-        if text_ids:
-            return frame(to_json(Push(cmd_id, trade_data(name, instrument, trade, seq, text_ids=True))))
+        if text_ids or form.packed:
+            return frame(write(Push(cmd_id, trade_data(name, instrument, trade, seq, text_ids=text_ids))))
         # The same as text, for most of what is sent are trades.
         money = trade.turnover
         if money is None:
@@ -214,15 +206,15 @@ def encoder(
 
     def encode_book(book: Book, seq: int) -> bytes:
         data = book_data(name, instrument, levels, book, seq, text_ids=text_ids)
-        return frame(to_json(Push(cmd_id, data)))
+        return frame(write(Push(cmd_id, data)))
 
     def encode_kline(update: KlineUpdate, seq: int) -> bytes:
-        data = kline_data(name, instrument, update, seq, text_ids=text_ids, marked=marked)
-        return frame(to_json(Push(cmd_id, data)))
+        data = kline_data(name, instrument, update, seq, text_ids=text_ids, marked=form.marked)
+        return frame(write(Push(cmd_id, data)))
 
     def encode_correction(one: Correction, seq: int) -> bytes:
         data = correction_data(name, instrument, one, seq, text_ids=text_ids)
-        return frame(to_json(Push(cmd_id, data)))
+        return frame(write(Push(cmd_id, data)))
 
     encoders: dict[Kind, Encoder] = {
         Kind.CORRECTION: encode_correction,
@@ -231,30 +223,3 @@ def encoder(
         Kind.KLINE: encode_kline,
     }
     return encoders[kind]
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole text frame of a server: not masked, so the same bytes serve every client (RFC 6455, 5.2)."""
-    size = len(payload)
-    return (_HEADS[size] if size < len(_HEADS) else _head(TEXT, size)) + payload
-
-
-def deflated_frame(payload: bytes) -> bytes:
-    """The same for clients of permessage-deflate: compressed by itself, so that it needs nothing of what was
-    sent before (RFC 7692, 7.1.1.1). What would not become shorter stays as it is, as is allowed (7.2.1)."""
-    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
-    short = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    short = short.removesuffix(EMPTY_BLOCK)
-    return _head(TEXT | RSV1, len(short)) + short if len(short) < len(payload) else text_frame(payload)
-
-
-def _head(first: int, size: int) -> bytes:
-    if size < 126:
-        return bytes((first, size))
-    if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
-    return bytes((first, 127)) + size.to_bytes(8, "big")
-
-
-_HEADS = tuple(_head(TEXT, size) for size in range(1024))
-"""Of the frames that most pushes are, by size."""

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from .form import text_frame
 from .items import MOST_ITEMS, Item, Place, ResumedItem
 from .messages import REPLAY_PUSH, Push, to_json
-from .push import text_frame
 
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """Milliseconds since the epoch."""

@@ -14,6 +14,14 @@ class Ret(NamedTuple):
     """The HTTP status that carries it."""
 
 
+class Refused(Exception):
+    """A request that is answered with an error; after `retry_after` seconds it may be tried again."""
+
+    def __init__(self, ret: Ret, retry_after: float | None = None) -> None:
+        self.ret = ret
+        self.retry_after = retry_after
+
+
 OK = Ret(200, "ok", 200)
 HEADER_INVALID = Ret(400, "request header param invalid", 400)
 DATA_INVALID = Ret(400, "request data param invalid", 400)

@@ -14,6 +14,7 @@ import msgspec
 
 from ..model import ALIASES, Catalogue, Family, Instrument, Kind
 from .deviation import Deviation, Report
+from .flags import Flags
 from .items import MOST_ITEMS, ChangeData, Header, Item, ResumeData, ResumeItem, State
 from .messages import (
     CANCELS,
@@ -43,6 +44,7 @@ from .ret import (
     OK,
     TOO_FAST,
     TOO_FAST_CLOSED,
+    Refused,
     Ret,
 )
 
@@ -194,6 +196,13 @@ class ControlReplay(NamedTuple):
     asked: ControlData
 
 
+class SetOptions(NamedTuple):
+    """The client says something else of the connection."""
+
+    header: Header
+    flags: Flags
+
+
 class ListItems(NamedTuple):
     """The client is told what it is subscribed to."""
 
@@ -224,6 +233,7 @@ Decision: TypeAlias = (
     | Resume
     | Replay
     | ControlReplay
+    | SetOptions
     | ListItems
     | Hello
     | Close
@@ -237,7 +247,7 @@ BARE: dict[int, Decision | None] = {
     Command.STATES_CANCEL: ForgetStates(),
 }
 """What requests without data lead to."""
-ANSWERED = Change, Resume, Replay, ControlReplay, ListItems, Hello
+ANSWERED = Change, Resume, Replay, ControlReplay, SetOptions, ListItems, Hello
 """Decisions that are answered by who carries them out."""
 Asked: TypeAlias = Symbol | DepthSymbol | KlineSymbol | KlineQuery
 
@@ -249,14 +259,6 @@ class Answer(NamedTuple):
     reply: bytes
     noted: Report
     decision: Decision | None = None
-
-
-class Refused(Exception):
-    """A request that is answered with an error; after `retry_after` seconds it may be tried again."""
-
-    def __init__(self, ret: Ret, retry_after: float | None = None) -> None:
-        self.ret = ret
-        self.retry_after = retry_after
 
 
 class Permit(Protocol):
@@ -441,6 +443,8 @@ class Session:
             )
         if cmd_id == Command.REPLAY_CONTROL:
             return ControlReplay(header, self._reader.data(data, ControlData, noted))
+        if cmd_id == Command.OPTIONS:
+            return SetOptions(header, self._reader.data(data, Flags, noted))
         if cmd_id in (Command.HELLO, Command.LIST):
             self._reader.data(data, Nothing, noted)
             return Hello(header) if cmd_id == Command.HELLO else ListItems(header)

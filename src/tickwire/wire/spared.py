@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from ..model import Kind
+from .form import text_frame
 from .messages import SPARED_PUSH, Push, to_json
-from .push import text_frame
 
 MOST_CODES = 20
 """Codes that are named."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from .form import text_frame
 from .messages import STATE_PUSH, Push, to_json
 from .overview import StateName
-from .push import text_frame
 
 
 class StateData(msgspec.Struct):

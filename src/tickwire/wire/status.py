@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from .form import text_frame
 from .messages import STATUS_PUSH, Flag, Push, to_json
-from .push import text_frame
 
 
 class StatusData(msgspec.Struct):

@@ -17,6 +17,7 @@ from tickwire.market.streams import Streams
 from tickwire.model import Book, Event, Instrument, Kind, Level, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import Want
+from tickwire.wire.form import PLAIN
 
 from ...serving import subscribed_codes
 
@@ -44,8 +45,7 @@ def frames(data: bytes) -> list[dict[str, Any]]:
 class Reader:
     """A client that remembers what it was sent."""
 
-    deflated = False
-    marked = False
+    form = PLAIN
     direct: Direct | None = None
 
     def __init__(self, on_push: Callable[[], None] = lambda: None) -> None:

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tickwire.gateway.hub import Hub
 from tickwire.model import Kind
+from tickwire.wire.form import PLAIN
 
 from ...serving import subscribed_codes
 from .bench import (
@@ -78,7 +79,7 @@ def test_a_list_that_is_replaced_is_freed(hub: Hub) -> None:
     reader = Reader()
     for levels in (1, 2, 3):
         hub.subscribe(reader, Kind.DEPTH, [want("700.HK", levels)])
-    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3, False, False)]
+    assert list(hub.topic(Kind.DEPTH, TENCENT).views) == [("700.HK", 3, PLAIN)]
     assert len(hub._lanes) == 1
     check_consistent(hub)
 

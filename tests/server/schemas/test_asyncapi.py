@@ -185,6 +185,7 @@ RIGHT: dict[int, Any] = {
     Command.KLINE_CANCEL: lambda code: {},
     Command.STATUS: lambda code: {},
     Command.STATUS_CANCEL: lambda code: {},
+    Command.OPTIONS: lambda code: {"slow": "close"},
     Command.STATES: lambda code: codes(code),
     Command.STATES_CANCEL: lambda code: {},
     Command.CORRECTION: lambda code: codes(code),

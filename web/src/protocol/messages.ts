@@ -210,6 +210,7 @@ export const Command = {
   RESUME: 28016,
   REPLAY: 28018,
   REPLAY_CONTROL: 28020,
+  OPTIONS: 28022,
   STATES: 28024,
   STATES_CANCEL: 28026,
   CORRECTION: 28028,
@@ -423,6 +424,26 @@ export interface Failure {
 
 /** The two halves of the protocol, each with paths of its own. */
 export type Family = "stock" | "other";
+
+/**
+ * The flags that a client names, the data of 28022: `slow` says what becomes of it while it cannot keep up,
+ * `max_rate` how many pushes a second of each stream it wants (0: all), `batch` 1 that a frame is an array of
+ * pushes, `encoding` how they are written.
+ */
+export interface Flags {
+  readonly slow?: Slow;
+  readonly max_rate?: number;
+  readonly batch?: number;
+  readonly encoding?: "json" | "msgpack";
+}
+
+/** A request over WebSocket. The answer's `cmd_id` is one more; `seq_id` and `trace` come back. */
+export interface FlagsRequest {
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: Flags;
+}
 
 /** The source is silent, although the market trades. */
 export interface Gap {
@@ -938,6 +959,24 @@ export interface NysePage {
   readonly currentSize?: number;
 }
 
+/** The data of 28023: all flags, as they stand. */
+export interface OptionsData {
+  readonly slow: Slow;
+  readonly max_rate: number;
+  readonly batch: number;
+  readonly encoding: "json" | "msgpack";
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface OptionsDataResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: OptionsData;
+}
+
 /** A tick is pushed behind the next one of its code and kind, whose `seq` is greater. */
 export interface OutOfOrder {
   readonly do: "out-of-order";
@@ -1309,6 +1348,14 @@ export interface SeveralTradesDataPush {
   readonly cmd_id: number;
   readonly data: SeveralTradesData;
 }
+
+/**
+ * What a client is sent that takes less than comes.
+ *
+ * CLOSE: all of it, until it is closed for what it has not taken. CONFLATE: the newest book, the trades since
+ * the last one as one, the newest of each bar that is forming. DROP: of what waits the newest part.
+ */
+export type Slow = "close" | "conflate" | "drop";
 
 /**
  * How a source is, since when (milliseconds since the epoch) and what failed, empty if nothing did.

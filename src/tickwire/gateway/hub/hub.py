@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +15,12 @@ from ...bus import StreamEvent
 from ...model import Book, Histogram, Instrument, Kind, KlineType, Trade
 from ...wire import Want
 from ...wire.push import Encoder, encoder
-from .digest import is_passing
+from .digest import Stretch, is_passing
 from .held import Held
 from .lane import Carry, Client, Lane, Load
 from .outbox import Chunk, Outbox
 from .outboxes import Outboxes
+from .rate import Later, Rate
 from .topic import Topic, View
 
 UNREPEATED = (Kind.KLINE, Kind.CORRECTION)
@@ -67,14 +69,16 @@ class Hub:
         wanted: Callable[[Topic, bool], None] = lambda *_: None,
         begun: Callable[[Topic], None] = lambda _: None,
         clock: Callable[[], float] = lambda: 0.0,
+        later: Later = lambda *_: None,
     ) -> None:
         """`carry` is that of the machine's network. `bound` is how many bytes may wait for a client, `wall`
-        the time since the epoch in seconds.
+        the time since the epoch in seconds, `clock` monotonic, and `later` calls something in so many.
         `wanted` is told when somebody is subscribed to a topic, and when nobody is any more, `begun` when a
-        topic has its first event; `clock` is monotonic, in seconds."""
+        topic has its first event."""
         self._schedule = schedule
         self._carry = carry
         self._clock = clock
+        self._later = later
         self._since = 0.0  # when the first event came that is to be flushed
         self.latency = Histogram(LATENCIES)
         """Seconds from an event to the end of its flush: of each flush the event that waited longest, since
@@ -127,15 +131,28 @@ class Hub:
             for view in topic.views.values():
                 view.needed = True
         for view in topic.views.values():
+            if view.rate is not None:
+                view.rate.take(event, seq, topic.instrument)
+                continue
             if not view.pending:
-                if not self._dirty:
-                    if not self._loaded:
-                        self._since = self._clock()
-                        self._schedule(self.flush)
-                elif self._in_order:
-                    self._load()
-                self._dirty.append(view)
+                self._begin(view)
             view.pending.append(view.encode(event, seq))
+
+    def _begin(self, view: View) -> None:
+        """A view has something that is to be flushed."""
+        if not self._dirty:
+            if not self._loaded:
+                self._since = self._clock()
+                self._schedule(self.flush)
+        elif self._in_order:
+            self._load()
+        self._dirty.append(view)
+
+    def _release(self, view: View, stretch: Stretch) -> None:
+        """A view carries what it had not carried yet."""
+        if not view.pending:
+            self._begin(view)
+        view.pending += view.thinned(stretch)
 
     def _load(self) -> None:
         """Puts the new frames of each view, joined, onto its lanes."""
@@ -145,16 +162,21 @@ class Hub:
             views.sort(key=lambda view: view.topic.kind is Kind.CORRECTION)
         kept = self.outboxes.whole > 0
         for view in views:
-            chunk = b"".join(view.pending)
-            view.carried += len(view.pending)
+            form, pushes = view.form, view.pending
+            chunk = b"".join(pushes) if not form.batch else form.whole(pushes) if kept else b""
+            view.carried += len(pushes)
             if kept:
-                self._carried.append(Chunk(view, chunk, view.pending[-1], len(view.pending), view.needed))
-            view.pending.clear()
+                last = form.whole(pushes[-1:])
+                self._carried.append(Chunk(view, chunk, last, len(pushes), view.needed))
             view.needed = False
             for lane in view.lanes:
                 if not lane.pending:
                     self._loaded.append(lane)
-                lane.pending.append(chunk)
+                if form.batch:
+                    lane.pending += pushes
+                else:
+                    lane.pending.append(chunk)
+            pushes.clear()
 
     def flush(self) -> None:
         """Writes all that was published since the last flush."""
@@ -166,6 +188,8 @@ class Hub:
         loads: list[Load] = []
         slow: list[tuple[Lane, Iterable[tuple[Client, Outbox]], bytes]] = []  # without who falls behind now
         for lane in lanes:
+            if lane.form.batch:
+                lane.pending = [lane.form.whole(lane.pending)]
             if lane.slow:
                 slow.append((lane, tuple(lane.slow.items()), b"".join(lane.pending)))
             loads.append((lane.pending, lane.clients))
@@ -190,8 +214,13 @@ class Hub:
     def _fall_behind(self, client: Client) -> None:
         """Bytes wait for it: from now on it has an outbox, unless it is gone."""
         if (member := self._members.get(client)) is not None and client in member.lane.clients:
-            del member.lane.clients[client]
-            self.outboxes.open(client, member.lane)
+            lane = member.lane
+            del lane.clients[client]
+            self.outboxes.open(client, lane)
+            if lane.form.max_rate and self.outboxes.is_conflating(client):  # which begins with what comes now
+                waits = [(view, view.rate.held()) for view in lane.views if view.rate is not None]
+                pushes = [one for view, held in waits if held.count for one in view.thinned(held)]
+                client.push(lane.form.whole(pushes))
 
     def ready(self, client: Client) -> None:
         """Nothing waits any more in the transport of a client that has an outbox."""
@@ -224,15 +253,25 @@ class Hub:
         data = outbox.take()
         if not data:
             lane = self._members[client].lane
+            if self.outboxes.is_conflating(client):  # it was given that already
+                self._give_rated(lane.views)
             self.outboxes.close(client, lane)
             lane.clients[client] = client.direct
-        said = data + self.outboxes.notice(client)
+        said = data + client.form.told(self.outboxes.notice(client))
         if not said or client.push(said):
             if data:
                 self._ready.append(client)
         elif not data:
             self._fall_behind(client)
         return len(said)
+
+    def _give_rated(self, views: Iterable[View]) -> None:
+        """Whoever joins is not to be given what was before: it goes to those who are there."""
+        rates = [view.rate for view in views if view.rate is not None]
+        for rate in rates:
+            rate.give()
+        if rates:
+            self.flush()
 
     def _unsent(self, client: Client, events: int) -> None:
         self._pushed[client] = self._pushed.get(client, 0) - events
@@ -241,7 +280,11 @@ class Hub:
         """Once a second: ends those for whom too much waits, and tells others what they were spared."""
         for client in self.outboxes.look():
             if notice := self.outboxes.notice(client):
-                self.push(client, notice)
+                self.tell(client, notice)
+
+    def tell(self, client: Client, frames: bytes) -> None:
+        """Writes whole frames to a client, in the form that it has chosen; see `push` and `Form.told`."""
+        self.push(client, client.form.told(frames))
 
     def push(self, client: Client, data: bytes) -> None:
         """Writes whole frames to a client; one that cannot be written to is ended. What was published must be
@@ -263,7 +306,7 @@ class Hub:
         spared."""
         self.settle(client)
         if notice := self.outboxes.notice(client, last=True):
-            self.push(client, notice)
+            self.tell(client, notice)
 
     def _drop(self, client: Client) -> None:
         """Ends a client whose `push` has just raised, so that the others get their bytes."""
@@ -312,14 +355,15 @@ class Hub:
         return frame
 
     def renew(self, client: Client) -> None:
-        """A client is given its bars in another form from now on."""
-        if (membership := self._members.get(client)) is not None and Kind.KLINE in membership.views:
-            views = frozenset(
-                self._view_of(client, Kind.KLINE, want) for want in self._given(client, Kind.KLINE)
-            )
-            if views != membership.views[Kind.KLINE]:
-                self.settle(client)
-                self._move(client, {**membership.views, Kind.KLINE: views})
+        """A client is given what it is subscribed to in another form from now on; what was published until
+        now was flushed."""
+        if (membership := self._members.get(client)) is not None:
+            views = {
+                kind: frozenset(self._view_of(client, kind, want) for want in [*self._given(client, kind)])
+                for kind in membership.views
+            }
+            if views != membership.views:
+                self._move(client, views)
 
     def hold(self, client: Client, kind: Kind, want: Want) -> None:
         """Puts something into the client's list of that kind that it is not given until it is released."""
@@ -355,10 +399,10 @@ class Hub:
         """Writes whole frames to a client, of so many events of what is held for it."""
         self._pushed[client] = self._pushed.get(client, 0) + events
         self.flush()
-        self.push(client, data)
+        self.tell(client, data)
 
     def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
-        """What makes the frames of a client's events of that, as its instrument is known now."""
+        """What makes the frames of a client's events of that, as its instrument is known now; see `tell`."""
         topic = self.topic(kind, want.instrument, want.kline_type)
         return self.replay_encoder(client, kind, want, topic.instrument, 0)
 
@@ -367,8 +411,7 @@ class Hub:
     ) -> Encoder:
         """What makes the frames of a client's replay of that."""
         place = kind, want.name, instrument, want.levels
-        ids, deflated, marked = self._text_ids, client.deflated, client.marked
-        return encoder(*place, text_ids=ids, deflated=deflated, marked=marked, replay=replay)
+        return encoder(*place, text_ids=self._text_ids, form=client.form.first, replay=replay)
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
@@ -414,7 +457,7 @@ class Hub:
         """Sends a client the last event of what it is subscribed to once more."""
         if (view := self.view(client, kind, want)) is not None:
             self.settle(client)
-            self.push(client, view.snapshot())
+            self.tell(client, view.snapshot())
 
     def cancel(self, client: Client, kinds: Iterable[Kind]) -> None:
         """Ends the client's lists of these kinds. What was published before is still sent."""
@@ -489,7 +532,11 @@ class Hub:
     def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
         """What a client receives of that, made where nobody does yet."""
         topic = self.topic(kind, want.instrument, want.kline_type)
-        return topic.view(topic.key(want, client), text_ids=self._text_ids)
+        view = topic.view(topic.key(want, client), text_ids=self._text_ids)
+        if view.form.max_rate and view.rate is None:
+            release = functools.partial(self._release, view)
+            view.rate = Rate(view.form.max_rate, topic.seq, release, self._clock, self._later)
+        return view
 
     def _want(self, topic: Topic) -> None:
         """Somebody is subscribed to it, whoever was before."""
@@ -499,6 +546,8 @@ class Hub:
 
     def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
+        wanted = frozenset().union(*views.values())
+        self._give_rated(wanted)
         slow = False
         if (membership := self._members.pop(client, None)) is not None:
             lane = membership.lane
@@ -511,7 +560,6 @@ class Hub:
                 del self._lanes[lane.views]
                 for view in lane.views:
                     del view.lanes[lane]
-        wanted = frozenset().union(*views.values())
         if wanted:
             lane = self._lanes.get(wanted) or self._open(wanted)
             lane.clients[client] = client.direct

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from ...model import Kind, Slow
+from ...wire.form import Form
 from .topic import View
 
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ class Client(Protocol):
     """Who receives frames."""
 
     @property
-    def deflated(self) -> bool:
-        """Whether it takes compressed messages, and is sent them."""
-        ...
-
-    @property
-    def marked(self) -> bool:
-        """Whether its bars say the last trade that they count. If that changes the hub is told, see
-        `Hub.renew`."""
+    def form(self) -> Form:
+        """In which form it is sent pushes. If that changes the hub is told, see `Hub.renew`."""
         ...
 
     @property
@@ -83,11 +78,12 @@ class Lane:
     """Clients with the same set of views. They get the same bytes, joined once per flush; those that were
     `slow` to take some get them through an outbox of their own."""
 
-    __slots__ = ("clients", "conflating", "pending", "slow", "streams", "views")
+    __slots__ = ("clients", "conflating", "form", "pending", "slow", "streams", "views")
 
     def __init__(self, views: frozenset[View], streams: frozenset[tuple[Kind, str]]) -> None:
         """`streams` are the kinds and codes that the views are made of."""
         self.views = views
+        self.form = next(iter(views)).form
         self.streams = streams
         self.clients: dict[Client, Direct | None] = {}
         """Those that keep up, each with its socket, see `Client.direct`."""

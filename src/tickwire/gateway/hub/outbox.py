@@ -269,7 +269,7 @@ class Conflating:
             found += frames
         if self._todo:
             self._hold({*self._held, here})
-        return b"".join(found)
+        return self._lane.form.whole(found)
 
     def _begin(self, here: int) -> bool:
         """Looks for views of which more came than was given; returns whether there are any."""

@@ -91,6 +91,10 @@ class Outboxes:
         """The outbox of a client, if it has one."""
         return self._of.get(client)
 
+    def is_conflating(self, client: Client) -> bool:
+        """Whether a client has an outbox that begins with what comes from now on."""
+        return isinstance(self._of.get(client), Conflating)
+
     def notice(self, client: Client, *, last: bool = False) -> bytes:
         """What a client is to be told that it was spared, unless it was told so since the last look; if it is
         the last time, in any case."""

@@ -8,46 +8,47 @@ from typing import TYPE_CHECKING, TypeAlias
 from ...bus import StreamEvent
 from ...model import Instrument, Kind, KlineUpdate, Trade
 from ...wire import Want
-from ...wire.push import encoder, several_trades_frame
+from ...wire.form import Form
+from ...wire.push import encoder, several_trades
 from .digest import Digest, Stretch
+from .rate import Rate
 
 if TYPE_CHECKING:
     from .lane import Client, Lane
 
-Key: TypeAlias = tuple[str, int, bool, bool]
-"""A name, a number of levels, whether it is compressed, and marked."""
+Key: TypeAlias = tuple[str, int, Form]
+"""A name, a number of levels, and a form."""
 
 
 class View:
-    """A topic under one name, with one number of levels, compressed or not, `marked` or not: what a group of
-    clients receives.
+    """A topic under one name, with one number of levels, in one form: what a group of clients receives.
 
-    A frame is made once for a view, however many clients there are.
+    A push is made once for a view, however many clients there are.
     """
 
     __slots__ = (
+        "_first",
         "_made",
         "_text_ids",
         "carried",
-        "deflated",
         "encode",
+        "form",
         "lanes",
         "levels",
-        "marked",
         "name",
         "needed",
         "pending",
+        "rate",
         "topic",
     )
 
-    def __init__(
-        self, topic: Topic, name: str, levels: int, *, text_ids: bool, deflated: bool, marked: bool
-    ) -> None:
+    def __init__(self, topic: Topic, name: str, levels: int, form: Form, *, text_ids: bool) -> None:
         self.topic = topic
         self.name = name
         self.levels = levels
-        self.deflated = deflated
-        self.marked = marked
+        self.form = form
+        self.rate: Rate | None = None
+        """What it is not to carry yet, where a client wants no more than so many pushes a second."""
         self.set_encoder(text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
         self.pending: list[bytes] = []
@@ -61,21 +62,22 @@ class View:
     @property
     def key(self) -> Key:
         """What it is known by to its topic."""
-        return self.name, self.levels, self.deflated, self.marked
+        return self.name, self.levels, self.form
 
     def set_encoder(self, *, text_ids: bool) -> None:
         """From now on events are written in the numbers of the topic's instrument."""
-        topic, deflated, marked = self.topic, self.deflated, self.marked
-        place = topic.kind, self.name, topic.instrument, self.levels
-        self.encode = encoder(*place, text_ids=text_ids, deflated=deflated, marked=marked)
+        place = self.topic.kind, self.name, self.topic.instrument, self.levels
+        self.encode = self._first = encoder(*place, text_ids=text_ids, form=self.form)
+        if self.form.changes:
+            self._first = encoder(*place, text_ids=text_ids, form=self.form.first)
 
     def snapshot(self) -> bytes:
-        """The frame of the last event, empty if there was none."""
+        """The frame of the last event, see `Form.told`; empty if there was none."""
         topic = self.topic
-        return b"" if topic.last is None else self.encode(topic.last, topic.seq)
+        return b"" if topic.last is None else self._first(topic.last, topic.seq)
 
     def thinned(self, stretch: Stretch) -> list[bytes]:
-        """The frames of a stretch of the topic for who did not take all of it, in order."""
+        """The pushes of a stretch of the topic for who is not given all of it, in order."""
         if stretch.count > 1 and type(stretch.last) is Trade:
             return [self._several(stretch)]
         events = stretch.kept
@@ -86,12 +88,8 @@ class View:
     def _several(self, stretch: Stretch) -> bytes:
         key = stretch.first, stretch.seq, stretch.count, self.encode
         if self._made is None or self._made[0] != key:
-            trades, instrument = stretch.several(), self.topic.instrument
-            text_ids = self._text_ids
-            self._made = (
-                key,
-                several_trades_frame(self.name, instrument, trades, stretch.seq, text_ids=text_ids),
-            )
+            place = self.name, self.topic.instrument, stretch.several(), stretch.seq
+            self._made = key, several_trades(*place, text_ids=self._text_ids, form=self.form)
         return self._made[1]
 
     def _shared(self, seq: int, event: StreamEvent) -> bytes:
@@ -166,14 +164,15 @@ class Topic:
 
     def key(self, want: Want, client: Client) -> Key:
         """What a client's view of it is known by: bars alone are marked."""
-        return want.name, want.levels, client.deflated, client.marked and self.kind is Kind.KLINE
+        form = client.form
+        if form.marked and self.kind is not Kind.KLINE:
+            form = form._replace(marked=False)
+        return want.name, want.levels, form
 
     def view(self, key: Key, *, text_ids: bool) -> View:
         """The view of that key: the same one for all who ask alike."""
         if (found := self.views.get(key)) is None:
-            name, levels, deflated, marked = key
-            found = View(self, name, levels, text_ids=text_ids, deflated=deflated, marked=marked)
-            self.views[key] = found
+            found = self.views[key] = View(self, *key, text_ids=text_ids)
         return found
 
     def redefine(self, instrument: Instrument, *, text_ids: bool) -> None:

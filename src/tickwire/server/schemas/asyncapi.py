@@ -9,6 +9,7 @@ from ... import __version__, wire
 from ...model import Kind
 from ...wire import messages
 from ...wire import ret as table
+from ...wire.flags import Flags, OptionsData
 from ...wire.items import (
     ChangeData,
     ChangedData,
@@ -50,6 +51,7 @@ SENT = (
     DataResponse[ListedData],
     DataResponse[ResumedData],
     DataResponse[ReplayedData],
+    DataResponse[OptionsData],
     HttpSuccess[wire.Tally],
 )
 TAKEN = (
@@ -62,6 +64,7 @@ TAKEN = (
     Envelope[ResumeData],
     Envelope[ReplayData],
     Envelope[ControlData],
+    Envelope[Flags],
     Command,
     *LINES,
 )
