@@ -84,6 +84,7 @@ def push_families(gateway: Gateway, traffic: Traffic, uses: Collection[TokenUse]
     yield gauge("resuming_clients", text, "", [(gateway.resuming.clients,)])
     text = "Streams that clients resumed with a hole: what they missed was not there any more."
     yield counter("resume_gaps", text, "", [(gateway.resuming.gaps,)])
+    yield gauge("replays", "Replays that clients have under way.", "", [(gateway.replaying.clients,)])
     turned_away = "Unknown codes that upstream was not asked about: too many."
     yield counter("unknown_codes_turned_away", turned_away, "", [(gateway.seeking.turned_away,)])
 
