@@ -168,7 +168,9 @@ class Gateway:
         self.admission = Admission(
             tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
         )
-        self.resuming = Resuming(self.hub, market, self.changing, self.first_bars, self.callers, self._slow)
+        self.resuming = Resuming(
+            self.hub, market, self.changing, self.first_bars, self.callers, self._slow, clock
+        )
         self.replaying = Replaying(self.hub, market, self.resuming, self.callers, self._slow, clock)
         self.states = States(self.hub, market, wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)

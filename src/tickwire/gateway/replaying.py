@@ -32,14 +32,15 @@ from ..wire.ret import DATA_INVALID
 from ..wire.session import ControlReplay, Replay
 from .admission import Caller, Peer
 from .hub import Hub
+from .portions import Portions
 from .resuming import Resuming
 
 MOST = 200
 """Replays at once."""
-AT_ONCE = 2
-"""Those that are given something in the same turn of the loop; others wait for theirs."""
+ALL = 0.003
+"""Seconds of a turn of the loop in which they are given something; others wait."""
 TURN = 32 * 1024
-"""Bytes that a client is given in its turn, about."""
+"""Bytes that a client is given at a time, about."""
 UNREADABLE = "what was recorded cannot be read: the log of the server says why"
 
 log = structlog.get_logger()
@@ -112,7 +113,7 @@ class Replaying:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._runs: dict[Peer, Run] = {}
-        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._portions = Portions(ALL, ALL, clock)
 
     @property
     def clients(self) -> int:
@@ -255,9 +256,9 @@ class Replaying:
                 if not run.events and run.sought is None:
                     return
             if await self._until_due(run):
-                async with self._at_once:
+                await self._portions.wait(run.caller.account)
+                with self._portions.serve(run.caller.account):
                     self._give(run)
-                    await asyncio.sleep(0)
                 await self._resuming.until_taken(run.client)
 
     async def _seek(self, run: Run, time: int) -> None:

@@ -6,12 +6,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from weakref import WeakKeyDictionary
 
 import structlog
 from msgspec import UNSET
 
-from ..access import Account
 from ..bus import Missed, Supplier
 from ..model import Kind, KlineState, KlineUpdate, Position
 from ..wire import Sought, Want
@@ -21,13 +19,12 @@ from .admission import Caller, Peer
 from .changing import Changing
 from .first_bars import FirstBars
 from .hub import Hub, Topic
+from .portions import Portions
 
-AT_ONCE = 4
-"""Clients that are given something in the same turn of the loop; others wait for theirs."""
-OF_TOKEN = 2
-"""Those of one token."""
+ALL, OF_TOKEN = 0.005, 0.003
+"""Seconds of a turn of the loop in which clients are given something, and those of one token; others wait."""
 TURN = 64 * 1024
-"""Bytes that a client is given in its turn, about."""
+"""Bytes that a client is given at a time, about."""
 CACHED = 32 * 2**20
 """Bytes of frames that are kept while anybody resumes, for others who missed the same."""
 SHARED = 16
@@ -70,8 +67,10 @@ class Resuming:
         first_bars: FirstBars,
         callers: Mapping[Peer, Caller],
         slow: Collection[Peer],
+        clock: Callable[[], float],
     ) -> None:
-        """`slow` are those who do not take what they are sent as fast as it comes, see `quick`."""
+        """`slow` are those who do not take what they are sent as fast as it comes, see `quick`; `clock` is
+        monotonic, in seconds."""
         self._hub = hub
         self._market = market
         self._changing = changing
@@ -80,8 +79,7 @@ class Resuming:
         self._slow = slow
         self._tasks: dict[Peer, set[asyncio.Task[None]]] = {}
         self._taken: dict[Peer, asyncio.Event] = {}  # set when a client has taken what it was given
-        self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._of_token: WeakKeyDictionary[Account, asyncio.Semaphore] = WeakKeyDictionary()
+        self._portions = Portions(ALL, OF_TOKEN, clock)
         self._frames: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         self._cached = 0
         self.gaps = 0
@@ -179,11 +177,12 @@ class Resuming:
                 answers.append(told)
             self._hub.flush()
             self._hub.tell(client, say(answers))
-            of_token = self._of_token.setdefault(caller.account, asyncio.Semaphore(OF_TOKEN))
             while left:
-                async with of_token, self._at_once:
+                await self._portions.wait(caller.account)
+                with self._portions.serve(caller.account):
                     left = await self._give(client, left)
-                    await asyncio.sleep(0)
+                if left and all(one.given > one.topic.seq for one in left):
+                    await asyncio.sleep(AHEAD)
                 await self.until_taken(client)
         except Exception:
             self._give_up(client, left)
@@ -242,8 +241,6 @@ class Resuming:
             self._hub.release(client, [(one.kind, one.want) for one in level])
             bars = [one.want for one in level if one.kind is Kind.KLINE and not one.topic.seq]
             self._first_bars.show(client, bars)
-        if left and all(one.given > one.topic.seq for one in left):
-            await asyncio.sleep(AHEAD)
         return left
 
     async def _give_some(self, client: Peer, one: Behind) -> int:
