@@ -74,6 +74,8 @@ def feed_of(
     rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
     repeats = isinstance(source, Replay) and settings.keep_bars
     archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, clock=wall)
+    if isinstance(source, Simulator):
+        source.counted = archive.codes
     bars = Bars(
         archive,
         rules,
