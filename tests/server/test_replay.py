@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -231,6 +232,29 @@ async def test_the_end_is_an_event_of_the_client(tmp_path: Path) -> None:
         assert prices == [10, 11]
         assert (told.source, told.reason, told.simulated) == ("replay:t.csv", "", False)
         assert told.time_ms == served.engine.market.source.health.since
+
+
+@pytest.mark.parametrize("codes", [("BTCUSDT", "GOLD"), ("BTCUSDT",)])
+async def test_late_trades_make_the_same_bars_at_every_speed(tmp_path: Path, codes: tuple[str, ...]) -> None:
+    source, minute, folder = Script(), START // 60_000 * 60_000, tmp_path / "ticks"
+    late = [(10, 1), *((second, 0) for second in range(11, 250)), (30, 2), (70, 3), (251, 4), (130, 5)]
+    async with serving(tmp_path / "recorded", source, record=folder) as served:
+        for second, price in late:
+            code = "BTCUSDT" if price else "GOLD"
+            source.emit(trade(code, str(price or 4400), "1", minute + second * 1000))
+        await until(lambda: served.engine.market.events == len(late))
+    found = []
+    for speed in (0, 200, 2000):
+        how: dict[str, Any] = {"source": "replay", "file": [folder], "speed": speed, "codes": codes}
+        async with serving(tmp_path / str(speed), **how) as served:
+            await until(lambda: served.engine.market.source.health.status is Status.ENDED)
+            query = {"data": {"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 10}}
+            bars = (await served.get(f"{OTHER_HTTP}/kline", query)).json()["data"]["kline_list"]
+            found.append([(int(bar["timestamp"]) - minute // 1000, bar["close_price"]) for bar in bars])
+    with pytest.warns(tickwire.HistoryWarning, match="in none: 1"):
+        table = tickwire.download("BTCUSDT", recording=folder, interval="1m")
+    found.append([(int(at.timestamp()) - minute // 1000, f"{one:.2f}") for at, one in table["Close"].items()])
+    assert found == [[(0, "2.00"), (60, "3.00"), (240, "4.00")]] * 4
 
 
 async def test_a_loop_never_ends(tmp_path: Path) -> None:

@@ -71,7 +71,11 @@ def feed_of(
         tape = Tape(catalogue)
     elif isinstance(source, Relay) and settings.upstream_url != VENDOR:
         tape = Tape(catalogue, live=True)
-    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    rules = Rules(
+        int(settings.close_delay * 1000),
+        int(settings.late_window * 1000),
+        by_clock=not isinstance(source, Replay),
+    )
     repeats = isinstance(source, Replay) and settings.keep_bars
     archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, clock=wall)
     if isinstance(source, Simulator):
