@@ -269,6 +269,32 @@ async def test_a_loop_never_ends(tmp_path: Path) -> None:
         assert served.engine.market.source.health.status is Status.UP
 
 
+@pytest.mark.parametrize("rebase", [False, True])
+async def test_a_loop_counts_each_trade_once(tmp_path: Path, rebase: bool) -> None:
+    path, minute = tmp_path / "t.csv", START // 60_000 * 60_000
+    path.write_text(TRADES + "".join(f"GOLD,{minute + 1000 * n},{10 + n % 9},1\n" for n in range(150)))
+    how: dict[str, Any] = {"source": ["replay"], "file": [path], "loop": True, "rebase": rebase}
+    with capture_logs() as logged:
+        async with (
+            serving(tmp_path / "data", speed=500, hold=True, **how) as served,
+            served.link(max_queue=None) as link,
+        ):
+            await link.subscribe(TRADE, "GOLD")
+            await receive(link, 700)
+            (told,) = (await served.get("/readyz")).json()["sources"]
+            assert told["late"] == 0
+            query = {"data": {"code": "GOLD", "kline_type": 1, "query_kline_num": 500}}
+            bars = (await served.get(f"{OTHER_HTTP}/kline", query)).json()["data"]["kline_list"]
+    times = [int(push["data"]["tick_time"]) for push in link.pushes]
+    assert "set back" not in str(logged)
+    if rebase:
+        assert times == sorted(times)
+        assert sum(Decimal(bar["volume"]) for bar in bars) >= 700
+    else:
+        assert times[:150] == times[150:300]
+        assert [bar["volume"] for bar in bars] == ["60.00", "60.00", "30.00"]
+
+
 async def test_a_replay_that_breaks_has_not_ended(tmp_path: Path) -> None:
     path = a_long_file(tmp_path, 6_000)
     with capture_logs() as logged:

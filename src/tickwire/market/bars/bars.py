@@ -100,6 +100,7 @@ class Bars:
         """When no server ran, from and to, in seconds since the epoch; zeros if that does not matter."""
         self.stored = archive.codes
         """The codes that had bars when the server began."""
+        self._again = False  # whether what comes has been counted
         self._holes: dict[str, Hole] = {}
 
     @property
@@ -147,6 +148,8 @@ class Bars:
     # What comes in.
     def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
         """Takes a trade; returns the bars that it closed or revised."""
+        if self._again:
+            return []
         series = self._series.get(instrument.code)
         if series is None:
             return self._add_unjoined(instrument, trade, turnover)
@@ -164,6 +167,8 @@ class Bars:
         """A trade was another one, or none, whose turnovers are known. Returns the `seq` under which it was
         sent, 0 if it is not known. A minute that forms is another one at once; of a closed one the bars
         that it belongs to are made anew as soon as the store has been read, see `revised`."""
+        if self._again:
+            return 0
         tape, code = self.tape, instrument.code
         seq = None if tape is None else tape.correct(correction)
         if tape is None or seq is None:
@@ -200,6 +205,8 @@ class Bars:
 
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
+        if self._again:
+            return []
         if now < self._time - SET_BACK:
             log.warning(
                 "the clock was set back, bars that it closed too early go on",
@@ -218,6 +225,13 @@ class Bars:
     def close_all(self) -> list[Closed]:
         """Nothing more comes: closes all that is forming, whatever the market's clock says."""
         return self.advance(FOREVER)
+
+    def begin_again(self) -> list[Closed]:
+        """All that comes from now on came before, at the same times: closes all that is forming, and counts
+        nothing more."""
+        closed = self.close_all()
+        self._again = True
+        return closed
 
     def hole(self, instrument: Instrument, begin: int | None, end: int | None) -> list[Closed]:
         """From `begin` (None: from the last minute that is known) up to `end` (None: it is not over), in
