@@ -288,6 +288,67 @@ async def test_a_clock_that_was_ahead_for_a_while_leaves_no_trace(
     await check(a_run(disk), ats)
 
 
+@pytest.mark.parametrize("ahead", [90, 600, 3 * 3600, 30 * 86400], ids=str)
+async def test_trades_of_a_clock_that_was_ahead_hold_up_none_of_the_right_time(
+    disk: Disk, ahead: int
+) -> None:
+    bars, dice = Run(disk, on_clock=True), random.Random(ahead)
+    right: list[int] = []
+    wrong: list[int] = []
+
+    async def go_to(now: int) -> None:
+        for at in {at // 60 * 60: at for at in wrong if at <= now}:  # as each of them comes
+            if at > right[-1] - 60:
+                bars.advance(at * 1000)
+                await bars.ready_all()
+
+    async def agree(now: int) -> None:
+        if not any(0 < at - now < 120 for at in wrong):  # which may be there or not
+            await check(bars, [*right, *(at for at in wrong if at <= now)])
+
+    for number, at in enumerate(some_hours(count=180)):
+        if 20 <= number < 30:
+            bars.advance((at + ahead) * 1000)
+            take(bars, [at + ahead])
+            wrong.append(at + ahead)
+            await bars.ready_all()
+            continue
+        if number > 30:
+            await go_to(at)
+        if number == 30 or dice.random() < 0.7:  # else the trade is there before the clock is looked at
+            bars.advance(at * 1000)
+            if dice.random() < 0.5:
+                await agree(at)
+        right.append(at)
+        take(bars, [at])
+        bars.advance(at * 1000)
+        await agree(at)
+        if dice.random() < 0.1:
+            await bars.batches.write()
+            bars = Run(disk, on_clock=True)
+            bars.advance(at * 1000)
+            await agree(at)
+    assert bars.late == 0
+    bars.advance((max(*right, *wrong) + 60) * 1000)
+    await check(bars, [*right, *wrong])
+
+
+async def test_a_clock_that_was_set_back_by_mistake_costs_nothing(disk: Disk) -> None:
+    ats = some_hours(count=120)
+    bars, half = Run(disk, on_clock=True), ats[:60]
+    for at in half:
+        bars.advance(at * 1000)
+        take(bars, [at])
+        await bars.ready_all()
+    bars.advance((half[-1] - 7200) * 1000)
+    shown = (await bars.read(BTC, MINUTE, count=ALL)).bars
+    assert shown[-1].time == max(at // 60 * 60 for at in half if at // 60 * 60 <= half[-1] - 7200)
+    for at in ats[60:]:
+        take(bars, [at])
+        bars.advance(at * 1000)
+    await check(bars, ats)
+
+
 async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:
     ats = some_hours(count=100)
     first = a_run(disk, repeats=True)
