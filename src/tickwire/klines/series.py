@@ -313,9 +313,14 @@ class Series:
         self.newest = part.time
         return out
 
+    @property
+    def latest(self) -> int:
+        """The time of the latest trade, in milliseconds."""
+        return max(self._latest, self._minute.last[0] if self._minute else 0)
+
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        latest = max(self._now, self._latest, self._minute.last[0] if self._minute else 0)
+        latest = max(self._now, self.latest)
         forms = not self._rules.by_clock and part.time == self.newest  # but for the clock, which closed it
         if latest - part.last[0] > self._rules.late_window and not forms:
             self.late += 1

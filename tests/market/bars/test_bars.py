@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -347,6 +348,29 @@ async def test_a_clock_that_was_set_back_by_mistake_costs_nothing(disk: Disk) ->
         take(bars, [at])
         bars.advance(at * 1000)
     await check(bars, ats)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_the_clock_does_each_trade_is_in_its_minute(disk: Disk, seed: int) -> None:
+    bars, dice, at = Run(disk, on_clock=True), random.Random(seed), T0
+    taken: list[int] = []
+    for number in range(150):
+        at += dice.choice([0, 1, 61, 200, -300, -90, 600 if number % 7 == 0 else 0])
+        bars.advance(at * 1000)
+        await bars.ready_all()
+        some = [at] * dice.randint(1, 2)
+        take(bars, some)
+        taken += some
+        await bars.ready_all()
+        if dice.random() < 0.2:
+            await bars.batches.write()
+    await bars.batches.write()
+    for minute in range(min(taken) // 60 * 60, max(taken) + 120, 60):
+        bars.advance(minute * 1000)
+        await bars.ready_all()
+    found = (await bars.read(BTC, MINUTE, count=ALL)).bars
+    assert {bar.time: bar.volume * 10 for bar in found} == Counter(one // 60 * 60 for one in taken)
+    assert bars.late == 0
 
 
 async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:

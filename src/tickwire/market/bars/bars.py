@@ -27,7 +27,7 @@ JOINED_AT_ONCE = 20
 SET_BACK = 5_000
 """Milliseconds by which the market's clock must go back to count as set back rather than as put right."""
 AHEAD = 60_000
-"""Milliseconds by which a minute may lie ahead of the market's clock and be gone on with, as trades may."""
+"""Milliseconds by which the last trade may lie ahead of the market's clock, and its bars be gone on with."""
 RETRY = 1.0
 """Seconds before the store is asked again that could not be read."""
 
@@ -419,7 +419,7 @@ class Bars:
     def _begin_anew(self, now: int) -> list[Closed]:
         """Lets go of the series that lie ahead of the market's clock, and of those of which a minute that lay
         ahead has come. Returns what was forming in them."""
-        gone = [one for one in self._series.values() if one.newest * 1000 > now + AHEAD]
+        gone = [one for one in self._series.values() if one.latest > now + AHEAD]
         come = [code for code, at in self._ahead.items() if at * 1000 <= now]
         gone += [self._series[code] for code in come if code in self._series]
         return [one for series in gone for one in self._let_go(series)]
@@ -442,9 +442,11 @@ class Bars:
         """What is stored of a code, without what lies ahead of the market's clock. Raises StoreError."""
         minutes, unjoined = stored.get(KlineType.MINUTE), self._unjoined.get(code)
         now = max(self._time // 1000, -1 if unjoined is None else unjoined.series.newest)
-        if not (self._on_clock and self._time and minutes and (minutes[-1].time - now) * 1000 > AHEAD):
+        if not (self._on_clock and self._time and minutes and minutes[-1].last - now * 1000 > AHEAD):
             return stored
-        self._ahead[code] = min(bar.time for bar in minutes if bar.time > now)
+        later = [bar.time for bar in minutes if bar.time > now]
+        whole = len(later) < self._restored  # else there may be others before them
+        self._ahead[code] = later[0] if whole else now // 60 * 60 + 60
         self._archive.changes.update((code, one) for one in KlineType)
         found = {}
         for one in KlineType:
