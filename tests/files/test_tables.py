@@ -51,6 +51,8 @@ def test_whatever_separates_the_fields(tmp_path: Path, delimiter: str) -> None:
         delimiter.join(f'"{field}"' for field in line.split(",")) for line in TEXT.splitlines()
     )
     assert read(tmp_path, quoted) == ROWS
+    said = read(tmp_path, f"sep={delimiter}\n" + TEXT.replace(",", delimiter))  # by Excel
+    assert said == [(number + 1, row) for number, row in ROWS]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,10 @@ def test_what_is_not_known_may_be_empty(tmp_path: Path, unknown: str) -> None:
     [
         ("GOLD,1,x,3", "price is 'x', expected a number from 0 to below 10^15 with at most 12 decimals"),
         ("GOLD,1,-2,3", "price is '-2', expected a number"),
+        (
+            'GOLD,1,"1.234,5",3',
+            "price is '1.234,5', expected a number from 0 to below 10^15 with at most 12 decimals (a",
+        ),
         ("GOLD,1,0.1234567890123,3", "price is '0.1234567890123', expected a number"),
         ("GOLD,1,2", "3 fields in place of 4"),
         ("GÖLD,1,2,3", "code is 'G\\xd6LD', expected visible ASCII"),
@@ -115,6 +121,9 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
         (gzip.compress(TEXT.encode())[:-9], "Cannot read"),
         (zipped(TEXT.encode())[:-30], "Cannot read"),
         (zipped(TEXT.encode(), "a.csv", "b.csv"), "holds 2 files"),
+        (zipped(b"x", "[Content_Types].xml", "xl/workbook.xml"), "is a workbook of a spreadsheet: save its"),
+        (zipped(b"x", "mimetype", "content.xml"), "is a workbook of a spreadsheet"),
+        (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500), "is a workbook of a spreadsheet"),
         (b"Price,Close,Close\nTicker,A,B\nDate,,\n", "holds 2 tickers side by side"),
     ],
 )

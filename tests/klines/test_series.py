@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from random import Random
 
 import pytest
 
-from tickwire.klines import Closed, Rules, Series
+from tickwire.klines import FOREVER, Closed, Rules, Series
 from tickwire.klines.bar import OpenBar
 from tickwire.klines.series import DEFAULTS
 from tickwire.model import EXACT, Kline, KlineType, Trade
@@ -288,6 +289,25 @@ def test_the_late_window_is_a_rule(window: int) -> None:
     assert one.late == (late < 7200)
     add(one, late + 0.001)
     assert one.late == 1
+
+
+@pytest.mark.parametrize("window", [0, 5_000, 60_000, 600_000])
+def test_without_the_clock_bars_are_the_same_however_often_it_is_looked_at(window: int) -> None:
+    dice = Random(window)
+    times = [tenth / 10 - dice.choice((0, 0, 3, 20, 70, 400)) for tenth in range(0, 18_000, 7)]
+
+    def bars_of(looks: float) -> tuple[dict[tuple[KlineType, int], Kline], int]:
+        one, found, reached = series(rules=Rules(late_window=window, by_clock=False)), {}, 0.0
+        for number, second in enumerate(times):
+            closed, reached = [*add(one, second, str(1 + number % 50))], max(reached, second)
+            if dice.random() < looks:
+                closed += advance(one, reached + dice.choice((0, 2, 90)))  # other codes are ahead
+            found.update({(bar.kline_type, bar.time): bar for bar, _ in closed})
+        found.update({(bar.kline_type, bar.time): bar for bar, _ in one.advance(FOREVER)})
+        return found, one.late
+
+    assert bars_of(0) == bars_of(0.02) == bars_of(1)
+    assert 0 < bars_of(0)[1] < len(times) or window == 600_000
 
 
 def test_the_markets_clock_counts_for_the_late_window_too() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from tickwire.store.recordings import Recorder, Recordings
 
-from .publishing import NEW, a_trade, desk_in, packed
+from ..cli.commands import tickwire
+from ..serving import OTHER_HTTP
+from .publishing import NEW, a_trade, desk_in, now, packed
 
 
 async def test_what_waits_at_the_end_is_kept_in_bars_and_recording(
@@ -39,3 +41,21 @@ async def test_a_new_instrument_is_known_after_a_restart(tmp_path: Path) -> None
         assert (data["accepted"], data["bad"]) == (2, [])
         await desk.served_all()
         assert (await desk.last_trade("MYIDX"))["price"] == "1.002"
+
+
+async def test_imported_bars_of_later_hold_up_no_trade_of_now(tmp_path: Path) -> None:
+    ahead = now() // 60_000 * 60 + 3 * 3600
+    lines = [f"BTCUSDT,{ahead + 60 * minute},1,2,1,2\n" for minute in range(60)]
+    (tmp_path / "bars.csv").write_text("code,timestamp_s,open,high,low,close\n" + "".join(lines))
+    file = str(tmp_path / "bars.csv")
+    await tickwire(tmp_path, "import", file, "--source", "publish", "--data-dir", str(tmp_path / "data"))
+    async with desk_in(tmp_path / "data") as desk:
+        await desk.data(packed(a_trade(1, price="100")))
+        await desk.served_all()
+        for kline_type in (1, 5, 8):
+            query = {"data": {"code": "BTCUSDT", "kline_type": kline_type, "query_kline_num": 500}}
+            bars = (await desk.served.get(f"{OTHER_HTTP}/kline", query)).json()["data"]["kline_list"]
+            assert (bars[-1]["close_price"], bars[-1]["volume"]) == ("100.00", "1.00000")
+            assert int(bars[-1]["timestamp"]) < ahead
+        (told,) = (await desk.served.get("/readyz")).json()["sources"]
+        assert told["late"] == 0

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -233,6 +234,29 @@ async def test_the_end_is_an_event_of_the_client(tmp_path: Path) -> None:
         assert told.time_ms == served.engine.market.source.health.since
 
 
+@pytest.mark.parametrize("codes", [("BTCUSDT", "GOLD"), ("BTCUSDT",)])
+async def test_late_trades_make_the_same_bars_at_every_speed(tmp_path: Path, codes: tuple[str, ...]) -> None:
+    source, minute, folder = Script(), START // 60_000 * 60_000, tmp_path / "ticks"
+    late = [(10, 1), *((second, 0) for second in range(11, 250)), (30, 2), (70, 3), (251, 4), (130, 5)]
+    async with serving(tmp_path / "recorded", source, record=folder) as served:
+        for second, price in late:
+            code = "BTCUSDT" if price else "GOLD"
+            source.emit(trade(code, str(price or 4400), "1", minute + second * 1000))
+        await until(lambda: served.engine.market.events == len(late))
+    found = []
+    for speed in (0, 200, 2000):
+        how: dict[str, Any] = {"source": "replay", "file": [folder], "speed": speed, "codes": codes}
+        async with serving(tmp_path / str(speed), **how) as served:
+            await until(lambda: served.engine.market.source.health.status is Status.ENDED)
+            query = {"data": {"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 10}}
+            bars = (await served.get(f"{OTHER_HTTP}/kline", query)).json()["data"]["kline_list"]
+            found.append([(int(bar["timestamp"]) - minute // 1000, bar["close_price"]) for bar in bars])
+    with pytest.warns(tickwire.HistoryWarning, match="in none: 1"):
+        table = tickwire.download("BTCUSDT", recording=folder, interval="1m")
+    found.append([(int(at.timestamp()) - minute // 1000, f"{one:.2f}") for at, one in table["Close"].items()])
+    assert found == [[(0, "2.00"), (60, "3.00"), (240, "4.00")]] * 4
+
+
 async def test_a_loop_never_ends(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(TRADES + f"GOLD,{START},10,1\n")
@@ -243,6 +267,32 @@ async def test_a_loop_never_ends(tmp_path: Path) -> None:
         await link.subscribe(TRADE, "GOLD")
         await receive(link, 5)
         assert served.engine.market.source.health.status is Status.UP
+
+
+@pytest.mark.parametrize("rebase", [False, True])
+async def test_a_loop_counts_each_trade_once(tmp_path: Path, rebase: bool) -> None:
+    path, minute = tmp_path / "t.csv", START // 60_000 * 60_000
+    path.write_text(TRADES + "".join(f"GOLD,{minute + 1000 * n},{10 + n % 9},1\n" for n in range(150)))
+    how: dict[str, Any] = {"source": ["replay"], "file": [path], "loop": True, "rebase": rebase}
+    with capture_logs() as logged:
+        async with (
+            serving(tmp_path / "data", speed=500, hold=True, **how) as served,
+            served.link(max_queue=None) as link,
+        ):
+            await link.subscribe(TRADE, "GOLD")
+            await receive(link, 700)
+            (told,) = (await served.get("/readyz")).json()["sources"]
+            assert told["late"] == 0
+            query = {"data": {"code": "GOLD", "kline_type": 1, "query_kline_num": 500}}
+            bars = (await served.get(f"{OTHER_HTTP}/kline", query)).json()["data"]["kline_list"]
+    times = [int(push["data"]["tick_time"]) for push in link.pushes]
+    assert "set back" not in str(logged)
+    if rebase:
+        assert times == sorted(times)
+        assert sum(Decimal(bar["volume"]) for bar in bars) >= 700
+    else:
+        assert times[:150] == times[150:300]
+        assert [bar["volume"] for bar in bars] == ["60.00", "60.00", "30.00"]
 
 
 async def test_a_replay_that_breaks_has_not_ended(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -124,7 +125,7 @@ class Bench:
     def __init__(self, simulator: Simulator, wall: Wall) -> None:
         self.simulator = simulator
         self.wall = wall
-        self._stream: AsyncIterator[Event] = simulator.events()
+        self._stream = cast("AsyncIterator[Event]", simulator.events())  # markets are open
         self._next: asyncio.Task[Event] | None = None
 
     async def take(self) -> list[Event]:

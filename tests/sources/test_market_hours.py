@@ -66,3 +66,23 @@ async def test_bars_across_a_weekend_join_friday_to_the_next_session(tmp_path: P
                 assert not missing
                 opens = calendar.next_open(begin * 1000 - 1)
                 assert calendar.is_open(begin * 1000) or (opens or 0) < grid.end(kline_type, after) * 1000
+
+
+@pytest.mark.parametrize("code", CODES[1:])
+async def test_no_start_counts_the_last_trade_of_a_closed_market_again(tmp_path: Path, code: str) -> None:
+    base = STOCK_HTTP if CATALOGUE[code].family == "stock" else OTHER_HTTP
+    seen = []
+    for _ in range(3):
+        feed = Simulator(CATALOGUE, [code], seed=1, rate=2, hours=True, clock=lambda: SATURDAY * 1000)
+        async with serving(tmp_path, feed) as served:
+            symbols = {"data": {"symbol_list": [{"code": code}]}}
+            ticks = (await served.get(f"{base}/trade-tick", symbols)).json()["data"]["tick_list"]
+            bars = [
+                (await served.get(f"{base}/kline", {"data": {"code": code, "kline_type": one}})).json()
+                for one in (KlineType.MINUTE, KlineType.DAY)
+            ]
+            assert [len(bar["data"]["kline_list"]) for bar in bars] == [1, 1]
+            (told,) = (await served.get("/readyz")).json()["sources"]
+            assert told["late"] == 0
+            seen.append((ticks[0]["tick_time"], ticks[0]["price"], ticks[0]["volume"], bars))
+    assert seen[0] == seen[1] == seen[2]

@@ -71,9 +71,15 @@ def feed_of(
         tape = Tape(catalogue)
     elif isinstance(source, Relay) and settings.upstream_url != VENDOR:
         tape = Tape(catalogue, live=True)
-    rules = Rules(int(settings.close_delay * 1000), int(settings.late_window * 1000))
+    rules = Rules(
+        int(settings.close_delay * 1000),
+        int(settings.late_window * 1000),
+        by_clock=not isinstance(source, Replay),
+    )
     repeats = isinstance(source, Replay) and settings.keep_bars
     archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, clock=wall)
+    if isinstance(source, Simulator):
+        source.counted = archive.codes
     bars = Bars(
         archive,
         rules,
@@ -81,6 +87,7 @@ def feed_of(
         repeats=repeats,
         flat=settings.flat_bars,
         begins_before=source.begins_before if isinstance(source, Simulator) else lambda _: False,
+        on_clock=isinstance(source, Published | Simulator),
         tape=tape,
     )
     if tape_notes is not None:

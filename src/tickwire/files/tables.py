@@ -44,6 +44,13 @@ CHECKED = 1000
 """Lines between two times that a file is checked for changes."""
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, UnicodeError, NotImplementedError, RuntimeError)
 """What reading a packed file raises where it is damaged, or packed in a way that is not known."""
+WORKBOOK = b"\xd0\xcf\x11\xe0"
+"""What an old workbook of a spreadsheet begins with; a newer one is a zip that holds one of WORKBOOKS."""
+WORKBOOKS = frozenset({"[Content_Types].xml", "mimetype"})
+SEPARATOR = re.compile(r'"?sep=(.)"?')
+"""The line in which Excel says what separates the fields of a file, before its header."""
+GROUPED = re.compile(r"-?\d[\d.,' ]*,[\d.,' ]*\d")
+"""A number with a comma before its decimals, or between thousands."""
 UNNAMED = ("index", "unnamed:_0", "_index_level_0_", "")
 """What pandas calls the first column of a table whose index has no name."""
 USUAL = {
@@ -211,7 +218,10 @@ class Reader:
             elif SCIENTIFIC.fullmatch(text) and DIGITS in pattern.pattern:
                 text = f"{Decimal(text):f}"
             if pattern.fullmatch(text) is None:
-                return f"{self._header.named.get(name, name)} is {text[:40]!a}, expected {_expected(pattern)}"
+                comma = GROUPED.fullmatch(text) and DIGITS in pattern.pattern
+                hint = " (a point before the decimals, no comma)" if comma else ""
+                named = self._header.named.get(name, name)
+                return f"{named} is {text[:40]!a}, expected {_expected(pattern)}{hint}"
             fields.append(text)
         return fields
 
@@ -221,6 +231,10 @@ def _unreadable(path: Path, number: int, error: Exception) -> InputError:
     system = getattr(error, "strerror", None)
     where = "" if system and not number else f" after line {number}"
     return InputError(f"Cannot read {path}{where}: {system or error}.")
+
+
+def _workbook(path: Path) -> InputError:
+    return InputError(f"{path} is a workbook of a spreadsheet: save its sheet as CSV.")
 
 
 @contextmanager
@@ -239,9 +253,13 @@ def _open(path: Path) -> Iterator[tuple[IO[str], int]]:
             members = [
                 one for one in packed.infolist() if not one.is_dir() and "__MACOSX" not in one.filename
             ]
+            if WORKBOOKS.intersection(one.filename for one in members):
+                raise _workbook(path)
             if len(members) != 1:
                 raise InputError(f"{path} holds {len(members)} files: unpack it, and name those to read.")
             raw = opened.enter_context(packed.open(members[0]))
+        elif magic == WORKBOOK:
+            raise _workbook(path)
         buffered = io.BufferedReader(cast("io.RawIOBase", raw), 2**16)
         encoding = _encoding(buffered.peek(LINE_LIMIT)[:LINE_LIMIT])
         yield opened.enter_context(io.TextIOWrapper(buffered, encoding, errors="replace")), descriptor
@@ -282,7 +300,9 @@ def _header(
     lines, first, number = _lines(file), "\n", 0
     while first and not first.strip():
         first, number = next(lines, "") or "", number + 1
-    delimiter = max(DELIMITERS, key=first.count)
+    if (said := SEPARATOR.fullmatch(first.rstrip("\r\n"))) is not None:
+        first, number = next(lines, "") or "", number + 1
+    delimiter = max(DELIMITERS, key=first.count) if said is None else said[1]
     names = _split(first, delimiter)
     if dress.header and not any(re.search(r"[A-Za-z]{2}", name) for name in names):
         return _placed(path, [*dress.header], delimiter, number - 1, dress, ours), [first]

@@ -30,10 +30,13 @@ class Rules(NamedTuple):
 
     A bar closes when a trade of a later minute comes, or `close_delay` after its end by the market's
     clock. A trade that is late by up to `late_window` revises closed bars; a later one is only counted.
+    With `by_clock` it is late by the market's clock too, else by the trades of its code alone: then bars are
+    the same however fast that clock goes.
     """
 
     close_delay: int = 2_000
     late_window: int = 60_000
+    by_clock: bool = True
 
 
 DEFAULTS = Rules()
@@ -71,7 +74,7 @@ class Series:
         self._ended: dict[tuple[KlineType, int], OpenBar] = {}  # what a late trade may still revise
         self._closed_until = 0  # what ended by then, in seconds, the clock has closed
         self._latest = 0  # the time of the latest trade in a closed minute, in milliseconds
-        self._now = 0  # the market's clock, in milliseconds
+        self._now = 0  # the market's clock, in milliseconds, if trades are late by it
         self._passed_over = 0  # trades before it were counted in an earlier run
         self.late = 0
         """Trades that came too late to be counted in any bar."""
@@ -95,7 +98,7 @@ class Series:
 
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
-        self._now = max(self._now, now)
+        self._now = max(self._now, now) if self._rules.by_clock else 0
         out: list[Closed] = []
         seconds = (now - self._rules.close_delay) // 1000
         self._closed_until = max(self._closed_until, seconds)
@@ -108,7 +111,7 @@ class Series:
     def set_back(self, now: int) -> None:
         """The market's clock, in milliseconds, shows less than it did. Minutes that it closed too early stay
         closed, and are revised by what comes of them; larger bars go on."""
-        self._now = now
+        self._now = now if self._rules.by_clock else 0
         self._closed_until = (now - self._rules.close_delay) // 1000
         self.newest = max([self.newest, *(opened for one, opened in self._ended if one is MINUTE)])
         for kline_type in self._grid.types[1:]:
@@ -310,12 +313,20 @@ class Series:
         self.newest = part.time
         return out
 
+    @property
+    def latest(self) -> int:
+        """The time of the latest trade, in milliseconds."""
+        return max(self._latest, self._minute.last[0] if self._minute else 0)
+
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        latest = max(self._now, self._latest, self._minute.last[0] if self._minute else 0)
-        if latest - part.last[0] > self._rules.late_window:
+        latest = max(self._now, self.latest)
+        forms = not self._rules.by_clock and part.time == self.newest  # but for the clock, which closed it
+        if latest - part.last[0] > self._rules.late_window and not forms:
             self.late += 1
             return NOTHING
+        # Of a minute that the clock had closed before it began this is all that begins it.
+        self.newest, self._latest = max(self.newest, part.time), max(self._latest, part.last[0])
         out: list[Closed] = []
         for kline_type in self._grid.types:
             opened = self._grid.open_time(kline_type, part.time)

@@ -13,7 +13,7 @@ from ..errors import InputError, StoreError, TickwireError
 from ..klines import Closed
 from ..model import Book, Catalogue, Correction, Event, Instrument, Kind, Trade, turnover
 from ..sandbox import Way
-from ..sources import Began, Published, Resent, Snapshot, Status
+from ..sources import Again, Began, Published, Resent, Snapshot, Status
 from ..store.recordings import Recorder
 from .feeds import Feed, Feeds
 from .kline_push import KlinePush
@@ -90,8 +90,7 @@ class Intake:
                     await feed.bars.ready(self._catalogue[code] for code in feed.source.codes)
                 log.info("source started", source=feed.source.name)
                 await self._consume(feed)
-                with suppress(StoreError):  # which has been said, and is tried again
-                    await feed.bars.make_anew()
+                await self._make_anew(feed)
                 self._klines.closed_of(feed, feed.bars.close_all())
                 log.info(
                     "source ended, its last state is served on", source=feed.source.name, events=feed.events
@@ -123,6 +122,10 @@ class Intake:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, SOURCE_MOST)
 
+    async def _make_anew(self, feed: Feed) -> None:
+        with suppress(StoreError):  # which has been said, and is tried again
+            await feed.bars.make_anew()
+
     def _recover(self, feed: Feed) -> None:
         """A source yields again after it had failed. A live one says itself how it is."""
         self._failed.discard(feed)
@@ -153,6 +156,9 @@ class Intake:
                     self._take_again(feed, event)
                 elif isinstance(event, Snapshot):
                     self._show(feed, event)
+                elif isinstance(event, Again):
+                    await self._make_anew(feed)
+                    self._klines.closed_of(feed, feed.bars.begin_again())
                 elif isinstance(event, Began):
                     if (tape := feed.bars.tape) is not None and source.live:
                         for code in event.codes:

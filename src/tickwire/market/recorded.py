@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..files import is_folder
-from ..klines import FOREVER, Closed, Series
+from ..klines import FOREVER, Closed, Rules, Series
 from ..model import Catalogue, Correction, Entrance, Event, Kline, KlineType, Trade, event_fault, turnover
 from ..sources.recording import Recording
 from ..sources.replay import Csv, QuoteTrades
@@ -64,7 +64,7 @@ def recorded_klines(
     catalogue = load_catalogue(instruments)
     if unknown := [code for code in codes if code not in catalogue]:
         raise InputError(f"Nothing is known of {', '.join(unknown)}: say what it is with instruments=…")
-    series = {code: Series(catalogue[code]) for code in codes}
+    series = {code: Series(catalogue[code], Rules(by_clock=False)) for code in codes}
     bars: dict[str, dict[int, Kline]] = {code: {} for code in codes}
 
     def keep(closed: Iterable[Closed]) -> None:

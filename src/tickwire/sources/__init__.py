@@ -7,11 +7,12 @@ from .publishers import PUBLISHER
 from .recording import Recording
 from .replay import Csv, Load, Moments, QuoteTrades, Reel, Replay, decimals_in
 from .simulator import DEFAULT_CODES, Simulator
-from .source import Began, Broke, History, Resent, Snapshot, Source
+from .source import Again, Began, Broke, History, Resent, Snapshot, Source
 
 __all__ = [
     "DEFAULT_CODES",
     "PUBLISHER",
+    "Again",
     "Began",
     "Broke",
     "Csv",

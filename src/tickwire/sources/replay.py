@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..model import EXACT, Book, Catalogue, Correction, Event, Instrument, Kind, Trade
 from .health import Health, Status
 from .recording import Line, Recording, Scan, TradeLine
-from .source import Source
+from .source import Again, Source
 
 HOLD_GRACE = 0.5
 """Seconds between the first subscription and the first event of a held replay, so that a client that
@@ -105,7 +105,8 @@ class Replay(Source):
 
     `speed` 1 is as recorded, 0 as fast as the subscribers take it. `rebase` moves all times by the same
     amount, so that the first is the moment of the start; at another speed than 1 they then run ahead of
-    the clock or fall behind it. `hold` waits for the first subscription. `corrected` says that there are
+    the clock or fall behind it. With `loop` too, each pass begins then, or where the one before it has come
+    to. `hold` waits for the first subscription. `corrected` says that there are
     corrections of trades in it. `monotonic` is in seconds, `wall` in milliseconds since the epoch.
     """
 
@@ -167,7 +168,7 @@ class Replay(Source):
             self._subscribed.set()
         return ()
 
-    async def events(self) -> AsyncIterator[Event | Correction]:
+    async def events(self) -> AsyncIterator[Event | Correction | Again]:
         """The stream; it ends with the recording unless it is looped. Raises InputError where that cannot be
         read on, which ends it too."""
         if self._over or self._reel is None:
@@ -186,13 +187,15 @@ class Replay(Source):
             self._played = 0
             if not self._over:
                 log.info("replay starts again", source=self.name)
+                if not self.rebase:
+                    yield Again()
                 await asyncio.sleep(0)
 
     async def _pass(self, reel: Reel) -> AsyncIterator[Event | Correction]:
         """The recording, from where it was left."""
         first = reel.first_time
         if not self._played:
-            self._shift = self.wall() - first if self.rebase else 0
+            self._shift = max(self.wall(), self._shift + self._reached) - first if self.rebase else 0
             self._reached = first
         shift, upcoming = self._shift, self._reached
         began = self.monotonic() - ((self._reached - first) / 1000 / (self.speed or 1))

@@ -55,7 +55,7 @@ class SimulatedMarkets:
         self._origin: int | None = None
         self._step: int | None = None  # the one that is being yielded
         self._behind: set[str] = set()
-        self._closed: set[str] = set()  # codes that have begun while their markets were closed
+        self._closed: set[str] = set()
 
     def open(self, now: int) -> None:
         """Starts what runs without being asked for; what has run on request goes on."""
@@ -90,6 +90,11 @@ class SimulatedMarkets:
     def catching_up(self) -> Collection[str]:
         """The codes that have begun late, and what they yield now is of long before."""
         return self._behind
+
+    @property
+    def closed(self) -> Collection[str]:
+        """The codes that have begun while their markets were closed, and have not traded since."""
+        return self._closed
 
     def begins_before(self, code: str) -> bool:
         """Whether what a code begins with is of before: it catches up, or its market was closed."""

@@ -12,7 +12,7 @@ import structlog
 from ..calendars import ALWAYS, KEYS, load
 from ..klines import Past
 from ..machine import VirtualTime
-from ..model import Catalogue, Event, Instrument, Kind
+from ..model import Catalogue, Event, Instrument, Kind, Trade
 from .health import Health, Status
 from .replay import HOLD_GRACE
 from .shortfall import Shortfall
@@ -20,7 +20,7 @@ from .simulated_clock import MarketClock, SteadyClock
 from .simulated_market import with_figures
 from .simulated_markets import FORGET_AFTER, SimulatedMarkets
 from .simulated_past import LIMITS, SimulatedPast
-from .source import Source
+from .source import Snapshot, Source
 
 DEFAULT_CODES = (
     "BTCUSDT ETHUSDT BNBUSDT SOLUSDT XRPUSDT DOGEUSDT ADAUSDT LTCUSDT TRXUSDT "
@@ -72,6 +72,8 @@ class Simulator(Source):
     ) -> None:
         self.codes: Collection[str] = frozenset(codes)
         self.health = Health(Status.UP, wall=clock)
+        self.counted: Collection[str] = ()
+        """Codes that have bars of an earlier run."""
         self._catalogue = catalogue
         self._markets = SimulatedMarkets(
             catalogue, self.codes, seed=seed, rate=rate, hours=hours, whole=virtual is not None
@@ -87,7 +89,7 @@ class Simulator(Source):
         self._has_stepped = False
         self._wake = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[Event | Snapshot]:
         """The stream; it never ends."""
         self.health.tell(Status.UP)
         if not self._released.is_set():
@@ -103,7 +105,7 @@ class Simulator(Source):
                 self._has_stepped = False
                 self._markets.begin_anew(now, stands=not self._clock.speed, moved=True)
             for count, event in enumerate(self._markets.due(now, STEPS), 1):
-                yield event
+                yield self._shown(event) if event.code in self._markets.closed else event
                 if count % BATCH == 0:
                     await asyncio.sleep(0)
             self._look()
@@ -117,6 +119,13 @@ class Simulator(Source):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ahead):
                     await self._wake.wait()
+
+    def _shown(self, event: Event) -> Event | Snapshot:
+        """What a closed market begins with. Its last trade is only shown where there are bars of that time:
+        else each start would count it once more."""
+        if isinstance(event, Trade) and event.code in self.counted:
+            return Snapshot(Kind.TRADE, event.code, event)
+        return event
 
     def _stepped(self, by: int) -> None:
         """The wall clock was set, by so many milliseconds."""

@@ -55,7 +55,11 @@ class Broke(NamedTuple):
     reason: str
 
 
-Yielded: TypeAlias = Event | Correction | Resent | Snapshot | Began | Broke
+class Again(NamedTuple):
+    """A recording begins again, at the same times: what comes is in the bars already."""
+
+
+Yielded: TypeAlias = Event | Correction | Resent | Snapshot | Began | Broke | Again
 
 
 class History(Protocol):

@@ -86,10 +86,11 @@ class Run(Bars):
         repeats: bool = False,
         clock: Clock | None = None,
         maker: Executor | None = None,
+        on_clock: bool = False,
     ) -> None:
         self.archive = Archive(source, store, store.database, clock=clock or Clock())
         self.revised: list[Closed] = []
-        super().__init__(self.archive, DEFAULTS, self.revised.extend, repeats=repeats)
+        super().__init__(self.archive, DEFAULTS, self.revised.extend, repeats=repeats, on_clock=on_clock)
         self.batches = Batches(self.archive, self)
         self.past: Past | None = None
         self.pasts = Pasts(self._past_of, self.archive, self, self.batches, maker)

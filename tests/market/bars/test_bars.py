@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -286,6 +287,90 @@ async def test_a_clock_that_was_ahead_for_a_while_leaves_no_trace(
     await check(bars, ats)
     await bars.batches.write()
     await check(a_run(disk), ats)
+
+
+@pytest.mark.parametrize("ahead", [90, 600, 3 * 3600, 30 * 86400], ids=str)
+async def test_trades_of_a_clock_that_was_ahead_hold_up_none_of_the_right_time(
+    disk: Disk, ahead: int
+) -> None:
+    bars, dice = Run(disk, on_clock=True), random.Random(ahead)
+    right: list[int] = []
+    wrong: list[int] = []
+
+    async def go_to(now: int) -> None:
+        for at in {at // 60 * 60: at for at in wrong if at <= now}:  # as each of them comes
+            if at > right[-1] - 60:
+                bars.advance(at * 1000)
+                await bars.ready_all()
+
+    async def agree(now: int) -> None:
+        if not any(0 < at - now < 120 for at in wrong):  # which may be there or not
+            await check(bars, [*right, *(at for at in wrong if at <= now)])
+
+    for number, at in enumerate(some_hours(count=180)):
+        if 20 <= number < 30:
+            bars.advance((at + ahead) * 1000)
+            take(bars, [at + ahead])
+            wrong.append(at + ahead)
+            await bars.ready_all()
+            continue
+        if number > 30:
+            await go_to(at)
+        if number == 30 or dice.random() < 0.7:  # else the trade is there before the clock is looked at
+            bars.advance(at * 1000)
+            if dice.random() < 0.5:
+                await agree(at)
+        right.append(at)
+        take(bars, [at])
+        bars.advance(at * 1000)
+        await agree(at)
+        if dice.random() < 0.1:
+            await bars.batches.write()
+            bars = Run(disk, on_clock=True)
+            bars.advance(at * 1000)
+            await agree(at)
+    assert bars.late == 0
+    bars.advance((max(*right, *wrong) + 60) * 1000)
+    await check(bars, [*right, *wrong])
+
+
+async def test_a_clock_that_was_set_back_by_mistake_costs_nothing(disk: Disk) -> None:
+    ats = some_hours(count=120)
+    bars, half = Run(disk, on_clock=True), ats[:60]
+    for at in half:
+        bars.advance(at * 1000)
+        take(bars, [at])
+        await bars.ready_all()
+    bars.advance((half[-1] - 7200) * 1000)
+    shown = (await bars.read(BTC, MINUTE, count=ALL)).bars
+    assert shown[-1].time == max(at // 60 * 60 for at in half if at // 60 * 60 <= half[-1] - 7200)
+    for at in ats[60:]:
+        take(bars, [at])
+        bars.advance(at * 1000)
+    await check(bars, ats)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_the_clock_does_each_trade_is_in_its_minute(disk: Disk, seed: int) -> None:
+    bars, dice, at = Run(disk, on_clock=True), random.Random(seed), T0
+    taken: list[int] = []
+    for number in range(150):
+        at += dice.choice([0, 1, 61, 200, -300, -90, 600 if number % 7 == 0 else 0])
+        bars.advance(at * 1000)
+        await bars.ready_all()
+        some = [at] * dice.randint(1, 2)
+        take(bars, some)
+        taken += some
+        await bars.ready_all()
+        if dice.random() < 0.2:
+            await bars.batches.write()
+    await bars.batches.write()
+    for minute in range(min(taken) // 60 * 60, max(taken) + 120, 60):
+        bars.advance(minute * 1000)
+        await bars.ready_all()
+    found = (await bars.read(BTC, MINUTE, count=ALL)).bars
+    assert {bar.time: bar.volume * 10 for bar in found} == Counter(one // 60 * 60 for one in taken)
+    assert bars.late == 0
 
 
 async def test_what_begins_anew_has_missed_nothing(disk: Disk) -> None:

@@ -26,6 +26,8 @@ JOINED_AT_ONCE = 20
 """Codes that are read from the store in one call."""
 SET_BACK = 5_000
 """Milliseconds by which the market's clock must go back to count as set back rather than as put right."""
+AHEAD = 60_000
+"""Milliseconds by which the last trade may lie ahead of the market's clock, and its bars be gone on with."""
 RETRY = 1.0
 """Seconds before the store is asked again that could not be read."""
 
@@ -67,6 +69,7 @@ class Bars:
         repeats: bool = False,
         flat: bool = False,
         begins_before: Callable[[str], bool] = lambda _: False,
+        on_clock: bool = False,
         tape: Tape | None = None,
     ) -> None:
         """`revised` is called with closed bars that are others now, because stored ones were joined to them,
@@ -75,7 +78,9 @@ class Bars:
         `repeats` says that the source begins anew at every run, as a replay does: what was counted in an
         earlier run is then not counted again, so that `ready` must be awaited before its first trade. `flat`
         answers bars without volume for open minutes without a trade. `begins_before` says
-        whether what a code begins with is of before: then its first trades are not late.
+        whether what a code begins with is of before: then its first trades are not late. `on_clock` says that
+        trades have the times of the market's clock: bars ahead of it are of a clock that was wrong, or were
+        imported, and what comes now is not late by them.
         """
         self._archive = archive
         self._rules = rules
@@ -84,6 +89,10 @@ class Bars:
         self._restored = RESTORED + rules.late_window // 60_000  # and the minutes that may be revised
         self._flat = flat
         self._begins_before = begins_before
+        self._on_clock = on_clock
+        self._ahead: dict[str, int] = {}  # by code, when the next of its minutes opens that lie ahead
+        self._gone: dict[str, Instrument] = {}  # those whose series is to be begun anew
+        self._late = 0  # of series that were
         self.tape = tape
         self._corrected: dict[tuple[str, int], Instrument] = {}  # minutes that are to be made anew
         self.uncorrected = 0
@@ -100,12 +109,13 @@ class Bars:
         """When no server ran, from and to, in seconds since the epoch; zeros if that does not matter."""
         self.stored = archive.codes
         """The codes that had bars when the server began."""
+        self._again = False  # whether what comes has been counted
         self._holes: dict[str, Hole] = {}
 
     @property
     def late(self) -> int:
         """Trades that came too late to be counted in any bar."""
-        return sum(series.late for series in self._all_series())
+        return self._late + sum(series.late for series in self._all_series())
 
     @property
     def waiting(self) -> int:
@@ -147,9 +157,14 @@ class Bars:
     # What comes in.
     def add(self, instrument: Instrument, trade: Trade, turnover: Decimal) -> list[Closed]:
         """Takes a trade; returns the bars that it closed or revised."""
+        if self._again:
+            return []
         series = self._series.get(instrument.code)
         if series is None:
             return self._add_unjoined(instrument, trade, turnover)
+        if self._ahead and 0 < self._ahead.get(instrument.code, 0) * 1000 <= trade.time:
+            self._put(formed := self._let_go(series))
+            return formed + self._add_unjoined(instrument, trade, turnover)
         self.changed.add(series)
         late = series.late
         closed = series.add(trade, turnover)
@@ -164,6 +179,8 @@ class Bars:
         """A trade was another one, or none, whose turnovers are known. Returns the `seq` under which it was
         sent, 0 if it is not known. A minute that forms is another one at once; of a closed one the bars
         that it belongs to are made anew as soon as the store has been read, see `revised`."""
+        if self._again:
+            return 0
         tape, code = self.tape, instrument.code
         seq = None if tape is None else tape.correct(correction)
         if tape is None or seq is None:
@@ -188,9 +205,10 @@ class Bars:
                 self.tape.read_some()
                 await asyncio.sleep(0)
             known = (await self._archive.restore([code], RESTORED + TAPED))[code]
+            if (series := self._series.get(code)) is None:
+                continue  # it is begun anew: the next time
             if self._corrected.pop((code, begin), None) is None or self.tape is None:
                 continue  # somebody else has done it meanwhile
-            series = self._series[code]
             try:
                 minute = self.tape.bar(code, begin)
             except KeyError:
@@ -200,6 +218,8 @@ class Bars:
 
     def advance(self, now: int) -> list[Closed]:
         """Closes what has ended by the market's clock, in milliseconds."""
+        if self._again:
+            return []
         if now < self._time - SET_BACK:
             log.warning(
                 "the clock was set back, bars that it closed too early go on",
@@ -210,6 +230,8 @@ class Bars:
                 series.set_back(now)
         self._time = self._time if now == FOREVER else now
         closed = [one for series in self._series.values() for one in series.advance(now)]
+        if self._on_clock and now != FOREVER:
+            closed += self._begin_anew(now)
         self._put(closed)
         for unjoined in self._unjoined.values():
             closed += self._note(unjoined, unjoined.series.advance(now))
@@ -218,6 +240,13 @@ class Bars:
     def close_all(self) -> list[Closed]:
         """Nothing more comes: closes all that is forming, whatever the market's clock says."""
         return self.advance(FOREVER)
+
+    def begin_again(self) -> list[Closed]:
+        """All that comes from now on came before, at the same times: closes all that is forming, and counts
+        nothing more."""
+        closed = self.close_all()
+        self._again = True
+        return closed
 
     def hole(self, instrument: Instrument, begin: int | None, end: int | None) -> list[Closed]:
         """From `begin` (None: from the last minute that is known) up to `end` (None: it is not over), in
@@ -290,8 +319,14 @@ class Bars:
         self, instrument: Instrument, kline_type: KlineType, *, count: int, end: int | None = None
     ) -> list[Kline]:
         """The bars that there are, from all three places. Raises StoreError."""
+        code = instrument.code
         await self.ready([instrument])
-        closed = await self._archive.read(instrument.code, kline_type, count, end)
+        series = self._series.get(code)
+        if code in self._ahead and series is not None:  # what lies ahead is answered when its time has come
+            forming = series.forming(kline_type)
+            bound = series.newest if forming is None else forming.time
+            end = bound if end is None else min(end, bound)
+        closed = await self._archive.read(code, kline_type, count, end)
         return latest(closed | self._forming(instrument, kline_type), count, end)
 
     async def ready(self, instruments: Iterable[Instrument]) -> None:
@@ -301,24 +336,27 @@ class Bars:
             some = left[begin : begin + JOINED_AT_ONCE]
             stored = await self._archive.restore([one.code for one in some], self._restored)
             for instrument in some:
-                self._join(instrument, stored[instrument.code])
+                self._join(instrument, await self._up_to_now(instrument.code, stored[instrument.code]))
             await asyncio.sleep(0)
 
     async def ready_all(self) -> None:
         """Reads what is stored of all codes that have begun to trade. Raises StoreError."""
         await self.ready([one.instrument for one in self._unjoined.values()])
+        await self.ready([*self._gone.values()])
 
     async def reopen(self, instrument: Instrument) -> None:
         """Begins an instrument's series anew, from what there is of it: the hole is closed. Raises
         StoreError."""
         code = instrument.code
         await self.ready([instrument])
-        known = (await self._archive.restore([code], self._restored))[code]
+        known = await self._up_to_now(code, (await self._archive.restore([code], self._restored))[code])
         for kline_type in KlineType:
             if forming := self._forming(instrument, kline_type):
                 found = {bar.time: bar for bar in known.get(kline_type, ())} | forming
                 known[kline_type] = latest(found, self._restored)
-        hole, before = self._holes.get(code), self._series[code]
+        hole, before = self._holes.get(code), self._series.get(code)
+        if before is None:  # that is done anyhow
+            return
         series = self._series[code] = Series(instrument, self._rules)
         series.restore(known, again=self.repeats)
         if hole is not None and hole[1] is None:  # that is not over yet
@@ -333,7 +371,8 @@ class Bars:
     async def reopen_all(self) -> None:
         """Begins all series anew that go on from the store. Raises StoreError."""
         for code in [*self._series]:
-            before = self._series[code]
+            if (before := self._series.get(code)) is None:
+                continue
             hole = self._holes.get(code)
             lacking = [
                 one for one in KlineType if (bar := before.forming(one)) is not None and bar.incomplete
@@ -341,7 +380,8 @@ class Bars:
             await self.reopen(before.instrument)
             if hole is not None:
                 self._holes.setdefault(code, hole)
-            self._series[code].lack(lacking, before.newest)
+            if (series := self._series.get(code)) is not None:
+                series.lack(lacking, before.newest)
 
     async def run(self) -> None:
         """Reads what is stored of the codes that have begun to trade, and joins it. Never ends."""
@@ -376,6 +416,44 @@ class Bars:
             tape.held, tape.counts = _with(trade, turnover), unjoined.series.late == late
         return self._note(unjoined, closed) if closed else closed
 
+    def _begin_anew(self, now: int) -> list[Closed]:
+        """Lets go of the series that lie ahead of the market's clock, and of those of which a minute that lay
+        ahead has come. Returns what was forming in them."""
+        gone = [one for one in self._series.values() if one.latest > now + AHEAD]
+        come = [code for code, at in self._ahead.items() if at * 1000 <= now]
+        gone += [self._series[code] for code in come if code in self._series]
+        return [one for series in gone for one in self._let_go(series)]
+
+    def _let_go(self, series: Series) -> list[Closed]:
+        """The series of a code is begun anew from the store, at once. Returns what was forming."""
+        code = series.instrument.code
+        self._gone[code] = series.instrument
+        self._begun.set()
+        self._ahead.pop(code, None)
+        self._archive.changes.update((code, one) for one in KlineType)  # what is answered
+        del self._series[code]
+        self.changed.discard(series)
+        self._late += series.late
+        return series.advance(FOREVER)
+
+    async def _up_to_now(
+        self, code: str, stored: dict[KlineType, list[Kline]]
+    ) -> dict[KlineType, list[Kline]]:
+        """What is stored of a code, without what lies ahead of the market's clock. Raises StoreError."""
+        minutes, unjoined = stored.get(KlineType.MINUTE), self._unjoined.get(code)
+        now = max(self._time // 1000, -1 if unjoined is None else unjoined.series.newest)
+        if not (self._on_clock and self._time and minutes and minutes[-1].last - now * 1000 > AHEAD):
+            return stored
+        later = [bar.time for bar in minutes if bar.time > now]
+        whole = len(later) < self._restored  # else there may be others before them
+        self._ahead[code] = later[0] if whole else now // 60 * 60 + 60
+        self._archive.changes.update((code, one) for one in KlineType)
+        found = {}
+        for one in KlineType:
+            bars = await self._archive.read(code, one, self._restored, now)
+            found[one] = latest(bars, self._restored, now)
+        return found
+
     def _correct(
         self,
         series: Series,
@@ -397,6 +475,7 @@ class Bars:
         code = instrument.code
         if code in self._series:
             return
+        self._gone.pop(code, None)
         self._archive.remember(bar for bars in stored.values() for bar in bars[-KEPT[KlineType.MINUTE] :])
         series = self._series[code] = Series(instrument, self._rules, self.down)
         series.restore(stored, again=self.repeats)
