@@ -41,6 +41,10 @@ class PublishSocket(Shell):
     whoever sends too fast is slowed down, and memory stays bounded.
     """
 
+    # Messages are long, and here only cut out: what they hold is taken in turns of its own. In small pieces
+    # six of them come together, and each time there is a task, a write, and a turn of the market for them.
+    large_piece = 64 * 1024
+
     def __init__(
         self,
         publishing: Publishing,

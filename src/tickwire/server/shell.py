@@ -48,6 +48,8 @@ class Shell(asyncio.Protocol):
     """
 
     transport: asyncio.Transport
+    large_piece = LARGE_PIECE
+    """How many bytes are looked at in one turn at most."""
 
     def __init__(self, alive: set[Any], guests: Guests, unread: Unread, traffic: Traffic) -> None:
         """`alive` is the set that it stands in while it is connected; `traffic` counts how it begins and
@@ -104,7 +106,7 @@ class Shell(asyncio.Protocol):
 
     def _look_at(self, piece: bytes) -> None:
         enough = len(piece) * FEW // max(self._hear(piece), 1)
-        self._piece = max(SMALL_PIECE, min(enough, 2 * self._piece, LARGE_PIECE))
+        self._piece = max(SMALL_PIECE, min(enough, 2 * self._piece, self.large_piece))
 
     @property
     def _busy(self) -> bool:
