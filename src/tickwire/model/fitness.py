@@ -84,6 +84,8 @@ def trade_fault(
         return Fault(Rule.TURNOVER, "turnover is below 0")
     if not 0 <= trade.direction <= _LAST_DIRECTION:
         return Fault(Rule.DIRECTION, f"direction {trade.direction} is not 0, 1 or 2")
+    if now is not None and YEAR_1990 <= trade.time <= now < YEAR_2100:  # as of most
+        return None
     return time_fault(trade.time, entrance, now)
 
 
