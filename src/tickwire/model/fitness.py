@@ -149,9 +149,10 @@ def is_crossed(book: Book) -> bool:
 
 def side(levels: tuple[Level, ...]) -> tuple[Level, ...]:
     """The levels without those of price and volume zero, which is how an empty side is shown (section 2)."""
-    if all(one.price for one in levels):
-        return levels
-    return tuple(one for one in levels if one.price or one.volume)
+    for level in levels:
+        if not level.price:
+            return tuple(one for one in levels if one.price or one.volume)
+    return levels
 
 
 def _least(instrument: Instrument, entrance: Entrance) -> Decimal:
