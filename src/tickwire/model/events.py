@@ -11,6 +11,8 @@ import msgspec
 from .decimals import EXACT, QUANTA
 from .instrument import Instrument
 
+_multiply, _quantize = EXACT.multiply, EXACT.quantize
+
 
 class Kind(IntEnum):
     """The streams that an instrument has: trades, books, bars of each type, and corrections of trades."""
@@ -106,8 +108,8 @@ def turnover(instrument: Instrument, trade: Trade) -> Decimal:
     """
     money = trade.turnover
     if money is None:
-        money = EXACT.multiply(trade.price, trade.volume)
+        money = _multiply(trade.price, trade.volume)
         if instrument.volume_unit != 1:
-            money = EXACT.multiply(money, Decimal(instrument.volume_unit))
+            money = _multiply(money, Decimal(instrument.volume_unit))
     quantum = QUANTA[instrument.turnover_decimals]
-    return money if money.same_quantum(quantum) else EXACT.quantize(money, quantum)
+    return money if money.same_quantum(quantum) else _quantize(money, quantum)

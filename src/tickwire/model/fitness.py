@@ -84,6 +84,8 @@ def trade_fault(
         return Fault(Rule.TURNOVER, "turnover is below 0")
     if not 0 <= trade.direction <= _LAST_DIRECTION:
         return Fault(Rule.DIRECTION, f"direction {trade.direction} is not 0, 1 or 2")
+    if now is not None and YEAR_1990 <= trade.time <= now < YEAR_2100:  # as of most
+        return None
     return time_fault(trade.time, entrance, now)
 
 
@@ -147,9 +149,10 @@ def is_crossed(book: Book) -> bool:
 
 def side(levels: tuple[Level, ...]) -> tuple[Level, ...]:
     """The levels without those of price and volume zero, which is how an empty side is shown (section 2)."""
-    if all(one.price for one in levels):
-        return levels
-    return tuple(one for one in levels if one.price or one.volume)
+    for level in levels:
+        if not level.price:
+            return tuple(one for one in levels if one.price or one.volume)
+    return levels
 
 
 def _least(instrument: Instrument, entrance: Entrance) -> Decimal:

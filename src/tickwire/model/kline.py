@@ -67,3 +67,8 @@ class KlineUpdate(msgspec.Struct, frozen=True, gc=False):
     def code(self) -> str:
         """The code of its instrument."""
         return self.kline.code
+
+    @property
+    def time(self) -> int:
+        """When it opens, in milliseconds since the epoch, as the times of other events are."""
+        return self.kline.time * 1000

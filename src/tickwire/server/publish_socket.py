@@ -41,6 +41,10 @@ class PublishSocket(Shell):
     whoever sends too fast is slowed down, and memory stays bounded.
     """
 
+    # Messages are long, so few are in a piece, and here they are only cut out. They are taken in turns of
+    # their own, each of which costs a task, a write, and a turn of the market.
+    together = ANSWERS
+
     def __init__(
         self,
         publishing: Publishing,
@@ -77,10 +81,12 @@ class PublishSocket(Shell):
         self._send(out)
         if self._frames.closing:
             self._end()
+        return self._frames.together
+
+    def _act(self) -> None:
         if self._messages and self._taking is None:
             self.transport.pause_reading()
             self._taking = asyncio.get_running_loop().create_task(self._take())
-        return self._frames.together
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever; what came before is taken all the same."""

@@ -48,6 +48,8 @@ class Shell(asyncio.Protocol):
     """
 
     transport: asyncio.Transport
+    together = 1
+    """Frames after which others have their turn, if more came: those of a piece are looked at whole."""
 
     def __init__(self, alive: set[Any], guests: Guests, unread: Unread, traffic: Traffic) -> None:
         """`alive` is the set that it stands in while it is connected; `traffic` counts how it begins and
@@ -82,6 +84,7 @@ class Shell(asyncio.Protocol):
             return
         if len(data) <= self._piece and not self._later:
             self._look_at(data)
+            self._act()
             return
         if not self._later:
             self.transport.pause_reading()
@@ -89,12 +92,13 @@ class Shell(asyncio.Protocol):
         self._later += data
 
     def _go_on(self) -> None:
-        """Looks at the next piece of what came, unless it has to wait."""
-        if self._later and not self._busy:
+        """Looks at the next pieces of what came, unless it has to wait."""
+        frames = 0
+        while self._later and not self._busy and frames < self.together:
             piece = bytes(self._later[: self._piece])
             del self._later[: self._piece]
-            if not self._deaf:
-                self._look_at(piece)
+            frames += 1 if self._deaf else self._look_at(piece)
+        self._act()
         if self._busy:
             return  # whatever it is will go on
         if self._later:
@@ -102,9 +106,11 @@ class Shell(asyncio.Protocol):
         elif not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _look_at(self, piece: bytes) -> None:
-        enough = len(piece) * FEW // max(self._hear(piece), 1)
-        self._piece = max(SMALL_PIECE, min(enough, 2 * self._piece, LARGE_PIECE))
+    def _look_at(self, piece: bytes) -> int:
+        """How many frames it was, one at least."""
+        frames = max(self._hear(piece), 1)
+        self._piece = max(SMALL_PIECE, min(len(piece) * FEW // frames, 2 * self._piece, LARGE_PIECE))
+        return frames
 
     @property
     def _busy(self) -> bool:
@@ -114,6 +120,9 @@ class Shell(asyncio.Protocol):
     def _hear(self, data: bytes) -> int:
         """Looks at what came; returns how many frames it was."""
         raise NotImplementedError
+
+    def _act(self) -> None:
+        """Begins what follows from all that was heard in this turn."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""

@@ -46,11 +46,13 @@ Put: TypeAlias = tuple[Event | Correction | Resent | None, int | None]
 
 class Batch(NamedTuple):
     """Events that wait. With each comes the `seq` that is reached with it: 0 for none, and None before the
-    last event of a line. A line without events comes as None."""
+    last event of a line. A line without events comes as None. `cost` is what they cost the turn of the event
+    loop in which they are served, in trades and levels."""
 
     publisher: Publisher
     events: deque[Put]
     weight: int
+    cost: int
 
 
 class New(NamedTuple):
@@ -124,8 +126,9 @@ class Published(Source):
             while True:
                 while self._told:
                     yield self._told.popleft()
-                for event in self._waiting():
-                    yield event
+                while self._queue:
+                    for event in self._first():
+                        yield event
                     if self._turn >= BATCH:
                         self._turn = 0
                         await asyncio.sleep(0)
@@ -157,32 +160,33 @@ class Published(Source):
         return self._waiting()
 
     def _waiting(self) -> Iterator[Event | Correction | Resent]:
-        """What waits. Closed in between, it goes on in the next call."""
-        publishers, changed = self.publishers, self.publishers.changed
+        """All that waits."""
         while self._queue:
-            publisher, events, weight = self._queue[0]
-            lines = 0
-            publishers.between_lines = False
-            self.tape.publisher = publisher.name
-            over = self.wall() // MINUTE * MINUTE
-            while events:
-                event, seq = events.popleft()
-                if seq:
-                    publisher.yielded = seq
-                    changed.add(publisher)
-                if event is not None:
-                    if type(event) is Trade and event.time < over:
-                        self._turn += LATE - 1
-                    yield event
-                if seq is not None and (lines := lines + 1) == TOGETHER:
-                    publishers.reach(publisher)
-                    publishers.between_lines = False
-                    lines = 0
-            publishers.reach(publisher)
-            self._queue.popleft()
-            self.queued -= weight
-            self._turn += weight
-            self._freed.set()
+            yield from self._first()
+
+    def _first(self) -> Iterator[Event | Correction | Resent]:
+        """The batch that waits longest. Closed in between, it goes on in the next call."""
+        publishers, changed = self.publishers, self.publishers.changed
+        publisher, events, weight, cost = self._queue[0]
+        lines = 0
+        publishers.between_lines = False
+        self.tape.publisher = publisher.name
+        while events:
+            event, seq = events.popleft()
+            if seq:
+                publisher.yielded = seq
+                changed.add(publisher)
+            if event is not None:
+                yield event
+            if seq is not None and (lines := lines + 1) == TOGETHER:
+                publishers.reach(publisher)
+                publishers.between_lines = False
+                lines = 0
+        publishers.reach(publisher)
+        self._queue.popleft()
+        self.queued -= weight
+        self._turn += cost
+        self._freed.set()
 
     # What publishers do.
     def standing(self, publisher: Publisher) -> Standing:
@@ -244,8 +248,8 @@ class Published(Source):
             one.codes.clear()
         self._heard.clear()
 
-    def _put(self, publisher: Publisher, events: deque[Put], weight: int) -> None:
-        self._queue.append(Batch(publisher, events, weight))
+    def _put(self, publisher: Publisher, events: deque[Put], weight: int, late: int = 0) -> None:
+        self._queue.append(Batch(publisher, events, weight, weight + late))
         self.queued += weight
         self._filled.set()
 
@@ -265,11 +269,12 @@ class Published(Source):
         batch: deque[Put] = deque()
         last: Event | Correction | None = None
         weight, new, end = 0, None, min(len(lines), place + BATCH)
+        late, minute = 0, now // MINUTE * MINUTE  # what those cost beside their weight that are of before it
         looked = 0  # what it cost to look for trades that are to be corrected, whatever came of it
         waits = early = False
         before, accepted = tally.lines - place, 0
         parted, codes = publisher.parted, publisher.codes
-        while place < end and weight + looked < BATCH and new is None:
+        while place < end and weight + late + looked < BATCH and new is None:
             data = lines[place]
             place += 1
             if not data:
@@ -301,8 +306,8 @@ class Published(Source):
                         place, waits = place - 1, True
                         break
                     if batch:  # the trade may be in it
-                        self._put(publisher, batch, weight)
-                        batch, weight = deque(), 0
+                        self._put(publisher, batch, weight, late)
+                        batch, weight, late = deque(), 0, 0
                     looked += CORRECTION
                     events = (self._lines.correction(line, publisher, now, self._keeps, reach),)
                 else:
@@ -323,7 +328,12 @@ class Published(Source):
                 left -= 1
                 last = event
                 codes.add(event.code)
-                weight += 1 if type(event) is Trade else _weight(event)
+                if type(event) is Trade:
+                    weight += 1
+                    if event.time < minute:
+                        late += LATE - 1
+                else:
+                    weight += _weight(event)
                 put: Event | Correction | Resent = event
                 if 0 < seq <= parted:
                     put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded)
@@ -336,7 +346,7 @@ class Published(Source):
         if batch:
             if self.presence.gone:
                 self._hear()
-            self._put(publisher, batch, weight)
+            self._put(publisher, batch, weight, late)
         if last is not None:
             self.health.stamped(now - last.time)
             self.health.reason = ""

@@ -160,7 +160,7 @@ class Conversation:
                 stream = self._trades.get(event.code) if type(event) is Trade else self._stream(event)
                 if stream is None:
                     self.unasked += 1
-                elif stream.passes(message.seq, time := _time_of(event), ahead=time > self._latest()):
+                elif stream.passes(message.seq, time := event.time, ahead=time > self._latest()):
                     if stream.anew is not None:
                         found.append(Renumbered(*_place(event), *stream.anew))
                         stream.anew = None
@@ -267,11 +267,6 @@ class Conversation:
             self._silent_since = when
         self._seq_id = self._seq_id % (2**32 - 1) + 1
         return self._seq_id
-
-
-def _time_of(event: Trade | Book | KlineUpdate | Correction) -> int:
-    """The time of an event, in milliseconds."""
-    return event.kline.time * 1000 if type(event) is KlineUpdate else event.time  # type: ignore[union-attr]
 
 
 def _place(event: Trade | Book | KlineUpdate | Correction) -> tuple[Kind, Key]:

@@ -159,7 +159,8 @@ def published_trade(line: TradeLine, instrument: Instrument, now: int | None = N
         line.direction,
         line.seq,
     )
-    _check(trade_fault(trade, instrument, Entrance.PUBLISH, now))
+    if (fault := trade_fault(trade, instrument, Entrance.PUBLISH, now)) is not None:
+        raise Unfit(fault.text)
     return trade
 
 
