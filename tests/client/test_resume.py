@@ -177,21 +177,24 @@ async def test_what_cannot_be_had_is_a_gap_with_its_range_and_number(served: Ser
 
 async def test_a_server_that_was_begun_anew_counts_in_another_epoch(tmp_path: Path) -> None:
     first, second = Script(), Script()
-    async with serving(tmp_path, first) as served:
-        port = int(served.url.rpartition(":")[2])
-        feed = feed_of(served)
+    async with serving(tmp_path, first) as served, feed_of(served) as feed:
         reading = Reading(feed)
         await feed.subscribe(trades=["GOLD"], books=["GOLD"])
         await the(feed, Subscribed)
         await emit(served, first, *at(0, 1), book("GOLD", at=T0))
         await reading.until(2)
         await reading.until(1, Book)
-    async with feed, serving(tmp_path, second, port=port) as served:
+        positions = feed.positions()
+    async with serving(tmp_path, second) as served, feed_of(served, resume=positions) as feed:
         await emit(served, second, *at(5, 6), book("GOLD", at=T0 + 5))
-        await reading.until(4)
-        await reading.until(2, Book)
-        assert reading.times() == [0, 1, 5, 6]
-        assert [(one.kind, one.missed) for one in reading.gaps] == [(Kind.TRADE, None)]
+        reading = Reading(feed)
+        await feed.subscribe(trades=["GOLD"], books=["GOLD"])
+        await reading.until(2)
+        await reading.until(1, Book)
+        assert reading.times() == [5, 6]
+        assert [(one.kind, one.missed, one.begin) for one in reading.gaps] == [
+            (Kind.TRADE, None, moment(T0 + 1))
+        ]
         epochs = {(one.kind, one.epoch) for one in feed.positions()}
         assert epochs == {(kind, served.engine.market.epoch) for kind in (Kind.TRADE, Kind.DEPTH)}
 
