@@ -266,7 +266,7 @@ def test_a_resume_that_comes_to_nothing_is_a_change_behind_a_hole() -> None:
 
 def test_the_server_says_itself_when_it_lets_go() -> None:
     talk = going(Tickwire(), "GOLD")
-    push = {"cmd_id": GAP, "data": item("GOLD", epoch=EPOCH, gap=1) | {"from": EPOCH + 9}}
+    push: dict[str, Any] = {"cmd_id": GAP, "data": item("GOLD", epoch=EPOCH, gap=1) | {"from": EPOCH + 9}}
     assert talk.conversation.receive(text(push), talk.at) == [Resumed(Kind.TRADE, (), (("GOLD", 3),))]
     push["data"] |= {"gap": 0, "epoch": EPOCH + 50, "from": EPOCH + 50}
     assert talk.conversation.receive(text(push), talk.at) == []
