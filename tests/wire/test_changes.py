@@ -259,9 +259,18 @@ def test_a_position_that_is_handed_in_is_gone_on_from_and_not_told_again() -> No
 def test_a_resume_that_comes_to_nothing_is_a_change_behind_a_hole() -> None:
     talk = going(Tickwire(), "GOLD")
     talk.reopen()
-    (refusal,) = talk.answer(talk.request(), 400, "no")
-    assert isinstance(refusal, Refusal)
-    assert talk.request(talk.at + 1)["data"] == {"add": [item("GOLD")]}
+    assert talk.answer(talk.request(), 400, "no") == []
+    assert talk.request()["data"] == {"add": [item("GOLD")]}
+
+
+def test_what_is_not_wanted_any_more_is_not_resumed() -> None:
+    talk = going(Tickwire(), "GOLD", "EURUSD")
+    talk.conversation.closed()
+    talk.conversation.opened(talk.at, greets=True)
+    hello = talk.request()
+    talk.conversation.remove(trades=["GOLD"])
+    talk.data(hello, OFFER)
+    assert [one["code"] for one in talk.request()["data"]["items"]] == ["EURUSD"]
 
 
 def test_the_server_says_itself_when_it_lets_go() -> None:

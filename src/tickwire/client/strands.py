@@ -189,7 +189,7 @@ class Strands:
                 if strand.broken:
                     give(_hole(kind, key, strand, time))
                 strand.last, strand.seq = time, one.seq
-                give(kline_of(event.kline, event.state, one.seq))
+                give(kline_of(event.kline, event.state, one.seq, one.trade_seq))
             elif type(event) is WireCorrection:
                 if (strand := self.strand(Kind.CORRECTION, event.code)) is None:
                     continue

@@ -212,8 +212,9 @@ class Changes:
             for kind, key in self._resumes:
                 self._subscriptions[kind].cut.pop(key, None)
         by_kind: dict[Kind, list[Key]] = {}
-        for kind, key in self._adds:
-            by_kind.setdefault(kind, []).append(key)
+        if again is not None or not self._resumes:
+            for kind, key in self._adds:
+                by_kind.setdefault(kind, []).append(key)
         self._clear()
         return [Refusal(kind, tuple(keys), ret, msg, again) for kind, keys in by_kind.items()]
 

@@ -108,6 +108,8 @@ class Subscription:
     def remove(self, key: Key) -> None:
         """Wants it no more."""
         self.streams.drop(key)
+        if self.cut:
+            self.cut = {one: at for one, at in self.cut.items() if one in self.streams}
         self._refused -= {key, *self._full}
         self._full.clear()
         self._left_out.discard(key)

@@ -76,12 +76,14 @@ class Pushed(msgspec.Struct, frozen=True, gc=False):
     """An event that the server pushed, or answered over HTTP.
 
     `seq` is the server's number of it, which grows per code and kind; 0 if it has none. A trade carries it
-    as its `source_seq` too; one in place of several has their sums, and `several` says more of them.
+    as its `source_seq` too; one in place of several has their sums, and `several` says more of them. A bar
+    has in `trade_seq` the number of the last trade that it counts, 0 where the server does not say.
     """
 
     event: Trade | Book | KlineUpdate | Correction
     seq: int
     several: Several | None = None
+    trade_seq: int = 0
 
 
 class HelloFields(msgspec.Struct):
@@ -246,6 +248,7 @@ class KlineFields(BarFields, kw_only=True, gc=False):
     incomplete: int = 0
     removed: int = 0
     seq: Seq | Digits = 0
+    trade_seq: Seq | Digits = 0
 
 
 class CorrectedFields(msgspec.Struct, kw_only=True, gc=False):
@@ -443,7 +446,7 @@ def pushed(data: Any) -> Pushed:
         bar = kline(data.code, data.kline_type, data, incomplete=bool(data.incomplete))
         if data.removed:
             bar = msgspec.structs.replace(bar, removed=True)
-        return Pushed(KlineUpdate(bar, data.state), seq)
+        return Pushed(KlineUpdate(bar, data.state), seq, None, whole(data.trade_seq))
     time = data.tick_time
     if type(time) is not int:
         time = millis(time)
