@@ -73,8 +73,9 @@ def test_a_bar_tells_the_last_trade_that_it_counts() -> None:
     strands = made("GOLD")
     strands.add(Kind.KLINE, ("GOLD", 5), Family.OTHER)
     for told, seq in ({"trade_seq": 7}, 7), ({"trade_seq": "7"}, 7), ({}, 0):
-        (pushed,) = read(text(changed(KLINE, code="GOLD", kline_type=5, **told)))
-        (bar,) = strands.events([pushed])
+        (push,) = read(text(changed(KLINE, code="GOLD", kline_type=5, **told)))
+        assert isinstance(push, Pushed)
+        (bar,) = strands.events([push])
         assert isinstance(bar, Kline)
         assert bar.trade_seq == seq
 
