@@ -32,8 +32,8 @@ def test_a_script_reads_events_and_bars(server: AllTickServer) -> None:
         feed.subscribe(trades=["BTCUSDT"], books=["BTCUSDT"])
         for _ in range(2):
             the(feed, Subscribed)
-        server.trade("BTCUSDT", "79317.7")
-        while not isinstance(found := feed.next(timeout=120), Trade) or found.price != Decimal("79317.7"):
+        server.trade("BTCUSDT", "79317.8")
+        while not isinstance(found := feed.next(timeout=120), Trade) or found.price != Decimal("79317.8"):
             pass
         feed.unsubscribe(books=["BTCUSDT"])
         assert [one.code for one in feed.api.latest_trades("BTCUSDT")] == ["BTCUSDT"]

@@ -15,6 +15,8 @@ from .client import MissingLibrary as MissingLibrary
 from .client import Network as Network
 from .client import Overflow as Overflow
 from .client import Plan as Plan
+from .client import Position as Position
+from .client import PositionsError as PositionsError
 from .client import Progress as Progress
 from .client import RequestRefused as RequestRefused
 from .client import Rows as Rows
@@ -25,6 +27,8 @@ from .client import Unavailable as Unavailable
 from .client import Unreadable as Unreadable
 from .client import Untrusted as Untrusted
 from .client import connect as connect
+from .client import load_positions as load_positions
+from .client import save_positions as save_positions
 from .client.events import Status as Status
 from .downloading import download as download
 from .errors import TickwireError as TickwireError

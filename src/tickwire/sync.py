@@ -18,12 +18,12 @@ import re
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import cache, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from .client import Api as AsyncApi
-from .client import Event, HistoryWarning, Network, Plan, Token
+from .client import Event, HistoryWarning, Network, Plan, Position, Token
 from .client import Feed as AsyncFeed
 from .client import connect as connect_feed
 
@@ -113,6 +113,14 @@ class Feed(_Face[AsyncFeed]):
 
     subscribe = _waiting(AsyncFeed.subscribe)
     unsubscribe = _waiting(AsyncFeed.unsubscribe)
+
+    def positions(self, unread: Iterable[Event] = ()) -> list[Position]:
+        """Up to where the program has each stream: the last event that iteration gave, but for those of these
+        that are `unread` yet. See `tickwire.client.Feed.positions`."""
+        return run(self._positions([*unread, *self._ready]))
+
+    async def _positions(self, unread: list[Event]) -> list[Position]:
+        return self._of.positions(unread)
 
     def next(self, timeout: float | None = None) -> Event:
         """The next event. Raises TimeoutError if there is none in so many seconds, ClientError, and

@@ -148,7 +148,19 @@ async def test_a_quiet_market_is_no_failure(tmp_path: Path, served: Served) -> N
     assert done == (DONE, "", "tickwire: no event of GOLD in 2 s: quiet, or no such code here.\n")
 
 
-async def test_one_code_of_several_that_nothing_comes_of_is_told(
+async def test_one_code_of_several_that_nothing_comes_of_is_told(tmp_path: Path) -> None:
+    async with alltick() as vendor:
+        await vendor.trade("GOLD")
+        place = ("--url", vendor.url, "--token", TOKEN)
+        done = await tickwire(tmp_path, "tail", "GOLD", "NOSUCH", "btcusdt", "--seconds", "2", *place)
+    assert len(done.out.splitlines()) == 1
+    assert done.err == (
+        "tickwire: no event of NOSUCH, btcusdt in 2 s: quiet, or no such code here, "
+        "the nearest code is BTCUSDT (by Tickwire's own catalogue).\n"
+    )
+
+
+async def test_a_tickwire_says_which_codes_there_are_not(
     tmp_path: Path, served: Served, script: Script
 ) -> None:
     script.emit(trade("GOLD"))
@@ -156,7 +168,7 @@ async def test_one_code_of_several_that_nothing_comes_of_is_told(
     done = await tickwire(tmp_path, "tail", *codes, "--seconds", "2", "--url", served.url)
     assert len(done.out.splitlines()) == 1
     assert done.err == (
-        "tickwire: no event of NOSUCH, btcusdt in 2 s: quiet, or no such code here, "
+        "tickwire: no trades of NOSUCH, btcusdt: code invalid (600), "
         "the nearest code is BTCUSDT (by Tickwire's own catalogue).\n"
     )
 

@@ -17,11 +17,16 @@ PUSHES = {22998: Kind.TRADE, 22999: Kind.DEPTH}
 
 class Ledger:
     """Takes all that a feed gives. `other` are codes that are not looked at; `came` is told of every trade
-    and book."""
+    and book. A feed that `resumes` need announce nothing after a lost connection."""
 
     def __init__(
-        self, other: Collection[str] = (), came: Callable[[Kind, str, int], None] = lambda *_: None
+        self,
+        other: Collection[str] = (),
+        came: Callable[[Kind, str, int], None] = lambda *_: None,
+        *,
+        resumes: bool = False,
     ) -> None:
+        self._resumes = resumes
         self.events = self.gaps = self.unreadable = self.missed = 0
         self.downs: Counter[Family] = Counter()
         self.unannounced: list[Stream] = []
@@ -53,7 +58,8 @@ class Ledger:
                     self._broken.discard((event.kind, event.code))
         elif isinstance(event, Status) and event.state == "down":
             self.downs[event.family] += 1
-            self._broken |= {one for one in self._live if family_of(one[1]) is event.family}
+            if not self._resumes:
+                self._broken |= {one for one in self._live if family_of(one[1]) is event.family}
 
     def _count(self, kind: Kind, code: str, seq: int) -> None:
         stream = kind, code

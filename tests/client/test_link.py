@@ -169,10 +169,12 @@ async def test_a_taken_place_is_waited_for_as_the_server_says(tmp_path: Path, sc
         assert down.again == pytest.approx(15, abs=1)
 
 
-async def test_605_of_a_scenario_is_told_and_healed(tmp_path: Path, script: Script) -> None:
-    async with serving(tmp_path, script) as served:
-        begin(served, {"do": "answer", "ret": 605, "requests": [22004], "for": 0.3})
-        options = QUICK._replace(terms=Terms(spacing=0.4))
+@pytest.mark.parametrize("extended", [False, True])
+async def test_605_of_a_scenario_is_told_and_healed(tmp_path: Path, script: Script, extended: bool) -> None:
+    plans = {"desk": {"subscriptions": "1000/1s"}}
+    async with serving(tmp_path, script, plans=plans, plan="desk") as served:
+        begin(served, {"do": "answer", "ret": 605, "requests": [22004, 28012], "for": 0.3})
+        options = QUICK._replace(terms=Terms(spacing=0.4), extended=extended)
         async with linked(url(served), options) as (link, owner):
             link.add(trades=["BTCUSDT"])
             (refused,) = await owner.take(Refusal)

@@ -23,7 +23,7 @@ from .bench import QUICK, Owner, linked
 from .heard import Log, begin, url
 
 T0 = 1788529064027
-PLAIN = Options(Terms(spacing=1.1), Backoff(first=0.05, most=0.2), close_timeout=0.5)
+PLAIN = Options(Terms(spacing=1.1), Backoff(first=0.05, most=0.2), close_timeout=0.5, extended=False)
 MESSY = (
     {"do": "refuse", "status": 503, "chance": 0.3},
     {"do": "duplicate", "chance": 0.2},
@@ -162,3 +162,30 @@ async def test_subscriptions_keep_the_spacing_of_the_plan_also_across_connection
             owner.rest()
             assert owner.of(Refusal) == []
             assert link.connected == 4
+
+
+async def test_changes_and_resumes_keep_the_spacing_of_the_plan_too(tmp_path: Path, script: Script) -> None:
+    async with serving(tmp_path, script, plan="basic", takeover_after=0) as served:
+        log = Log(served)
+        codes = itertools.cycle(["BTCUSDT", "GOLD", "EURUSD", "ETHUSDT", "USOIL"])
+        async with (
+            asyncio.timeout(120),
+            linked(url(served), PLAIN._replace(extended=True)) as (link, owner),
+        ):
+            for count in itertools.count():
+                code = next(codes)
+                link.add(trades=[code], books={code: count % 3})
+                link.remove(books=[next(codes)])
+                if len(log.of(28012)) >= 2 * link.connected and link.connected <= 2 and owner.of(Subscribed):
+                    next(iter(served.engine.gateway.callers)).reset()
+                    await until(lambda before=link.connected: link.connected > before)  # type: ignore[misc]
+                if len(log.of(28012)) >= 6 and len(log.of(28016)) >= 2:
+                    break
+                await asyncio.sleep(0.02)
+                owner.rest()
+            for cmd_id in (28012, 28016):
+                times = [at for at, _ in log.of(cmd_id)]
+                assert min(later - at for at, later in itertools.pairwise(times)) >= 1.0
+            owner.rest()
+            assert owner.of(Refusal) == []
+            assert log.of(22004) == []

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tickwire import Book, Gap, Refusal, Spared, Status, Subscribed, Trade, connect
+from tickwire import Book, Gap, Kline, Refusal, Spared, Status, Subscribed, Trade, connect
 from tickwire.client import Buffer, LinkStatus, Missed, State, Told
 from tickwire.client.events import kline_of
 from tickwire.client.strands import SLOW, Strands
@@ -15,6 +15,9 @@ from tickwire.model import Direction, Family, Kind, KlineState, KlineType, Kline
 from tickwire.model import Kline as Bar
 from tickwire.model import Trade as WireTrade
 from tickwire.wire import Bad, Pushed, Several
+from tickwire.wire.upstream import read
+
+from ..wire.test_upstream import KLINE, changed, text
 
 T0 = 1788529064027
 NOW = datetime(2026, 9, 4, tzinfo=UTC)
@@ -64,6 +67,17 @@ def test_a_bar_tells_what_the_server_told() -> None:
     found = kline_of(bar, KlineState.REVISED, 5)
     assert (found.code, found.interval, found.state, found.incomplete) == ("GOLD", "1h", "revised", True)
     assert (found.time, found.high, found.close) == (moment(T0 // 1000 * 1000), ONE + 2, ONE + 1)
+
+
+def test_a_bar_tells_the_last_trade_that_it_counts() -> None:
+    strands = made("GOLD")
+    strands.add(Kind.KLINE, ("GOLD", 5), Family.OTHER)
+    for told, seq in ({"trade_seq": 7}, 7), ({"trade_seq": "7"}, 7), ({}, 0):
+        (push,) = read(text(changed(KLINE, code="GOLD", kline_type=5, **told)))
+        assert isinstance(push, Pushed)
+        (bar,) = strands.events([push])
+        assert isinstance(bar, Kline)
+        assert bar.trade_seq == seq
 
 
 def test_after_a_lost_connection_each_stream_has_one_gap_before_its_next_event() -> None:

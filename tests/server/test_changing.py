@@ -202,7 +202,8 @@ async def test_a_pattern_means_what_runs_and_what_begins_later(served: Served, s
         script.emit(trade("BTCUSDT"), trade("GOLD"), book("ETHUSDT"))
         await until(lambda: served.engine.market.events == 3)
         data = await change(link, item("trade", "*USDT"))
-        assert data["added"] == [item("trade", "*USDT") | {"state": "ok"}]
+        epoch = served.engine.market.epoch
+        assert data["added"] == [item("trade", "*USDT") | {"state": "ok", "epoch": epoch}]
         assert await codes_pushed(link, 1) == ["BTCUSDT"]
         await link.nothing()
         assert "SOLUSDT" not in script.wanted, "a pattern starts nothing"

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 import typer
 
+from ..errors import TickwireError
+
 if TYPE_CHECKING:
     from ..client import Progress
 
@@ -176,25 +178,28 @@ class Outlet:
     """
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[tuple[bytes, Future[None]]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[bytes, Callable[[], None], Future[None]]] = SimpleQueue()
         self._file = sys.stdout.fileno()
         sys.stdout.flush()
         Thread(target=self._write, name="output", daemon=True).start()
 
-    async def write(self, text: str) -> None:
-        """Returns when it is written. Raises OSError, BrokenPipeError among them."""
+    async def write(self, text: str, written: Callable[[], None] = lambda: None) -> None:
+        """Returns when it is written, and `written` has been called behind it in the same thread. Raises what
+        that does, and OSError, BrokenPipeError among them."""
         done: Future[None] = Future()
-        self._waiting.put((text.encode(sys.stdout.encoding, "replace"), done))
+        self._waiting.put((text.encode(sys.stdout.encoding, "replace"), written, done))
         await asyncio.wrap_future(done)
 
     def _write(self) -> None:
         while True:
-            data, done = self._waiting.get()
-            awaited, failure = done.set_running_or_notify_cancel(), None
+            data, written, done = self._waiting.get()
+            awaited = done.set_running_or_notify_cancel()
+            failure: Exception | None = None
             try:
                 while data:
                     data = data[os.write(self._file, data) :]
-            except OSError as error:
+                written()
+            except (OSError, TickwireError) as error:
                 failure = error
             if awaited and failure is not None:
                 done.set_exception(failure)

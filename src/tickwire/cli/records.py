@@ -33,8 +33,11 @@ def record(event: Trade | Book | Kline | Gap | Spared) -> dict[str, Any]:
             found["interval"] = event.interval or None
         case Spared():
             found["kind"] = KINDS[event.kind]
-        case Kline() if event.trading_date is not None:
-            found["trading_date"] = event.trading_date
+        case Kline():
+            if event.trading_date is not None:
+                found["trading_date"] = event.trading_date
+            if not event.trade_seq:  # as of all bars over HTTP
+                del found["trade_seq"]
     return {"event": type(event).__name__.lower(), **found}
 
 

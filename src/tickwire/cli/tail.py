@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,15 @@ def tail(
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=0.1, metavar="S", help="Stop after S seconds.")
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="FILE",
+            dir_okay=False,
+            help="Go on where the last run with that file ended.",
+        ),
+    ] = None,
     url: Url = None,
     token: Token = None,
     plan: Plan = None,
@@ -41,11 +51,19 @@ def tail(
     """Print trades, order books or K-lines as they happen.
 
     Each event is written at once, until Ctrl-C. A connection that is lost is made again; then a gap is told,
-    on standard error, or with --json as an object among the others. AllTick pushes no K-lines, a Tickwire
-    does.
+    on standard error, or with --json as an object among the others. A Tickwire gives what was missed
+    meanwhile, so that a gap is what it has no more; it also pushes K-lines, and takes codes with `*` in
+    them: '*.HK' is all of Hong Kong's that trade. AllTick does neither.
+
+    With --resume a run begins behind the last event that an earlier one printed. The file is written after
+    the event: a kill in between prints it again, and nothing is left out.
 
     Example: tickwire tail BTCUSDT GOLD --json -n 100 | jq -r .price
+
+    Example: tickwire tail '*.HK' --json --resume hk.positions >> hk.jsonl
     """
+    if raw and resume:
+        raise SettingsError("--raw and --resume exclude each other: positions are those of events.")
     if raw and as_json:
         raise SettingsError("--raw and --json exclude each other: --raw prints the server's own JSON.")
     if books and (odd := [code for code in codes if code.isdecimal()]):
@@ -62,4 +80,4 @@ def tail(
         "klines": [(code, kind) for code in wanted for kind in kinds],
     }
     with explained(server):
-        asyncio.run(follow(server, streams, number, seconds, raw=raw, as_json=as_json))
+        asyncio.run(follow(server, streams, number, seconds, raw=raw, as_json=as_json, resume=resume))

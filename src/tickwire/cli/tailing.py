@@ -5,22 +5,39 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any
 
-from ..client import Account, Book, Event, Feed, Gap, Kline, LinkStatus, Options, Status, Trade
+from ..client import (
+    Account,
+    Book,
+    Event,
+    Feed,
+    Gap,
+    Kline,
+    LinkStatus,
+    Options,
+    Status,
+    Trade,
+    load_positions,
+    save_positions,
+)
 from ..client.errors import ClientError, RequestRefused, TooManyRequests, Unavailable, Untrusted
 from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
 from ..model import Family, Kind
 from ..store import load_catalogue
-from ..wire import CODE_INVALID, Happening, Key, Pushed, Refusal, Spared
+from ..wire import ANY, CODE_INVALID, Happening, Key, Pushed, Refusal, Spared, Subscribed, matches
 from .output import Outlet, coloured, had_enough, json_line, note, visible
 from .records import KINDS, Lines, record, spared_line
 
 TOO_MANY = 429
 QUIET = 10.0
 """Seconds after which codes of which nothing came are told."""
+PARTING = 1.0
+"""Seconds in which what is being printed may still be, when the program is to end."""
 WAITING = 100_000
 """Events that wait while nobody reads the output; beyond it the oldest go, and a gap says so."""
 
@@ -33,11 +50,14 @@ async def follow(
     *,
     raw: bool,
     as_json: bool,
+    resume: Path | None = None,
 ) -> None:
-    """Prints what comes until `number` events or `seconds` are over. Raises ClientError.
+    """Prints what comes until `number` events or `seconds` are over. Raises ClientError, PositionsError.
 
-    `streams` is what `Feed.subscribe` takes.
+    `streams` is what `Feed.subscribe` takes. It goes on behind the positions in the file `resume`, which is
+    written when what was printed has been: so a kill may print the last of it again, and loses nothing.
     """
+    positions = [] if resume is None else load_positions(resume)
     outlet, time = Outlet(), asyncio.get_running_loop().time
     end = None if seconds is None else time() + seconds
     frames: deque[str] | None = deque(maxlen=WAITING) if raw else None
@@ -47,16 +67,21 @@ async def follow(
             frames.append(frame.decode("utf-8", "replace").rstrip("\n") + "\n")
 
     options = Options(overhear=overhear if raw else None)
-    async with Feed(server, buffer=WAITING, options=options) as feed:
+    async with Feed(server, buffer=WAITING, options=options, resume=positions) as feed:
         await feed.subscribe(**streams)
-        tail = Tail(feed, number, frames, as_json=as_json)
+        if resume is not None:
+            save_positions(resume, feed.positions())  # one that cannot be written is told now
+        tail = Tail(feed, number, frames, as_json=as_json, keeps=resume is not None)
         telling = asyncio.get_running_loop().call_later(QUIET, tail.tell_quiet, QUIET)
         try:
             while tail.left:
                 async with asyncio.timeout_at(end):
                     await asyncio.sleep(0)  # where the time may be over though events never are
                     events = await feed.batch()
-                if text := tail.text(events):
+                if (text := tail.text(events)) and resume is not None:
+                    at = feed.positions(tail.unprinted)
+                    await _whole(outlet.write(text, partial(save_positions, resume, at)))
+                elif text:
                     await outlet.write(text)
         except TimeoutError:
             tail.check(seconds or 0.0)
@@ -66,15 +91,36 @@ async def follow(
             telling.cancel()
 
 
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Does that to its end, if it comes soon, though the program is to end."""
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing], timeout=PARTING)
+        raise
+
+
 class Tail:
     """What is printed of a feed's events, and what is told beside them.
 
-    `left` is how many are still to be printed. The feed has just been subscribed to what is wanted. Where
-    there are `frames`, these messages are printed in place of the events.
+    `left` is how many are still to be printed, and `unprinted` what came beyond them. The feed has just been
+    subscribed to what is wanted. Where there are `frames`, these messages are printed in place of the events.
+    `keeps`: the positions of the feed are kept.
     """
 
-    def __init__(self, feed: Feed, number: int | None, frames: deque[str] | None, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        number: int | None,
+        frames: deque[str] | None,
+        *,
+        as_json: bool,
+        keeps: bool = False,
+    ) -> None:
         self.left: float = inf if number is None else number
+        self.unprinted: list[Event] = []
+        self._keeps = keeps
         self._links = feed.links
         self._frames = frames
         self._as_json = as_json
@@ -86,6 +132,7 @@ class Tail:
         self._refused: set[tuple[Kind, Key]] = set()
         self._told: set[Refusal] = set()
         self._quiet = {*codes_of(key for _, key in self._wanted())}
+        self._patterns = {code for code in self._quiet if ANY in code}
 
     def text(self, events: Iterable[Event]) -> str:
         """What to print of these. Raises ClientError where it makes no sense to go on."""
@@ -93,8 +140,10 @@ class Tail:
         for event in events:
             if isinstance(event, (Trade, Book, Kline)):
                 if self._quiet:
-                    self._quiet.discard(event.code)
-                if self._frames is None and self.left:
+                    self._heard(event.code)
+                if not self.left:
+                    self.unprinted.append(event)
+                elif self._frames is None:
                     lines.append(self._line(event))
                     self.left -= 1
             elif isinstance(event, Gap):
@@ -111,6 +160,8 @@ class Tail:
                 self._connection(event)
             elif isinstance(event, Refusal):
                 self._refusal(event)
+            elif isinstance(event, Subscribed) and self._keeps:
+                self._check_resumes()
         while self._frames and self.left:
             lines.append(self._frames.popleft())
             self.left -= 1
@@ -128,6 +179,20 @@ class Tail:
         if self._quiet and self._been_up:
             codes = sorted(self._quiet)
             note(f"no event of {some(codes)} in {seconds:g} s: quiet, or no such code here{_meant(codes)}.")
+
+    def _heard(self, code: str) -> None:
+        self._quiet.discard(code)
+        if self._patterns:
+            meant = {one for one in self._patterns if matches(one, code)}
+            self._patterns -= meant
+            self._quiet -= meant
+
+    def _check_resumes(self) -> None:
+        """Says once if positions are kept in vain."""
+        up = [link for link in self._links.values() if link.state.status is LinkStatus.UP]
+        if any(not link.conversation.extended for link in up):
+            self._keeps = False
+            note("this server gives nothing of what was missed: only a Tickwire does. Nothing is kept of it.")
 
     def _connection(self, status: Status) -> None:
         """Raises Unavailable for a connection that could not be opened even once."""

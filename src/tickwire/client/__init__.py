@@ -30,6 +30,7 @@ from .intervals import INTERVALS, kline_type_of
 from .link import Link, Token
 from .network import Network
 from .pacer import Pacer, Rates
+from .positions import Position, PositionsError, load_positions, save_positions
 from .rows import MissingLibrary, Rows
 from .shortfall import HistoryWarning
 from .state import LinkStatus, Missed, State, Told
@@ -65,6 +66,8 @@ __all__ = [
     "Overflow",
     "Pacer",
     "Plan",
+    "Position",
+    "PositionsError",
     "Progress",
     "Rates",
     "RealClock",
@@ -87,6 +90,8 @@ __all__ = [
     "family_of",
     "http_url",
     "kline_type_of",
+    "load_positions",
+    "save_positions",
     "shown_url",
     "websocket_url",
 ]

@@ -82,6 +82,11 @@ class Account(NamedTuple):
     plan: Plan
     network: Network = Network()
 
+    @property
+    def is_vendors(self) -> bool:
+        """Whether the server is one of the vendor's own."""
+        return _is_vendors(urlsplit(self.url).hostname or "")
+
 
 def account(
     url: str | None = None,
@@ -102,8 +107,12 @@ def account(
     if token is None:
         raise Unauthorized(f"no token for {host}: give token=…, or set TICKWIRE_TOKEN")
     if plan is None:
-        plan = VENDOR_PLAN if host == VENDOR or host.endswith(f".{VENDOR}") else CAUTIOUS
+        plan = VENDOR_PLAN if _is_vendors(host) else CAUTIOUS
     network = network or Network()
     network.check()
     network.proxy_for(url)
     return Account(url, token, plan_of(plan), network)
+
+
+def _is_vendors(host: str) -> bool:
+    return host == VENDOR or host.endswith(f".{VENDOR}")

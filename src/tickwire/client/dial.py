@@ -12,7 +12,7 @@ import msgspec
 
 from .. import __version__
 from ..model import Slow
-from ..wire import MAX_MESSAGE, Happening, Terms
+from ..wire import MAX_MESSAGE, SUBPROTOCOL, Happening, Terms
 from .address import retry_after, with_slow, with_token
 from .backoff import Backoff
 from .errors import Unavailable, Untrusted
@@ -37,8 +37,10 @@ class Options(NamedTuple):
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
     for `unauthorized_pause` at least. `slow` is what a Tickwire is to do while we cannot keep up; None: what
-    it does anyway. `latest` gives the latest time in milliseconds that does not lie ahead
-    of all clocks. `overhear` is told of each message as it came, with what it meant.
+    it does anyway. `extended`: a Tickwire is asked for changes, and after a cut for what was missed; where it
+    is False, or the server is none, whole lists are asked for as the vendor has them. `latest` gives the
+    latest time in milliseconds that does not lie ahead of all clocks. `overhear` is told of each message as
+    it came, with what it meant.
     """
 
     terms: Terms = Terms()
@@ -50,14 +52,17 @@ class Options(NamedTuple):
     max_size: int = MAX_MESSAGE
     network: Network = Network()
     slow: Slow | None = None
+    extended: bool = True
     latest: Callable[[], float] = lambda: time.time() * 1000 + AHEAD
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
 
 
 async def dial(url: str, token: str, options: Options) -> ClientConnection:
-    """A WebSocket on that URL. Raises Unavailable, Untrusted among them."""
+    """A WebSocket on that URL; its `subprotocol` is SUBPROTOCOL if the server may be a Tickwire. Raises
+    Unavailable, Untrusted among them."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidStatus
+    from websockets.typing import Subprotocol
 
     proxy = None
     try:
@@ -75,6 +80,7 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
             ssl=options.network.context_for(url),
             proxy=proxy,
             user_agent_header=USER_AGENT,
+            subprotocols=[Subprotocol(SUBPROTOCOL)] if options.extended else None,
             logger=_log,
             **through,
         )

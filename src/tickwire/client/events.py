@@ -106,7 +106,8 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     midnight of their exchange. `state` is what a bar that is pushed has come to; None over HTTP, where the
     last one may still be forming. `incomplete`: the server's source was down during a part of it. `seq` is
     the server's number of the push, 0 over HTTP. `removed`: all its trades were cancelled; it is what it was,
-    and there is no such bar any more.
+    and there is no such bar any more. `trade_seq` is the `seq` of the last trade that it counts, so that who
+    adds trades to it counts none twice; 0 where the server does not say.
     """
 
     code: str
@@ -122,6 +123,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     incomplete: bool = False
     seq: int = 0
     removed: bool = False
+    trade_seq: int = 0
 
     @property
     def time(self) -> datetime:
@@ -195,7 +197,7 @@ Event: TypeAlias = (
 )
 
 
-def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:
+def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0, trade_seq: int = 0) -> Kline:
     """A bar as users see it."""
     return Kline(
         bar.code,
@@ -211,4 +213,5 @@ def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0) -> Kline:
         bar.incomplete,
         seq,
         bar.removed,
+        trade_seq,
     )

@@ -19,17 +19,19 @@ from typing import Self
 
 from ..errors import TickwireError
 from ..model import Family, Kind, Slow
-from ..wire import CODE_INVALID, Pace, Refusal
+from ..model import Position as WirePosition
+from ..wire import CODE_INVALID, Key, Pace, Refusal
 from .account import Account, Plan, account, spaced
 from .address import websocket_url
 from .api import Api, family_for, names_of
 from .buffer import Buffer, Overflow
 from .clock import Clock, RealClock
 from .dial import Options
-from .events import Event, Status
+from .events import Book, Correction, Event, Kline, Status, Trade
 from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
+from .positions import Position, position_of
 from .shown import codes_of
 from .state import State
 from .strands import Strands
@@ -56,6 +58,7 @@ class Feed:
         overflow: Overflow | str = Overflow.DROP_OLDEST,
         slow: Slow | str | None = None,
         on_state: Callable[[Status], object] | None = None,
+        resume: Iterable[Position] = (),
         options: Options | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class Feed:
             terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes),
             network=account.network,
             slow=options.slow if slow is None else Slow(slow),
+            extended=options.extended and not account.is_vendors,
         )
         self._connections = Pace(spaced(plan.connect_spacing))
         self._strands = Strands(self._wall)
@@ -73,6 +77,7 @@ class Feed:
         self._on_state = on_state
         self._links: dict[Family, Link] = {}
         self._ready: deque[Event] = deque()
+        self._begins = {(one.kind, one.key): one for one in resume}  # until they are subscribed to
         self._looking: set[asyncio.Task[None]] = set()
         self._closed = False
         self._watching: Family | None = None  # on whose connection sources are told
@@ -96,7 +101,8 @@ class Feed:
         """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), codes of
         bars with an interval ("1m"), and codes of whose trades corrections are to be told; with `sources` a
         SourceStatus for each source of the server, and whenever one changes. K-lines, corrections and these
-        are pushed by Tickwire only.
+        are pushed by Tickwire only. So are codes with `*` in them, which stands for any text: "*.HK" means
+        all of Hong Kong's that run, and those that begin later.
 
         Returns at once: what the server says of it comes as Subscribed or Refusal, which names the nearest
         codes that a Tickwire has in place of unknown ones. Codes go to the family
@@ -123,6 +129,7 @@ class Feed:
             wrong = [code for code in corrected if family_for(code, family) is each]
             if mine or deep or long or wrong:
                 self._link(each).add(trades=mine, books=deep, klines=long, corrections=wrong)
+        self._begin()
         if sources and self._watching is None:
             self._watching = next(iter(self._links), Family.OTHER)
             self._link(self._watching).watch_sources(wanted=True)
@@ -155,6 +162,27 @@ class Feed:
         for code in names_of(corrections):
             if (family := self._strands.remove(Kind.CORRECTION, code)) is not None:
                 self._links[family].remove(corrections=[code])
+
+    def positions(self, unread: Iterable[Event] = ()) -> list[Position]:
+        """Up to where the program has each stream: the last event that iteration gave, or `batch()`, but for
+        those of these that are `unread` yet. A feed that is made with them as `resume=` goes on behind them.
+
+        Those it was made with and that nothing has subscribed to are among them. Streams of a server that
+        cannot resume are not.
+        """
+        before: dict[tuple[Kind, Key], tuple[int, int]] = {}
+        for event in (*unread, *self._ready):
+            if isinstance(event, (Trade, Book, Kline, Correction)):
+                first = event.first_seq or event.seq if isinstance(event, Trade) else event.seq
+                before.setdefault(_place(event), (max(first - 1, 0), event.time_ms))
+        found = []
+        for kind, key, strand in self._strands.all():
+            conversation = self._links[strand.family].conversation
+            seq, time = before.get((kind, key), (strand.seq, strand.last))
+            at = conversation.position(kind, key, seq)
+            if at is not None and key not in conversation.patterns(kind):
+                found.append(position_of(kind, key, *at, time))
+        return [*found, *self._begins.values()]
 
     def __aiter__(self) -> Feed:
         return self
@@ -209,6 +237,14 @@ class Feed:
         found = await self.api.nearest(codes_of(refusal.keys))
         self._buffer.put((refusal._replace(nearest=tuple(dict.fromkeys(found.values()))),))
 
+    def _begin(self) -> None:
+        """What is subscribed to by now goes on where it was left."""
+        for place, one in [*self._begins.items()]:
+            if (family := self._strands.begin(*place, one.seq, one.time_ms)) is not None:
+                at = WirePosition(one.epoch, one.seq)
+                self._links[family].conversation.begin(*place, at, one.time_ms)
+                del self._begins[place]
+
     def _link(self, family: Family) -> Link:
         if (link := self._links.get(family)) is None:
             link = self._links[family] = Link(
@@ -246,6 +282,7 @@ def connect(
     overflow: Overflow | str = Overflow.DROP_OLDEST,
     slow: Slow | str | None = None,
     on_state: Callable[[Status], object] | None = None,
+    resume: Iterable[Position] = (),
     options: Options | None = None,
     clock: Clock | None = None,
     network: Network | None = None,
@@ -265,6 +302,9 @@ def connect(
     `slow`: "close", "conflate" (what waits is thinned: the newest book, trades as one) or "drop" (the oldest
     goes), and Spared says what it did; None leaves it to the server.
 
+    After a cut a Tickwire gives what was missed, as far as it has it. `resume` are positions of an earlier
+    feed, see `Feed.positions`: what is subscribed to goes on behind them in the same way.
+
     Raises ValueError for what is no URL, no plan, no policy or no network, Unauthorized where a token is
     missing.
     """
@@ -274,9 +314,18 @@ def connect(
         overflow=overflow,
         slow=slow,
         on_state=on_state,
+        resume=resume,
         options=options,
         clock=clock,
     )
+
+
+def _place(event: Trade | Book | Kline | Correction) -> tuple[Kind, Key]:
+    """Kind and key of the stream of an event."""
+    if isinstance(event, Kline):
+        return Kind.KLINE, (event.code, int(kline_type_of(event.interval)))
+    kinds = {Trade: Kind.TRADE, Book: Kind.DEPTH, Correction: Kind.CORRECTION}
+    return kinds[type(event)], event.code
 
 
 def _bars(klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int]) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from ..wire import Bad, Conversation, Happening, Pace, Pushed
+from ..wire import SUBPROTOCOL, Bad, Conversation, Happening, Pace, Pushed
 from .backoff import Tries
 from .buffer import Buffer
 from .clock import Clock, RealClock
@@ -188,7 +188,7 @@ class Link:
 
         self.connected += 1
         self.heard = self._clock.time()
-        self.conversation.opened(self.heard)
+        self.conversation.opened(self.heard, greets=socket.subprotocol == SUBPROTOCOL)
         self._ending, self._blocked = None, False
         self._tell(LinkStatus.UP)
         speaking = asyncio.create_task(self._speak(socket), name=f"{self.name}: requests")

@@ -10,7 +10,8 @@ from ..bus import Supplier
 from ..model import Kind
 from ..wire import Sought, Want
 from ..wire.items import KIND, ChangedData, Item, ItemState, ListedData, State
-from ..wire.session import ANY, Change, Entry, ListItems, Pattern
+from ..wire.session import Change, Entry, ListItems, Pattern
+from ..wire.wanted import ANY
 from .admission import Caller, Peer
 from .first_bars import FirstBars
 from .hub import Hub
@@ -159,10 +160,11 @@ class Changing:
 
     def _told(self, entry: Entry, state: State) -> ItemState:
         told = _state(entry.item, state)
+        if state in ("ok", "pending"):
+            told.epoch = self._market.epoch
         if state == "ok" and isinstance(entry.what, Want):
             want = entry.what
-            topic = self._hub.topic(KIND[entry.item.kind], want.instrument, want.kline_type)
-            told.epoch, told.seq = self._market.epoch, topic.seq
+            told.seq = self._hub.topic(KIND[entry.item.kind], want.instrument, want.kline_type).seq
         return told
 
 

@@ -1,8 +1,9 @@
 """The AllTick protocol without I/O: messages, reader and writer, errors, the session."""
 
+from .changes import Resumed
 from .conversation import Conversation, Happening, Outdated, Renumbered, Terms
 from .deviation import Deviation, Report
-from .entry import HTTP_BASES, PUBLISH_PATH, WS_PATHS
+from .entry import HTTP_BASES, PUBLISH_PATH, SUBPROTOCOL, WS_PATHS
 from .messages import MAX_MESSAGE, StaticInfo, to_json
 from .overview import GapInfo, InstrumentInfo, MarketInfo
 from .pace import Pace
@@ -29,17 +30,20 @@ from .publish import (
 from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Ret, ret_of
 from .session import POLICY_VIOLATION, Decision, Sought, Want
 from .status import StatusData
-from .subscription import Key, Refusal, Subscribed
+from .subscription import Refusal, Subscribed
 from .upstream import Bad, Pushed, Several, SourceStatus, Spared
 from .upstream_http import Envelope, Found, read_envelope
+from .wanted import ANY, Key, Wanted, code_of, matches
 
 __all__ = [
+    "ANY",
     "CODE_INVALID",
     "CODE_UNAUTHORIZED",
     "HTTP_BASES",
     "MAX_MESSAGE",
     "POLICY_VIOLATION",
     "PUBLISH_PATH",
+    "SUBPROTOCOL",
     "WS_PATHS",
     "Bad",
     "BookLine",
@@ -66,6 +70,7 @@ __all__ = [
     "Refused",
     "Renumbered",
     "Report",
+    "Resumed",
     "Ret",
     "Several",
     "Sought",
@@ -80,7 +85,10 @@ __all__ = [
     "TradeLine",
     "Unfit",
     "Want",
+    "Wanted",
     "book_after",
+    "code_of",
+    "matches",
     "published_book",
     "published_correction",
     "published_instrument",

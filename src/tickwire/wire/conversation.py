@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from ..model import Book, Correction, Kind, KlineUpdate, Trade
+from ..model import Book, Correction, Kind, KlineUpdate, Position, Trade
+from .changes import Changes, Resumed
 from .messages import Command
 from .pace import Pace
 from .ret import OK
 from .stream import Stream
-from .subscription import INTERFACES, NO_ANSWER, Key, Refusal, Subscribed, Subscription, request
-from .upstream import Answer, Bad, Pushed, SourceStatus, Spared, read
+from .subscription import INTERFACES, NO_ANSWER, Refusal, Subscribed, Subscription, request
+from .upstream import Answer, Bad, GoesOn, HelloFields, Pushed, SourceStatus, Spared, read
+from .wanted import Key
+
+PATIENCE = 3.0
+"""Seconds after which a server that has not said who it is counts as one that never does."""
 
 
 class Renumbered(NamedTuple):
@@ -39,7 +44,15 @@ class Outdated(NamedTuple):
     key: Key
 
 
-Happening: TypeAlias = Pushed | Subscribed | Refusal | Bad | Renumbered | Outdated | SourceStatus | Spared
+class Greeted(NamedTuple):
+    """The server has said who it is: whether it takes changes, and resumes."""
+
+    extended: bool
+
+
+Happening: TypeAlias = (
+    Pushed | Subscribed | Refusal | Resumed | Bad | Renumbered | Outdated | SourceStatus | Spared | Greeted
+)
 """What a conversation tells."""
 
 
@@ -77,6 +90,7 @@ class Conversation:
         self.bad_lines = self.duplicates = self.unasked = 0
         self.round_trip: float | None = None
         self._pace = pace or Pace(self.terms.spacing)
+        self._spacing = self._pace.seconds
         self._latest = latest
         self._subscriptions = {
             kind: Subscription(kind, self.terms.spacing, self.terms.codes) for kind in INTERFACES
@@ -89,6 +103,11 @@ class Conversation:
         """Whether to be told how the server's sources are."""
         self._sources_told = False  # whether the server has been asked to
         self._sources_asked = 0
+        self.extended = False
+        """Whether the server takes changes, and resumes."""
+        self._changes = Changes(self._subscriptions, self.terms.spacing)
+        self._greets = False  # whether it is to be asked who it is, and has not said so
+        self._hello = (0, inf)
         self._open = False
         self._seq_id = 0
         self._heartbeat_at = inf
@@ -133,13 +152,32 @@ class Conversation:
             self._subscriptions[Kind.KLINE].remove((code, int(kline_type)))
 
     def wanted(self, kind: Kind) -> tuple[Key, ...]:
-        """What is wanted of a kind."""
-        return tuple(self._subscriptions[kind].streams)
+        """What is wanted of a kind, by name."""
+        return tuple(key for key, one in self._subscriptions[kind].streams.items() if not one.implied)
+
+    def patterns(self, kind: Kind) -> list[Key]:
+        """Those of the names wanted of a kind that mean many."""
+        return self._subscriptions[kind].streams.patterns
+
+    def begin(self, kind: Kind, key: Key, position: Position, time: int) -> None:
+        """What is wanted of a stream, by its name or by a pattern, goes on behind an event of that time in
+        milliseconds, which came before there was this conversation."""
+        self._subscriptions[kind].begin(key, position, time)
+
+    def position(self, kind: Kind, key: Key, seq: int) -> Position | None:
+        """The position of an event of a stream that came, or, with 0, of what came before the first one; None
+        where the server says no epoch."""
+        stream = self._subscriptions[kind].streams.get(key)
+        return None if stream is None else stream.at(seq)
 
     # What happens to the connection.
-    def opened(self, when: float) -> None:
-        """A connection is there."""
+    def opened(self, when: float, *, greets: bool = False) -> None:
+        """A connection is there. The server of one that `greets` is asked who it is before all else."""
         self._open = True
+        self._greets, self._hello, self.extended = greets, (0, inf), False
+        self._changes.opened()
+        if not greets:
+            self._forget_positions()
         self._silent_since = None
         self._heartbeat_at = when + self.terms.heartbeat
         self._sources_told, self._sources_asked = False, 0
@@ -158,7 +196,7 @@ class Conversation:
                 self._silent_since = None
                 event = message.event
                 stream = self._trades.get(event.code) if type(event) is Trade else self._stream(event)
-                if stream is None:
+                if stream is None and (stream := self._implied(message, found)) is None:
                     self.unasked += 1
                 elif stream.passes(message.seq, time := event.time, ahead=time > self._latest()):
                     if stream.anew is not None:
@@ -179,6 +217,9 @@ class Conversation:
             elif type(message) is Spared:
                 self._silent_since = None
                 found.append(message)
+            elif type(message) is GoesOn:
+                self._silent_since = None
+                found += self._changes.goes_on(message)
             elif type(message) is Bad:
                 self.bad_lines += message.lines
                 found.append(message)
@@ -191,7 +232,23 @@ class Conversation:
             return self._corrections.get(event.code)
         return self._books.get(event.code)
 
+    def _implied(self, pushed: Pushed, found: list[Happening]) -> Stream | None:
+        """The stream of an event that only a pattern asks for, and tells what came of it while the connection
+        was lost; None if none does."""
+        kind, key = _place(pushed.event)
+        if not self.extended or (implied := self._subscriptions[kind].imply(key, pushed.seq)) is None:
+            return None
+        stream, whole = implied
+        if not whole:
+            found.append(Resumed(kind, (), ((key, None),)))
+        return stream
+
     def _answered(self, answer: Answer, when: float) -> list[Happening]:
+        if self._changes.owns(answer):
+            return [*self._changes.answered(answer, when)]
+        if self._greets and answer.seq_id == self._hello[0]:
+            self._hear(answer.data if isinstance(answer.data, HelloFields) else HelloFields())
+            return [Greeted(self.extended)]
         for subscription in self._subscriptions.values():
             if subscription.owns(answer.cmd_id, answer.seq_id):
                 return [subscription.answered(answer.ret, answer.msg, when)]
@@ -210,14 +267,16 @@ class Conversation:
         out: list[bytes | Happening] = []
         if not self._open:
             return out
-        for kind, subscription in self._subscriptions.items():
-            if when >= subscription.asked_at + self.terms.mute:
-                out.append(subscription.answered(NO_ANSWER, "no answer", when))
-            if (refusal := subscription.left_out()) is not None:
-                out.append(refusal)
-            if self._may_ask_at(subscription) <= when:
-                self._pace.take(kind, when)
-                out.append(subscription.request(self._number(when), when))
+        if self._greets and when >= self._hello[1] + PATIENCE:
+            self._greets = False  # it may do so next time
+        if self._greets:
+            if not self._hello[0]:
+                self._hello = self._number(when), when
+                out.append(request(Command.HELLO, self._hello[0], {}))
+        elif self.extended:
+            out += self._poll_changes(when)
+        else:
+            out += self._poll_lists(when)
         if self.sources is not self._sources_told:
             self._sources_told, self._sources_asked = self.sources, self._number(when)
             command = Command.STATUS if self.sources else Command.STATUS_CANCEL
@@ -228,13 +287,58 @@ class Conversation:
             out.append(request(Command.HEARTBEAT, self._heartbeat[0], {}))
         return out
 
+    def _hear(self, hello: HelloFields) -> None:
+        """The server has said what it offers, if anything."""
+        self._greets = False
+        self.extended = {Command.CHANGE, Command.RESUME} <= {*hello.extensions}
+        if not self.extended:
+            self._forget_positions()
+        unpaced = self.extended and hello.plan and "subscriptions" not in hello.plan
+        self._pace.seconds = 0.0 if unpaced else self._spacing
+
+    def _forget_positions(self) -> None:
+        """The server has none: what it numbers is another's."""
+        for subscription in self._subscriptions.values():
+            for stream in subscription.streams.values():
+                stream.epoch = 0
+
+    def _poll_changes(self, when: float) -> list[bytes | Happening]:
+        out: list[bytes | Happening] = []
+        if when >= self._changes.asked_at + self.terms.mute:
+            out += self._changes.unanswered(when)
+        refusals = [one.left_out() for one in self._subscriptions.values()]
+        out += [one for one in refusals if one is not None]
+        if (command := self._changes.next()) is not None and self._may_change_at(command) <= when:
+            self._pace.take(command, when)
+            out.append(self._changes.request(command, self._number(when), when))
+        return out
+
+    def _poll_lists(self, when: float) -> list[bytes | Happening]:
+        out: list[bytes | Happening] = []
+        for kind, subscription in self._subscriptions.items():
+            if when >= subscription.asked_at + self.terms.mute:
+                out.append(subscription.answered(NO_ANSWER, "no answer", when))
+            refusals = subscription.without_patterns(), subscription.left_out()
+            out += [one for one in refusals if one is not None]
+            if self._may_ask_at(subscription) <= when:
+                self._pace.take(kind, when)
+                out.append(subscription.request(self._number(when), when))
+        return out
+
     def due(self, when: float) -> float:
         """When to poll again, if nothing is added, removed or received before; infinity while closed."""
         if not self._open:
             return inf
         moments = [self._heartbeat_at if self.sources is self._sources_told else when]
-        for subscription in self._subscriptions.values():
-            moments += (self._may_ask_at(subscription), subscription.asked_at + self.terms.mute)
+        if self._greets:
+            moments.append(self._hello[1] + PATIENCE if self._hello[0] else when)
+        elif self.extended:
+            moments.append(self._changes.asked_at + self.terms.mute)
+            if (command := self._changes.next()) is not None:
+                moments.append(self._may_change_at(command))
+        else:
+            for subscription in self._subscriptions.values():
+                moments += (self._may_ask_at(subscription), subscription.asked_at + self.terms.mute)
         if self._silent_since is not None:
             half = self.terms.mute if self.late(when) else self.terms.mute / 2
             moments.append(self._silent_since + half)
@@ -252,8 +356,13 @@ class Conversation:
         """What came could not be looked at until now, so silence begins here."""
         if self._silent_since is not None:
             self._silent_since = when
+        self._changes.excuse(when)
         for subscription in self._subscriptions.values():
             subscription.excuse(when)
+
+    def _may_change_at(self, command: Command) -> float:
+        """From when on that request may be sent."""
+        return max(self._pace.free_at(command), self._changes.not_before)
 
     def _may_ask_at(self, subscription: Subscription) -> float:
         """From when on its request may be sent; infinity if there is none to send."""

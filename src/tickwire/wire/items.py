@@ -53,7 +53,8 @@ class ChangeData(msgspec.Struct, forbid_unknown_fields=True):
 
 class ItemState(Item, kw_only=True):
     """What became of an item. What was taken has the position that it goes on from: the `epoch` of the stream
-    and the `seq` of its last event, 0 if there is none yet."""
+    and the `seq` of its last event, 0 if there is none yet. A pattern, and what is pending, has the `epoch`
+    alone."""
 
     state: State
     epoch: int | UnsetType = UNSET

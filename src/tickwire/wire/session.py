@@ -47,6 +47,7 @@ from .ret import (
     Refused,
     Ret,
 )
+from .wanted import ANY, matches
 
 HEARTBEAT_TIMEOUT = 30.0
 """Seconds after which a connection is closed from which nothing came that counts as a heartbeat."""
@@ -55,8 +56,6 @@ LATE_HEARTBEAT = 15.0
 MOST_TOO_FAST, TOO_FAST_WINDOW = 3, 10.0
 """So many subscriptions that came too fast, in so many seconds, end a connection (606)."""
 POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
-ANY = "*"
-"""What stands for any text in the name of an item."""
 SUBSCRIPTIONS: dict[int, tuple[Kind, type[SymbolList | DepthSymbolList | KlineSymbolList]]] = {
     Command.TRADE: (Kind.TRADE, SymbolList),
     Command.DEPTH: (Kind.DEPTH, DepthSymbolList),
@@ -104,16 +103,7 @@ class Pattern(NamedTuple):
 
     def means(self, instrument: Instrument) -> bool:
         """Whether an instrument is one of them."""
-        first, *middle, last = self.name.split("*")
-        code = instrument.code
-        if not code.startswith(first) or not code.endswith(last):
-            return False
-        at, end = len(first), len(code) - len(last)
-        for part in middle:  # each as early as it can be
-            if (found := code.find(part, at, end)) < 0:
-                return False
-            at = found + len(part)
-        return at <= end
+        return matches(self.name, instrument.code)
 
     def want(self, instrument: Instrument) -> Want:
         """What is asked for of one of them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+from ..model import Position
+
 REMEMBERED = 32
 """Numbers of the last events that are remembered."""
 MOST_STALE = 16
@@ -21,7 +23,8 @@ class Anew(NamedTuple):
 
 
 class Stream:
-    """A stream that is wanted: how many levels of it (0 for all), and which of its events have come.
+    """A stream that is wanted: how many levels of it (0 for all), which of its events have come, and up to
+    where it is there. A server that says no epoch cannot be asked for what was missed.
 
     `seq` grows strictly per code and kind (section 2, "Push"), yet an event may come twice, as the first
     one after a reconnect often does, or behind a younger one. A server that was begun anew behind an open
@@ -32,14 +35,18 @@ class Stream:
     __slots__ = (
         "_ahead",
         "_before",
+        "_earlier",
         "_last",
         "_recent",
+        "_since",
         "_stale",
         "_stale_since",
         "_stale_time",
         "_time",
         "anew",
         "depth",
+        "epoch",
+        "implied",
         "outdated",
     )
 
@@ -50,6 +57,12 @@ class Stream:
         self.outdated = False
         """Set where the event that does not pass is not known to have come, yet has a number that is too low
         and a time that is not newer; who is told of it resets it."""
+        self.epoch = 0
+        """What the server said last; 0 before."""
+        self.implied = False
+        """Whether it is wanted because of a pattern alone."""
+        self._earlier = 0  # the epoch before
+        self._since = 0  # the last event before those that were to come
         self._ahead: Stream | None = None
         self._recent: deque[int] = deque(maxlen=REMEMBERED)
         self._last = self._before = self._stale_since = self._time = self._stale_time = -1
@@ -60,6 +73,33 @@ class Stream:
         self._before = self._last
         if self._ahead is not None:
             self._ahead.opened()
+
+    def goes_on(self, epoch: int, since: int) -> None:
+        """The server says in which epoch it counts, and which event was the last before those to come."""
+        if epoch != self.epoch:
+            self._earlier = self.epoch if self._last >= 0 else 0
+            self.epoch = epoch
+        self._since = since
+
+    def begin(self, position: Position, time: int) -> None:
+        """What is to come goes on behind an event of that time, which came before there was this stream."""
+        self.epoch = position.epoch
+        if position.seq:
+            self._last = self._before = position.seq
+            self._time = time
+            self._recent.append(position.seq)
+
+    @property
+    def position(self) -> Position | None:
+        """That of the last event that came; None where the server says no epoch."""
+        return self.at(max(self._last, 0 if self._ahead is None else self._ahead._last, 0))
+
+    def at(self, seq: int) -> Position | None:
+        """The position of an event that came, 0 for none; None where the server says no epoch."""
+        if not self.epoch:
+            return None
+        seq = seq or self._since
+        return Position(self._earlier if self._earlier and seq < self.epoch else self.epoch, seq)
 
     def passes(self, seq: int, time: int, *, ahead: bool = False) -> bool:
         """Whether the event of that number and time (in milliseconds) has not come before; 0 is no number.

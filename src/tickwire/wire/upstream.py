@@ -28,7 +28,8 @@ from ..model import (
     moment,
     side,
 )
-from .messages import PUSH_COMMAND, SPARED_PUSH, STATUS_PUSH
+from .items import MOST_ITEMS
+from .messages import GAP_PUSH, PUSH_COMMAND, SPARED_PUSH, STATUS_PUSH, Command
 from .number import (
     UNREADABLE,
     YEAR_1990,
@@ -42,6 +43,7 @@ from .number import (
     signed,
     whole,
 )
+from .ret import OK
 
 MOST_LINES = 10_000
 """Lines of one frame that are looked at."""
@@ -74,21 +76,69 @@ class Pushed(msgspec.Struct, frozen=True, gc=False):
     """An event that the server pushed, or answered over HTTP.
 
     `seq` is the server's number of it, which grows per code and kind; 0 if it has none. A trade carries it
-    as its `source_seq` too; one in place of several has their sums, and `several` says more of them.
+    as its `source_seq` too; one in place of several has their sums, and `several` says more of them. A bar
+    has in `trade_seq` the number of the last trade that it counts, 0 where the server does not say.
     """
 
     event: Trade | Book | KlineUpdate | Correction
     seq: int
     several: Several | None = None
+    trade_seq: int = 0
+
+
+class HelloFields(msgspec.Struct):
+    """What is read of who the server is."""
+
+    plan: dict[str, str | int] = {}
+    extensions: Annotated[list[int], Meta(max_length=MOST_NAMED)] = []
+
+
+class ItemFields(msgspec.Struct):
+    """What is read of what became of an item; `first` is the first event that follows, `seq` the last before
+    what does. 0 stands for what is not said."""
+
+    kind: Literal["trade", "depth", "kline", "correction"]
+    code: Code
+    state: Text
+    kline_type: int = 0
+    epoch: Seq = 0
+    seq: Seq = 0
+    first: Seq = msgspec.field(default=0, name="from")
+
+
+class ChangedFields(msgspec.Struct):
+    """What is read of a change of lists."""
+
+    added: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
+    removed: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
+
+
+class ResumedFields(msgspec.Struct):
+    """What is read of where streams go on."""
+
+    items: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a request; `cmd_id` and `seq_id` are 0 where they were missing."""
+    """The answer to a request; `cmd_id` and `seq_id` are 0 where they were missing. `data` is there where
+    something is read of it and all is well."""
 
     cmd_id: int
     ret: int
     msg: str
     seq_id: int
+    data: HelloFields | ChangedFields | ResumedFields | None = None
+
+
+class GoesOn(msgspec.Struct, frozen=True):
+    """A stream goes on at `first` of this epoch; `gap`: what lies between cannot be had any more."""
+
+    kind: Kind
+    code: str
+    kline_type: int
+    epoch: int
+    first: int
+    gap: bool
 
 
 class Bad(msgspec.Struct, frozen=True, gc=False):
@@ -137,7 +187,7 @@ class Spared(msgspec.Struct, frozen=True):
         return moment(self.since_ms)
 
 
-Incoming: TypeAlias = Pushed | Answer | Bad | SourceStatus | Spared
+Incoming: TypeAlias = Pushed | Answer | Bad | SourceStatus | Spared | GoesOn
 
 
 class TradeFields(msgspec.Struct, gc=False):
@@ -198,6 +248,7 @@ class KlineFields(BarFields, kw_only=True, gc=False):
     incomplete: int = 0
     removed: int = 0
     seq: Seq | Digits = 0
+    trade_seq: Seq | Digits = 0
 
 
 class CorrectedFields(msgspec.Struct, kw_only=True, gc=False):
@@ -238,6 +289,17 @@ class SparedFields(msgspec.Struct, gc=False):
     since: Millis | Digits
 
 
+class GapFields(msgspec.Struct, gc=False):
+    """What is read of where a stream goes on."""
+
+    kind: Literal["trade", "depth", "kline", "correction"]
+    code: Code
+    epoch: Seq
+    first: Seq = msgspec.field(name="from")
+    gap: int
+    kline_type: int = 0
+
+
 class TradePush(msgspec.Struct, tag_field="cmd_id", tag=PUSH_COMMAND[Kind.TRADE], gc=False):
     """22998."""
 
@@ -269,6 +331,11 @@ _FIELDS: dict[int, type[Fields]] = {
     PUSH_COMMAND[Kind.DEPTH]: BookFields,
     PUSH_COMMAND[Kind.KLINE]: KlineFields,
     PUSH_COMMAND[Kind.CORRECTION]: CorrectedFields,
+}
+_ANSWERS: dict[int, type[HelloFields | ChangedFields | ResumedFields]] = {
+    Command.HELLO + 1: HelloFields,
+    Command.CHANGE + 1: ChangedFields,
+    Command.RESUME + 1: ResumedFields,
 }
 _push = msgspec.json.Decoder(TradePush | BookPush | KlinePush | CorrectionPush).decode
 _anything = msgspec.json.Decoder(float_hook=str).decode  # a float's own text, which is exact
@@ -304,14 +371,14 @@ def _read_again(frame: bytes) -> list[Incoming]:
     return found
 
 
-def _line(text: bytes) -> Pushed | Answer | SourceStatus | Spared:
+def _line(text: bytes) -> Pushed | Answer | SourceStatus | Spared | GoesOn:
     try:
         return pushed(_push(text).data)
     except UNREADABLE:
         return _tolerant(text)
 
 
-def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared:
+def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared | GoesOn:
     """A message in any form that says what the documented one does. Raises one of UNREADABLE."""
     message = _anything(text)
     if not isinstance(message, dict):
@@ -327,14 +394,21 @@ def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared:
         left = fields(message.get("data"), SparedFields)
         from_when = left.since if type(left.since) is int else millis(str(left.since))
         return Spared(Kind[left.kind.upper()], whole(left.dropped), tuple(left.codes), from_when)
+    if cmd_id == GAP_PUSH:
+        hole = fields(message.get("data"), GapFields)
+        return GoesOn(
+            Kind[hole.kind.upper()], hole.code, hole.kline_type, hole.epoch, hole.first, bool(hole.gap)
+        )
     if "ret" not in message:
         raise ValueError(f"unknown cmd_id {cmd_id}")
-    msg = message.get("msg")
+    msg, ret = message.get("msg"), whole(message["ret"])
+    shown = _ANSWERS.get(cmd_id) if ret == OK.code else None
     return Answer(
         cmd_id,
-        whole(message["ret"]),
+        ret,
         msg[:EXCERPT] if isinstance(msg, str) else "",
         whole(message.get("seq_id")),
+        None if shown is None else fields(message.get("data"), shown),
     )
 
 
@@ -372,7 +446,7 @@ def pushed(data: Any) -> Pushed:
         bar = kline(data.code, data.kline_type, data, incomplete=bool(data.incomplete))
         if data.removed:
             bar = msgspec.structs.replace(bar, removed=True)
-        return Pushed(KlineUpdate(bar, data.state), seq)
+        return Pushed(KlineUpdate(bar, data.state), seq, None, whole(data.trade_seq))
     time = data.tick_time
     if type(time) is not int:
         time = millis(time)

@@ -651,7 +651,7 @@ export interface Item {
 
 /**
  * What became of an item. What was taken has the position that it goes on from: the `epoch` of the stream and
- * the `seq` of its last event, 0 if there is none yet.
+ * the `seq` of its last event, 0 if there is none yet. A pattern, and what is pending, has the `epoch` alone.
  */
 export interface ItemState {
   readonly kind: "correction" | "depth" | "kline" | "trade";

@@ -77,7 +77,7 @@ async def _with_token(
 async def _listen(account: Account, family: Family, codes: Sequence[str], seconds: float) -> list[Finding]:
     """Subscribes to trades and books of a family, and says what came of it."""
     between = min(max(seconds / HEARTBEATS, 1.0), MOST_BETWEEN)
-    options = Options()
+    options = Options(extended=False)  # what clients of the vendor's meet
     options = options._replace(terms=options.terms._replace(heartbeat=between))
     seen = Observed(time.monotonic())
     refused: list[Finding] = []

@@ -139,7 +139,9 @@ class Relay(Source):
         self._shared = Shared(
             url=url,
             secret=self._secret,
-            options=plan.options(options or QUIET)._replace(network=network, latest=self._time.believed),
+            options=plan.options(options or QUIET)._replace(
+                network=network, latest=self._time.believed, extended=False
+            ),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
             time=self._time,
