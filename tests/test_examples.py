@@ -69,3 +69,21 @@ def test_the_client_reads_bars(server: AllTickServer) -> None:
     said = run("-W", "error", "bars.py", cwd=USING_IT, TICKWIRE_URL=server.url)
     assert "BTCUSDT: 500 bars" in said
     assert "rows of code, interval, time, open" in said
+
+
+def test_a_strategy_runs_over_what_was_recorded(tmp_path: Path) -> None:
+    at = 1_788_529_064_027
+    trades = "".join(f"GOLD,{at + n * 100},{4400 + n % 37},1\n" for n in range(500))
+    quotes = "".join(f"GOLD,{at + n * 100 + 50},{4399 + n % 37},1,{4401 + n % 37},1\n" for n in range(500))
+    (tmp_path / "trades.csv").write_text(f"code,tick_time_ms,price,volume\n{trades}", "utf-8")
+    (tmp_path / "quotes.csv").write_text(
+        f"code,tick_time_ms,bid,bid_volume,ask,ask_volume\n{quotes}", "utf-8"
+    )
+    files = ["--file", str(tmp_path / "trades.csv"), "--file", str(tmp_path / "quotes.csv")]
+    folders = ["--record", str(tmp_path / "ticks"), "--data-dir", str(tmp_path / "data")]
+    serve = ["-m", "tickwire", "serve", "--port", "0", "--source", "replay", "--speed", "0", "--exit-at-end"]
+    run(*serve, *files, *folders, cwd=tmp_path)
+    with AllTickServer(history=[tmp_path / "ticks"]) as server:
+        said = run("-W", "error", "backtest.py", "GOLD", cwd=USING_IT, TICKWIRE_URL=server.url)
+    assert said.startswith("1002 events in ")
+    assert re.search(r"^\d\d deals, -?\d+\.\d+ made, [01] held$", said, re.MULTILINE), said

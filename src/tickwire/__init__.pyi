@@ -18,6 +18,8 @@ from .client import Plan as Plan
 from .client import Position as Position
 from .client import PositionsError as PositionsError
 from .client import Progress as Progress
+from .client import Replay as Replay
+from .client import ReplayStatus as ReplayStatus
 from .client import RequestRefused as RequestRefused
 from .client import Rows as Rows
 from .client import TooManyRequests as TooManyRequests

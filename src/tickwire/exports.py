@@ -11,8 +11,9 @@ from typing import Any
 ROOMS = ("client", "errors", "sync")
 HOMES = {
     "client": "Api Book ClientError Closed Correction Event Feed Gap HistoryWarning Kline MissingLibrary "
-    "Network Overflow Plan Position PositionsError Progress RequestRefused Rows TooManyRequests Trade "
-    "Unauthorized Unavailable Unreadable Untrusted connect load_positions save_positions",
+    "Network Overflow Plan Position PositionsError Progress Replay ReplayStatus RequestRefused Rows "
+    "TooManyRequests Trade Unauthorized Unavailable Unreadable Untrusted connect load_positions "
+    "save_positions",
     "client.events": "Status",
     "downloading": "download",
     "errors": "TickwireError",

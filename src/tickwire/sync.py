@@ -23,12 +23,13 @@ from functools import cache, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from .client import Api as AsyncApi
-from .client import Event, HistoryWarning, Network, Plan, Position, Token
+from .client import Event, HistoryWarning, Network, Plan, Position, ReplayStatus, Token
 from .client import Feed as AsyncFeed
+from .client import Replay as AsyncReplay
 from .client import connect as connect_feed
 
 P = ParamSpec("P")
-S = TypeVar("S", bound=AsyncApi | AsyncFeed)
+S = TypeVar("S", bound=AsyncApi | AsyncFeed | AsyncReplay)
 T = TypeVar("T")
 THREAD = "tickwire"
 """The name of the thread in which the client runs."""
@@ -103,6 +104,41 @@ def _warning(method: Callable[Concatenate[_Face[S], P], T]) -> Callable[Concaten
     return warning
 
 
+class Replay(_Face[AsyncReplay]):
+    """A replay, for `with` or a loop; made by `Feed.replay`. See `tickwire.client.Replay`."""
+
+    def __init__(self, replay: AsyncReplay) -> None:
+        super().__init__(replay)
+        self._ready: deque[Event | ReplayStatus] = deque()
+
+    pause = _waiting(AsyncReplay.pause)
+    resume = _waiting(AsyncReplay.resume)
+    step = _waiting(AsyncReplay.step)
+    seek = _waiting(AsyncReplay.seek)
+    set_speed = _waiting(AsyncReplay.set_speed)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event | ReplayStatus:
+        if not self._ready:
+            self._ready += run(self._of.batch())
+        if not self._ready:
+            raise StopIteration
+        return self._ready.popleft()
+
+
+def _replaying(
+    method: Callable[Concatenate[AsyncFeed, P], AsyncReplay],
+) -> Callable[Concatenate[Feed, P], Replay]:
+    @wraps(method)
+    def replaying(face: Feed, /, *args: P.args, **named: P.kwargs) -> Replay:
+        return Replay(method(face._of, *args, **named))
+
+    replaying.__doc__ = (method.__doc__ or "").replace("async for", "for")
+    return replaying
+
+
 class Feed(_Face[AsyncFeed]):
     """A feed, for `with`; made by `connect`. See `tickwire.client.Feed`."""
 
@@ -113,6 +149,7 @@ class Feed(_Face[AsyncFeed]):
 
     subscribe = _waiting(AsyncFeed.subscribe)
     unsubscribe = _waiting(AsyncFeed.unsubscribe)
+    replay = _replaying(AsyncFeed.replay)
 
     def positions(self, unread: Iterable[Event] = ()) -> list[Position]:
         """Up to where the program has each stream: the last event that iteration gave, but for those of these

@@ -31,6 +31,7 @@ from .link import Link, Token
 from .network import Network
 from .pacer import Pacer, Rates
 from .positions import Position, PositionsError, load_positions, save_positions
+from .replay import Replay, ReplayStatus
 from .rows import MissingLibrary, Rows
 from .shortfall import HistoryWarning
 from .state import LinkStatus, Missed, State, Told
@@ -71,6 +72,8 @@ __all__ = [
     "Progress",
     "Rates",
     "RealClock",
+    "Replay",
+    "ReplayStatus",
     "RequestRefused",
     "Rows",
     "State",

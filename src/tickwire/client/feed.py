@@ -13,7 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Self
 
@@ -32,6 +32,7 @@ from .intervals import kline_type_of
 from .link import Link, Token
 from .network import Network
 from .positions import Position, position_of
+from .replay import Replay
 from .shown import codes_of
 from .state import State
 from .strands import Strands
@@ -162,6 +163,52 @@ class Feed:
         for code in names_of(corrections):
             if (family := self._strands.remove(Kind.CORRECTION, code)) is not None:
                 self._links[family].remove(corrections=[code])
+
+    def replay(
+        self,
+        *,
+        trades: Iterable[str] = (),
+        books: Iterable[str] | Mapping[str, int] = (),
+        corrections: Iterable[str] = (),
+        start: str | date | None = None,
+        end: str | date | None = None,
+        live: bool = False,
+        speed: float = 0,
+        paused: bool = False,
+        family: Family | str | None = None,
+    ) -> Replay:
+        """What a Tickwire has recorded of these codes, on a connection of its own, from `start` on and before
+        `end`, times of the source as `Api.klines` takes them; None: all there is. With `live` it goes on into
+        what is live, with no event missing or twice, and has no end. `speed` 0 is as fast as it is read, 1 as
+        it was. Codes are of one family: those of stocks, or the others. Raises ValueError.
+
+            async for event in feed.replay(trades=["IBM.US"], books=["IBM.US"], start="2013-10-07"):
+                print(event)
+        """
+        levels = books if isinstance(books, Mapping) else dict.fromkeys(names_of(books), 0)
+        items = [(Kind.TRADE, code, 0) for code in names_of(trades)]
+        items += [(Kind.DEPTH, code, depth) for code, depth in levels.items()]
+        items += [(Kind.CORRECTION, code, 0) for code in names_of(corrections)]
+        families = {family_for(code, family) for _, code, _ in items}
+        if len(families) != 1 or (live and end is not None):
+            raise ValueError("A replay has codes of one family, and no end if it goes on into live.")
+        (each,) = families
+        strands = Strands(self._wall)
+        for kind, code, _ in items:
+            strands.add(kind, code, each)
+        url = websocket_url(self._account.url, each)
+        return Replay(
+            url,
+            self._account.token,
+            self._options,
+            items,
+            strands,
+            start=start,
+            end=end,
+            live=live,
+            speed=speed,
+            paused=paused,
+        )
 
     def positions(self, unread: Iterable[Event] = ()) -> list[Position]:
         """Up to where the program has each stream: the last event that iteration gave, or `batch()`, but for

@@ -29,7 +29,7 @@ from ..model import (
     side,
 )
 from .items import MOST_ITEMS
-from .messages import GAP_PUSH, PUSH_COMMAND, SPARED_PUSH, STATUS_PUSH, Command
+from .messages import GAP_PUSH, PUSH_COMMAND, REPLAY_PUSH, SPARED_PUSH, STATUS_PUSH, Command
 from .number import (
     UNREADABLE,
     YEAR_1990,
@@ -119,6 +119,34 @@ class ResumedFields(msgspec.Struct):
     items: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
 
 
+class ReplayedFields(msgspec.Struct):
+    """What is read of a replay that begins."""
+
+    id: Seq
+    items: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
+    begin: Seq = 0
+    end: Seq = 0
+
+
+class ReplayFields(msgspec.Struct):
+    """What is read of where a replay stands."""
+
+    state: Text
+    time: Seq = 0
+    items: Annotated[list[ItemFields], Meta(max_length=MOST_ITEMS)] = []
+    reason: Annotated[str, Meta(max_length=10_000)] = ""
+
+
+class ReplayMoved(NamedTuple):
+    """Where a replay stands, at which time of the source in milliseconds; once it is live, what became of
+    each of its items."""
+
+    state: str
+    time_ms: int
+    items: tuple[ItemFields, ...]
+    reason: str
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request; `cmd_id` and `seq_id` are 0 where they were missing. `data` is there where
     something is read of it and all is well."""
@@ -127,7 +155,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     ret: int
     msg: str
     seq_id: int
-    data: HelloFields | ChangedFields | ResumedFields | None = None
+    data: HelloFields | ChangedFields | ResumedFields | ReplayedFields | None = None
 
 
 class GoesOn(msgspec.Struct, frozen=True):
@@ -187,7 +215,8 @@ class Spared(msgspec.Struct, frozen=True):
         return moment(self.since_ms)
 
 
-Incoming: TypeAlias = Pushed | Answer | Bad | SourceStatus | Spared | GoesOn
+Message: TypeAlias = Pushed | Answer | SourceStatus | Spared | GoesOn | ReplayMoved
+Incoming: TypeAlias = Message | Bad
 
 
 class TradeFields(msgspec.Struct, gc=False):
@@ -332,12 +361,15 @@ _FIELDS: dict[int, type[Fields]] = {
     PUSH_COMMAND[Kind.KLINE]: KlineFields,
     PUSH_COMMAND[Kind.CORRECTION]: CorrectedFields,
 }
-_ANSWERS: dict[int, type[HelloFields | ChangedFields | ResumedFields]] = {
+_ANSWERS: dict[int, type[HelloFields | ChangedFields | ResumedFields | ReplayedFields]] = {
     Command.HELLO + 1: HelloFields,
     Command.CHANGE + 1: ChangedFields,
     Command.RESUME + 1: ResumedFields,
+    Command.REPLAY + 1: ReplayedFields,
 }
 _push = msgspec.json.Decoder(TradePush | BookPush | KlinePush | CorrectionPush).decode
+_pushes = msgspec.json.Decoder(list[TradePush | BookPush | KlinePush | CorrectionPush]).decode
+_parts = msgspec.json.Decoder(Annotated[list[msgspec.Raw], Meta(max_length=MOST_LINES)]).decode
 _anything = msgspec.json.Decoder(float_hook=str).decode  # a float's own text, which is exact
 
 
@@ -347,6 +379,19 @@ def read(frame: bytes) -> list[Incoming]:
         return [pushed(_push(frame).data)]
     except UNREADABLE:
         return _read_again(frame)
+
+
+def read_several(frame: bytes) -> list[Incoming]:
+    """The same of a frame that may be an array of messages."""
+    try:
+        return [pushed(one.data) for one in _pushes(frame)]
+    except UNREADABLE:
+        pass
+    try:
+        parts = _parts(frame)
+    except UNREADABLE:
+        return read(frame)
+    return [message for part in parts for message in read(bytes(part))]
 
 
 def _read_again(frame: bytes) -> list[Incoming]:
@@ -371,14 +416,14 @@ def _read_again(frame: bytes) -> list[Incoming]:
     return found
 
 
-def _line(text: bytes) -> Pushed | Answer | SourceStatus | Spared | GoesOn:
+def _line(text: bytes) -> Message:
     try:
         return pushed(_push(text).data)
     except UNREADABLE:
         return _tolerant(text)
 
 
-def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared | GoesOn:
+def _tolerant(text: bytes) -> Message:
     """A message in any form that says what the documented one does. Raises one of UNREADABLE."""
     message = _anything(text)
     if not isinstance(message, dict):
@@ -399,6 +444,9 @@ def _tolerant(text: bytes) -> Pushed | Answer | SourceStatus | Spared | GoesOn:
         return GoesOn(
             Kind[hole.kind.upper()], hole.code, hole.kline_type, hole.epoch, hole.first, bool(hole.gap)
         )
+    if cmd_id == REPLAY_PUSH:
+        moved = fields(message.get("data"), ReplayFields)
+        return ReplayMoved(moved.state, moved.time, tuple(moved.items), moved.reason[:EXCERPT])
     if "ret" not in message:
         raise ValueError(f"unknown cmd_id {cmd_id}")
     msg, ret = message.get("msg"), whole(message["ret"])
