@@ -163,15 +163,16 @@ class Strands:
                     continue
                 if strand.broken:
                     give(_hole(Kind.TRADE, event.code, strand, event.time))
-                strand.last, strand.seq = event.time, one.seq
+                strand.last = time = event.time
+                strand.seq = seq = one.seq
                 trade = Trade(
                     event.code,
-                    event.time,
+                    time,
                     event.price,
                     event.volume,
                     event.turnover,
                     _DIRECTIONS[event.direction],
-                    one.seq,
+                    seq,
                 )
                 give(trade if one.several is None else _with(trade, one.several))
             elif type(event) is _book:
@@ -180,8 +181,9 @@ class Strands:
                     continue
                 if strand.broken:
                     give(_hole(Kind.DEPTH, event.code, strand, event.time))
-                strand.last, strand.seq = event.time, one.seq
-                give(Book(event.code, event.time, event.bids, event.asks, one.seq))
+                strand.last = time = event.time
+                strand.seq = seq = one.seq
+                give(Book(event.code, time, event.bids, event.asks, seq))
             elif type(event) is KlineUpdate:
                 kind, key, time = _place(event)
                 if (strand := self.strand(kind, key)) is None:
