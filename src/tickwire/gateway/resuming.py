@@ -226,12 +226,19 @@ class Resuming:
     async def _give(self, client: Peer, behind: list[Behind]) -> list[Behind]:
         """Gives a client the next of what it missed, a turn's worth; puts it back into those streams of which
         it has all. Returns the others."""
+        found: list[tuple[Behind, bytes, int]] = []  # frames, and of how many events
         size = 0
         for one in behind:
             while self._hub.is_held(client, one.kind, one.want) and one.given < one.topic.seq:
                 if size >= TURN or client in self._slow:
                     break
-                size += await self._give_some(client, one)
+                frames, events = await self._next(client, one)
+                found.append((one, frames, events))
+                size += len(frames)
+        wanted = [some for some in found if self._hub.is_held(client, some[0].kind, some[0].want)]
+        if wanted:
+            frames = b"".join(frames for _, frames, _ in wanted)
+            self._hub.push_missed(client, frames, sum(events for *_, events in wanted))
         level: list[Behind] = []
         left: list[Behind] = []
         for one in behind:
@@ -243,15 +250,13 @@ class Resuming:
             self._first_bars.show(client, bars)
         return left
 
-    async def _give_some(self, client: Peer, one: Behind) -> int:
-        """Gives a client the next of one stream; returns how many bytes."""
+    async def _next(self, client: Peer, one: Behind) -> tuple[bytes, int]:
+        """The next that a client is given of one stream, and how many events it is."""
         epoch, topic = self._market.epoch, one.topic
         if one.kind is Kind.DEPTH:
             found: Missed | None = Missed((), (), whole=True)
         else:
             found = await self._missed(one, Position(epoch, one.given))
-        if not self._hub.is_held(client, one.kind, one.want):
-            return 0
         shows_last = one.kind is Kind.DEPTH or _is_forming(topic)
         data, events = b"", 1
         if found is None or not found.whole:
@@ -265,8 +270,7 @@ class Resuming:
             if shows_last:
                 data += self._hub.encoder(client, one.kind, one.want)(topic.last, topic.seq)
             one.given = topic.seq
-        self._hub.push_missed(client, data, events)
-        return len(data)
+        return data, events
 
     async def _missed(self, one: Behind, after: Position) -> Missed | None:
         return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
