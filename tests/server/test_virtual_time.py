@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.machine import VirtualTime
 
@@ -111,19 +112,80 @@ def seq(payload: bytes) -> int:
     return found
 
 
-async def from_the_first(path: Path, *, busy: int) -> tuple[dict[Key, list[bytes]], list[bytes]]:
-    """What comes, by kind and code, and the first of it in the order in which it came."""
+async def extended(server: Program, flags: str) -> None:
+    """A client that asks for all that AllTick has not, over and over."""
+    kinds = [{"kind": kind} for kind in ("trade", "depth", "correction")] + [
+        {"kind": "kline", "kline_type": 1}
+    ]
+    every = [one | {"code": code} for one in kinds for code in (*STOCKS, "*.US")]
+    named = [one for one in every if one["code"] in STOCKS]
+    requests: list[tuple[int, Any]] = [
+        (28012, {"add": every}),
+        (28016, {"items": [one | {"epoch": 1, "seq": 1} for one in named]}),
+        (28018, {"items": named, "speed": 0}),
+        (28022, {"max_rate": 7, "slow": "drop"}),
+        (28024, {"symbol_list": [{"code": code} for code in STOCKS]}),
+        (28012, {"remove": every}),
+    ]
+    url = server.url.replace("http", "ws", 1) + f"{STOCK_WS}?token=t{flags}"
+    async with connect(url, compression=None, ping_interval=None, max_size=None) as socket:
+        taking = asyncio.create_task(_take(socket))
+        try:
+            while True:
+                for number, data in requests:
+                    await socket.send(
+                        msgspec.json.encode({"cmd_id": number, "seq_id": 1, "data": data}).decode()
+                    )
+                    await asyncio.sleep(0.02)
+        finally:
+            taking.cancel()
+
+
+async def _take(socket: ClientConnection) -> None:
+    async for _ in socket:
+        pass
+
+
+@asynccontextmanager
+async def neighbours(server: Program, *flags: str) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(extended(server, one)) for one in flags]
+    try:
+        yield
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def from_the_first(
+    path: Path, *flags: str, busy: int = 0
+) -> tuple[dict[Key, list[bytes]], list[bytes]]:
+    """What comes, by kind and code, and the first of it in the order in which it came; with `flags` of
+    neighbours that use the extensions."""
     more = "--seed", "7", "--start", START, "--hold", "--rate", "100", "--codes", ",".join(STOCKS)
-    async with program(path, *more) as server, hogs(busy), wire(server, STOCK_WS) as client:
+    more += ("--record", str(path / "ticks"))
+    async with (
+        program(path, *more) as server,
+        hogs(busy),
+        wire(server, STOCK_WS) as client,
+    ):
         await client.subscribe(TRADE, DEPTH, codes=STOCKS)
-        keys = [(22998, code) for code in STOCKS] + [(22999, code) for code in STOCKS[:-1]]
-        return await client.until(250, *keys), client.pushes[: 250 * len(keys)]
+        async with neighbours(server, *flags):
+            return await _all_of(client)
+
+
+async def _all_of(client: Wire) -> tuple[dict[Key, list[bytes]], list[bytes]]:
+    keys = [(22998, code) for code in STOCKS] + [(22999, code) for code in STOCKS[:-1]]
+    return await client.until(250, *keys), client.pushes[: 250 * len(keys)]
 
 
 async def test_a_held_stream_is_the_same_from_its_first_byte_on(tmp_path: Path) -> None:
-    idle = await from_the_first(folder(tmp_path, "idle"), busy=0)
+    idle = await from_the_first(folder(tmp_path, "idle"))
     busy = await from_the_first(folder(tmp_path, "busy"), busy=3)
     assert idle == busy
+    flags = "", "&batch=1&encoding=msgpack", "&slow=conflate&max_rate=3", "&batch=1&max_rate=1000"
+    assert await from_the_first(folder(tmp_path, "beside others"), *flags) == idle, "whatever others use"
     for payloads in idle[0].values():
         first = [msgspec.json.decode(one)["data"] for one in payloads]
         assert first[0]["tick_time"] == AT
