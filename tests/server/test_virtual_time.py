@@ -114,9 +114,8 @@ def seq(payload: bytes) -> int:
 
 async def extended(server: Program, flags: str) -> None:
     """A client that asks for all that AllTick has not, over and over."""
-    kinds = [{"kind": kind} for kind in ("trade", "depth", "correction")] + [
-        {"kind": "kline", "kline_type": 1}
-    ]
+    kinds: list[dict[str, Any]] = [{"kind": kind} for kind in ("trade", "depth", "correction")]
+    kinds.append({"kind": "kline", "kline_type": 1})
     every = [one | {"code": code} for one in kinds for code in (*STOCKS, "*.US")]
     named = [one for one in every if one["code"] in STOCKS]
     requests: list[tuple[int, Any]] = [
@@ -133,9 +132,8 @@ async def extended(server: Program, flags: str) -> None:
         try:
             while True:
                 for number, data in requests:
-                    await socket.send(
-                        msgspec.json.encode({"cmd_id": number, "seq_id": 1, "data": data}).decode()
-                    )
+                    request = {"cmd_id": number, "seq_id": 1, "data": data}
+                    await socket.send(msgspec.json.encode(request).decode())
                     await asyncio.sleep(0.02)
         finally:
             taking.cancel()
@@ -163,8 +161,8 @@ async def from_the_first(
 ) -> tuple[dict[Key, list[bytes]], list[bytes]]:
     """What comes, by kind and code, and the first of it in the order in which it came; with `flags` of
     neighbours that use the extensions."""
-    more = "--seed", "7", "--start", START, "--hold", "--rate", "100", "--codes", ",".join(STOCKS)
-    more += ("--record", str(path / "ticks"))
+    more = ["--seed", "7", "--start", START, "--hold", "--rate", "100", "--codes", ",".join(STOCKS)]
+    more += ["--record", str(path / "ticks")]
     async with (
         program(path, *more) as server,
         hogs(busy),
