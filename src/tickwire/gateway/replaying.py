@@ -251,17 +251,13 @@ class Replaying:
         while True:
             if run.sought is not None:
                 await self._seek(run, run.sought)
-            token = run.caller.account
             if not run.events:
-                await self._portions.wait(token)
-                with self._portions.serve(token):
-                    run.events.extend(await run.playback.more())
+                run.events.extend(await run.playback.more())
                 if not run.events and run.sought is None:
                     return
-                continue
             if await self._until_due(run):
-                await self._portions.wait(token)
-                with self._portions.serve(token):
+                await self._portions.wait(run.caller.account)
+                with self._portions.serve(run.caller.account):
                     self._give(run)
                 await self._resuming.until_taken(run.client)
 

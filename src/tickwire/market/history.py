@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -32,8 +32,8 @@ from ..store.recordings import Growing, Recorded, Span, Spans, Streamed, Wanted
 from .ring import Ring
 from .streams import Streams
 
-PAGE = 400
-"""Events that are made at a time."""
+PAGE = 500
+"""Events that are read at a time."""
 THREADS = 2
 """Those that read: a disk that does not answer keeps nobody else waiting."""
 MOST_READINGS = 256
@@ -42,49 +42,14 @@ MOST_PAGES = 100
 """Pages that are kept for others who missed the same."""
 
 Result = TypeVar("Result")
-
-
-class Read(Protocol):
-    """Calls what waits for the disk."""
-
-    async def __call__(self, call: Callable[[], Result], /) -> Result: ...
-
-
 log = structlog.get_logger()
 
 
-class Channel:
-    """One folder that is read, and whether our own server records into it."""
+class From(NamedTuple):
+    """An event as it was recorded, and whether our own server recorded it."""
 
-    def __init__(self, reading: Growing, own: bool) -> None:
-        self.own = own
-        self.head: Recorded | None = None
-        """The next event."""
-        self._reading = reading
-        self._chunks: Iterator[Iterator[Recorded]] = iter(())
-        self._events: Iterator[Recorded] = iter(())
-        self._over = True
-
-    def begin(self) -> None:
-        """Goes on, to the end that there is now."""
-        self._chunks, self._over = self._reading.chunks(), False
-
-    async def fill(self, read: Read) -> None:
-        """There is a next event now, if there is any. Raises InputError."""
-        while self.head is None and not self._over:
-            if (head := next(self._events, None)) is None:
-                chunk = await read(lambda: next(self._chunks, None))
-                self._over = chunk is None
-                self._events = iter(()) if chunk is None else chunk
-            self.head = head
-
-    def take(self, most: int) -> list[Recorded]:
-        """The next events, so many at the most."""
-        if self.head is None:
-            return []
-        found = [self.head, *islice(self._events, most - 1)]
-        self.head = None
-        return found
+    one: Recorded
+    own: bool
 
 
 class Playback:
@@ -101,28 +66,15 @@ class Playback:
         self._history = history
         self._streams = frozenset(streams)
         self._start = start
-        self._channels = [Channel(*one) for one in history.readings(self._streams, start, end)]
+        self._readings = history.readings(self._streams, start, end)
+        self._events: Iterator[From] = iter(())
         self._given: dict[Streamed, int] = {}
         """The last `seq` that was given of each stream, of those that it has had in this epoch."""
         self._unfit = 0
 
     async def more(self) -> Sequence[tuple[Event | Correction, int]]:
-        """The next of them; none if this is the end that there is now. Raises InputError.
-
-        Only the disk is waited for in a thread: what Python makes of it is made here, where others can be
-        given their turn. In a thread it would keep the loop from its work at each call of the system.
-        """
-        anew = False
-        while True:
-            some = await self._next()
-            if not some:
-                if anew:
-                    return []
-                anew = True
-                for channel in self._channels:
-                    channel.begin()
-            elif found := [(one.event, one.seq) for channel, one in some if self._is_given(channel, one)]:
-                return found
+        """The next of them; none if this is the end that there is now. Raises InputError."""
+        return await self._history.read(self._more)
 
     def position(self, kind: Kind, code: str) -> Position | None:
         """Up to where a stream was given that goes on here; None if nothing of what is live is recorded."""
@@ -133,36 +85,31 @@ class Playback:
         seq = self._given.get((kind, code)) or history.last_before(kind, code, self._start)
         return Position(epoch, seq)
 
-    async def _next(self) -> list[tuple[Channel, Recorded]]:
-        """Some of what was recorded, by when it came; none at the end."""
-        read = self._history.read
-        if len(self._channels) == 1:
-            (only,) = self._channels
-            await only.fill(read)
-            return [(only, one) for one in only.take(PAGE)]
-        found: list[tuple[Channel, Recorded]] = []
-        while len(found) < PAGE:
-            for channel in self._channels:
-                await channel.fill(read)
-            heads = [(one.head.received, place) for place, one in enumerate(self._channels) if one.head]
-            if not heads:
-                break
-            channel = self._channels[min(heads)[1]]
-            found += [(channel, one) for one in channel.take(1)]
+    def _more(self) -> list[tuple[Event | Correction, int]]:
+        found: list[tuple[Event | Correction, int]] = []
+        epoch, anew = self._history.streams.epoch, False
+        while not found:
+            some = [*islice(self._events, PAGE)]
+            if not some:
+                if anew:
+                    break
+                self._events, anew = self._pass(), True
+                continue
+            for (event, _, seq, _), own in some:
+                kind = _kind(event)
+                if not seq or (kind, event.code) not in self._streams:
+                    continue  # clients were not sent it, or not asked for
+                if event_fault(event, self._history.catalogue[event.code], Entrance.REPLAY) is not None:
+                    self._say_unfit(event.code)
+                    continue
+                if own and seq >= epoch:
+                    self._given[kind, event.code] = seq
+                found.append((event, seq))
         return found
 
-    def _is_given(self, channel: Channel, recorded: Recorded) -> bool:
-        """Whether clients were sent an event and asked for it; notes how far that brings them."""
-        event, _, seq, _ = recorded
-        kind = _kind(event)
-        if not seq or (kind, event.code) not in self._streams:
-            return False
-        if event_fault(event, self._history.catalogue[event.code], Entrance.REPLAY) is not None:
-            self._say_unfit(event.code)
-            return False
-        if channel.own and seq >= self._history.streams.epoch:
-            self._given[kind, event.code] = seq
-        return True
+    def _pass(self) -> Iterator[From]:
+        each = [(From(one, own) for one in reading.events()) for reading, own in self._readings]
+        return each[0] if len(each) == 1 else heapq.merge(*each, key=lambda one: one.one.received)
 
     def _say_unfit(self, code: str) -> None:
         if not self._unfit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 
 import msgspec
@@ -19,10 +19,6 @@ from .recordings import Recorded, Wanted, told, within
 _trades = msgspec.json.Decoder(Line[Trade])
 _books = msgspec.json.Decoder(Line[Book])
 _corrections = msgspec.json.Decoder(Line[CorrectionFields])
-
-
-FEW = 512
-"""Rows of which events are made at a time: whoever reads them has other things to do."""
 
 
 class Growing:
@@ -40,11 +36,6 @@ class Growing:
         What is sealed meanwhile is given once. Waits for the disk: call it in a thread. Raises InputError
         that names a bad file.
         """
-        return chain.from_iterable(self.chunks())
-
-    def chunks(self) -> Iterator[Iterator[Recorded]]:
-        """The same piece by piece, each of which must be read before the next is asked for. Only the asking
-        waits for the disk; the events are made as they are read, some at a time."""
         from .segment import read_segment
 
         with told(self.folder):
@@ -54,24 +45,21 @@ class Growing:
                 files = within(self.folder.complete_files(), self._wanted)
                 new = [file for file in files if file.last >= self._following]
                 for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
-                    yield self._unread(read_segment(segment, self._wanted, FEW))
+                    for order, one in read_segment(segment, self._wanted):
+                        if order >= self._following:
+                            self._following = order + 1
+                            yield one
                     self._following = max(self._following, last + 1)
                 try:
                     for first, path in journals:
                         begin = self._journal[1] if self._journal[0] == first else 0
                         for record in journal.read(path, begin):
                             if isinstance(record, Record):
-                                yield self._new(record)
+                                yield from self._new(record)
                                 self._journal = first, record.end
                 except FileNotFoundError:  # it has been sealed since
                     continue
                 return
-
-    def _unread(self, events: Iterator[tuple[int, Recorded]]) -> Iterator[Recorded]:
-        for order, one in events:
-            if order >= self._following:
-                self._following = order + 1
-                yield one
 
     def _new(self, record: Record) -> Iterator[Recorded]:
         """What is wanted of a record, from where the reading came to."""

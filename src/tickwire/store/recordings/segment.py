@@ -30,18 +30,18 @@ MARKETS = [*Market]
 Numbered: TypeAlias = tuple[int, Recorded]
 
 
-def read_segment(files: Iterable[SealedFile], wanted: Wanted, rows: int = ROWS) -> Iterator[Numbered]:
-    """The events of a segment's files in their order of arrival, each with its place in it; made of so many
-    rows at a time, as they are read. Raises InputError that names a bad file."""
+def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Numbered]:
+    """The events of a segment's files in their order of arrival, each with its place in it. Raises InputError
+    that names a bad file."""
     tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in COLUMNS}
     for file in files:
         try:
             tables[file.partition.kind] += _load(file, wanted)
         except UNREADABLE as error:
             raise unreadable(file.path, error) from error
-    trades = _stream(_in_order(tables.pop(Kind.TRADE)), _trades, rows)
-    books = _stream(_in_order(tables.pop(Kind.DEPTH)), _books, rows)
-    corrections = _stream(_in_order(tables.pop(Kind.CORRECTION)), _corrections, rows)
+    trades = _stream(_in_order(tables.pop(Kind.TRADE)), _trades)
+    books = _stream(_in_order(tables.pop(Kind.DEPTH)), _books)
+    corrections = _stream(_in_order(tables.pop(Kind.CORRECTION)), _corrections)
     return heapq.merge(trades, books, corrections)  # no two have the same number
 
 
@@ -114,12 +114,12 @@ def _in_order(tables: list[pa.Table]) -> pa.Table | None:
 
 
 def _stream(
-    table: pa.Table | None, make: Callable[[pa.RecordBatch], Iterator[Event | Correction]], rows: int
+    table: pa.Table | None, make: Callable[[pa.RecordBatch], Iterator[Event | Correction]]
 ) -> Iterator[Numbered]:
     """Each event with its number in the order."""
     if table is None:
         return
-    for batch in table.to_batches(max_chunksize=rows):
+    for batch in table.to_batches(max_chunksize=ROWS):
         yield from zip(
             batch[ARRIVAL].to_pylist(),
             map(
