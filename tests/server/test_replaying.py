@@ -201,6 +201,39 @@ async def test_of_what_had_nothing_since_from_only_newer_events_follow(
         assert prices([await link.push()]) == [71]
 
 
+async def test_what_was_before_and_is_in_memory_no_more_does_not_follow(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(3))
+    await forget(served)
+    async with served.link() as link:
+        await replay(link, GOLD, **{"from": AT + 30_000}, **FAST)
+        _, ended = await until_state(link, "live")
+        epoch = served.engine.market.epoch
+        assert ended["items"] == [GOLD | {"state": "resumed", "epoch": epoch, "from": epoch + 3}]
+        await link.nothing()
+        script.emit(*ticks(1, begin=70))
+        assert prices([await link.push()]) == [71]
+
+
+async def test_where_something_was_not_recorded_it_is_not_said_that_nothing_was_before(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(3))
+    recorder = next(iter(served.engine.market.feeds)).recorder
+    assert recorder is not None
+    limit, recorder._limit = recorder._limit, 0  # it takes nothing
+    script.emit(*ticks(5, begin=40))
+    await heard(served, 8)
+    recorder._limit = limit
+    await forget(served)
+    async with served.link() as link:
+        await replay(link, GOLD, **{"from": AT + 30_000}, **FAST)
+        _, ended = await until_state(link, "live")
+        assert [one["state"] for one in ended["items"]] == ["gap"]
+        await link.nothing()
+
+
 async def test_pause_step_seek_speed_and_stop(served: Served, script: Script) -> None:
     await play(served, script, *ticks(100, step=3_600_000))
     async with served.link() as link:

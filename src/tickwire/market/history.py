@@ -70,6 +70,7 @@ class Playback:
         self._events: Iterator[From] = iter(())
         self._given: dict[Streamed, int] = {}
         """The last `seq` that was given of each stream, of those that it has had in this epoch."""
+        self._forgotten = {one: history.forgotten(*one) for one in self._streams} if history.own else {}
         self._unfit = 0
 
     async def more(self) -> Sequence[tuple[Event | Correction, int]]:
@@ -82,7 +83,9 @@ class Playback:
         if not history.own:
             return None
         epoch = history.streams.epoch
-        seq = self._given.get((kind, code)) or history.last_before(kind, code, self._start)
+        seq = self._given.get((kind, code))
+        if seq is None:
+            seq = history.last_before(kind, code, self._start, self._forgotten[kind, code])
         return Position(epoch, seq)
 
     def _more(self) -> list[tuple[Event | Correction, int]]:
@@ -127,12 +130,15 @@ class History:
         catalogue: Catalogue,
         streams: Streams,
         ring: Ring,
+        is_whole: Callable[[], bool],
     ) -> None:
-        """`own` are the folders that this server records into."""
+        """`own` are the folders that this server records into, `is_whole` says whether all that came since
+        its start stands in them."""
         self.own = own
         self.catalogue = catalogue
         self.streams = streams
         self._ring = ring
+        self._is_whole = is_whole
         self._spans = Spans([*own, *folders])
         self._threads = ThreadPoolExecutor(THREADS, "history")
         self._missing: OrderedDict[tuple[Kind, str, int], Iterator[Recorded]] = OrderedDict()
@@ -181,10 +187,20 @@ class History:
         """Calls what waits for the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    def last_before(self, kind: Kind, code: str, start: int) -> int:
-        """The `seq` of the last event of a stream before that time, as far as the ring knows: that of the one
-        before its first if it knows none."""
-        seq = self.streams.epoch - 1
+    def forgotten(self, kind: Kind, code: str) -> int:
+        """The `seq` of the last event of a stream that the ring has let go of, or that before its first."""
+        stream = self.streams.known(kind, code)
+        return self.streams.epoch - 1 if stream is None else stream.forgotten
+
+    def last_before(self, kind: Kind, code: str, start: int, forgotten: int) -> int:
+        """The `seq` of the last event of a stream before that time, if nothing that is recorded of it is of a
+        later one: so it is none before `forgotten`, which the ring had let go of when that was looked for.
+
+        Where something is not recorded that may not be so. Then it is the one before that: whoever goes on
+        from there is told what is missing."""
+        seq = forgotten
+        if seq >= self.streams.epoch and not self._is_whole():
+            seq -= 1
         if (stream := self.streams.known(kind, code)) is not None and kind is not Kind.DEPTH:
             while (found := self._ring.missed(stream, seq)).seqs:
                 for event, at in zip(found.events, found.seqs, strict=True):
