@@ -234,6 +234,29 @@ async def test_where_something_was_not_recorded_it_is_not_said_that_nothing_was_
         await link.nothing()
 
 
+async def test_what_is_paused_at_the_end_waits_there(served: Served, script: Script) -> None:
+    await play(served, script, *ticks(3))
+    async with served.link() as link:
+        number = (await replay(link, GOLD, step=1))["id"]
+        assert (await state(link))["state"] == "paused"
+        assert await control(link, number, "seek", time=AT + 1000) == 200
+        assert (await state(link))["state"] == "paused"
+        for price in (2, 3):
+            assert await control(link, number, "step") == 200
+            assert prices([await link.push()]) == [price]
+        await link.nothing()
+        await play(served, script, *ticks(1, begin=3))
+        await link.nothing()
+        assert await control(link, number, "step") == 200
+        assert prices([await link.push()]) == [4]
+        assert await control(link, number, "seek", time=AT + 10**9) == 200
+        assert (await state(link))["state"] == "paused"
+        await link.nothing()
+        assert await control(link, number, "resume") == 200
+        assert (await state(link))["state"] == "began"
+        assert (await state(link))["state"] == "live"
+
+
 async def test_pause_step_seek_speed_and_stop(served: Served, script: Script) -> None:
     await play(served, script, *ticks(100, step=3_600_000))
     async with served.link() as link:

@@ -74,6 +74,11 @@ class Run:
         """Set when it is told something."""
         self.task: asyncio.Task[None] | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be given nothing now."""
+        return self.paused and not self.steps
+
     def due(self, time: int, now: float) -> float:
         """In how many seconds an event of that time is to be given."""
         if not self.speed:
@@ -251,10 +256,14 @@ class Replaying:
         while True:
             if run.sought is not None:
                 await self._seek(run, run.sought)
-            if not run.events:
+            if not run.events and run.sought is None:
                 run.events.extend(await run.playback.more())
                 if not run.events and run.sought is None:
-                    return
+                    if not run.waits:
+                        return
+                    run.changed.clear()
+                    await run.changed.wait()
+                    continue
             if await self._until_due(run):
                 await self._portions.wait(run.caller.account)
                 with self._portions.serve(run.caller.account):
@@ -272,7 +281,7 @@ class Replaying:
         """Waits until the next event is to be given; returns False if it is to go on elsewhere."""
         while run.sought is None:
             if run.paused:
-                if run.steps:
+                if not run.waits:
                     return True
                 delay = None
             elif (delay := run.due(run.events[0][0].time, self._clock())) <= 0:
