@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest_asyncio
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from tickwire.model import Trade
 
@@ -15,7 +17,7 @@ from ..serving import TRADE, Link, Script, Served, book, serving, trade, until
 from .publishing import a_token
 from .test_resuming import forget, heard, item, resume
 
-HELLO, LIST, REPLAY, CONTROL = 28000, 28014, 28018, 28020
+HELLO, LIST, REPLAY, CONTROL, OPTIONS = 28000, 28014, 28018, 28020, 28022
 TRADE_PUSH, BOOK_PUSH, STATE, GAP = 22998, 22999, 28996, 28993
 AT = 1_788_529_064_027 // 60_000 * 60_000
 FAST: dict[str, Any] = {"speed": 0}
@@ -255,6 +257,50 @@ async def test_what_is_paused_at_the_end_waits_there(served: Served, script: Scr
         assert await control(link, number, "resume") == 200
         assert (await state(link))["state"] == "began"
         assert (await state(link))["state"] == "live"
+
+
+async def test_what_a_client_says_of_its_connection_counts_for_what_is_replayed(
+    tmp_path: Path, script: Script
+) -> None:
+    settings: dict[str, Any] = {"record": tmp_path / "ticks", "permessage_deflate": True}
+    async with serving(tmp_path, script, **settings) as served:
+        await play(served, script, *ticks(3))
+        for options in ({"encoding": "msgpack"}, {"batch": 1}):
+            async with served.link(extensions=[ClientPerMessageDeflateFactory()]) as link:
+                number = (await replay(link, GOLD, step=1))["id"]
+                assert await control(link, number, "step") == 200
+                while (await link.push())["cmd_id"] != TRADE_PUSH:
+                    pass
+                assert (await link.ask(OPTIONS, options))["ret"] == 200
+                data = {"id": number, "action": "step"}
+                request = {"cmd_id": CONTROL, "seq_id": 1, "trace": "t", "data": data}
+                await link.send(request)
+                await link.socket.recv()
+                message = await link.socket.recv()
+                if isinstance(message, bytes):
+                    push = msgspec.msgpack.decode(message)
+                else:
+                    [push] = msgspec.json.decode(message)
+                assert prices([push]) == [2]
+
+
+async def test_a_code_that_is_known_in_more_decimals_since_is_replayed_in_them(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(2))
+    async with served.link() as link:
+        number = (await replay(link, GOLD, step=1))["id"]
+        assert (await state(link))["state"] == "paused"
+        assert await control(link, number, "step") == 200
+        assert prices([await link.push()]) == [1]
+        market = served.engine.market
+        wider = msgspec.structs.replace(market.catalogue["GOLD"], price_decimals=6)
+        market.catalogue.redefine(wider)
+        market.streams.redefine(wider)
+        await play(served, script, trade("GOLD", "3.123456", at=AT + 2000))
+        for price in ("2.000000", "3.123456"):
+            assert await control(link, number, "step") == 200
+            assert (await link.push())["data"]["price"] == price
 
 
 async def test_pause_step_seek_speed_and_stop(served: Served, script: Script) -> None:

@@ -65,7 +65,11 @@ class Run:
         self.sought: int | None = None
         """Where it is to go on."""
         self.items: list[tuple[Item, Want]] = []
-        self.encoders: dict[tuple[Kind, str], dict[str, Encoder]] = {}
+        self.wants: dict[tuple[Kind, str], dict[str, Want]] = {}
+        """The same by stream and name."""
+        self.encoders: dict[tuple[Kind, str], list[Encoder]] = {}
+        """Those that were needed since form and numbers, in which all is `written`, were others."""
+        self.written: object = None
         self.playback: Playback | None = None
         self.events: deque[tuple[Event | Correction, int]] = deque()
         self.origin: tuple[float, int] | None = None
@@ -223,8 +227,9 @@ class Replaying:
         self._push(run, header.answer(ReplayedData(run.number if run.items else 0, told, begin, end)))
         if not run.items:
             return
+        for item, want in run.items:
+            run.wants.setdefault((KIND[item.kind], want.instrument.code), {})[want.name] = want
         run.time = asked.begin or begin
-        self._make_encoders(run)
         self._tell(run, "paused" if run.paused else "began")
         try:
             await self._give_all(run)
@@ -242,13 +247,17 @@ class Replaying:
         run.playback = await self._market.recorded(streams, begin, run.end or None)
         return run.playback
 
-    def _make_encoders(self, run: Run) -> None:
+    def _encoders(self, run: Run, stream: tuple[Kind, str]) -> list[Encoder]:
+        """What makes the pushes of a stream's events, one for each name that it was asked for under."""
         assert run.playback is not None  # noqa: S101  # it was opened
-        for item, want in run.items:
-            kind, code = KIND[item.kind], want.instrument.code
-            instrument = run.playback.instruments.get(code, want.instrument)
-            encode = self._hub.replay_encoder(run.client, kind, want, instrument, run.number)
-            run.encoders.setdefault((kind, code), {})[want.name] = encode
+        if (found := run.encoders.get(stream)) is None:
+            kind, code = stream
+            place = run.playback.instrument(code), run.number
+            wants = run.wants[stream].values()
+            found = run.encoders[stream] = [
+                self._hub.replay_encoder(run.client, kind, want, *place) for want in wants
+            ]
+        return found
 
     async def _give_all(self, run: Run) -> None:
         """Gives a client one event after the other, up to the end. Raises InputError."""
@@ -273,6 +282,7 @@ class Replaying:
     async def _seek(self, run: Run, time: int) -> None:
         run.sought = None
         run.events.clear()
+        run.encoders.clear()
         await self._open(run, time)
         run.time, run.origin, run.given = time, None, False
         self._tell(run, "paused" if run.paused else "began")
@@ -294,6 +304,10 @@ class Replaying:
 
     def _give(self, run: Run) -> None:
         """Gives a client what is due of what was read, a turn's worth."""
+        written = run.client.form.first, self._hub.redefined
+        if run.written != written:
+            run.written = written
+            run.encoders.clear()
         found: list[bytes] = []
         size, now = 0, self._clock()
         while run.events and size < TURN:
@@ -306,7 +320,7 @@ class Replaying:
                 break
             run.events.popleft()
             run.time, run.given = event.time, True
-            for encode in run.encoders[_kind(event), event.code].values():
+            for encode in self._encoders(run, (_kind(event), event.code)):
                 found.append(encode(event, seq))
                 size += len(found[-1])
         if found:

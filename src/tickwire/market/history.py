@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from operator import attrgetter
@@ -60,9 +60,7 @@ class Playback:
     ) -> None:
         self.begin, self.end = span.begin, span.end
         self.recorded: Collection[Streamed] = span.streams
-        self.instruments: Mapping[str, Instrument] = {
-            one.code: one for one in history.catalogue.wider(span.decimals)
-        }
+        self._decimals = span.decimals
         self._history = history
         self._streams = frozenset(streams)
         self._start = start
@@ -76,6 +74,12 @@ class Playback:
     async def more(self) -> Sequence[tuple[Event | Correction, int]]:
         """The next of them; none if this is the end that there is now. Raises InputError."""
         return await self._history.read(self._more)
+
+    def instrument(self, code: str) -> Instrument:
+        """What a code is, in as many decimals as are known now, or as it was recorded with if those are
+        more."""
+        wider = self._history.catalogue.wider({code: self._decimals.get(code, (0, 0))})
+        return wider[0] if wider else self._history.catalogue[code]
 
     def position(self, kind: Kind, code: str) -> Position | None:
         """Up to where a stream was given that goes on here; None if nothing of what is live is recorded."""

@@ -85,6 +85,8 @@ class Hub:
         a measurement of each would cost what it measures."""
         self.sent_bytes = 0
         """What flushes handed to clients, the bytes of each client."""
+        self.redefined = 0
+        """How often an instrument became known in other numbers."""
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._in_order = in_order
@@ -437,6 +439,7 @@ class Hub:
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
+        self.redefined += 1
         for kind in Kind:
             for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
                 if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
