@@ -114,7 +114,7 @@ async def test_a_stretch_comes_in_the_recorded_order_across_codes_and_kinds(
         items = (GOLD, BOOKS, {"kind": "trade", "code": "BTCUSDT"})
         told = await replay(link, *items, **{"from": AT + 100, "to": AT + 300}, **FAST)
         assert [one["state"] for one in told["items"]] == ["ok"] * 3
-        assert told["end"] == AT + 399
+        assert (told["begin"], told["end"]) == (AT, AT + 399)
         assert await state(link) == {"id": told["id"], "state": "began", "time": AT + 100}
         pushes, ended = await until_state(link, "complete")
         assert ended == {"id": told["id"], "state": "complete", "time": AT + 299}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from operator import itemgetter
 
@@ -65,22 +65,25 @@ class Growing:
         """What is wanted of a record, from where the reading came to."""
         end = record.first + record.events
         if end > self._following:
-            for order, one in heapq.merge(*self._kinds(record), key=itemgetter(0)):
+            for order, one in events_of(record, self._wanted.kinds):
                 if order >= self._following and self._wanted.has(one):
                     self._following = order + 1
                     yield one
             self._following = end
 
-    def _kinds(self, record: Record) -> Iterator[Iterator[tuple[int, Recorded]]]:
-        """The events of each kind that is wanted, each with its place."""
-        kinds = self._wanted.kinds
+
+def events_of(record: Record, kinds: Collection[Kind] | None = None) -> Iterator[tuple[int, Recorded]]:
+    """The events of these kinds (None: all) in a record, in their order, each with its place in it."""
+    each = [
+        map(_numbered, decoder.decode_lines(lines))
         for kind, lines, decoder in (
             (Kind.TRADE, record.trades, _trades),
             (Kind.DEPTH, record.books, _books),
             (Kind.CORRECTION, record.corrections, _corrections),
-        ):
-            if kinds is None or kind in kinds:
-                yield map(_numbered, decoder.decode_lines(lines))
+        )
+        if kinds is None or kind in kinds
+    ]
+    return heapq.merge(*each, key=itemgetter(0))
 
 
 def _numbered(line: Line[Trade] | Line[Book] | Line[CorrectionFields]) -> tuple[int, Recorded]:

@@ -11,7 +11,8 @@ from ...errors import InputError
 from ...model import Kind
 from . import journal
 from .folder import Folder
-from .journal import Head
+from .growing import events_of
+from .journal import Record
 from .needs import need_pyarrow
 from .recordings import folders_in, told
 
@@ -62,17 +63,20 @@ class Spans:
                 begins.append(footer.first_time)
                 ends.append(footer.last_time)
         if unsealed:
-            begins += [head.began // 1000 for head in self._heads()]
+            begins += self._unsealed() or unsealed.values()
         return Span(min(begins, default=0), max(ends, default=0), frozenset(found), decimals)
 
-    def _heads(self) -> Iterator[Head]:
-        """Those of the journals that there are."""
+    def _unsealed(self) -> list[int]:
+        """When the first event in each of the journals that there are was, by the source."""
+        found: list[int] = []
         for folder in self.folders:
             with told(folder):
                 for _, path in folder.journals():
                     with suppress(FileNotFoundError):  # it has been sealed since
-                        if (head := journal.read_head(path)) is not None:
-                            yield head
+                        some = (one for one in journal.read(path) if isinstance(one, Record) and one.events)
+                        if (record := next(some, None)) is not None:
+                            found.append(min(one.event.time for _, one in events_of(record)))
+        return found
 
     def _sealed(self) -> Iterator[tuple[Kind, Footer]]:
         from .footer import read_footer
