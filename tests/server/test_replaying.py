@@ -437,6 +437,25 @@ async def test_another_recording_joins_live_with_its_boundary_told(tmp_path: Pat
         assert (await link.push())["data"]["seq"] == epoch + 5
 
 
+async def test_what_this_server_records_goes_on_live_beside_another_recording(
+    tmp_path: Path, script: Script
+) -> None:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
+        await play(served, another, *ticks(5))
+    async with serving(tmp_path / "b", script, history=[past], record=tmp_path / "ticks") as served:
+        await play(served, script, *ticks(5, begin=5))
+        epoch = served.engine.market.epoch
+        async with served.link() as link:
+            await replay(link, GOLD, **FAST)
+            pushes, ended = await until_state(link, "live")
+            assert prices(pushes) == [*range(1, 11)]
+            assert ended["items"] == [GOLD | {"state": "resumed", "epoch": epoch, "from": epoch + 5}]
+            await link.nothing()
+            script.emit(*ticks(1, begin=10))
+            assert prices([await link.push()]) == [11]
+
+
 async def test_a_file_that_cannot_be_read_ends_it_in_words_that_name_no_path(tmp_path: Path) -> None:
     history, another = tmp_path / "history", Script()
     async with serving(tmp_path / "a", another, record=history) as served:

@@ -115,7 +115,7 @@ class Playback:
         return found
 
     def _pass(self) -> Iterator[From]:
-        each = [(From(one, own) for one in reading.events()) for reading, own in self._readings]
+        each = [_read(*one) for one in self._readings]
         return each[0] if len(each) == 1 else heapq.merge(*each, key=lambda one: one.one.received)
 
     def _say_unfit(self, code: str) -> None:
@@ -238,6 +238,10 @@ class History:
             if len(self._missing) > MOST_READINGS:
                 self._missing.popitem(last=False)
         return found
+
+
+def _read(reading: Growing, own: bool) -> Iterator[From]:
+    return (From(one, own) for one in reading.events())
 
 
 def _kind(event: Event | Correction) -> Kind:
