@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from tickwire.market import history
+from tickwire.market.history import Playback
 from tickwire.model import Trade
 
 from ..serving import TRADE, Link, Script, Served, book, serving, trade, until
@@ -419,10 +423,10 @@ async def test_a_server_that_does_not_record_has_nothing(tmp_path: Path, script:
 
 
 async def test_another_recording_joins_live_with_its_boundary_told(tmp_path: Path, script: Script) -> None:
-    history, another = tmp_path / "history", Script()
-    async with serving(tmp_path / "a", another, record=history) as served:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
         await play(served, another, *(trade("GOLD", f"{n}.12345678", at=AT + n) for n in range(1, 4)))
-    async with serving(tmp_path / "b", script, history=[history]) as served, served.link() as link:
+    async with serving(tmp_path / "b", script, history=[past]) as served, served.link() as link:
         script.emit(*ticks(5), book("GOLD"))
         await heard(served, 6)
         epoch = served.engine.market.epoch
@@ -457,13 +461,13 @@ async def test_what_this_server_records_goes_on_live_beside_another_recording(
 
 
 async def test_a_file_that_cannot_be_read_ends_it_in_words_that_name_no_path(tmp_path: Path) -> None:
-    history, another = tmp_path / "history", Script()
-    async with serving(tmp_path / "a", another, record=history) as served:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
         await play(served, another, *ticks(5))
-    async with serving(tmp_path / "b", Script(), history=[history]) as served, served.link() as link:
+    async with serving(tmp_path / "b", Script(), history=[past]) as served, served.link() as link:
         number = (await replay(link, GOLD, step=1))["id"]
         await state(link)
-        damage(history)
+        damage(past)
         assert await control(link, number, "seek", time=AT) == 200
         _, ended = await until_state(link, "stopped")
         assert "log" in ended["reason"]
@@ -485,6 +489,35 @@ async def test_a_client_that_does_not_read_costs_what_its_turn_is(tmp_path: Path
             assert run.client.unread < 256 * 1024
             pushes, _ = await until_state(link, "complete")
             assert prices(pushes) == [*range(1, 20_001)]
+
+
+async def test_what_replays_hold_is_let_go_of_and_read_anew_with_nothing_missing_or_twice(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
+        await play(served, another, *ticks(2_000, step=2), *ticks(100, "BTCUSDT"))
+    rests: list[Playback] = []
+
+    def rest(playback: Playback) -> bool:
+        rests.append(playback)
+        return letting_go(playback)
+
+    letting_go = Playback.rest
+    monkeypatch.setattr(Playback, "rest", rest)
+    monkeypatch.setattr(history, "held_bytes", lambda: history.MOST_BYTES + 1)
+    async with serving(tmp_path / "b", script, history=[past], record=tmp_path / "ticks") as served:
+        await play(served, script, *ticks(3_000, begin=2_000, step=2))
+        async with contextlib.AsyncExitStack() as stack:
+            links = [await stack.enter_async_context(served.link()) for _ in range(4)]
+            for link in links:
+                await replay(link, GOLD, **FAST)
+            for link in links:
+                pushes, _ = await until_state(link, "live")
+                assert prices(pushes) == [*range(1, 5_001)]
+        await until(lambda: not served.engine.gateway.replaying.clients)
+        assert len(rests) > 10
+        assert not served.engine.market.history._reading
 
 
 async def test_who_leaves_or_is_stopped_leaves_nothing_behind(served: Served, script: Script) -> None:

@@ -102,6 +102,9 @@ class Playback(Protocol):
         """Up to where a stream was given that is live; None if nothing of what is live is recorded."""
         ...
 
+    def close(self) -> None:
+        """Nobody wants more of it."""
+
 
 class Known(Protocol):
     """What a client side must be able to say of the market in the turn in which it is asked.

@@ -203,6 +203,8 @@ class Replaying:
     def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         if self._runs.get(run.client) is run:
             del self._runs[run.client]
+        if run.playback is not None:
+            run.playback.close()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a replay failed", exc_info=error)
 
@@ -283,6 +285,8 @@ class Replaying:
         run.sought = None
         run.events.clear()
         run.encoders.clear()
+        if run.playback is not None:
+            run.playback.close()
         await self._open(run, time)
         run.time, run.origin, run.given = time, None, False
         self._tell(run, "paused" if run.paused else "began")

@@ -27,8 +27,17 @@ class Growing:
     def __init__(self, folder: Folder, wanted: Wanted) -> None:
         self.folder = folder
         self._wanted = wanted
-        self._following = 0  # of the order: what is before was given, or is not wanted
+        self.following = 0
+        """The place in the order of what is read next: what is before was given, or is not wanted."""
+        self.is_over = False
+        """Whether nobody wants any more of it: a reading that is under way then ends."""
         self._journal = 0, 0  # the one that is being read, and up to where in it
+
+    def go_back(self, following: int) -> None:
+        """It is read from that place on, for what came of it behind that was not taken; what was being read
+        is let go of."""
+        self.following = following
+        self._journal = 0, 0
 
     def events(self) -> Iterator[Recorded]:
         """What there is that was not given yet, in order of arrival, up to the end that there is now.
@@ -43,17 +52,21 @@ class Growing:
                 # A journal goes once all of it is sealed: so these first.
                 journals = self.folder.journals()
                 files = within(self.folder.complete_files(), self._wanted)
-                new = [file for file in files if file.last >= self._following]
+                new = [file for file in files if file.last >= self.following]
                 for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
+                    if self.is_over:
+                        return
                     for order, one in read_segment(segment, self._wanted):
-                        if order >= self._following:
-                            self._following = order + 1
+                        if order >= self.following:
+                            self.following = order + 1
                             yield one
-                    self._following = max(self._following, last + 1)
+                    self.following = max(self.following, last + 1)
                 try:
                     for first, path in journals:
                         begin = self._journal[1] if self._journal[0] == first else 0
                         for record in journal.read(path, begin):
+                            if self.is_over:
+                                return
                             if isinstance(record, Record):
                                 yield from self._new(record)
                                 self._journal = first, record.end
@@ -64,12 +77,12 @@ class Growing:
     def _new(self, record: Record) -> Iterator[Recorded]:
         """What is wanted of a record, from where the reading came to."""
         end = record.first + record.events
-        if end > self._following:
+        if end > self.following:
             for order, one in events_of(record, self._wanted.kinds):
-                if order >= self._following and self._wanted.has(one):
-                    self._following = order + 1
+                if order >= self.following and self._wanted.has(one):
+                    self.following = order + 1
                     yield one
-            self._following = end
+            self.following = end
 
 
 def events_of(record: Record, kinds: Collection[Kind] | None = None) -> Iterator[tuple[int, Recorded]]:
