@@ -14,7 +14,7 @@ from . import journal
 from .corrected import CorrectionFields, correction_of
 from .folder import Folder
 from .journal import Line, Record
-from .recordings import Recorded, Wanted, told, within
+from .recordings import Recorded, Wanted, told, told_if_there, within
 
 _trades = msgspec.json.Decoder(Line[Trade])
 _books = msgspec.json.Decoder(Line[Book])
@@ -53,15 +53,18 @@ class Growing:
                 journals = self.folder.journals()
                 files = within(self.folder.complete_files(), self._wanted)
                 new = [file for file in files if file.last >= self.following]
-                for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
-                    if self.is_over:
-                        return
-                    for order, one in read_segment(segment, self._wanted):
-                        if order >= self.following:
-                            self.following = order + 1
-                            yield one
-                    self.following = max(self.following, last + 1)
                 try:
+                    for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
+                        if self.is_over:
+                            return
+                        together = [*segment]
+                        with told_if_there(together):
+                            events = read_segment(together, self._wanted)
+                        for order, one in events:
+                            if order >= self.following:
+                                self.following = order + 1
+                                yield one
+                        self.following = max(self.following, last + 1)
                     for first, path in journals:
                         begin = self._journal[1] if self._journal[0] == first else 0
                         for record in journal.read(path, begin):
@@ -70,7 +73,7 @@ class Growing:
                             if isinstance(record, Record):
                                 yield from self._new(record)
                                 self._journal = first, record.end
-                except FileNotFoundError:  # it has been sealed since
+                except FileNotFoundError:  # it has been sealed since, or let go of
                     continue
                 return
 

@@ -14,7 +14,7 @@ from .folder import Folder
 from .growing import events_of
 from .journal import Record
 from .needs import need_pyarrow
-from .recordings import folders_in, told
+from .recordings import folders_in, told, told_if_there
 
 if TYPE_CHECKING:  # it needs pyarrow
     from .footer import Footer
@@ -86,5 +86,10 @@ class Spans:
                 files = folder.complete_files()
             for file in files:
                 if (footer := self._footers.get(file.path)) is None:
-                    footer = self._footers[file.path] = read_footer(file.path)
+                    try:
+                        with told_if_there([file]):
+                            footer = read_footer(file.path)
+                    except FileNotFoundError:
+                        continue
+                    self._footers[file.path] = footer
                 yield file.partition.kind, footer
