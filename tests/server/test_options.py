@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from ..serving import DEPTH, OTHER_WS, TRADE, Script, Served, book, serving, trade, until
 
-OPTIONS, RESUME, KLINE = 28022, 28016, 28004
+OPTIONS, RESUME, KLINE, CANCEL = 28022, 28016, 28004, 22006
 TRADE_PUSH, BOOK_PUSH = 22998, 22999
 AT = 1_788_529_064_027 // 60_000 * 60_000
 CODES = {"symbol_list": [{"code": "GOLD"}]}
@@ -192,6 +192,35 @@ async def test_what_lies_between_two_pushes_comes_as_one_with_exact_sums(
         closed = [one["timestamp"] for one in others if one.get("state") == "closed"]
         assert closed == [str(AT // 1000 + 60 * n) for n in range(3)], "none is left out"
         assert len(await plain.pushes(400)) >= 400
+
+
+async def test_whoever_leaves_is_given_what_waits_and_who_goes_on_nothing_twice(
+    served: Served, script: Script
+) -> None:
+    both = {"symbol_list": [{"code": "GOLD"}, {"code": "BTCUSDT"}]}
+    leaving: list[tuple[int, Any]] = [
+        (OPTIONS, {"max_rate": 0}),
+        (OPTIONS, {"batch": 1, "encoding": "msgpack"}),
+        (CANCEL, {"cancel_type": 0}),
+        (TRADE, {"symbol_list": [{"code": "BTCUSDT"}]}),
+        (DEPTH, both),
+    ]
+    for n, (cmd_id, data) in enumerate(leaving):
+        async with wire(served, "&max_rate=1") as client:
+            await client.ask(TRADE, both)
+            first = served.engine.market.events
+            script.emit(*(trade("GOLD", f"{n + 1}", volume="1.25") for n in range(5)))
+            await until(lambda first=first: served.engine.market.events == first + 5)  # type: ignore[misc]
+            answer = await client.ask(cmd_id, data)
+            found = [one for one, _ in client.frames if one.get("cmd_id") == TRADE_PUSH]
+            if cmd_id == DEPTH:  # what goes on need not have come yet
+                await client.ask(CANCEL, {"cancel_type": 2})
+                found = [one for one, _ in client.frames if one.get("cmd_id") == TRADE_PUSH]
+            assert answer["ret"] == 200
+            if n:  # the last one of before
+                del found[0]
+            assert sum(one["data"].get("trades", 1) for one in found) == 5
+            assert sum(Decimal(one["data"]["volume"]) for one in found) == Decimal("6.25")
 
 
 # Changed later.

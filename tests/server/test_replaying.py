@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 import pytest_asyncio
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
+from tickwire.market import history
+from tickwire.market.history import Playback
 from tickwire.model import Trade
 
 from ..serving import TRADE, Link, Script, Served, book, serving, trade, until
 from .publishing import a_token
 from .test_resuming import forget, heard, item, resume
 
-HELLO, LIST, REPLAY, CONTROL = 28000, 28014, 28018, 28020
+HELLO, LIST, REPLAY, CONTROL, OPTIONS = 28000, 28014, 28018, 28020, 28022
 TRADE_PUSH, BOOK_PUSH, STATE, GAP = 22998, 22999, 28996, 28993
 AT = 1_788_529_064_027 // 60_000 * 60_000
 FAST: dict[str, Any] = {"speed": 0}
@@ -112,7 +118,7 @@ async def test_a_stretch_comes_in_the_recorded_order_across_codes_and_kinds(
         items = (GOLD, BOOKS, {"kind": "trade", "code": "BTCUSDT"})
         told = await replay(link, *items, **{"from": AT + 100, "to": AT + 300}, **FAST)
         assert [one["state"] for one in told["items"]] == ["ok"] * 3
-        assert told["end"] == AT + 399
+        assert (told["begin"], told["end"]) == (AT, AT + 399)
         assert await state(link) == {"id": told["id"], "state": "began", "time": AT + 100}
         pushes, ended = await until_state(link, "complete")
         assert ended == {"id": told["id"], "state": "complete", "time": AT + 299}
@@ -199,6 +205,106 @@ async def test_of_what_had_nothing_since_from_only_newer_events_follow(
         await link.nothing()
         script.emit(*ticks(1, begin=70))
         assert prices([await link.push()]) == [71]
+
+
+async def test_what_was_before_and_is_in_memory_no_more_does_not_follow(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(3))
+    await forget(served)
+    async with served.link() as link:
+        await replay(link, GOLD, **{"from": AT + 30_000}, **FAST)
+        _, ended = await until_state(link, "live")
+        epoch = served.engine.market.epoch
+        assert ended["items"] == [GOLD | {"state": "resumed", "epoch": epoch, "from": epoch + 3}]
+        await link.nothing()
+        script.emit(*ticks(1, begin=70))
+        assert prices([await link.push()]) == [71]
+
+
+async def test_where_something_was_not_recorded_it_is_not_said_that_nothing_was_before(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(3))
+    recorder = next(iter(served.engine.market.feeds)).recorder
+    assert recorder is not None
+    limit, recorder._limit = recorder._limit, 0  # it takes nothing
+    script.emit(*ticks(5, begin=40))
+    await heard(served, 8)
+    recorder._limit = limit
+    await forget(served)
+    async with served.link() as link:
+        await replay(link, GOLD, **{"from": AT + 30_000}, **FAST)
+        _, ended = await until_state(link, "live")
+        assert [one["state"] for one in ended["items"]] == ["gap"]
+        await link.nothing()
+
+
+async def test_what_is_paused_at_the_end_waits_there(served: Served, script: Script) -> None:
+    await play(served, script, *ticks(3))
+    async with served.link() as link:
+        number = (await replay(link, GOLD, step=1))["id"]
+        assert (await state(link))["state"] == "paused"
+        assert await control(link, number, "seek", time=AT + 1000) == 200
+        assert (await state(link))["state"] == "paused"
+        for price in (2, 3):
+            assert await control(link, number, "step") == 200
+            assert prices([await link.push()]) == [price]
+        await link.nothing()
+        await play(served, script, *ticks(1, begin=3))
+        await link.nothing()
+        assert await control(link, number, "step") == 200
+        assert prices([await link.push()]) == [4]
+        assert await control(link, number, "seek", time=AT + 10**9) == 200
+        assert (await state(link))["state"] == "paused"
+        await link.nothing()
+        assert await control(link, number, "resume") == 200
+        assert (await state(link))["state"] == "began"
+        assert (await state(link))["state"] == "live"
+
+
+async def test_what_a_client_says_of_its_connection_counts_for_what_is_replayed(
+    tmp_path: Path, script: Script
+) -> None:
+    settings: dict[str, Any] = {"record": tmp_path / "ticks", "permessage_deflate": True}
+    async with serving(tmp_path, script, **settings) as served:
+        await play(served, script, *ticks(3))
+        for options in ({"encoding": "msgpack"}, {"batch": 1}):
+            async with served.link(extensions=[ClientPerMessageDeflateFactory()]) as link:
+                number = (await replay(link, GOLD, step=1))["id"]
+                assert await control(link, number, "step") == 200
+                while (await link.push())["cmd_id"] != TRADE_PUSH:
+                    pass
+                assert (await link.ask(OPTIONS, options))["ret"] == 200
+                data = {"id": number, "action": "step"}
+                request = {"cmd_id": CONTROL, "seq_id": 1, "trace": "t", "data": data}
+                await link.send(request)
+                await link.socket.recv()
+                message = await link.socket.recv()
+                if isinstance(message, bytes):
+                    push = msgspec.msgpack.decode(message)
+                else:
+                    [push] = msgspec.json.decode(message)
+                assert prices([push]) == [2]
+
+
+async def test_a_code_that_is_known_in_more_decimals_since_is_replayed_in_them(
+    served: Served, script: Script
+) -> None:
+    await play(served, script, *ticks(2))
+    async with served.link() as link:
+        number = (await replay(link, GOLD, step=1))["id"]
+        assert (await state(link))["state"] == "paused"
+        assert await control(link, number, "step") == 200
+        assert prices([await link.push()]) == [1]
+        market = served.engine.market
+        wider = msgspec.structs.replace(market.catalogue["GOLD"], price_decimals=6)
+        market.catalogue.redefine(wider)
+        market.streams.redefine(wider)
+        await play(served, script, trade("GOLD", "3.123456", at=AT + 2000))
+        for price in ("2.000000", "3.123456"):
+            assert await control(link, number, "step") == 200
+            assert (await link.push())["data"]["price"] == price
 
 
 async def test_pause_step_seek_speed_and_stop(served: Served, script: Script) -> None:
@@ -317,10 +423,10 @@ async def test_a_server_that_does_not_record_has_nothing(tmp_path: Path, script:
 
 
 async def test_another_recording_joins_live_with_its_boundary_told(tmp_path: Path, script: Script) -> None:
-    history, another = tmp_path / "history", Script()
-    async with serving(tmp_path / "a", another, record=history) as served:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
         await play(served, another, *(trade("GOLD", f"{n}.12345678", at=AT + n) for n in range(1, 4)))
-    async with serving(tmp_path / "b", script, history=[history]) as served, served.link() as link:
+    async with serving(tmp_path / "b", script, history=[past]) as served, served.link() as link:
         script.emit(*ticks(5), book("GOLD"))
         await heard(served, 6)
         epoch = served.engine.market.epoch
@@ -335,14 +441,33 @@ async def test_another_recording_joins_live_with_its_boundary_told(tmp_path: Pat
         assert (await link.push())["data"]["seq"] == epoch + 5
 
 
-async def test_a_file_that_cannot_be_read_ends_it_in_words_that_name_no_path(tmp_path: Path) -> None:
-    history, another = tmp_path / "history", Script()
-    async with serving(tmp_path / "a", another, record=history) as served:
+async def test_what_this_server_records_goes_on_live_beside_another_recording(
+    tmp_path: Path, script: Script
+) -> None:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
         await play(served, another, *ticks(5))
-    async with serving(tmp_path / "b", Script(), history=[history]) as served, served.link() as link:
+    async with serving(tmp_path / "b", script, history=[past], record=tmp_path / "ticks") as served:
+        await play(served, script, *ticks(5, begin=5))
+        epoch = served.engine.market.epoch
+        async with served.link() as link:
+            await replay(link, GOLD, **FAST)
+            pushes, ended = await until_state(link, "live")
+            assert prices(pushes) == [*range(1, 11)]
+            assert ended["items"] == [GOLD | {"state": "resumed", "epoch": epoch, "from": epoch + 5}]
+            await link.nothing()
+            script.emit(*ticks(1, begin=10))
+            assert prices([await link.push()]) == [11]
+
+
+async def test_a_file_that_cannot_be_read_ends_it_in_words_that_name_no_path(tmp_path: Path) -> None:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
+        await play(served, another, *ticks(5))
+    async with serving(tmp_path / "b", Script(), history=[past]) as served, served.link() as link:
         number = (await replay(link, GOLD, step=1))["id"]
         await state(link)
-        damage(history)
+        damage(past)
         assert await control(link, number, "seek", time=AT) == 200
         _, ended = await until_state(link, "stopped")
         assert "log" in ended["reason"]
@@ -364,6 +489,35 @@ async def test_a_client_that_does_not_read_costs_what_its_turn_is(tmp_path: Path
             assert run.client.unread < 256 * 1024
             pushes, _ = await until_state(link, "complete")
             assert prices(pushes) == [*range(1, 20_001)]
+
+
+async def test_what_replays_hold_is_let_go_of_and_read_anew_with_nothing_missing_or_twice(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, another = tmp_path / "history", Script()
+    async with serving(tmp_path / "a", another, record=past) as served:
+        await play(served, another, *ticks(2_000, step=2), *ticks(100, "BTCUSDT"))
+    rests: list[Playback] = []
+
+    def rest(playback: Playback) -> bool:
+        rests.append(playback)
+        return letting_go(playback)
+
+    letting_go = Playback.rest
+    monkeypatch.setattr(Playback, "rest", rest)
+    monkeypatch.setattr(history, "held_bytes", lambda: history.MOST_BYTES + 1)
+    async with serving(tmp_path / "b", script, history=[past], record=tmp_path / "ticks") as served:
+        await play(served, script, *ticks(3_000, begin=2_000, step=2))
+        async with contextlib.AsyncExitStack() as stack:
+            links = [await stack.enter_async_context(served.link()) for _ in range(4)]
+            for link in links:
+                await replay(link, GOLD, **FAST)
+            for link in links:
+                pushes, _ = await until_state(link, "live")
+                assert prices(pushes) == [*range(1, 5_001)]
+        await until(lambda: not served.engine.gateway.replaying.clients)
+        assert len(rests) > 10
+        assert not served.engine.market.history._reading
 
 
 async def test_who_leaves_or_is_stopped_leaves_nothing_behind(served: Served, script: Script) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 
-from ..serving import TRADE, Link, Served, serving
+from ..serving import TRADE, Link, Served, serving, until
 
 FOLLOW, FORGET, STATE_PUSH, CANCEL = 28024, 28026, 28994, 22006
 
@@ -76,3 +78,43 @@ async def test_who_left_is_forgotten(served: Served) -> None:
         await link.subscribe(FOLLOW, "GOLD")
         await told(link)
         assert len(served.engine.gateway.states._followed) == 1
+
+
+async def test_a_look_costs_what_is_followed_and_not_how_many_follow_it(served: Served) -> None:
+    states = served.engine.gateway.states
+    async with contextlib.AsyncExitStack() as stack:
+        links = [await stack.enter_async_context(served.link()) for _ in range(20)]
+        for link in links:
+            await link.subscribe(FOLLOW, "GOLD", "XAUUSD", "BTCUSDT")
+            assert {(await told(link))[0] for _ in range(3)} == {"GOLD", "XAUUSD", "BTCUSDT"}
+        touched: list[str] = []
+
+        class Watched(dict[Any, Any]):
+            """Who follows a code; notes when they are gone through."""
+
+            def __iter__(self) -> Iterator[Any]:
+                touched.append("followers")
+                return super().__iter__()
+
+        for code, followers in [*states._followers.items()]:
+            states._followers[code] = Watched(followers)
+        look, asked = states._look, asyncio.Event()
+
+        async def watched() -> None:
+            await look()
+            asked.set()
+
+        states._look = watched  # type: ignore[method-assign]
+        for _ in range(3):
+            asked.clear()
+            await asked.wait()
+        assert touched == []
+        await begin(served, do="halt", codes=["GOLD"])
+        for link in links:
+            found = {await told(link), await told(link)}
+            assert found == {("GOLD", "halted"), ("XAUUSD", "halted")}
+        assert touched == ["followers"]
+    async with served.link() as link:
+        await link.subscribe(FOLLOW, "BTCUSDT")
+        await told(link)
+        await until(lambda: {code: len(some) for code, some in states._followers.items()} == {"BTCUSDT": 1})

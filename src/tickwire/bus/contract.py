@@ -87,17 +87,23 @@ class Playback(Protocol):
     """When the last did."""
     recorded: Collection[tuple[Kind, str]]
     """The streams that there is something of, or may be."""
-    instruments: Mapping[str, Instrument]
-    """Codes that were recorded with more decimals than are known now, as they are to be written."""
 
     async def more(self) -> Sequence[tuple[Event | Correction, int]]:
         """The next of them with the `seq` of each, in the order in which they came; none if there is nothing
         more by now. Waits for a disk. Raises InputError if it cannot be read."""
         ...
 
+    def instrument(self, code: str) -> Instrument:
+        """What a code is, in as many decimals as are known now, or as it was recorded with if those are
+        more."""
+        ...
+
     def position(self, kind: Kind, code: str) -> Position | None:
         """Up to where a stream was given that is live; None if nothing of what is live is recorded."""
         ...
+
+    def close(self) -> None:
+        """Nobody wants more of it."""
 
 
 class Known(Protocol):

@@ -313,9 +313,10 @@ class Gateway:
         """They count from behind the answer."""
         self.hub.settle(client)
         flags = client.flags.and_then(decision.flags)
-        self.hub.tell(client, decision.header.answer(flags.told(self.settings.slow)))
+        answer = client.form.told(decision.header.answer(flags.told(self.settings.slow)))
         client.flags = flags
         self.hub.renew(client)
+        self.hub.push(client, answer)
 
     def _hello(self, client: Peer) -> HelloData:
         """Who the server is, and what it offers a client."""

@@ -65,7 +65,11 @@ class Run:
         self.sought: int | None = None
         """Where it is to go on."""
         self.items: list[tuple[Item, Want]] = []
-        self.encoders: dict[tuple[Kind, str], dict[str, Encoder]] = {}
+        self.wants: dict[tuple[Kind, str], dict[str, Want]] = {}
+        """The same by stream and name."""
+        self.encoders: dict[tuple[Kind, str], list[Encoder]] = {}
+        """Those that were needed since form and numbers, in which all is `written`, were others."""
+        self.written: object = None
         self.playback: Playback | None = None
         self.events: deque[tuple[Event | Correction, int]] = deque()
         self.origin: tuple[float, int] | None = None
@@ -73,6 +77,11 @@ class Run:
         self.changed = asyncio.Event()
         """Set when it is told something."""
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is to be given nothing now."""
+        return self.paused and not self.steps
 
     def due(self, time: int, now: float) -> float:
         """In how many seconds an event of that time is to be given."""
@@ -194,6 +203,8 @@ class Replaying:
     def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         if self._runs.get(run.client) is run:
             del self._runs[run.client]
+        if run.playback is not None:
+            run.playback.close()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a replay failed", exc_info=error)
 
@@ -218,8 +229,9 @@ class Replaying:
         self._push(run, header.answer(ReplayedData(run.number if run.items else 0, told, begin, end)))
         if not run.items:
             return
+        for item, want in run.items:
+            run.wants.setdefault((KIND[item.kind], want.instrument.code), {})[want.name] = want
         run.time = asked.begin or begin
-        self._make_encoders(run)
         self._tell(run, "paused" if run.paused else "began")
         try:
             await self._give_all(run)
@@ -237,13 +249,17 @@ class Replaying:
         run.playback = await self._market.recorded(streams, begin, run.end or None)
         return run.playback
 
-    def _make_encoders(self, run: Run) -> None:
+    def _encoders(self, run: Run, stream: tuple[Kind, str]) -> list[Encoder]:
+        """What makes the pushes of a stream's events, one for each name that it was asked for under."""
         assert run.playback is not None  # noqa: S101  # it was opened
-        for item, want in run.items:
-            kind, code = KIND[item.kind], want.instrument.code
-            instrument = run.playback.instruments.get(code, want.instrument)
-            encode = self._hub.replay_encoder(run.client, kind, want, instrument, run.number)
-            run.encoders.setdefault((kind, code), {})[want.name] = encode
+        if (found := run.encoders.get(stream)) is None:
+            kind, code = stream
+            place = run.playback.instrument(code), run.number
+            wants = run.wants[stream].values()
+            found = run.encoders[stream] = [
+                self._hub.replay_encoder(run.client, kind, want, *place) for want in wants
+            ]
+        return found
 
     async def _give_all(self, run: Run) -> None:
         """Gives a client one event after the other, up to the end. Raises InputError."""
@@ -251,10 +267,14 @@ class Replaying:
         while True:
             if run.sought is not None:
                 await self._seek(run, run.sought)
-            if not run.events:
+            if not run.events and run.sought is None:
                 run.events.extend(await run.playback.more())
                 if not run.events and run.sought is None:
-                    return
+                    if not run.waits:
+                        return
+                    run.changed.clear()
+                    await run.changed.wait()
+                    continue
             if await self._until_due(run):
                 await self._portions.wait(run.caller.account)
                 with self._portions.serve(run.caller.account):
@@ -264,6 +284,9 @@ class Replaying:
     async def _seek(self, run: Run, time: int) -> None:
         run.sought = None
         run.events.clear()
+        run.encoders.clear()
+        if run.playback is not None:
+            run.playback.close()
         await self._open(run, time)
         run.time, run.origin, run.given = time, None, False
         self._tell(run, "paused" if run.paused else "began")
@@ -272,7 +295,7 @@ class Replaying:
         """Waits until the next event is to be given; returns False if it is to go on elsewhere."""
         while run.sought is None:
             if run.paused:
-                if run.steps:
+                if not run.waits:
                     return True
                 delay = None
             elif (delay := run.due(run.events[0][0].time, self._clock())) <= 0:
@@ -285,6 +308,10 @@ class Replaying:
 
     def _give(self, run: Run) -> None:
         """Gives a client what is due of what was read, a turn's worth."""
+        written = run.client.form.first, self._hub.redefined
+        if run.written != written:
+            run.written = written
+            run.encoders.clear()
         found: list[bytes] = []
         size, now = 0, self._clock()
         while run.events and size < TURN:
@@ -297,7 +324,7 @@ class Replaying:
                 break
             run.events.popleft()
             run.time, run.given = event.time, True
-            for encode in run.encoders[_kind(event), event.code].values():
+            for encode in self._encoders(run, (_kind(event), event.code)):
                 found.append(encode(event, seq))
                 size += len(found[-1])
         if found:

@@ -81,8 +81,15 @@ class MarketSide:
         self._bus = bus
         self.streams = Streams(epoch)
         self.ring = Ring(self.streams, settings.ring_seconds, settings.ring_bytes, clock=clock)
-        recorders = [feed.recorder.path for feed in feeds if feed.recorder is not None]
-        self.history = History(settings.history, recorders, catalogue, self.streams, self.ring)
+        recorders = [feed.recorder for feed in feeds if feed.recorder is not None]
+        self.history = History(
+            settings.history,
+            [one.path for one in recorders],
+            catalogue,
+            self.streams,
+            self.ring,
+            lambda: all(one.recording and not one.lost for one in (each.status() for each in recorders)),
+        )
         self.recorded = self.history.open
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.learned = Backlog(database, "instruments")

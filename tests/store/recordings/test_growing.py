@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tickwire.errors import InputError
 from tickwire.model import Book, Correction, Kind, Level, Market, Trade
 from tickwire.store.recordings import Growing, Recorded, Recorder, Span, Spans, Wanted
 from tickwire.store.recordings.folder import Folder
@@ -87,6 +88,31 @@ def test_what_is_being_written_is_read_when_it_is_whole(tmp_path: Path) -> None:
     seqs += [one.seq for one in growing.events()]
     assert seqs == [*range(1, 300)]
     recorder.close()
+
+
+def test_what_is_let_go_of_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    for run in range(3):
+        recorder = Recorder(tmp_path, "x")
+        for number in range(run * 10, run * 10 + 10):
+            one = Trade("GOLD", AT + number, Decimal(1), Decimal(1), Decimal(7))
+            recorder.record(one, Market.METALS, number, number + 1)
+        recorder.close()
+    folder, gold = Folder(tmp_path), (Kind.TRADE, "GOLD")
+    first, second, _ = (file.path for file in folder.files())
+    reading = Growing(folder, Wanted(None, None, None)).events()
+    assert next(reading).seq == 1
+    second.unlink()
+    assert [one.seq for one in reading] == [*range(2, 11), *range(21, 31)]
+    spans, files = Spans([tmp_path]), folder.complete_files()
+    first.unlink()
+    spans.folders[0].complete_files = lambda: files  # type: ignore[method-assign]  # it was just there
+    assert spans.of({gold}, {}).begin == AT + 20
+    files[-1].path.write_bytes(b"damaged")
+    spans = Spans([tmp_path])
+    with pytest.raises(InputError):
+        spans.of({gold}, {})
+    with pytest.raises(InputError):
+        next(Growing(folder, Wanted(None, None, None)).events())
 
 
 def test_a_span_is_of_the_streams_that_are_asked_for(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -85,6 +85,8 @@ class Hub:
         a measurement of each would cost what it measures."""
         self.sent_bytes = 0
         """What flushes handed to clients, the bytes of each client."""
+        self.redefined = 0
+        """How often an instrument became known in other numbers."""
         self._text_ids = text_ids
         self._snapshots = snapshots
         self._in_order = in_order
@@ -265,6 +267,19 @@ class Hub:
             self._fall_behind(client)
         return len(said)
 
+    def _give_last(self, client: Client, going_on: Collection[View] = ()) -> None:
+        """A client is given what has not come yet of all its views but these, for it leaves the others."""
+        member = self._members.get(client)
+        if member is None or self.outboxes.is_conflating(client):  # it was given that already
+            return
+        lane = member.lane
+        held = [
+            (view, view.rate.held()) for view in lane.views if view.rate is not None and view not in going_on
+        ]
+        if pushes := [one for view, stretch in held if stretch.count for one in view.thinned(stretch)]:
+            self._pushed[client] = self._pushed.get(client, 0) + len(pushes)
+            self.push(client, lane.form.whole(pushes))
+
     def _give_rated(self, views: Iterable[View]) -> None:
         """Whoever joins is not to be given what was before: it goes to those who are there."""
         rates = [view.rate for view in views if view.rate is not None]
@@ -305,6 +320,7 @@ class Hub:
         """Before a connection is closed that did nothing wrong: what waits for it goes first, and what it was
         spared."""
         self.settle(client)
+        self._give_last(client)
         if notice := self.outboxes.notice(client, last=True):
             self.tell(client, notice)
 
@@ -437,6 +453,7 @@ class Hub:
 
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
+        self.redefined += 1
         for kind in Kind:
             for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
                 if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
@@ -470,7 +487,7 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """The client is gone."""
-        self._move(client, {})
+        self._move(client, {}, is_gone=True)
         for kind in Kind:
             self._held.keep(client, kind, ())
         self._pushed.pop(client, None)
@@ -544,10 +561,12 @@ class Hub:
             self._wanted[topic.kind][topic] = next(self._places)
             self._tell_wanted(topic, True)
 
-    def _move(self, client: Client, views: dict[Kind, frozenset[View]]) -> None:
+    def _move(self, client: Client, views: dict[Kind, frozenset[View]], *, is_gone: bool = False) -> None:
         """Puts the client on the lane of these views, and drops what nobody wants any more."""
         wanted = frozenset().union(*views.values())
         self._give_rated(wanted)
+        if not is_gone:
+            self._give_last(client, wanted)
         slow = False
         if (membership := self._members.pop(client, None)) is not None:
             lane = membership.lane

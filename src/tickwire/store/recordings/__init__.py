@@ -5,6 +5,7 @@ Only what records and reads needs pyarrow: it is imported when that begins.
 
 from .gaps import Gap, GapReason
 from .growing import Growing
+from .needs import give_back, held_bytes
 from .recorder import Recorder
 from .recordings import Recorded, Recordings, Wanted
 from .spans import Span, Spans, Streamed
@@ -23,4 +24,6 @@ __all__ = [
     "StopReason",
     "Streamed",
     "Wanted",
+    "give_back",
+    "held_bytes",
 ]

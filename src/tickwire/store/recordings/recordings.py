@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -125,6 +126,18 @@ def within(files: Iterable[SealedFile], wanted: Wanted) -> list[SealedFile]:
         and (last is None or file.partition.date <= last)
         and (wanted.kinds is None or file.partition.kind in wanted.kinds)
     ]
+
+
+@contextmanager
+def told_if_there(files: Iterable[SealedFile]) -> Iterator[None]:
+    """What cannot be read of these is said so, unless one has been removed: a recorder lets go of the oldest.
+    Raises InputError, or FileNotFoundError."""
+    try:
+        yield
+    except InputError as error:
+        if all(os.path.lexists(file.path) for file in files):
+            raise
+        raise FileNotFoundError(str(error)) from error
 
 
 def _sent(events: Iterable[Recorded]) -> Iterator[Recorded]:

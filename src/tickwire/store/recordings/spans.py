@@ -14,7 +14,7 @@ from .folder import Folder
 from .growing import events_of
 from .journal import Record
 from .needs import need_pyarrow
-from .recordings import folders_in, told
+from .recordings import folders_in, told, told_if_there
 
 if TYPE_CHECKING:  # it needs pyarrow
     from .footer import Footer
@@ -63,18 +63,20 @@ class Spans:
                 begins.append(footer.first_time)
                 ends.append(footer.last_time)
         if unsealed:
-            begins += self._begins()
+            begins += self._unsealed() or unsealed.values()
         return Span(min(begins, default=0), max(ends, default=0), frozenset(found), decimals)
 
-    def _begins(self) -> Iterator[int]:
-        """The time of the first event of each journal that there is."""
+    def _unsealed(self) -> list[int]:
+        """When the first event in each of the journals that there are was, by the source."""
+        found: list[int] = []
         for folder in self.folders:
             with told(folder):
                 for _, path in folder.journals():
                     with suppress(FileNotFoundError):  # it has been sealed since
-                        whole = (one for one in journal.read(path) if isinstance(one, Record) and one.events)
-                        if (record := next(whole, None)) is not None:
-                            yield min(one.event.time for _, one in events_of(record, None))
+                        some = (one for one in journal.read(path) if isinstance(one, Record) and one.events)
+                        if (record := next(some, None)) is not None:
+                            found.append(min(one.event.time for _, one in events_of(record)))
+        return found
 
     def _sealed(self) -> Iterator[tuple[Kind, Footer]]:
         from .footer import read_footer
@@ -84,5 +86,10 @@ class Spans:
                 files = folder.complete_files()
             for file in files:
                 if (footer := self._footers.get(file.path)) is None:
-                    footer = self._footers[file.path] = read_footer(file.path)
+                    try:
+                        with told_if_there([file]):
+                            footer = read_footer(file.path)
+                    except FileNotFoundError:
+                        continue
+                    self._footers[file.path] = footer
                 yield file.partition.kind, footer
