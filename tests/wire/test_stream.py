@@ -129,3 +129,28 @@ def test_nothing_is_lost_and_nothing_doubled_in_small_disorder(seqs: list[int], 
         sent[place], sent[place + 1] = sent[place + 1], sent[place]
     twice = [seq for one in sent for seq in (one, one)]
     assert passed(Stream(0), *twice) == sent
+
+
+def test_in_an_epoch_that_the_server_says_nothing_is_taken_for_one_that_counts_anew() -> None:
+    stream = Stream(0)
+    stream.goes_on(1_000, 1_004)
+    assert stream.passes(1_004, 50), "the last event of before, which is shown once more"
+    assert stream.passes(1_006, 40), "it came in front of the one before it, and was made older on the way"
+    assert stream.passes(1_005, 60), "which is no new count"
+    assert not stream.passes(1_003, 70), "of before it was wanted"
+    assert (stream.anew, stream.outdated) == (None, False)
+    for seq in range(1_007, 1_007 + REMEMBERED):
+        assert stream.passes(seq, 80 + seq)
+    assert not stream.passes(1_006, 5_000)
+    assert (stream.anew, stream.outdated) == (None, True), "nobody knows whether it had come"
+    assert not any(stream.passes(seq, 9_000) for seq in (1_005, 1_038)), "nor do many of them change that"
+    assert stream.anew is None
+
+
+def test_the_first_that_comes_may_be_younger_than_the_next() -> None:
+    stream = Stream(0)
+    stream.goes_on(1_000, 0)
+    assert stream.passes(1_001, 10)
+    assert stream.passes(1_000, 20)
+    assert not stream.passes(1_000, 20)
+    assert (stream.anew, stream.outdated) == (None, False)

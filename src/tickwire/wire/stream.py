@@ -124,11 +124,16 @@ class Stream:
 
     def _passes_late(self, seq: int, time: int) -> bool:
         recent, is_newer = self._recent, time > self._time
-        if seq in recent and not is_newer:
+        counts_on = 0 < self.epoch <= seq  # so the server says: it has not begun anew
+        if seq in recent and (counts_on or not is_newer):
             return False
-        if seq > recent[0] and seq not in recent:
+        fits = len(recent) < REMEMBERED and seq > self._since  # what is to come, behind a younger one
+        if (seq > recent[0] or (counts_on and fits)) and seq not in recent:
             self._recent = deque(sorted([*recent, seq]), REMEMBERED)
             return True
+        if counts_on:
+            self.outdated = seq > self._since  # else it was sent before it was wanted
+            return False
         if self._stale_since != self._last:
             self._stale_since, self._stale, self._stale_time = self._last, 0, self._time
         is_first = self._last == self._before
