@@ -55,7 +55,7 @@ class Replay:
 
     Iteration gives Trade, Book and Correction in the recorded order across all codes, and a ReplayStatus
     whenever it changes. It ends when the replay does; one that goes on into live ends with `close`. Raises
-    ClientError: a connection that was lost is not begun anew, the last event says how far it came.
+    ClientError: a lost connection is not opened again; the last event says how far the replay came.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from ..bus import Playback, Supplier
 from ..errors import InputError
-from ..model import Correction, Event, Kind, Position, Trade
+from ..model import Correction, Event, Kind, Position, kind_of
 from ..wire import Want
 from ..wire.items import KIND, Item, ResumedItem, ResumeItem
 from ..wire.messages import Nothing
@@ -324,7 +324,7 @@ class Replaying:
                 break
             run.events.popleft()
             run.time, run.given = event.time, True
-            for encode in self._encoders(run, (_kind(event), event.code)):
+            for encode in self._encoders(run, (kind_of(event), event.code)):
                 found.append(encode(event, seq))
                 size += len(found[-1])
         if found:
@@ -362,9 +362,3 @@ def _say(error: Exception) -> None:
 
 def _told(item: Item, state: ReplayState) -> ReplayItem:
     return ReplayItem(item.kind, item.code, item.depth_level, item.kline_type, state=state)
-
-
-def _kind(event: Event | Correction) -> Kind:
-    if type(event) is Trade:
-        return Kind.TRADE
-    return Kind.CORRECTION if type(event) is Correction else Kind.DEPTH

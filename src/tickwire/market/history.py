@@ -28,6 +28,7 @@ from ..model import (
     Position,
     Trade,
     event_fault,
+    kind_of,
 )
 from ..store.recordings import Growing, Recorded, Span, Spans, Streamed, Wanted, give_back, held_bytes
 from .ring import Ring
@@ -136,7 +137,7 @@ class Playback:
                 continue
             for (event, _, seq, _), own, reading, following in some:
                 self._taken[reading] = following
-                kind = _kind(event)
+                kind = kind_of(event)
                 if not seq or (kind, event.code) not in self._streams:
                     continue  # clients were not sent it, or not asked for
                 if event_fault(event, self._history.catalogue[event.code], Entrance.REPLAY) is not None:
@@ -299,9 +300,3 @@ class History:
 
 def _events(reading: Growing, own: bool) -> Iterator[From]:
     return (From(one, own, reading, reading.following) for one in reading.events())
-
-
-def _kind(event: Event | Correction) -> Kind:
-    if type(event) is Trade:
-        return Kind.TRADE
-    return Kind.CORRECTION if type(event) is Correction else Kind.DEPTH

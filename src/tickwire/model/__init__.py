@@ -3,7 +3,7 @@
 from .catalogue import ALIASES, Catalogue
 from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .ending import Ending
-from .events import Book, Correction, Direction, Event, Kind, Level, Position, Trade, turnover
+from .events import Book, Correction, Direction, Event, Kind, Level, Position, Trade, kind_of, turnover
 from .fitness import (
     YEAR_1990,
     YEAR_2100,
@@ -80,6 +80,7 @@ __all__ = [
     "fixed",
     "in_turn",
     "is_crossed",
+    "kind_of",
     "limit_percent",
     "looks_like",
     "market_of",

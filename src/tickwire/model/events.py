@@ -90,6 +90,13 @@ class Correction(msgspec.Struct, frozen=True, gc=False):
     source_seq: int = 0
 
 
+def kind_of(event: Event | Correction) -> Kind:
+    """The kind of stream that an event is of."""
+    if type(event) is Trade:
+        return Kind.TRADE
+    return Kind.CORRECTION if type(event) is Correction else Kind.DEPTH
+
+
 class Position(NamedTuple):
     """A place in a stream: of one code and kind, of bars also of one type.
 
