@@ -1,6 +1,7 @@
 """What passes between the market side and the client side."""
 
 from .answers import (
+    Columns,
     Edition,
     Figures,
     Gaps,
@@ -20,6 +21,7 @@ from .contract import Inlet, Known, Playback, Receiver, StreamEvent, StreamRecei
 from .local import Local
 
 __all__ = [
+    "Columns",
     "Edition",
     "Figures",
     "Gaps",

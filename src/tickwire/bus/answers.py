@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..model import Correction, Event, Instrument, Kline, KlineUpdate, Suspension, UpstreamUse
+from ..model import Correction, Event, Instrument, Kind, Kline, KlineUpdate, Suspension, UpstreamUse
 from ..wire import GapInfo, StaticInfo, Tally
+
+if TYPE_CHECKING:  # only recordings need it
+    import pyarrow as pa
 
 Edition: TypeAlias = tuple[str, int, int]
 """Which bars of a code and type there are: whoever asks with it again is told only if they are others now."""
@@ -40,6 +43,16 @@ class Missed(NamedTuple):
     seqs: Sequence[int]
     events: Sequence[Event | KlineUpdate | Correction]
     whole: bool
+
+
+class Columns(NamedTuple):
+    """Recorded events in the order in which they came."""
+
+    tables: Mapping[Kind, pa.Table]
+    """Of trades and of books, with what those say and the columns `code`, `time`, `seq`, `received` and
+    `arrival`: the place in the order, which rises."""
+    corrections: Sequence[tuple[int, Correction, int]]
+    """The place of each, and its `seq`."""
 
 
 class Gaps(NamedTuple):

@@ -37,7 +37,7 @@ from ..model import (
 )
 from ..sandbox import Scenario, Step
 from ..wire import Ret, Standing, StatusData
-from .answers import Edition, Figures, Gaps, Klines, Missed, ScenarioRun, Statics, Suspensions, Taken
+from .answers import Columns, Edition, Figures, Gaps, Klines, Missed, ScenarioRun, Statics, Suspensions, Taken
 
 StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 """What a stream carries."""
@@ -88,9 +88,9 @@ class Playback(Protocol):
     recorded: Collection[tuple[Kind, str]]
     """The streams that there is something of, or may be."""
 
-    async def more(self) -> Sequence[tuple[Event | Correction, int]]:
-        """The next of them with the `seq` of each, in the order in which they came; none if there is nothing
-        more by now. Waits for a disk. Raises InputError if it cannot be read."""
+    async def more(self) -> Columns | None:
+        """The next of them, some thousand at a time; None if there is nothing more by now. Waits for a disk.
+        Raises InputError if it cannot be read."""
         ...
 
     def instrument(self, code: str) -> Instrument:

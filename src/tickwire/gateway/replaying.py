@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import UNSET
 
-from ..bus import Playback, Supplier
+from ..bus import Columns, Playback, Supplier
 from ..errors import InputError
-from ..model import Correction, Event, Kind, Position, kind_of
+from ..model import Kind, Position
 from ..wire import Want
 from ..wire.items import KIND, Item, ResumedItem, ResumeItem
 from ..wire.messages import Nothing
-from ..wire.push import Encoder
 from ..wire.replays import (
     ReplayData,
     ReplayedData,
@@ -34,6 +35,9 @@ from .admission import Caller, Peer
 from .hub import Hub
 from .portions import Portions
 from .resuming import Resuming
+
+if TYPE_CHECKING:  # it needs pyarrow
+    from ..wire.columns import Written
 
 MOST = 200
 """Replays at once."""
@@ -65,18 +69,26 @@ class Run:
         self.sought: int | None = None
         """Where it is to go on."""
         self.items: list[tuple[Item, Want]] = []
-        self.wants: dict[tuple[Kind, str], dict[str, Want]] = {}
-        """The same by stream and name."""
-        self.encoders: dict[tuple[Kind, str], list[Encoder]] = {}
-        """Those that were needed since form and numbers, in which all is `written`, were others."""
-        self.written: object = None
         self.playback: Playback | None = None
-        self.events: deque[tuple[Event | Correction, int]] = deque()
+        self.read: Columns | None = None
+        """What was read last."""
+        self.frames: Written | None = None
+        """The frames of that, of which the `place`th is the next, in the `manner` that held when they were
+        written."""
+        self.place = 0
+        self.manner: object = None
         self.origin: tuple[float, int] | None = None
         """A moment of the clock, and the time of the source then."""
         self.changed = asyncio.Event()
         """Set when it is told something."""
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def next(self) -> int | None:
+        """The time of the event that is to be given next, of those that were read."""
+        if self.frames is None or self.place == len(self.frames.times):
+            return None
+        return self.frames.times[self.place]
 
     @property
     def waits(self) -> bool:
@@ -123,6 +135,7 @@ class Replaying:
         self._numbers = itertools.count(1)
         self._runs: dict[Peer, Run] = {}
         self._portions = Portions(ALL, ALL, clock)
+        self._thread = ThreadPoolExecutor(1, "replays")
 
     @property
     def clients(self) -> int:
@@ -193,6 +206,7 @@ class Replaying:
         for run in [*self._runs.values()]:
             self._stop(run)
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _stop(self, run: Run) -> None:
         if self._runs.get(run.client) is run:
@@ -229,8 +243,6 @@ class Replaying:
         self._push(run, header.answer(ReplayedData(run.number if run.items else 0, told, begin, end)))
         if not run.items:
             return
-        for item, want in run.items:
-            run.wants.setdefault((KIND[item.kind], want.instrument.code), {})[want.name] = want
         run.time = asked.begin or begin
         self._tell(run, "paused" if run.paused else "began")
         try:
@@ -249,56 +261,75 @@ class Replaying:
         run.playback = await self._market.recorded(streams, begin, run.end or None)
         return run.playback
 
-    def _encoders(self, run: Run, stream: tuple[Kind, str]) -> list[Encoder]:
-        """What makes the pushes of a stream's events, one for each name that it was asked for under."""
-        assert run.playback is not None  # noqa: S101  # it was opened
-        if (found := run.encoders.get(stream)) is None:
-            kind, code = stream
-            place = run.playback.instrument(code), run.number
-            wants = run.wants[stream].values()
-            found = run.encoders[stream] = [
-                self._hub.replay_encoder(run.client, kind, want, *place) for want in wants
-            ]
-        return found
-
     async def _give_all(self, run: Run) -> None:
         """Gives a client one event after the other, up to the end. Raises InputError."""
         assert run.playback is not None  # noqa: S101
         while True:
             if run.sought is not None:
                 await self._seek(run, run.sought)
-            if not run.events and run.sought is None:
-                run.events.extend(await run.playback.more())
-                if not run.events and run.sought is None:
+            elif run.next is None:
+                run.read = await run.playback.more()
+                if run.read is not None:
+                    run.place = 0
+                    await self._write(run)
+                elif run.sought is None:
                     if not run.waits:
                         return
                     run.changed.clear()
                     await run.changed.wait()
-                    continue
-            if await self._until_due(run):
+            elif run.manner != self._manner(run):
+                await self._write(run)
+            elif await self._until_due(run, run.next):
                 await self._portions.wait(run.caller.account)
                 with self._portions.serve(run.caller.account):
                     self._give(run)
                 await self._resuming.until_taken(run.client)
 
+    def _manner(self, run: Run) -> object:
+        """What decides how events are written for a client."""
+        return run.client.form, self._hub.redefined
+
+    async def _write(self, run: Run) -> None:
+        """Makes the frames of what was read."""
+        from ..wire.columns import Target, written
+
+        assert run.playback is not None  # noqa: S101
+        assert run.read is not None  # noqa: S101
+        run.manner = self._manner(run)
+        targets: dict[tuple[Kind, str], dict[str, Target]] = {}
+        for item, want in run.items:
+            code = want.instrument.code
+            one = Target(want.name, run.playback.instrument(code), want.levels)
+            targets.setdefault((KIND[item.kind], code), {})[want.name] = one
+        run.frames = await asyncio.get_running_loop().run_in_executor(
+            self._thread,
+            partial(
+                written,
+                *run.read,
+                {stream: [*names.values()] for stream, names in targets.items()},
+                text_ids=self._hub.text_ids,
+                form=run.client.form,
+                replay=run.number,
+            ),
+        )
+
     async def _seek(self, run: Run, time: int) -> None:
         run.sought = None
-        run.events.clear()
-        run.encoders.clear()
+        run.read = run.frames = None
         if run.playback is not None:
             run.playback.close()
         await self._open(run, time)
         run.time, run.origin, run.given = time, None, False
         self._tell(run, "paused" if run.paused else "began")
 
-    async def _until_due(self, run: Run) -> bool:
-        """Waits until the next event is to be given; returns False if it is to go on elsewhere."""
+    async def _until_due(self, run: Run, time: int) -> bool:
+        """Waits until an event of that time is to be given; returns False if it is to go on elsewhere."""
         while run.sought is None:
             if run.paused:
                 if not run.waits:
                     return True
                 delay = None
-            elif (delay := run.due(run.events[0][0].time, self._clock())) <= 0:
+            elif (delay := run.due(time, self._clock())) <= 0:
                 return True
             run.changed.clear()
             with suppress(TimeoutError):
@@ -308,27 +339,27 @@ class Replaying:
 
     def _give(self, run: Run) -> None:
         """Gives a client what is due of what was read, a turn's worth."""
-        written = run.client.form.first, self._hub.redefined
-        if run.written != written:
-            run.written = written
-            run.encoders.clear()
-        found: list[bytes] = []
-        size, now = 0, self._clock()
-        while run.events and size < TURN:
-            event, seq = run.events[0]
+        frames, first = run.frames, run.place
+        if frames is None or run.manner != self._manner(run) or run.sought is not None:
+            return  # that was said meanwhile
+        begin = frames.ends[first - 1] if first else 0
+        last = min(bisect_left(frames.ends, begin + TURN, first) + 1, len(frames.ends))
+        place, now = first, self._clock()
+        while place < last:
             if run.paused:
                 if not run.steps:
                     break
                 run.steps -= 1
-            elif run.due(event.time, now) > 0:
+            elif run.speed == 0:
+                place = last
                 break
-            run.events.popleft()
-            run.time, run.given = event.time, True
-            for encode in self._encoders(run, (kind_of(event), event.code)):
-                found.append(encode(event, seq))
-                size += len(found[-1])
-        if found:
-            self._hub.push_missed(run.client, b"".join(found), len(found))
+            elif run.due(frames.times[place], now) > 0:
+                break
+            place = bisect_right(frames.arrivals, frames.arrivals[place], place)  # one frame a name
+        if place > first:
+            run.place, run.time, run.given = place, frames.times[place - 1], True
+            data = bytes(frames.data[begin : frames.ends[place - 1]])
+            self._hub.push_missed(run.client, run.client.form.joined(data, place - first), place - first)
 
     def _go_live(self, run: Run) -> None:
         """Its streams go on live, from where they were given."""

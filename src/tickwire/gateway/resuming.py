@@ -238,7 +238,7 @@ class Resuming:
         wanted = [some for some in found if self._hub.is_held(client, some[0].kind, some[0].want)]
         if wanted:
             frames = b"".join(frames for _, frames, _ in wanted)
-            self._hub.push_missed(client, frames, sum(events for *_, events in wanted))
+            self._hub.push_missed(client, client.form.told(frames), sum(events for *_, events in wanted))
         level: list[Behind] = []
         left: list[Behind] = []
         for one in behind:

@@ -5,34 +5,36 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
 
-from ..bus import Missed
+from ..bus import Columns, Missed
 from ..model import (
     Book,
     Catalogue,
     Correction,
     Entrance,
-    Event,
     Instrument,
     Kind,
     KlineUpdate,
     Position,
     Trade,
     event_fault,
-    kind_of,
 )
 from ..store.recordings import Growing, Recorded, Span, Spans, Streamed, Wanted, give_back, held_bytes
 from .ring import Ring
 from .streams import Streams
+
+if TYPE_CHECKING:  # it needs pyarrow
+    import pyarrow as pa
+
+    from ..store.recordings.page import Page
 
 PAGE = 500
 """Events that are read at a time."""
@@ -51,16 +53,6 @@ MOST_BYTES = 512 * 2**20
 """Those of all that is read: beyond it, who has waited longest lets go of what he was reading."""
 
 
-class From(NamedTuple):
-    """An event as it was recorded, whether our own server recorded it, and what it was read of: up to where
-    with it."""
-
-    one: Recorded
-    own: bool
-    reading: Growing
-    following: int
-
-
 class Playback:
     """The events of some streams as they were recorded, in order of arrival, see `bus.Playback`."""
 
@@ -74,17 +66,18 @@ class Playback:
         self._streams = frozenset(streams)
         self._start = start
         self._readings = history.readings(self._streams, start, end)
-        self._events: Iterator[From] = iter(())
+        self._pages: Iterator[tuple[Page, Mapping[int, int]]] = iter(())
         self._busy = Lock()
-        self._taken: dict[Growing, int] = {}
-        """Up to where each was given."""
+        self._taken: dict[int, int] = {}
+        """Up to where each reading was given, by its number."""
         self._given: dict[Streamed, int] = {}
         """The last `seq` that was given of each stream, of those that it has had in this epoch."""
         self._forgotten = {one: history.forgotten(*one) for one in self._streams} if history.own else {}
-        self._unfit = 0
+        self._codes = {kind: [code for of, code in self._streams if of is kind] for kind in Kind}
+        self._is_unfit = False
 
-    async def more(self) -> Sequence[tuple[Event | Correction, int]]:
-        """The next of them; none if this is the end that there is now. Raises InputError."""
+    async def more(self) -> Columns | None:
+        """The next of them; None if this is the end that there is now. Raises InputError."""
         return await self._history.more(self, self._read)
 
     def rest(self) -> bool:
@@ -92,9 +85,9 @@ class Playback:
         a thread reads it: returns whether that could be."""
         if not self._busy.acquire(blocking=False):
             return False
-        self._events = iter(())
-        for reading, _ in self._readings:
-            reading.go_back(self._taken.get(reading, 0))
+        self._pages = iter(())
+        for number, (reading, _) in enumerate(self._readings):
+            reading.go_back(self._taken.get(number, 0))
         self._busy.release()
         return True
 
@@ -121,41 +114,65 @@ class Playback:
             seq = history.last_before(kind, code, self._start, self._forgotten[kind, code])
         return Position(epoch, seq)
 
-    def _read(self) -> list[tuple[Event | Correction, int]]:
+    def _read(self) -> Columns | None:
         with self._busy:
-            return self._more()
+            anew = False
+            while True:
+                if (found := next(self._pages, None)) is not None:
+                    page, following = found
+                    self._taken |= following
+                    if len(page):
+                        return _columns(page)
+                elif anew:
+                    return None
+                else:
+                    self._pages, anew = self._pass(), True
 
-    def _more(self) -> list[tuple[Event | Correction, int]]:
-        found: list[tuple[Event | Correction, int]] = []
-        epoch, anew = self._history.streams.epoch, False
-        while not found:
-            some = [*islice(self._events, PAGE)]
-            if not some:
-                if anew:
-                    break
-                self._events, anew = self._pass(), True
-                continue
-            for (event, _, seq, _), own, reading, following in some:
-                self._taken[reading] = following
-                kind = kind_of(event)
-                if not seq or (kind, event.code) not in self._streams:
-                    continue  # clients were not sent it, or not asked for
+    def _pass(self) -> Iterator[tuple[Page, Mapping[int, int]]]:
+        from ..store.recordings.together import together
+
+        return together([self._wanted(*one) for one in self._readings])
+
+    def _wanted(self, reading: Growing, own: bool) -> Iterator[Page]:
+        """What clients were sent of what was asked for, and is fit."""
+        import pyarrow.compute as pc
+
+        from ..store.recordings.page import Page
+
+        for page in reading.pages():
+            tables = {}
+            for kind, table in page.tables.items():
+                sent = (pc.field("seq") > 0) & pc.field("code").isin(self._codes[kind])
+                tables[kind] = self._fit(kind, table.filter(sent))
+                if own:
+                    self._note(kind, tables[kind])
+            yield Page(tables, page.following)
+
+    def _fit(self, kind: Kind, table: pa.Table) -> pa.Table:
+        """Without what breaks a rule."""
+        import pyarrow as pa
+
+        from ..store.recordings.page import events
+        from .screen import doubtful
+
+        if not (rows := doubtful(kind, table)):
+            return table
+        unfit = set()
+        for batch in table.take(pa.array(rows, pa.int64())).combine_chunks().to_batches():
+            for row, event in zip(rows, events(kind, batch), strict=True):
                 if event_fault(event, self._history.catalogue[event.code], Entrance.REPLAY) is not None:
-                    self._say_unfit(event.code)
-                    continue
-                if own and seq >= epoch:
-                    self._given[kind, event.code] = seq
-                found.append((event, seq))
-        return found
+                    unfit.add(row)
+                    if not self._is_unfit:
+                        self._is_unfit = True
+                        log.warning("what breaks a rule is left out of a replay", code=event.code)
+        return table.filter(pa.array([row not in unfit for row in range(len(table))])) if unfit else table
 
-    def _pass(self) -> Iterator[From]:
-        each = [_events(*one) for one in self._readings]
-        return each[0] if len(each) == 1 else heapq.merge(*each, key=lambda one: one.one.received)
-
-    def _say_unfit(self, code: str) -> None:
-        if not self._unfit:
-            log.warning("what breaks a rule is left out of a replay", code=code)
-        self._unfit += 1
+    def _note(self, kind: Kind, table: pa.Table) -> None:
+        """Notes up to where streams that are live are given with that."""
+        latest = table.group_by("code").aggregate([("seq", "max")])
+        for code, seq in zip(latest["code"].to_pylist(), latest["seq_max"].to_pylist(), strict=True):
+            if seq >= self._history.streams.epoch:
+                self._given[kind, code] = seq
 
 
 class History:
@@ -222,12 +239,10 @@ class History:
             if (own := folder.path in self.own) or after is None
         ]
 
-    async def more(
-        self, playback: Playback, call: Callable[[], Sequence[tuple[Event | Correction, int]]]
-    ) -> Sequence[tuple[Event | Correction, int]]:
+    async def more(self, playback: Playback, call: Callable[[], Columns | None]) -> Columns | None:
         """Reads on for a replay. What others hold who have waited longest is let go of where all hold too
         much."""
-        if found := await self.read(call):
+        if (found := await self.read(call)) is not None:
             self._reading[playback] = None
             self._reading.move_to_end(playback)
         if held_bytes() > MOST_BYTES:
@@ -298,5 +313,11 @@ class History:
         return found
 
 
-def _events(reading: Growing, own: bool) -> Iterator[From]:
-    return (From(one, own, reading, reading.following) for one in reading.events())
+def _columns(page: Page) -> Columns:
+    """A page as it is passed on."""
+    from ..store.recordings.page import numbered
+
+    tables = dict(page.tables)
+    changed = tables.pop(Kind.CORRECTION, None)
+    some = () if changed is None else numbered(Kind.CORRECTION, changed)
+    return Columns(tables, [(place, cast("Correction", one.event), one.seq) for place, one in some])

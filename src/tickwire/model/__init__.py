@@ -5,6 +5,7 @@ from .decimals import EXACT, MAX_DECIMALS, QUANTA, decimals_of, fixed
 from .ending import Ending
 from .events import Book, Correction, Direction, Event, Kind, Level, Position, Trade, kind_of, turnover
 from .fitness import (
+    LARGEST,
     YEAR_1990,
     YEAR_2100,
     Entrance,
@@ -34,6 +35,7 @@ from .upstream_use import CodesInUse, Quota, UpstreamUse
 __all__ = [
     "ALIASES",
     "EXACT",
+    "LARGEST",
     "MAX_DECIMALS",
     "METALS",
     "QUANTA",

@@ -4,7 +4,7 @@ not (section 6). Here are also the frames themselves (RFC 6455, 5.2)."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -60,12 +60,22 @@ class Form(NamedTuple):
             return _as_it_is
         return self._frame()
 
+    @property
+    def separator(self) -> bytes:
+        """What stands between two pushes of a frame, and between two frames."""
+        return b"," if self.batch and not self.packed else b""
+
+    def joined(self, pushes: bytes, count: int) -> bytes:
+        """Frames that hold so many pushes, each as `framer` makes it, with a separator behind it; no more
+        than a frame may hold."""
+        return self._frame()(self._array(pushes.removesuffix(b","), count)) if self.batch else pushes
+
     def whole(self, pushes: Iterable[bytes]) -> bytes:
         """Frames that hold these pushes, each as `framer` makes it."""
         if not self.batch:
             return b"".join(pushes)
         frame = self._frame()
-        return b"".join(frame(self._array(some)) for some in _parts(pushes))
+        return b"".join(frame(self._array(self.separator.join(some), len(some))) for some in _parts(pushes))
 
     def told(self, frames: bytes) -> bytes:
         """Frames of text that are not compressed, pushes and answers, in this form."""
@@ -90,12 +100,11 @@ class Form(NamedTuple):
             return deflated_binary_frame if self.deflated else binary_frame
         return deflated_frame if self.deflated else text_frame
 
-    def _array(self, pushes: Sequence[bytes]) -> bytes:
+    def _array(self, pushes: bytes, count: int) -> bytes:
         if not self.packed:
-            return b"[" + b",".join(pushes) + b"]"
-        count = len(pushes)
+            return b"[" + pushes + b"]"
         head = bytes((SHORT + count,)) if count < FEW else bytes((LONG,)) + count.to_bytes(2, "big")
-        return head + b"".join(pushes)
+        return head + pushes
 
 
 PLAIN = Form()
@@ -104,12 +113,12 @@ PLAIN = Form()
 def text_frame(payload: bytes) -> bytes:
     """A whole text frame of a server: not masked, so the same bytes serve every client."""
     size = len(payload)
-    return (_HEADS[size] if size < len(_HEADS) else _head(TEXT, size)) + payload
+    return (_HEADS[size] if size < len(_HEADS) else frame_head(TEXT, size)) + payload
 
 
 def binary_frame(payload: bytes) -> bytes:
     """The same of bytes."""
-    return _head(BINARY, len(payload)) + payload
+    return frame_head(BINARY, len(payload)) + payload
 
 
 def deflated_frame(payload: bytes) -> bytes:
@@ -127,7 +136,7 @@ def _shorter(payload: bytes, opcode: int) -> bytes:
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
     short = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
     short = short.removesuffix(EMPTY_BLOCK)
-    return _head(opcode | RSV1, len(short)) + short if len(short) < len(payload) else b""
+    return frame_head(opcode | RSV1, len(short)) + short if len(short) < len(payload) else b""
 
 
 def _as_it_is(payload: bytes) -> bytes:
@@ -160,7 +169,7 @@ def _payloads(frames: bytes) -> Iterator[bytes]:
         at += size
 
 
-def _head(first: int, size: int) -> bytes:
+def frame_head(first: int, size: int) -> bytes:
     if size < 126:
         return bytes((first, size))
     if size < 65536:
@@ -168,5 +177,5 @@ def _head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
-_HEADS = tuple(_head(TEXT, size) for size in range(1024))
+_HEADS = tuple(frame_head(TEXT, size) for size in range(1024))
 """Of the frames that most pushes are, by size."""

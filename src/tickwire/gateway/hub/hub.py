@@ -87,7 +87,8 @@ class Hub:
         """What flushes handed to clients, the bytes of each client."""
         self.redefined = 0
         """How often an instrument became known in other numbers."""
-        self._text_ids = text_ids
+        self.text_ids = text_ids
+        """Whether `seq` and times are written as texts."""
         self._snapshots = snapshots
         self._in_order = in_order
         self._topics: dict[tuple[Kind, str, int], Topic] = {}
@@ -412,22 +413,16 @@ class Hub:
         self._move(client, views)
 
     def push_missed(self, client: Client, data: bytes, events: int) -> None:
-        """Writes whole frames to a client, of so many events of what is held for it."""
+        """Writes whole frames in its form to a client, of so many events of what is held for it."""
         self._pushed[client] = self._pushed.get(client, 0) + events
         self.flush()
-        self.tell(client, data)
+        self.push(client, data)
 
     def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
         """What makes the frames of a client's events of that, as its instrument is known now; see `tell`."""
-        topic = self.topic(kind, want.instrument, want.kline_type)
-        return self.replay_encoder(client, kind, want, topic.instrument, 0)
-
-    def replay_encoder(
-        self, client: Client, kind: Kind, want: Want, instrument: Instrument, replay: int
-    ) -> Encoder:
-        """What makes the frames of a client's replay of that."""
+        instrument = self.topic(kind, want.instrument, want.kline_type).instrument
         place = kind, want.name, instrument, want.levels
-        return encoder(*place, text_ids=self._text_ids, form=client.form.first, replay=replay)
+        return encoder(*place, text_ids=self.text_ids, form=client.form.first)
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
@@ -457,7 +452,7 @@ class Hub:
         for kind in Kind:
             for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
                 if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
-                    topic.redefine(instrument, text_ids=self._text_ids)
+                    topic.redefine(instrument, text_ids=self.text_ids)
 
     def has(self, client: Client, kind: Kind, want: Want) -> bool:
         """Whether that stands in the client's list."""
@@ -549,7 +544,7 @@ class Hub:
     def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
         """What a client receives of that, made where nobody does yet."""
         topic = self.topic(kind, want.instrument, want.kline_type)
-        view = topic.view(topic.key(want, client), text_ids=self._text_ids)
+        view = topic.view(topic.key(want, client), text_ids=self.text_ids)
         if view.form.max_rate and view.rate is None:
             release = functools.partial(self._release, view)
             view.rate = Rate(view.form.max_rate, topic.seq, release, self._clock, self._later)

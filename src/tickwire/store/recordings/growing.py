@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from operator import itemgetter
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from ...model import Book, Kind, Trade
 from . import journal
-from .corrected import CorrectionFields, correction_of
 from .folder import Folder
-from .journal import Line, Record
-from .recordings import Recorded, Wanted, told, told_if_there, within
+from .journal import Damage, Record
+from .recordings import ROWS, Recorded, Wanted, told, told_if_there, within
 
-_trades = msgspec.json.Decoder(Line[Trade])
-_books = msgspec.json.Decoder(Line[Book])
-_corrections = msgspec.json.Decoder(Line[CorrectionFields])
+if TYPE_CHECKING:  # it needs pyarrow
+    from .page import Page
 
 
 class Growing:
@@ -40,12 +34,20 @@ class Growing:
         self._journal = 0, 0
 
     def events(self) -> Iterator[Recorded]:
+        """The same as `pages`, event by event."""
+        for page in self.pages():
+            for place, one in page.recorded():
+                self.following = place + 1
+                yield one
+
+    def pages(self) -> Iterator[Page]:
         """What there is that was not given yet, in order of arrival, up to the end that there is now.
 
         What is sealed meanwhile is given once. Waits for the disk: call it in a thread. Raises InputError
         that names a bad file.
         """
-        from .segment import read_segment
+        from .page import pages_of
+        from .segment import read_pages
 
         with told(self.folder):
             while True:
@@ -55,54 +57,47 @@ class Growing:
                 new = [file for file in files if file.last >= self.following]
                 try:
                     for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
-                        if self.is_over:
-                            return
                         together = [*segment]
                         with told_if_there(together):
-                            events = read_segment(together, self._wanted)
-                        for order, one in events:
-                            if order >= self.following:
-                                self.following = order + 1
-                                yield one
+                            found = read_pages(together, self._wanted)
+                        for page in found:
+                            yield from self._new(page)
+                            if self.is_over:
+                                return
                         self.following = max(self.following, last + 1)
                     for first, path in journals:
                         begin = self._journal[1] if self._journal[0] == first else 0
-                        for record in journal.read(path, begin):
-                            if self.is_over:
-                                return
-                            if isinstance(record, Record):
-                                yield from self._new(record)
-                                self._journal = first, record.end
+                        for records in _some(journal.read(path, begin)):
+                            for page in pages_of(records, self._wanted):
+                                yield from self._new(page)
+                                if self.is_over:
+                                    return
+                            last = records[-1]
+                            self.following = max(self.following, last.first + last.events)
+                            self._journal = first, last.end
                 except FileNotFoundError:  # it has been sealed since, or let go of
                     continue
                 return
 
-    def _new(self, record: Record) -> Iterator[Recorded]:
-        """What is wanted of a record, from where the reading came to."""
-        end = record.first + record.events
-        if end > self.following:
-            for order, one in events_of(record, self._wanted.kinds):
-                if order >= self.following and self._wanted.has(one):
-                    self.following = order + 1
-                    yield one
-            self.following = end
+    def _new(self, page: Page) -> Iterator[Page]:
+        """What of a page was not given yet, if anything is."""
+        if page.following > self.following:
+            _, new = page.split(self.following)
+            self.following = page.following
+            yield new
 
 
-def events_of(record: Record, kinds: Collection[Kind] | None = None) -> Iterator[tuple[int, Recorded]]:
-    """The events of these kinds (None: all) in a record, in their order, each with its place in it."""
-    each = [
-        map(_numbered, decoder.decode_lines(lines))
-        for kind, lines, decoder in (
-            (Kind.TRADE, record.trades, _trades),
-            (Kind.DEPTH, record.books, _books),
-            (Kind.CORRECTION, record.corrections, _corrections),
-        )
-        if kinds is None or kind in kinds
-    ]
-    return heapq.merge(*each, key=itemgetter(0))
-
-
-def _numbered(line: Line[Trade] | Line[Book] | Line[CorrectionFields]) -> tuple[int, Recorded]:
-    event = line.event
-    made = correction_of(event) if isinstance(event, CorrectionFields) else event
-    return line.order, Recorded(made, line.received, line.seq, line.market)
+def _some(found: Iterable[Record | Damage]) -> Iterator[list[Record]]:
+    """Records, as many at a time as make a page."""
+    some: list[Record] = []
+    count = 0
+    for one in found:
+        if isinstance(one, Damage):
+            continue
+        some.append(one)
+        count += one.events
+        if count >= ROWS:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some

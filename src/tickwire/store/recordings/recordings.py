@@ -20,6 +20,9 @@ from .needs import need_pyarrow
 if TYPE_CHECKING:  # it needs pyarrow
     from .contents import Contents
 
+ROWS = 2_048
+"""Events that are read at a time."""
+
 
 class Recorded(NamedTuple):
     """An event as it was recorded.
@@ -51,6 +54,9 @@ class Wanted(NamedTuple):
             and (self.end is None or one.event.time < self.end)
             and (self.after is None or one.seq > self.after)
         )
+
+
+ALL = Wanted(None, None, None)
 
 
 class Recordings:

@@ -11,10 +11,9 @@ from ...errors import InputError
 from ...model import Kind
 from . import journal
 from .folder import Folder
-from .growing import events_of
 from .journal import Record
 from .needs import need_pyarrow
-from .recordings import folders_in, told, told_if_there
+from .recordings import ALL, folders_in, told, told_if_there
 
 if TYPE_CHECKING:  # it needs pyarrow
     from .footer import Footer
@@ -68,6 +67,8 @@ class Spans:
 
     def _unsealed(self) -> list[int]:
         """When the first event in each of the journals that there are was, by the source."""
+        from .page import first_time, pages_of
+
         found: list[int] = []
         for folder in self.folders:
             with told(folder):
@@ -75,7 +76,7 @@ class Spans:
                     with suppress(FileNotFoundError):  # it has been sealed since
                         some = (one for one in journal.read(path) if isinstance(one, Record) and one.events)
                         if (record := next(some, None)) is not None:
-                            found.append(min(one.event.time for _, one in events_of(record)))
+                            found += [first_time(page) for page in pages_of([record], ALL)]
         return found
 
     def _sealed(self) -> Iterator[tuple[Kind, Footer]]:
