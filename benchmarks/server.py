@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--deflate", action="store_true", help="agree to permessage-deflate")
     parser.add_argument("--record", action="store_true", help="everything, into its data directory")
     parser.add_argument("--ready", action="store_true", help="frames that are written already, saturated")
+    parser.add_argument("--history", type=Path, help="a recording to be replayed to clients")
     parser.add_argument("--token", help="let in this token only")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
@@ -153,6 +154,7 @@ def main() -> None:
             tls_self_signed=["127.0.0.1"] if given.tls else [],
             permessage_deflate=given.deflate,
             record=data_dir / "recording" if given.record else None,
+            history=[given.history] if given.history else [],
         )
         runner.run(run(codes, source, settings, send_buffer=given.send_buffer))
 

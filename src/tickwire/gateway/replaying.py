@@ -7,7 +7,6 @@ import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,8 +78,7 @@ class Run:
         self.manner: object = None
         self.origin: tuple[float, int] | None = None
         """A moment of the clock, and the time of the source then."""
-        self.changed = asyncio.Event()
-        """Set when it is told something."""
+        self._woken: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -94,6 +92,22 @@ class Run:
     def waits(self) -> bool:
         """Whether it is to be given nothing now."""
         return self.paused and not self.steps
+
+    async def rest(self, delay: float | None) -> None:
+        """Waits so many seconds, or until it is told something."""
+        loop = asyncio.get_running_loop()
+        self._woken = loop.create_future()
+        timer = None if delay is None else loop.call_later(delay, self.wake)
+        try:
+            await self._woken
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """It is told something."""
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
 
     def due(self, time: int, now: float) -> float:
         """In how many seconds an event of that time is to be given."""
@@ -191,7 +205,7 @@ class Replaying:
             case "stop":
                 stage = "stopped"
                 self._stop(run)
-        run.changed.set()
+        run.wake()
         told = b"" if stage is None else replay_frame(ReplayStateData(run.number, stage, run.time))
         return header.answer(Nothing()) + told
 
@@ -275,8 +289,7 @@ class Replaying:
                 elif run.sought is None:
                     if not run.waits:
                         return
-                    run.changed.clear()
-                    await run.changed.wait()
+                    await run.rest(None)
             elif run.manner != self._manner(run):
                 await self._write(run)
             elif await self._until_due(run, run.next):
@@ -331,10 +344,7 @@ class Replaying:
                 delay = None
             elif (delay := run.due(time, self._clock())) <= 0:
                 return True
-            run.changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await run.changed.wait()
+            await run.rest(delay)
         return False
 
     def _give(self, run: Run) -> None:

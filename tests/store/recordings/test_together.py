@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from tickwire.model import Kind
-from tickwire.store.recordings.page import Page, numbered, pages
+from tickwire.store.recordings.page import Loaded, Page, numbered
+from tickwire.store.recordings.recordings import ALL
 from tickwire.store.recordings.schema import COLUMNS, RECEIVED, TIME
 from tickwire.store.recordings.together import together
 
@@ -46,7 +47,7 @@ def reading(rows: list[tuple[int, int, int]], dice: random.Random) -> Iterator[P
         kinds: dict[Kind, list[tuple[int, int, int]]] = {Kind.TRADE: [], Kind.DEPTH: []}
         for row in some:
             kinds[dice.choice([Kind.TRADE, Kind.DEPTH])].append(row)
-        yield from pages({kind: [table(kind, of)] for kind, of in kinds.items()})
+        yield from Loaded({kind: [table(kind, of)] for kind, of in kinds.items()}).pages(ALL)
 
 
 @pytest.mark.parametrize("seed", range(20))

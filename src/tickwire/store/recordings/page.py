@@ -4,7 +4,7 @@ Python's objects."""
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -70,22 +70,49 @@ def integers(column: pa.ChunkedArray) -> memoryview[int]:
     return data.cast("q") if size == 8 else data.cast("b")
 
 
-def pages(tables: Mapping[Kind, Iterable[pa.Table]]) -> Iterator[Page]:
-    """What stands in these, in any order, as pages in the order of arrival."""
-    whole = {kind: _in_order([*some]) for kind, some in tables.items()}
-    ordered = {kind: table for kind, table in whole.items() if table is not None and len(table)}
-    if not ordered:
-        return
-    each = pa.chunked_array([chunk for table in ordered.values() for chunk in table[ARRIVAL].chunks])
-    order = integers(each.take(pc.sort_indices(each)))
-    before = dict.fromkeys(ordered, 0)
-    for end in (*order[ROWS::ROWS], order[-1] + 1):
-        found = {}
-        for kind, table in ordered.items():
-            behind = bisect_left(places(table), end)
-            found[kind] = table.slice(before[kind], behind - before[kind])
-            before[kind] = behind
-        yield Page(found, end)
+class Loaded:
+    """Tables in the order of arrival, and the places of all their events, which rise."""
+
+    def __init__(self, tables: Mapping[Kind, Iterable[pa.Table]]) -> None:
+        """The tables are in any order."""
+        whole = {kind: _in_order([*some]) for kind, some in tables.items()}
+        self.tables = {kind: table for kind, table in whole.items() if table is not None and len(table)}
+        chunks = [chunk for table in self.tables.values() for chunk in table[ARRIVAL].chunks]
+        each = pa.chunked_array(chunks, pa.int64())
+        self.order = integers(each.take(pc.sort_indices(each)))
+
+    def pages(self, wanted: Wanted) -> Iterator[Page]:
+        """What stands in these of that stretch of time."""
+        tables, before = {}, {}
+        for kind, table in self.tables.items():
+            begin, end = _stretch(table, wanted)
+            if begin < end:
+                tables[kind], before[kind] = table.slice(0, end), begin
+        if not tables:
+            return
+        first = min(places(table)[before[kind]] for kind, table in tables.items())
+        last = max(places(table)[-1] for table in tables.values())
+        order = self.order[bisect_left(self.order, first) : bisect_right(self.order, last)]
+        for end in (*order[ROWS::ROWS], last + 1):
+            found = {}
+            for kind, table in tables.items():
+                behind = bisect_left(places(table), end)
+                found[kind] = filtered(table.slice(before[kind], behind - before[kind]), wanted)
+                before[kind] = behind
+            yield Page(found, end)
+
+
+def _stretch(table: pa.Table, wanted: Wanted) -> tuple[int, int]:
+    """From which row up to which one all is that is wanted, by its time."""
+    if wanted.start is None and wanted.end is None:
+        return 0, len(table)
+    inside = [
+        compare(table["time"], pa.scalar(bound, TIME))
+        for compare, bound in ((pc.greater_equal, wanted.start), (pc.less, wanted.end))
+        if bound is not None
+    ]
+    rows = pc.indices_nonzero(inside[0] if len(inside) == 1 else pc.and_(*inside))
+    return (rows[0].as_py(), rows[-1].as_py() + 1) if len(rows) else (0, 0)
 
 
 def pages_of(records: Sequence[Record], wanted: Wanted) -> Iterator[Page]:
@@ -98,18 +125,23 @@ def pages_of(records: Sequence[Record], wanted: Wanted) -> Iterator[Page]:
     tables = {}
     for kind, parts in lines.items():
         if wanted.kinds is None or kind in wanted.kinds:
-            table = filtered(parse(kind, b"".join(parts), "")[0], wanted)
+            table = chosen(parse(kind, b"".join(parts), "")[0], wanted)
             numbers = pc.index_in(table[MARKET], pa.array(MARKETS)).cast(pa.int8())
             tables[kind] = [table.drop_columns(MARKET).append_column(MARKET, numbers)]
-    return pages(tables)
+    return Loaded(tables).pages(wanted)
 
 
 def filtered(table: pa.Table, wanted: Wanted) -> pa.Table:
-    """The rows of a table that are wanted, of a kind that is."""
+    """The rows of a table that are wanted, by their time."""
     if wanted.start is not None:
         table = table.filter(pc.field("time") >= pa.scalar(wanted.start, TIME))
     if wanted.end is not None:
         table = table.filter(pc.field("time") < pa.scalar(wanted.end, TIME))
+    return table
+
+
+def chosen(table: pa.Table, wanted: Wanted) -> pa.Table:
+    """The rows of a table that are wanted whatever their time is."""
     if wanted.codes is not None:
         table = table.filter(pc.field("code").isin(sorted(wanted.codes)))
     if wanted.after is not None:

@@ -5,7 +5,8 @@ A segment is what a recorder sealed at once, so it fits into memory; its tables 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -14,9 +15,12 @@ from ...errors import InputError
 from ...model import Kind
 from .folder import SealedFile
 from .footer import UNREADABLE, read_footer, unreadable
-from .page import MARKET, MARKETS, Numbered, Page, filtered, pages
+from .page import MARKET, MARKETS, Loaded, Numbered, Page, chosen
 from .recordings import Wanted
 from .schema import ARRIVAL, ARRIVAL_BEFORE, COLUMNS
+
+_loaded: WeakValueDictionary[Hashable, Loaded] = WeakValueDictionary()
+"""What is being read now, by its files and what is chosen of them."""
 
 
 def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Numbered]:
@@ -26,25 +30,37 @@ def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Number
 
 
 def read_pages(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Page]:
-    """The same in columns."""
-    tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in COLUMNS}
-    for file in files:
-        try:
-            tables[file.partition.kind] += _load(file, wanted)
-        except UNREADABLE as error:
-            raise unreadable(file.path, error) from error
-    return pages(tables)
+    """The same in columns. Who reads the same segment at once reads it together, each the stretch that it
+    wants."""
+    some = [file for file in files if _holds(file, wanted)]
+    codes, kinds = (None if one is None else frozenset(one) for one in (wanted.codes, wanted.kinds))
+    key = (*(file.path for file in some), codes, kinds, wanted.after)
+    if (loaded := _loaded.get(key)) is None:
+        tables: dict[Kind, list[pa.Table]] = {kind: [] for kind in COLUMNS}
+        for file in some:
+            try:
+                tables[file.partition.kind] += _load(file, wanted)
+            except UNREADABLE as error:
+                raise unreadable(file.path, error) from error
+        loaded = _loaded[key] = Loaded(tables)
+    return loaded.pages(wanted)
+
+
+def _holds(file: SealedFile, wanted: Wanted) -> bool:
+    """Whether something that is wanted may be in a file, by what its end says."""
+    try:
+        footer = read_footer(file.path)
+    except UNREADABLE as error:
+        raise unreadable(file.path, error) from error
+    return (
+        (wanted.codes is None or not footer.codes.keys().isdisjoint(wanted.codes))
+        and (wanted.start is None or footer.last_time >= wanted.start)
+        and (wanted.end is None or footer.first_time < wanted.end)
+    )
 
 
 def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
-    """What is wanted of each row group, with the market's number beside the columns."""
-    footer = read_footer(file.path)
-    if (
-        (wanted.codes is not None and footer.codes.keys().isdisjoint(wanted.codes))
-        or (wanted.start is not None and footer.last_time < wanted.start)
-        or (wanted.end is not None and footer.first_time >= wanted.end)
-    ):
-        return
+    """What is chosen of each row group, with the market's number beside the columns."""
     schema = COLUMNS[file.partition.kind]
     market = MARKETS.index(file.partition.market)
     with parquet.ParquetFile(file.path, page_checksum_verification=True) as opened:
@@ -56,7 +72,7 @@ def _load(file: SealedFile, wanted: Wanted) -> Iterator[pa.Table]:
                 continue
             # In this thread: a replay shares the machine with the server that it feeds.
             table = opened.read_row_group(number, use_threads=False).rename_columns(schema.names)
-            table = filtered(table, wanted)
+            table = chosen(table, wanted)
             yield table.append_column(
                 MARKET, pa.repeat(pa.scalar(market, pa.int8()), len(table))
             ).replace_schema_metadata()
