@@ -32,6 +32,7 @@ from tickwire.machine import REAL
 from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
+from tickwire.server.serve import spare_the_loop
 from tickwire.sources import Health, Source, Status
 from tickwire.store import open_tokens
 from tickwire.wire.form import text_frame
@@ -121,6 +122,7 @@ async def run(codes: list[str], source: Ticks, settings: Settings, *, send_buffe
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
+        spare_the_loop()
         server = Server(engine, lambda: print(port, flush=True), certificate_of(settings, REAL))
         await server.run_engine([listener])
 

@@ -45,6 +45,14 @@ class Missed(NamedTuple):
     whole: bool
 
 
+class FirstMissed(NamedTuple):
+    """The `seq` of the first event that a stream has sent after a position, 0 if there is nothing more.
+    `whole` as above."""
+
+    seq: int
+    whole: bool
+
+
 class Columns(NamedTuple):
     """Recorded events in the order in which they came."""
 

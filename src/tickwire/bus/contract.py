@@ -37,7 +37,19 @@ from ..model import (
 )
 from ..sandbox import Scenario, Step
 from ..wire import Ret, Standing, StatusData
-from .answers import Columns, Edition, Figures, Gaps, Klines, Missed, ScenarioRun, Statics, Suspensions, Taken
+from .answers import (
+    Columns,
+    Edition,
+    Figures,
+    FirstMissed,
+    Gaps,
+    Klines,
+    Missed,
+    ScenarioRun,
+    Statics,
+    Suspensions,
+    Taken,
+)
 
 StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 """What a stream carries."""
@@ -258,6 +270,12 @@ class Supplier(Known, Protocol):
         """The next of what a stream has sent after that position, as far as there is something. Of bars those
         that have closed or were revised: one that forms is told by the last. None if it never stood there: it
         is of another epoch, or of books, of which the last state says all."""
+        ...
+
+    async def first_missed(
+        self, kind: Kind, code: str, after: Position, kline_type: int = 0
+    ) -> FirstMissed | None:
+        """Where that begins, without any of it; None as above."""
         ...
 
     async def recorded(self, streams: Collection[tuple[Kind, str]], begin: int, end: int | None) -> Playback:

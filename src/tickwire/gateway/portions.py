@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+import heapq
+import itertools
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-WOKEN = 64
-"""Those who wait that a turn lets ask again, the first ones."""
+WOKEN, OF_TOKEN = 64, 8
+"""Those who wait that a turn lets ask again, and those of a token, the first ones."""
 
 
 class Portions:
@@ -22,13 +24,22 @@ class Portions:
         self._begun = False
         self._spent = 0.0
         self._of: Counter[Hashable] = Counter()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._places = itertools.count()
+        self._waiting: dict[Hashable, list[tuple[int, int, asyncio.Future[None]]]] = {}
+        """By token, of which the first is the next."""
 
-    async def wait(self, token: Hashable) -> None:
-        """Returns when one of that token may be served."""
+    def place(self) -> int:
+        """A place behind all who have one."""
+        return next(self._places)
+
+    async def wait(self, token: Hashable, place: int | None = None) -> None:
+        """Returns when one of that token may be served: those first who have the first places. Without one
+        it is behind all others each time."""
+        if place is None:
+            place = self.place()
         while self._spent >= self._most or self._of[token] >= self._of_token:
             turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            heapq.heappush(self._waiting.setdefault(token, []), (place, self.place(), turn))
             await turn
 
     @contextmanager
@@ -49,9 +60,19 @@ class Portions:
         """The turn is over."""
         self._spent, self._begun = 0.0, False
         self._of.clear()
-        for _ in range(min(len(self._waiting), WOKEN)):
-            if not (turn := self._waiting.popleft()).done():
-                turn.set_result(None)
+        left = WOKEN
+        for token in [*self._waiting]:
+            waiting = self._waiting.pop(token)
+            woken = 0
+            while waiting and woken < min(left, OF_TOKEN):
+                if not (turn := heapq.heappop(waiting)[-1]).done():
+                    turn.set_result(None)
+                    woken += 1
+            left -= woken
+            if waiting:
+                self._waiting[token] = waiting  # behind the others
+            if not left:
+                break
         if self._waiting:
             self._begun = True
             asyncio.get_running_loop().call_soon(self._end)

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from msgspec import UNSET
 
-from ..bus import Missed, Supplier
+from ..bus import FirstMissed, Missed, Supplier
 from ..model import Kind, KlineState, KlineUpdate, Position
 from ..wire import Sought, Want
 from ..wire.items import KIND, ResumedData, ResumedItem, ResumeItem, State, gap_frame
@@ -177,8 +177,10 @@ class Resuming:
                 answers.append(told)
             self._hub.flush()
             self._hub.tell(client, say(answers))
+            # One after the other: who has all is served with all the others, while the rest fall behind.
+            place = self._portions.place()
             while left:
-                await self._portions.wait(caller.account)
+                await self._portions.wait(caller.account, place)
                 with self._portions.serve(caller.account):
                     left = await self._give(client, left)
                 if left and all(one.given > one.topic.seq for one in left):
@@ -210,17 +212,17 @@ class Resuming:
             is_last = position.epoch == epoch and position.seq == topic.seq
             one.given = topic.seq if is_last else 0
             return topic.seq if topic.seq and not is_last else max(topic.seq + 1, epoch)
-        found = await self._missed(one, position)
+        found = await self._first(one, position)
         one.state = "resumed" if found is not None and found.whole else "gap"
         one.given = max(position.seq, epoch - 1)
         if found is None:
             one.given = epoch - 1 if position.epoch < epoch else max(topic.seq, epoch - 1)
-            found = await self._missed(one, Position(epoch, one.given)) or Missed((), (), whole=True)
+            found = await self._first(one, Position(epoch, one.given)) or FirstMissed(0, whole=True)
         if not found.whole:
-            one.given = found.seqs[0] - 1 if found.seqs else topic.seq - _is_forming(topic)
+            one.given = found.seq - 1 if found.seq else topic.seq - _is_forming(topic)
         self.gaps += one.state == "gap"
-        if found.seqs:
-            return found.seqs[0]
+        if found.seq:
+            return found.seq
         return topic.seq if one.given < topic.seq else one.given + 1
 
     async def _give(self, client: Peer, behind: list[Behind]) -> list[Behind]:
@@ -274,6 +276,10 @@ class Resuming:
 
     async def _missed(self, one: Behind, after: Position) -> Missed | None:
         return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
+
+    async def _first(self, one: Behind, after: Position) -> FirstMissed | None:
+        code = one.topic.instrument.code
+        return await self._market.first_missed(one.kind, code, after, one.want.kline_type)
 
     def _frames_of(self, client: Peer, one: Behind, found: Missed) -> bytes:
         """The frames of what was missed, which others may have missed too."""

@@ -29,9 +29,12 @@ MOST_LOOSE = 50_000
 """Events after which a block is made before its time."""
 LOOSE_SIZE = 400
 """Bytes of an event that is not packed, about: of a trade, itself and three decimals."""
-SLICE = 1_000
+SLICE = 1_024
 """Events that are read back at a time. They end at the same places for all who read, so that what is made of
 them for one serves the others."""
+SHORT = 16
+"""Of a piece that still grows so many at least, and twice, four times as many where that ends at the same
+place for all; what is behind that is read by everybody for himself."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Trade]).decode
@@ -43,13 +46,23 @@ class Piece(NamedTuple):
 
     seqs: Sequence[int]
     events: bytes | Sequence[StreamEvent]
+    grows: bool = False
 
     def after(self, seq: int, *, whole: bool) -> Missed:
         """Those after that `seq`, up to the next end of a slice."""
         begin = bisect_right(self.seqs, seq)
-        end = begin + SLICE - begin % SLICE
+        end = begin + (self._step(begin) if self.grows else SLICE - begin % SLICE)
         events = _unpack(zlib.decompress(self.events)) if isinstance(self.events, bytes) else self.events
         return Missed(self.seqs[begin:end], events[begin:end], whole)
+
+    def _step(self, begin: int) -> int:
+        """How many of these are read from there on."""
+        size = SHORT
+        if begin % size:
+            return size - begin % size
+        while begin % (2 * size) == 0 and begin + 2 * size <= len(self.seqs) and size < SLICE:
+            size *= 2
+        return size
 
 
 class Block:
@@ -98,7 +111,7 @@ class Ring:
         for stream in self._streams.kept:
             if stream.loose:
                 piece = _loose(stream)
-                pieces[stream] = [piece._replace(events=tuple(stream.loose))]
+                pieces[stream] = [Piece(piece.seqs, tuple(stream.loose))]
                 stream.loose, stream.loose_seqs = [], []
         if pieces:
             self._blocks.append(block := Block(self._cut, pieces))
@@ -124,25 +137,42 @@ class Ring:
     def missed(self, stream: Stream, after: int) -> Missed:
         """The next of what a stream has sent after that `seq` and is there."""
         whole = after >= stream.forgotten
+        piece = self._piece(stream, after)
+        return Missed((), (), whole) if piece is None else piece.after(after, whole=whole)
+
+    def first(self, stream: Stream, after: int) -> int:
+        """The `seq` of the first of those; 0 if there is none."""
+        if stream.kind is Kind.TRADE:  # they grow by one
+            first = max(after, stream.forgotten) + 1
+            return first if first <= stream.seq else 0
+        piece = self._piece(stream, after)
+        return 0 if piece is None else piece.seqs[bisect_right(piece.seqs, after)]
+
+    def _piece(self, stream: Stream, after: int) -> Piece | None:
+        """The first piece of a stream that holds something after that `seq`."""
+        found = None
         for piece in self._pieces(stream):
-            if piece.seqs[-1] > after:
-                return piece.after(after, whole=whole)
-        return Missed((), (), whole)
+            if piece.seqs[-1] <= after:
+                break
+            found = piece
+            if piece.seqs[0] <= after:
+                break
+        return found
 
     def _pieces(self, stream: Stream) -> Iterator[Piece]:
-        """What there is of a stream, ascending."""
-        for block in self._blocks:
-            yield from block.pieces.get(stream, ())
+        """What there is of a stream, the last first."""
         if stream.loose:
             yield _loose(stream)
+        for block in reversed(self._blocks):
+            yield from reversed(block.pieces.get(stream, ()))
 
 
 def _loose(stream: Stream) -> Piece:
     """What no block holds yet of a stream, some of it."""
     events = stream.loose
     if stream.kind is Kind.TRADE:
-        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events)
-    return Piece(stream.loose_seqs, events)
+        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events, grows=True)
+    return Piece(stream.loose_seqs, events, grows=True)
 
 
 def _size(piece: Piece) -> int:

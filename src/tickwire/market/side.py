@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ..bus import Figures, Gaps, Lack, Local, Missed, Receiver, ScenarioRun, Suspensions
+from ..bus import Figures, FirstMissed, Gaps, Lack, Local, Missed, Receiver, ScenarioRun, Suspensions
 from ..calendars import EXCHANGES, load
 from ..config import Settings
 from ..errors import StoreError
@@ -29,7 +29,7 @@ from .kline_push import KlinePush
 from .publishing import Publishing
 from .ring import Ring
 from .scenarios import Scenarios
-from .streams import Streams
+from .streams import Stream, Streams
 from .supply import Supply
 from .wishes import Wishes
 
@@ -189,17 +189,42 @@ class MarketSide:
 
     async def missed(self, kind: Kind, code: str, after: Position, kline_type: int = 0) -> Missed | None:
         """The next of what a stream has sent after that position; None if it never stood there."""
+        if (place := self._place(kind, code, after, kline_type)) is None:
+            return None
+        stream, seq = place
+        if stream is None:
+            return Missed((), (), whole=True)
+        found = self.ring.missed(stream, seq)
+        if found.whole or kind is Kind.KLINE or not self.history.own:
+            return found
+        return await self.history.missed(kind, code, seq, stream.forgotten) or found
+
+    async def first_missed(
+        self, kind: Kind, code: str, after: Position, kline_type: int = 0
+    ) -> FirstMissed | None:
+        """Where that begins; None if the stream never stood there."""
+        if (place := self._place(kind, code, after, kline_type)) is None:
+            return None
+        stream, seq = place
+        if stream is None:
+            return FirstMissed(0, whole=True)
+        found = None
+        if seq < stream.forgotten and kind is not Kind.KLINE and self.history.own:
+            found = await self.history.missed(kind, code, seq, stream.forgotten)
+        if found is None:
+            return FirstMissed(self.ring.first(stream, seq), seq >= stream.forgotten)
+        return FirstMissed(found.seqs[0], found.whole)
+
+    def _place(
+        self, kind: Kind, code: str, after: Position, kline_type: int
+    ) -> tuple[Stream | None, int] | None:
+        """A stream, if it is there yet, and where a position is in it; None if it never stood there."""
         stream, begin = self.streams.known(kind, code, kline_type), self.streams.epoch - 1
         if kind is Kind.DEPTH or after.epoch != self.streams.epoch:
             return None
-        if stream is None:
-            return Missed((), (), whole=True) if after.seq <= begin else None
-        if after.seq > stream.seq:
+        if after.seq > (begin if stream is None else stream.seq):
             return None
-        found = self.ring.missed(stream, max(after.seq, begin))
-        if found.whole or kind is Kind.KLINE or not self.history.own:
-            return found
-        return await self.history.missed(kind, code, max(after.seq, begin), stream.forgotten) or found
+        return stream, max(after.seq, begin)
 
     async def open_gaps(self) -> dict[str, int]:
         """How many gaps have not ended, by source. Raises StoreError."""

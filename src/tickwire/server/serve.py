@@ -75,7 +75,7 @@ async def _serve(
         if engine.settings.open:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         await engine.began.wait()
-        _spare_the_loop()
+        spare_the_loop()
         told = welcome(await engine.gateway.reads.figures(), url, guarded=engine.gateway.admission.guarded)
         print(f"\n{told}{trust(engine.settings)}\nCtrl-C stops it.", flush=True)
 
@@ -304,7 +304,7 @@ def url_of(listener: socket.socket, settings: Settings) -> str:
     return f"{scheme}://{shown}" if (scheme, port) == ("https", 443) else f"{scheme}://{shown}:{port}"
 
 
-def _spare_the_loop() -> None:
+def spare_the_loop() -> None:
     """Garbage is collected less often, and not among what stays until the end: a full collection held the
     loop for 30 ms, and each burst of requests brought one of the young."""
     gc.collect()

@@ -406,10 +406,12 @@ class Hub:
         self.settle(client)
         membership = self._members.get(client)
         views = dict(membership.views) if membership else {}
+        more: dict[Kind, list[View]] = {}
         for kind, want in wants:
-            view = self._view_of(client, kind, want)
-            views[kind] = views.get(kind, frozenset()) | {view}
+            more.setdefault(kind, []).append(self._view_of(client, kind, want))
             self._held.let_go(client, kind, want)
+        for kind, some in more.items():
+            views[kind] = views.get(kind, frozenset()).union(some)
         self._move(client, views)
 
     def push_missed(self, client: Client, data: bytes, events: int) -> None:
