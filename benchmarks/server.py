@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="everything, into its data directory")
     parser.add_argument("--ready", action="store_true", help="frames that are written already, saturated")
     parser.add_argument("--history", type=Path, help="a recording to be replayed to clients")
+    parser.add_argument("--ring-seconds", type=float, default=60.0, help="what is kept for who resumes")
     parser.add_argument("--token", help="let in this token only")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
@@ -155,6 +156,7 @@ def main() -> None:
             data_dir=data_dir,
             tls_self_signed=["127.0.0.1"] if given.tls else [],
             permessage_deflate=given.deflate,
+            ring_seconds=given.ring_seconds,
             record=data_dir / "recording" if given.record else None,
             history=[given.history] if given.history else [],
         )

@@ -22,7 +22,7 @@ from typing import NamedTuple, TypeAlias
 import bench
 from bench import Measured, NotMeasured, Result, figure, quotient
 
-RUNS = {"fanout.py": "a,b,c,d,e,f,g", "ticks.py": "a,b", "connections.py": "a", "klines.py": "b"}
+RUNS = {"fanout.py": "a,b,c,d,e,f,g", "ticks.py": "a,b,c", "connections.py": "a", "klines.py": "b"}
 """The benchmarks, and what is run of them."""
 ASKED, ENOUGH = 95_000, 0.95
 """Frames per second at which ages are compared, at the least, and how much of it must arrive."""

@@ -1,9 +1,10 @@
 """Measures how many ticks a server takes when nobody listens: from its source to the hub.
 
-    python benchmarks/ticks.py [--only a,b] [--rounds 3]
+    python benchmarks/ticks.py [--only a,b,c] [--rounds 3]
 
-Prints a Markdown table: as it is, and with a recorder beside it, which writes everything to the disk. The
-source makes trades of 100 codes as fast as they are taken. Needs Linux.
+Prints a Markdown table: as it is, with a recorder beside it, which writes everything to the disk, and with
+nothing kept for those who resume. The source makes trades of 100 codes as fast as they are taken.
+Needs Linux.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ CODES = 100
 WAYS: dict[str, tuple[str, Sequence[str]]] = {
     "a": ("source, market, bars, ring, hub", ()),
     "b": ("the same into the recorder", ["--record"]),
+    "c": ("the same without the ring", ["--ring-seconds", "0"]),
 }
 EVENTS = "tickwire_events_total"
 LOST, WAITING = (
@@ -28,9 +30,10 @@ LOST, WAITING = (
 
 def take(flags: Sequence[str], options: Options) -> Result:
     """Ticks per second that a server takes; what it records counts when it is in the journal."""
+    records = "--record" in flags
 
     def taken(port: int) -> float:
-        if not flags:
+        if not records:
             return bench.metrics(port, EVENTS)[0]
         events, lost, waiting = bench.metrics(port, EVENTS, LOST, WAITING)
         return events - lost - waiting
@@ -41,7 +44,7 @@ def take(flags: Sequence[str], options: Options) -> Result:
         time.sleep(options.seconds)
         count, wall = taken(port) - before, time.monotonic() - began
         found: Result = {"ticks_per_s": count / wall, "server_cpu": (bench.cpu_seconds(pid) - cpu) / wall}
-        lost = bench.metrics(port, LOST)[0] if flags else 0
+        lost = bench.metrics(port, LOST)[0] if records else 0
     return found | {"per_cpu": per_cpu(found, "ticks_per_s"), "lost": lost}
 
 

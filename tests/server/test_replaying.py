@@ -20,7 +20,7 @@ from tickwire.store.recordings.recordings import ROWS
 
 from ..serving import TRADE, Link, Script, Served, book, serving, trade, until
 from .publishing import a_token
-from .test_resuming import forget, heard, item, resume
+from .test_resuming import forget, heard
 
 HELLO, LIST, REPLAY, CONTROL, OPTIONS = 28000, 28014, 28018, 28020, 28022
 TRADE_PUSH, BOOK_PUSH, STATE, GAP = 22998, 22999, 28996, 28993
@@ -530,40 +530,3 @@ async def test_who_leaves_or_is_stopped_leaves_nothing_behind(served: Served, sc
             await replay(link, GOLD, **FAST)
             await link.push()
         await until(lambda: not replaying.clients)
-
-
-# What memory has let go of.
-async def test_what_was_missed_for_long_comes_from_the_recording(served: Served, script: Script) -> None:
-    epoch = served.engine.market.epoch
-    await play(served, script, *ticks(1_700, step=1), *ticks(3, "BTCUSDT"))
-    await forget(served)
-    await play(served, script, *ticks(300, begin=1_700, step=1))
-    async with served.link() as link:
-        told = await resume(link, item("trade", "GOLD", epoch, epoch + 41))
-        assert [(one["state"], one["from"]) for one in told] == [("resumed", epoch + 42)]
-        seqs = [(await link.push())["data"]["seq"] for _ in range(2_000 - 42)]
-        assert seqs == [*range(epoch + 42, epoch + 2_000)]
-        await link.nothing()
-        script.emit(*ticks(1, begin=2_000))
-        assert (await link.push())["data"]["seq"] == epoch + 2_000
-
-
-async def test_a_hole_in_the_recording_is_a_gap_that_is_told(served: Served, script: Script) -> None:
-    epoch = served.engine.market.epoch
-    await play(served, script, *ticks(10))
-    recorder = next(iter(served.engine.market.feeds)).recorder
-    assert recorder is not None
-    limit, recorder._limit = recorder._limit, 0  # it takes nothing
-    script.emit(*ticks(5, begin=10))
-    await heard(served, 15)
-    recorder._limit = limit
-    await play(served, script, *ticks(10, begin=15))
-    await forget(served)
-    await play(served, script, *ticks(2, begin=25))
-    async with served.link() as link:
-        told = await resume(link, item("trade", "GOLD", epoch, epoch + 3))
-        assert [(one["state"], one["from"]) for one in told] == [("resumed", epoch + 4)]
-        pushes = [await link.push() for _ in range(6 + 1 + 2)]
-        gap = pushes.pop(6)
-        assert (gap["cmd_id"], gap["data"]["gap"], gap["data"]["from"]) == (GAP, 1, epoch + 25)
-        assert [one["data"]["seq"] - epoch for one in pushes] == [*range(4, 10), 25, 26]

@@ -308,7 +308,7 @@ class History:
                 break
         if found and after < below:
             self._missing[kind, code, after] = reading
-            if len(self._missing) > MOST_READINGS:
+            while len(self._missing) > (MOST_READINGS if held_bytes() <= MOST_BYTES else 1):
                 self._missing.popitem(last=False)
         return found
 
