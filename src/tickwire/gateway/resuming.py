@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -20,6 +19,7 @@ from .changing import Changing
 from .first_bars import FirstBars
 from .hub import Hub, Topic
 from .portions import Portions
+from .strips import Strips
 
 ALL, OF_TOKEN = 0.005, 0.003
 """Seconds of a turn of the loop in which clients are given something, and those of one token; others wait."""
@@ -27,8 +27,6 @@ TURN = 64 * 1024
 """Bytes that a client is given at a time, about."""
 CACHED = 32 * 2**20
 """Bytes of frames that are kept while anybody resumes, for others who missed the same."""
-SHARED = 16
-"""Events from which on frames are kept."""
 AHEAD = 0.01
 """Seconds between looks, where what was missed is further than what has come here."""
 
@@ -80,8 +78,7 @@ class Resuming:
         self._tasks: dict[Peer, set[asyncio.Task[None]]] = {}
         self._taken: dict[Peer, asyncio.Event] = {}  # set when a client has taken what it was given
         self._portions = Portions(ALL, OF_TOKEN, clock)
-        self._frames: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-        self._cached = 0
+        self._strips = Strips(CACHED)
         self.gaps = 0
         """Streams that clients went on with after a hole."""
 
@@ -147,8 +144,7 @@ class Resuming:
         if not self._tasks[client]:
             del self._tasks[client]
         if not self._tasks:
-            self._frames.clear()
-            self._cached = 0
+            self._strips.clear()
 
     async def _resume(
         self,
@@ -254,25 +250,39 @@ class Resuming:
 
     async def _next(self, client: Peer, one: Behind) -> tuple[bytes, int]:
         """The next that a client is given of one stream, and how many events it is."""
-        epoch, topic = self._market.epoch, one.topic
+        key = self._key(client, one)
+        if (cut := self._strips.cut(key, one.given, TURN)) is not None:
+            one.given = cut.last
+            return cut.data, cut.events
+        topic, encode = one.topic, self._hub.encoder(client, one.kind, one.want)
         if one.kind is Kind.DEPTH:
             found: Missed | None = Missed((), (), whole=True)
         else:
-            found = await self._missed(one, Position(epoch, one.given))
+            found = await self._missed(one, Position(self._market.epoch, one.given))
         shows_last = one.kind is Kind.DEPTH or _is_forming(topic)
         data, events = b"", 1
         if found is None or not found.whole:
             begin = found.seqs[0] if found is not None and found.seqs else topic.seq + (not shows_last)
-            data = gap_frame(one.kind, one.want.name, one.want.kline_type, Position(epoch, begin))
+            place = Position(self._market.epoch, begin)
+            data = gap_frame(one.kind, one.want.name, one.want.kline_type, place)
+            one.given = begin - 1
             self.gaps += 1
         if found is not None and found.seqs:
-            data += self._frames_of(client, one, found)
+            frames = [*map(encode, found.events, found.seqs)]
+            self._strips.add(key, one.given, found.seqs, frames)
+            data += b"".join(frames)
             events, one.given = len(found.seqs), found.seqs[-1]
         else:
             if shows_last:
-                data += self._hub.encoder(client, one.kind, one.want)(topic.last, topic.seq)
+                data += encode(topic.last, topic.seq)
             one.given = topic.seq
         return data, events
+
+    def _key(self, client: Peer, one: Behind) -> Hashable:
+        """What is alike of frames that others may have missed too."""
+        want, instrument = one.want, one.topic.instrument
+        decimals = instrument.price_decimals, instrument.volume_decimals
+        return one.kind, want.name, want.kline_type, client.form.first, decimals
 
     async def _missed(self, one: Behind, after: Position) -> Missed | None:
         return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
@@ -280,27 +290,6 @@ class Resuming:
     async def _first(self, one: Behind, after: Position) -> FirstMissed | None:
         code = one.topic.instrument.code
         return await self._market.first_missed(one.kind, code, after, one.want.kline_type)
-
-    def _frames_of(self, client: Peer, one: Behind, found: Missed) -> bytes:
-        """The frames of what was missed, which others may have missed too."""
-        encode = self._hub.encoder(client, one.kind, one.want)
-        if len(found.seqs) < SHARED:
-            return b"".join(map(encode, found.events, found.seqs))
-        want, instrument = one.want, one.topic.instrument
-        key = (
-            *(one.kind, want.name, want.kline_type, client.form.first, found.seqs[0]),
-            found.seqs[-1],
-            *(instrument.price_decimals, instrument.volume_decimals),
-        )
-        frames = self._frames.get(key)
-        if frames is None:
-            frames = self._frames[key] = b"".join(map(encode, found.events, found.seqs))
-            self._cached += len(frames)
-            while self._cached > CACHED:
-                self._cached -= len(self._frames.popitem(last=False)[1])
-        else:
-            self._frames.move_to_end(key)
-        return frames
 
     async def until_taken(self, client: Peer) -> None:
         """Waits while a client does not take what it was given."""

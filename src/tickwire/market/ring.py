@@ -29,12 +29,8 @@ MOST_LOOSE = 50_000
 """Events after which a block is made before its time."""
 LOOSE_SIZE = 400
 """Bytes of an event that is not packed, about: of a trade, itself and three decimals."""
-SLICE = 1_024
-"""Events that are read back at a time. They end at the same places for all who read, so that what is made of
-them for one serves the others."""
-SHORT = 16
-"""Of a piece that still grows so many at least, and twice, four times as many where that ends at the same
-place for all; what is behind that is read by everybody for himself."""
+SLICE = 1_000
+"""Events that are read back at a time."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Trade]).decode
@@ -46,23 +42,13 @@ class Piece(NamedTuple):
 
     seqs: Sequence[int]
     events: bytes | Sequence[StreamEvent]
-    grows: bool = False
 
     def after(self, seq: int, *, whole: bool) -> Missed:
         """Those after that `seq`, up to the next end of a slice."""
         begin = bisect_right(self.seqs, seq)
-        end = begin + (self._step(begin) if self.grows else SLICE - begin % SLICE)
+        end = begin + SLICE - begin % SLICE
         events = _unpack(zlib.decompress(self.events)) if isinstance(self.events, bytes) else self.events
         return Missed(self.seqs[begin:end], events[begin:end], whole)
-
-    def _step(self, begin: int) -> int:
-        """How many of these are read from there on."""
-        size = SHORT
-        if begin % size:
-            return size - begin % size
-        while begin % (2 * size) == 0 and begin + 2 * size <= len(self.seqs) and size < SLICE:
-            size *= 2
-        return size
 
 
 class Block:
@@ -171,8 +157,8 @@ def _loose(stream: Stream) -> Piece:
     """What no block holds yet of a stream, some of it."""
     events = stream.loose
     if stream.kind is Kind.TRADE:
-        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events, grows=True)
-    return Piece(stream.loose_seqs, events, grows=True)
+        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events)
+    return Piece(stream.loose_seqs, events)
 
 
 def _size(piece: Piece) -> int:
