@@ -225,7 +225,7 @@ class Resuming:
         """Gives a client the next of what it missed, a turn's worth; puts it back into those streams of which
         it has all. Returns the others."""
         found: list[tuple[Behind, bytes, int]] = []  # frames, and of how many events
-        size = 0
+        size = looked = 0
         for one in behind:
             while self._hub.is_held(client, one.kind, one.want) and one.given < one.topic.seq:
                 if size >= TURN or client in self._slow:
@@ -233,20 +233,24 @@ class Resuming:
                 frames, events = await self._next(client, one)
                 found.append((one, frames, events))
                 size += len(frames)
+            else:
+                looked += 1
+                continue
+            break
         wanted = [some for some in found if self._hub.is_held(client, some[0].kind, some[0].want)]
         if wanted:
             frames = b"".join(frames for _, frames, _ in wanted)
             self._hub.push_missed(client, client.form.told(frames), sum(events for *_, events in wanted))
         level: list[Behind] = []
         left: list[Behind] = []
-        for one in behind:
+        for one in behind[:looked]:
             if self._hub.is_held(client, one.kind, one.want):
                 (level if one.given == one.topic.seq or not one.topic.seq else left).append(one)
         if level:
             self._hub.release(client, [(one.kind, one.want) for one in level])
             bars = [one.want for one in level if one.kind is Kind.KLINE and not one.topic.seq]
             self._first_bars.show(client, bars)
-        return left
+        return left + behind[looked:]
 
     async def _next(self, client: Peer, one: Behind) -> tuple[bytes, int]:
         """The next that a client is given of one stream, and how many events it is."""
