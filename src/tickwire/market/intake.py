@@ -235,16 +235,21 @@ class Intake:
         source = feed.source
         if not isinstance(source, Published):
             return
-        try:
-            for event in source.end():
+        lost = 0
+        for event in source.end():
+            try:
                 if isinstance(event, Resent):
                     self._take_again(feed, event)
                 elif isinstance(event, Correction):
                     self.correct(feed, event)
                 else:
                     self.take(event, feed)
-        except Exception:
-            log.exception("what was published is lost in part", waiting=source.queued)
+            except Exception:  # the others are taken all the same
+                lost += 1
+                if lost == 1:
+                    log.exception("something that was published cannot be taken")
+        if lost:
+            log.error("what was published is lost in part", events=lost)
 
     def publish(
         self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None

@@ -9,7 +9,18 @@ from typing import NamedTuple, TypeVar, cast
 import structlog
 
 from ..bus import Inlet, StreamEvent, StreamReceiver
-from ..model import Book, Correction, Instrument, Kind, KlineState, KlineType, KlineUpdate, Position, Trade
+from ..model import (
+    Book,
+    Correction,
+    Event,
+    Instrument,
+    Kind,
+    KlineState,
+    KlineType,
+    KlineUpdate,
+    Position,
+    Trade,
+)
 
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
@@ -134,6 +145,11 @@ class Streams:
         return self._corrections.get(instrument.code) or self._begin(
             self._corrections, instrument.code, Stream(Kind.CORRECTION, instrument, 0, self.epoch)
         )
+
+    def restore(self, instrument: Instrument, event: Event) -> None:
+        """How an instrument stood when an earlier run ended, which is no event of this one: to be shown until
+        one comes, under the `seq` before the first. To be called before any receiver joins."""
+        (self.trades if type(event) is Trade else self.books)(instrument).last = event
 
     def publish(self, instrument: Instrument, event: StreamEvent) -> int:
         """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`."""
