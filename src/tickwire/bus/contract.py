@@ -46,9 +46,10 @@ StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 class Inlet(Protocol):
     """Where the events of one stream go in at a receiver."""
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """The next event, which is sent on to whoever wants it. A scenario may repeat one, or send it behind
-        the next one."""
+        the next one. `received` is when it came, in microseconds since the epoch, as recordings say it; 0:
+        that is not known, or it came from nowhere, as bars do."""
 
 
 class StreamReceiver(Protocol):
@@ -88,9 +89,10 @@ class Playback(Protocol):
     recorded: Collection[tuple[Kind, str]]
     """The streams that there is something of, or may be."""
 
-    async def more(self) -> Sequence[tuple[Event | Correction, int]]:
-        """The next of them with the `seq` of each, in the order in which they came; none if there is nothing
-        more by now. Waits for a disk. Raises InputError if it cannot be read."""
+    async def more(self) -> Sequence[tuple[Event | Correction, int, int]]:
+        """The next of them with the `seq` of each, and when it was received in microseconds since the epoch,
+        in the order in which they came; none if there is nothing more by now. Waits for a disk. Raises
+        InputError if it cannot be read."""
         ...
 
     def instrument(self, code: str) -> Instrument:

@@ -71,7 +71,7 @@ class Run:
         """Those that were needed since form and numbers, in which all is `written`, were others."""
         self.written: object = None
         self.playback: Playback | None = None
-        self.events: deque[tuple[Event | Correction, int]] = deque()
+        self.events: deque[tuple[Event | Correction, int, int]] = deque()
         self.origin: tuple[float, int] | None = None
         """A moment of the clock, and the time of the source then."""
         self.changed = asyncio.Event()
@@ -313,9 +313,9 @@ class Replaying:
             run.written = written
             run.encoders.clear()
         found: list[bytes] = []
-        size, now = 0, self._clock()
+        size, now, times = 0, self._clock(), run.client.form.times
         while run.events and size < TURN:
-            event, seq = run.events[0]
+            event, seq, received = run.events[0]
             if run.paused:
                 if not run.steps:
                     break
@@ -324,8 +324,9 @@ class Replaying:
                 break
             run.events.popleft()
             run.time, run.given = event.time, True
+            place = (event, seq, received) if times else (event, seq)
             for encode in self._encoders(run, (kind_of(event), event.code)):
-                found.append(encode(event, seq))
+                found.append(encode(*place))
                 size += len(found[-1])
         if found:
             self._hub.push_missed(run.client, b"".join(found), len(found))

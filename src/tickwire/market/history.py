@@ -83,7 +83,7 @@ class Playback:
         self._forgotten = {one: history.forgotten(*one) for one in self._streams} if history.own else {}
         self._unfit = 0
 
-    async def more(self) -> Sequence[tuple[Event | Correction, int]]:
+    async def more(self) -> Sequence[tuple[Event | Correction, int, int]]:
         """The next of them; none if this is the end that there is now. Raises InputError."""
         return await self._history.more(self, self._read)
 
@@ -121,12 +121,12 @@ class Playback:
             seq = history.last_before(kind, code, self._start, self._forgotten[kind, code])
         return Position(epoch, seq)
 
-    def _read(self) -> list[tuple[Event | Correction, int]]:
+    def _read(self) -> list[tuple[Event | Correction, int, int]]:
         with self._busy:
             return self._more()
 
-    def _more(self) -> list[tuple[Event | Correction, int]]:
-        found: list[tuple[Event | Correction, int]] = []
+    def _more(self) -> list[tuple[Event | Correction, int, int]]:
+        found: list[tuple[Event | Correction, int, int]] = []
         epoch, anew = self._history.streams.epoch, False
         while not found:
             some = [*islice(self._events, PAGE)]
@@ -135,7 +135,7 @@ class Playback:
                     break
                 self._events, anew = self._pass(), True
                 continue
-            for (event, _, seq, _), own, reading, following in some:
+            for (event, received, seq, _), own, reading, following in some:
                 self._taken[reading] = following
                 kind = kind_of(event)
                 if not seq or (kind, event.code) not in self._streams:
@@ -145,7 +145,7 @@ class Playback:
                     continue
                 if own and seq >= epoch:
                     self._given[kind, event.code] = seq
-                found.append((event, seq))
+                found.append((event, seq, received))
         return found
 
     def _pass(self) -> Iterator[From]:
@@ -223,8 +223,8 @@ class History:
         ]
 
     async def more(
-        self, playback: Playback, call: Callable[[], Sequence[tuple[Event | Correction, int]]]
-    ) -> Sequence[tuple[Event | Correction, int]]:
+        self, playback: Playback, call: Callable[[], Sequence[tuple[Event | Correction, int, int]]]
+    ) -> Sequence[tuple[Event | Correction, int, int]]:
         """Reads on for a replay. What others hold who have waited longest is let go of where all hold too
         much."""
         if found := await self.read(call):

@@ -68,12 +68,13 @@ class Numbered(NamedTuple):
     stream: Stream
     event: StreamEvent
     seq: int
+    received: int
 
     def send(self) -> None:
         """Sends it to all receivers."""
         for inlet in self.stream.inlets:
             try:
-                inlet.take(self.event, self.seq)
+                inlet.take(self.event, self.seq, self.received)
             except Exception:
                 _failed(self.stream)
 
@@ -151,21 +152,22 @@ class Streams:
         one comes, under the `seq` before the first. To be called before any receiver joins."""
         (self.trades if type(event) is Trade else self.books)(instrument).last = event
 
-    def publish(self, instrument: Instrument, event: StreamEvent) -> int:
-        """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`."""
+    def publish(self, instrument: Instrument, event: StreamEvent, received: int = 0) -> int:
+        """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`. `received` is
+        that of `bus.Inlet`."""
         stream = self._append(instrument, event)
         seq = stream.seq
         for inlet in stream.inlets:
             try:
-                inlet.take(event, seq)
+                inlet.take(event, seq, received)
             except Exception:  # the others are to get it all the same
                 _failed(stream)
         return seq
 
-    def number(self, instrument: Instrument, event: StreamEvent) -> Numbered:
+    def number(self, instrument: Instrument, event: StreamEvent, received: int = 0) -> Numbered:
         """Gives the next event of an instrument its `seq`; it is yet to be sent."""
         stream = self._append(instrument, event)
-        return Numbered(stream, event, stream.seq)
+        return Numbered(stream, event, stream.seq, received)
 
     def last_trade(self, instrument: Instrument) -> Trade | None:
         """The last trade; None if there was none yet."""
@@ -237,7 +239,7 @@ class Streams:
 class Nowhere:
     """The inlet of a receiver that could not open the stream."""
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """It misses it."""
 
 

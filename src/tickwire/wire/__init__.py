@@ -33,7 +33,7 @@ from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Ret, ret_of
 from .session import POLICY_VIOLATION, Decision, Sought, Want
 from .status import StatusData
 from .subscription import Refusal, Subscribed
-from .upstream import Bad, Pushed, Several, SourceStatus, Spared
+from .upstream import Bad, Pushed, Several, SourceStatus, Spared, Times
 from .upstream_http import Envelope, Found, read_envelope
 from .wanted import ANY, Key, Wanted, code_of, matches
 
@@ -86,6 +86,7 @@ __all__ = [
     "Subscribed",
     "Tally",
     "Terms",
+    "Times",
     "TradeLine",
     "Unfit",
     "Want",

@@ -387,6 +387,19 @@ async def ids_that_are_texts(ledger: Ledger, folder: Path) -> None:
         await tap.until("trade", "book", "kline")
 
 
+async def pushes_that_say_their_times(ledger: Ledger, folder: Path) -> None:
+    async with (
+        serving(folder, source="simulator") as served,
+        tapped(ledger, served, OTHER_WS, f"{ANY}&times=1") as tap,
+    ):
+        for command in SUBSCRIPTIONS:
+            assert await tap.ask(command, RIGHT[command]("BTCUSDT")) == 200
+        await tap.until("trade", "book", "kline")
+        while "publish_time" not in (message := await tap.recv())["data"]:
+            pass
+        assert "send_time" in message["data"]
+
+
 async def publishing(ledger: Ledger, folder: Path) -> None:
     async with serving(folder, source="publish") as served, tapped(ledger, served, PATH) as tap:
         quote = {"type": "quote", "code": "GOLD", "time": now(), "bid": "1", "ask": 2}
@@ -565,6 +578,7 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     a_market_with_everything_wrong,
     what_a_plan_and_a_token_refuse,
     ids_that_are_texts,
+    pushes_that_say_their_times,
     publishing,
     a_client_that_is_spared,
     a_client_that_cannot_be_given_what_it_missed,

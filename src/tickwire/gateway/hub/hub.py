@@ -77,7 +77,7 @@ class Hub:
         topic has its first event."""
         self._schedule = schedule
         self._carry = carry
-        self._clock = clock
+        self._clock, self._wall = clock, wall
         self._later = later
         self._since = 0.0  # when the first event came that is to be flushed
         self.latency = Histogram(LATENCIES)
@@ -154,7 +154,7 @@ class Hub:
         """A view carries what it had not carried yet."""
         if not view.pending:
             self._begin(view)
-        view.pending += view.thinned(stretch)
+        view.pending += view.made(stretch)
 
     def _load(self) -> None:
         """Puts the new frames of each view, joined, onto its lanes."""
@@ -164,7 +164,8 @@ class Hub:
             views.sort(key=lambda view: view.topic.kind is Kind.CORRECTION)
         kept = self.outboxes.whole > 0
         for view in views:
-            form, pushes = view.form, view.pending
+            form = view.form
+            pushes = view.written(view.pending) if form.times else view.pending
             chunk = b"".join(pushes) if not form.batch else form.whole(pushes) if kept else b""
             view.carried += len(pushes)
             if kept:
@@ -178,7 +179,7 @@ class Hub:
                     lane.pending += pushes
                 else:
                     lane.pending.append(chunk)
-            pushes.clear()
+            view.pending.clear()
 
     def flush(self) -> None:
         """Writes all that was published since the last flush."""
@@ -425,9 +426,10 @@ class Hub:
     def replay_encoder(
         self, client: Client, kind: Kind, want: Want, instrument: Instrument, replay: int
     ) -> Encoder:
-        """What makes the frames of a client's replay of that."""
-        place = kind, want.name, instrument, want.levels
-        return encoder(*place, text_ids=self._text_ids, form=client.form.first, replay=replay)
+        """What makes the frames of a client's replay of that; where they say their times it takes when an
+        event was received, too, where that is known."""
+        place, form = (kind, want.name, instrument, want.levels), client.form.first
+        return encoder(*place, text_ids=self._text_ids, form=form, replay=replay, micros=self._micros)
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
@@ -549,11 +551,14 @@ class Hub:
     def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
         """What a client receives of that, made where nobody does yet."""
         topic = self.topic(kind, want.instrument, want.kline_type)
-        view = topic.view(topic.key(want, client), text_ids=self._text_ids)
+        view = topic.view(topic.key(want, client), text_ids=self._text_ids, micros=self._micros)
         if view.form.max_rate and view.rate is None:
             release = functools.partial(self._release, view)
             view.rate = Rate(view.form.max_rate, topic.seq, release, self._clock, self._later)
         return view
+
+    def _micros(self) -> int:
+        return int(self._wall() * 1e6)
 
     def _want(self, topic: Topic) -> None:
         """Somebody is subscribed to it, whoever was before."""

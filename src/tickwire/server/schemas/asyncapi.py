@@ -55,6 +55,17 @@ SENT = (
     DataResponse[wire.PublisherHello],
     HttpSuccess[wire.Tally],
 )
+TIMED = (
+    messages.TradeData,
+    messages.SeveralTradesData,
+    messages.BookData,
+    messages.ReplayedTradeData,
+    messages.ReplayedBookData,
+    messages.KlineData,
+    messages.CorrectionData,
+    messages.ReplayedCorrectionData,
+)
+"""What gains times, for who asks for them."""
 TAKEN = (
     Envelope[Nothing],
     Envelope[messages.SymbolList],
@@ -116,7 +127,10 @@ def schemas() -> dict[str, Schema]:
             "GAP",
         ],
     }
-    return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
+    found = incoming(*TAKEN) | outgoing(*SENT)
+    for one in TIMED:
+        found[one.__name__]["properties"] |= outgoing(messages.TimesData)["TimesData"]["properties"]
+    return found | {"PushCommand": pushes, "Line": LINE}
 
 
 def _channel(name: str, address: str, description: str, closes: list[str]) -> dict[str, Any]:
