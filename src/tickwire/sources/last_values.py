@@ -45,10 +45,11 @@ class LastValues:
     """
 
     def __init__(self) -> None:
-        self._of: dict[Kind, dict[str, Last]] = {Kind.TRADE: {}, Kind.DEPTH: {}}
-        self._trades, self._books = self._of[Kind.TRADE], self._of[Kind.DEPTH]
-        self._new: dict[Kind, set[str]] = {kind: set() for kind in self._of}  # since the last notes
-        self._new_trades, self._new_books = self._new[Kind.TRADE], self._new[Kind.DEPTH]
+        self.trades: dict[str, Last] = {}
+        """Those since the last notes. Each trade that is yielded is put here, see `put` for all else."""
+        self._books: dict[str, Last] = {}
+        self._new = {Kind.TRADE: self.trades, Kind.DEPTH: self._books}
+        self._noted: dict[Kind, dict[str, Last]] = {kind: {} for kind in self._new}
 
     def put(self, publisher: Publisher, event: Event | Correction | Resent, seq: int | None) -> None:
         """An event is yielded, with its line's `seq`; None where the line has another one behind it."""
@@ -57,28 +58,21 @@ class LastValues:
                 return
             event = event.event
         if type(event) is Trade:
-            code = event.code
-            self._trades[code] = publisher.name, event.source_seq, event
-            self._new_trades.add(code)
+            self.trades[event.code] = publisher.name, event.source_seq, event
         elif type(event) is Book:
-            code = event.code
-            reached = publisher.books.get(code, 0) if seq is None else seq
-            self._books[code] = publisher.name, reached, event
-            self._new_books.add(code)
+            reached = publisher.books.get(event.code, 0) if seq is None else seq
+            self._books[event.code] = publisher.name, reached, event
 
     def change_all(self) -> None:
         """What was noted before is gone."""
-        for kind, last in self._of.items():
-            self._new[kind].update(last)
+        for kind, new in self._new.items():
+            new.update({**self._noted[kind], **new})
 
     def notes(self) -> dict[str, Last]:
         """What has changed since the last call, by the names of the notes."""
-        found = {
-            f"{LAST}{int(kind)}:{code}": self._of[kind][code]
-            for kind, new in self._new.items()
-            for code in new
-        }
-        for new in self._new.values():
+        found = {f"{LAST}{int(kind)}:{code}": new[code] for kind, new in self._new.items() for code in new}
+        for kind, new in self._new.items():
+            self._noted[kind].update(new)
             new.clear()
         return found
 
@@ -98,7 +92,7 @@ class LastValues:
             if unfit:
                 left_out += 1
                 continue
-            self._of[kind][code] = last
+            self._noted[kind][code] = last
             if publishers.restore_stream(kind, code, publisher, seq) and isinstance(event, Book):
                 going_on.append(event)
         if left_out:
@@ -108,15 +102,15 @@ class LastValues:
         return going_on
 
     def events(self) -> Iterator[Event]:
-        """All of them."""
-        for last in self._of.values():
+        """All of an earlier run."""
+        for last in self._noted.values():
             for _, _, event in last.values():
                 yield event
 
     @property
     def codes(self) -> set[str]:
         """Those that have one."""
-        return {*self._trades, *self._books}
+        return {code for last in self._noted.values() for code in last}
 
 
 def _is_fit(event: Event, instrument: Instrument) -> bool:

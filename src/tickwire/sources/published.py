@@ -172,7 +172,8 @@ class Published(Source):
 
     def _first(self) -> Iterator[Event | Correction | Resent]:
         """The batch that waits longest. Closed in between, it goes on in the next call."""
-        publishers, changed, put = self.publishers, self.publishers.changed, self.last.put
+        publishers, changed = self.publishers, self.publishers.changed
+        trades, put = self.last.trades, self.last.put
         publisher, events, weight, cost = self._queue[0]
         lines = 0
         publishers.between_lines = False
@@ -182,8 +183,11 @@ class Published(Source):
             if seq:
                 publisher.yielded = seq
                 changed.add(publisher)
-            if event is not None:
+            if type(event) is Trade:  # as most are
+                trades[event.code] = publisher.name, event.source_seq, event
+            elif event is not None:
                 put(publisher, event, seq)
+            if event is not None:
                 yield event
             if seq is not None and (lines := lines + 1) == TOGETHER:
                 publishers.reach(publisher)
