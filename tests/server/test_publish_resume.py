@@ -18,9 +18,11 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tickwire import __version__
+from tickwire import Book, Gap, Trade, __version__
+from tickwire import connect as feed_of
 from tickwire.errors import StoreError
 from tickwire.market.bars import batches
+from tickwire.model import Family
 
 from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program, until
 from .publishing import NDJSON, NEW, PATH, Desk, Talk, a_trade, desk_in, now, packed
@@ -318,3 +320,26 @@ async def test_a_pattern_means_codes_that_an_earlier_run_had(tmp_path: Path) -> 
             link = Link(socket)
             await link.ask(28012, {"add": [{"kind": "trade", "code": "ETH*"}]})
             assert (await link.push())["data"]["price"] == "7.50"
+
+
+async def test_a_feed_goes_on_from_what_it_was_shown_after_a_restart(tmp_path: Path) -> None:
+    async with desk_in(tmp_path) as desk:
+        await desk.data(packed(a_trade(1, price="7.5"), a_book(2, ("7.25", 3))))
+    async with desk_in(tmp_path) as desk, feed_of(desk.served.url) as feed:
+        await feed.subscribe(trades=["BTCUSDT"], books=["BTCUSDT"])
+        async with asyncio.timeout(PATIENCE):
+            shown: dict[type, Any] = {}
+            while shown.keys() != {Trade, Book}:
+                event = await anext(feed)
+                if isinstance(event, (Trade, Book)):
+                    shown[type(event)] = event
+            assert {one.seq for one in shown.values()} == {desk.served.engine.market.epoch - 1}
+            feed.links[Family.OTHER].reconnect("a test")
+            await desk.data(packed(*(a_trade(seq, price=str(seq)) for seq in range(3, 40))))
+            found: list[Trade] = []
+            while len(found) < 37:
+                event = await anext(feed)
+                assert not isinstance(event, Gap)
+                if isinstance(event, Trade):
+                    found.append(event)
+        assert [int(one.price) for one in found] == [*range(3, 40)]
