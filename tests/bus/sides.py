@@ -52,7 +52,7 @@ class Inlet:
         self._client = client
         self.taken: list[tuple[StreamEvent, int]] = []
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         self.taken.append((event, seq))
         if "take" in self._client.raises:
             raise RuntimeError("an event that this client side cannot take")

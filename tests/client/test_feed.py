@@ -5,17 +5,32 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tickwire import Closed, Feed, Gap, Refusal, SourceStatus, Spared, Status, Subscribed, Trade, connect
+from tickwire import (
+    Book,
+    Closed,
+    Feed,
+    Gap,
+    Kline,
+    Refusal,
+    SourceStatus,
+    Spared,
+    Status,
+    Subscribed,
+    Trade,
+    connect,
+)
 from tickwire.client import Plan
 from tickwire.model import Family
 from tickwire.sources import Status as SourceHealth
 
-from ..serving import Script, Served, serving, trade, until
+from ..serving import PATIENCE, Script, Served, book, serving, trade, until
 from .test_suite import OPTIONS, the
 
 FAST = Plan(subscribe_spacing=0.0)
@@ -207,3 +222,33 @@ async def test_a_refusal_of_unknown_codes_names_the_nearest(served: Served) -> N
         async with asyncio.timeout(120):
             refusal = await anext(event async for event in feed if isinstance(event, Refusal))
         assert (refusal.ret, refusal.nearest) == (600, ("BTCUSDT",))
+
+
+async def test_events_say_when_they_came_and_went_if_they_are_asked_for_it(
+    served: Served, script: Script
+) -> None:
+    async with feed_of(served, times=True) as feed, feed_of(served) as plain:
+        for one in (feed, plain):
+            await one.subscribe(trades=["BTCUSDT"], books=["BTCUSDT"], klines=[("BTCUSDT", "1m")])
+            for _ in range(3):
+                await the(one, Subscribed)
+        script.emit(trade(), book())
+        found: dict[type, Trade | Book | Kline] = {}
+        async with asyncio.timeout(PATIENCE):
+            async for event in feed:
+                if isinstance(event, Trade | Book | Kline):
+                    found[type(event)] = event
+                if len(found) == 3:
+                    break
+        for kind, event in found.items():
+            assert (event.receive_time is None) == (kind is Kline)
+            assert event.times is not None
+            assert event.publish_time is not None
+            assert event.send_time is not None
+            assert event.publish_time <= event.send_time
+            assert event.send_time - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(
+                microseconds=event.times.sent
+            )
+        shown = await the(plain, Trade)
+        assert (shown.times, shown.receive_time, shown.publish_time, shown.send_time) == (None,) * 4
+        assert msgspec.structs.replace(found[Trade], times=None) == shown

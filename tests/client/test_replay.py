@@ -66,6 +66,16 @@ async def test_events_come_typed_and_in_the_recorded_order(
     assert await replay.batch() == []
 
 
+async def test_events_say_when_they_were_received_then(served: Served, script: Script) -> None:
+    await play(served, script, *ticks(20))
+    async with connect(served.url, times=True) as feed:
+        found = [one for one in await all_of(feed.replay(trades=["GOLD"])) if isinstance(one, Trade)]
+    times = [one.times for one in found if one.times is not None]
+    assert len(times) == 20
+    assert times == sorted(times)
+    assert all(0 < one.received < one.sent and not one.published for one in times)
+
+
 async def test_a_stretch_at_a_time_in_words(served: Served, script: Script, feed: Feed) -> None:
     await play(served, script, *ticks(100, step=60_000))
     start, end = (moment(AT + n * 60_000).isoformat()[:16] for n in (12, 22))

@@ -44,7 +44,7 @@ class Way:
     def __init__(self, sent: dict[int, StreamEvent]) -> None:
         self._sent = sent
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         self._sent[seq] = event
 
 

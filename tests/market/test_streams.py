@@ -24,7 +24,7 @@ class Inlet:
     def __init__(self) -> None:
         self.taken: list[tuple[StreamEvent, int]] = []
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         self.taken.append((event, seq))
 
 

@@ -22,7 +22,7 @@ OPTIONS, RESUME, KLINE, CANCEL = 28022, 28016, 28004, 22006
 TRADE_PUSH, BOOK_PUSH = 22998, 22999
 AT = 1_788_529_064_027 // 60_000 * 60_000
 CODES = {"symbol_list": [{"code": "GOLD"}]}
-DEFAULTS = {"slow": "close", "max_rate": 0, "batch": 0, "encoding": "json"}
+DEFAULTS = {"slow": "close", "max_rate": 0, "batch": 0, "times": 0, "encoding": "json"}
 
 
 class Wire:
@@ -250,6 +250,7 @@ async def test_options_count_from_behind_the_answer(served: Served, script: Scri
     [
         ("batch=2", "batch is neither 0 nor 1"),
         ("batch=", "batch is neither 0 nor 1"),
+        ("times=yes", "times is neither 0 nor 1"),
         ("encoding=xml", "encoding is none of json, msgpack"),
         ("max_rate=1001", "max_rate is no number from 0 to 1000"),
         ("max_rate=fast", "max_rate is no number from 0 to 1000"),

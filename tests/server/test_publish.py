@@ -86,7 +86,8 @@ async def test_a_retry_takes_nothing_twice(desk: Desk) -> None:
     assert 0 <= standing["durable"] <= 10
     rest = {"publisher": "local/retry", "seq": 10, "limit": 20_000}
     assert rest.items() <= standing.items()
-    assert standing.keys() == {*rest, "durable", "queued"}
+    assert [(one["code"], one["seq"]) for one in standing["streams"]] == [("BTCUSDT", 10)]
+    assert standing.keys() == {*rest, "durable", "queued", "streams"}
     assert (await desk.standing("other"))["seq"] == 0
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tickwire.model import Book, Correction, Event, Instrument, Kind, Level, Market, Trade, kind_of
 from tickwire.wire.columns import Target, written
-from tickwire.wire.form import Form
+from tickwire.wire.form import BARE, Form
 from tickwire.wire.push import encoder
 
 TIME = pa.timestamp("ms", "UTC")
+MICROS = pa.timestamp("us", "UTC")
 AMOUNT = pa.decimal128(38, 12)
 LEVEL = pa.struct([("price", AMOUNT), ("volume", AMOUNT)])
 AT = 1_788_529_064_027
@@ -81,6 +82,7 @@ def columns(some: list[tuple[int, Event | Correction, int]]) -> tuple[dict[Kind,
             "code": pa.array([one.code for _, one, _ in rows[of]], pa.string()),
             "time": pa.array([one.time for _, one, _ in rows[of]], pa.int64()).cast(TIME),
             "seq": pa.array([seq for *_, seq in rows[of]], pa.int64()),
+            "received": pa.array([1000 * one.time + 7 for _, one, _ in rows[of]], pa.int64()).cast(MICROS),
             "arrival": pa.array([place for place, *_ in rows[of]], pa.int64()),
         }
         for name, type_ in fields.items():
@@ -89,7 +91,7 @@ def columns(some: list[tuple[int, Event | Correction, int]]) -> tuple[dict[Kind,
                 values = [[_level(level) for level in side] for side in values]
             made[name] = pa.array(values, type_)
         tables[kind] = pa.table(made)
-    return tables, rows[Correction]
+    return tables, [(*row, 1000 * row[1].time + 7) for row in rows[Correction]]
 
 
 def _level(level: Level) -> dict[str, Decimal]:
@@ -121,3 +123,22 @@ def test_frames_are_those_of_the_encoder(form: Form, text_ids: bool, found: list
     assert together == form.told(b"".join(expected))
     assert [*made.arrivals] == places
     assert [*made.times] == times
+
+
+@pytest.mark.parametrize("form", [Form(times=True), Form(batch=True, packed=True, times=True)])
+@settings(max_examples=30)
+@given(found=st.lists(trades | books | corrections, min_size=1, max_size=6))
+def test_pushes_that_say_their_times_say_when_they_were_recorded_and_sent(
+    form: Form, found: list[Event | Correction]
+) -> None:
+    some = [(3 * number, one, 10**15 + number) for number, one in enumerate(found, 1)]
+    made = written(*columns(some), TARGETS, text_ids=False, form=form, replay=7)
+    expected = [
+        form.timed(bare(one, seq), 1000 * one.time + 7, 0, 99)
+        for _, one, seq in some
+        for target in TARGETS[kind_of(one), one.code]
+        for bare in [encoder(kind_of(one), *target, text_ids=False, form=BARE, replay=7)]
+    ]
+    count = len(made.ends)
+    assert made.timed(form, 0, count, 99) == form.whole(expected)
+    assert made.timed(form, count - 1, count, 99) == form.whole(expected[-1:])

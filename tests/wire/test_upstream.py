@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
-from tickwire.wire import Bad, Pushed, Several
-from tickwire.wire.form import PLAIN
+from tickwire.wire import Bad, Pushed, Several, Times
+from tickwire.wire.form import PLAIN, Form
 from tickwire.wire.push import SeveralTrades, encoder, several_trades
 from tickwire.wire.upstream import Answer, read
 
@@ -114,6 +114,24 @@ def test_a_trade_in_place_of_several_is_read(text_ids: bool) -> None:
     assert read(text(changed(push, high_price=4416.0))) == [expected]
     for name in ("trades", "open_price", "high_price", "low_price", "first_seq"):  # all of it, or nothing
         assert read(text(changed(push, **{name: None}))) == [Pushed(trade, 9)]
+
+
+def test_times_are_read_of_all_that_has_them() -> None:
+    """As they are written, and as texts."""
+    form = Form(times=True)
+    for kind, one in ((Kind.TRADE, GOLD), (Kind.DEPTH, TESLA), (Kind.KLINE, BITCOIN)):
+        instrument = load_catalogue()[one.event.code]
+        bare = encoder(kind, instrument.code, instrument, 5, text_ids=False, form=BARE)
+        for received in (0, 20):
+            frame = form.timed(bare(one.event, 9), received, 0, 30)
+            push = json.loads(frame[frame.index(b"{") :])
+            assert [*push["data"]][-1 - (received > 0) :] == ["receive_time", "send_time"][received == 0 :]
+            (found,) = read(text(push))
+            assert isinstance(found, Pushed)
+            assert found.times == Times(received, 0, 30)
+            (found,) = read(text(changed(push, send_time="30")))
+            assert isinstance(found, Pushed)
+            assert found.times == Times(received, 0, 30)
 
 
 def test_an_answer_is_read() -> None:

@@ -15,6 +15,7 @@ from ..market.feeds import Feed
 from ..market.missing import Backfill, Depths, Filling, Ledger, Missing
 from ..model import Catalogue
 from ..sources import (
+    LAST,
     PUBLISHER,
     Published,
     Replay,
@@ -60,10 +61,10 @@ def feed_of(
     def tell(closed: Iterable[Closed]) -> None:
         revised(feed, closed)
 
-    publishers, tape, tape_notes = None, None, None
+    publishers, tape, tape_notes, last = None, None, None, None
     if isinstance(source, Published):
         _restore(source, recorder, kept.store)
-        publishers, tape = source.publishers, source.tape
+        publishers, tape, last = source.publishers, source.tape, source.last
         tape_notes = TapeNotes(tape, wall)
         notes = kept.store.notes(source.name, FLOOR)
         tape_notes.restore(notes, source.restore_correction, other_bars=bool(kept.store.codes(source.name)))
@@ -77,7 +78,7 @@ def feed_of(
         by_clock=not isinstance(source, Replay),
     )
     repeats = isinstance(source, Replay) and settings.keep_bars
-    archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, clock=wall)
+    archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, last, clock=wall)
     if isinstance(source, Simulator):
         source.counted = archive.codes
     bars = Bars(
@@ -120,10 +121,12 @@ def recorder_of(
 
 
 def _restore(published: Published, recorder: Recorder | None, store: SqliteKlineStore) -> None:
-    """Publishers go on where they were, in the bars and in the recording that was kept beside them."""
+    """Publishers go on where they were, in the bars and in the recording that was kept beside them, and what
+    they published last is shown again."""
     name, recording = published.name, ""
     if recorder is not None:
         recording = recorder.follow(store.get(name, RECORDING))
         store.put(name, RECORDING, recording)
     published.publishers.restore(store.notes(name, PUBLISHER), recorder, recording)
-    published.presence.restore(store.codes(name), published.market_time())
+    published.restore_last(store.notes(name, LAST))
+    published.presence.restore({*store.codes(name), *published.last.codes}, published.market_time())

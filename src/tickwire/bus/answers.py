@@ -59,8 +59,8 @@ class Columns(NamedTuple):
     tables: Mapping[Kind, pa.Table]
     """Of trades and of books, with what those say and the columns `code`, `time`, `seq`, `received` and
     `arrival`: the place in the order, which rises."""
-    corrections: Sequence[tuple[int, Correction, int]]
-    """The place of each, and its `seq`."""
+    corrections: Sequence[tuple[int, Correction, int, int]]
+    """The place of each, its `seq`, and when it was received, in microseconds since the epoch."""
 
 
 class Gaps(NamedTuple):

@@ -58,9 +58,10 @@ StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 class Inlet(Protocol):
     """Where the events of one stream go in at a receiver."""
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """The next event, which is sent on to whoever wants it. A scenario may repeat one, or send it behind
-        the next one."""
+        the next one. `received` is when it came, in microseconds since the epoch, as recordings say it; 0:
+        that is not known, or it came from nowhere, as bars do."""
 
 
 class StreamReceiver(Protocol):

@@ -59,9 +59,11 @@ def with_token(url: str, token: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}token={quote(token, safe='')}"
 
 
-def with_slow(url: str, slow: Slow | None) -> str:
-    """The URL with the flag that says what becomes of us while we cannot keep up; None: the server says."""
-    return url if slow is None else f"{url}{'&' if '?' in url else '?'}slow={slow}"
+def with_flags(url: str, slow: Slow | None, *, times: bool) -> str:
+    """The URL with the flags that say what becomes of us while we cannot keep up (None: the server says), and
+    that pushes are to say when they came and went."""
+    flags = ([] if slow is None else [f"slow={slow}"]) + ["times=1"] * times
+    return "&".join([f"{url}{'&' if '?' in url else '?'}{flags[0]}", *flags[1:]]) if flags else url
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -13,7 +13,7 @@ import msgspec
 from .. import __version__
 from ..model import Slow
 from ..wire import MAX_MESSAGE, SUBPROTOCOL, Happening, Terms
-from .address import retry_after, with_slow, with_token
+from .address import retry_after, with_flags, with_token
 from .backoff import Backoff
 from .errors import Unavailable, Untrusted
 from .network import Network, why
@@ -37,9 +37,10 @@ class Options(NamedTuple):
 
     `retry_unauthorized` goes on after a 401, for an owner whose token is changed under way, and then waits
     for `unauthorized_pause` at least. `slow` is what a Tickwire is to do while we cannot keep up; None: what
-    it does anyway. `extended`: a Tickwire is asked for changes, and after a cut for what was missed; where it
-    is False, or the server is none, whole lists are asked for as the vendor has them. `latest` gives the
-    latest time in milliseconds that does not lie ahead of all clocks. `overhear` is told of each message as
+    it does anyway. `times`: it says when events came and went. `extended`: a Tickwire is asked for changes,
+    and after a cut for what was missed; where it is False, or the server is none, whole lists are asked for
+    as the vendor has them. `latest` gives the latest time in milliseconds that does not lie ahead of all
+    clocks. `overhear` is told of each message as
     it came, with what it meant.
     """
 
@@ -52,6 +53,7 @@ class Options(NamedTuple):
     max_size: int = MAX_MESSAGE
     network: Network = Network()
     slow: Slow | None = None
+    times: bool = False
     extended: bool = True
     latest: Callable[[], float] = lambda: time.time() * 1000 + AHEAD
     overhear: Callable[[bytes, Sequence[Happening]], object] | None = None
@@ -71,7 +73,7 @@ async def dial(url: str, token: str, options: Options) -> ClientConnection:
         if proxy is not None and proxy.startswith("https:"):
             through["proxy_ssl"] = options.network.context()
         return await connect(
-            with_token(with_slow(url, options.slow), token),
+            with_token(with_flags(url, options.slow, times=options.times), token),
             compression=None,
             ping_interval=None,  # a conversation has heartbeats of its own
             open_timeout=options.connect_timeout,

@@ -21,7 +21,7 @@ Event
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -29,12 +29,40 @@ import msgspec
 
 from ..model import Direction, Family, Kind, KlineState, KlineType, Level, moment, trading_date
 from ..model import Kline as Bar
-from ..wire import Refusal, SourceStatus, Spared, Subscribed
+from ..wire import Refusal, SourceStatus, Spared, Subscribed, Times
 from .intervals import INTERVAL_OF, kline_type_of
 from .state import LinkStatus
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-class Trade(msgspec.Struct, frozen=True, gc=False):
+
+class Timed:
+    """What came and went at times that the server says, if it was asked for them: `connect(times=True)`.
+
+    Those that it does not say are None: see "Times" in the protocol.
+    """
+
+    __slots__ = ()
+    times: Times | None
+    """The same in microseconds since the epoch, 0 where it does not say; None if it was not asked."""
+
+    @property
+    def receive_time(self) -> datetime | None:
+        """When the server received it, in UTC, by its clock."""
+        return None if self.times is None else _moment(self.times.received)
+
+    @property
+    def publish_time(self) -> datetime | None:
+        """When the server put it into its stream, in UTC."""
+        return None if self.times is None else _moment(self.times.published)
+
+    @property
+    def send_time(self) -> datetime | None:
+        """When the server sent it, in UTC."""
+        return None if self.times is None else _moment(self.times.sent)
+
+
+class Trade(Timed, msgspec.Struct, frozen=True, gc=False):
     """One trade.
 
     `time` is the source's. `volume` is in the instrument's unit (shares; lots of 100 for A-shares),
@@ -62,6 +90,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     high: Decimal | None = None
     low: Decimal | None = None
     first_seq: int = 0
+    times: Times | None = None
 
     @property
     def time(self) -> datetime:
@@ -69,7 +98,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
         return moment(self.time_ms)
 
 
-class Book(msgspec.Struct, frozen=True, gc=False):
+class Book(Timed, msgspec.Struct, frozen=True, gc=False):
     """A whole order book: levels of a price and a volume, best first on both sides; a side may be empty.
 
     >>> book = Book("GOLD", 1788530573000, bids=(Level(Decimal("4415.3"), Decimal(2)),), asks=())
@@ -82,6 +111,7 @@ class Book(msgspec.Struct, frozen=True, gc=False):
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     seq: int = 0
+    times: Times | None = None
 
     @property
     def time(self) -> datetime:
@@ -99,7 +129,7 @@ class Book(msgspec.Struct, frozen=True, gc=False):
         return self.asks[0] if self.asks else None
 
 
-class Kline(msgspec.Struct, frozen=True, gc=False):
+class Kline(Timed, msgspec.Struct, frozen=True, gc=False):
     """One bar.
 
     `interval` is one of INTERVALS ("1m", "1d" …), `time` when it opens: days, weeks and months do so at
@@ -124,6 +154,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
     seq: int = 0
     removed: bool = False
     trade_seq: int = 0
+    times: Times | None = None
 
     @property
     def time(self) -> datetime:
@@ -137,7 +168,7 @@ class Kline(msgspec.Struct, frozen=True, gc=False):
         return trading_date(self.time_ms) if kline_type_of(self.interval) >= KlineType.DAY else None
 
 
-class Correction(msgspec.Struct, frozen=True, gc=False):
+class Correction(Timed, msgspec.Struct, frozen=True, gc=False):
     """A trade was not as it had been told: `was` is what it counted as, with the `seq` under which it came,
     `became` what it counts as; None: it was cancelled. `time` is when that was said."""
 
@@ -146,6 +177,7 @@ class Correction(msgspec.Struct, frozen=True, gc=False):
     was: Trade
     became: Trade | None
     seq: int = 0
+    times: Times | None = None
 
     @property
     def time(self) -> datetime:
@@ -197,7 +229,17 @@ Event: TypeAlias = (
 )
 
 
-def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0, trade_seq: int = 0) -> Kline:
+def _moment(micros: int) -> datetime | None:
+    return EPOCH + timedelta(microseconds=micros) if micros else None
+
+
+def kline_of(
+    bar: Bar,
+    state: KlineState | None = None,
+    seq: int = 0,
+    trade_seq: int = 0,
+    times: Times | None = None,
+) -> Kline:
     """A bar as users see it."""
     return Kline(
         bar.code,
@@ -214,4 +256,5 @@ def kline_of(bar: Bar, state: KlineState | None = None, seq: int = 0, trade_seq:
         seq,
         bar.removed,
         trade_seq,
+        times,
     )

@@ -58,6 +58,7 @@ class Feed:
         buffer: int = 10_000,
         overflow: Overflow | str = Overflow.DROP_OLDEST,
         slow: Slow | str | None = None,
+        times: bool = False,
         on_state: Callable[[Status], object] | None = None,
         resume: Iterable[Position] = (),
         options: Options | None = None,
@@ -70,6 +71,7 @@ class Feed:
             terms=options.terms._replace(spacing=spaced(plan.subscribe_spacing), codes=plan.codes),
             network=account.network,
             slow=options.slow if slow is None else Slow(slow),
+            times=options.times or times,
             extended=options.extended and not account.is_vendors,
         )
         self._connections = Pace(spaced(plan.connect_spacing))
@@ -328,6 +330,7 @@ def connect(
     buffer: int = 10_000,
     overflow: Overflow | str = Overflow.DROP_OLDEST,
     slow: Slow | str | None = None,
+    times: bool = False,
     on_state: Callable[[Status], object] | None = None,
     resume: Iterable[Position] = (),
     options: Options | None = None,
@@ -347,7 +350,8 @@ def connect(
     loop. About `buffer` events wait to be read; what happens beyond is `overflow`: "drop-oldest" (a Gap says
     so) or "wait" (nothing is read from the server meanwhile). What a Tickwire does while we do not read is
     `slow`: "close", "conflate" (what waits is thinned: the newest book, trades as one) or "drop" (the oldest
-    goes), and Spared says what it did; None leaves it to the server.
+    goes), and Spared says what it did; None leaves it to the server. With `times` the events of a Tickwire
+    say when it received, published and sent them: `receive_time`, `publish_time`, `send_time`.
 
     After a cut a Tickwire gives what was missed, as far as it has it. `resume` are positions of an earlier
     feed, see `Feed.positions`: what is subscribed to goes on behind them in the same way.
@@ -360,6 +364,7 @@ def connect(
         buffer=buffer,
         overflow=overflow,
         slow=slow,
+        times=times,
         on_state=on_state,
         resume=resume,
         options=options,

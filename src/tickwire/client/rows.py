@@ -143,6 +143,8 @@ class Rows(list[T]):
     def columns(self, *, floats: bool = False) -> Iterator[Column]:
         """The columns, for other tables."""
         for name, hint in get_type_hints(self.kind).items():
+            if name == "times":  # of pushes alone
+                continue
             cell = _cell(name, hint)
             values = [_value(cell, getattr(row, name), floats) for row in self]
             yield Column(name.removesuffix("_ms"), cell, values)

@@ -173,6 +173,7 @@ class Strands:
                     event.turnover,
                     _DIRECTIONS[event.direction],
                     seq,
+                    times=one.times,
                 )
                 give(trade if one.several is None else _with(trade, one.several))
             elif type(event) is _book:
@@ -183,7 +184,7 @@ class Strands:
                     give(_hole(Kind.DEPTH, event.code, strand, event.time))
                 strand.last = time = event.time
                 strand.seq = seq = one.seq
-                give(Book(event.code, time, event.bids, event.asks, seq))
+                give(Book(event.code, time, event.bids, event.asks, seq, one.times))
             elif type(event) is KlineUpdate:
                 kind, key, time = _place(event)
                 if (strand := self.strand(kind, key)) is None:
@@ -191,7 +192,7 @@ class Strands:
                 if strand.broken:
                     give(_hole(kind, key, strand, time))
                 strand.last, strand.seq = time, one.seq
-                give(kline_of(event.kline, event.state, one.seq, one.trade_seq))
+                give(kline_of(event.kline, event.state, one.seq, one.trade_seq, one.times))
             elif type(event) is WireCorrection:
                 if (strand := self.strand(Kind.CORRECTION, event.code)) is None:
                     continue
@@ -199,7 +200,8 @@ class Strands:
                     give(_hole(Kind.CORRECTION, event.code, strand, event.time))
                 strand.last, strand.seq = event.time, one.seq
                 became = None if event.became is None else _trade_of(event.became)
-                give(Correction(event.code, event.time, _trade_of(event.was), became, one.seq))
+                was = _trade_of(event.was)
+                give(Correction(event.code, event.time, was, became, one.seq, one.times))
         return found
 
     def status(self, state: State) -> Status:

@@ -368,8 +368,12 @@ class Replaying:
             place = bisect_right(frames.arrivals, frames.arrivals[place], place)  # one frame a name
         if place > first:
             run.place, run.time, run.given = place, frames.times[place - 1], True
-            data = bytes(frames.data[begin : frames.ends[place - 1]])
-            self._hub.push_missed(run.client, run.client.form.joined(data, place - first), place - first)
+            form, count = run.client.form, place - first
+            if form.times:
+                pushes = frames.timed(form, first, place, self._hub.micros())
+            else:
+                pushes = form.joined(bytes(frames.data[begin : frames.ends[place - 1]]), count)
+            self._hub.push_missed(run.client, pushes, count)
 
     def _go_live(self, run: Run) -> None:
         """Its streams go on live, from where they were given."""

@@ -254,8 +254,8 @@ class Resuming:
 
     async def _next(self, client: Peer, one: Behind) -> tuple[bytes, int]:
         """The next that a client is given of one stream, and how many events it is."""
-        key = self._key(client, one)
-        if (cut := self._strips.cut(key, one.given, TURN)) is not None:
+        key = None if client.form.times else self._key(client, one)  # each says when it was sent
+        if key and (cut := self._strips.cut(key, one.given, TURN)) is not None:
             one.given = cut.last
             return cut.data, cut.events
         topic, encode = one.topic, self._hub.encoder(client, one.kind, one.want)
@@ -273,7 +273,8 @@ class Resuming:
             self.gaps += 1
         if found is not None and found.seqs:
             frames = [*map(encode, found.events, found.seqs)]
-            self._strips.add(key, one.given, found.seqs, frames)
+            if key:
+                self._strips.add(key, one.given, found.seqs, frames)
             data += b"".join(frames)
             events, one.given = len(found.seqs), found.seqs[-1]
         else:

@@ -320,4 +320,5 @@ def _columns(page: Page) -> Columns:
     tables = dict(page.tables)
     changed = tables.pop(Kind.CORRECTION, None)
     some = () if changed is None else numbered(Kind.CORRECTION, changed)
-    return Columns(tables, [(place, cast("Correction", one.event), one.seq) for place, one in some])
+    corrections = [(at, cast("Correction", one.event), one.seq, one.received) for at, one in some]
+    return Columns(tables, corrections)

@@ -46,7 +46,7 @@ class Intake:
         klines: KlinePush,
         time_ns: Callable[[], int],
     ) -> None:
-        """`time_ns` are nanoseconds since the epoch, for recordings."""
+        """`time_ns` are nanoseconds since the epoch: when something was received."""
         self._catalogue = catalogue
         self._feeds = feeds
         self._streams = streams
@@ -198,6 +198,7 @@ class Intake:
             self.correct(feed, event, counted=counted, recorded=recorded)
             return
         instrument = self._catalogue[event.code]
+        received = self._time_ns() // 1000
         feed.events += 1
         closed: list[Closed] = []
         if type(event) is Trade:
@@ -205,11 +206,11 @@ class Intake:
                 event, closed = self._count(feed, instrument, event)
             elif event.turnover is None:
                 event = msgspec.structs.replace(event, turnover=turnover(instrument, event))
-        seq = self._send(instrument, event) if self._feeds.passes(feed, instrument) else 0
+        seq = self._send(instrument, event, received) if self._feeds.passes(feed, instrument) else 0
         if type(event) is Trade and not counted and feed.bars.tape is not None:
             feed.bars.tape.sent(seq)
         if feed.recorder is not None and not recorded:
-            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, received, seq)
         self._klines.closed_of(feed, closed)
 
     def correct(
@@ -218,6 +219,7 @@ class Intake:
         """The way of a correction: into the bars unless it has `counted` there, to the clients, and into the
         recording unless it is `recorded`."""
         instrument = self._catalogue[correction.code]
+        received = self._time_ns() // 1000
         feed.events += 1
         was, now = (
             one if one is None or one.turnover is not None else _priced(instrument, one)
@@ -226,25 +228,31 @@ class Intake:
         changed = msgspec.structs.replace(correction, was=was, became=now)
         if not counted:
             changed = msgspec.structs.replace(changed, trade_seq=feed.bars.correct(instrument, changed))
-        seq = self._streams.publish(instrument, changed) if self._feeds.passes(feed, instrument) else 0
+        passes = self._feeds.passes(feed, instrument)
+        seq = self._streams.publish(instrument, changed, received) if passes else 0
         if feed.recorder is not None and not recorded:
-            feed.recorder.record(changed, instrument.market, self._time_ns() // 1000, seq)
+            feed.recorder.record(changed, instrument.market, received, seq)
 
     def end(self, feed: Feed) -> None:
         """Takes what was published and waits still: it was answered as taken."""
         source = feed.source
         if not isinstance(source, Published):
             return
-        try:
-            for event in source.end():
+        lost = 0
+        for event in source.end():
+            try:
                 if isinstance(event, Resent):
                     self._take_again(feed, event)
                 elif isinstance(event, Correction):
                     self.correct(feed, event)
                 else:
                     self.take(event, feed)
-        except Exception:
-            log.exception("what was published is lost in part", waiting=source.queued)
+            except Exception:  # the others are taken all the same
+                lost += 1
+                if lost == 1:
+                    log.exception("something that was published cannot be taken")
+        if lost:
+            log.error("what was published is lost in part", events=lost)
 
     def publish(
         self, instrument: Instrument, event: Event, way: Way = Way.ONCE, feed: Feed | None = None
@@ -254,21 +262,25 @@ class Intake:
 
     def _serve(self, instrument: Instrument, event: Event, feed: Feed, way: Way | None = None) -> None:
         """Into the bars, to the clients, into the recording. Without a `way` no scenario has a say."""
+        received = self._time_ns() // 1000
         closed: list[Closed] | None = None
         if type(event) is Trade:
             event, closed = self._count(feed, instrument, event)
-        seq = self._streams.publish(instrument, event) if way is None else self._send(instrument, event, way)
+        if way is None:
+            seq = self._streams.publish(instrument, event, received)
+        else:
+            seq = self._send(instrument, event, received, way)
         if closed is not None and feed.bars.tape is not None:
             feed.bars.tape.sent(seq)
         if feed.recorder is not None:
-            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, received, seq)
         if closed:
             self._klines.closed(closed, seq)
 
-    def _send(self, instrument: Instrument, event: Event, way: Way = Way.ONCE) -> int:
+    def _send(self, instrument: Instrument, event: Event, received: int, way: Way = Way.ONCE) -> int:
         if self._scenarios.idle:
-            return self._streams.publish(instrument, event)
-        return self._scenarios.push(instrument, event, way)
+            return self._streams.publish(instrument, event, received)
+        return self._scenarios.push(instrument, event, way, received)
 
     def _count(self, feed: Feed, instrument: Instrument, trade: Trade) -> tuple[Trade, list[Closed]]:
         """Takes a trade into the bars; returns it with its turnover, and the bars that it closed."""
@@ -291,9 +303,10 @@ class Intake:
         last = streams.last_trade(instrument) if trade else streams.last_book(instrument)
         if last is not None and (last.time > event.time or _alike(last, event)):
             return
-        seq = self._send(instrument, event)
+        received = self._time_ns() // 1000
+        seq = self._send(instrument, event, received)
         if feed.recorder is not None and kind is Kind.DEPTH:  # a trade would be counted when it is replayed
-            feed.recorder.record(event, instrument.market, self._time_ns() // 1000, seq)
+            feed.recorder.record(event, instrument.market, received, seq)
 
     async def _wait_for_recording(self, recorder: Recorder) -> None:
         """What is not live waits for the disk rather than leaving a gap in the recording."""

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import structlog
 
 from ..bus import Stop, Taken
 from ..errors import SourceError, StoreError
-from ..model import Reach
+from ..model import Event, Instrument, Reach
 from ..sources import Published
 from ..wire import Standing, Tally
 from .feeds import Feeds
+
+MOST_NAMED = 20
+"""Publishers that are named of those of whom not all is kept."""
+
+log = structlog.get_logger()
 
 
 class Publishing:
     """The source of what is published, where there is one."""
 
     def __init__(self, feeds: Feeds) -> None:
+        self._feeds = feeds
         self.source = next((one.source for one in feeds if isinstance(one.source, Published)), None)
+        self._ended = False
+
+    def last(self) -> Iterator[tuple[Instrument, Event]]:
+        """What was published last in an earlier run, of the codes that are to come from here."""
+        if self.source is not None:
+            for event in self.source.last.events():
+                instrument = self.source.catalogue[event.code]
+                if self._feeds.of(instrument).source is self.source:
+                    yield instrument, event
+
+    def end(self) -> None:
+        """Says of whom not all that was taken is kept, after everything has been written that could be. May
+        be called again."""
+        if self._ended or self.source is None:
+            return
+        self._ended = True
+        left = self.source.publishers.undurable()
+        for name, durable, taken in left[:MOST_NAMED]:
+            log.error(
+                "not all of a publisher's is kept: it is to send again what follows",
+                publisher=name,
+                durable=durable,
+                taken=taken,
+            )
+        if (more := len(left) - MOST_NAMED) > 0:
+            log.error("nor is all of others' kept", publishers=more)
 
     def refusal(self, publisher: str) -> str | None:
         """See `bus.Known`."""

@@ -161,9 +161,9 @@ class Scenarios:
         """What becomes of a tick."""
         return self._sandbox.shape(event, instrument, self._clock(), self._previous_close)
 
-    def push(self, instrument: Instrument, event: Event, way: Way) -> int:
+    def push(self, instrument: Instrument, event: Event, way: Way, received: int = 0) -> int:
         """Sends a tick to those who want it: once, twice, or behind the next one. Returns its `seq`."""
-        numbered = self._streams.number(instrument, event)
+        numbered = self._streams.number(instrument, event, received)
         before = self._behind.pop(numbered.stream, None)
         if way is Way.BEHIND_THE_NEXT and before is None:
             self._behind[numbered.stream] = numbered

@@ -71,7 +71,7 @@ class MarketSide:
         self.feeds = feeds
         self.suspensions = suspensions
         self.gaps = gaps
-        publishing = Publishing(feeds)
+        self._publishing = publishing = Publishing(feeds)
         self.publisher = publishing.source
         self.publisher_refusal, self.standing = publishing.refusal, publishing.standing
         self.publish = publishing.publish
@@ -131,6 +131,8 @@ class MarketSide:
         self.take = self.intake.take
         for feed in feeds:
             feed.source.health.watch(functools.partial(self._health_changed, feed))
+        for instrument, event in publishing.last():
+            self.streams.restore(instrument, event)
 
     def change(self, settings: Settings) -> None:
         """Other settings from now on."""
@@ -353,10 +355,11 @@ class MarketSide:
         return [*first, *backfills, *pasts, self._end_bars, self._drain]
 
     def close(self) -> None:
-        """Lets go of the recordings. May be called again."""
+        """Lets go of the recordings, and says what is to be published again. May be called again."""
         for feed in self.feeds:
             if feed.recorder is not None:
                 feed.recorder.close()
+        self._publishing.end()
 
     async def _end_intake(self) -> None:
         for feed in self.feeds:

@@ -9,7 +9,18 @@ from typing import NamedTuple, TypeVar, cast
 import structlog
 
 from ..bus import Inlet, StreamEvent, StreamReceiver
-from ..model import Book, Correction, Instrument, Kind, KlineState, KlineType, KlineUpdate, Position, Trade
+from ..model import (
+    Book,
+    Correction,
+    Event,
+    Instrument,
+    Kind,
+    KlineState,
+    KlineType,
+    KlineUpdate,
+    Position,
+    Trade,
+)
 
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
@@ -57,12 +68,13 @@ class Numbered(NamedTuple):
     stream: Stream
     event: StreamEvent
     seq: int
+    received: int
 
     def send(self) -> None:
         """Sends it to all receivers."""
         for inlet in self.stream.inlets:
             try:
-                inlet.take(self.event, self.seq)
+                inlet.take(self.event, self.seq, self.received)
             except Exception:
                 _failed(self.stream)
 
@@ -135,21 +147,27 @@ class Streams:
             self._corrections, instrument.code, Stream(Kind.CORRECTION, instrument, 0, self.epoch)
         )
 
-    def publish(self, instrument: Instrument, event: StreamEvent) -> int:
-        """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`."""
+    def restore(self, instrument: Instrument, event: Event) -> None:
+        """How an instrument stood when an earlier run ended, which is no event of this one: to be shown until
+        one comes, under the `seq` before the first. To be called before any receiver joins."""
+        (self.trades if type(event) is Trade else self.books)(instrument).last = event
+
+    def publish(self, instrument: Instrument, event: StreamEvent, received: int = 0) -> int:
+        """Gives the next event of an instrument its `seq`, and sends it. Returns the `seq`. `received` is
+        that of `bus.Inlet`."""
         stream = self._append(instrument, event)
         seq = stream.seq
         for inlet in stream.inlets:
             try:
-                inlet.take(event, seq)
+                inlet.take(event, seq, received)
             except Exception:  # the others are to get it all the same
                 _failed(stream)
         return seq
 
-    def number(self, instrument: Instrument, event: StreamEvent) -> Numbered:
+    def number(self, instrument: Instrument, event: StreamEvent, received: int = 0) -> Numbered:
         """Gives the next event of an instrument its `seq`; it is yet to be sent."""
         stream = self._append(instrument, event)
-        return Numbered(stream, event, stream.seq)
+        return Numbered(stream, event, stream.seq, received)
 
     def last_trade(self, instrument: Instrument) -> Trade | None:
         """The last trade; None if there was none yet."""
@@ -221,7 +239,7 @@ class Streams:
 class Nowhere:
     """The inlet of a receiver that could not open the stream."""
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """It misses it."""
 
 

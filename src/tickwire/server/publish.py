@@ -5,21 +5,25 @@ Outside CORS: no answer has a header that opens it to pages of other origins.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
+from .. import __version__
 from ..bus import Stop, Supplier, Taken
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import Reach
-from ..wire import Refused, Standing, Tally
+from ..wire import PublisherHello, Refused, Standing, Tally
 from ..wire.entry import parameters, token_of
 from ..wire.http import failure
-from ..wire.publish import Lines, publish_answer
+from ..wire.publish import Lines, hello_answer, hello_in, publish_answer
+from ..wire.reader import Reader
 from ..wire.ret import OK, Ret
 from .bodies import Gone, pieces
 from .flow import Header
@@ -72,6 +76,7 @@ class Publishing:
         """`market` is where the lines go."""
         self.gateway = gateway
         self.market = market
+        self._reader = Reader(gateway.dialect.strict_protocol)
 
     def admit(self, headers: Mapping[str, str], query: bytes, client: str) -> Permit:
         """Lets a request in: this machine while there are no tokens, then whoever has one that may publish.
@@ -98,6 +103,16 @@ class Publishing:
         if permit.caller is None:
             return "a token is required now" if admission.guarded else None
         return admission.objection(permit.caller)
+
+    async def hello(self, permit: Permit, message: bytes) -> bytes | None:
+        """What answers a message of a WebSocket that asks how the publisher stands; None if it is lines."""
+        if (request := hello_in(message, self._reader)) is None:
+            return None
+        stands = msgspec.structs.asdict(await self.market.standing(permit.publisher))
+        now = int(self.gateway.wall() * 1000)
+        return hello_answer(
+            request, PublisherHello(**stands, server="tickwire", version=__version__, time=now)
+        )
 
     def _caller(self, headers: Mapping[str, str], query: bytes, client: str) -> Caller | None:
         if not self.gateway.admission.guarded:
@@ -149,6 +164,10 @@ class Publishing:
             await self._take_body(permit, tally, receive, gunzip)
         except Stopped as stopped:
             return stopped.ret, tally, stopped.headers
+        except asyncio.CancelledError:  # the server stops
+            stands = await self.market.standing(permit.publisher)
+            tally.seq, tally.durable, tally.queued = stands.seq, stands.durable, stands.queued
+            return STOPS, tally, [(b"connection", b"close")]
         return OK, tally, []
 
     async def _take_body(self, permit: Permit, tally: Tally, receive: Receive, gunzip: Gunzip | None) -> None:

@@ -17,10 +17,11 @@ from ..wire import POLICY_VIOLATION
 from ..wire.frames import Frames, Message, refusal
 from ..wire.publish import publish_answer
 from ..wire.ret import OK, STOPPING, Ret
+from .bounds import Deadline
 from .guard import Denied
 from .guests import Guests
-from .publish import Permit, Publishing, not_kept
-from .shell import Shell
+from .publish import STOPS, Permit, Publishing, not_kept
+from .shell import LINGER, Shell
 from .traffic import Traffic
 from .unread import Unread
 
@@ -61,6 +62,7 @@ class PublishSocket(Shell):
         self._messages: deque[bytes] = deque()
         self._count = 0
         self._taking: asyncio.Task[None] | None = None
+        self._leaving: Deadline | None = None  # by which what is being taken must be, once the server stops
         self._writable = asyncio.Event()
         self._writable.set()
         self._frames.heard = self._pinged = self._told = publishing.gateway.clock()
@@ -92,6 +94,16 @@ class PublishSocket(Shell):
         """The socket is closed, by whomever; what came before is taken all the same."""
         super().connection_lost(exc)
         self._writable.set()
+        if self._leaving is not None:
+            self._leaving.cancel()
+
+    # What uvicorn calls.
+    def shutdown(self) -> None:
+        """The server stops. What is being taken is answered first, if that does not take too long."""
+        if self._taking is None:
+            super().shutdown()
+        elif self._leaving is None:
+            self._leaving = Deadline(LINGER, super().shutdown)
 
     def pause_writing(self) -> None:
         """The publisher does not read its answers."""
@@ -142,18 +154,30 @@ class PublishSocket(Shell):
             log.exception("publishing failed")
             self.close(CloseCode.INTERNAL_ERROR, "server error")
         self._taking = None
-        self._go_on()
+        if self._leaving is None:
+            self._go_on()
+        else:
+            self._leaving.cancel()
+            super().shutdown()
 
     async def _answer(self, message: bytes, permit: Permit) -> None:
         """Takes the lines of a message; answers if the connection is open still."""
         self._count += 1
+        if (answer := await self._publishing.hello(permit, message)) is not None:
+            self._frames.send(answer)
+            await asyncio.sleep(0)  # it may have been long
+            return
         taken = await self._publishing.market.publish(
             permit.publisher, message.split(b"\n"), reach=permit.reach
         )
-        if taken.stop is Stop.STOPS:  # and has begun to close the connection
-            return
         taken.tally.message = self._count
-        ret = OK if taken.stop is None else not_kept(taken)
+        match taken.stop:
+            case None:
+                ret = OK
+            case Stop.STOPS:
+                ret = STOPS
+            case _:
+                ret = not_kept(taken)
         self._frames.send(publish_answer(taken.tally, ret))
 
     def _enter(self, request: Request) -> Response | None:

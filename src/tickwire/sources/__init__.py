@@ -2,6 +2,7 @@
 
 from .health import Health, Status
 from .judge import Judge
+from .last_values import LAST
 from .published import Published
 from .publishers import PUBLISHER
 from .recording import Recording
@@ -11,6 +12,7 @@ from .source import Again, Began, Broke, History, Resent, Snapshot, Source
 
 __all__ = [
     "DEFAULT_CODES",
+    "LAST",
     "PUBLISHER",
     "Again",
     "Began",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -17,6 +17,7 @@ from ..model import Book, Catalogue, Correction, Event, Instrument, Reach, Trade
 from ..wire import CancelLine, CorrectLine, InstrumentLine, Standing, Tally, TradeLine, Unfit, read_published
 from .correctable import Correctable
 from .health import Health, Status
+from .last_values import LastValues
 from .presence import Presence
 from .published_lines import PublishedLines
 from .publishers import Publisher, Publishers
@@ -90,6 +91,7 @@ class Published(Source):
     def __post_init__(self) -> None:
         self.health = Health(wall=self.wall)
         self.publishers = Publishers()
+        self.last = LastValues()
         self.tape = Tape(self.catalogue, clock=lambda: self.wall() / 1000)
         self._correctable = Correctable(self.tape, self._find_waiting)
         self._lines = PublishedLines(self.catalogue, self.quote_trades, self._correctable)
@@ -112,6 +114,10 @@ class Published(Source):
     def serves(self, instrument: Instrument) -> bool:
         """All of the catalogue, but for what another source has learned."""
         return instrument.code in self.catalogue and not instrument.learned
+
+    def restore_last(self, notes: Mapping[str, str]) -> None:
+        """Takes what was published last in an earlier run."""
+        self._lines.restore_books(self.last.restore(notes, self.catalogue, self.publishers))
 
     def restore_correction(self, publisher: str, correction: Correction) -> None:
         """Takes what was corrected in an earlier run."""
@@ -167,6 +173,7 @@ class Published(Source):
     def _first(self) -> Iterator[Event | Correction | Resent]:
         """The batch that waits longest. Closed in between, it goes on in the next call."""
         publishers, changed = self.publishers, self.publishers.changed
+        trades, put = self.last.trades, self.last.put
         publisher, events, weight, cost = self._queue[0]
         lines = 0
         publishers.between_lines = False
@@ -176,6 +183,10 @@ class Published(Source):
             if seq:
                 publisher.yielded = seq
                 changed.add(publisher)
+            if type(event) is Trade:  # as most are
+                trades[event.code] = publisher.name, event.source_seq, event
+            elif event is not None:
+                put(publisher, event, seq)
             if event is not None:
                 yield event
             if seq is not None and (lines := lines + 1) == TOGETHER:
@@ -191,9 +202,9 @@ class Published(Source):
     # What publishers do.
     def standing(self, publisher: Publisher) -> Standing:
         """How a publisher stands."""
-        return Standing(
-            publisher.name, publisher.taken, self.publishers.durable(publisher), self.queued, self.limit
-        )
+        durable = self.publishers.durable(publisher)
+        place = publisher.name, publisher.taken, durable
+        return Standing(*place, self.queued, self.limit, publisher.streams(durable))
 
     def tally(self, publisher: Publisher) -> Tally:
         """A tally for lines to come."""
@@ -330,10 +341,14 @@ class Published(Source):
                 codes.add(event.code)
                 if type(event) is Trade:
                     weight += 1
+                    if seq:
+                        publisher.trades[event.code] = seq
                     if event.time < minute:
                         late += LATE - 1
                 else:
                     weight += _weight(event)
+                    if seq and type(event) is Book:
+                        publisher.books[event.code] = seq
                 put: Event | Correction | Resent = event
                 if 0 < seq <= parted:
                     put = Resent(event, seq <= publisher.counted, seq <= publisher.recorded)

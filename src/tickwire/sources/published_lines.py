@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from ..calendars import KEYS
@@ -54,6 +54,10 @@ class PublishedLines:
         self._quote_trades = quote_trades
         self._books: dict[str, Book] = {}
         self._correctable = correctable
+
+    def restore_books(self, books: Iterable[Book]) -> None:
+        """Deltas go on from these."""
+        self._books.update((book.code, book) for book in books)
 
     def events(self, line: Priced, now: int, reach: Reach | None = None) -> tuple[Event, ...]:
         """The events of a line, the one that counts in bars last.

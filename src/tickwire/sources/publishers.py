@@ -6,10 +6,16 @@ and where it is in the recording. What lies between the two is taken by the one 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
+from itertools import chain
+from operator import attrgetter
 from typing import Protocol
 
 from ..errors import SourceError
+from ..model import Kind
+from ..wire import PublishedStream
+from ..wire.publish import MOST_STREAMS
 
 MOST_PUBLISHERS = 10_000
 """Names of publishers that are remembered, beside those that were known at the start."""
@@ -54,6 +60,10 @@ class Publisher:
         self.defining = False
         self.codes: set[str] = set()
         """Those of which prices came lately."""
+        self.trades: dict[str, int] = {}
+        """The `seq` of the last trade of each code that was taken."""
+        self.books: dict[str, int] = {}
+        """The same of books."""
         self.yielded = 0
         self.kept = counted
         self.recording = recording
@@ -62,6 +72,12 @@ class Publisher:
     def applied(self) -> int:
         """The `seq` up to which the bars have everything."""
         return max(self.yielded, self.counted)
+
+    def streams(self, durable: int) -> list[PublishedStream]:
+        """The streams of which something was taken, the latest first."""
+        trades = (PublishedStream("trade", code, seq, min(seq, durable)) for code, seq in self.trades.items())
+        books = (PublishedStream("depth", code, seq, min(seq, durable)) for code, seq in self.books.items())
+        return heapq.nlargest(MOST_STREAMS, chain(trades, books), key=attrgetter("seq"))
 
 
 class Publishers:
@@ -94,6 +110,14 @@ class Publishers:
                 recording.reach(name, seq)
         self._restored = len(self._known)
 
+    def restore_stream(self, kind: Kind, code: str, name: str, seq: int) -> bool:
+        """A stream was published up to there by one of them, as far as that is in the bars. Returns whether
+        it goes on behind that, rather than that something of it comes again."""
+        if (one := self._known.get(name)) is None or not (last := min(seq, one.taken)):
+            return False
+        (one.trades if kind is Kind.TRADE else one.books)[code] = last
+        return last == seq
+
     def named(self, name: str) -> Publisher:
         """The publisher of that name. Raises SourceError if there are too many."""
         found = self._known.get(name)
@@ -111,11 +135,21 @@ class Publishers:
             return publisher.kept
         return min(publisher.kept, self._recording.reached(publisher.name))
 
+    def undurable(self) -> list[tuple[str, int, int]]:
+        """Those of whom something is taken and not durable: name, the `seq` that is, and the one that is
+        taken."""
+        found = ((one.name, self.durable(one), one.taken) for one in self._known.values())
+        return [(name, durable, taken) for name, durable, taken in found if durable < taken]
+
     def reach(self, publisher: Publisher) -> None:
         """All that was yielded are whole lines, up to the last one of that publisher."""
         self.between_lines = True
         if self._recording is not None:
             self._recording.reach(publisher.name, publisher.yielded)
+
+    def change_all(self) -> None:
+        """What was noted before is gone."""
+        self.changed.update(self._known.values())
 
     def notes(self) -> dict[str, str]:
         """How far the bars are, of the publishers of whom something came since the last call, and the
@@ -127,7 +161,7 @@ class Publishers:
             recording = self._recording.id
         if recording != self._noted:
             self._noted = recording
-            self.changed.update(self._known.values())
+            self.change_all()
         found = {
             PUBLISHER + one.name: f"{one.applied} {recording}".rstrip() for one in self.changed if one.applied
         }

@@ -14,6 +14,8 @@ from .publish import (
     DeltaLine,
     InstrumentLine,
     Priced,
+    PublishedStream,
+    PublisherHello,
     QuoteLine,
     Standing,
     Tally,
@@ -31,7 +33,7 @@ from .ret import CODE_INVALID, CODE_UNAUTHORIZED, Refused, Ret, ret_of
 from .session import POLICY_VIOLATION, Decision, Sought, Want
 from .status import StatusData
 from .subscription import Refusal, Subscribed
-from .upstream import Bad, Pushed, Several, SourceStatus, Spared
+from .upstream import Bad, Pushed, Several, SourceStatus, Spared, Times
 from .upstream_http import Envelope, Found, read_envelope
 from .wanted import ANY, Key, Wanted, code_of, matches
 
@@ -64,6 +66,8 @@ __all__ = [
     "Outdated",
     "Pace",
     "Priced",
+    "PublishedStream",
+    "PublisherHello",
     "Pushed",
     "QuoteLine",
     "Refusal",
@@ -82,6 +86,7 @@ __all__ = [
     "Subscribed",
     "Tally",
     "Terms",
+    "Times",
     "TradeLine",
     "Unfit",
     "Want",

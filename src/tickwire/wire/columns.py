@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,15 +13,14 @@ import pyarrow.compute as pc
 from msgspec import json
 
 from ..model import Correction, Instrument, Kind, Trade, fixed, turnover
-from .form import TEXT, Form, frame_head
+from .form import BARE, TEXT, Form, frame_head
 from .messages import PUSH_COMMAND, to_json
 from .push import encoder
 
 ZERO = Decimal(0)
 HALF_UP = "half_towards_infinity"
-NAMES = ["arrival", "target", "time", "frame"]
+NAMES = ["arrival", "target", "time", "received", "frame"]
 """The columns of what is written."""
-UNFRAMED = Form(batch=True)
 PLAIN_DECIMALS = 6
 """Up to so many Arrow writes no exponent."""
 NARROW = 16, 16, 4
@@ -37,17 +36,26 @@ class Target(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Frames that follow one another: where each ends, and the place and the time of its event."""
+    """Frames that follow one another: where each ends, and of its event the place, the time, and when it was
+    received, in microseconds since the epoch."""
 
     data: memoryview
     ends: memoryview[int]
     arrivals: memoryview[int]
     times: memoryview[int]
+    received: memoryview[int]
+
+    def timed(self, form: Form, begin: int, end: int, sent: int) -> bytes:
+        """Frames of these, in a form in which they say when they were sent; see `written`."""
+        bounds = [self.ends[begin - 1] if begin else 0, *self.ends[begin:end]]
+        pushes = (bytes(self.data[start:stop]) for start, stop in pairwise(bounds))
+        came = self.received[begin:end]
+        return form.whole(form.timed(*one, 0, sent) for one in zip(pushes, came, strict=True))
 
 
 def written(
     tables: Mapping[Kind, pa.Table],
-    corrections: Sequence[tuple[int, Correction, int]],
+    corrections: Sequence[tuple[int, Correction, int, int]],
     targets: Mapping[tuple[Kind, str], Collection[Target]],
     *,
     text_ids: bool,
@@ -55,10 +63,11 @@ def written(
     replay: int,
 ) -> Written:
     """The frames of events, for each of the targets of a stream one, as `push.encoder` makes them, or what
-    `Form.joined` makes a frame of.
+    `Form.joined` makes a frame of; in a form in which pushes say their times, what `timed` needs.
 
-    The tables are of trades and of books, with what those say, and `code`, `time`, `seq` and `arrival`: the
-    place in the order, which rises. With a correction goes its place and its `seq`.
+    The tables are of trades and of books, with what those say, and `code`, `time`, `seq`, `received` and
+    `arrival`: the place in the order, which rises. With a correction goes its place, its `seq`, and when it
+    was received.
     """
     found = [
         part
@@ -74,7 +83,7 @@ def written(
     frames = pa.concat_arrays(whole["frame"].chunks)
     _, offsets, data = frames.buffers()
     ends = memoryview(offsets).cast("i")[frames.offset + 1 : frames.offset + len(frames) + 1]
-    numbers = (pa.concat_arrays(whole[name].chunks) for name in ("arrival", "time"))
+    numbers = (pa.concat_arrays(whole[name].chunks) for name in ("arrival", "time", "received"))
     return Written(memoryview(data or b""), ends, *(_numbers(one) for one in numbers))
 
 
@@ -119,7 +128,8 @@ def _parts(
             *(heads.take(which), batch["seq"].cast(pa.string()), f'{quote},"tick_time":{quote}'),
             *(times.cast(pa.string()), f"{quote},", *write(batch, known[chosen[0]]), end, ""),
         )
-        yield pa.table([batch["arrival"], which, times, _framed(payload, form)], names=NAMES)
+        came = batch["received"].cast(pa.int64())
+        yield pa.table([batch["arrival"], which, times, came, _framed(payload, form)], names=NAMES)
 
 
 def _manner(kind: Kind, target: Target) -> tuple[int, ...]:
@@ -219,6 +229,8 @@ def _fixed(amounts: pa.Array, decimals: int) -> pa.Array:
 def _framed(payloads: pa.Array, form: Form) -> pa.Array:
     """Each payload as the form's framer makes it, with its separator."""
     plain = payloads.cast(pa.binary())
+    if form.times:
+        return plain
     if form.packed or (form.deflated and not form.batch):
         frame = form.framer()
         written = map(form.written, map(json.decode, plain.to_pylist())) if form.packed else plain.to_pylist()
@@ -231,7 +243,7 @@ def _framed(payloads: pa.Array, form: Form) -> pa.Array:
 
 
 def _corrections(
-    corrections: Sequence[tuple[int, Correction, int]],
+    corrections: Sequence[tuple[int, Correction, int, int]],
     targets: Mapping[tuple[Kind, str], Collection[Target]],
     text_ids: bool,
     form: Form,
@@ -239,13 +251,13 @@ def _corrections(
 ) -> pa.Table:
     """Those of corrections, which are rare."""
     rows = [
-        (place, number, one.time, encode(one, seq))
-        for place, one, seq in corrections
+        (place, number, one.time, received, encode(one, seq))
+        for place, one, seq, received in corrections
         for number, target in enumerate(targets[Kind.CORRECTION, one.code])
-        for encode in [encoder(Kind.CORRECTION, *target, text_ids=text_ids, form=UNFRAMED, replay=replay)]
+        for encode in [encoder(Kind.CORRECTION, *target, text_ids=text_ids, form=BARE, replay=replay)]
     ]
-    places, numbers, times, payloads = zip(*rows, strict=True)
-    whole = (pa.array(one, pa.int64()) for one in (places, numbers, times))
+    places, numbers, times, came, payloads = zip(*rows, strict=True)
+    whole = (pa.array(one, pa.int64()) for one in (places, numbers, times, came))
     return pa.table([*whole, _framed(pa.array(payloads, pa.binary()), form)], names=NAMES)
 
 

@@ -15,12 +15,13 @@ from .ret import Refused, Ret
 MOST_RATE = 1000
 """Pushes a second of a stream, of those that may be asked for."""
 Rate: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_RATE)]
-Batch: TypeAlias = Annotated[int, Meta(ge=0, le=1)]
+Switch: TypeAlias = Annotated[int, Meta(ge=0, le=1)]
 Encoding: TypeAlias = Literal["json", "msgpack"]
 KNOWN = {
     "slow": f"none of {', '.join(Slow)}",
     "max_rate": f"no number from 0 to {MOST_RATE}",
     "batch": "neither 0 nor 1",
+    "times": "neither 0 nor 1",
     "encoding": "none of json, msgpack",
 }
 """What is said of a value that a flag cannot have."""
@@ -29,11 +30,12 @@ KNOWN = {
 class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The flags that a client names, the data of 28022: `slow` says what becomes of it while it cannot keep
     up, `max_rate` how many pushes a second of each stream it wants (0: all), `batch` 1 that a frame is an
-    array of pushes, `encoding` how they are written."""
+    array of pushes, `times` 1 that a push says when it came and went, `encoding` how they are written."""
 
     slow: Slow | UnsetType = UNSET
     max_rate: Rate | UnsetType = UNSET
-    batch: Batch | UnsetType = UNSET
+    batch: Switch | UnsetType = UNSET
+    times: Switch | UnsetType = UNSET
     encoding: Encoding | UnsetType = UNSET
 
     def and_then(self, later: Flags) -> Flags:
@@ -43,11 +45,13 @@ class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def form(self, *, deflated: bool, marked: bool) -> Form:
         """In which form its connection is sent pushes."""
-        return Form(deflated, marked, self.batch == 1, self.encoding == "msgpack", self.max_rate or 0)
+        written = self.batch == 1, self.encoding == "msgpack"
+        return Form(deflated, marked, *written, self.max_rate or 0, self.times == 1)
 
     def told(self, slow: Slow) -> OptionsData:
         """All of them as they stand; `slow` is what counts where it is not named."""
-        return OptionsData(self.slow or slow, self.max_rate or 0, self.batch or 0, self.encoding or "json")
+        switches = self.batch or 0, self.times or 0
+        return OptionsData(self.slow or slow, self.max_rate or 0, *switches, self.encoding or "json")
 
 
 class OptionsData(msgspec.Struct):
@@ -55,7 +59,8 @@ class OptionsData(msgspec.Struct):
 
     slow: Slow
     max_rate: Rate
-    batch: Batch
+    batch: Switch
+    times: Switch
     encoding: Encoding
 
 

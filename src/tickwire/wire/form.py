@@ -39,11 +39,13 @@ class Form(NamedTuple):
     """Whether it is sent msgpack, in binary frames."""
     max_rate: int = 0
     """Pushes a second of each stream at the most; 0: all."""
+    times: bool = False
+    """Whether pushes say when they came and went, see `timed`."""
 
     @property
     def first(self) -> Form:
         """The form that what goes through `told` has before it does."""
-        return Form(self.deflated and not self.changes, self.marked)
+        return Form(self.deflated and not self.changes, self.marked, times=self.times)
 
     @property
     def changes(self) -> bool:
@@ -69,6 +71,15 @@ class Form(NamedTuple):
         """Frames that hold so many pushes, each as `framer` makes it, with a separator behind it; no more
         than a frame may hold."""
         return self._frame()(self._array(pushes.removesuffix(b","), count)) if self.batch else pushes
+
+    def timed(self, push: bytes, received: int, published: int, sent: int) -> bytes:
+        """What `framer` makes of a push in `BARE` that says when it was received, published and sent, in
+        microseconds since the epoch; 0: that is not known, and left out."""
+        said = b',"receive_time":%d' % received if received else b""
+        if published:
+            said += b',"publish_time":%d' % published
+        push = b'%b%b,"send_time":%d}}' % (push[:-2], said, sent)
+        return self.framer()(to_msgpack(msgspec.json.decode(push)) if self.packed else push)
 
     def whole(self, pushes: Iterable[bytes]) -> bytes:
         """Frames that hold these pushes, each as `framer` makes it."""
@@ -108,6 +119,8 @@ class Form(NamedTuple):
 
 
 PLAIN = Form()
+BARE = Form(batch=True)
+"""Text without a frame."""
 
 
 def text_frame(payload: bytes) -> bytes:

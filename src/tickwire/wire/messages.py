@@ -197,6 +197,22 @@ class SeveralTradesData(TradeData):
     first_seq: Seq
 
 
+class TimesData(msgspec.Struct):
+    """What the data of a push gains for a client with the flag `times` (an extension)."""
+
+    send_time: Annotated[
+        int, Meta(description="When it was sent, in microseconds since the epoch; with the flag `times`.")
+    ]
+    receive_time: (
+        Annotated[int, Meta(description="When the server received it, where that is known; as `send_time`.")]
+        | UnsetType
+    ) = UNSET
+    publish_time: (
+        Annotated[int, Meta(description="When it went into its stream, if it came just now; as `send_time`.")]
+        | UnsetType
+    ) = UNSET
+
+
 class LevelData(msgspec.Struct):
     """A level of a book."""
 

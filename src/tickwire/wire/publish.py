@@ -9,7 +9,7 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -29,8 +29,10 @@ from ..model import (
     time_fault,
     trade_fault,
 )
-from .messages import HttpSuccess, to_json
+from .items import DataResponse
+from .messages import Command, HttpSuccess, to_json
 from .number import MOST_KNOWN, UNREADABLE, YEAR_1990, signed
+from .reader import Reader, Request
 from .ret import OK, Ret
 
 MAX_LINE = 64 * 1024
@@ -39,6 +41,10 @@ MAX_LEVELS = 1000
 """Levels of a side of a book."""
 MOST_BAD = 100
 """Bad lines that an answer names; all are counted."""
+MOST_STREAMS = 3000
+"""Streams that are named of how a publisher stands."""
+MOST_HELLO = 1024
+"""Bytes of the longest 28000."""
 MAX_NUMBER, MAX_TEXT = 64, 200
 """Characters of the longest number, and of the longest text of an instrument."""
 
@@ -347,14 +353,53 @@ class Tally(msgspec.Struct):
         self.seq, self.durable, self.queued, self.limit = later.seq, later.durable, later.queued, later.limit
 
 
+class PublishedStream(msgspec.Struct):
+    """How a publisher stands with the trades or the books of one code: up to `seq` all of its lines of them
+    are taken, and at or below `durable` none is lost. `seq` is that of the last one; or the publisher's own,
+    where a kill took some of them."""
+
+    kind: Literal["trade", "depth"]
+    code: str
+    seq: int
+    durable: int
+
+
 class Standing(msgspec.Struct):
-    """How a publisher stands: the data that GET answers."""
+    """How a publisher stands: the data that GET answers.
+
+    `seq` is its last one that was taken; what is at or below `durable` survives a kill of the server's
+    process. The `streams` that it has published follow, the latest first, 3 000 at the most.
+    """
 
     publisher: str
     seq: int
     durable: int
     queued: int
     limit: int
+    streams: list[PublishedStream]
+
+
+class PublisherHello(Standing):
+    """How a publisher stands, and who the server is: the data of 28001 on /v1/publish. `time` is the server's
+    clock in milliseconds since the epoch."""
+
+    server: str
+    version: str
+    time: int
+
+
+def hello_in(message: bytes, reader: Reader) -> Request | None:
+    """The 28000 that a publisher's message is, if it is one and no lines."""
+    if len(message) > MOST_HELLO or b'"cmd_id"' not in message:
+        return None
+    request = reader.request(message)
+    return request if request.cmd_id == Command.HELLO and request.refusal is None else None
+
+
+def hello_answer(request: Request, data: PublisherHello) -> bytes:
+    """What answers it."""
+    header = OK.code, OK.msg, request.cmd_id + 1, request.seq_id, request.trace
+    return to_json(DataResponse(*header, data))
 
 
 def publish_answer(data: Tally | Standing, ret: Ret = OK) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from ..model import Book, Correction, Instrument, Kind, Kline, KlineUpdate, Level, Trade, fixed, turnover
-from .form import PLAIN, Form
+from .form import BARE, PLAIN, Form
 from .messages import (
     PUSH_COMMAND,
     BookData,
@@ -175,10 +175,14 @@ def encoder(
     text_ids: bool,
     form: Form = PLAIN,
     replay: int = 0,
+    micros: Callable[[], int] = lambda: 0,
 ) -> Encoder:
     """The encoder of one stream under one name, with one number of levels; `replay` for events of the replay
-    of that number, in a form that is JSON."""
-    cmd_id = PUSH_COMMAND[kind]
+    of that number, in a form that is JSON. What says its times is sent at once, by `micros`: microseconds
+    since the epoch."""
+    cmd_id, told = PUSH_COMMAND[kind], form
+    if form.times:
+        form = BARE._replace(marked=form.marked)
     frame, write = form.framer(), form.written
     if replay:
         whole, tail = frame, f',"replay":{replay}}}}}'.encode()
@@ -222,4 +226,7 @@ def encoder(
         Kind.DEPTH: encode_book,
         Kind.KLINE: encode_kline,
     }
-    return encoders[kind]
+    encode = encoders[kind]
+    if not told.times:
+        return encode
+    return lambda event, seq: told.timed(encode(event, seq), 0, 0, micros())

@@ -72,18 +72,29 @@ class Several(NamedTuple):
     first_seq: int
 
 
+class Times(NamedTuple):
+    """When an event was received by the server, went into its stream, and was sent, in microseconds since the
+    epoch; 0 where the server does not say."""
+
+    received: int
+    published: int
+    sent: int
+
+
 class Pushed(msgspec.Struct, frozen=True, gc=False):
     """An event that the server pushed, or answered over HTTP.
 
     `seq` is the server's number of it, which grows per code and kind; 0 if it has none. A trade carries it
     as its `source_seq` too; one in place of several has their sums, and `several` says more of them. A bar
-    has in `trade_seq` the number of the last trade that it counts, 0 where the server does not say.
+    has in `trade_seq` the number of the last trade that it counts, 0 where the server does not say. `times`
+    are there if the server was asked for them.
     """
 
     event: Trade | Book | KlineUpdate | Correction
     seq: int
     several: Several | None = None
     trade_seq: int = 0
+    times: Times | None = None
 
 
 class HelloFields(msgspec.Struct):
@@ -219,7 +230,15 @@ Message: TypeAlias = Pushed | Answer | SourceStatus | Spared | GoesOn | ReplayMo
 Incoming: TypeAlias = Message | Bad
 
 
-class TradeFields(msgspec.Struct, gc=False):
+class TimedFields(msgspec.Struct, kw_only=True, gc=False):
+    """What is read of when an event came and went."""
+
+    receive_time: Seq = 0
+    publish_time: Seq = 0
+    send_time: Seq = 0
+
+
+class TradeFields(TimedFields, gc=False):
     """What is read of a trade."""
 
     code: Code
@@ -246,7 +265,7 @@ class LevelFields(msgspec.Struct, gc=False):
 Side = Annotated[list[LevelFields], Meta(max_length=1000)]
 
 
-class BookFields(msgspec.Struct, gc=False):
+class BookFields(TimedFields, gc=False):
     """What is read of a book."""
 
     code: Code
@@ -278,9 +297,12 @@ class KlineFields(BarFields, kw_only=True, gc=False):
     removed: int = 0
     seq: Seq | Digits = 0
     trade_seq: Seq | Digits = 0
+    receive_time: Seq = 0
+    publish_time: Seq = 0
+    send_time: Seq = 0
 
 
-class CorrectedFields(msgspec.Struct, kw_only=True, gc=False):
+class CorrectedFields(TimedFields, kw_only=True, gc=False):
     """What is read of a correction."""
 
     code: Code
@@ -490,18 +512,20 @@ def pushed(data: Any) -> Pushed:
     if type(seq) is not int:
         seq = whole(seq)
     kind = type(data)
+    sent = data.send_time
+    times = Times(data.receive_time, data.publish_time, sent) if sent else None
     if kind is KlineFields:
         bar = kline(data.code, data.kline_type, data, incomplete=bool(data.incomplete))
         if data.removed:
             bar = msgspec.structs.replace(bar, removed=True)
-        return Pushed(KlineUpdate(bar, data.state), seq, None, whole(data.trade_seq))
+        return Pushed(KlineUpdate(bar, data.state), seq, None, whole(data.trade_seq), times)
     time = data.tick_time
     if type(time) is not int:
         time = millis(time)
     if kind is CorrectedFields:
-        return Pushed(_correction(data, time, seq), seq)
+        return Pushed(_correction(data, time, seq), seq, times=times)
     if kind is BookFields:
-        return Pushed(Book(data.code, time, _side(data.bids), _side(data.asks)), seq)
+        return Pushed(Book(data.code, time, _side(data.bids), _side(data.asks)), seq, times=times)
     price, volume, turnover, direction = data.price, data.volume, data.turnover, data.trade_direction
     return Pushed(
         Trade(
@@ -515,6 +539,7 @@ def pushed(data: Any) -> Pushed:
         ),
         seq,
         _several(data) if data.open_price else None,
+        times=times,
     )
 
 

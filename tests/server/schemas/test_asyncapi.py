@@ -56,9 +56,11 @@ REPLAYED = {"trade": "replayedTrade", "book": "replayedBook", "correction": "rep
 NAMES = {
     number(message): name
     for name, message in MESSAGES.items()
-    if number(message) is not None and name != SEVERAL and name not in REPLAYED.values()
+    if number(message) is not None
+    and name not in (SEVERAL, *REPLAYED.values(), "publisherHello", "publisherHelloAnswer")
 }
-"""Names of messages by their `cmd_id`, which `severalTrades` and `replayedTrade` share with `trade`."""
+"""Names of messages by their `cmd_id`, which `severalTrades` and `replayedTrade` share with `trade`, and
+`publisherHello` with `hello`."""
 
 PUSHED = 22998, 22999, 28998, 28997, 28996, 28995, 28994, 28993, 28992
 ANY = "any"
@@ -83,6 +85,8 @@ class Ledger:
             name = SEVERAL
         if "replay" in message.get("data", ()):
             name = REPLAYED[name]
+        if path == PATH and name == "helloAnswer":
+            name = "publisherHelloAnswer"
         if "ret" in message and not name.endswith("Answer"):  # of what is no request, or has none
             name = "tally" if path == PATH else "unknownAnswer"
         assert name in SENT, text
@@ -383,6 +387,19 @@ async def ids_that_are_texts(ledger: Ledger, folder: Path) -> None:
         await tap.until("trade", "book", "kline")
 
 
+async def pushes_that_say_their_times(ledger: Ledger, folder: Path) -> None:
+    async with (
+        serving(folder, source="simulator") as served,
+        tapped(ledger, served, OTHER_WS, f"{ANY}&times=1") as tap,
+    ):
+        for command in SUBSCRIPTIONS:
+            assert await tap.ask(command, RIGHT[command]("BTCUSDT")) == 200
+        await tap.until("trade", "book", "kline")
+        while "publish_time" not in (message := await tap.recv())["data"]:
+            pass
+        assert "send_time" in message["data"]
+
+
 async def publishing(ledger: Ledger, folder: Path) -> None:
     async with serving(folder, source="publish") as served, tapped(ledger, served, PATH) as tap:
         quote = {"type": "quote", "code": "GOLD", "time": now(), "bid": "1", "ask": 2}
@@ -394,6 +411,14 @@ async def publishing(ledger: Ledger, folder: Path) -> None:
         answer = (await tap.publish(*lines))["data"]
         assert (answer["accepted"], answer["duplicates"], answer["bad_lines"]) == (5, 1, 3)
         assert (await tap.publish())["data"]["message"] == 2
+        hello = {"cmd_id": Command.HELLO, "seq_id": 1, "trace": "t", "data": {}}
+        assert faults(CLOSED, MESSAGES["publisherHello"]["payload"], hello) == []
+        ledger.messages["publisherHello"] += 1
+        await tap.socket.send(json.dumps(hello))
+        standing = (await tap.recv())["data"]
+        assert [(one["kind"], one["code"], one["seq"]) for one in standing["streams"]] == [
+            ("trade", "BTCUSDT", 1)
+        ]
         async with tapped(ledger, served, OTHER_WS) as client:
             assert await client.ask(Command.CORRECTION, codes("BTCUSDT")) == 200
             at = {"code": "BTCUSDT", "time": now(), "trade": 1}
@@ -553,6 +578,7 @@ PARTS: tuple[Callable[[Ledger, Path], Awaitable[None]], ...] = (
     a_market_with_everything_wrong,
     what_a_plan_and_a_token_refuse,
     ids_that_are_texts,
+    pushes_that_say_their_times,
     publishing,
     a_client_that_is_spared,
     a_client_that_cannot_be_given_what_it_missed,

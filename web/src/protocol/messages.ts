@@ -61,6 +61,12 @@ export interface BookData {
   readonly tick_time: number | string;
   readonly bids: readonly LevelData[];
   readonly asks: readonly LevelData[];
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -311,6 +317,12 @@ export interface CorrectionData {
   readonly turnover: string;
   /** 0 unknown, 1 the taker bought, 2 the taker sold. */
   readonly trade_direction: 0 | 1 | 2;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -428,12 +440,13 @@ export type Family = "stock" | "other";
 /**
  * The flags that a client names, the data of 28022: `slow` says what becomes of it while it cannot keep up,
  * `max_rate` how many pushes a second of each stream it wants (0: all), `batch` 1 that a frame is an array of
- * pushes, `encoding` how they are written.
+ * pushes, `times` 1 that a push says when it came and went, `encoding` how they are written.
  */
 export interface Flags {
   readonly slow?: Slow;
   readonly max_rate?: number;
   readonly batch?: number;
+  readonly times?: number;
   readonly encoding?: "json" | "msgpack";
 }
 
@@ -724,6 +737,12 @@ export interface KlineData {
   readonly removed?: 0 | 1;
   /** Grows by one per code and kind; a text over HTTP. */
   readonly trade_seq?: number | string;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -964,6 +983,7 @@ export interface OptionsData {
   readonly slow: Slow;
   readonly max_rate: number;
   readonly batch: number;
+  readonly times: number;
   readonly encoding: "json" | "msgpack";
 }
 
@@ -985,6 +1005,44 @@ export interface OutOfOrder {
   readonly codes?: readonly string[];
   readonly markets?: readonly Market[];
   readonly chance?: number;
+}
+
+/**
+ * How a publisher stands with the trades or the books of one code: up to `seq` all of its lines of them are
+ * taken, and at or below `durable` none is lost. `seq` is that of the last one; or the publisher's own, where
+ * a kill took some of them.
+ */
+export interface PublishedStream {
+  readonly kind: "depth" | "trade";
+  readonly code: string;
+  readonly seq: number;
+  readonly durable: number;
+}
+
+/**
+ * How a publisher stands, and who the server is: the data of 28001 on /v1/publish. `time` is the server's
+ * clock in milliseconds since the epoch.
+ */
+export interface PublisherHello {
+  readonly publisher: string;
+  readonly seq: number;
+  readonly durable: number;
+  readonly queued: number;
+  readonly limit: number;
+  readonly streams: readonly PublishedStream[];
+  readonly server: string;
+  readonly version: string;
+  readonly time: number;
+}
+
+/** The answer to a request over WebSocket that holds data, if all is well; else it is a Response. */
+export interface PublisherHelloResponse {
+  readonly ret: number;
+  readonly msg: string;
+  readonly cmd_id: number;
+  readonly seq_id: number;
+  readonly trace: string;
+  readonly data: PublisherHello;
 }
 
 /** `cmd_id` of what the server sends unasked. */
@@ -1112,6 +1170,12 @@ export interface ReplayedBookData {
   readonly asks: readonly LevelData[];
   /** The number of the replay that it is of. */
   readonly replay: number;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -1150,6 +1214,12 @@ export interface ReplayedCorrectionData {
   readonly trade_direction: 0 | 1 | 2;
   /** The number of the replay that it is of. */
   readonly replay: number;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -1196,6 +1266,12 @@ export interface ReplayedTradeData {
   readonly trade_direction: 0 | 1 | 2;
   /** The number of the replay that it is of. */
   readonly replay: number;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -1341,6 +1417,12 @@ export interface SeveralTradesData {
   readonly low_price: string;
   /** Grows by one per code and kind; a text over HTTP. */
   readonly first_seq: number | string;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */
@@ -1423,13 +1505,19 @@ export interface SsePage {
   readonly currentSize?: number;
 }
 
-/** How a publisher stands: the data that GET answers. */
+/**
+ * How a publisher stands: the data that GET answers.
+ *
+ * `seq` is its last one that was taken; what is at or below `durable` survives a kill of the server's
+ * process. The `streams` that it has published follow, the latest first, 3 000 at the most.
+ */
 export interface Standing {
   readonly publisher: string;
   readonly seq: number;
   readonly durable: number;
   readonly queued: number;
   readonly limit: number;
+  readonly streams: readonly PublishedStream[];
 }
 
 /** A successful answer over HTTP. */
@@ -1624,6 +1712,12 @@ export interface TradeData {
   readonly turnover: string;
   /** 0 unknown, 1 the taker bought, 2 the taker sold. */
   readonly trade_direction: 0 | 1 | 2;
+  /** When it was sent, in microseconds since the epoch; with the flag `times`. */
+  readonly send_time?: number;
+  /** When the server received it, where that is known; as `send_time`. */
+  readonly receive_time?: number;
+  /** When it went into its stream, if it came just now; as `send_time`. */
+  readonly publish_time?: number;
 }
 
 /** What the server sends unasked. */

@@ -77,7 +77,7 @@ class Hub:
         topic has its first event."""
         self._schedule = schedule
         self._carry = carry
-        self._clock = clock
+        self._clock, self._wall = clock, wall
         self._later = later
         self._since = 0.0  # when the first event came that is to be flushed
         self.latency = Histogram(LATENCIES)
@@ -155,7 +155,7 @@ class Hub:
         """A view carries what it had not carried yet."""
         if not view.pending:
             self._begin(view)
-        view.pending += view.thinned(stretch)
+        view.pending += view.made(stretch)
 
     def _load(self) -> None:
         """Puts the new frames of each view, joined, onto its lanes."""
@@ -165,7 +165,8 @@ class Hub:
             views.sort(key=lambda view: view.topic.kind is Kind.CORRECTION)
         kept = self.outboxes.whole > 0
         for view in views:
-            form, pushes = view.form, view.pending
+            form = view.form
+            pushes = view.written(view.pending) if form.times else view.pending
             chunk = b"".join(pushes) if not form.batch else form.whole(pushes) if kept else b""
             view.carried += len(pushes)
             if kept:
@@ -179,7 +180,7 @@ class Hub:
                     lane.pending += pushes
                 else:
                     lane.pending.append(chunk)
-            pushes.clear()
+            view.pending.clear()
 
     def flush(self) -> None:
         """Writes all that was published since the last flush."""
@@ -424,7 +425,7 @@ class Hub:
         """What makes the frames of a client's events of that, as its instrument is known now; see `tell`."""
         instrument = self.topic(kind, want.instrument, want.kline_type).instrument
         place = kind, want.name, instrument, want.levels
-        return encoder(*place, text_ids=self.text_ids, form=client.form.first)
+        return encoder(*place, text_ids=self.text_ids, form=client.form.first, micros=self.micros)
 
     def wants(self, client: Client, kind: Kind) -> dict[tuple[str, int], Want]:
         """The client's list of that kind, by name and type of bars, the first ones that anybody was
@@ -546,11 +547,15 @@ class Hub:
     def _view_of(self, client: Client, kind: Kind, want: Want) -> View:
         """What a client receives of that, made where nobody does yet."""
         topic = self.topic(kind, want.instrument, want.kline_type)
-        view = topic.view(topic.key(want, client), text_ids=self.text_ids)
+        view = topic.view(topic.key(want, client), text_ids=self.text_ids, micros=self.micros)
         if view.form.max_rate and view.rate is None:
             release = functools.partial(self._release, view)
             view.rate = Rate(view.form.max_rate, topic.seq, release, self._clock, self._later)
         return view
+
+    def micros(self) -> int:
+        """Microseconds since the epoch."""
+        return int(self._wall() * 1e6)
 
     def _want(self, topic: Topic) -> None:
         """Somebody is subscribed to it, whoever was before."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...bus import StreamEvent
 from ...model import Instrument, Kind, KlineUpdate, Trade
 from ...wire import Want
-from ...wire.form import Form
+from ...wire.form import BARE, Form
 from ...wire.push import encoder, several_trades
 from .digest import Digest, Stretch
 from .rate import Rate
@@ -20,15 +20,26 @@ Key: TypeAlias = tuple[str, int, Form]
 """A name, a number of levels, and a form."""
 
 
+class Noted(NamedTuple):
+    """A push that is to say when it is sent; when its event came and went on, in microseconds since the
+    epoch, see `Form.timed`."""
+
+    push: bytes
+    received: int
+    published: int
+
+
 class View:
     """A topic under one name, with one number of levels, in one form: what a group of clients receives.
 
-    A push is made once for a view, however many clients there are.
+    A push is made once for a view, however many clients there are. One that says its times is Noted until it
+    is sent.
     """
 
     __slots__ = (
         "_first",
         "_made",
+        "_micros",
         "_text_ids",
         "carried",
         "encode",
@@ -42,8 +53,12 @@ class View:
         "topic",
     )
 
-    def __init__(self, topic: Topic, name: str, levels: int, form: Form, *, text_ids: bool) -> None:
+    def __init__(
+        self, topic: Topic, name: str, levels: int, form: Form, *, text_ids: bool, micros: Callable[[], int]
+    ) -> None:
+        """`micros` are microseconds since the epoch."""
         self.topic = topic
+        self._micros = micros
         self.name = name
         self.levels = levels
         self.form = form
@@ -51,13 +66,14 @@ class View:
         """What it is not to carry yet, where a client wants no more than so many pushes a second."""
         self.set_encoder(text_ids=text_ids)
         self.lanes: dict[Lane, None] = {}
-        self.pending: list[bytes] = []
+        self.pending: list[Any] = []
+        """What is to be flushed: pushes, or where they say their times what is to be `written`."""
         self.carried = 0
         """How many events were flushed."""
         self.needed = False
         """Whether there is one among those to be flushed that nobody may miss."""
         self._text_ids = text_ids
-        self._made: tuple[object, bytes] | None = None  # the last frame of several clients, and of what
+        self._made: tuple[object, Any] | None = None  # the last frame of several clients, and of what
 
     @property
     def key(self) -> Key:
@@ -67,17 +83,42 @@ class View:
     def set_encoder(self, *, text_ids: bool) -> None:
         """From now on events are written in the numbers of the topic's instrument."""
         place = self.topic.kind, self.name, self.topic.instrument, self.levels
-        self.encode = self._first = encoder(*place, text_ids=text_ids, form=self.form)
-        if self.form.changes:
-            self._first = encoder(*place, text_ids=text_ids, form=self.form.first)
+        form = self.form
+        if form.times:
+            self._first = encoder(*place, text_ids=text_ids, form=BARE._replace(marked=form.marked))
+            self.encode: Callable[[Any, int], Any] = self._note
+            return
+        self.encode = self._first = encoder(*place, text_ids=text_ids, form=form)
+        if form.changes:
+            self._first = encoder(*place, text_ids=text_ids, form=form.first)
 
     def snapshot(self) -> bytes:
         """The frame of the last event, see `Form.told`; empty if there was none."""
-        topic = self.topic
-        return b"" if topic.last is None else self._first(topic.last, topic.seq)
+        topic, form = self.topic, self.form
+        if topic.last is None:
+            return b""
+        push = self._first(topic.last, topic.seq)
+        return form.first.timed(push, topic.received, 0, self._micros()) if form.times else push
+
+    def written(self, noted: Iterable[Noted]) -> list[bytes]:
+        """Pushes that say that they are sent now."""
+        sent = self._micros()
+        return [self.form.timed(*one, sent) for one in noted]
+
+    def _note(self, event: StreamEvent, seq: int) -> Noted:
+        return Noted(self._first(event, seq), self._received(seq), self._micros())
+
+    def _received(self, seq: int) -> int:
+        """When an event came, 0 if it is not the last one."""
+        return self.topic.received if seq == self.topic.seq else 0
 
     def thinned(self, stretch: Stretch) -> list[bytes]:
         """The pushes of a stretch of the topic for who is not given all of it, in order."""
+        made = self.made(stretch)
+        return self.written(made) if self.form.times else made
+
+    def made(self, stretch: Stretch) -> list[Any]:
+        """The same, to be flushed."""
         if stretch.count > 1 and type(stretch.last) is Trade:
             return [self._several(stretch)]
         events = stretch.kept
@@ -85,18 +126,21 @@ class View:
             events = sorted([*events, (stretch.last, stretch.seq)], key=lambda one: one[1])
         return [self._shared(seq, event) for event, seq in events]
 
-    def _several(self, stretch: Stretch) -> bytes:
-        key = stretch.first, stretch.seq, stretch.count, self.encode
+    def _several(self, stretch: Stretch) -> Any:
+        key = stretch.first, stretch.seq, stretch.count, self._first
         if self._made is None or self._made[0] != key:
             place = self.name, self.topic.instrument, stretch.several(), stretch.seq
-            self._made = key, several_trades(*place, text_ids=self._text_ids, form=self.form)
+            times, form = self.form.times, BARE if self.form.times else self.form
+            made = several_trades(*place, text_ids=self._text_ids, form=form)
+            self._made = key, Noted(made, self._received(stretch.seq), 0) if times else made
         return self._made[1]
 
-    def _shared(self, seq: int, event: StreamEvent) -> bytes:
+    def _shared(self, seq: int, event: StreamEvent) -> Any:
         """Made once for clients that are given the same one after the other."""
-        key = seq, self.encode
+        key = seq, self._first
         if self._made is None or self._made[0] != key:
-            self._made = key, self.encode(event, seq)
+            made = self.encode(event, seq)
+            self._made = key, made._replace(published=0) if self.form.times else made
         return self._made[1]
 
 
@@ -122,6 +166,7 @@ class Topic:
         "kind",
         "kline_type",
         "last",
+        "received",
         "seq",
         "views",
     )
@@ -142,6 +187,8 @@ class Topic:
         self.instrument = instrument
         self.seq = 0
         self.last: StreamEvent | None = None
+        self.received = 0
+        """When that came, in microseconds since the epoch; 0: it is not known, or came from nowhere."""
         self.views: dict[Key, View] = {}
         self.held = 0
         """How many clients want it, and are not given it yet."""
@@ -150,13 +197,14 @@ class Topic:
         self._send = send
         self._tell_begun = begun
 
-    def take(self, event: StreamEvent, seq: int) -> None:
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """The next event of the stream, or one that a scenario sends twice or too late."""
         if seq > self.seq:
             if not self.seq:
                 self._tell_begun(self)
             self.last = event
             self.seq = seq
+            self.received = received
         if self.views:
             if self.digest is not None:
                 self.digest.add(event, seq, self.instrument)
@@ -169,10 +217,10 @@ class Topic:
             form = form._replace(marked=False)
         return want.name, want.levels, form
 
-    def view(self, key: Key, *, text_ids: bool) -> View:
+    def view(self, key: Key, *, text_ids: bool, micros: Callable[[], int]) -> View:
         """The view of that key: the same one for all who ask alike."""
         if (found := self.views.get(key)) is None:
-            found = self.views[key] = View(self, *key, text_ids=text_ids)
+            found = self.views[key] = View(self, *key, text_ids=text_ids, micros=micros)
         return found
 
     def redefine(self, instrument: Instrument, *, text_ids: bool) -> None:

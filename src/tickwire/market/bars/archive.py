@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
+import msgspec
 import structlog
 
 from ...errors import StoreError
 from ...model import Kline, KlineType
-from ...sources.publishers import Publishers
+from ...sources.last_values import LAST, Last, LastValues
+from ...sources.publishers import PUBLISHER, Publishers
 from ...store import Database, KlineStore, Overlay, SqliteFile, SqliteKlineStore
 from .memory import Recent, Waiting, latest
 from .tape_notes import PREFIX, TapeNotes
@@ -19,6 +22,12 @@ MOST_WAITING = 200_000
 """Bars that may wait for a store that cannot be written, some 200 MB; of more the oldest go."""
 ALIVE = "alive"
 """The note that says until when bars were kept, in seconds since the epoch."""
+OTHERS = (PREFIX, PUBLISHER, LAST)
+"""Begin the names of the notes that others know."""
+Note: TypeAlias = str | Last
+"""A note, or what it is made of: that may be a long book, and takes its time in the thread of the store."""
+
+_encode = msgspec.json.Encoder().encode
 
 log = structlog.get_logger()
 
@@ -36,26 +45,28 @@ class Archive:
         database: Database,
         publishers: Publishers | None = None,
         tape: TapeNotes | None = None,
+        last: LastValues | None = None,
         *,
         clock: Callable[[], float],
     ) -> None:
-        """`database` runs the calls of `store`. The notes of `publishers` and of a `tape` are kept with the
-        bars as they are right then. `clock` is in seconds since the epoch. Reads what is noted at once.
-        Raises StoreError.
+        """`database` runs the calls of `store`. The notes of `publishers`, of a `tape` and of the `last`
+        values are kept with the bars as they are right then. `clock` is in seconds since the epoch. Reads
+        what is noted at once. Raises StoreError.
         """
         self.source = source
         self._store = store
         self._database = database
         self._publishers = publishers
         self._tape = tape
+        self._last = last
         self._clock = clock
         self._waiting, self._writing = Waiting(), Waiting()
-        self._leaving: tuple[list[Kline], dict[str, str]] | None = None  # the last batch before `detach`
+        self._leaving: tuple[list[Kline], dict[str, Note]] | None = None  # the last batch before `detach`
         self._recent = Recent()
         self._reads: list[list[Waiting]] = []  # of each read under way, what was committed meanwhile
-        self._notes: dict[str, str] = {}  # to be written with the bars that they speak of
+        self._notes: dict[str, Note] = {}  # to be written with the bars that they speak of
         noted = store.notes(source, "")
-        self._noted = {name: value for name, value in noted.items() if not name.startswith(PREFIX)}
+        self._noted = {name: value for name, value in noted.items() if not name.startswith(OTHERS)}
         self._generation = database.generation
         self.changes = self._recent.changes
         """How many bars of a code and type have changed so far."""
@@ -157,10 +168,10 @@ class Archive:
         """Writes what waits, and these bars that have not closed; returns whether it could: if not, it waits
         on. Notes speak of all bars: they are written if those are the `whole`. Bars of publishers wait for
         that: without the notes what is sent again after a kill would count in them twice."""
-        notes: dict[str, str] = {}
+        notes: dict[str, Note] = {}
         if whole:
             self._gather()
-            notes = self._notes | self._alive()
+            notes = {**self._notes, **self._alive()}
         self._writing.put(self._waiting.take())
         if not whole and self._publishers is not None:
             self._drop_oldest()
@@ -170,7 +181,7 @@ class Archive:
         for committed in self._reads:
             committed.append(self._writing)
         self._writing = Waiting()
-        self._notes = {name: value for name, value in self._notes.items() if notes.get(name) != value}
+        self._notes = {name: value for name, value in self._notes.items() if notes.get(name) is not value}
         if not self.detached:
             self._tell_kept(notes)
         return True
@@ -191,7 +202,10 @@ class Archive:
         waiting = self._waiting.all()
         self._waiting.put(self._recent.all())
         self._waiting.put(waiting)
-        self._notes = self._noted | self._notes
+        self._notes = {**self._noted, **self._notes}
+        for one in (self._publishers, self._last):
+            if one is not None:
+                one.change_all()
         return True
 
     def detach(self, forming: Iterable[Kline]) -> None:
@@ -227,17 +241,23 @@ class Archive:
             self._notes.update(self._publishers.notes())
         if self._tape is not None:
             self._notes.update(self._tape.notes())
+        if self._last is not None:
+            self._notes.update(self._last.notes())
 
-    def _tell_kept(self, notes: Mapping[str, str]) -> None:
+    def _tell_kept(self, notes: Mapping[str, Note]) -> None:
         if self._publishers is not None:
-            self._publishers.kept(notes)
+            self._publishers.kept({name: note for name, note in notes.items() if isinstance(note, str)})
 
-    def _alive(self) -> dict[str, str]:
+    def _alive(self) -> dict[str, Note]:
         return {ALIVE: str(int(self._clock()))}
 
-    async def _write_batch(self, bars: list[Kline], notes: Mapping[str, str]) -> bool:
+    def _write(self, bars: list[Kline], notes: Mapping[str, Note]) -> None:
+        texts = {name: one if isinstance(one, str) else _encode(one).decode() for name, one in notes.items()}
+        self._store.write(self.source, bars, texts)
+
+    async def _write_batch(self, bars: list[Kline], notes: Mapping[str, Note]) -> bool:
         try:
-            await self._database.write(self._store.write, self.source, bars, notes)
+            await self._database.write(self._write, bars, notes)
         except StoreError:  # which has been said
             self._drop_oldest()
             return False

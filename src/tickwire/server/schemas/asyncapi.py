@@ -52,8 +52,20 @@ SENT = (
     DataResponse[ResumedData],
     DataResponse[ReplayedData],
     DataResponse[OptionsData],
+    DataResponse[wire.PublisherHello],
     HttpSuccess[wire.Tally],
 )
+TIMED = (
+    messages.TradeData,
+    messages.SeveralTradesData,
+    messages.BookData,
+    messages.ReplayedTradeData,
+    messages.ReplayedBookData,
+    messages.KlineData,
+    messages.CorrectionData,
+    messages.ReplayedCorrectionData,
+)
+"""What gains times, for who asks for them."""
 TAKEN = (
     Envelope[Nothing],
     Envelope[messages.SymbolList],
@@ -80,6 +92,8 @@ NOT_SPACED = REFUSED[:3]
 """And what 28024 may be."""
 SPACED = (table.TOO_FAST, table.TOO_FAST_CLOSED)
 """And what one that changes lists may be answered: each item has a state of its own."""
+PUBLISHER = "publisherHello"
+"""The message in which a publisher asks how it stands."""
 STREAMS = "stock", "other"
 """The channels of the two families, whose messages are the same."""
 WRITTEN = written("asyncapi")
@@ -113,12 +127,15 @@ def schemas() -> dict[str, Schema]:
             "GAP",
         ],
     }
-    return incoming(*TAKEN) | outgoing(*SENT) | {"PushCommand": pushes, "Line": LINE}
+    found = incoming(*TAKEN) | outgoing(*SENT)
+    for one in TIMED:
+        found[one.__name__]["properties"] |= outgoing(messages.TimesData)["TimesData"]["properties"]
+    return found | {"PushCommand": pushes, "Line": LINE}
 
 
 def _channel(name: str, address: str, description: str, closes: list[str]) -> dict[str, Any]:
     asked = [message for ask in (*ASKS, "unknown") for message in (ask, f"{ask}Answer")]
-    said = [*asked, *PUSHES] if name in STREAMS else ["lines", "tally"]
+    said = [*asked, *PUSHES] if name in STREAMS else ["lines", "tally", PUBLISHER, f"{PUBLISHER}Answer"]
     return {
         "address": address,
         "description": description,
@@ -144,6 +161,9 @@ def _operations() -> dict[str, Any]:
             }
     made["publish_lines"] = _asked(
         "publish", "lines", "tally", "Takes lines; the answer comes when they have been taken."
+    )
+    made["publish_hello"] = _asked(
+        "publish", PUBLISHER, f"{PUBLISHER}Answer", "Asks how the publisher stands, to go on there."
     )
     return made
 
@@ -188,6 +208,10 @@ def _others() -> dict[str, Any]:
     unknown = {"allOf": [ref("Response"), {"properties": {"cmd_id": {"not": {"enum": answers}}}}]}
     summary = "Answers what is no request: its `cmd_id` + 1, or 0 if it has none or that would be a push."
     taken = succeeded({"message": 7} | EXAMPLES["Tally"])
+    hello = {"cmd_id": int(Command.HELLO), "seq_id": 7, "trace": "desk-7", "data": {}}
+    stands = {
+        "allOf": [ref("PublisherHelloResponse"), {"properties": {"cmd_id": {"const": Command.HELLO + 1}}}]
+    }
     return {
         "unknown": _message(
             "unknown", "What is no request: no JSON, no object, no known `cmd_id`.", {}, {"cmd_id": 1}
@@ -201,6 +225,20 @@ def _others() -> dict[str, Any]:
             "payload": ref("Line"),
             "examples": [{"name": name, "payload": line} for name, line in EXAMPLES["lines"].items()],
         },
+        PUBLISHER: _message(
+            PUBLISHER,
+            "Asks how the publisher stands, and who the server is: a message by itself.",
+            _numbered("NothingRequest", Command.HELLO),
+            hello,
+        ),
+        **_answer(
+            f"{PUBLISHER}Answer",
+            "Says what of it was taken and is durable, by stream too.",
+            stands,
+            Command.HELLO + 1,
+            [table.OK],
+            "PublisherHello",
+        ),
         "tally": _message("tally", "What has become of the lines of a message.", ref("TallyAnswer"), taken),
     }
 
