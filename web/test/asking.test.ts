@@ -257,3 +257,110 @@ test("and after a cut of one nobody knows what is missing", () => {
     { kind: "trade", code: "GOLD", missed: null },
   ]);
 });
+
+/** A server that keeps the last events of each stream, and a client of it that checks what it is given. */
+class Market {
+  readonly desk = new Desk({ extensions: [CHANGE, RESUME], resume_seconds: 10 });
+  epoch = EPOCH;
+  holes = 0;
+  #last = new Map<string, number>();
+  #lists = new Set<string>();
+  #open = true;
+  /** What the client had of each code, and what it was told to be missing before the next event. */
+  #had = new Map<string, number>();
+  #told = new Map<string, number | null>();
+
+  /** So many events are kept of each. */
+  readonly ring: number;
+
+  constructor(ring: number) {
+    this.ring = ring;
+  }
+
+  trade(code: string): void {
+    this.#last.set(code, (this.#last.get(code) ?? this.epoch - 1) + 1);
+    if (this.#open && this.#lists.has(code)) this.#push(code, this.#last.get(code) ?? 0);
+  }
+
+  cut(): void {
+    if (this.#open) this.desk.changes.closed(this.desk.at);
+    this.#open = false;
+    this.#lists.clear();
+  }
+
+  open(): void {
+    if (!this.#open) this.desk.changes.opened();
+    this.#open = true;
+  }
+
+  restart(): void {
+    this.cut();
+    this.epoch += 1_000_000;
+    this.#last.clear();
+  }
+
+  serve(wanted: Wants): void {
+    if (!this.#open) return;
+    for (let request = this.desk.next(wanted); request !== null; request = this.desk.next(wanted)) {
+      const { add = [], remove = [], items = [] } = request.data as Record<string, { code: string; epoch: number; seq: number }[]>;
+      for (const { code } of remove) this.#lists.delete(code);
+      const pushes: [string, number][] = [];
+      const added = add.map(({ code }) => {
+        const last = this.#last.get(code);
+        if (last !== undefined) pushes.push([code, last]);
+        return { kind: "trade", code, state: "ok", epoch: this.epoch, seq: last ?? 0 };
+      });
+      const back = items.map(({ code, epoch, seq }) => {
+        const last = this.#last.get(code) ?? this.epoch - 1;
+        const oldest = Math.max(this.epoch, last - this.ring + 1);
+        const whole = epoch === this.epoch && Math.max(seq + 1, epoch) >= oldest;
+        const from = whole ? Math.max(seq + 1, epoch) : oldest;
+        for (let next = from; next <= last; next++) pushes.push([code, next]);
+        return { kind: "trade", code, state: whole ? "resumed" : "gap", epoch: this.epoch, from };
+      });
+      for (const { code } of [...add, ...items]) this.#lists.add(code);
+      const holes = this.desk.changes.answered(request.command === RESUME ? { items: back } : { added, removed: [] }, this.desk.at);
+      for (const { code, missed } of holes) {
+        const before = this.#told.has(code) ? (this.#told.get(code) ?? null) : 0;
+        this.#told.set(code, before === null || missed === null ? null : before + missed);
+      }
+      for (const [code, seq] of pushes) this.#push(code, seq);
+    }
+  }
+
+  #push(code: string, seq: number): void {
+    this.desk.changes.pushed("trade", code, 0, seq);
+    const had = this.#had.get(code);
+    const told = this.#told.has(code) ? (this.#told.get(code) ?? null) : 0;
+    if (had !== undefined && seq <= had) return; // the last one, which comes again
+    this.#had.set(code, seq);
+    this.#told.delete(code);
+    if (had === undefined) return;
+    const missing = had < this.epoch ? null : seq - had - 1;
+    assert.equal(told, missing, `${code}: ${had} to ${seq}`);
+    if (missing !== 0) this.holes++;
+  }
+}
+
+test("whatever happens, what came and what is told to be missing are together what there was", () => {
+  let holes = 0;
+  for (let seed = 1; seed <= 300; seed++) {
+    let state = seed;
+    const dice = (sides: number) => (state = (state * 48271) % 2147483647) % sides;
+    const market = new Market(1 + dice(8));
+    const codes = ["A", "B", "C", "D"];
+    let wanted = wants(codes.slice(0, 2));
+    for (let step = 0; step < 200; step++) {
+      const what = dice(20);
+      if (what < 11) market.trade(codes[dice(4)] ?? "");
+      else if (what < 13) market.cut();
+      else if (what < 16) market.open();
+      else if (what < 17) wanted = wants(codes.filter(() => dice(2) === 0));
+      else if (what < 19) market.desk.at += 1000 * dice(8);
+      else if (dice(6) === 0) market.restart();
+      if (dice(3) > 0) market.serve(wanted);
+    }
+    holes += market.holes;
+  }
+  assert.ok(holes > 100, `${holes} holes`);
+});
