@@ -25,7 +25,7 @@ async def stands(seen: Visit, name: str, word: str, text: str) -> None:
     mark = seen.row("BTCUSDT").locator(".state")
     await expect(mark).to_have_attribute("data-state", name)
     await expect(mark).to_have_attribute("title", re.compile(re.escape(text)))
-    await expect(mark.locator(".unseen")).to_contain_text(text)
+    await expect(mark.locator(".unseen")).to_have_text(word)
     await expect(seen.page.get_by_role("region", name="Chart").get_by_role("heading")).to_contain_text(word)
 
 

@@ -8,9 +8,9 @@ export interface Standing {
   readonly name: string;
   /** A sign that differs by its shape, not by its colour alone. */
   readonly mark: string;
-  /** As it stands beside a name. */
+  /** As it stands beside a name, and for ears. */
   readonly word: string;
-  /** The whole of it, for a title and for ears. */
+  /** The whole of it, for a title. */
   readonly text: string;
 }
 

@@ -24,13 +24,14 @@ export function State({ instrument }: { readonly instrument: InstrumentInfo }) {
   const age = useComputed(() => (time.value === null ? "" : aged(now.value - time.value)));
   const name = useComputed(() => of.value.name);
   const mark = useComputed(() => of.value.mark);
+  const word = useComputed(() => of.value.word);
   const text = useComputed(() => of.value.text);
   return (
     <span class="state" data-state={name} title={text}>
       <span class="mark" aria-hidden="true">
         {mark}
       </span>
-      <span class="unseen">{text}</span>
+      <span class="unseen">{word}</span>
       <small class="figure" title="Age of the last trade">
         {age}
       </small>
