@@ -194,17 +194,17 @@ async def test_a_server_that_says_nothing_of_itself_is_asked_as_alltick_is(
     routes: list[WebSocketRoute] = []
 
     def strange(route: WebSocketRoute) -> None:
-        """Between the page and the server: 28000 is no request there."""
+        """Between the page and the server: no such request is known there."""
         server = route.connect_to_server()
         routes.append(route)
 
         def asked(text: str | bytes) -> None:
             request = json.loads(text)
-            if request["cmd_id"] == HELLO:
-                head = {"ret": 400, "msg": "request header param invalid", "cmd_id": HELLO + 1}
+            sent.append(command := request["cmd_id"])
+            if command in (HELLO, CHANGE, RESUME, STATES):
+                head = {"ret": 400, "msg": "request header param invalid", "cmd_id": command + 1}
                 route.send(json.dumps(head | {"seq_id": request["seq_id"], "trace": "", "data": {}}))
             else:
-                sent.append(request["cmd_id"])
                 server.send(text)
 
         route.on_message(asked)
@@ -227,4 +227,5 @@ async def test_a_server_that_says_nothing_of_itself_is_asked_as_alltick_is(
         await expect(seen.page.locator(".tape .trade").first).to_contain_text("trades are missing here")
         await chart_has(seen, await bars_answered(served))
         assert {TRADES, DEPTH, KLINES} <= {*sent}
-        assert {CHANGE, RESUME, STATES}.isdisjoint(sent)
+        assert {RESUME, STATES}.isdisjoint(sent)
+        await expect(seen.page.get_by_role("alert")).to_have_count(0)  # that it refuses is no news

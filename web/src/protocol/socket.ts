@@ -17,6 +17,7 @@ import {
   type TradeData,
 } from "./messages.ts";
 
+const SUBPROTOCOL = "tickwire";
 const PATH: Record<Family, string> = { stock: "/quote-stock-b-ws-api", other: "/quote-b-ws-api" };
 const HEARTBEAT = 5_000;
 /** Not at once: while the page is still being drawn, the answer would wait for it. */
@@ -70,11 +71,12 @@ export class Socket {
   #wants: Wants = NOTHING;
   #changes = new Changes();
   readonly #lists = new Lists();
-  /** How this server is asked; null before it has said who it is. */
+  /** How this server is asked; null before that is known. */
   #asking: Asking | null = null;
   /** The number of the request whose answer is owed, 0 for none, and when it was sent. */
   #owed = 0;
   #owedSince = 0;
+  /** The number of the request that asks who the server is, 0 once that is known. */
   #hello = 0;
   #number = 0;
   #tries = 0;
@@ -118,7 +120,7 @@ export class Socket {
     clearTimeout(this.#redial);
     this.state.value = "connecting";
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${PATH[this.family]}`;
-    const socket = new WebSocket(url, ["tickwire", `tickwire.token.${encoded(token())}`]);
+    const socket = new WebSocket(url, [SUBPROTOCOL, `${SUBPROTOCOL}.token.${encoded(token())}`]);
     this.#socket = socket;
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event: MessageEvent<string>) => this.#message(event.data);
@@ -130,23 +132,31 @@ export class Socket {
   #opened(socket: WebSocket): void {
     this.#tries = 0;
     this.state.value = "open";
+    this.#next = 0;
     this.#hello = this.#send(Command.HELLO, {});
+    // Whoever chose it most likely takes changes: the first prices do not wait until it has said so.
+    if (socket.protocol === SUBPROTOCOL) this.#ask(this.#changes);
     this.#send(Command.STATUS, {});
-    setTimeout(() => this.#socket === socket && this.#asking === null && this.#greeted(null), PATIENCE);
+    setTimeout(() => this.#socket === socket && this.#hello !== 0 && this.#greeted(null), PATIENCE);
     setTimeout(() => this.#socket === socket && this.#heartbeat(), FIRST_HEARTBEAT);
     this.#beating = setInterval(() => this.#heartbeat(), HEARTBEAT);
-    this.#next = 0;
     if (this.reconnects.peek() > 0) this.listener.healed();
   }
 
   /** The server has said what it offers, or that it offers nothing of that. */
   #greeted(hello: HelloData | null): void {
-    if (hello !== null && Changes.offeredBy(hello)) {
-      this.#changes.greeted(hello);
-      this.#asking = this.#changes;
-    } else {
-      this.#asking = this.#lists;
-    }
+    this.#hello = 0;
+    if (hello === null || !Changes.offeredBy(hello)) return this.#ask(this.#lists);
+    this.#changes.greeted(hello);
+    if (this.#asking === null) this.#ask(this.#changes);
+    else this.#flushSoon();
+  }
+
+  /** Asks so from now on. */
+  #ask(asking: Asking): void {
+    this.#asking?.closed(Date.now());
+    this.#asking = asking;
+    this.#owed = 0;
     const again = this.reconnects.peek() > 0;
     for (const hole of this.#asking.opened(this.#wants, again)) this.listener.hole(hole);
     this.#flush();
@@ -254,7 +264,7 @@ export class Socket {
     if (this.#beat?.number === number) {
       this.latency.value = performance.now() - this.#beat.at;
       this.#beat = null;
-    } else if (this.#hello === number && this.#asking === null) {
+    } else if (this.#hello === number) {
       this.#greeted(ret === 200 ? (data as HelloData) : null);
     } else if (this.#owed === number && this.#asking !== null) {
       this.#owed = 0;
