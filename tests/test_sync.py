@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from tickwire import HistoryWarning, RequestRefused, Status, Subscribed, Trade, Unavailable, sync
+from tickwire import HistoryWarning, MarketState, RequestRefused, Status, Subscribed, Trade, Unavailable, sync
 from tickwire.client import Event
 from tickwire.testing import AllTickServer
 
@@ -23,7 +24,10 @@ def server() -> Iterator[AllTickServer]:
         yield running
 
 
-def the(feed: sync.Feed, kind: type[Event]) -> Event:
+One = TypeVar("One", bound=Event)
+
+
+def the(feed: sync.Feed, kind: type[One]) -> One:
     return next(one for one in feed if isinstance(one, kind))
 
 
@@ -39,6 +43,14 @@ def test_a_script_reads_events_and_bars(server: AllTickServer) -> None:
         assert [one.code for one in feed.api.latest_trades("BTCUSDT")] == ["BTCUSDT"]
         assert feed.api.klines("BTCUSDT", "1m", 1)[0].code == "BTCUSDT"
     assert [one for one in feed if isinstance(one, Trade)] == []  # closed: it ends
+
+
+def test_what_instruments_do_is_an_event(server: AllTickServer) -> None:
+    with sync.connect(server.url, token="t", plan="unlimited") as feed:
+        feed.subscribe(states="BTCUSDT")
+        assert the(feed, MarketState).state == "open"
+        server.halt("BTCUSDT")
+        assert the(feed, MarketState).state == "halted"
 
 
 def test_waiting_has_an_end(server: AllTickServer) -> None:

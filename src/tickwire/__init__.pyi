@@ -34,6 +34,7 @@ from .client import save_positions as save_positions
 from .client.events import Status as Status
 from .downloading import download as download
 from .errors import TickwireError as TickwireError
+from .wire import MarketState as MarketState
 from .wire import Refusal as Refusal
 from .wire import SourceStatus as SourceStatus
 from .wire import Spared as Spared

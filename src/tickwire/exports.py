@@ -17,7 +17,7 @@ HOMES = {
     "client.events": "Status",
     "downloading": "download",
     "errors": "TickwireError",
-    "wire": "Refusal SourceStatus Spared Subscribed",
+    "wire": "MarketState Refusal SourceStatus Spared Subscribed",
 }
 """Where the names are at home."""
 HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()}

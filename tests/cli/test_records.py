@@ -11,7 +11,7 @@ from tickwire.cli.output import json_line
 from tickwire.cli.records import Lines, record, spared_line
 from tickwire.client import Book, Kline, Trade
 from tickwire.model import Direction, Kind, Level
-from tickwire.wire import Spared
+from tickwire.wire import MarketState, Spared
 
 from .commands import AT, WHEN
 
@@ -40,6 +40,18 @@ def test_a_bar_of_a_day_is_shown_by_its_trading_date(interval: str, shown: str) 
     found = record(bar)
     assert found["time"] == "2026-11-15T16:00:00.000Z"
     assert found.get("trading_date") == bar.trading_date
+
+
+def test_what_an_instrument_does() -> None:
+    state = MarketState("600519.SH", "limit-up", AT)
+    assert Lines(colours=False).line(state) == f"{WHEN}  600519.SH  state  limit-up\n"
+    assert Lines(colours=False).line(MarketState("X", "\x1b[2J", AT)).endswith("state  �[2J\n")
+    assert record(state) == {
+        "event": "marketstate",
+        "code": "600519.SH",
+        "state": "limit-up",
+        "time": WHEN,
+    }
 
 
 def test_what_the_server_spared_us() -> None:

@@ -59,6 +59,36 @@ async def test_books_and_bars_in_columns_without_colours_in_a_pipe(
     ]
 
 
+async def test_what_instruments_do(tmp_path: Path, served: Served) -> None:
+    arguments = ("tail", "GOLD", "AAPL.US", "--states", "--url", served.url)
+    async with running(tmp_path, *arguments, "--json", "-n", "3") as process:
+        found = [json.loads(await line_of(process)) for _ in range(2)]
+        assert {(one["code"], one["state"]) for one in found} == {("GOLD", "open"), ("AAPL.US", "open")}
+        await served.request("POST", "/admin/scenario", json={"step": [{"do": "halt", "codes": ["GOLD"]}]})
+        rest, err = await process.communicate()
+    last = json.loads(rest)
+    assert (last["event"], last["code"], last["state"]) == ("marketstate", "GOLD", "halted")
+    assert (process.returncode, err) == (DONE, b"")
+    raw = await tickwire(tmp_path, *arguments, "--raw", "-n", "2")
+    assert [one["cmd_id"] for one in raw.records] == [28994, 28994]
+
+
+async def test_where_nobody_says_what_instruments_do_one_line_says_so(tmp_path: Path, served: Served) -> None:
+    async with alltick() as vendor:
+        place = ("--url", vendor.url, "--token", TOKEN, "--plan", "unlimited")
+        alone = await tickwire(tmp_path, "tail", "GOLD", "--states", *place)
+        await vendor.trade("GOLD")
+        beside = await tickwire(tmp_path, "tail", "GOLD", "--states", "--trades", "-n", "1", *place)
+    assert (alone.status, alone.out) == (FAILED, "")
+    text = "no states of GOLD: only a Tickwire says what instruments do, of those it has"
+    assert text in " ".join(alone.err.split())
+    assert (beside.status, beside.err) == (DONE, f"tickwire: {text}.\n")
+    assert beside.out.count("\n") == 1
+    unknown = await tickwire(tmp_path, "tail", "NOPE", "--states", "--url", served.url)
+    assert (unknown.status, unknown.out) == (FAILED, "")
+    assert "no states of NOPE" in unknown.err
+
+
 async def test_raw_messages_are_the_server_s_own(tmp_path: Path, served: Served, script: Script) -> None:
     script.emit(trade("BTCUSDT"))
     async with served.link() as link:

@@ -251,6 +251,7 @@ async def test_lines_of_json_from_a_server_that_behaves_like_the_vendor_s() -> N
                 "ask": None,
                 "ask_volume": None,
                 "volume": "",  # with that trade, or read after it
+                "state": None,
                 "note": None,
             }
             await server.book("GOLD", at=1788529064127)

@@ -18,6 +18,7 @@ from tickwire import (
     Feed,
     Gap,
     Kline,
+    MarketState,
     Refusal,
     SourceStatus,
     Spared,
@@ -31,6 +32,7 @@ from tickwire.model import Family
 from tickwire.sources import Status as SourceHealth
 
 from ..serving import PATIENCE, Script, Served, book, serving, trade, until
+from .alltick_stub import TOKEN, alltick
 from .test_suite import OPTIONS, the
 
 FAST = Plan(subscribe_spacing=0.0)
@@ -73,6 +75,36 @@ async def test_how_sources_are_comes_once_over_one_connection_and_again_after_a_
             assert not isinstance(event, SourceStatus)
             if isinstance(event, Trade):
                 break
+
+
+async def test_what_instruments_do_comes_with_each_change_and_after_a_cut_if_it_is_another(
+    served: Served,
+) -> None:
+    async with feed_of(served) as feed:
+        await feed.subscribe(states=["GOLD", "AAPL.US"])
+        assert [*feed.links] == [Family.STOCK, Family.OTHER]
+        found = {await the(feed, MarketState), await the(feed, MarketState)}
+        assert {(one.code, one.state) for one in found} == {("GOLD", "open"), ("AAPL.US", "open")}
+        halt = {"step": [{"do": "halt", "codes": ["GOLD", "BTCUSDT"]}]}
+        number = (await served.request("POST", "/admin/scenario", json=halt)).json()["number"]
+        halted = await the(feed, MarketState)
+        assert (halted.code, halted.state) == ("GOLD", "halted")
+        assert halted.time_ms > 0
+        feed.links[Family.OTHER].reconnect("a test")
+        await feed.subscribe(states=["BTCUSDT"])
+        assert (await the(feed, MarketState)).code == "BTCUSDT", "that GOLD is halted is known"
+        await feed.unsubscribe(states=["GOLD"])
+        await served.request("DELETE", f"/admin/scenario/{number}")
+        last = await the(feed, MarketState)
+        assert (last.code, last.state) == ("BTCUSDT", "open")
+
+
+async def test_what_instruments_do_is_unknown_of_another_server(served: Served) -> None:
+    async with alltick() as vendor, connect(vendor.url, token=TOKEN, plan=FAST, options=OPTIONS) as feed:
+        await feed.subscribe(trades=["GOLD"], states=["GOLD"])
+        assert await the(feed, MarketState) == MarketState("GOLD", "unknown", 0)
+        await the(feed, Subscribed)
+        assert {request["cmd_id"] for _, request in vendor.requests} <= {22004, 22000}
 
 
 async def test_the_user_may_know_the_family_better(served: Served) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tickwire.model import Book, Kind, Kline, KlineState, KlineType, KlineUpdate, Level, Trade
 from tickwire.store import load_catalogue
 from tickwire.wire import Bad, Pushed, Several, Times
-from tickwire.wire.form import PLAIN, Form
+from tickwire.wire.form import BARE, PLAIN, Form
 from tickwire.wire.push import SeveralTrades, encoder, several_trades
 from tickwire.wire.upstream import Answer, read
 

@@ -5,7 +5,7 @@ import { Bars } from "../src/chart/bars.ts";
 import { decimalsOf, fitted } from "../src/chart/decimals.ts";
 import { legend, spoken } from "../src/chart/legend.ts";
 import { Times } from "../src/chart/times.ts";
-import { kline, page, pushed } from "./chart_bars.ts";
+import { kline, page, pushed, traded } from "./chart_bars.ts";
 
 const times = (bars: Bars) => bars.list.map((bar) => bar.time);
 const closes = (bars: Bars) => bars.toArray().map((bar) => bar.close_price);
@@ -48,6 +48,61 @@ test("a push takes the place of its bar, or stands behind it, or between", () =>
   assert.equal(bars.push(pushed(60, "5", 4)), "bar");
   assert.deepEqual(times(bars), [60, 120, 180, 240]);
   assert.deepEqual(closes(bars), ["5", "4", "2", "3"]);
+});
+
+/** The bar of the first minute, with the trades up to 10. */
+function forming() {
+  const bars = new Bars(60);
+  bars.latest([kline(60, "1")], 0);
+  bars.push({ ...pushed(60, "2", 1), trade_seq: 10 });
+  return bars;
+}
+
+const newest = (bars: Bars) => {
+  const { close_price, high_price, low_price, volume, turnover } = bars.toArray().at(-1) ?? kline(0, "");
+  return [close_price, high_price, low_price, volume, turnover];
+};
+
+test("a bar that forms counts a trade at once, and one that it counts already never", () => {
+  const bars = forming();
+  assert.equal(bars.trade(traded(100, 10)), "none");
+  assert.equal(bars.trade(traded(100, 11, "30", "0.5")), "bar");
+  assert.equal(bars.trade(traded(100, 11, "30", "0.5")), "none");
+  assert.deepEqual(newest(bars), ["30", "30", "0", "5.5", "11"]);
+});
+
+test("a push counts what came before it, and what it does not count yet stays counted", () => {
+  const bars = forming();
+  for (const seq of [11, 12, 13]) bars.trade(traded(seq, seq));
+  assert.deepEqual(newest(bars), ["3", "9", "0", "11", "23"]);
+  bars.push({ ...pushed(60, "3", 2), volume: "9", turnover: "17", trade_seq: 12 });
+  assert.deepEqual(newest(bars), ["3", "9", "0", "11", "23"]);
+  bars.push({ ...pushed(60, "3", 3), volume: "11", turnover: "23", trade_seq: 13 });
+  assert.deepEqual(newest(bars), ["3", "9", "0", "11", "23"]);
+});
+
+test("trades that came before the push of their bar are counted then", () => {
+  const bars = new Bars(60);
+  bars.latest([kline(0, "1")], 0);
+  for (const seq of [10, 11]) assert.equal(bars.trade(traded(seq, seq)), "none");
+  bars.push({ ...pushed(60, "2", 1), trade_seq: 10 });
+  assert.deepEqual(newest(bars), ["3", "9", "0", "7", "11"]);
+});
+
+test("a trade of another bar, or in part counted already, waits for the push; so do those of a bar without trade_seq", () => {
+  const bars = forming();
+  assert.equal(bars.trade(traded(60_000, 11)), "none");
+  assert.equal(bars.trade(traded(-1, 12)), "none");
+  const several = { ...traded(5, 14), trades: 5, first_seq: 10, open_price: "1", high_price: "8", low_price: "1" };
+  assert.equal(bars.trade(several), "none");
+  assert.equal(bars.trade({ ...several, seq: 15, first_seq: 11, high_price: "70" }), "bar");
+  assert.deepEqual(newest(bars), ["3", "70", "0", "7", "11"]);
+  bars.push({ ...pushed(60, "2", 2), state: "closed", trade_seq: 15 });
+  assert.equal(bars.trade(traded(6, 16)), "none");
+  const daily = new Bars();
+  daily.latest([kline(60, "1")], 0);
+  daily.push({ ...pushed(60, "2", 1), trade_seq: 10 });
+  assert.equal(daily.trade(traded(6, 16)), "none");
 });
 
 test("a push that comes twice or late changes nothing", () => {

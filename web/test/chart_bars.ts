@@ -1,6 +1,6 @@
 /** Bars for the tests of the chart. */
 
-import type { KlineBar, KlineData } from "../src/protocol/messages.ts";
+import type { KlineBar, KlineData, TradeData } from "../src/protocol/messages.ts";
 
 export function kline(time: number, close: string): KlineBar {
   return {
@@ -21,4 +21,9 @@ export function page(from: number, to: number): KlineBar[] {
 
 export function pushed(time: number, close: string, seq: number): KlineData {
   return { code: "X", kline_type: 1, seq, state: "forming", incomplete: 0, ...kline(time, close) };
+}
+
+/** A trade so many milliseconds into the bar that opens at 60. */
+export function traded(after: number, seq: number, price = "3", volume = "2"): TradeData {
+  return { code: "X", seq, tick_time: 60_000 + after, price, volume, turnover: "6", trade_direction: 0 };
 }

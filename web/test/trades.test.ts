@@ -13,7 +13,7 @@ function added(...pairs: readonly [number, number][]): Trades {
   return trades;
 }
 
-const seqs = (trades: Trades) => trades.latest.map((one) => one.seq);
+const seqs = (trades: Trades) => trades.latest.map((one) => one.trade.seq);
 
 test("trades stand newest first", () => {
   assert.deepEqual(seqs(added([1000, 1], [2000, 2], [2000, 3])), [3, 2, 1]);
@@ -44,5 +44,33 @@ test("the latest sixty are shown, however many came", () => {
   const trades = new Trades();
   for (let number = 1; number <= 1000; number++) trades.add(trade(number, number));
   assert.equal(trades.latest.length, 60);
-  assert.equal(trades.latest[59]?.seq, 941);
+  assert.equal(trades.latest[59]?.trade.seq, 941);
+});
+
+test("what is missing stands before the next trade that is another one", () => {
+  const trades = added([1000, 1]);
+  trades.hole(4);
+  trades.add(trade(1000, 1));
+  trades.add(trade(2000, 6));
+  trades.add(trade(2001, 7));
+  assert.deepEqual(trades.latest.map((one) => one.missed), [0, 4, 0]);
+});
+
+test("holes add up, and one that nobody can count makes them one", () => {
+  const trades = added([1000, 1]);
+  trades.hole(4);
+  trades.hole(2);
+  trades.add(trade(2000, 8));
+  assert.equal(trades.latest[0]?.missed, 6);
+  trades.hole(1);
+  trades.hole(null);
+  trades.add(trade(3000, 12));
+  assert.equal(trades.latest[0]?.missed, null);
+});
+
+test("before the first trade nothing is missed", () => {
+  const trades = new Trades();
+  trades.hole(null);
+  trades.add(trade(1000, 1));
+  assert.equal(trades.latest[0]?.missed, 0);
 });

@@ -8,15 +8,15 @@ from typing import Any
 from ..client import Book, Gap, Kline, Trade
 from ..client.shown import some
 from ..model import Direction, Kind, Level
-from ..wire import Spared
-from .output import Style, fields, plain, styled, utc
+from ..wire import MarketState, Spared
+from .output import Style, fields, plain, styled, utc, visible
 
 KINDS = {Kind.TRADE: "trade", Kind.DEPTH: "book", Kind.KLINE: "kline", Kind.CORRECTION: "correction"}
 """What records and messages call the streams of an instrument."""
 STYLES = {Direction.BUY: Style.GREEN, Direction.SELL: Style.RED, Direction.NEUTRAL: Style.PLAIN}
 
 
-def record(event: Trade | Book | Kline | Gap | Spared) -> dict[str, Any]:
+def record(event: Trade | Book | Kline | MarketState | Gap | Spared) -> dict[str, Any]:
     """An event as a record for JSON: money as texts with the server's decimals, times in UTC;
     of bars of a day and more their trading date."""
     found = fields(event)
@@ -63,8 +63,8 @@ class Lines:
         self._colours = colours
         self._widths: dict[tuple[str, int], int] = {}
 
-    def line(self, event: Trade | Book | Kline) -> str:
-        """Time, code, kind; then price, volume and direction, or the sides, or the bar."""
+    def line(self, event: Trade | Book | Kline | MarketState) -> str:
+        """Time, code, kind; then price, volume and direction, or the sides, or the bar, or the state."""
         match event:
             case Trade():
                 style = STYLES[event.direction]
@@ -78,7 +78,9 @@ class Lines:
             case Kline():
                 prices = (event.open, event.high, event.low, event.close, event.volume)
                 rest = [event.interval, *self._numbers("kline", *prices), event.state or ""]
-        kind = type(event).__name__.lower()
+            case MarketState():
+                rest = [visible(event.state)]
+        kind = "state" if isinstance(event, MarketState) else type(event).__name__.lower()
         code = self._fit(("", 0), event.code, right=False)
         when = opened(event) if isinstance(event, Kline) else utc(event.time_ms) or ""
         return "  ".join([when, code, f"{kind:<5}", *rest]).rstrip() + "\n"

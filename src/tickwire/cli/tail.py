@@ -25,6 +25,9 @@ def tail(
         list[str] | None,
         typer.Option("--klines", metavar="TYPE", help="K-lines of that type as they form: 1m, 1h, 1d …"),
     ] = None,
+    states: Annotated[
+        bool, typer.Option("--states", help="What instruments do: open, halted, closed and so on.")
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Messages as the server sent them.")] = False,
     as_json: AsJson = False,
     number: Annotated[
@@ -48,12 +51,12 @@ def tail(
     config: Config = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Print trades, order books or K-lines as they happen.
+    """Print trades, order books, K-lines or what instruments do as it happens.
 
     Each event is written at once, until Ctrl-C. A connection that is lost is made again; then a gap is told,
     on standard error, or with --json as an object among the others. A Tickwire gives what was missed
-    meanwhile, so that a gap is what it has no more; it also pushes K-lines, and takes codes with `*` in
-    them: '*.HK' is all of Hong Kong's that trade. AllTick does neither.
+    meanwhile, so that a gap is what it has no more; it also pushes K-lines and states, and takes codes with
+    `*` in them, but of states: '*.HK' is all of Hong Kong's that trade. AllTick does nothing of that.
 
     With --resume a run begins behind the last event that an earlier one printed. The file is written after
     the event: a kill in between prints it again, and nothing is left out.
@@ -75,9 +78,10 @@ def tail(
     server = upstream(url, token, plan, config, ca_file)
     wanted = dict.fromkeys(codes)
     streams: dict[str, Any] = {
-        "trades": wanted if trades or not (books or kinds) else (),
+        "trades": wanted if trades or not (books or kinds or states) else (),
         "books": dict.fromkeys(wanted, depth) if books else (),
         "klines": [(code, kind) for code in wanted for kind in kinds],
+        "states": wanted if states else (),
     }
     with explained(server):
         asyncio.run(follow(server, streams, number, seconds, raw=raw, as_json=as_json, resume=resume))

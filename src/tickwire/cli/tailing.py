@@ -29,7 +29,19 @@ from ..client.errors import ClientError, RequestRefused, TooManyRequests, Unavai
 from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
 from ..model import Family, Kind
 from ..store import load_catalogue
-from ..wire import ANY, CODE_INVALID, Happening, Key, Pushed, Refusal, Spared, Subscribed, matches
+from ..wire import (
+    ANY,
+    CODE_INVALID,
+    UNKNOWN,
+    Happening,
+    Key,
+    MarketState,
+    Pushed,
+    Refusal,
+    Spared,
+    Subscribed,
+    matches,
+)
 from .output import Outlet, coloured, had_enough, json_line, note, visible
 from .records import KINDS, Lines, record, spared_line
 
@@ -63,7 +75,7 @@ async def follow(
     frames: deque[str] | None = deque(maxlen=WAITING) if raw else None
 
     def overhear(frame: bytes, found: Sequence[Happening]) -> None:
-        if frames is not None and any(type(one) is Pushed for one in found):
+        if frames is not None and any(type(one) in (Pushed, MarketState) for one in found):
             frames.append(frame.decode("utf-8", "replace").rstrip("\n") + "\n")
 
     options = Options(overhear=overhear if raw else None)
@@ -129,7 +141,7 @@ class Tail:
         )
         self._been_up: set[Family] = set()
         self._down: set[Family] = set()
-        self._refused: set[tuple[Kind, Key]] = set()
+        self._refused: set[tuple[Kind | None, Key]] = set()
         self._told: set[Refusal] = set()
         self._quiet = {*codes_of(key for _, key in self._wanted())}
         self._patterns = {code for code in self._quiet if ANY in code}
@@ -137,8 +149,11 @@ class Tail:
     def text(self, events: Iterable[Event]) -> str:
         """What to print of these. Raises ClientError where it makes no sense to go on."""
         lines: list[str] = []
+        unsaid: list[str] = []
         for event in events:
-            if isinstance(event, (Trade, Book, Kline)):
+            if isinstance(event, MarketState) and event.state == UNKNOWN:
+                unsaid.append(event.code)
+            elif isinstance(event, (Trade, Book, Kline, MarketState)):
                 if self._quiet:
                     self._heard(event.code)
                 if not self.left:
@@ -165,6 +180,10 @@ class Tail:
         while self._frames and self.left:
             lines.append(self._frames.popleft())
             self.left -= 1
+        if unsaid:
+            text = f"no states of {some(unsaid)}: only a Tickwire says what instruments do, of those it has"
+            self._refuse(((None, code) for code in unsaid), RequestRefused(text))
+            note(f"{text}.")
         return "".join(lines)
 
     def check(self, seconds: float) -> None:
@@ -222,20 +241,23 @@ class Tail:
             text += ". Only a Tickwire pushes K-lines; `tickwire kline` reads those of any server"
         if refusal.again is None:
             self._quiet.difference_update(codes)
-            self._refused |= {(refusal.kind, key) for key in refusal.keys}
-            if self._refused >= self._wanted():
-                raise RequestRefused(text, ret=refusal.ret, msg=refusal.msg)
+            refused = RequestRefused(text, ret=refusal.ret, msg=refusal.msg)
+            self._refuse(((refusal.kind, key) for key in refusal.keys), refused)
         if refusal not in self._told:
             self._told.add(refusal)
             note(f"{text}.")
 
-    def _wanted(self) -> set[tuple[Kind, Key]]:
-        return {
-            (kind, key)
-            for link in self._links.values()
-            for kind in Kind
-            for key in link.conversation.wanted(kind)
-        }
+    def _refuse(self, these: Iterable[tuple[Kind | None, Key]], refusal: RequestRefused) -> None:
+        """Raises the refusal if nothing else is wanted."""
+        self._refused.update(these)
+        if self._refused >= self._wanted():
+            raise refusal
+
+    def _wanted(self) -> set[tuple[Kind | None, Key]]:
+        """Streams, and, without a kind, the instruments that are followed."""
+        talks = [link.conversation for link in self._links.values()]
+        streams = {(kind, key) for talk in talks for kind in Kind for key in talk.wanted(kind)}
+        return {*streams, *((None, code) for talk in talks for code in talk.followed)}
 
 
 def _meant(codes: Sequence[str]) -> str:

@@ -39,7 +39,8 @@ def watch(
     """Watch codes in a live table.
 
     CHANGE is against the day's open, 24H against 24 hours before the last trade; VOLUME is the day's, and AGE
-    how long ago the last trade or change of the book was. Keys: q quits, space pauses, the arrows show the
+    how long ago the last trade or change of the book was; of a Tickwire with what the instrument does, where
+    it is not open: "halted 12s". Keys: q quits, space pauses, the arrows show the
     codes for which there is no room. What was lost with a connection is told in the last lines.
 
     With --json each code is a line of its own whenever it has changed, at most once in --every seconds.
@@ -76,6 +77,7 @@ async def _watch(
             trades=codes,
             books=dict.fromkeys(codes, 0 if book else 1),
             klines=[(code, interval) for code in codes if interval],
+            states=codes,
         )
         if as_json:
             await write(feed, board, interval=interval, every=every)

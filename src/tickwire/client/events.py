@@ -9,6 +9,7 @@ Event
 ├── Spared       the server did not send all, since we are slow
 ├── Status       how a connection is
 ├── SourceStatus how a source of the server is
+├── MarketState  what an instrument does: open, halted …
 ├── Subscribed   the server has taken a list of streams
 └── Refusal      the server, or the plan, refuses some of them
 
@@ -29,7 +30,7 @@ import msgspec
 
 from ..model import Direction, Family, Kind, KlineState, KlineType, Level, moment, trading_date
 from ..model import Kline as Bar
-from ..wire import Refusal, SourceStatus, Spared, Subscribed, Times
+from ..wire import MarketState, Refusal, SourceStatus, Spared, Subscribed, Times
 from .intervals import INTERVAL_OF, kline_type_of
 from .state import LinkStatus
 
@@ -225,7 +226,17 @@ class Status(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    Trade | Book | Kline | Correction | Gap | Spared | Status | SourceStatus | Subscribed | Refusal
+    Trade
+    | Book
+    | Kline
+    | Correction
+    | Gap
+    | Spared
+    | Status
+    | SourceStatus
+    | MarketState
+    | Subscribed
+    | Refusal
 )
 
 

@@ -84,6 +84,7 @@ class Feed:
         self._looking: set[asyncio.Task[None]] = set()
         self._closed = False
         self._watching: Family | None = None  # on whose connection sources are told
+        self._following: dict[str, Family] = {}  # on whose connection it is told what a code does
         self.api = Api(account.url, token=account.token, plan=plan, network=account.network)
 
     @property
@@ -98,14 +99,17 @@ class Feed:
         books: Iterable[str] | Mapping[str, int] = (),
         klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
         family: Family | str | None = None,
         sources: bool = False,
     ) -> None:
         """Wants these too: codes of trades, codes of books (with a number of levels, 0 for all), codes of
-        bars with an interval ("1m"), and codes of whose trades corrections are to be told; with `sources` a
-        SourceStatus for each source of the server, and whenever one changes. K-lines, corrections and these
-        are pushed by Tickwire only. So are codes with `*` in them, which stands for any text: "*.HK" means
-        all of Hong Kong's that run, and those that begin later.
+        bars with an interval ("1m"), codes of whose trades corrections are to be told, and codes of
+        instruments that are to be followed, each with a MarketState now and whenever it does something else;
+        with `sources` a SourceStatus for each source of the server, and whenever one changes. K-lines and
+        what follows them here are pushed by Tickwire only. So are codes with `*` in them, which stands for
+        any text: "*.HK" means all of Hong Kong's that run, and those that begin later; states are of codes
+        by their names.
 
         Returns at once: what the server says of it comes as Subscribed or Refusal, which names the nearest
         codes that a Tickwire has in place of unknown ones. Codes go to the family
@@ -125,13 +129,16 @@ class Feed:
             self._strands.add(Kind.KLINE, key, family_for(key[0], family))
         for code in (corrected := names_of(corrections)):
             self._strands.add(Kind.CORRECTION, code, family_for(code, family))
+        does = {code: family_for(code, family) for code in names_of(states)}
         for each in Family:
             mine = [code for code in one if family_for(code, family) is each]
             deep = {code: depth for code, depth in levels.items() if family_for(code, family) is each}
             long = [key for key in bars if family_for(key[0], family) is each]
             wrong = [code for code in corrected if family_for(code, family) is each]
-            if mine or deep or long or wrong:
-                self._link(each).add(trades=mine, books=deep, klines=long, corrections=wrong)
+            doing = [code for code, its in does.items() if its is each]
+            if mine or deep or long or wrong or doing:
+                self._link(each).add(trades=mine, books=deep, klines=long, corrections=wrong, states=doing)
+        self._following |= does
         self._begin()
         if sources and self._watching is None:
             self._watching = next(iter(self._links), Family.OTHER)
@@ -144,6 +151,7 @@ class Feed:
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, str | int]] | Mapping[str, str | int] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
         sources: bool = False,
     ) -> None:
         """Wants these no more: no event of them comes from now on, but for those that wait to be read.
@@ -165,6 +173,9 @@ class Feed:
         for code in names_of(corrections):
             if (family := self._strands.remove(Kind.CORRECTION, code)) is not None:
                 self._links[family].remove(corrections=[code])
+        for code in names_of(states):
+            if (family := self._following.pop(code, None)) is not None:
+                self._links[family].remove(states=[code])
 
     def replay(
         self,

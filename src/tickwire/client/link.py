@@ -88,9 +88,12 @@ class Link:
         books: Mapping[str, int] | None = None,
         klines: Iterable[tuple[str, int]] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
     ) -> None:
         """Wants these too, see Conversation. Sent when the loop's turn ends, or when the plan allows."""
-        self.conversation.add(trades=trades, books=books, klines=klines, corrections=corrections)
+        self.conversation.add(
+            trades=trades, books=books, klines=klines, corrections=corrections, states=states
+        )
         self._wake.set()
 
     def remove(
@@ -100,9 +103,12 @@ class Link:
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, int]] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
     ) -> None:
         """Wants these no more, see Conversation."""
-        self.conversation.remove(trades=trades, books=books, klines=klines, corrections=corrections)
+        self.conversation.remove(
+            trades=trades, books=books, klines=klines, corrections=corrections, states=states
+        )
         self._wake.set()
 
     def watch_sources(self, *, wanted: bool) -> None:

@@ -14,6 +14,7 @@ from ..model import Trade as WireTrade
 from ..wire import (
     Bad,
     Key,
+    MarketState,
     Outdated,
     Pushed,
     Refusal,
@@ -217,7 +218,7 @@ class Strands:
             found += self._slow_gaps()
         elif isinstance(told, Bad):
             found.append(Gap("", None, None, None, f"unreadable: {told.reason}", told.lines))
-        elif isinstance(told, (Subscribed, Refusal, SourceStatus, Spared)):
+        elif isinstance(told, (Subscribed, Refusal, SourceStatus, MarketState, Spared)):
             found.append(told)
 
     def _note(self, told: Told) -> None:

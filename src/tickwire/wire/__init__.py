@@ -4,6 +4,7 @@ from .changes import Resumed
 from .conversation import Conversation, Happening, Outdated, Renumbered, Terms
 from .deviation import Deviation, Report
 from .entry import HTTP_BASES, PUBLISH_PATH, SUBPROTOCOL, WS_PATHS
+from .following import UNKNOWN, MarketState
 from .messages import MAX_MESSAGE, StaticInfo, to_json
 from .overview import GapInfo, InstrumentInfo, MarketInfo
 from .pace import Pace
@@ -46,6 +47,7 @@ __all__ = [
     "POLICY_VIOLATION",
     "PUBLISH_PATH",
     "SUBPROTOCOL",
+    "UNKNOWN",
     "WS_PATHS",
     "Bad",
     "BookLine",
@@ -63,6 +65,7 @@ __all__ = [
     "InstrumentLine",
     "Key",
     "MarketInfo",
+    "MarketState",
     "Outdated",
     "Pace",
     "Priced",

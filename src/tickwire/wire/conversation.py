@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..model import Book, Correction, Kind, KlineUpdate, Position, Trade
 from .changes import Changes, Resumed
+from .following import Following, MarketState
 from .messages import Command
 from .pace import Pace
 from .ret import OK
@@ -51,7 +52,17 @@ class Greeted(NamedTuple):
 
 
 Happening: TypeAlias = (
-    Pushed | Subscribed | Refusal | Resumed | Bad | Renumbered | Outdated | SourceStatus | Spared | Greeted
+    Pushed
+    | Subscribed
+    | Refusal
+    | Resumed
+    | Bad
+    | Renumbered
+    | Outdated
+    | SourceStatus
+    | MarketState
+    | Spared
+    | Greeted
 )
 """What a conversation tells."""
 
@@ -103,6 +114,8 @@ class Conversation:
         """Whether to be told how the server's sources are."""
         self._sources_told = False  # whether the server has been asked to
         self._sources_asked = 0
+        self._following = Following()
+        self._says_states = False  # whether the server does
         self.extended = False
         """Whether the server takes changes, and resumes."""
         self._changes = Changes(self._subscriptions, self.terms.spacing)
@@ -122,8 +135,11 @@ class Conversation:
         books: Mapping[str, int] | None = None,
         klines: Iterable[tuple[str, int]] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
     ) -> None:
-        """Wants these too: codes, levels by code (0 for all), codes and types of bars, codes."""
+        """Wants these too: codes, levels by code (0 for all), codes and types of bars, codes; what the
+        instruments of these codes do."""
+        self._following.add(states)
         for code in corrections:
             self._subscriptions[Kind.CORRECTION].add(code)
         for code in trades:
@@ -140,8 +156,10 @@ class Conversation:
         books: Iterable[str] = (),
         klines: Iterable[tuple[str, int]] = (),
         corrections: Iterable[str] = (),
+        states: Iterable[str] = (),
     ) -> None:
         """Wants these no more: no event of them comes from now on."""
+        self._following.remove(states)
         for code in corrections:
             self._subscriptions[Kind.CORRECTION].remove(code)
         for code in trades:
@@ -154,6 +172,11 @@ class Conversation:
     def wanted(self, kind: Kind) -> tuple[Key, ...]:
         """What is wanted of a kind, by name."""
         return tuple(key for key, one in self._subscriptions[kind].streams.items() if not one.implied)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The codes of the instruments that are followed."""
+        return self._following.codes
 
     def patterns(self, kind: Kind) -> list[Key]:
         """Those of the names wanted of a kind that mean many."""
@@ -176,6 +199,8 @@ class Conversation:
         self._open = True
         self._greets, self._hello, self.extended = greets, (0, inf), False
         self._changes.opened()
+        self._following.opened()
+        self._says_states = False
         if not greets:
             self._forget_positions()
         self._silent_since = None
@@ -214,6 +239,9 @@ class Conversation:
             elif type(message) is SourceStatus:
                 self._silent_since = None
                 found += [message] if self.sources else []
+            elif type(message) is MarketState:
+                self._silent_since = None
+                found += self._following.heard(message)
             elif type(message) is Spared:
                 self._silent_since = None
                 found.append(message)
@@ -252,6 +280,8 @@ class Conversation:
         for subscription in self._subscriptions.values():
             if subscription.owns(answer.cmd_id, answer.seq_id):
                 return [subscription.answered(answer.ret, answer.msg, when)]
+        if self._following.owns(answer.seq_id):
+            return [*self._following.answered(answer.ret)]
         number, sent = self._heartbeat
         if number and number == answer.seq_id:
             self._heartbeat = (0, -inf)
@@ -277,6 +307,11 @@ class Conversation:
             out += self._poll_changes(when)
         else:
             out += self._poll_lists(when)
+        if self._following.changed and not self._greets:
+            if self._says_states:
+                out += self._following.ask(self._number(when))
+            else:
+                out += self._following.unanswerable()
         if self.sources is not self._sources_told:
             self._sources_told, self._sources_asked = self.sources, self._number(when)
             command = Command.STATUS if self.sources else Command.STATUS_CANCEL
@@ -291,6 +326,7 @@ class Conversation:
         """The server has said what it offers, if anything."""
         self._greets = False
         self.extended = {Command.CHANGE, Command.RESUME} <= {*hello.extensions}
+        self._says_states = Command.STATES in hello.extensions
         if not self.extended:
             self._forget_positions()
         unpaced = self.extended and hello.plan and "subscriptions" not in hello.plan
@@ -329,7 +365,8 @@ class Conversation:
         """When to poll again, if nothing is added, removed or received before; infinity while closed."""
         if not self._open:
             return inf
-        moments = [self._heartbeat_at if self.sources is self._sources_told else when]
+        asks = self.sources is not self._sources_told or (self._following.changed and not self._greets)
+        moments = [when if asks else self._heartbeat_at]
         if self._greets:
             moments.append(self._hello[1] + PATIENCE if self._hello[0] else when)
         elif self.extended:

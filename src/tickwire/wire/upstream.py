@@ -28,8 +28,9 @@ from ..model import (
     moment,
     side,
 )
+from .following import MarketState
 from .items import MOST_ITEMS
-from .messages import GAP_PUSH, PUSH_COMMAND, REPLAY_PUSH, SPARED_PUSH, STATUS_PUSH, Command
+from .messages import GAP_PUSH, PUSH_COMMAND, REPLAY_PUSH, SPARED_PUSH, STATE_PUSH, STATUS_PUSH, Command
 from .number import (
     UNREADABLE,
     YEAR_1990,
@@ -226,7 +227,7 @@ class Spared(msgspec.Struct, frozen=True):
         return moment(self.since_ms)
 
 
-Message: TypeAlias = Pushed | Answer | SourceStatus | Spared | GoesOn | ReplayMoved
+Message: TypeAlias = Pushed | Answer | SourceStatus | MarketState | Spared | GoesOn | ReplayMoved
 Incoming: TypeAlias = Message | Bad
 
 
@@ -329,6 +330,14 @@ class StatusFields(msgspec.Struct, gc=False):
     since: Millis | Digits
     reason: Annotated[str, Meta(max_length=10_000)] = ""
     simulated: int = 0
+
+
+class StateFields(msgspec.Struct, gc=False):
+    """What is read of what an instrument does."""
+
+    code: Code
+    state: Text
+    time: Millis | Digits
 
 
 class SparedFields(msgspec.Struct, gc=False):
@@ -457,6 +466,11 @@ def _tolerant(text: bytes) -> Message:
         one = fields(message.get("data"), StatusFields)
         since = one.since if type(one.since) is int else millis(str(one.since))
         return SourceStatus(one.source, one.status, since, one.reason[:EXCERPT], bool(one.simulated))
+    if cmd_id == STATE_PUSH:
+        does = fields(message.get("data"), StateFields)
+        return MarketState(
+            does.code, does.state, does.time if type(does.time) is int else millis(str(does.time))
+        )
     if cmd_id == SPARED_PUSH:
         left = fields(message.get("data"), SparedFields)
         from_when = left.since if type(left.since) is int else millis(str(left.since))

@@ -24,6 +24,15 @@ def test_a_row_compares_with_the_day_s_open_and_with_24_hours_ago() -> None:
     assert row.change_24h is None
 
 
+def test_what_the_instrument_does_is_part_of_the_record() -> None:
+    row = Row("GOLD")
+    assert row.record()["state"] is None
+    for state, told in (("halted", "halted"), ("unknown", None)):
+        row.touched = False
+        row.take_state(state)
+        assert (row.touched, row.record()["state"]) == (True, told)
+
+
 def test_a_late_trade_counts_as_volume_only() -> None:
     row = Row("GOLD")
     row.take_day(bar("100", NOW, "1d", volume="50"))
@@ -67,5 +76,6 @@ def test_a_record_has_texts_for_numbers() -> None:
         "ask": "100.00",
         "ask_volume": "1",
         "volume": None,
+        "state": None,
         "note": None,
     }

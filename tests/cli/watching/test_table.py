@@ -10,7 +10,7 @@ from tickwire.cli.watching.board import Board
 from tickwire.cli.watching.row import Row
 from tickwire.cli.watching.table import Table, age, sparkline
 from tickwire.model import Kind
-from tickwire.wire import Refusal
+from tickwire.wire import MarketState, Refusal
 
 from .events import NOW, SOME, bar, book, texts, trade
 
@@ -57,6 +57,16 @@ def test_what_is_refused_says_so() -> None:
 )
 def test_ages(ago: int, shown: str) -> None:
     assert age(NOW - ago, NOW) == shown
+
+
+def test_an_age_says_what_the_instrument_does_where_it_is_not_open() -> None:
+    board, table = Board(["GOLD"]), Table()
+    board.take([trade("GOLD", at=NOW - 12_000)], 1.0)
+    for state, shown in (("open", "12s"), ("halted", "halted 12s"), ("open", "12s"), ("unknown", "12s")):
+        board.take([MarketState("GOLD", state, NOW)], 1.0)
+        assert texts(table.lines([board.rows["GOLD"]], 100, NOW))[1].endswith(f" {shown}")
+    board.take([MarketState("GOLD", "\x1b[2J", NOW)], 1.0)
+    assert "\x1b" not in texts(table.lines([board.rows["GOLD"]], 100, NOW))[1]
 
 
 def test_ages_of_nothing() -> None:

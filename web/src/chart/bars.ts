@@ -1,6 +1,10 @@
 /** The bars of one code and type, oldest first: pages of history and pushes, joined without a seam. */
 
-import type { KlineBar, KlineData } from "../protocol/messages.ts";
+import { compare, plus } from "../market/decimal.ts";
+import type { KlineBar, KlineData, SeveralTradesData, TradeData } from "../protocol/messages.ts";
+
+/** Trades that may have come before the push of the bar that they are in. */
+const MOST_RECENT = 1000;
 
 export interface Bar {
   /** When it opens, in seconds since the epoch. */
@@ -11,6 +15,8 @@ export interface Bar {
   readonly incomplete: boolean;
   /** The `seq` of the push that it came with, 0 if it came with a page. */
   readonly seq: number;
+  /** The `seq` of the last trade that it counts while it forms, 0 where that is not known. */
+  readonly tradeSeq: number;
 }
 
 /** What a push did: nothing to be seen, the newest bar or one that was there, or one between others. */
@@ -22,6 +28,14 @@ export class Bars {
   #early = new Map<number, Bar>();
   #begun = false;
   #seq = 0;
+  /** Trades that no bar counted yet that was pushed, as they came. */
+  #recent: TradeData[] = [];
+  readonly #seconds: number;
+
+  /** `seconds` is how long a bar is; 0 where that depends on the calendar, then no trades are counted here. */
+  constructor(seconds = 0) {
+    this.#seconds = seconds;
+  }
 
   get list(): readonly Bar[] {
     return this.#list;
@@ -68,10 +82,22 @@ export class Bars {
     if (known?.time === bar.time) {
       if (known.seq >= bar.seq) return "none"; // came twice, or late
       this.#list = this.#list.with(place, bar);
-      return "bar";
+    } else {
+      this.#list = this.#list.toSpliced(place, 0, bar);
     }
-    this.#list = this.#list.toSpliced(place, 0, bar);
-    return known === undefined ? "bar" : "between";
+    this.#recent = this.#recent.filter((trade) => Number(trade.seq) > bar.tradeSeq);
+    for (const trade of this.#recent) this.#count(trade);
+    return known === undefined || known.time === bar.time ? "bar" : "between";
+  }
+
+  /**
+   * A trade came. The newest bar counts it at once, unless it does so already: bars are pushed less often. What
+   * is counted wrongly, such as a late one, is right with the next push.
+   */
+  trade(data: TradeData): Effect {
+    this.#recent.push(data);
+    if (this.#recent.length > MOST_RECENT) this.#recent.splice(0, MOST_RECENT / 2);
+    return this.#count(data) ? "bar" : "none";
   }
 
   /**
@@ -107,6 +133,16 @@ export class Bars {
     this.#list = this.#list.map((bar) => (bar.seq === 0 ? bar : { ...bar, seq: 0 }));
   }
 
+  #count(trade: TradeData): boolean {
+    const bar = this.#list.at(-1);
+    const time = Number(trade.tick_time);
+    const first = Number((trade as Partial<SeveralTradesData>).first_seq ?? trade.seq);
+    if (bar === undefined || bar.tradeSeq === 0 || first <= bar.tradeSeq) return false;
+    if (time < bar.time * 1000 || time >= (bar.time + this.#seconds) * 1000) return false;
+    this.#list = this.#list.with(-1, { ...bar, kline: counting(bar.kline, trade), tradeSeq: Number(trade.seq) });
+    return true;
+  }
+
   /** All trades of a bar were cancelled: it is there no more. */
   #remove(time: number): Effect {
     this.#early.delete(time);
@@ -122,7 +158,7 @@ export class Bars {
       const known = this.#early.get(time) ?? this.at(time);
       this.#early.delete(time);
       const kept = known !== undefined && (known.seq > since || same(known.kline, kline));
-      return kept ? known : { time, kline, incomplete: false, seq: 0 };
+      return kept ? known : { time, kline, incomplete: false, seq: 0, tradeSeq: 0 };
     });
   }
 }
@@ -134,6 +170,20 @@ function pushed(data: KlineData): Bar {
     kline: { timestamp, open_price, close_price, high_price, low_price, volume, turnover },
     incomplete: data.incomplete === 1,
     seq: Number(data.seq),
+    tradeSeq: data.state === "forming" ? Number(data.trade_seq ?? 0) : 0,
+  };
+}
+
+/** A bar with one trade more. */
+function counting(bar: KlineBar, { price, volume, turnover, ...more }: TradeData & Partial<SeveralTradesData>): KlineBar {
+  const [high, low] = [more.high_price ?? price, more.low_price ?? price];
+  return {
+    ...bar,
+    close_price: price,
+    high_price: compare(high, bar.high_price) > 0 ? high : bar.high_price,
+    low_price: compare(low, bar.low_price) < 0 ? low : bar.low_price,
+    volume: plus(bar.volume, volume),
+    turnover: plus(bar.turnover, turnover),
   };
 }
 

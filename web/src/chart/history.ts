@@ -3,7 +3,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 
 import type { ApiError } from "../protocol/api.ts";
-import type { KlineBar, KlineData } from "../protocol/messages.ts";
+import type { KlineBar, KlineData, TradeData } from "../protocol/messages.ts";
 import { Bars } from "./bars.ts";
 
 /** Bars of a page: the most that /kline answers at a time. */
@@ -29,7 +29,7 @@ const LOADING: State = { name: "loading" };
 const READY: State = { name: "ready" };
 
 export class History {
-  readonly bars = new Bars();
+  readonly bars: Bars;
   readonly #state = signal<State>(LOADING);
   readonly state: ReadonlySignal<State> = this.#state;
   /** Counts the latest pages that were asked for: only the newest one's answer counts. */
@@ -48,7 +48,9 @@ export class History {
   readonly #ask: Ask;
   readonly #drawn: Drawn;
 
-  constructor(ask: Ask, drawn: Drawn) {
+  /** `seconds` as for Bars. */
+  constructor(ask: Ask, drawn: Drawn, seconds = 0) {
+    this.bars = new Bars(seconds);
     this.#ask = ask;
     this.#drawn = drawn;
   }
@@ -68,7 +70,12 @@ export class History {
     this.#join();
   }
 
-  /** The connection was lost and is open again. */
+  trade(data: TradeData): void {
+    const newest = this.bars.trade(data) === "bar" ? this.bars.list.at(-1) : undefined;
+    if (newest !== undefined) this.#drawn.bar(newest.time);
+  }
+
+  /** Bars are missing: the connection was lost and is open again. */
   heal(): void {
     this.bars.renumber();
     this.#firstPushed = null;

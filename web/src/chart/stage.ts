@@ -2,9 +2,9 @@
 
 import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 
-import { onFrame } from "../frame.ts";
+import { onFrame, PACE } from "../frame.ts";
 import { timeZone } from "../market/clock.ts";
-import { catalogue, healed, markets, onBar } from "../market/desk.ts";
+import { barsMissing, catalogue, markets, onBar, onTrade } from "../market/desk.ts";
 import { type Family, klines } from "../protocol/api.ts";
 import { DAY, type KlineType } from "../protocol/klines.ts";
 import type { InstrumentInfo, KlineBar, KlineData } from "../protocol/messages.ts";
@@ -63,6 +63,8 @@ export class Stage implements Drawn, Hand {
   #drawing: Drawing | null = null;
   #fresh = new Set<number>();
   #everything = false;
+  /** When what has changed may be drawn. */
+  #due = 0;
   #drawnLast = -Infinity;
   #pointed: number | null = null;
   /** Decimals of the wire, and those that are shown. */
@@ -73,7 +75,7 @@ export class Stage implements Drawn, Hand {
   mount(element: HTMLElement): () => void {
     const drawing = new Drawing(element, this.times.peek(), this);
     this.#drawing = drawing;
-    const before = healed.peek();
+    const before = barsMissing.peek();
     const ends = [
       effect(() => {
         drawing.read(this.times.value);
@@ -85,10 +87,11 @@ export class Stage implements Drawn, Hand {
         if (this.#subject.value !== "") untracked(() => this.#begin());
         return () => untracked(() => this.#end());
       }),
-      healed.subscribe((count) => {
+      barsMissing.subscribe((count) => {
         if (count > before) this.#history.peek()?.heal();
       }),
       onBar((bar) => this.#push(bar)),
+      onTrade((trade) => this.#history.peek()?.trade(trade)),
     ];
     const timer = setInterval(() => this.#summarise(), PAUSE);
     return () => {
@@ -162,10 +165,10 @@ export class Stage implements Drawn, Hand {
     this.#wire = instrument.price_decimals;
     this.#decimals = -1;
     const family = instrument.family as Family;
-    const { number } = interval.peek();
+    const { number, seconds } = interval.peek();
     const ask = async (end: number) => (await klines(family, code, number, PAGE, end)).kline_list;
     this.#drawing?.begin();
-    const history = new History(ask, this);
+    const history = new History(ask, this, number < DAY.number ? seconds : 0);
     this.#history.value = history;
     void history.latest();
   }
@@ -197,6 +200,9 @@ export class Stage implements Drawn, Hand {
   readonly #draw = (): void => {
     const [drawing, history] = [this.#drawing, this.#history.peek()];
     if (drawing === null || history === null || history.state.peek().name !== "ready") return;
+    const at = performance.now();
+    if (at < this.#due && !this.#everything) return onFrame(this.#draw);
+    this.#due = at + PACE;
     const { bars } = history;
     const fresh = [...this.#fresh].sort((a, b) => a - b).flatMap((time) => bars.at(time) ?? []);
     this.#precise(drawing, this.#everything ? bars.list : fresh);

@@ -1,6 +1,6 @@
 /** The desk: what is watched, what comes of it, and how the way to the server is. */
 
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, signal } from "@preact/signals";
 
 import { onFrame, PACE } from "../frame.ts";
 import {
@@ -18,9 +18,11 @@ import type {
   InstrumentInfo,
   KlineData,
   MarketInfo,
+  StateData,
   StatusData,
   TradeData,
 } from "../protocol/messages.ts";
+import type { Hole } from "../protocol/asking.ts";
 import { type Listener, type LinkState, Socket } from "../protocol/socket.ts";
 import { signedIn, signInReason, signOut } from "../session.ts";
 import { interval, selected, watchlist } from "../settings.ts";
@@ -69,11 +71,14 @@ export const ticksPerSecond = signal(0);
 let ahead = 0;
 /** The market's time, each second, in milliseconds since the epoch. */
 export const now = signal(Date.now());
-/** Counts the connections that were opened anew: what came in between must be fetched. */
+/** Counts the connections that were opened anew. */
 export const healed = signal(0);
+/** Counts the times that bars of what is looked at went missing: they must be fetched. */
+export const barsMissing = signal(0);
 
 const quotes = new Map<string, Quote>();
 const barListeners = new Set<(bar: KlineData) => void>();
+const tradeListeners = new Set<(trade: TradeData) => void>();
 let ticks = 0;
 
 /** What is known of a code. */
@@ -87,6 +92,12 @@ export function quote(code: string): Quote {
 export function onBar(listener: (bar: KlineData) => void): () => void {
   barListeners.add(listener);
   return () => barListeners.delete(listener);
+}
+
+/** Tells of each trade of what is looked at; returns what ends that. */
+export function onTrade(listener: (trade: TradeData) => void): () => void {
+  tradeListeners.add(listener);
+  return () => tradeListeners.delete(listener);
 }
 
 /** The codes that are watched and that the server has. */
@@ -117,6 +128,7 @@ const listener: Listener = {
   trade(data: TradeData) {
     ticks++;
     quote(data.code).add(data);
+    if (data.code === selected.peek()) for (const tell of tradeListeners) tell(data);
   },
   book(data: BookData) {
     ticks++;
@@ -130,8 +142,17 @@ const listener: Listener = {
   status(data: StatusData) {
     sources.value = new Map(sources.peek()).set(data.source, data);
   },
+  state(data: StateData) {
+    quote(data.code).state.value = data.state;
+  },
+  hole({ kind, code, missed }: Hole) {
+    if (kind === "trade") quote(code).hole(missed);
+    else if (kind === "kline" && code === selected.peek()) barsMissing.value++;
+  },
   healed() {
-    sources.value = new Map(); // they are told anew, and may be others
+    // They are told anew, and may be others.
+    sources.value = new Map();
+    for (const one of quotes.values()) one.state.value = null;
     healed.value++;
     void refreshStates().then(refreshAll);
   },
@@ -178,9 +199,14 @@ export const sockets: Record<Family, Socket> = {
   other: new Socket("other", listener),
 };
 
+export const linkStates: Record<Family, ReadonlySignal<LinkState>> = {
+  stock: sockets.stock.state,
+  other: sockets.other.state,
+};
+
 /** The state of the whole way to the server: the worst of the sockets that are used. */
 export const linkState = computed<LinkState>(() => {
-  const states = Object.values(sockets).map((socket) => socket.state.value);
+  const states = Object.values(linkStates).map((state) => state.value);
   const order: LinkState[] = ["waiting", "connecting", "open"];
   return order.find((state) => states.includes(state)) ?? "idle";
 });

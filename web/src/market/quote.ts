@@ -6,7 +6,7 @@ import { onFrame, PACE } from "../frame.ts";
 import type { TradeData } from "../protocol/messages.ts";
 import { changeSince } from "../settings.ts";
 import { compare, minus, percent, places } from "./decimal.ts";
-import { Trades } from "./trades.ts";
+import { type Taped, Trades } from "./trades.ts";
 
 /** Milliseconds for which a price is lit after it moved. */
 const LIT = 350;
@@ -39,10 +39,12 @@ export class Quote {
   /** The source's time of the last trade, in milliseconds since the epoch. */
   readonly time = signal<number | null>(null);
   /** The latest trades, newest first; made only where somebody looks at them. */
-  readonly tape: ReadonlySignal<readonly TradeData[]> = computed(() => {
+  readonly tape: ReadonlySignal<readonly Taped[]> = computed(() => {
     void this.#shown.value;
     return this.#trades.latest;
   });
+  /** What it does, as the server says at once; null where that has not said so. */
+  readonly state = signal<string | null>(null);
   /** The close of the session before the latest one. */
   readonly previousClose = signal<string | null>(null);
   /** The price 24 hours ago. */
@@ -66,6 +68,11 @@ export class Quote {
   add(trade: TradeData): void {
     this.#trades.add(trade);
     onFrame(this.#show);
+  }
+
+  /** So many trades are missing before the next one, null if nobody knows. */
+  hole(missed: number | null): void {
+    this.#trades.hole(missed);
   }
 
   readonly #show = (): void => {

@@ -1,17 +1,31 @@
-/** One WebSocket of the protocol: it dials, keeps the heartbeat, heals, and says what it wants anew each time. */
+/** One WebSocket of the protocol: it dials, keeps the heartbeat, heals, and asks for what is wanted anew each time. */
 
 import { signal } from "@preact/signals";
 
 import { token } from "../session.ts";
 import type { Family } from "./api.ts";
-import type { BookData, KlineData, StatusData, TradeData } from "./messages.ts";
+import { type Asking, Changes, type Hole, Lists, type Wants } from "./asking.ts";
+import {
+  type BookData,
+  Command,
+  type GapData,
+  type HelloData,
+  type KlineData,
+  PushCommand,
+  type StateData,
+  type StatusData,
+  type TradeData,
+} from "./messages.ts";
 
+const SUBPROTOCOL = "tickwire";
 const PATH: Record<Family, string> = { stock: "/quote-stock-b-ws-api", other: "/quote-b-ws-api" };
 const HEARTBEAT = 5_000;
 /** Not at once: while the page is still being drawn, the answer would wait for it. */
 const FIRST_HEARTBEAT = 1500;
 /** Milliseconds without an answer to a heartbeat after which a connection counts as dead. */
 const MUTE = 5_000;
+/** Milliseconds after which a server that has not said who it is counts as one that never does. */
+const PATIENCE = 3_000;
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 8_000;
 /** Milliseconds between a request and the next one; longer after the server said that it was too fast. */
@@ -19,16 +33,7 @@ const PACE = 120;
 const SLOW_PACE = 3_200;
 const TOO_MANY = new Set([605, 606]);
 
-const COMMAND = { heartbeat: 22000, depth: 22002, trade: 22004, cancel: 22006, kline: 28004, klineCancel: 28006, status: 28008 };
-
 export type LinkState = "idle" | "connecting" | "open" | "waiting";
-
-/** What a socket asks for. */
-export interface Wants {
-  readonly trades: readonly string[];
-  readonly books: ReadonlyMap<string, number>;
-  readonly klines: ReadonlyMap<string, number>;
-}
 
 /** Who is told what comes. */
 export interface Listener {
@@ -36,17 +41,14 @@ export interface Listener {
   book(data: BookData): void;
   kline(data: KlineData): void;
   status(data: StatusData): void;
-  /** The socket is open again after it was lost: what came in between is missing. */
+  state(data: StateData): void;
+  /** Events are missing before the next one of a stream. */
+  hole(hole: Hole): void;
+  /** The socket is open again after it was lost. */
   healed(): void;
   refused(ret: number, message: string): void;
   /** The socket could not be opened, so many times in a row. A browser does not say why. */
   shut(tries: number): void;
-}
-
-interface Request {
-  readonly key: string;
-  readonly command: number;
-  readonly data: unknown;
 }
 
 interface Message {
@@ -67,9 +69,15 @@ export class Socket {
   readonly reconnects = signal(0);
   #socket: WebSocket | null = null;
   #wants: Wants = NOTHING;
-  /** What the server was last asked for, as text, by kind. */
-  #asked = new Map<string, string>();
-  #pending = new Map<number, string>();
+  #changes = new Changes();
+  readonly #lists = new Lists();
+  /** How this server is asked; null before that is known. */
+  #asking: Asking | null = null;
+  /** The number of the request whose answer is owed, 0 for none, and when it was sent. */
+  #owed = 0;
+  #owedSince = 0;
+  /** The number of the request that asks who the server is, 0 once that is known. */
+  #hello = 0;
   #number = 0;
   #tries = 0;
   #beat: { number: number; at: number } | null = null;
@@ -95,9 +103,10 @@ export class Socket {
     else this.#flushSoon();
   }
 
-  /** Drops the connection, until something is wanted anew. */
+  /** Drops the connection and what is known of it, until something is wanted anew. */
   stop(): void {
     this.#drop();
+    this.#changes = new Changes();
     this.#tries = 0;
     this.state.value = "idle";
   }
@@ -111,7 +120,7 @@ export class Socket {
     clearTimeout(this.#redial);
     this.state.value = "connecting";
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${PATH[this.family]}`;
-    const socket = new WebSocket(url, ["tickwire", `tickwire.token.${encoded(token())}`]);
+    const socket = new WebSocket(url, [SUBPROTOCOL, `${SUBPROTOCOL}.token.${encoded(token())}`]);
     this.#socket = socket;
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event: MessageEvent<string>) => this.#message(event.data);
@@ -122,15 +131,35 @@ export class Socket {
 
   #opened(socket: WebSocket): void {
     this.#tries = 0;
-    this.#asked.clear();
-    this.#pending.clear();
     this.state.value = "open";
-    this.#send("status", COMMAND.status, {});
+    this.#next = 0;
+    this.#hello = this.#send(Command.HELLO, {});
+    // Whoever chose it most likely takes changes: the first prices do not wait until it has said so.
+    if (socket.protocol === SUBPROTOCOL) this.#ask(this.#changes);
+    this.#send(Command.STATUS, {});
+    setTimeout(() => this.#socket === socket && this.#hello !== 0 && this.#greeted(null), PATIENCE);
     setTimeout(() => this.#socket === socket && this.#heartbeat(), FIRST_HEARTBEAT);
     this.#beating = setInterval(() => this.#heartbeat(), HEARTBEAT);
-    this.#next = 0;
-    this.#flush();
     if (this.reconnects.peek() > 0) this.listener.healed();
+  }
+
+  /** The server has said what it offers, or that it offers nothing of that. */
+  #greeted(hello: HelloData | null): void {
+    this.#hello = 0;
+    if (hello === null || !Changes.offeredBy(hello)) return this.#ask(this.#lists);
+    this.#changes.greeted(hello);
+    if (this.#asking === null) this.#ask(this.#changes);
+    else this.#flushSoon();
+  }
+
+  /** Asks so from now on. */
+  #ask(asking: Asking): void {
+    this.#asking?.closed(Date.now());
+    this.#asking = asking;
+    this.#owed = 0;
+    const again = this.reconnects.peek() > 0;
+    for (const hole of this.#asking.opened(this.#wants, again)) this.listener.hole(hole);
+    this.#flush();
   }
 
   #closed(): void {
@@ -150,6 +179,9 @@ export class Socket {
     this.#flushing = undefined;
     this.#beat = null;
     this.latency.value = null;
+    this.#asking?.closed(Date.now());
+    this.#asking = null;
+    this.#hello = this.#owed = 0;
     const socket = this.#socket;
     this.#socket = null;
     if (socket !== null) {
@@ -159,17 +191,17 @@ export class Socket {
   }
 
   #heartbeat(): void {
+    this.#flushSoon(); // an answer that does not come is waited for so long
     if (this.#beat !== null) return; // one at a time, or the next would hide that this one has no answer
-    const beat = { number: this.#send("heartbeat", COMMAND.heartbeat, {}), at: performance.now() };
+    const beat = { number: this.#send(Command.HEARTBEAT, {}), at: performance.now() };
     this.#beat = beat;
     setTimeout(() => {
       if (this.#beat === beat) this.#closed();
     }, MUTE);
   }
 
-  #send(key: string, command: number, data: unknown): number {
+  #send(command: number, data: unknown): number {
     const number = ++this.#number;
-    this.#pending.set(number, key);
     this.#socket?.send(JSON.stringify({ cmd_id: command, seq_id: number, trace: `terminal-${number}`, data }));
     return number;
   }
@@ -179,31 +211,19 @@ export class Socket {
     this.#flushing = setTimeout(() => this.#flush(), Math.max(20, this.#next - performance.now()));
   }
 
-  /** Sends the next request, if what is wanted is not what was asked for; one at a time, at the pace. */
+  /** Sends the next request, if there is one; one at a time, at the pace. */
   #flush(): void {
     this.#flushing = undefined;
-    const due = this.#requests().filter((one) => this.#asked.get(one.key) !== JSON.stringify(one.data));
-    const [first, ...rest] = due;
-    if (first === undefined || this.state.peek() !== "open") return;
-    this.#asked.set(first.key, JSON.stringify(first.data));
-    this.#send(first.key, first.command, first.data);
-    this.#next = performance.now() + this.#pace;
-    if (rest.length > 0) this.#flushSoon();
-  }
-
-  #requests(): Request[] {
-    const { trades, books, klines } = this.#wants;
-    const requests: Request[] = [];
-    const add = (key: string, list: unknown[], command: number, cancel: number, cancelData: unknown) => {
-      if (list.length > 0) requests.push({ key, command, data: { symbol_list: list } });
-      else if (this.#asked.has(key)) requests.push({ key, command: cancel, data: cancelData });
-    };
-    add("trade", trades.map((code) => ({ code })), COMMAND.trade, COMMAND.cancel, { cancel_type: 2 });
-    const depths = [...books].map(([code, depth_level]) => ({ code, depth_level }));
-    add("depth", depths, COMMAND.depth, COMMAND.cancel, { cancel_type: 1 });
-    const types = [...klines].map(([code, kline_type]) => ({ code, kline_type }));
-    add("kline", types, COMMAND.kline, COMMAND.klineCancel, {});
-    return requests;
+    if (this.#asking === null || this.state.peek() !== "open") return;
+    if (this.#owed !== 0 && performance.now() > this.#owedSince + MUTE) {
+      this.#owed = 0;
+      this.#asking.refused(true);
+    }
+    const request = this.#asking.next(this.#wants, Date.now());
+    if (request === null) return;
+    this.#owed = this.#send(request.command, request.data);
+    this.#owedSince = performance.now();
+    this.#next = this.#owedSince + this.#pace;
   }
 
   #message(text: string): void {
@@ -214,34 +234,46 @@ export class Socket {
       return; // a line that was garbled on its way; what it said comes again with the next
     }
     switch (message.cmd_id) {
-      case 22998:
-        return this.listener.trade(message.data as TradeData);
-      case 22999:
-        return this.listener.book(message.data as BookData);
-      case 28998:
-        return this.listener.kline(message.data as KlineData);
-      case 28997:
+      case PushCommand.TRADE: {
+        const data = message.data as TradeData;
+        this.#asking?.pushed("trade", data.code, 0, Number(data.seq));
+        return this.listener.trade(data);
+      }
+      case PushCommand.DEPTH: {
+        const data = message.data as BookData;
+        this.#asking?.pushed("depth", data.code, 0, Number(data.seq));
+        return this.listener.book(data);
+      }
+      case PushCommand.KLINE: {
+        const data = message.data as KlineData;
+        this.#asking?.pushed("kline", data.code, data.kline_type, Number(data.seq));
+        return this.listener.kline(data);
+      }
+      case PushCommand.STATUS:
         return this.listener.status(message.data as StatusData);
+      case PushCommand.STATE:
+        return this.listener.state(message.data as StateData);
+      case PushCommand.GAP:
+        return this.#changes.goesOn(message.data as GapData).forEach((hole) => this.listener.hole(hole));
       default:
-        return this.#answered(message.seq_id ?? 0, message.ret ?? 200, message.msg ?? "");
+        return this.#answered(message.seq_id ?? 0, message.ret ?? 200, message);
     }
   }
 
-  #answered(number: number, ret: number, message: string): void {
-    const key = this.#pending.get(number);
-    this.#pending.delete(number);
+  #answered(number: number, ret: number, { data, msg }: Message): void {
     if (this.#beat?.number === number) {
       this.latency.value = performance.now() - this.#beat.at;
       this.#beat = null;
-    }
-    if (ret === 200 || key === undefined || key === "heartbeat") return;
-    if (TOO_MANY.has(ret)) {
-      this.#asked.delete(key);
-      this.#pace = SLOW_PACE;
-      this.#next = performance.now() + SLOW_PACE;
+    } else if (this.#hello === number) {
+      this.#greeted(ret === 200 ? (data as HelloData) : null);
+    } else if (this.#owed === number && this.#asking !== null) {
+      this.#owed = 0;
+      const again = TOO_MANY.has(ret);
+      if (again) this.#next = performance.now() + (this.#pace = SLOW_PACE);
+      if (ret === 200) for (const hole of this.#asking.answered(data, Date.now())) this.listener.hole(hole);
+      else this.#asking.refused(again);
+      if (ret !== 200 && !again) this.listener.refused(ret, msg ?? "");
       this.#flushSoon();
-    } else {
-      this.listener.refused(ret, message);
     }
   }
 }

@@ -11,6 +11,7 @@ import { KLINE_TYPES } from "../protocol/klines.ts";
 import type { KlineBar } from "../protocol/messages.ts";
 import { interval, logScale, selected, type Zone, zone } from "../settings.ts";
 import { latestAsked } from "./keys.ts";
+import { Standing } from "./State.tsx";
 
 /** The element, with its bars at hand for consoles and browser tests: the texts of the server, oldest first. */
 export interface ChartElement extends HTMLElement {
@@ -71,7 +72,9 @@ function Head({ stage }: { stage: Stage }) {
   return (
     <header>
       <h2 class="subject">
-        <b>{selected.value || "–"}</b> <span title={names}>{names}</span>
+        <b>{selected.value || "–"}</b>
+        {instrument !== undefined && <Standing key={instrument.code} instrument={instrument} />}
+        <span title={names}>{names}</span>
       </h2>
       <div class="types" role="group" aria-label="Length of a bar">
         {KLINE_TYPES.map((type) => {

@@ -53,7 +53,7 @@ function Levels({ code, levels, currency }: { code: string; levels: number; curr
   const { tape } = quote(code);
   const decimals = useComputed(() => {
     const levels = [...(laid.value?.asks ?? []), ...(laid.value?.bids ?? [])];
-    return places([...levels, ...tape.value].map((one) => one.price));
+    return places([...levels, ...tape.value.map(({ trade }) => trade)].map((one) => one.price));
   });
   const rows = Array.from({ length: count.value }, (_, place) => place);
   return (

@@ -10,6 +10,7 @@ import { exactTime, timeOfDay, timeZone } from "../market/clock.ts";
 import { brief, grouped, places, shortened } from "../market/decimal.ts";
 import { catalogue, markets, quote } from "../market/desk.ts";
 import { largeFrom } from "../market/large.ts";
+import type { Taped } from "../market/trades.ts";
 import type { TradeData } from "../protocol/messages.ts";
 import { selected, zone } from "../settings.ts";
 
@@ -31,11 +32,11 @@ export function Tape() {
 function Trades({ code }: { code: string }) {
   const { tape } = quote(code);
   /** The trades that are held still; null while they run. */
-  const held = useSignal<readonly TradeData[] | null>(null);
+  const held = useSignal<readonly Taped[] | null>(null);
   const shown = useComputed(() => held.value ?? tape.value);
   const where = useComputed(() => timeZone(zone.value, catalogue.value.get(code)?.calendar, markets.value));
-  const decimals = useComputed(() => places(shown.value.map((trade) => trade.price)));
-  const large = useComputed(() => largeFrom(shown.value));
+  const decimals = useComputed(() => places(shown.value.map(({ trade }) => trade.price)));
+  const large = useComputed(() => largeFrom(shown.value.map(({ trade }) => trade)));
   const newer = useComputed(() => heldWords(held.value, tape.value));
   const word = useComputed(() => (shown.value.length === 0 ? "No trade has come yet." : ""));
   return (
@@ -62,8 +63,8 @@ function Trades({ code }: { code: string }) {
 }
 
 interface StillProps {
-  readonly held: Signal<readonly TradeData[] | null>;
-  readonly tape: ReadonlySignal<readonly TradeData[]>;
+  readonly held: Signal<readonly Taped[] | null>;
+  readonly tape: ReadonlySignal<readonly Taped[]>;
   readonly children: ComponentChildren;
 }
 
@@ -95,15 +96,16 @@ function Still({ held, tape, children }: StillProps) {
 
 interface TradeProps {
   readonly place: number;
-  readonly shown: ReadonlySignal<readonly TradeData[]>;
-  readonly held: ReadonlySignal<readonly TradeData[] | null>;
+  readonly shown: ReadonlySignal<readonly Taped[]>;
+  readonly held: ReadonlySignal<readonly Taped[] | null>;
   readonly where: ReadonlySignal<string | undefined>;
   readonly large: ReadonlySignal<number>;
   readonly decimals: ReadonlySignal<number>;
 }
 
 function Trade({ place, shown, held, where, large, decimals }: TradeProps) {
-  const trade = useComputed(() => shown.value[place]);
+  const trade = useComputed(() => shown.value[place]?.trade);
+  const hole = useComputed(() => holeWords(shown.value[place]?.missed));
   const missing = useComputed(() => trade.value === undefined);
   const side = useComputed(() => SIDES[trade.value?.trade_direction ?? 0] ?? "");
   const size = useComputed(() => (Number(trade.value?.volume ?? 0) >= large.value ? "large" : ""));
@@ -112,12 +114,15 @@ function Trade({ place, shown, held, where, large, decimals }: TradeProps) {
   const volume = useComputed(() => brief(trade.value?.volume ?? ""));
   const title = useComputed(() => (held.value && trade.value ? titled(trade.value, where.value) : ""));
   return (
-    <div class="trade figure" role="row" hidden={missing} data-trend={side} data-size={size} title={title}>
+    <div class="trade figure" role="row" hidden={missing} data-trend={side} data-size={size} data-hole={hole} title={title}>
       <span class="soft" role="cell">
         {time}
       </span>
       <span role="cell">{price}</span>
       <span role="cell">{volume}</span>
+      <span class="hole" role="cell">
+        {hole}
+      </span>
     </div>
   );
 }
@@ -128,8 +133,15 @@ function titled(trade: TradeData, where: string | undefined): string {
   return `${time}\n${said} ${grouped(trade.volume)} for ${grouped(trade.turnover)}`;
 }
 
+/** What is missing between a trade and the one below it. */
+function holeWords(missed: number | null | undefined): string {
+  if (missed === 0 || missed === undefined) return "";
+  if (missed === null) return "trades are missing here";
+  return missed === 1 ? "1 trade is missing here" : `${missed} trades are missing here`;
+}
+
 /** That the tape is held, and how many trades have come since. */
-function heldWords(held: readonly TradeData[] | null, tape: readonly TradeData[]): string {
+function heldWords(held: readonly Taped[] | null, tape: readonly Taped[]): string {
   if (held === null) return "";
   const newest = held[0];
   const newer = newest === undefined ? tape.length : tape.indexOf(newest);

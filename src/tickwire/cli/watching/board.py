@@ -9,7 +9,7 @@ from ...client import Book, Event, Gap, Kline, Status, Trade
 from ...client.shown import codes_of, some
 from ...client.state import LinkStatus
 from ...model import Family, Kind
-from ...wire import Refusal, Spared
+from ...wire import MarketState, Refusal, Spared
 from ..records import KINDS, spared_line
 from .row import Row
 
@@ -46,6 +46,8 @@ class Board:
                 ticks += 1
             elif isinstance(event, Kline):
                 rows[event.code].take_bar(event)
+            elif isinstance(event, MarketState):
+                rows[event.code].take_state(event.state)
             elif isinstance(event, Status):
                 self._take_status(event)
             elif isinstance(event, Gap):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ...client import Book, Kline, Trade
+from ...wire import UNKNOWN
 from ..output import plain, utc
 
 DAY, PAST = "1d", "5m"
@@ -22,8 +23,9 @@ MOST_CLOSES = 120
 class Row:
     """A code. Times are in milliseconds since the epoch, changes in per cent; None where nothing is known.
 
-    `rose` is whether the last price that differed was higher than the one before it. `note` is why there is
-    nothing to show. `touched` says that something has changed; who shows it takes it back.
+    `rose` is whether the last price that differed was higher than the one before it. `state` is what the
+    instrument does, "" where the server does not say. `note` is why there is nothing to show. `touched` says
+    that something has changed; who shows it takes it back.
     """
 
     def __init__(self, code: str) -> None:
@@ -33,6 +35,7 @@ class Row:
         self.rose: bool | None = None
         self.open: Decimal | None = None
         self.volume: Decimal | None = None
+        self.state = ""
         self.note = ""
         self.touched = False
         self._day = 0
@@ -89,6 +92,11 @@ class Row:
         if self.book is None or book.time_ms >= self.book.time_ms:
             self.book = book
 
+    def take_state(self, state: str) -> None:
+        """The instrument does that."""
+        self.touched = True
+        self.state = "" if state == UNKNOWN else state
+
     def take_note(self, text: str) -> None:
         """There is nothing to show, for that reason."""
         self.touched = True
@@ -128,6 +136,7 @@ class Row:
             "ask": plain(ask.price if ask else None),
             "ask_volume": plain(ask.volume if ask else None),
             "volume": plain(self.volume),
+            "state": self.state or None,
             "note": self.note or None,
         }
 

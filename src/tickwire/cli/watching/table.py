@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ..output import plain
+from ..output import plain, visible
 from .line import Line, Span, right
 from .row import Row
 
-UP, FALLEN, FAINT = "green", "red", "dim"
+UP, FALLEN, FAINT, BESIDE = "green", "red", "dim", "yellow"
 SPACE = 2
 """Columns between two columns of the table."""
 LEAST_TREND = 8
@@ -45,7 +45,7 @@ class Table:
             Column("BID", 4, lambda row, _: (_best(row, bid=True), "")),
             Column("ASK", 4, lambda row, _: (_best(row, bid=False), "")),
             Column("VOLUME", 7, lambda row, _: (NOTHING if row.volume is None else f"{row.volume:,f}", "")),
-            Column("AGE", 5, lambda row, now: (age(row.time, now), FAINT)),
+            Column("AGE", 5, _age),
         ]
         self._interval = interval
         self.resized()
@@ -105,6 +105,12 @@ def age(time: int | None, now: int) -> str:
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def _age(row: Row, now: int) -> Span:
+    """With what the instrument does, where that is the reason why nothing comes."""
+    ago = age(row.time, now)
+    return (f"{visible(row.state)} {ago}", BESIDE) if row.state not in ("", "open") else (ago, FAINT)
 
 
 def _last(row: Row, _: int) -> Span:
