@@ -343,3 +343,29 @@ async def test_a_feed_goes_on_from_what_it_was_shown_after_a_restart(tmp_path: P
                 if isinstance(event, Trade):
                     found.append(event)
         assert [int(one.price) for one in found] == [*range(3, 40)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with open files cannot be moved there")
+async def test_a_database_that_is_made_anew_knows_how_publishers_stand_now(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with desk_in(data) as desk:
+        await desk.data(packed(a_trade(1, price="7.5"), a_trade(2, "GOLD", price="7.5")))
+        await durable(desk, 2)
+    async with desk_in(data) as desk:
+        await desk.data(packed(a_trade(3, price="8.5")))
+        await durable(desk, 3)
+        data.rename(tmp_path / "elsewhere")
+        data.mkdir()
+        await desk.data(packed(a_trade(1, "ETHUSDT"), a_trade(2, "ETHUSDT")), publisher="other")
+        async with asyncio.timeout(PATIENCE):
+            while (await desk.standing("other"))["durable"] < 2:
+                pass
+    async with desk_in(data) as desk:
+        stands = await desk.standing()
+        assert (stands["seq"], stands["durable"]) == (3, 3)
+        shown = await lasts(desk.served.url, "/trade-tick", "BTCUSDT", "GOLD", "ETHUSDT")
+        assert {code: one["price"] for code, one in shown.items()} == {
+            "BTCUSDT": "8.50",
+            "GOLD": "7.50",
+            "ETHUSDT": "100.50",
+        }
