@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from tickwire.market import ring as ring_room
 from tickwire.model import Kind, Position
+from tickwire.sources import Began, Broke, Mended
 from tickwire.wire.items import MOST_ITEMS
 
 from ..serving import DEPTH, TRADE, Link, Script, Served, book, masked, serving, trade, until
@@ -418,3 +419,34 @@ async def test_what_is_removed_before_the_answer_is_said_to_be_gone(served: Serv
         assert await seqs(link, 1) == [epoch]
         await link.nothing()
         assert await listed(link) == [("trade", "BTCUSDT")]
+
+
+async def test_who_knows_positions_is_told_how_trades_go_on_behind_an_outage_of_the_source(
+    served: Served, script: Script
+) -> None:
+    script.live = True
+    epoch = served.engine.market.epoch
+    async with served.link() as link, served.link() as plain:
+        await link.ask(CHANGE, {"add": [{"kind": "trade", "code": code} for code in ("GOLD", "XAUUSD")]})
+        await plain.subscribe(TRADE, "GOLD")
+        codes = ("GOLD", "BTCUSDT")
+        script.emit(Began(codes, 1), trade("GOLD", "1"), Broke(codes, 2, "cut"), Mended(codes, 3))
+        script.emit(trade("GOLD", "2"), Broke(codes, 4, "cut"), Began(codes, 5), trade("GOLD", "3"))
+        script.emit(Broke(codes, 6, ""), Began(codes, 7), trade("GOLD", "4"))  # nobody wanted them meanwhile
+        found: list[tuple[Any, ...]] = []
+        while len(found) < 12:
+            push = await link.push()
+            data = push["data"]
+            found.append((data["code"], data["price"] if "price" in data else (data["from"], data["gap"])))
+            assert push["cmd_id"] == (GAP if "gap" in data else 22998)
+        for code in ("GOLD", "XAUUSD"):
+            assert [told for one, told in found if one == code] == [
+                "1.00",
+                (epoch + 1, 0),
+                "2.00",
+                (epoch + 2, 1),
+                "3.00",
+                "4.00",
+            ]
+        assert [(await plain.push())["data"]["price"] for _ in range(4)] == ["1.00", "2.00", "3.00", "4.00"]
+        await plain.nothing()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
@@ -181,6 +181,15 @@ class Streams:
                 receiver.redefine(instrument)
             except Exception:
                 log.exception("a client side cannot take other numbers", code=instrument.code)
+
+    def go_on(self, instruments: Iterable[Instrument], *, gap: bool) -> None:
+        """The trades of these go on behind an outage of their source, see `StreamReceiver`."""
+        begins = {one: Position(self.epoch, self.trades(one).seq + 1) for one in instruments}
+        for receiver in self._receivers if begins else ():
+            try:
+                receiver.go_on(begins, gap=gap)
+            except Exception:
+                log.exception("a client side cannot be told how trades go on", codes=len(begins))
 
     def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
         """Gives an event its `seq`, that of the stream now."""
