@@ -450,3 +450,37 @@ async def test_who_knows_positions_is_told_how_trades_go_on_behind_an_outage_of_
             ]
         assert [(await plain.push())["data"]["price"] for _ in range(4)] == ["1.00", "2.00", "3.00", "4.00"]
         await plain.nothing()
+
+
+async def test_an_outage_of_the_source_that_a_client_was_not_told_of_is_a_gap(
+    served: Served, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring_room, "SLICE", 7)
+    script.live = True
+    epoch, market = served.engine.market.epoch, served.engine.market
+    script.emit(Began(("GOLD",), 1), *(trade("GOLD") for _ in range(3)))
+    await heard(served, 3)
+    script.emit(Broke(("GOLD",), 2, "cut"), Began(("GOLD",), 3))
+    await until(lambda: market.streams.known(Kind.TRADE, "GOLD").holes)  # type: ignore[union-attr]
+
+    async def told(seq: int) -> tuple[str, int]:
+        async with served.link() as link:
+            (one,) = await resume(link, item("trade", "GOLD", epoch, seq))
+            return one["state"], one["from"] - epoch
+
+    assert await told(epoch + 2) == ("gap", 3)  # nothing has come since
+    script.emit(*(trade("GOLD") for _ in range(10)), Broke(("GOLD",), 4, "cut"), Began(("GOLD",), 5))
+    script.emit(*(trade("GOLD") for _ in range(10)))
+    await heard(served, 23)
+    assert await told(epoch + 1) == ("gap", 2)
+    assert await told(epoch + 13) == ("resumed", 14)
+    async with served.link() as link:
+        (one,) = await resume(link, item("trade", "GOLD", epoch, epoch + 3))
+        assert (one["state"], one["from"]) == ("resumed", epoch + 4)
+        pushes = [await link.push() for _ in range(20)]
+        at = next(place for place, push in enumerate(pushes) if push["cmd_id"] == GAP)
+        assert pushes[at]["data"]["gap"] == 1
+        assert 3 < pushes[at]["data"]["from"] - epoch <= 13
+        assert [push["data"]["seq"] for push in pushes if "seq" in push["data"]] == [
+            *range(epoch + 4, epoch + 23)
+        ]

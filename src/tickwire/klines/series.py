@@ -345,7 +345,8 @@ class Series:
             return NOTHING
         if part.time <= self.newest or part.end <= self._closed_until:
             return self._revise(part)
-        self._behind = False
+        if self._now and self._now - part.last[0] <= self._rules.late_window // 2:
+            self._behind = False  # what comes is of now again
         out: list[Closed] = []
         if minute is not None:
             self._close_minute(minute, out)

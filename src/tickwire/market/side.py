@@ -196,10 +196,12 @@ class MarketSide:
             return Missed((), (), whole=True) if after.seq <= begin else None
         if after.seq > stream.seq:
             return None
-        found = self.ring.missed(stream, max(after.seq, begin))
-        if found.whole or kind is Kind.KLINE or not self.history.own:
-            return found
-        return await self.history.missed(kind, code, max(after.seq, begin), stream.forgotten) or found
+        since = max(after.seq, begin)
+        found = self.ring.missed(stream, since)
+        if not found.whole and kind is not Kind.KLINE and self.history.own:
+            found = await self.history.missed(kind, code, since, stream.forgotten) or found
+        holed = stream.is_holed(since, found.seqs[-1] if found.seqs else stream.seq)
+        return found._replace(whole=False) if holed else found
 
     async def open_gaps(self) -> dict[str, int]:
         """How many gaps have not ended, by source. Raises StoreError."""

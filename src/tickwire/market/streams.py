@@ -11,6 +11,8 @@ import structlog
 from ..bus import Inlet, StreamEvent, StreamReceiver
 from ..model import Book, Correction, Instrument, Kind, KlineState, KlineType, KlineUpdate, Position, Trade
 
+HOLES = 100
+"""Of a stream so many holes are remembered."""
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
 
@@ -25,6 +27,7 @@ class Stream:
     __slots__ = (
         "failures",
         "forgotten",
+        "holes",
         "inlets",
         "instrument",
         "kind",
@@ -41,6 +44,8 @@ class Stream:
         self.instrument = instrument
         self.seq = self.forgotten = epoch - 1
         self.last: StreamEvent | None = None
+        self.holes: tuple[int, ...] = ()
+        """Before which events, by their `seq`, some are missing: outages of the source left holes."""
         self.inlets: list[Inlet] = []
         self.failures = 0
         """Events that a receiver could not take: it misses them."""
@@ -49,6 +54,11 @@ class Stream:
         and bars that do not form any more."""
         self.loose_seqs: list[int] = []
         """Theirs; of trades there are none, since their `seq` has no holes."""
+
+    def is_holed(self, after: int, last: int) -> bool:
+        """Whether there is a hole behind that `seq` and before the event with the other one, or before the
+        next one if that is the last that there is."""
+        return any(after < hole <= last + (last == self.seq) for hole in self.holes)
 
 
 class Numbered(NamedTuple):
@@ -184,7 +194,10 @@ class Streams:
 
     def go_on(self, instruments: Iterable[Instrument], *, gap: bool) -> None:
         """The trades of these go on behind an outage of their source, see `StreamReceiver`."""
-        begins = {one: Position(self.epoch, self.trades(one).seq + 1) for one in instruments}
+        streams = [self.trades(one) for one in instruments]
+        begins = {one.instrument: Position(self.epoch, one.seq + 1) for one in streams}
+        for stream in streams if gap else ():
+            stream.holes = (*stream.holes[1 - HOLES :], stream.seq + 1)
         for receiver in self._receivers if begins else ():
             try:
                 receiver.go_on(begins, gap=gap)

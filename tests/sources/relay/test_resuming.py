@@ -10,18 +10,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import tickwire
 from tickwire.client import RealClock
 from tickwire.machine import REAL
-from tickwire.model import KlineType, Trade
-from tickwire.sources import Status
+from tickwire.model import Kind, KlineType, Trade
+from tickwire.sources import Began, Broke, Mended, Snapshot, Status
 from tickwire.sources.relay import Relay
 
 from ...client.test_feed import feed_of
+from ...server.publishing import desk_in, now, packed
+from ...server.test_corrections import cancel, correct
+from ...server.test_corrections import trade as line
 from ...server.test_resuming import forget
 from ...serving import Script, Served, book, serving, trade, until
 from ...wire_cutter import Wire, wire_to
-from .bench import CATALOGUE, QUICK
+from .bench import CATALOGUE, QUICK, push, relaying, upstream
 
 CODES = ("GOLD", "BTCUSDT")
 MINUTE = 60_000
@@ -70,6 +75,13 @@ class Row:
         for at in ats:
             self.at(at, *codes)
         await until(lambda: self.up.engine.market.events >= self.count)
+
+    async def live(self, *ats: int, lost: int = 0) -> None:
+        """Trades happen one after the other, and the client reads each at its time, but for so many of those
+        before."""
+        for at in ats:
+            await self.emit(at)
+            await self.read(len(self.emitted) - lost)
 
     def at(self, at: int, *codes: str) -> None:
         """A trade of each of these happens."""
@@ -181,8 +193,7 @@ async def test_an_outage_longer_than_the_late_window_is_resumed_and_no_bar_is_fe
         await until(lambda: row.bars.forming(gold, KlineType.MINUTE) is None)  # the clock has closed it
         row.wire.join()
         await row.read(len(row.emitted))
-        await row.emit(262_000, 301_000, 361_000)
-        await row.read(len(row.emitted))
+        await row.live(262_000, 301_000, 361_000)
         for code in CODES:
             assert row.given(code) == row.had(code)
             theirs, ours = await row.both(code, MINUTE)
@@ -199,8 +210,9 @@ async def test_an_outage_longer_than_the_late_window_is_resumed_and_no_bar_is_fe
         assert not [one for one in row.seen if isinstance(one, tickwire.Gap)]
 
 
-async def test_cut_after_cut_gives_each_trade_once(tmp_path: Path) -> None:
-    async with a_row(tmp_path) as row:
+@pytest.mark.parametrize("strict", [False, True])
+async def test_cut_after_cut_gives_each_trade_once(tmp_path: Path, *, strict: bool) -> None:
+    async with a_row(tmp_path, strict_protocol=strict) as row:
         at = 61_000
         for number in range(6):
             await row.emit(at, at + 1)
@@ -211,8 +223,8 @@ async def test_cut_after_cut_gives_each_trade_once(tmp_path: Path) -> None:
             row.wire.join()
             await row.emit(at + 1_000)
             at += 29_000
-        await row.emit(301_000)
         await row.read(len(row.emitted))
+        await row.live(301_000)
         for code in CODES:
             assert row.given(code) == row.had(code)
             theirs, ours = await row.both(code, MINUTE)
@@ -239,12 +251,13 @@ async def test_a_cut_while_what_was_missed_still_comes(tmp_path: Path) -> None:
         row.wire.join()
         await row.emit(181_000)
         await row.read(len(row.emitted))
+        standing = await row.standing()
+        assert (standing["gaps"], standing["late"]) == (0, 0)
         for code in CODES:
             assert row.given(code) == row.had(code)
             theirs, ours = await row.both(code, MINUTE)
             assert ours == theirs
         assert row.fetched == 0
-        assert (await row.standing())["gaps"] == 0
 
 
 async def test_what_upstream_has_let_go_of_is_a_gap_whose_bars_are_fetched(tmp_path: Path) -> None:
@@ -260,10 +273,9 @@ async def test_what_upstream_has_let_go_of_is_a_gap_whose_bars_are_fetched(tmp_p
         assert [at for at, _ in row.given("GOLD")] == [600, 61_000, 100_000, 125_000]
         gaps = [one for one in row.seen if isinstance(one, tickwire.Gap)]
         assert sorted(one.code for one in gaps) == ["BTCUSDT", "GOLD"]
-        await row.emit(130_000, 184_000, 241_000)
+        await row.live(130_000, 184_000, 241_000, lost=4)
         missing = row.down.engine.market.feeds.first.missing
         await until(lambda: not missing.backfill._holes)  # type: ignore[union-attr]
-        await row.read(4 + 4 + 6)
         for code in CODES:
             theirs, ours = await row.both(code, MINUTE)
             assert ours == theirs
@@ -290,7 +302,57 @@ async def test_an_upstream_that_is_asked_for_nothing_beyond_the_documents_leaves
         assert (standing["resumed"], standing["gaps"]) == (0, 2)
 
 
-async def test_books_and_corrections_go_on_too(tmp_path: Path) -> None:
+async def test_an_upstream_that_knows_no_positions_is_asked_as_the_documents_have_it() -> None:
+    async with upstream() as server, relaying(server.url, keep=["BTCUSDT"], probe=True) as consumer:
+        await consumer.began("BTCUSDT")
+        await server.callers[0].send(push(7))
+        server.callers[0].socket.transport.abort()
+        await consumer.take(Broke)
+        await consumer.take(Began, 2)
+        await server.callers[-1].send(push(8))
+        await until(lambda: len(consumer.of(Trade)) + len(consumer.of(Snapshot)) == 2)
+        assert consumer.of(Mended) == []
+        for caller in server.callers:
+            assert {one["cmd_id"] for one in caller.requests} <= {22000, 22002, 22004}
+            assert caller.codes() == ["BTCUSDT"]
+
+
+async def test_corrections_of_an_outage_come_behind_the_trades_that_they_correct(tmp_path: Path) -> None:
+    relay: dict[str, Any] = {"source": "alltick", "upstream_token": "t", "upstream_plan": "unlimited"}
+    async with (
+        desk_in(tmp_path / "desk") as desk,
+        wire_to(desk.served.url) as wire,
+        serving(tmp_path / "relay", upstream_url=wire.url, codes=["BTCUSDT"], **relay) as second,
+        feed_of(second) as feed,
+    ):
+        hub = desk.served.engine.gateway.hub
+        await feed.subscribe(trades=["BTCUSDT"], corrections=["BTCUSDT"])
+        await until(lambda: any(one.kind is Kind.CORRECTION for one in hub._wanted[Kind.CORRECTION]))
+        await desk.data(packed(line(1, now(), "99")))
+        seen: list[tickwire.client.Event] = []
+        kinds = (tickwire.Trade, tickwire.Correction)
+        while not any(isinstance(one, tickwire.Trade) for one in seen):
+            seen += await feed.batch()
+        wire.cut()
+        await until(lambda: second.engine.market.source.health.status is Status.DOWN)
+        await desk.data(
+            packed(line(2, now(), "100"), line(3, now(), "200"), correct(4, 2, "101"), cancel(5, 3))
+        )
+        wire.join()
+        while sum(isinstance(one, kinds) for one in seen) < 5:
+            seen += await feed.batch()
+        _, first, other, corrected, cancelled = [one for one in seen if isinstance(one, kinds)]
+        assert isinstance(corrected, tickwire.Correction)
+        assert isinstance(cancelled, tickwire.Correction)
+        assert isinstance(first, tickwire.Trade)
+        assert isinstance(other, tickwire.Trade)
+        assert (corrected.was.price, cancelled.was.price) == (first.price, other.price)
+        assert [first.price, other.price] == [100, 200]
+        assert cancelled.became is None
+        assert not [one for one in seen if isinstance(one, tickwire.Gap)]
+
+
+async def test_books_go_on_too(tmp_path: Path) -> None:
     async with a_row(tmp_path) as row:
         await row.feed.subscribe(books=["BTCUSDT"])
         row.script.emit(book("BTCUSDT", at=row.hands.begin + 1_000))
