@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from tickwire.bus import StreamEvent, Supplier
 from tickwire.config import Settings
 from tickwire.machine import REAL
 from tickwire.market.side import MarketSide
-from tickwire.model import Family, Instrument, Kind
+from tickwire.model import Family, Instrument, Kind, Position
 from tickwire.sandbox import Step
 from tickwire.sources import Source
 from tickwire.store import load_catalogue
@@ -65,6 +65,7 @@ class Client:
         self.raises = raises
         self.inlets: dict[Key, Inlet] = {}
         self.redefined: list[Instrument] = []
+        self.went_on: list[tuple[str, Position, bool]] = []
         self.statuses: list[StatusData] = []
         self.begun: list[Step] = []
         self.answers: list[tuple[str, bool]] = []
@@ -78,6 +79,10 @@ class Client:
     def redefine(self, instrument: Instrument) -> None:
         self._fail("redefine")
         self.redefined.append(instrument)
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        self._fail("go_on")
+        self.went_on += [(one.code, begin, gap) for one, begin in begins.items()]
 
     def source_changed(self, status: StatusData) -> None:
         self._fail("source_changed")

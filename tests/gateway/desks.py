@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import traceback
+from collections.abc import Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any, TypeAlias
@@ -14,7 +15,7 @@ from tickwire.assembly import Engine
 from tickwire.bus import StreamEvent
 from tickwire.gateway.hub import Sparing
 from tickwire.machine import Direct
-from tickwire.model import Ending, Family, Instrument, Kind, KlineUpdate, Slow, Trade
+from tickwire.model import Ending, Family, Instrument, Kind, KlineUpdate, Position, Slow, Trade
 from tickwire.wire.flags import Flags
 from tickwire.wire.form import Form, text_frame
 from tickwire.wire.session import Decision, Session
@@ -37,6 +38,9 @@ class Truth:
         return Way(self.sent.setdefault((kind.name.lower(), instrument.code), {}))
 
     def redefine(self, instrument: Instrument) -> None:
+        pass
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
         pass
 
 

@@ -461,3 +461,74 @@ def test_a_correction_after_a_restart_counts_the_last_minute_once() -> None:
         forming = one.forming(kline_type)
         assert forming is not None
         assert forming.volume == 26
+
+
+# Holes whose trades come after all.
+def test_what_was_missed_is_late_for_no_bar_once_a_hole_is_mended() -> None:
+    one = series()
+    add(one, 10)
+    advance(one, 30)
+    one.hole(NOON + 20, None)
+    closed = advance(one, 302)  # the outage lasts for longer than the late window
+    assert {bar.kline_type for bar, _ in closed} == {MINUTE, M5}
+    assert all(bar.incomplete for bar, _ in closed)
+    add(one, 25)
+    assert one.late == 1
+    mended = one.mend()
+    assert {(bar.kline_type, bar.incomplete, revised) for bar, revised in mended} == {
+        (MINUTE, False, True),
+        (M5, False, True),
+    }
+    hour = one.forming(HOUR)
+    assert hour is not None
+    assert not hour.incomplete
+    for second in (25, 59, 100, 170, 250):
+        assert all(not bar.incomplete for bar, _ in add(one, second))
+    assert one.late == 1
+    whole = series()
+    for second in (10, 25, 59, 100, 170, 250):
+        add(whole, second)
+    advance(whole, 302)
+    for kline_type in KlineType:
+        assert one.forming(kline_type) == whole.forming(kline_type)
+    assert (M5, NOON) in whole._ended
+    for key, bar in whole._ended.items():
+        assert one._ended[key].kline("", *key) == bar.kline("", *key)
+    add(one, 303)  # what comes now is on time, and late by the clock from then on
+    advance(one, 500)
+    add(one, 304)
+    assert one.late == 2
+
+
+def test_what_lacked_something_before_a_hole_does_so_after_it_was_mended() -> None:
+    one = series()
+    add(one, 10)
+    one.hole(NOON + 20, NOON + 30)
+    add(one, 40)
+    advance(one, 50)
+    one.hole(NOON + 65, None)
+    one.hole(NOON + 70, None)  # said twice
+    assert [bar.kline_type for bar, _ in advance(one, 130)] == [MINUTE]
+    assert one.mend() == []  # that minute lacks what it lacked
+    add(one, 80)
+    advance(one, 190)
+    assert not one._ended[MINUTE, NOON + 60].incomplete
+    hour = one.forming(HOUR)
+    assert hour is not None
+    assert hour.incomplete
+    assert one.mend() == []  # there is no hole that is not over
+
+
+def test_a_series_that_is_begun_anew_in_a_hole_is_mended_too() -> None:
+    before, one = series(), series()
+    add(before, 10)
+    before.hole(NOON + 20, None)
+    (minute, _) = advance(before, 70)[0]
+    one.restore({MINUTE: [minute]})
+    one.hole(NOON + 20, None)
+    one.resume(before)
+    one.mend()
+    assert not any(bar.incomplete for bar in one._ended.values())
+    forming = one.forming(M5)
+    assert forming is not None
+    assert not forming.incomplete

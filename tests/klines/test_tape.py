@@ -257,3 +257,10 @@ def test_of_live_data_only_whole_minutes_are_kept(catalogue: Catalogue) -> None:
     tape.broke("GOLD")
     assert not tape.keeps("GOLD", BEGIN + 60)
     assert correct(tape, a_trade(2, 7, 61_000), None) is None
+    tape.mended("GOLD")
+    assert tape.keeps("GOLD", BEGIN + 60)
+    assert not tape.keeps("GOLD", BEGIN)
+    tape.broke("GOLD")
+    tape.began("GOLD", BEGIN * 1000 + 70_000)
+    assert not tape.keeps("GOLD", BEGIN + 60)
+    assert tape.keeps("GOLD", BEGIN + 120)

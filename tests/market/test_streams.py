@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -34,6 +35,7 @@ class Receiver:
     def __init__(self) -> None:
         self.inlets: dict[tuple[Kind, str, int], Inlet] = {}
         self.redefined: list[Instrument] = []
+        self.went_on: list[tuple[str, Position, bool]] = []
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
         assert (kind, instrument.code, kline_type) not in self.inlets
@@ -41,6 +43,9 @@ class Receiver:
 
     def redefine(self, instrument: Instrument) -> None:
         self.redefined.append(instrument)
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        self.went_on += [(one.code, begin, gap) for one, begin in begins.items()]
 
     def seqs(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> list[int]:
         return [seq - EPOCH for _, seq in self.inlets[kind, instrument.code, kline_type].taken]
@@ -104,3 +109,20 @@ def test_receivers_learn_of_other_numbers_and_streams_that_begin_have_them() -> 
     streams.redefine(wide)
     assert receiver.redefined == [wide]
     assert streams.trades(GOLD).instrument is wide
+
+
+def test_receivers_learn_where_trades_go_on_behind_an_outage_whichever_fails() -> None:
+    class Failing(Receiver):
+        def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+            raise RuntimeError
+
+    streams, receiver = Streams(EPOCH), Receiver()
+    streams.join(Failing())
+    streams.join(receiver)
+    streams.publish(GOLD, trade())
+    streams.go_on([GOLD, BTC], gap=False)
+    streams.go_on([], gap=True)
+    assert receiver.went_on == [
+        ("GOLD", Position(EPOCH, EPOCH + 1), False),
+        ("BTCUSDT", Position(EPOCH, EPOCH), False),
+    ]

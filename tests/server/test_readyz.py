@@ -60,6 +60,8 @@ async def test_what_it_says_of_a_source(served: Served, source: Script) -> None:
                 "bad": 0,
                 "late": 0,
                 "dropped": 0,
+                "resumed": None,
+                "gaps": None,
                 "recording": None,
             }
         ],
@@ -85,6 +87,8 @@ async def test_what_it_says_of_a_source(served: Served, source: Script) -> None:
         "bad": 3,
         "late": 1,
         "dropped": 4,
+        "resumed": None,
+        "gaps": None,
         "recording": None,
     }
 

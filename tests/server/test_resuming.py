@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from tickwire.market import ring as ring_room
 from tickwire.model import Kind, Position
+from tickwire.sources import Began, Broke, Mended
 from tickwire.wire.items import MOST_ITEMS
 
 from ..serving import DEPTH, TRADE, Link, Script, Served, book, masked, serving, trade, until
@@ -418,3 +419,77 @@ async def test_what_is_removed_before_the_answer_is_said_to_be_gone(served: Serv
         assert await seqs(link, 1) == [epoch]
         await link.nothing()
         assert await listed(link) == [("trade", "BTCUSDT")]
+
+
+async def test_who_knows_positions_is_told_how_trades_go_on_behind_an_outage_of_the_source(
+    served: Served, script: Script
+) -> None:
+    script.live = True
+    epoch = served.engine.market.epoch
+    async with served.link() as link, served.link() as plain:
+        await link.ask(CHANGE, {"add": [{"kind": "trade", "code": code} for code in ("GOLD", "XAUUSD")]})
+        await plain.subscribe(TRADE, "GOLD")
+        codes = ("GOLD", "BTCUSDT")
+        script.emit(Began(codes, 1), trade("GOLD", "1"), Broke(codes, 2, "cut"), Mended(codes, 3))
+        script.emit(trade("GOLD", "2"), Broke(codes, 4, "cut"), Began(codes, 5), trade("GOLD", "3"))
+        script.emit(Broke(codes, 6, ""), Began(codes, 7), trade("GOLD", "4"))  # nobody wanted them meanwhile
+        found: list[tuple[Any, ...]] = []
+        while len(found) < 12:
+            push = await link.push()
+            data = push["data"]
+            found.append((data["code"], data["price"] if "price" in data else (data["from"], data["gap"])))
+            assert push["cmd_id"] == (GAP if "gap" in data else 22998)
+        for code in ("GOLD", "XAUUSD"):
+            assert [told for one, told in found if one == code] == [
+                "1.00",
+                (epoch + 1, 0),
+                "2.00",
+                (epoch + 2, 1),
+                "3.00",
+                "4.00",
+            ]
+        assert [(await plain.push())["data"]["price"] for _ in range(4)] == ["1.00", "2.00", "3.00", "4.00"]
+        await plain.nothing()
+
+
+async def test_an_outage_of_the_source_that_a_client_was_not_told_of_is_a_gap(
+    served: Served, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring_room, "SLICE", 7)
+    script.live = True
+    epoch, market = served.engine.market.epoch, served.engine.market
+    script.emit(Began(("GOLD",), 1), *(trade("GOLD") for _ in range(3)))
+    await heard(served, 3)
+    script.emit(Broke(("GOLD",), 2, "cut"), Began(("GOLD",), 3))
+    await until(lambda: market.streams.known(Kind.TRADE, "GOLD").holes)  # type: ignore[union-attr]
+
+    async def told(seq: int) -> tuple[str, int]:
+        async with served.link() as link:
+            (one,) = await resume(link, item("trade", "GOLD", epoch, seq))
+            return one["state"], one["from"] - epoch
+
+    assert await told(epoch + 2) == ("gap", 3)  # nothing has come since
+    script.emit(*(trade("GOLD") for _ in range(10)), Broke(("GOLD",), 4, "cut"), Began(("GOLD",), 5))
+    script.emit(*(trade("GOLD") for _ in range(10)))
+    await heard(served, 23)
+    assert await told(epoch + 1) == ("resumed", 2)  # the hole is further on
+    assert await told(epoch + 2) == ("gap", 3)
+    assert await told(epoch + 13) == ("resumed", 14)
+    for _ in range(2):  # the second is given what was made for the first
+        async with served.link() as link:
+            (one,) = await resume(link, item("trade", "GOLD", epoch, epoch + 2))
+            assert (one["state"], one["from"]) == ("gap", epoch + 3)
+            pushes = [await link.push() for _ in range(21)]
+            gaps = [
+                (place, push["data"]["from"]) for place, push in enumerate(pushes) if push["cmd_id"] == GAP
+            ]
+            assert gaps == [(10, epoch + 13)]
+    async with served.link() as link:
+        (one,) = await resume(link, item("trade", "GOLD", epoch, epoch + 3))
+        assert (one["state"], one["from"]) == ("resumed", epoch + 4)
+        pushes = [await link.push() for _ in range(20)]
+        assert [place for place, push in enumerate(pushes) if push["cmd_id"] == GAP] == [9]
+        assert (pushes[9]["data"]["gap"], pushes[9]["data"]["from"]) == (1, epoch + 13)
+        assert [push["data"]["seq"] for push in pushes if "seq" in push["data"]] == [
+            *range(epoch + 4, epoch + 23)
+        ]

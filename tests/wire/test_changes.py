@@ -278,7 +278,7 @@ def test_the_server_says_itself_when_it_lets_go() -> None:
     push: dict[str, Any] = {"cmd_id": GAP, "data": item("GOLD", epoch=EPOCH, gap=1) | {"from": EPOCH + 9}}
     assert talk.conversation.receive(text(push), talk.at) == [Resumed(Kind.TRADE, (), (("GOLD", 3),))]
     push["data"] |= {"gap": 0, "epoch": EPOCH + 50, "from": EPOCH + 50}
-    assert talk.conversation.receive(text(push), talk.at) == []
+    assert talk.conversation.receive(text(push), talk.at) == [Resumed(Kind.TRADE, ("GOLD",), ())]
     talk.push(50)
     assert talk.conversation.position(Kind.TRADE, "GOLD", EPOCH + 50) == (EPOCH + 50, EPOCH + 50)
     push["data"]["code"] = "NONE"

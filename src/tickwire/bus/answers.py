@@ -121,7 +121,8 @@ class SourceFigures(NamedTuple):
     `partial` are answers without bars that it had not given yet, None where it cannot be asked; `recording`
     is None where it is not recorded; `waiting_bars` wait to be written, `lost_bars` were let go of. `skew_ms`
     is by how much our clock is ahead of its events, smoothed. `unwritten_events` are not in the journal of
-    the recording yet, the oldest of them for `unwritten_seconds` at most.
+    the recording yet, the oldest of them for `unwritten_seconds` at most. Outages of a code are `resumed`
+    whose trades came after all, and `gaps` the others; None where there is none.
     """
 
     name: str
@@ -147,6 +148,8 @@ class SourceFigures(NamedTuple):
     skew_ms: float | None
     unwritten_events: int
     unwritten_seconds: float
+    resumed: int | None
+    gaps: int | None
 
 
 class StoreFigures(NamedTuple):

@@ -73,6 +73,10 @@ class StreamReceiver(Protocol):
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers: what is sent from now on is written in them."""
 
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        """Trades of these go on there, behind an outage of their source: those of it follow, late, or (`gap`)
+        cannot be had."""
+
 
 class Receiver(StreamReceiver, Protocol):
     """A client side, as the market side knows it."""

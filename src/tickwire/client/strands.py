@@ -33,7 +33,7 @@ from .state import LinkStatus, Missed, State, Told
 SLOW = "the reader is slower than the market"
 ANEW = "the server counts anew"
 OUTDATED = "the server sends numbers of before"
-LET_GO = "the server has let go of it"
+LET_GO = "the server cannot give what lies between"
 AWAY = "it came while the program was not connected"
 _DIRECTIONS = tuple(Direction)
 _trade, _book = WireTrade, WireBook

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +14,7 @@ from .. import __version__
 from ..access import Verdict
 from ..bus import Supplier
 from ..config import Settings, SourceKind
-from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType
+from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType, Position
 from ..sandbox import Sandbox, Step
 from ..store import Database, TokenStore
 from ..wire import POLICY_VIOLATION, Decision, Refused, StatusData, Want
@@ -183,6 +183,10 @@ class Gateway:
     def redefine(self, instrument: Instrument) -> None:
         """An instrument is known in other numbers."""
         self.hub.redefine(instrument)
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        """Trades go on behind an outage of their source."""
+        self.hub.go_on(begins, gap=gap)
 
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""

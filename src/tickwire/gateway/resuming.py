@@ -36,7 +36,7 @@ log = structlog.get_logger()
 class Behind:
     """A stream that a client was cut from, and up to where the client has it."""
 
-    __slots__ = ("given", "is_known", "item", "kind", "state", "topic", "want")
+    __slots__ = ("given", "is_known", "item", "kind", "state", "told", "topic", "want")
 
     def __init__(self, item: ResumeItem, want: Want, topic: Topic, *, is_known: bool) -> None:
         """Where it `is_known` up to where the client has it; else it goes on from now."""
@@ -48,6 +48,8 @@ class Behind:
         self.given = 0
         """The `seq` of the last event that the client has, in the epoch that there is now."""
         self.state: State = "ok"
+        self.told = -1
+        """Behind which `seq` the answer has said that something is lacking."""
 
 
 class Resuming:
@@ -215,7 +217,7 @@ class Resuming:
             one.given = epoch - 1 if position.epoch < epoch else max(topic.seq, epoch - 1)
             found = await self._first(one, Position(epoch, one.given)) or FirstMissed(0, whole=True)
         if not found.whole:
-            one.given = found.seq - 1 if found.seq else topic.seq - _is_forming(topic)
+            one.given = one.told = found.seq - 1 if found.seq else topic.seq - _is_forming(topic)
         self.gaps += one.state == "gap"
         if found.seq:
             return found.seq
@@ -267,14 +269,17 @@ class Resuming:
         data, events = b"", 1
         if found is None or not found.whole:
             begin = found.seqs[0] if found is not None and found.seqs else topic.seq + (not shows_last)
-            place = Position(self._market.epoch, begin)
-            data = gap_frame(one.kind, one.want.name, one.want.kline_type, place)
+            if begin - 1 != one.told:
+                place = Position(self._market.epoch, begin)
+                data = gap_frame(one.kind, one.want.name, one.want.kline_type, place)
+                self.gaps += 1
             one.given = begin - 1
-            self.gaps += 1
         if found is not None and found.seqs:
             frames = [*map(encode, found.events, found.seqs)]
-            if key:
+            if key and found.whole:
                 self._strips.add(key, one.given, found.seqs, frames)
+            elif key and frames[1:]:  # who comes to the first one is told what lies before it
+                self._strips.add(key, found.seqs[0], found.seqs[1:], frames[1:])
             data += b"".join(frames)
             events, one.given = len(found.seqs), found.seqs[-1]
         else:

@@ -64,7 +64,9 @@ class Series:
         self._code = instrument.code
         self._grid = Grid(instrument)
         self._rules = rules
-        self._down = down
+        self._down = self._down_before = down
+        self._lacked: set[tuple[KlineType, int]] = set()  # bars that lacked something before the hole
+        self._behind = False  # whether trades come late that were missed
         self._lacking: dict[KlineType, int] = {}  # larger bars whose beginning is not known, by open time
         self._minute: OpenBar | None = None
         self.newest = -1
@@ -124,9 +126,10 @@ class Series:
     def hole(self, begin: int, end: int | None) -> list[Closed]:
         """From `begin` up to `end`, in seconds (None: it is not over), trades may be missing: the bars that
         overlap are incomplete. Returns those of them that have closed."""
+        if end is None and self._down[1] != NEVER:
+            self._down_before, self._lacked = self._down, {*self._incomplete()}
         self._down = begin, NEVER if end is None else end
-        forming = [(MINUTE, self._minute)] if self._minute is not None else []
-        for kline_type, bar in [*forming, *self._larger.items()]:
+        for kline_type, bar in self._forming_bars():
             bar.incomplete = bar.incomplete or self._was_down(kline_type, bar)
         out: list[Closed] = []
         for (kline_type, opened), bar in self._ended.items():
@@ -134,6 +137,40 @@ class Series:
                 bar.incomplete = True
                 out.append(Closed(bar.kline(self._code, kline_type, opened), revised=True))
         return out
+
+    def mend(self) -> list[Closed]:
+        """What was missed in the hole that is not over comes after all, in order, and is late for no bar: the
+        bars are complete, but for those that had lacked something before. Returns those that have closed."""
+        self._behind = True
+        if self._down[1] != NEVER:
+            return []
+        kept = {*self._lacked, *self._lacking.items()}
+        for kline_type, bar in self._forming_bars():
+            bar.incomplete = (kline_type, bar.time) in kept
+        out: list[Closed] = []
+        for (kline_type, opened), bar in self._ended.items():
+            if bar.incomplete and (kline_type, opened) not in kept:
+                bar.incomplete = False
+                out.append(Closed(bar.kline(self._code, kline_type, opened), revised=True))
+        self._down = self._down_before
+        return out
+
+    def _incomplete(self) -> Iterator[tuple[KlineType, int]]:
+        """The bars that lack something, and those that will since they begin with a minute that does."""
+        for (kline_type, opened), bar in self._ended.items():
+            if bar.incomplete:
+                yield kline_type, opened
+        for kline_type, bar in self._forming_bars():
+            if bar.incomplete:
+                yield kline_type, bar.time
+        if self._minute is not None and self._minute.incomplete:
+            for kline_type in self._grid.types:
+                yield kline_type, self._grid.open_time(kline_type, self._minute.time)
+
+    def _forming_bars(self) -> list[tuple[KlineType, OpenBar]]:
+        """Those that have not closed."""
+        minute = [] if self._minute is None else [(MINUTE, self._minute)]
+        return [*minute, *self._larger.items()]
 
     def lack(self, types: Iterable[KlineType], at: int) -> None:
         """The larger bars of these types that a moment, in seconds, belongs to are incomplete: what was
@@ -200,6 +237,9 @@ class Series:
         """Stands where another series of the instrument stood: what had closed there has closed. Returns
         that."""
         self.late += before.late
+        self._behind = before._behind
+        if self._down[1] == NEVER == before._down[1]:  # some that are stored lack it by this hole alone
+            self._lacked &= before._lacked
         return self.advance(before._closed_until * 1000 + self._rules.close_delay)
 
     def is_forming(self, opened: int) -> bool:
@@ -305,6 +345,8 @@ class Series:
             return NOTHING
         if part.time <= self.newest or part.end <= self._closed_until:
             return self._revise(part)
+        if self._now and self._now - part.last[0] <= self._rules.late_window // 2:
+            self._behind = False  # what comes is of now again
         out: list[Closed] = []
         if minute is not None:
             self._close_minute(minute, out)
@@ -320,7 +362,7 @@ class Series:
 
     def _revise(self, part: OpenBar) -> list[Closed]:
         """Takes a part of a minute that has closed, or that none was opened for."""
-        latest = max(self._now, self.latest)
+        latest = self.latest if self._behind else max(self._now, self.latest)
         forms = not self._rules.by_clock and part.time == self.newest  # but for the clock, which closed it
         if latest - part.last[0] > self._rules.late_window and not forms:
             self.late += 1

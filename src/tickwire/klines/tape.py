@@ -200,6 +200,7 @@ class Tape:
         self._stale = False  # whether there may be minutes that are not kept any more
         self._newest: dict[str, int] = {}  # the time of the last trade of each code, in milliseconds
         self._floors: dict[str, int] = {}  # by code, up to when trades may be gone, or are missing
+        self._broken: set[str] = set()  # codes of which they may be missing now
         self._grids: dict[str, Grid] = {}
 
     def __len__(self) -> int:
@@ -262,7 +263,7 @@ class Tape:
     def keeps(self, code: str, begin: int) -> bool:
         """Whether all that came of that minute is here."""
         floor = self._floors.get(code)
-        if self._live and floor is None:
+        if self._live and (floor is None or code in self._broken):
             return False
         return begin >= max(self.begins, floor or 0, self._newest.get(code, 0) // 1000 - SECONDS)
 
@@ -306,10 +307,15 @@ class Tape:
     def began(self, code: str, at: int) -> None:
         """All trades of a code come from that moment on, in milliseconds: the next minute is complete."""
         self._floors[code] = max((at // 60_000 + 1) * 60, self._floors.get(code, 0))
+        self._broken.discard(code)
 
     def broke(self, code: str) -> None:
         """Trades of a code may be missing from now on."""
-        self._floors.pop(code, None)
+        self._broken.add(code)
+
+    def mended(self, code: str) -> None:
+        """All that were missed since it broke come after all."""
+        self._broken.discard(code)
 
     def begin_at(self, begin: int) -> None:
         """Of the minutes that begin before that, in seconds, not all trades are known."""

@@ -40,6 +40,8 @@ def source_figures(feed: Feed) -> SourceFigures:
         health.skew,
         0 if recording is None else recording.waiting,
         0.0 if recording is None else recording.lag,
+        feed.missing.resumed if source.live else None,
+        feed.missing.gaps if source.live else None,
     )
 
 

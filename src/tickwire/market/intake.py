@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 
 import msgspec
@@ -13,7 +13,7 @@ from ..errors import InputError, StoreError, TickwireError
 from ..klines import Closed
 from ..model import Book, Catalogue, Correction, Event, Instrument, Kind, Trade, turnover
 from ..sandbox import Way
-from ..sources import Again, Began, Published, Resent, Snapshot, Status
+from ..sources import Again, Began, Mended, Published, Resent, Snapshot, Status
 from ..store.recordings import Recorder
 from .feeds import Feed, Feeds
 from .kline_push import KlinePush
@@ -163,12 +163,24 @@ class Intake:
                     if (tape := feed.bars.tape) is not None and source.live:
                         for code in event.codes:
                             tape.began(code, event.at)
+                    self._go_on(feed, feed.missing.lost(event.codes), gap=True)
                     self._klines.closed_of(feed, feed.missing.began(event))
+                elif isinstance(event, Mended):
+                    if (tape := feed.bars.tape) is not None:
+                        for code in event.codes:
+                            tape.mended(code)
+                    self._go_on(feed, event.codes, gap=False)
+                    self._klines.closed_of(feed, feed.missing.mended(event))
                 else:
                     if (tape := feed.bars.tape) is not None and source.live:
                         for code in event.codes:
                             tape.broke(code)
                     self._klines.closed_of(feed, feed.missing.broke(event))
+
+    def _go_on(self, feed: Feed, codes: Iterable[str], *, gap: bool) -> None:
+        """Tells clients how trades go on behind an outage, of those codes that come from the feed."""
+        known = (self._catalogue[code] for code in codes)
+        self._streams.go_on((one for one in known if self._feeds.of(one) is feed), gap=gap)
 
     def take(self, event: Event, feed: Feed | None = None) -> bool:
         """The way of an event of a source (the preferred one): into the bars, to the clients, unless a

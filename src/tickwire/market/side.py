@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -197,9 +198,13 @@ class MarketSide:
         if stream is None:
             return Missed((), (), whole=True)
         found = self.ring.missed(stream, seq)
-        if found.whole or kind is Kind.KLINE or not self.history.own:
-            return found
-        return await self.history.missed(kind, code, seq, stream.forgotten) or found
+        if not found.whole and kind is not Kind.KLINE and self.history.own:
+            found = await self.history.missed(kind, code, seq, stream.forgotten) or found
+        first = found.seqs[0] if found.seqs else stream.seq + 1
+        if (hole := stream.hole_behind(first)) is not None:  # the next begins there
+            count = bisect_left(found.seqs, hole)
+            found = found._replace(seqs=found.seqs[:count], events=found.events[:count])
+        return found._replace(whole=False) if stream.is_holed(seq, first) else found
 
     async def first_missed(
         self, kind: Kind, code: str, after: Position, kline_type: int = 0
@@ -214,8 +219,11 @@ class MarketSide:
         if seq < stream.forgotten and kind is not Kind.KLINE and self.history.own:
             found = await self.history.missed(kind, code, seq, stream.forgotten)
         if found is None:
-            return FirstMissed(self.ring.first(stream, seq), seq >= stream.forgotten)
-        return FirstMissed(found.seqs[0], found.whole)
+            first = FirstMissed(self.ring.first(stream, seq), seq >= stream.forgotten)
+        else:
+            first = FirstMissed(found.seqs[0], found.whole)
+        holed = stream.is_holed(seq, first.seq or stream.seq + 1)
+        return first._replace(whole=False) if holed else first
 
     def _place(
         self, kind: Kind, code: str, after: Position, kline_type: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple, TypeVar, cast
 
@@ -22,6 +22,8 @@ from ..model import (
     Trade,
 )
 
+HOLES = 100
+"""Of a stream so many holes are remembered."""
 Key = TypeVar("Key", bound=Hashable)
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ class Stream:
     __slots__ = (
         "failures",
         "forgotten",
+        "holes",
         "inlets",
         "instrument",
         "kind",
@@ -52,6 +55,8 @@ class Stream:
         self.instrument = instrument
         self.seq = self.forgotten = epoch - 1
         self.last: StreamEvent | None = None
+        self.holes: tuple[int, ...] = ()
+        """Before which events, by their `seq`, some are missing: outages of the source left holes."""
         self.inlets: list[Inlet] = []
         self.failures = 0
         """Events that a receiver could not take: it misses them."""
@@ -60,6 +65,14 @@ class Stream:
         and bars that do not form any more."""
         self.loose_seqs: list[int] = []
         """Theirs; of trades there are none, since their `seq` has no holes."""
+
+    def is_holed(self, after: int, first: int) -> bool:
+        """Whether there is a hole behind that `seq` and before the event with the other one."""
+        return any(after < hole <= first for hole in self.holes)
+
+    def hole_behind(self, seq: int) -> int | None:
+        """Before which event the first hole is behind the one with that `seq`."""
+        return next((hole for hole in self.holes if hole > seq), None)
 
 
 class Numbered(NamedTuple):
@@ -199,6 +212,18 @@ class Streams:
                 receiver.redefine(instrument)
             except Exception:
                 log.exception("a client side cannot take other numbers", code=instrument.code)
+
+    def go_on(self, instruments: Iterable[Instrument], *, gap: bool) -> None:
+        """The trades of these go on behind an outage of their source, see `StreamReceiver`."""
+        streams = [self.trades(one) for one in instruments]
+        begins = {one.instrument: Position(self.epoch, one.seq + 1) for one in streams}
+        for stream in streams if gap else ():
+            stream.holes = (*stream.holes[1 - HOLES :], stream.seq + 1)
+        for receiver in self._receivers if begins else ():
+            try:
+                receiver.go_on(begins, gap=gap)
+            except Exception:
+                log.exception("a client side cannot be told how trades go on", codes=len(begins))
 
     def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
         """Gives an event its `seq`, that of the stream now."""

@@ -60,6 +60,16 @@ def source_families(figures: Figures, open_gaps: Mapping[str, int]) -> Iterator[
         "Answers without bars that the source had not given yet.",
         lambda one: one.partial,
     )
+    yield counted(
+        "source_resumed",
+        "Outages of a code whose trades came after all, late.",
+        lambda one: one.resumed,
+    )
+    yield counted(
+        "source_gaps",
+        "Outages of a code whose trades did not come: its bars are filled from the source's history, if any.",
+        lambda one: one.gaps,
+    )
     yield told("source_open_gaps", "Gaps that have not ended.", lambda one: open_gaps.get(one.name))
     yield told(
         "source_learned_codes",

@@ -25,7 +25,8 @@ class SourceReadiness(msgspec.Struct):
     `lag_ms` is how long the last event took from the source's time to its arrival, null before the first one
     and where time is not real; how late a simulator's ticks come. `events` were taken, `bad` could not be
     read, `late` came too late for their bars, `dropped` came faster than they were taken, or were not
-    simulated in time. `recording` is null if the source is not recorded, false if
+    simulated in time. Outages of a code are `resumed` whose trades came after all, and `gaps` the
+    others; null where there are none. `recording` is null if the source is not recorded, false if
     that has stopped.
     """
 
@@ -39,6 +40,8 @@ class SourceReadiness(msgspec.Struct):
     bad: int
     late: int
     dropped: int
+    resumed: int | None
+    gaps: int | None
     recording: bool | None
 
 

@@ -8,7 +8,7 @@ from .publishers import PUBLISHER
 from .recording import Recording
 from .replay import Csv, Load, Moments, QuoteTrades, Reel, Replay, decimals_in
 from .simulator import DEFAULT_CODES, Simulator
-from .source import Again, Began, Broke, History, Resent, Snapshot, Source
+from .source import Again, Began, Broke, History, Mended, Resent, Snapshot, Source
 
 __all__ = [
     "DEFAULT_CODES",
@@ -22,6 +22,7 @@ __all__ = [
     "History",
     "Judge",
     "Load",
+    "Mended",
     "Moments",
     "Published",
     "QuoteTrades",

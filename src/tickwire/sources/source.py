@@ -27,9 +27,10 @@ class Snapshot(NamedTuple):
 
 
 class Resent(NamedTuple):
-    """An event that a publisher sends again after a kill, since only the bars or only the recording have it.
+    """An event that not all of us lacks: a publisher sends it again after a kill, or it comes behind a hole
+    whose bars are fetched.
 
-    `counted` says that it is in the bars already, `recorded` that it is in the recording.
+    `counted` says that it is in the bars already, or will be, `recorded` that it is in the recording.
     """
 
     event: Event | Correction
@@ -55,11 +56,20 @@ class Broke(NamedTuple):
     reason: str
 
 
+class Mended(NamedTuple):
+    """From that moment on, in milliseconds of the market's clock, all trades of these codes are yielded, and
+    first those that were missed since they broke: they come late, and nothing is missing. Of codes that had
+    not broken the next trades come late, since they did where this source has them from."""
+
+    codes: tuple[str, ...]
+    at: int
+
+
 class Again(NamedTuple):
     """A recording begins again, at the same times: what comes is in the bars already."""
 
 
-Yielded: TypeAlias = Event | Correction | Resent | Snapshot | Began | Broke | Again
+Yielded: TypeAlias = Event | Correction | Resent | Snapshot | Began | Broke | Mended | Again
 
 
 class History(Protocol):
@@ -94,8 +104,9 @@ class Source(Protocol):
     patient: bool = False
     """Whether it may be made to wait for slow clients; live data never is."""
     live: bool = False
-    """Whether its events happen elsewhere, so that what is not taken in time is missed: it says by Began and
-    Broke what is complete. Another one can be held up, and its trades are complete from the first on."""
+    """Whether its events happen elsewhere, so that what is not taken in time is missed: it says by Began,
+    Broke and Mended what is complete. Another one can be held up, and its trades are complete from the first
+    on."""
     limited: bool = False
     """Whether its own plan limits what it can subscribe to, so that `room` is to be asked."""
     history: History | None = None

@@ -131,7 +131,7 @@ class Changes:
             return []
         missed = _missed(told.kind, stream.position, told.epoch, told.first)
         stream.goes_on(told.epoch, max(told.first - 1, 0))
-        return [Resumed(told.kind, (), ((key, missed),))] if told.gap else []
+        return [Resumed(told.kind, (), ((key, missed),)) if told.gap else Resumed(told.kind, (key,), ())]
 
     def excuse(self, when: float) -> None:
         """Time to answer begins here."""

@@ -103,8 +103,8 @@ class ResumedData(msgspec.Struct):
 
 
 class GapData(msgspec.Struct, rename={"first": "from"}, omit_defaults=True):
-    """The data of 28993: a stream goes on at `first` of this `epoch`, and (`gap` 1) what lies between that
-    and the last event before cannot be had any more."""
+    """The data of 28993: a stream goes on at `first` of this `epoch`, behind an outage. Either (`gap` 1) what
+    lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late."""
 
     kind: ItemKind
     code: str
@@ -114,9 +114,10 @@ class GapData(msgspec.Struct, rename={"first": "from"}, omit_defaults=True):
     kline_type: Annotated[int, Meta(ge=0, le=len(KlineType))] = 0
 
 
-def gap_frame(kind: Kind, code: str, kline_type: int, begin: Position) -> bytes:
-    """The push that says that a stream goes on there, and lacks what was before, as a whole frame."""
-    data = GapData(kind.name.lower(), code, begin.epoch, begin.seq, 1, kline_type)  # type: ignore[arg-type]
+def gap_frame(kind: Kind, code: str, kline_type: int, begin: Position, *, gap: bool = True) -> bytes:
+    """The push that says that a stream goes on there, and whether it lacks what was before, as a whole
+    frame."""
+    data = GapData(kind.name.lower(), code, *begin, int(gap), kline_type)  # type: ignore[arg-type]
     return text_frame(to_json(Push(GAP_PUSH, data)))
 
 

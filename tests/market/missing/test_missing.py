@@ -13,7 +13,7 @@ from tickwire.machine import REAL
 from tickwire.market.bars import Archive, Bars
 from tickwire.market.missing import Ledger, Missing
 from tickwire.model import KlineType, Trade
-from tickwire.sources import Began, Broke
+from tickwire.sources import Began, Broke, Mended
 from tickwire.store import Backlog, Database, GapStore, SqliteFile, SqliteKlineStore, load_catalogue
 from tickwire.store.gaps import Gap
 
@@ -91,6 +91,40 @@ async def test_who_tells_of_an_outage_gets_the_closed_bars_that_it_touches(desk:
     forming = desk.bars.forming(BTC, KlineType.MINUTE)
     assert forming is not None
     assert forming.incomplete
+
+
+async def test_what_comes_after_all_is_no_hole_in_bars_and_a_gap_that_was_filled_at_once(desk: Desk) -> None:
+    both = ("BTCUSDT", "ETHUSDT")
+    desk.missing.began(Began(both, T0 - MINUTE))
+    for at in (T0 + 1_000, T0 + MINUTE + 1_000, T0 + 2 * MINUTE):
+        desk.trade(at)
+    await desk.bars.ready([BTC])
+    desk.missing.broke(Broke(both, T0 + MINUTE + 2_000, "cut"))
+    assert desk.missing.lost([*both, "GOLD"]) == [*both]
+    closed = desk.missing.mended(Mended(("BTCUSDT",), T0 + 5 * MINUTE))
+    assert [(bar.kline_type, bar.incomplete) for bar, _ in closed if bar.kline_type is KlineType.MINUTE] == [
+        (KlineType.MINUTE, False)
+    ]
+    (gap,) = await desk.ledger()
+    assert (gap.end, gap.filled) == (None, None)
+    desk.trade(T0 + MINUTE + 3_000)
+    desk.missing.mended(Mended(("ETHUSDT", "GOLD"), T0 + 6 * MINUTE))  # of gold nothing was missing
+    (gap,) = await desk.ledger()
+    assert (gap.begin, gap.end) == (T0 + MINUTE + 2_000, T0 + 6 * MINUTE)
+    assert gap.filled is not None
+    assert (desk.missing.resumed, desk.missing.gaps) == (2, 0)
+    assert desk.missing.lost(both) == []
+
+
+async def test_what_comes_after_all_of_some_codes_leaves_the_gap_of_the_others(desk: Desk) -> None:
+    both = ("BTCUSDT", "ETHUSDT")
+    desk.missing.began(Began(both, T0 - MINUTE))
+    desk.missing.broke(Broke(both, T0, "cut"))
+    desk.missing.mended(Mended(("BTCUSDT",), T0 + MINUTE))
+    desk.missing.began(Began(("ETHUSDT",), T0 + MINUTE))
+    (gap,) = await desk.ledger()
+    assert (gap.end, gap.filled) == (T0 + MINUTE, None)
+    assert (desk.missing.resumed, desk.missing.gaps) == (1, 1)
 
 
 async def test_what_nobody_wants_any_more_is_no_gap(desk: Desk) -> None:

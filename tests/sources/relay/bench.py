@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from tickwire.client import Backoff, Options, RealClock
 from tickwire.machine import REAL
 from tickwire.model import Book, Trade
-from tickwire.sources import Began, Broke, Snapshot
+from tickwire.sources import Began, Broke, Mended, Snapshot
 from tickwire.sources.relay import Relay
 from tickwire.sources.source import Yielded
 from tickwire.store import load_catalogue
@@ -26,7 +26,7 @@ from tickwire.wire import Terms
 
 from ...serving import trade, until
 
-One = TypeVar("One", Trade, Book, Snapshot, Began, Broke)
+One = TypeVar("One", Trade, Book, Snapshot, Began, Broke, Mended)
 CATALOGUE = load_catalogue()
 BTC = ["BTCUSDT"]
 QUICK = Options(Terms(heartbeat=5.0, mute=5.0), Backoff(first=0.01, most=0.02), close_timeout=0.2)
@@ -73,6 +73,8 @@ class Consumer:
         for one in self.yielded:
             if isinstance(one, Began):
                 assert found.isdisjoint(one.codes)
+                found.update(one.codes)
+            elif isinstance(one, Mended):
                 found.update(one.codes)
             elif isinstance(one, Broke):
                 assert found.issuperset(one.codes)

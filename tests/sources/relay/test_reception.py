@@ -19,11 +19,11 @@ from tickwire.model import (
     KlineUpdate,
     Market,
 )
-from tickwire.sources import Began, Broke, Health, Snapshot
+from tickwire.sources import Began, Broke, Health, Mended, Resent, Snapshot
 from tickwire.sources.judge import Judge
 from tickwire.sources.relay.reception import FIRST, Reception
 from tickwire.sources.relay.upstream_clock import UpstreamClock
-from tickwire.wire import Pushed, Spared
+from tickwire.wire import Pushed, Resumed, Spared
 
 from ...serving import book, trade
 
@@ -196,3 +196,101 @@ def test_events_are_passed_on_as_they_are() -> None:
     desk.trade(1.1, ago=300)
     given = msgspec.structs.replace(trade("A", at=WALL + 2000), source_seq=77)
     assert desk.reception.event(Pushed(given, 77), 2.0, WALL + 2000) is given
+
+
+# Where upstream gives what was missed.
+def resumed(desk: Desk, at: float, *whole: str, gaps: tuple[str, ...] = ()) -> list[Broke | Mended]:
+    return desk.reception.resumed(Resumed(Kind.TRADE, whole, tuple((code, None) for code in gaps)), at)
+
+
+def test_what_was_missed_is_an_event_of_its_time_that_says_nothing_of_now() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    desk.trade(70.0, "A")
+    desk.reception.lost(WALL + 70_000, "cut")
+    assert resumed(desk, 200.0, "A", "B") == [Mended(("A", "B"), WALL + 200_000)]
+    assert desk.agree(200.0, "A", "B") == []
+    assert desk.reception.live(Kind.TRADE, "B")  # what was shown last is what is known of it
+    lag = desk.reception.lag
+    late = desk.trade(200.1, "A", ago=120_000)
+    assert late == trade("A", "1", at=WALL + 80_100)
+    assert (desk.reception.lag, desk.reception.heard) == (lag, 200.1)
+    assert desk.clock.read(200.1) == WALL + 200_100
+    desk.trade(200.2, "A")
+    assert desk.reception.lag == 0
+
+
+def test_a_cut_while_it_comes_is_a_hole_since_the_last_one_that_came() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B", "C")
+    for code in ("A", "B", "C"):
+        desk.trade(70.0, code)
+    desk.reception.lost(WALL + 70_000, "cut")
+    resumed(desk, 200.0, "A", "B", "C")
+    desk.agree(200.0, "A", "B", "C")
+    desk.trade(200.1, "A", ago=50_100)
+    desk.trade(200.2, "B")
+    assert desk.reception.lost(WALL + 200_300, "cut again") == [
+        Broke(("A",), WALL + 150_000, "cut again"),
+        Broke(("B",), WALL + 200_300, "cut again"),
+        Broke(("C",), WALL + 70_000, "cut again"),
+    ]
+    assert desk.agree(300.0, "A", "B", "C") == [Began(("A", "B", "C"), WALL + 300_000)]  # it cannot any more
+    assert isinstance(desk.trade(300.1, "A", ago=200), Snapshot)
+
+
+def test_what_comes_behind_a_hole_is_in_bars_that_are_fetched() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    desk.trade(70.0, "A")
+    desk.reception.lost(WALL + 70_000, "cut")
+    assert resumed(desk, 200.0, gaps=("A", "B")) == []
+    assert desk.agree(200.0, "A", "B") == [Began(("A", "B"), WALL + 200_000)]
+    late = desk.trade(200.1, "A", ago=50_000)
+    assert late == Resent(trade("A", "1", at=WALL + 150_100), counted=True, recorded=False)
+    assert desk.trade(200.3, "A") == trade("A", "1", at=WALL + 200_300)
+    desk.reception.lost(WALL + 200_400, "cut in the minute that is fetched")
+    resumed(desk, 400.0, "A", "B")
+    desk.agree(400.0, "A", "B")
+    end = (WALL + 200_000) // 60_000 * 60_000 + 60_000 - WALL
+    assert isinstance(desk.trade(400.1, "A", ago=400_100 - (end - 1)), Resent)
+    assert desk.trade(400.2, "A", ago=400_200 - end) == trade("A", "1", at=WALL + end)
+
+
+def test_upstream_tells_of_its_own_outages_on_an_open_connection() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A", "B")
+    for code in ("A", "B"):
+        desk.trade(70.0, code)
+    assert resumed(desk, 200.0, "A") == [Mended(("A",), WALL + 200_000)]
+    assert desk.trade(200.1, "A", ago=100_000) == trade("A", "1", at=WALL + 100_100)
+    found = resumed(desk, 201.0, gaps=("B",))
+    assert found == [Broke(("B",), WALL + 70_000, "upstream cannot give what was missed")]
+    assert desk.reception.begin(201.0) == [Began(("B",), WALL + 201_000)]
+    assert isinstance(desk.trade(201.1, "B", ago=100), Resent)
+
+
+def test_what_is_dropped_of_what_comes_late_is_a_hole_from_there_on() -> None:
+    desk = Desk()
+    desk.agree(1.0, "A")
+    desk.trade(70.0, "A")
+    desk.reception.lost(WALL + 70_000, "cut")
+    resumed(desk, 200.0, "A")
+    desk.agree(200.0, "A")
+    desk.trade(200.1, "A", ago=80_100)
+    (broke,) = desk.reception.missed(200.2)
+    assert broke.at == WALL + 120_000
+    assert desk.reception.begin(200.2) == [Began(("A",), WALL + 200_200)]
+    assert isinstance(desk.trade(200.3, "A", ago=50_000), Resent)
+
+
+def test_a_book_that_was_missed_tells_how_it_stands() -> None:
+    desk = Desk()
+    desk.agree(1.0, "BTCUSDT", kind=Kind.DEPTH)
+    desk.reception.event(Pushed(book(at=WALL + 2000), 1), 2.0, WALL + 2000)
+    desk.reception.lost(WALL + 2000, "cut")
+    assert desk.reception.resumed(Resumed(Kind.DEPTH, ("BTCUSDT",), ()), 9.0) == []
+    desk.agree(9.0, "BTCUSDT", kind=Kind.DEPTH)
+    assert desk.reception.live(Kind.DEPTH, "BTCUSDT")
+    found = desk.reception.event(Pushed(book(at=WALL + 5000), 2), 9.1, WALL + 9100)
+    assert isinstance(found, Snapshot)

@@ -468,8 +468,8 @@ export interface Gap {
 }
 
 /**
- * The data of 28993: a stream goes on at `first` of this `epoch`, and (`gap` 1) what lies between that and
- * the last event before cannot be had any more.
+ * The data of 28993: a stream goes on at `first` of this `epoch`, behind an outage. Either (`gap` 1) what
+ * lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late.
  */
 export interface GapData {
   readonly kind: "correction" | "depth" | "kline" | "trade";
@@ -1445,7 +1445,8 @@ export type Slow = "close" | "conflate" | "drop";
  * `lag_ms` is how long the last event took from the source's time to its arrival, null before the first one
  * and where time is not real; how late a simulator's ticks come. `events` were taken, `bad` could not be
  * read, `late` came too late for their bars, `dropped` came faster than they were taken, or were not
- * simulated in time. `recording` is null if the source is not recorded, false if that has stopped.
+ * simulated in time. Outages of a code are `resumed` whose trades came after all, and `gaps` the others; null
+ * where there are none. `recording` is null if the source is not recorded, false if that has stopped.
  */
 export interface SourceReadiness {
   readonly name: string;
@@ -1458,6 +1459,8 @@ export interface SourceReadiness {
   readonly bad: number;
   readonly late: number;
   readonly dropped: number;
+  readonly resumed: number | null;
+  readonly gaps: number | null;
   readonly recording: boolean | null;
 }
 

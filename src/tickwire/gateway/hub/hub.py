@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple
 
 import structlog
 
 from ...bus import StreamEvent
-from ...model import Book, Histogram, Instrument, Kind, KlineType, Trade
+from ...model import Book, Histogram, Instrument, Kind, KlineType, Position, Trade
 from ...wire import Want
+from ...wire.items import gap_frame
 from ...wire.push import Encoder, encoder
 from .digest import Stretch, is_passing
 from .held import Held
@@ -456,6 +457,21 @@ class Hub:
             for kline_type in (0,) if kind is not Kind.KLINE else KlineType:
                 if (topic := self._topics.get((kind, instrument.code, kline_type))) is not None:
                     topic.redefine(instrument, text_ids=self.text_ids)
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        """Trades of these go on there, behind an outage of their source: clients that know positions are told
+        so, and whether (`gap`) those of it cannot be had, before them."""
+        self.flush()
+        frames: dict[Client, bytes] = {}
+        for instrument, begin in begins.items():
+            for view in self.topic(Kind.TRADE, instrument).views.values():
+                frame = gap_frame(Kind.TRADE, view.name, 0, begin, gap=gap)
+                for client in chain.from_iterable((*lane.clients, *lane.slow) for lane in view.lanes):
+                    if client.form.marked:
+                        frames[client] = frames.get(client, b"") + frame
+        for client, told in frames.items():
+            self.settle(client)
+            self.tell(client, told)
 
     def has(self, client: Client, kind: Kind, want: Want) -> bool:
         """Whether that stands in the client's list."""

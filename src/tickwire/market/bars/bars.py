@@ -111,6 +111,8 @@ class Bars:
         """The codes that had bars when the server began."""
         self._again = False  # whether what comes has been counted
         self._holes: dict[str, Hole] = {}
+        self._holes_before: dict[str, Hole] = {}  # those before holes that are not over
+        self._mended: set[str] = set()  # codes that were, and have had no trade yet
 
     @property
     def late(self) -> int:
@@ -254,11 +256,32 @@ class Bars:
         those of them that have closed."""
         span = None if begin is None else begin // 1000, None if end is None else -(-end // 1000)
         code = instrument.code
+        before = self._holes.get(code)
+        if before is None:
+            self._holes_before.pop(code, None)
+        elif end is None and before[1] is not None:
+            self._holes_before[code] = before
         self._holes[code] = span
         if (series := self._series.get(code)) is not None:
             return self._mark(series, code)
         if (unjoined := self._unjoined.get(code)) is not None:
             return self._note(unjoined, unjoined.series.hole(span[0] or 0, span[1]))
+        return []
+
+    def mend(self, instrument: Instrument) -> list[Closed]:
+        """What was missed in a hole that is not over comes after all, in order: see `Series.mend`. Returns
+        the bars that have closed and lack nothing any more."""
+        code = instrument.code
+        if (hole := self._holes.get(code)) is not None and hole[1] is None:
+            del self._holes[code]
+            if (before := self._holes_before.pop(code, None)) is not None:
+                self._holes[code] = before
+        if (series := self._series.get(code)) is not None:
+            self._put(closed := series.mend())
+            return closed
+        if (unjoined := self._unjoined.get(code)) is not None:
+            return self._note(unjoined, unjoined.series.mend())
+        self._mended.add(code)
         return []
 
     def lack(self, instrument: Instrument, types: Iterable[KlineType], at: int) -> None:
@@ -409,6 +432,8 @@ class Bars:
             # What is late for other codes is late for this one too.
             if not self._begins_before(instrument.code):
                 series.advance(self._time)
+            if instrument.code in self._mended:
+                series.mend()
             self._begun.set()
         late = unjoined.series.late
         closed = unjoined.series.add(trade, turnover)
@@ -480,6 +505,9 @@ class Bars:
         series = self._series[code] = Series(instrument, self._rules, self.down)
         series.restore(stored, again=self.repeats)
         self._mark(series, code)
+        if code in self._mended:
+            self._mended.discard(code)
+            series.mend()
         unjoined = self._unjoined.pop(code, None)
         if unjoined is None:
             if not self._begins_before(code):

@@ -70,6 +70,16 @@ class Ledger:
                     if self._source.history is None:  # its bars will never be filled
                         self._entries.remove(entry)
 
+    def mended(self, codes: Collection[str], at: int) -> None:
+        """All that was missed of these comes after all: they are back, and nothing is to be filled."""
+        for entry in self._entries:
+            entry.unfilled.difference_update(entry.missing.intersection(codes))
+        whole = [entry for entry in self._entries if not entry.unfilled]
+        self.settle(codes, at)
+        self._entries = [entry for entry in self._entries if entry.unfilled]
+        for entry in whole:
+            self._backlog.put(partial(self._fill, entry, at))
+
     def filled(self, code: str) -> None:
         """The bars of a code have no hole any more."""
         now = self._source.market_time()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from ...klines import Closed
 from ...model import Catalogue, Instrument
-from ...sources import Began, Broke, Source
+from ...sources import Began, Broke, Mended, Source
 from ..bars import Bars
 from .backfill import Backfill
 from .ledger import Ledger
@@ -39,6 +40,10 @@ class Missing:
         self._ledger = ledger
         self._since: dict[str, tuple[int, str]] = {}  # since when a code is missing, and why
         self._complete: set[str] = set()  # codes that have begun and not broken since
+        self.resumed = 0
+        """Outages of a code whose trades came after all."""
+        self.gaps = 0
+        """Outages of a code that left a hole, to be filled from the source's history if it has one."""
 
     def start(self) -> None:
         """Closes what an earlier run left open, and enters the time in which none ran."""
@@ -77,23 +82,45 @@ class Missing:
             self._ledger.settle(news.codes, news.at)
         return closed
 
+    def lost(self, codes: Iterable[str]) -> list[str]:
+        """Those of these that somebody wants, and that are missing."""
+        return [code for code in codes if self._since.get(code, (0, ""))[1]]
+
     def began(self, news: Began) -> list[Closed]:
         """Trades are complete from now on."""
         closed: list[Closed] = []
-        self._complete.update(news.codes)
-        entered = self._ledger.missing
-        unnoticed: defaultdict[tuple[int, str], list[Instrument]] = defaultdict(list)
-        for one in [self._catalogue[code] for code in news.codes]:
-            since, reason = self._since.pop(one.code, (None, ""))
+        for one, since, reason in self._back(news):
+            self.gaps += bool(reason)
             begin = since
             if begin is None and (self.backfill is None or not self.backfill.knows(one)):
                 begin = 0
             closed += self._bars.hole(one, begin, news.at)
             if self.backfill is not None:
                 self.backfill.hole(one, since, news.at)
+        self._ledger.settle(news.codes, news.at)
+        return closed
+
+    def mended(self, news: Mended) -> list[Closed]:
+        """What was missed comes after all, and nothing is missing."""
+        closed: list[Closed] = []
+        for one, _, reason in self._back(news):
+            closed += self._bars.mend(one)
+            self.resumed += bool(reason)
+        self._ledger.mended(news.codes, news.at)
+        return closed
+
+    def _back(self, news: Began | Mended) -> list[tuple[Instrument, int | None, str]]:
+        """These are not missing any more: since when each was, if it was, and why. The ledger hears of those
+        whose market was closed when they went missing, and opened since."""
+        self._complete.update(news.codes)
+        entered = self._ledger.missing
+        unnoticed: defaultdict[tuple[int, str], list[Instrument]] = defaultdict(list)
+        found: list[tuple[Instrument, int | None, str]] = []
+        for one in [self._catalogue[code] for code in news.codes]:
+            since, reason = self._since.pop(one.code, (None, ""))
+            found.append((one, since, reason))
             if since is not None and reason and one.code not in entered:
                 unnoticed[since, reason].append(one)
         for (since, reason), instruments in unnoticed.items():
             self._ledger.enter(instruments, since, news.at, reason)
-        self._ledger.settle(news.codes, news.at)
-        return closed
+        return found

@@ -10,7 +10,7 @@ import structlog
 
 from ...client import Buffer, Link, LinkStatus, Missed, Options, State, Told, websocket_url
 from ...model import Family, Kind
-from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Spared, Subscribed
+from ...wire import Bad, Key, Outdated, Pace, Pushed, Refusal, Renumbered, Resumed, Spared, Subscribed
 from ..health import Status
 from ..judge import Judge
 from ..source import Yielded
@@ -213,13 +213,17 @@ class Line:
             self._was_refused = False
             if told.kind is Kind.CORRECTION:
                 return []
-            return [*self.reception.subscribed(told.kind, told.keys, now)]
+            return [*self.reception.subscribed(told.kind, told.keys, now), *self.reception.begin(now)]
         if isinstance(told, Refusal):
             refusal = self._refused(told)
             return [] if told.kind is Kind.CORRECTION else [refusal]
         if isinstance(told, Missed):
             self.dropped += told.events
             return [*self.reception.missed(now), *self.reception.begin(now)]
+        if isinstance(told, Resumed):
+            if told.gaps and told.kind is Kind.CORRECTION:
+                self._warn("upstream cannot give all corrections that were missed", codes=len(told.gaps))
+            return [*self.reception.resumed(told, now), *self.reception.begin(now)]
         if isinstance(told, Renumbered):  # upstream was begun anew: what it did meanwhile nobody knows
             self.renumbered += 1
             self._warn(

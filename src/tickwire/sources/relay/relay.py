@@ -94,9 +94,10 @@ class Relay(Source):
         if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
         one. `keep` are codes that are always subscribed to, those that are to be learned included. After
         `silence` seconds without an event (0: never), while one of its markets is open, a connection is
-        begun anew. `probe` asks whether upstream is a Tickwire, and its data made up. The plan sets the
-        spacing and the codes of `options`, and `network` goes before theirs. `wall` is in milliseconds
-        since the epoch. Raises ValueError for a URL or a network that is none.
+        begun anew. `probe` asks whether upstream is a Tickwire, and its data made up; a Tickwire is asked for
+        changes of lists, and after a cut for what was missed. The plan sets the spacing and the codes of
+        `options`, and `network` goes before theirs. `wall` is in milliseconds since the epoch. Raises
+        ValueError for a URL or a network that is none.
         """
         plan = plan or UpstreamPlan()
         self.name = name
@@ -140,7 +141,7 @@ class Relay(Source):
             url=url,
             secret=self._secret,
             options=plan.options(options or QUIET)._replace(
-                network=network, latest=self._time.believed, extended=False
+                network=network, latest=self._time.believed, extended=probe
             ),
             requests={family: plan.subscriptions() for family in Family},
             connections=plan.connects(),
