@@ -27,6 +27,8 @@ class Portions:
         self._places = itertools.count()
         self._waiting: dict[Hashable, list[tuple[int, int, asyncio.Future[None]]]] = {}
         """By token, of which the first is the next."""
+        self._woken: set[Hashable] = set()
+        """Tokens of which some were let ask again in this turn."""
 
     def place(self) -> int:
         """A place behind all who have one."""
@@ -37,10 +39,14 @@ class Portions:
         it is behind all others each time."""
         if place is None:
             place = self.place()
-        while self._spent >= self._most or self._of[token] >= self._of_token:
+        while self._spent >= self._most or (self._of[token] >= self._of_token and self._others(token)):
             turn = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting.setdefault(token, []), (place, self.place(), turn))
             await turn
+
+    def _others(self, token: Hashable) -> bool:
+        """Whether some of another token wait."""
+        return bool(self._woken - {token}) or len(self._waiting) > (token in self._waiting)
 
     @contextmanager
     def serve(self, token: Hashable) -> Iterator[None]:
@@ -60,6 +66,7 @@ class Portions:
         """The turn is over."""
         self._spent, self._begun = 0.0, False
         self._of.clear()
+        self._woken.clear()
         left = WOKEN
         for token in [*self._waiting]:
             waiting = self._waiting.pop(token)
@@ -69,6 +76,8 @@ class Portions:
                     turn.set_result(None)
                     woken += 1
             left -= woken
+            if woken:
+                self._woken.add(token)
             if waiting:
                 self._waiting[token] = waiting  # behind the others
             if not left:

@@ -394,7 +394,7 @@ class Replaying:
         self._push(run, replay_frame(ReplayStateData(run.number, stage, run.time, reason=reason)))
 
     def _push(self, run: Run, frames: bytes) -> None:
-        self._hub.flush()
+        self._hub.catch_up(run.client)
         self._hub.tell(run.client, frames)
 
 

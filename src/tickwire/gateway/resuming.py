@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -21,12 +22,15 @@ from .hub import Hub, Topic
 from .portions import Portions
 from .strips import Strips
 
-ALL, OF_TOKEN = 0.005, 0.003
+ALL, OF_TOKEN = 0.01, 0.005
 """Seconds of a turn of the loop in which clients are given something, and those of one token; others wait."""
-TURN = 64 * 1024
+TURN = 256 * 1024
 """Bytes that a client is given at a time, about."""
 CACHED = 32 * 2**20
 """Bytes of frames that are kept while anybody resumes, for others who missed the same."""
+LATEST = 1.0
+"""Seconds after which a client goes on with streams of which it has all, though others are not at their end:
+until then it goes on with all of them together, which costs the least."""
 AHEAD = 0.01
 """Seconds between looks, where what was missed is further than what has come here."""
 
@@ -79,6 +83,7 @@ class Resuming:
         self._slow = slow
         self._tasks: dict[Peer, set[asyncio.Task[None]]] = {}
         self._taken: dict[Peer, asyncio.Event] = {}  # set when a client has taken what it was given
+        self._clock = clock
         self._portions = Portions(ALL, OF_TOKEN, clock)
         self._strips = Strips(CACHED)
         self.gaps = 0
@@ -173,14 +178,15 @@ class Resuming:
                         )
                         told.epoch = told.first = UNSET
                 answers.append(told)
-            self._hub.flush()
+            self._hub.catch_up(client)
             self._hub.tell(client, say(answers))
             # One after the other: who has all is served with all the others, while the rest fall behind.
-            place = self._portions.place()
+            place, due = self._portions.place(), math.inf
             while left:
                 await self._portions.wait(caller.account, place)
+                due = min(due, self._clock() + LATEST)
                 with self._portions.serve(caller.account):
-                    left = await self._give(client, left)
+                    left = await self._give(client, left, at_once=self._clock() >= due)
                 if left and all(one.given > one.topic.seq for one in left):
                     await asyncio.sleep(AHEAD)
                 await self.until_taken(client)
@@ -223,9 +229,9 @@ class Resuming:
             return found.seq
         return topic.seq if one.given < topic.seq else one.given + 1
 
-    async def _give(self, client: Peer, behind: list[Behind]) -> list[Behind]:
-        """Gives a client the next of what it missed, a turn's worth; puts it back into those streams of which
-        it has all. Returns the others."""
+    async def _give(self, client: Peer, behind: list[Behind], *, at_once: bool) -> list[Behind]:
+        """Gives a client the next of what it missed, a turn's worth; puts it back into the streams of which
+        it has all, once that is so of all of them, or `at_once`. Returns the others."""
         found: list[tuple[Behind, bytes, int]] = []  # frames, and of how many events
         size = looked = 0
         for one in behind:
@@ -243,6 +249,8 @@ class Resuming:
         if wanted:
             frames = b"".join(frames for _, frames, _ in wanted)
             self._hub.push_missed(client, client.form.told(frames), sum(events for *_, events in wanted))
+        if looked < len(behind) and not at_once:
+            return behind[looked:] + behind[:looked]
         level: list[Behind] = []
         left: list[Behind] = []
         for one in behind[:looked]:

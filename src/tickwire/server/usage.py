@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -14,6 +15,8 @@ from ..wire.overview import CodesInfo, ConnectionsInfo, QuotaInfo, TokenUse, Ups
 
 MOST_TOKENS = 100
 """Tokens that are told of one by one, the first ones that were used; the others are one entry."""
+TURN = 16
+"""Connections that are looked at in a turn of the loop."""
 OTHERS = "(others)"
 ANY = ""
 """The name under which use is told while any token is let in: its text is nobody else's business."""
@@ -49,7 +52,9 @@ async def token_uses(gateway: Gateway, only: str | None = None) -> list[TokenUse
             use.requests += account.requests
             use.refused += account.refused
             use.pushes += account.pushes
-    for peer, caller in gateway.callers.items():
+    for number, (peer, caller) in enumerate([*gateway.callers.items()], 1):
+        if number % TURN == 0:  # those who resume may each hold thousands of codes
+            await asyncio.sleep(0)
         shown = names.get(caller.client.label, ANY if only is None else OTHERS)
         if only is not None and caller.client.label != only:
             continue

@@ -419,8 +419,14 @@ class Hub:
     def push_missed(self, client: Client, data: bytes, events: int) -> None:
         """Writes whole frames in its form to a client, of so many events of what is held for it."""
         self._pushed[client] = self._pushed.get(client, 0) + events
-        self.flush()
+        self.catch_up(client)
         self.push(client, data)
+
+    def catch_up(self, client: Client) -> None:
+        """Before something is written to a client outside its lane: what was published for it goes first. One
+        that has no lane is given nothing, and all the others need not be written to for its sake."""
+        if client in self._members:
+            self.flush()
 
     def encoder(self, client: Client, kind: Kind, want: Want) -> Encoder:
         """What makes the frames of a client's events of that, as its instrument is known now; see `tell`."""
@@ -515,7 +521,7 @@ class Hub:
     def streams(self, client: Client) -> frozenset[tuple[Kind, str]]:
         """What a client is subscribed to: trades and books, and the codes; bars need trades."""
         member = self._members.get(client)
-        held = {(topic.kind.flow, topic.instrument.code) for topic in self._held.topics(client)}
+        held = {topic.stream for topic in self._held.topics(client)}
         lane = frozenset() if member is None else member.lane.streams
         return lane | held if held else lane
 

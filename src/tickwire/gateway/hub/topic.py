@@ -168,6 +168,7 @@ class Topic:
         "last",
         "received",
         "seq",
+        "stream",
         "views",
     )
 
@@ -185,6 +186,8 @@ class Topic:
         """Whether something may be among its events that nobody may miss."""
         self.kline_type = kline_type
         self.instrument = instrument
+        self.stream = kind.flow, instrument.code
+        """What a source is asked for for its sake."""
         self.seq = 0
         self.last: StreamEvent | None = None
         self.received = 0
