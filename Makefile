@@ -81,6 +81,7 @@ bench: dev
 	$(BIN)/python benchmarks/connections.py --only b,c $(ARGS)
 	$(BIN)/python benchmarks/forms.py $(ARGS)
 	$(BIN)/python benchmarks/replays.py $(ARGS)
+	$(BIN)/python benchmarks/resumes.py $(ARGS)
 	$(BIN)/python benchmarks/publish.py $(ARGS)
 	$(BIN)/python benchmarks/client.py $(ARGS)
 	$(BIN)/python benchmarks/roundtrip.py
