@@ -37,8 +37,8 @@ TRADES, BOOKS = 24_293, 20_956
 STEP = 520
 """Milliseconds between two events, about."""
 TARGET = 100_000
-REPLAYS, SPEED = 100, 20
-"""Replays, and how much faster than it was each is: some 40 events a second."""
+REPLAYS, SPEEDS = 100, (1, 20)
+"""Replays, and how much faster than it was each is: 2 and some 40 events a second."""
 CLIENTS, CODES, RATE = 100, 100, 500
 """Live clients of so many codes, of which so many trades come a second."""
 Read: TypeAlias = Callable[[int], Coroutine[Any, Any, tuple[int, float]]]
@@ -113,7 +113,7 @@ def fast(name: str, folder: Path) -> Result:
         return best
 
 
-async def follow(port: int, count: int) -> None:
+async def follow(port: int, count: int, speed: int) -> None:
     """So many clients replay, each from its own place, and read what they are sent."""
 
     async def one(number: int) -> None:
@@ -121,7 +121,7 @@ async def follow(port: int, count: int) -> None:
         async with connect(url, compression=None, ping_interval=None) as socket:
             items = [{"kind": kind, "code": CODE} for kind in ("trade", "depth")]
             begin = BEGIN + number * 100_000
-            data = {"items": items, "from": begin, "to": BEGIN + 10**9, "speed": SPEED, "step": 0}
+            data = {"items": items, "from": begin, "to": BEGIN + 10**9, "speed": speed, "step": 0}
             await socket.send(json.dumps({"cmd_id": 28018, "seq_id": 1, "data": data}))
             async for message in socket:
                 if '"replay"' in message:
@@ -137,12 +137,12 @@ async def follow(port: int, count: int) -> None:
     await asyncio.gather(*tasks)
 
 
-def beside(count: int, folder: Path, options: Options) -> Result:
+def beside(count: int, speed: int, folder: Path, options: Options) -> Result:
     """How late live clients are while so many others replay."""
     command = bench.python("server.py", "--codes", CODES, "--rate", RATE, "--history", folder)
     arguments = {"connections": CLIENTS, "codes": CODES, "pick": 0}
     with bench.running(command) as running:
-        others = bench.python("replays.py", "--follow", running[0], "--count", count)
+        others = bench.python("replays.py", "--follow", running[0], "--count", count, "--speed", speed)
         with bench.running(others, bench.LOAD_CORE) if count else nullcontext():
             return bench.run_load("load", running, options, arguments)
 
@@ -151,9 +151,10 @@ def main() -> None:
     parser = bench.new_parser(__doc__, ",".join(LETTERS))
     parser.add_argument("--follow", type=int, help="replay from the server on that port")
     parser.add_argument("--count", type=int, default=REPLAYS, help="so many at once")
+    parser.add_argument("--speed", type=int, default=1, help="and so many times as fast as it was")
     given = parser.parse_args()
     if given.follow:
-        asyncio.run(follow(given.follow, given.count))
+        asyncio.run(follow(given.follow, given.count, given.speed))
         return
     options = bench.begin(given, LETTERS, "load")
     with tempfile.TemporaryDirectory() as temporary:
@@ -172,12 +173,14 @@ def main() -> None:
                 bench.row(name, rate, *costs, f"≥ {spaced(TARGET)}" if name == "feed.replay" else "-")
             print(flush=True)
         if "b" in options.letters:
-            each = REPLAYS * SPEED * 1000 // STEP
-            print(f"b. {LETTERS['b']}: {CLIENTS} clients, {RATE} trades/s to each, {each} events/s beside\n")
+            print(f"b. {LETTERS['b']}: {CLIENTS} clients, {RATE} trades/s to each\n")
             bench.heads("", "frames/s", "p50 ms", "p99 ms", "of the p99 alone", "server CPU")
-            counts = {"nobody replays": 0, f"{REPLAYS} replay": REPLAYS}
+            ways = {"nobody replays": (0, 1)}
+            for speed in SPEEDS:
+                each = REPLAYS * speed * 1000 // STEP
+                ways[f"{REPLAYS} replay {speed} times as fast, {each} events/s"] = REPLAYS, speed
             found = options.measured(
-                "b", {name: partial(beside, count, folder, options) for name, count in counts.items()}
+                "b", {name: partial(beside, *way, folder, options) for name, way in ways.items()}
             )
             alone = found["nobody replays"]
             for name, results in found.items():

@@ -20,6 +20,7 @@ def record(event: Trade | Book | Kline | MarketState | Gap | Spared) -> dict[str
     """An event as a record for JSON: money as texts with the server's decimals, times in UTC;
     of bars of a day and more their trading date."""
     found = fields(event)
+    found.pop("times", None)  # which no command asks for
     match event:
         case Trade():
             found["direction"] = event.direction.name.lower()

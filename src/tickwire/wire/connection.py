@@ -15,7 +15,7 @@ from ..model import Ending, Family
 from .deviation import Deviation, Report
 from .entry import WS_PATHS, base_of, page_token, parameters, token_of
 from .flags import Flags, flags_of
-from .form import Form, text_frame
+from .form import PLAIN, Form, text_frame
 from .frames import Frames, Message, Ping, refusal
 from .messages import to_json
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED, Refused
@@ -49,6 +49,7 @@ class Connection:
         """What the client has said of the connection."""
         self.session: Session | None = None
         """None before the handshake and where it failed."""
+        self._form = PLAIN
 
     def end(self) -> None:
         """The socket is closed."""
@@ -59,11 +60,17 @@ class Connection:
     def form(self) -> Form:
         """In which form the client is sent pushes."""
         marked = self.session is not None and self.session.marked
-        return self.flags.form(deflated=self.frames.deflated, marked=marked)
+        if (self._form.deflated, self._form.marked) != (
+            self.frames.deflated,
+            marked,
+        ):
+            self._form = self.flags.form(deflated=self.frames.deflated, marked=marked)
+        return self._form
 
     def set(self, flags: Flags) -> None:
         """What the client says of the connection from now on."""
         self.flags = flags
+        self._form = flags.form(deflated=self._form.deflated, marked=self._form.marked)
         self.frames.text_only = self._strict and not self.form.packed
 
     def overdue(self, now: float) -> tuple[str, Ending] | None:
