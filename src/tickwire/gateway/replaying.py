@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -45,9 +44,6 @@ ALL = 0.003
 """Seconds of a turn of the loop in which they are given something; others wait."""
 TURN = 32 * 1024
 """Bytes that a client is given at a time, about."""
-GRID = 0.005
-"""Seconds. Who waits for an event goes on at a multiple of it, together with the others: so many replays wake
-the loop no more often than one."""
 UNREADABLE = "what was recorded cannot be read: the log of the server says why"
 
 log = structlog.get_logger()
@@ -98,11 +94,11 @@ class Run:
         return self.paused and not self.steps
 
     async def rest(self, delay: float | None) -> None:
-        """Waits so many seconds, or a little longer, or until it is told something."""
+        """Waits so many seconds, or until it is told something."""
         loop = asyncio.get_running_loop()
         self._woken, timer = loop.create_future(), None
         if delay is not None:
-            timer = loop.call_at(math.ceil((loop.time() + delay) / GRID) * GRID, self.wake)
+            timer = loop.call_later(delay, self.wake)
         try:
             await self._woken
         finally:
