@@ -142,3 +142,20 @@ def test_pushes_that_say_their_times_say_when_they_were_recorded_and_sent(
     count = len(made.ends)
     assert made.timed(form, 0, count, 99) == form.whole(expected)
     assert made.timed(form, count - 1, count, 99) == form.whole(expected[-1:])
+
+
+def test_a_stream_that_nobody_asked_for_gives_nothing() -> None:
+    """It may begin while others are replayed."""
+    one, other = (Trade(code, AT, Decimal(1), Decimal(2)) for code in ("GOLD", "BTCUSDT"))
+    some: list[tuple[int, Event | Correction, int]] = [
+        (1, one, 7),
+        (2, other, 8),
+        (3, Correction("GOLD", AT, one, None), 9),
+    ]
+    how: dict[str, Any] = {"text_ids": False, "form": Form(), "replay": 7}
+    targets = {(Kind.TRADE, "BTCUSDT"): TARGETS[Kind.TRADE, "BTCUSDT"]}  # two, as many as there are codes
+    made = written(*columns(some), targets, **how)
+    assert [*made.arrivals] == [2, 2]
+    for target, (begin, end) in zip(targets[Kind.TRADE, "BTCUSDT"], pairwise([0, *made.ends]), strict=True):
+        assert bytes(made.data[begin:end]) == encoder(Kind.TRADE, *target, **how)(other, 8)
+    assert [*written(*columns(some), {}, **how).times] == []

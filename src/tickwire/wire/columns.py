@@ -53,6 +53,9 @@ class Written(NamedTuple):
         return form.whole(form.timed(*one, 0, sent) for one in zip(pushes, came, strict=True))
 
 
+NOTHING = Written(memoryview(b""), *[memoryview(b"").cast("q")] * 4)
+
+
 def written(
     tables: Mapping[Kind, pa.Table],
     corrections: Sequence[tuple[int, Correction, int, int]],
@@ -62,8 +65,8 @@ def written(
     form: Form,
     replay: int,
 ) -> Written:
-    """The frames of events, for each of the targets of a stream one, as `push.encoder` makes them, or what
-    `Form.joined` makes a frame of; in a form in which pushes say their times, what `timed` needs.
+    """The frames of events, as `push.encoder` makes them, for each of the targets of a stream one; or what
+    `Form.joined` makes a frame of, and in a form in which pushes say their times what `timed` needs.
 
     The tables are of trades and of books, with what those say, and `code`, `time`, `seq`, `received` and
     `arrival`: the place in the order, which rises. With a correction goes its place, its `seq`, and when it
@@ -74,8 +77,10 @@ def written(
         for kind, table in tables.items()
         for part in _parts(kind, table, targets, text_ids=text_ids, form=form, replay=replay)
     ]
-    if corrections:
+    if any((Kind.CORRECTION, one.code) in targets for _, one, *_ in corrections):
         found.append(_corrections(corrections, targets, text_ids, form, replay))
+    if not found:
+        return NOTHING
     whole = pa.concat_tables(found)
     if len(found) > 1:
         order = [("arrival", "ascending"), ("target", "ascending")]
@@ -101,10 +106,10 @@ def _parts(
     known: list[Target] = []
     of_code: list[list[int]] = []
     for code in codes.dictionary.to_pylist():
-        some = targets[kind, code]
+        some = targets.get((kind, code), ())
         of_code.append([*range(len(known), len(known) + len(some))])
         known += some
-    if len(known) == len(of_code):
+    if all(len(some) == 1 for some in of_code):
         numbers, rows = codes.indices.cast(pa.int64()), table
     else:
         each = [(row, one) for row, code in enumerate(codes.indices.to_pylist()) for one in of_code[code]]
@@ -253,7 +258,7 @@ def _corrections(
     rows = [
         (place, number, one.time, received, encode(one, seq))
         for place, one, seq, received in corrections
-        for number, target in enumerate(targets[Kind.CORRECTION, one.code])
+        for number, target in enumerate(targets.get((Kind.CORRECTION, one.code), ()))
         for encode in [encoder(Kind.CORRECTION, *target, text_ids=text_ids, form=BARE, replay=replay)]
     ]
     places, numbers, times, came, payloads = zip(*rows, strict=True)
