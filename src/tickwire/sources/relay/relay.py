@@ -94,7 +94,7 @@ class Relay(Source):
         if it has a method `changed`, as a TokenFile has, that is asked every second whether it is another
         one. `keep` are codes that are always subscribed to, those that are to be learned included. After
         `silence` seconds without an event (0: never), while one of its markets is open, a connection is
-        opened again. `probe` asks whether upstream is a Tickwire, and its data made up; a Tickwire is asked for
+        opened again. `probe` asks whether upstream is a Tickwire, and its data made up; it is then asked for
         changes of lists, and after a cut for what was missed. The plan sets the spacing and the codes of
         `options`, and `network` goes before theirs. `wall` is in milliseconds since the epoch. Raises
         ValueError for a URL or a network that is none.
