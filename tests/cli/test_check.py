@@ -8,7 +8,8 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from ..serving import program_environment, serving, until
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 HTTP = ["/trade-tick", "/depth-tick", "/kline", "/batch-kline", "/static_info"]
+Checking = Callable[[], Awaitable["Report"]]
 
 
 class Report:
@@ -54,29 +56,36 @@ async def checked(url: str, *codes: str, seconds: float = 1.0, token: str = "") 
     return report
 
 
-async def under(folder: Path, steps: Any, *codes: str, seconds: float = 1.0) -> Report:
-    """A check of a server on which that goes wrong."""
-    async with serving(folder, rate=20, seed=3, codes=["BTCUSDT", "GOLD"]) as served:
+async def under(
+    stack: AsyncExitStack, folder: Path, steps: Any, *codes: str, seconds: float = 1.0
+) -> Checking:
+    """A server, begun, and a check of it that lets that go wrong."""
+    served = await stack.enter_async_context(serving(folder, rate=20, seed=3, codes=["BTCUSDT", "GOLD"]))
+
+    async def check() -> Report:
         if steps:
             served.engine.market.scenarios.begin(scenario_of(steps, "test"))
         return await checked(served.url, *codes, seconds=seconds)
 
+    return check
 
-async def expiring(folder: Path) -> Report:
-    """A check of a server that lets the token expire as soon as it has accepted it."""
-    async with serving(folder, codes=["BTCUSDT"]) as served:
 
-        def tell(finding: Finding) -> None:
-            report.findings.append(finding)
-            if finding.check == "token" and not served.engine.market.scenarios.running:
-                served.engine.market.scenarios.begin(
-                    scenario_of(step({"do": "expire-token", "at": 0.5}), "test")
-                )
+async def expiring(stack: AsyncExitStack, folder: Path) -> Checking:
+    """A server, and a check of it; it lets the token expire as soon as it has accepted it."""
+    served = await stack.enter_async_context(serving(folder, codes=["BTCUSDT"]))
+    report = Report()
 
-        report = Report()
+    def tell(finding: Finding) -> None:
+        report.findings.append(finding)
+        if finding.check == "token" and not served.engine.market.scenarios.running:
+            served.engine.market.scenarios.begin(scenario_of(step({"do": "expire-token", "at": 0.5}), "test"))
+
+    async def check() -> Report:
         server = account(served.url, "t", "unlimited")
         report.verdict = (await check_server(server, ["BTCUSDT"], 10.0, tell)).verdict
         return report
+
+    return check
 
 
 async def test_a_server_that_is_well(tmp_path: Path) -> None:
@@ -99,17 +108,22 @@ async def test_what_goes_wrong_is_found(tmp_path: Path) -> None:
         {"do": "answer", "ret": 605, "requests": [22002, 22004]},
         {"do": "answer", "ret": 429, "requests": HTTP},
     ]
-    well, unknown, slow, flaky, mess, late, limit, expired, quiet = await asyncio.gather(
-        under(tmp_path / "well", None, "GOLD", seconds=2.0),
-        under(tmp_path / "unknown", None, "NOPE", seconds=2.0),
-        under(tmp_path / "slow", step({"do": "delay", "by": [1.1, 1.1]}), "BTCUSDT", seconds=3.2),
-        under(tmp_path / "flaky", hurried("flaky-network"), "BTCUSDT", seconds=5.0),
-        under(tmp_path / "mess", step(*messy), "BTCUSDT", "GOLD", seconds=2.0),
-        under(tmp_path / "late", step({"do": "late", "by": [1.2, 1.3], "chance": 0.5}), "GOLD", seconds=3.0),
-        under(tmp_path / "limit", step(*limited), "BTCUSDT", seconds=2.0),
-        expiring(tmp_path / "expired"),
-        under(tmp_path / "quiet", step({"do": "gap"}), "BTCUSDT", seconds=2.0),
-    )
+    delayed = step({"do": "delay", "by": [1.1, 1.1]})
+    late_ones = step({"do": "late", "by": [1.2, 1.3], "chance": 0.5})
+    async with AsyncExitStack() as stack:
+        checks = [  # servers begin one after the other, so that what a check waits for has the machine
+            await under(stack, tmp_path / "well", None, "GOLD", seconds=5.0),
+            await under(stack, tmp_path / "unknown", None, "NOPE", seconds=5.0),
+            await under(stack, tmp_path / "slow", delayed, "BTCUSDT", seconds=5.0),
+            await under(stack, tmp_path / "flaky", hurried("flaky-network"), "BTCUSDT", seconds=5.0),
+            await under(stack, tmp_path / "mess", step(*messy), "BTCUSDT", "GOLD", seconds=5.0),
+            await under(stack, tmp_path / "late", late_ones, "GOLD", seconds=5.0),
+            await under(stack, tmp_path / "limit", step(*limited), "BTCUSDT", seconds=5.0),
+            await expiring(stack, tmp_path / "expired"),
+            await under(stack, tmp_path / "quiet", step({"do": "gap"}), "BTCUSDT", seconds=5.0),
+        ]
+        reports = await asyncio.gather(*(check() for check in checks))
+    well, unknown, slow, flaky, mess, late, limit, expired, quiet = reports
     assert well.bad() == set()
     assert {one.family for one in well.findings} == {"", "other"}  # only that of the code
 
