@@ -11,8 +11,9 @@ import structlog
 from msgspec import UNSET
 
 from ..bus import FirstMissed, Missed, Supplier
-from ..model import Kind, KlineState, KlineUpdate, Position
+from ..model import Instrument, Kind, KlineState, KlineUpdate, Position
 from ..wire import Sought, Want
+from ..wire.form import Form
 from ..wire.items import KIND, ResumedData, ResumedItem, ResumeItem, State, gap_frame
 from ..wire.session import Entry, Resume
 from .admission import Caller, Peer
@@ -22,8 +23,9 @@ from .hub import Hub, Topic
 from .portions import Portions
 from .strips import Strips
 
-ALL, OF_TOKEN = 0.01, 0.005
-"""Seconds of a turn of the loop in which clients are given something, and those of one token; others wait."""
+ALL, OF_TOKEN = 0.02, 0.01
+"""Seconds of a turn of the loop in which clients are given something, and those of one token; others wait.
+With shorter turns those who have all already are written to so often that the rest wait for it."""
 TURN = 256 * 1024
 """Bytes that a client is given at a time, about."""
 CACHED = 32 * 2**20
@@ -40,7 +42,19 @@ log = structlog.get_logger()
 class Behind:
     """A stream that a client was cut from, and up to where the client has it."""
 
-    __slots__ = ("given", "is_known", "item", "kind", "state", "told", "topic", "want")
+    __slots__ = (
+        "_form",
+        "_instrument",
+        "_key",
+        "given",
+        "is_known",
+        "item",
+        "kind",
+        "state",
+        "told",
+        "topic",
+        "want",
+    )
 
     def __init__(self, item: ResumeItem, want: Want, topic: Topic, *, is_known: bool) -> None:
         """Where it `is_known` up to where the client has it; else it goes on from now."""
@@ -54,6 +68,17 @@ class Behind:
         self.state: State = "ok"
         self.told = -1
         """Behind which `seq` the answer has said that something is lacking."""
+        self._form: Form | None = None
+        self._instrument: Instrument | None = None
+        self._key: Hashable = None
+
+    def key(self, form: Form) -> Hashable:
+        """What is alike of frames in that form that others may have missed too."""
+        if form is not self._form or self.topic.instrument is not self._instrument:
+            self._form, self._instrument = form, self.topic.instrument
+            decimals = self._instrument.price_decimals, self._instrument.volume_decimals
+            self._key = self.kind, self.want.name, self.want.kline_type, form.first, decimals
+        return self._key
 
 
 class Resuming:
@@ -234,21 +259,29 @@ class Resuming:
         it has all, once that is so of all of them, or `at_once`. Returns the others."""
         found: list[tuple[Behind, bytes, int]] = []  # frames, and of how many events
         size = looked = 0
+        form, waited = client.form, False
         for one in behind:
-            while self._hub.is_held(client, one.kind, one.want) and one.given < one.topic.seq:
+            while one.given < one.topic.seq and self._hub.is_held(client, one.kind, one.want):
                 if size >= TURN or client in self._slow:
                     break
-                frames, events = await self._next(client, one)
+                # With `times` each says when it was sent.
+                cut = None if form.times else self._strips.cut(one.key(form), one.given, TURN)
+                if cut is None:
+                    waited = True
+                    frames, events = await self._next(client, one)
+                else:
+                    frames, events, one.given = cut
                 found.append((one, frames, events))
                 size += len(frames)
             else:
                 looked += 1
                 continue
             break
-        wanted = [some for some in found if self._hub.is_held(client, some[0].kind, some[0].want)]
-        if wanted:
-            frames = b"".join(frames for _, frames, _ in wanted)
-            self._hub.push_missed(client, client.form.told(frames), sum(events for *_, events in wanted))
+        if waited:  # what is held may be another than it was
+            found = [some for some in found if self._hub.is_held(client, some[0].kind, some[0].want)]
+        if found:
+            frames = b"".join(frames for _, frames, _ in found)
+            self._hub.push_missed(client, client.form.told(frames), sum(events for *_, events in found))
         if looked < len(behind) and not at_once:
             return behind[looked:] + behind[:looked]
         level: list[Behind] = []
@@ -264,10 +297,7 @@ class Resuming:
 
     async def _next(self, client: Peer, one: Behind) -> tuple[bytes, int]:
         """The next that a client is given of one stream, and how many events it is."""
-        key = None if client.form.times else self._key(client, one)  # each says when it was sent
-        if key and (cut := self._strips.cut(key, one.given, TURN)) is not None:
-            one.given = cut.last
-            return cut.data, cut.events
+        key = None if client.form.times else one.key(client.form)
         topic, encode = one.topic, self._hub.encoder(client, one.kind, one.want)
         if one.kind is Kind.DEPTH:
             found: Missed | None = Missed((), (), whole=True)
@@ -295,12 +325,6 @@ class Resuming:
                 data += encode(topic.last, topic.seq)
             one.given = topic.seq
         return data, events
-
-    def _key(self, client: Peer, one: Behind) -> Hashable:
-        """What is alike of frames that others may have missed too."""
-        want, instrument = one.want, one.topic.instrument
-        decimals = instrument.price_decimals, instrument.volume_decimals
-        return one.kind, want.name, want.kline_type, client.form.first, decimals
 
     async def _missed(self, one: Behind, after: Position) -> Missed | None:
         return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
