@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,8 +50,6 @@ ADVANCE_EVERY = 0.25
 TURN = 1000
 """Ticks between two turns of the event loop, as in a replay."""
 CONNECTIONS = 64
-RING = 64 * 1024 * 1024
-"""Bytes of the ring, as a server has it unless it is set."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ async def _through_bars(ticks: Ticks, bars: Bars, batches: Batches) -> float:
         for trade, turnover in zip(ticks.trades[part], ticks.turnovers[part], strict=True):
             bars.add(catalogue[trade.code], trade, turnover)
 
-    return await _through(ticks, take, bars, batches, lambda: asyncio.sleep(0))
+    return await _through(ticks, take, bars, batches, lambda: None)
 
 
 async def _through(
@@ -167,7 +165,7 @@ async def _through(
     take: Callable[[slice], None],
     bars: Bars,
     batches: Batches,
-    cut: Callable[[], Awaitable[object]],
+    cut: Callable[[], object],
 ) -> float:
     """CPU seconds that all of them take, beside a clock and batches to the store; `cut` keeps the ring."""
     take(slice(CODES))
@@ -181,21 +179,21 @@ async def _through(
         await asyncio.sleep(0)
         if time.perf_counter() >= advance:
             bars.advance(ticks.trades[part][-1].time)
-            await cut()
+            cut()
             advance += ADVANCE_EVERY
-    await cut()
+    cut()
     spent = time.process_time() - began
     keeping.cancel()
     return spent
 
 
-def through_market(ticks: Ticks, ring_bytes: int) -> float:
+def through_market(ticks: Ticks) -> float:
     """From a source to the hub, with bars, the ring and the store, while nobody is subscribed."""
     with (
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        settings = load({"source": "publish", "data_dir": folder, "ring_bytes": ring_bytes}, environment={})
+        settings = load({"source": "publish", "data_dir": folder}, environment={})
         with closing(build(settings)) as engine:
             return runner.run(_through_market(ticks, engine.market))
 
@@ -213,8 +211,7 @@ WAYS: dict[str, Callable[[Ticks], float]] = {
     "bare loop": bare,
     "Series.add": through_series,
     "Bars.add, advance and SQLite": through_bars,
-    "source, market, bars, ring, hub": partial(through_market, ring_bytes=RING),
-    "the same, the ring packed at once": partial(through_market, ring_bytes=0),
+    "source, market, bars, ring, hub": through_market,
 }
 
 

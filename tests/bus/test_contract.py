@@ -242,9 +242,9 @@ async def test_bars_go_on_for_who_was_cut_and_comes_back(
         assert (found.whole, [*found.seqs]) == (True, sorted(found.seqs))
         at.clock.now += 31
         await until(lambda: not at.engine.market.bars._wanted)
-        await at.engine.market.ring.cut()
+        at.engine.market.ring.cut()
         at.clock.now += 31
-        await at.engine.market.ring.cut()
+        at.engine.market.ring.cut()
         found = await missed()
         assert (found.whole, [*found.events]) == (False, [])
 
@@ -276,7 +276,7 @@ async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_
         assert await missed(-1) == []  # no such stream yet
         assert await missed(0) is None
         await send(at, *(trade(price=str(n)) for n in range(10)), book())
-        await ring.cut()
+        ring.cut()
         await send(at, *(trade(price=str(n)) for n in range(10, 15)))
         await until(lambda: len(prices(client)) == 15)
         taken = [(seq, event) for event, seq in client.taken(Kind.TRADE, "BTCUSDT")]
@@ -291,7 +291,7 @@ async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_
         for other in (epoch - 1, epoch + 1):
             assert await market.missed(Kind.TRADE, "BTCUSDT", Position(other, epoch + 3)) is None
         at.clock.now += 20
-        await ring.cut()  # the older block goes
+        ring.cut()  # the older block goes
         await send(at, trade(price="99"))
         found = await market.missed(Kind.TRADE, "BTCUSDT", Position(epoch, epoch + 3))
         assert found is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tickwire.market import ring as ring_room
+from tickwire.market import kept as kept_room
 
 from ..bus.sides import InProcess, Sides, sides
 from ..serving import book, trade
@@ -58,13 +58,13 @@ class Schedule:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[tuple[Sides, Truth]]:
-        packed = self.dice.random() < 0.3
+        scarce = self.dice.random() < 0.3
         settings: dict[str, Any] = {"plans": {"desk": {"subscriptions": "10000/1s"}}, "plan": "desk"}
         async with sides(
             InProcess,
             self.folder,
             ring_seconds=60,
-            ring_bytes=3_000 if packed else 2**26,
+            ring_bytes=3_000 if scarce else 2**26,
             client_buffer=2**16,
             **settings,
         ) as at:
@@ -99,10 +99,10 @@ class Schedule:
                 desk.go_on()
             case "old":
                 at.clock.now += 61
-                await at.engine.market.ring.cut()
+                at.engine.market.ring.cut()
             case "block":
                 at.clock.now += 5
-                await at.engine.market.ring.cut()
+                at.engine.market.ring.cut()
             case "turns":
                 await turns(dice.choice([1, 2, 5, 20]))
             case "restart":
@@ -146,7 +146,7 @@ class Schedule:
 async def test_all_that_was_sent_is_given_or_said_to_be_lacking(
     tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring_room, "SLICE", 7)
+    monkeypatch.setattr(kept_room, "SLICE", 7)
     cuts = gaps = 0
     for seed in range(first, first + AT_ONCE):
         (folder := tmp_path / str(seed)).mkdir()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tickwire.market import ring as ring_room
+from tickwire.market import kept as kept_room
 from tickwire.model import Kind, Position
 from tickwire.sources import Began, Broke, Mended
 from tickwire.wire.items import MOST_ITEMS
@@ -55,7 +55,7 @@ async def forget(served: Served) -> None:
     """The ring lets go of all that it has."""
     ring = served.engine.market.ring
     limit, ring.limit = ring.limit, 0
-    await ring.cut()
+    ring.cut()
     ring.limit = limit
 
 
@@ -70,11 +70,11 @@ async def served(tmp_path: Path, script: Script) -> AsyncIterator[Served]:
         yield served
 
 
-@pytest.mark.parametrize("kept", ["loose", "in blocks", "packed"])
+@pytest.mark.parametrize("kept", ["loose", "in blocks"])
 async def test_what_was_missed_comes_once_and_in_order_and_then_what_is_live(
     served: Served, script: Script, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring_room, "SLICE", 7)
+    monkeypatch.setattr(kept_room, "SLICE", 7)
     ring, epoch = served.engine.market.ring, served.engine.market.epoch
     async with served.link() as link:
         hello = (await link.ask(HELLO))["data"]
@@ -87,11 +87,7 @@ async def test_what_was_missed_comes_once_and_in_order_and_then_what_is_live(
         script.emit(*(trade("GOLD") for _ in range(10)), trade("BTCUSDT"))
         await heard(served, served.engine.market.events + 11)
         if kept != "loose":
-            await ring.cut()
-    if kept == "packed":
-        ring.limit = ring.size - 1
-        await ring.cut()
-        assert any(block.packed for block in ring._blocks)
+            ring.cut()
     async with served.link() as link:
         told = await resume(
             link, item("trade", "GOLD", epoch, epoch + 2), item("trade", "BTCUSDT", epoch, epoch + 2)
@@ -248,7 +244,7 @@ async def missed_by_a_sleeper(served: Served, script: Script, number: int) -> No
     """So many trades that no socket holds them."""
     script.emit(*(trade("GOLD") for _ in range(number)))
     await heard(served, served.engine.market.events + number)
-    await served.engine.market.ring.cut()
+    served.engine.market.ring.cut()
 
 
 async def narrow(served: Served) -> socket.socket:
@@ -455,7 +451,7 @@ async def test_who_knows_positions_is_told_how_trades_go_on_behind_an_outage_of_
 async def test_an_outage_of_the_source_that_a_client_was_not_told_of_is_a_gap(
     served: Served, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring_room, "SLICE", 7)
+    monkeypatch.setattr(kept_room, "SLICE", 7)
     script.live = True
     epoch, market = served.engine.market.epoch, served.engine.market
     script.emit(Began(("GOLD",), 1), *(trade("GOLD") for _ in range(3)))

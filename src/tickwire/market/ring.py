@@ -1,70 +1,38 @@
 """What streams sent lately, so that a client that was away can be given what it missed.
 
 Of trades and corrections all are kept, of bars those that have closed or were revised: of a book, and of a
-bar that forms, the newest state is enough. A trade costs an append; every few seconds what came meanwhile
-becomes a block. Blocks go whole, and their trades are packed in a thread once all of them take too much
-memory. Neither form is work for the garbage collector, which does not track trades, nor tuples of them.
+bar that forms, the newest state is enough. A trade is kept as its bytes, an eighth of what the object takes:
+where objects stay, each next one is written to memory that no cache holds. Every few seconds what came
+meanwhile becomes a block, and blocks go whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-import zlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import msgspec
-
-from ..bus import Missed, StreamEvent
-from ..model import Kind, Trade
+from ..bus import Missed
+from ..model import Kind
+from .kept import Piece
 from .streams import Stream, Streams
 
 BLOCK = 5.0
 """Seconds of a block."""
 LOOK = 0.5
 """Seconds between looks whether a block is to be made."""
-MOST_LOOSE = 50_000
-"""Events after which a block is made before its time."""
-LOOSE_SIZE = 400
-"""Bytes of an event that is not packed, about: of a trade, itself and three decimals."""
-SLICE = 1_000
-"""Events that are read back at a time."""
-
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[Trade]).decode
+MOST_LOOSE = 4 * 2**20
+"""Bytes after which a block is made before its time."""
 
 
-class Piece(NamedTuple):
-    """Events of one stream that follow one another: the `seq` of each, and they themselves; of trades also
-    packed, no more than a slice then."""
-
-    seqs: Sequence[int]
-    events: bytes | Sequence[StreamEvent]
-
-    def after(self, seq: int, *, whole: bool) -> Missed:
-        """Those after that `seq`, up to the next end of a slice."""
-        begin = bisect_right(self.seqs, seq)
-        end = begin + SLICE - begin % SLICE
-        events = _unpack(zlib.decompress(self.events)) if isinstance(self.events, bytes) else self.events
-        return Missed(self.seqs[begin:end], events[begin:end], whole)
-
-
-class Block:
+class Block(NamedTuple):
     """What all streams sent in a few seconds, up to a moment; the pieces of each, ascending."""
 
-    __slots__ = ("at", "packed", "pieces", "size")
-
-    def __init__(self, at: float, pieces: dict[Stream, list[Piece]]) -> None:
-        self.at = at
-        self.hold(pieces, packed=False)
-
-    def hold(self, pieces: dict[Stream, list[Piece]], *, packed: bool) -> None:
-        """Keeps the same events in these pieces."""
-        self.pieces = pieces
-        self.packed = packed
-        self.size = sum(map(_size, (piece for some in pieces.values() for piece in some)))
+    at: float
+    pieces: dict[Stream, list[Piece]]
+    size: int
 
 
 class Ring:
@@ -73,46 +41,42 @@ class Ring:
     def __init__(self, streams: Streams, seconds: float, limit: int, *, clock: Callable[[], float]) -> None:
         """`clock` is monotonic, in seconds."""
         self._streams = streams
-        self.seconds = seconds
-        self.limit = limit
         self._clock = clock
         self._blocks: deque[Block] = deque()
         self._cut = clock()
         self.size = 0
         """Bytes of memory that the blocks take, about."""
+        self.bound(seconds, limit)
+
+    def bound(self, seconds: float, limit: int) -> None:
+        """From now on it keeps so many seconds, in so many bytes; nothing, if one of them is 0."""
+        self.seconds = seconds
+        self.limit = limit
+        self.cut()
+        self._streams.keeps = seconds > 0 and limit > 0
+        while self._blocks and not self._streams.keeps:
+            self._drop_oldest()
 
     async def run(self) -> None:
         """Makes blocks of what comes. Never ends."""
         while True:
             await asyncio.sleep(LOOK)
-            loose = sum(len(stream.loose) for stream in self._streams.kept)
+            loose = sum(stream.kept.size for stream in self._streams.kept)
             if loose >= MOST_LOOSE or self._clock() - self._cut >= BLOCK:
-                await self.cut()
+                self.cut()
 
-    async def cut(self) -> None:
-        """Makes a block of what has come since the last one; packs blocks where they take too much memory,
-        and lets go of those that are too old, or too much even so."""
+    def cut(self) -> None:
+        """Makes a block of what has come since the last one, and lets go of blocks that are too old, or too
+        much."""
         self._cut = self._clock()
-        pieces: dict[Stream, list[Piece]] = {}
-        for stream in self._streams.kept:
-            if stream.loose:
-                piece = _loose(stream)
-                pieces[stream] = [Piece(piece.seqs, tuple(stream.loose))]
-                stream.loose, stream.loose_seqs = [], []
+        taken = {stream: stream.kept.take(stream.seq) for stream in self._streams.kept}
+        pieces = {stream: some for stream, some in taken.items() if some}
         if pieces:
-            self._blocks.append(block := Block(self._cut, pieces))
-            self.size += block.size
-        while self._blocks and self._cut - self._blocks[0].at > self.seconds:
+            size = sum(piece.size for some in pieces.values() for piece in some)
+            self._blocks.append(Block(self._cut, pieces, size))
+            self.size += size
+        while self._blocks and (self.size > self.limit or self._cut - self._blocks[0].at > self.seconds):
             self._drop_oldest()
-        while self.size > self.limit:
-            loose = next((one for one in self._blocks if not one.packed), None)
-            if loose is None:
-                self._drop_oldest()
-                continue
-            packed = await asyncio.to_thread(_packed, loose.pieces)
-            self.size -= loose.size
-            loose.hold(packed, packed=True)
-            self.size += loose.size
 
     def _drop_oldest(self) -> None:
         block = self._blocks.popleft()
@@ -124,7 +88,9 @@ class Ring:
         """The next of what a stream has sent after that `seq` and is there."""
         whole = after >= stream.forgotten
         piece = self._piece(stream, after)
-        return Missed((), (), whole) if piece is None else piece.after(after, whole=whole)
+        if piece is None:
+            return Missed((), (), whole)
+        return piece.after(stream.instrument.code, after, whole=whole)
 
     def first(self, stream: Stream, after: int) -> int:
         """The `seq` of the first of those; 0 if there is none."""
@@ -147,33 +113,6 @@ class Ring:
 
     def _pieces(self, stream: Stream) -> Iterator[Piece]:
         """What there is of a stream, the last first."""
-        if stream.loose:
-            yield _loose(stream)
+        yield from stream.kept.last_first(stream.seq)
         for block in reversed(self._blocks):
             yield from reversed(block.pieces.get(stream, ()))
-
-
-def _loose(stream: Stream) -> Piece:
-    """What no block holds yet of a stream, some of it."""
-    events = stream.loose
-    if stream.kind is Kind.TRADE:
-        return Piece(range(stream.seq + 1 - len(events), stream.seq + 1), events)
-    return Piece(stream.loose_seqs, events)
-
-
-def _size(piece: Piece) -> int:
-    return len(piece.events) if isinstance(piece.events, bytes) else LOOSE_SIZE * len(piece.events)
-
-
-def _packed(pieces: dict[Stream, list[Piece]]) -> dict[Stream, list[Piece]]:
-    """The same with the trades packed."""
-    return {
-        stream: [part for piece in some for part in _parts(piece)] if stream.kind is Kind.TRADE else some
-        for stream, some in pieces.items()
-    }
-
-
-def _parts(piece: Piece) -> Iterator[Piece]:
-    for begin in range(0, len(piece.seqs), SLICE):
-        some = slice(begin, begin + SLICE)
-        yield Piece(piece.seqs[some], zlib.compress(_pack(piece.events[some]), 1))

@@ -137,7 +137,7 @@ class MarketSide:
 
     def change(self, settings: Settings) -> None:
         """Other settings from now on."""
-        self.ring.seconds, self.ring.limit = settings.ring_seconds, settings.ring_bytes
+        self.ring.bound(settings.ring_seconds, settings.ring_bytes)
         self.bars.interval = settings.kline_push_interval
         for feed in self.feeds:
             feed.retention.days = settings.retention

@@ -21,6 +21,7 @@ from ..model import (
     Position,
     Trade,
 )
+from .kept import Objects, Rows
 
 HOLES = 100
 """Of a stream so many holes are remembered."""
@@ -41,11 +42,10 @@ class Stream:
         "holes",
         "inlets",
         "instrument",
+        "kept",
         "kind",
         "kline_type",
         "last",
-        "loose",
-        "loose_seqs",
         "seq",
     )
 
@@ -60,11 +60,9 @@ class Stream:
         self.inlets: list[Inlet] = []
         self.failures = 0
         """Events that a receiver could not take: it misses them."""
-        self.loose: list[StreamEvent] = []
+        self.kept: Rows | Objects = Rows() if kind is Kind.TRADE else Objects()
         """The last events that no block of the ring holds yet, of those that it keeps: trades, corrections,
         and bars that do not form any more."""
-        self.loose_seqs: list[int] = []
-        """Theirs; of trades there are none, since their `seq` has no holes."""
 
     def is_holed(self, after: int, first: int) -> bool:
         """Whether there is a hole behind that `seq` and before the event with the other one."""
@@ -98,6 +96,8 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         """`epoch` is the first `seq` of every stream: the server's start in microseconds."""
         self.epoch = epoch
+        self.keeps = True
+        """Whether events are kept for the ring; `Ring.bound` sets it."""
         self._trades: dict[str, Stream] = {}
         self._books: dict[str, Stream] = {}
         self._bars: dict[tuple[str, int], Stream] = {}
@@ -228,19 +228,20 @@ class Streams:
     def _append(self, instrument: Instrument, event: StreamEvent) -> Stream:
         """Gives an event its `seq`, that of the stream now."""
         if type(event) is Trade:
-            stream = self._trades.get(instrument.code) or self.trades(instrument)
-            stream.loose.append(event)
+            stream, is_kept = self._trades.get(instrument.code) or self.trades(instrument), True
         elif type(event) is Book:
-            stream = self.books(instrument)
+            stream, is_kept = self.books(instrument), False
+        elif type(event) is Correction:
+            stream, is_kept = self.corrections(instrument), True
         else:
-            if type(event) is Correction:
-                stream = self.corrections(instrument)
-            else:
-                stream = self.bars(instrument, cast(KlineUpdate, event).kline.kline_type)
-            if type(event) is Correction or cast(KlineUpdate, event).state is not KlineState.FORMING:
-                stream.loose.append(event)
-                stream.loose_seqs.append(stream.seq + 1)
-        stream.seq += 1
+            bar = cast(KlineUpdate, event)
+            stream = self.bars(instrument, bar.kline.kline_type)
+            is_kept = bar.state is not KlineState.FORMING
+        stream.seq = seq = stream.seq + 1
+        if is_kept and self.keeps:
+            stream.kept.add(event, seq)
+        elif is_kept:
+            stream.forgotten = seq
         stream.last = event
         return stream
 
