@@ -177,3 +177,17 @@ async def test_a_server_that_goes_away_ends_it_with_an_error(tmp_path: Path, scr
                 await all_of(replay)
             with pytest.raises(Unavailable):
                 await replay.pause()
+
+
+async def test_what_is_missing_from_the_recording_is_a_gap(tmp_path: Path) -> None:
+    for run in range(2):
+        script = Script()
+        async with serving(tmp_path, script, record=tmp_path / "ticks") as served:
+            await play(served, script, *ticks(3, begin=3 * run))
+            if run:
+                async with connect(served.url, token="t") as feed:
+                    found = await all_of(feed.replay(trades=["GOLD"]))
+    assert statuses(found) == ["began", "complete"]
+    assert [type(one) for one in found[1:-1]] == [*[Trade] * 3, Gap, *[Trade] * 3]
+    gap = found[4]
+    assert (gap.code, gap.kind, gap.begin, gap.end) == ("GOLD", Kind.TRADE, found[3].time, found[5].time)

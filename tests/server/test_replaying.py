@@ -476,6 +476,82 @@ async def test_a_file_that_cannot_be_read_ends_it_in_words_that_name_no_path(tmp
         assert (await link.ask(HELLO))["ret"] == 200
 
 
+async def test_what_is_missing_from_a_recording_is_told_before_what_follows(
+    tmp_path: Path, script: Script
+) -> None:
+    """In one run, and between two."""
+    folder, other = tmp_path / "ticks", {"kind": "trade", "code": "BTCUSDT"}
+    async with serving(tmp_path, script, record=folder) as served:
+        await play(served, script, *ticks(3), *ticks(3, "BTCUSDT"))
+        folder.rename(tmp_path / "elsewhere")
+        recorder = next(feed.recorder for feed in served.engine.market.feeds if feed.recorder is not None)
+        script.emit(*ticks(2, begin=3))
+        await until(lambda: not recorder.status().recording)
+        (tmp_path / "elsewhere").rename(folder)
+        await until(lambda: recorder.status().recording)
+        await play(served, script, *ticks(3, begin=5), *ticks(1, "BTCUSDT", begin=3))
+        first = served.engine.market.epoch
+        async with served.link() as link:
+            number = (await replay(link, GOLD, other, to=AT + 10**9, **FAST))["id"]
+            pushes, _ = await until_state(link, "complete")
+        assert prices(pushes) == [1, 2, 3, 6, 7, 8]
+        place = next(place for place, one in enumerate(pushes) if one["cmd_id"] == GAP)
+        hole = GOLD | {"epoch": first, "from": first + 5, "gap": 1, "replay": number}
+        assert [one["data"] for one in pushes if one["cmd_id"] == GAP] == [hole]
+        assert prices(pushes[place + 1 :]) == [6, 7, 8]
+    async with serving(tmp_path, script, record=folder) as served:
+        await play(served, script, *ticks(1, begin=8))
+        epoch = served.engine.market.epoch
+        async with served.link() as link:
+            number = (await replay(link, GOLD, other, **FAST))["id"]
+            pushes, ended = await until_state(link, "live")
+        assert prices(pushes) == [1, 2, 3, 6, 7, 8, 9]
+        holes = [(one["data"]["code"], one["data"]["epoch"]) for one in pushes if one["cmd_id"] == GAP]
+        assert holes == [("GOLD", 0), ("GOLD", epoch)]
+        states = {one["code"]: one["state"] for one in ended["items"]}
+        assert states["GOLD"] == "resumed"
+
+
+async def test_a_recording_that_goes_away_ends_it_with_a_reason(
+    served: Served, script: Script, tmp_path: Path
+) -> None:
+    await play(served, script, *ticks(10))
+    async with served.link() as link, served.link() as other:
+        number = (await replay(link, GOLD, to=AT + 10**9, step=1))["id"]
+        await state(link)
+        assert await control(link, number, "step") == 200
+        assert (await link.push())["cmd_id"] == TRADE_PUSH
+        (tmp_path / "ticks").rename(tmp_path / "elsewhere")
+        assert await control(link, number, "seek", time=AT) == 200
+        _, ended = await until_state(link, "stopped")
+        assert "log" in ended["reason"]
+        told = await replay(other, GOLD, to=AT + 10**9)
+        assert told["items"] == [GOLD | {"state": "unavailable"}]
+        (tmp_path / "elsewhere").rename(tmp_path / "ticks")
+        await replay(other, GOLD, to=AT + 10**9, **FAST)
+        pushes, _ = await until_state(other, "complete")
+        assert prices(pushes) == [*range(1, 11)]
+
+
+async def test_who_seeks_what_was_let_go_of_is_told_so(tmp_path: Path) -> None:
+    past = tmp_path / "history"
+    for run in range(2):
+        another = Script()
+        async with serving(tmp_path / f"{run}", another, record=past) as served:
+            await play(served, another, *ticks(5, begin=5 * run))
+    async with serving(tmp_path / "b", Script(), history=[past]) as served, served.link() as link:
+        number = (await replay(link, GOLD, to=AT + 10**9, step=1))["id"]
+        await state(link)
+        min(past.rglob("*.parquet"), key=lambda path: path.name).unlink()
+        assert await control(link, number, "seek", time=AT) == 200
+        assert await control(link, number, "resume") == 200
+        assert await control(link, number, "speed", speed=0) == 200
+        pushes, _ = await until_state(link, "complete")
+        some = [one["cmd_id"] for one in pushes if one["cmd_id"] in (GAP, TRADE_PUSH)]
+        assert some == [GAP, *[TRADE_PUSH] * 5]
+        assert prices(pushes) == [*range(6, 11)]
+
+
 async def test_a_client_that_does_not_read_costs_what_its_turn_is(tmp_path: Path, script: Script) -> None:
     settings: dict[str, Any] = {"record": tmp_path / "ticks", "client_buffer": 1 << 20}
     async with serving(tmp_path, script, send_buffer=4096, **settings) as served:

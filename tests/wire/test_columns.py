@@ -6,12 +6,13 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickwire.model import Book, Correction, Event, Instrument, Kind, Level, Market, Trade, kind_of
+from tickwire.model import Book, Correction, Event, Instrument, Kind, Level, Market, Position, Trade, kind_of
 from tickwire.wire.columns import Target, written
 from tickwire.wire.form import BARE, Form
 from tickwire.wire.push import encoder
@@ -108,7 +109,7 @@ def _level(level: Level) -> dict[str, Decimal]:
 @given(found=st.lists(trades | books | corrections, min_size=1, max_size=12))
 def test_frames_are_those_of_the_encoder(form: Form, text_ids: bool, found: list[Event | Correction]) -> None:
     some = [(3 * number, one, 10**15 + number) for number, one in enumerate(found, 1)]
-    made = written(*columns(some), TARGETS, text_ids=text_ids, form=form, replay=7)
+    made = written(*columns(some), (), TARGETS, text_ids=text_ids, form=form, replay=7)
     expected, places, times = [], [], []
     for place, one, seq in some:
         for target in TARGETS[kind_of(one), one.code]:
@@ -132,7 +133,7 @@ def test_pushes_that_say_their_times_say_when_they_were_recorded_and_sent(
     form: Form, found: list[Event | Correction]
 ) -> None:
     some = [(3 * number, one, 10**15 + number) for number, one in enumerate(found, 1)]
-    made = written(*columns(some), TARGETS, text_ids=False, form=form, replay=7)
+    made = written(*columns(some), (), TARGETS, text_ids=False, form=form, replay=7)
     expected = [
         form.timed(bare(one, seq), 1000 * one.time + 7, 0, 99)
         for _, one, seq in some
@@ -142,6 +143,30 @@ def test_pushes_that_say_their_times_say_when_they_were_recorded_and_sent(
     count = len(made.ends)
     assert made.timed(form, 0, count, 99) == form.whole(expected)
     assert made.timed(form, count - 1, count, 99) == form.whole(expected[-1:])
+
+
+@pytest.mark.parametrize("form", [Form(), Form(batch=True), Form(packed=True), Form(times=True)])
+def test_what_is_missing_is_said_before_what_follows_under_each_name(form: Form) -> None:
+    trade = Trade("BTCUSDT", AT, Decimal(1), Decimal(2))
+    some: list[tuple[int, Event | Correction, int]] = [
+        (1, Trade("GOLD", AT, Decimal(1), Decimal(2)), 5),
+        (2, trade, 8),
+        (3, Correction("BTCUSDT", AT, trade, None), 9),
+    ]
+    holes = [(Kind.TRADE, "BTCUSDT", Position(0, 8)), (Kind.CORRECTION, "BTCUSDT", Position(7, 9))]
+    made = written(*columns(some), holes, TARGETS, text_ids=False, form=form, replay=7)
+    pushes = [bytes(made.data[begin:end]) for begin, end in pairwise([0, *made.ends])]
+    assert [*made.arrivals] == [1, *[2] * 4, *[3] * 4]
+    for place, kind, rest in (
+        (1, b"trade", b'"epoch":0,"from":8,"gap":1,"replay":7'),
+        (5, b"correction", b'"epoch":7,"from":9,"gap":1,"replay":7'),
+    ):
+        for at, name in ((place, b"BTCUSDT"), (place + 1, b"BTCUSDT-2")):
+            told = b'{"cmd_id":28993,"data":{"kind":"%b","code":"%b",%b}}' % (kind, name, rest)
+            if form.packed:
+                assert msgspec.msgpack.decode(pushes[at][2:]) == msgspec.json.decode(told)
+            else:
+                assert told in pushes[at]
 
 
 def test_a_stream_that_nobody_asked_for_gives_nothing() -> None:
@@ -154,8 +179,8 @@ def test_a_stream_that_nobody_asked_for_gives_nothing() -> None:
     ]
     how: dict[str, Any] = {"text_ids": False, "form": Form(), "replay": 7}
     targets = {(Kind.TRADE, "BTCUSDT"): TARGETS[Kind.TRADE, "BTCUSDT"]}  # two, as many as there are codes
-    made = written(*columns(some), targets, **how)
+    made = written(*columns(some), (), targets, **how)
     assert [*made.arrivals] == [2, 2]
     for target, (begin, end) in zip(targets[Kind.TRADE, "BTCUSDT"], pairwise([0, *made.ends]), strict=True):
         assert bytes(made.data[begin:end]) == encoder(Kind.TRADE, *target, **how)(other, 8)
-    assert [*written(*columns(some), {}, **how).times] == []
+    assert [*written(*columns(some), (), {}, **how).times] == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..model import Correction, Event, Instrument, Kind, Kline, KlineUpdate, Suspension, UpstreamUse
+from ..model import Correction, Event, Instrument, Kind, Kline, KlineUpdate, Position, Suspension, UpstreamUse
 from ..wire import GapInfo, StaticInfo, Tally
 
 if TYPE_CHECKING:  # only recordings need it
@@ -61,6 +61,9 @@ class Columns(NamedTuple):
     `arrival`: the place in the order, which rises."""
     corrections: Sequence[tuple[int, Correction, int, int]]
     """The place of each, its `seq`, and when it was received, in microseconds since the epoch."""
+    holes: Collection[tuple[Kind, str, Position]]
+    """Before which of these events of a stream some are missing that were sent; the epoch is 0 where it is
+    not known in which run they were."""
 
 
 class Gaps(NamedTuple):

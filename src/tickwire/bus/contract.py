@@ -119,6 +119,9 @@ class Playback(Protocol):
         """Up to where a stream was given that is live; None if nothing of what is live is recorded."""
         ...
 
+    def lack(self) -> None:
+        """Before the next event of each stream something is missing that had been there."""
+
     def close(self) -> None:
         """Nobody wants more of it."""
 

@@ -13,7 +13,7 @@ from ..wire import SUBPROTOCOL, Pushed
 from ..wire.changes import Resumed
 from ..wire.messages import Command
 from ..wire.subscription import request
-from ..wire.upstream import Answer, ReplayedFields, ReplayMoved, read_several
+from ..wire.upstream import Answer, GoesOn, ReplayedFields, ReplayMoved, read_several
 from .dial import Options, dial, hang_up, reason_of
 from .errors import ClientError, RequestRefused, Unavailable
 from .events import Event
@@ -53,8 +53,8 @@ class ReplayStatus(NamedTuple):
 class Replay:
     """What was recorded, by a clock of its own; made by `Feed.replay`. Iterate it once at a time.
 
-    Iteration gives Trade, Book and Correction in the recorded order across all codes, and a ReplayStatus
-    whenever it changes. It ends when the replay does; one that goes on into live ends with `close`. Raises
+    Iteration gives Trade, Book and Correction in the recorded order across all codes, a Gap where something
+    is missing from what was recorded, and a ReplayStatus whenever it changes. It ends when the replay does; one that goes on into live ends with `close`. Raises
     ClientError: a lost connection is not opened again; the last event says how far the replay came.
     """
 
@@ -209,10 +209,13 @@ class Replay:
             elif isinstance(message, Answer):
                 if (answered := self._answers.get(message.seq_id)) is not None and not answered.done():
                     answered.set_result(message)
-            elif isinstance(message, ReplayMoved):
+            elif isinstance(message, (ReplayMoved, GoesOn)):
                 self._ready += self._strands.events(pushed)
                 pushed.clear()
-                self._move(message)
+                if isinstance(message, ReplayMoved):
+                    self._move(message)
+                elif message.gap:
+                    self._strands.events([Resumed(message.kind, (), ((message.code, None),))])
         self._ready += self._strands.events(pushed)
         if self._ready:
             self._more.set()

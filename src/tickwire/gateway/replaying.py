@@ -330,9 +330,11 @@ class Replaying:
     async def _seek(self, run: Run, time: int) -> None:
         run.sought = None
         run.read = run.frames = None
-        if run.playback is not None:
-            run.playback.close()
-        await self._open(run, time)
+        assert run.playback is not None  # noqa: S101
+        run.playback.close()
+        before, now = run.playback.begin, await self._open(run, time)
+        if time < now.begin > before > 0:  # the oldest was let go of
+            now.lack()
         run.time, run.origin, run.given = time, None, False
         self._tell(run, "paused" if run.paused else "began")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import structlog
 
 from ..bus import Columns, Missed
+from ..errors import InputError
 from ..model import (
     Book,
     Catalogue,
@@ -75,6 +77,16 @@ class Playback:
         self._forgotten = {one: history.forgotten(*one) for one in self._streams} if history.own else {}
         self._codes = {kind: [code for of, code in self._streams if of is kind] for kind in Kind}
         self._is_unfit = False
+        self._begun: set[tuple[int, Streamed]] = set()
+        """The streams of which something was given, of each reading."""
+        self._lacking: set[Streamed] = set()
+        """Streams that have a hole before their next event, whatever its number is."""
+        self._holes: set[tuple[Kind, str, int]] = set()
+        """Before which events there is one, of those that are still to be given."""
+
+    def lack(self) -> None:
+        """Before the next event of each stream there is a hole."""
+        self._lacking = set(self._streams)
 
     async def more(self) -> Columns | None:
         """The next of them; None if this is the end that there is now. Raises InputError."""
@@ -122,7 +134,7 @@ class Playback:
                     page, following = found
                     self._taken |= following
                     if len(page):
-                        return _columns(page)
+                        return _columns(page, self._told(page))
                 elif anew:
                     return None
                 else:
@@ -131,9 +143,9 @@ class Playback:
     def _pass(self) -> Iterator[tuple[Page, Mapping[int, int]]]:
         from ..store.recordings.together import together
 
-        return together([self._wanted(*one) for one in self._readings])
+        return together([self._wanted(number, *one) for number, one in enumerate(self._readings)])
 
-    def _wanted(self, reading: Growing, own: bool) -> Iterator[Page]:
+    def _wanted(self, number: int, reading: Growing, own: bool) -> Iterator[Page]:
         """What clients were sent of what was asked for, and is fit."""
         import pyarrow.compute as pc
 
@@ -146,7 +158,41 @@ class Playback:
                 tables[kind] = self._fit(kind, table.filter(sent))
                 if own:
                     self._note(kind, tables[kind])
+                self._take_holes(number, reading, kind, tables[kind])
             yield Page(tables, page.following)
+
+    def _take_holes(self, number: int, reading: Growing, kind: Kind, table: pa.Table) -> None:
+        """Takes the holes of a reading that are before events of a table: each is before the first event that
+        is given behind it."""
+        import pyarrow.compute as pc
+
+        for code in table["code"].unique().to_pylist():
+            stream, begun = (kind, code), (number, (kind, code)) in self._begun
+            self._begun.add((number, stream))
+            holes = reading.holes.get(stream, [])
+            if not holes and stream not in self._lacking:
+                continue
+            seqs = sorted(table.filter(pc.field("code") == code)["seq"].to_pylist())
+            if stream in self._lacking:
+                self._lacking.remove(stream)
+                self._holes.add((kind, code, seqs[0]))
+            for hole in holes:
+                if begun or hole >= seqs[0]:  # else it is before all that is wanted
+                    self._holes.update((kind, code, seq) for seq in seqs[bisect_left(seqs, hole) :][:1])
+            reading.holes[stream] = [hole for hole in holes if hole > seqs[-1]]
+
+    def _told(self, page: Page) -> list[tuple[Kind, str, Position]]:
+        """The holes that are before events of a page; they are told once."""
+        import pyarrow.compute as pc
+
+        found = []
+        for kind, code, seq in sorted(self._holes):
+            if (table := page.tables.get(kind)) is None:
+                continue
+            if pc.any(pc.and_(pc.equal(table["code"], code), pc.equal(table["seq"], seq))).as_py():
+                self._holes.remove((kind, code, seq))
+                found.append((kind, code, Position(self._history.epoch_of(seq), seq)))
+        return found
 
     def _fit(self, kind: Kind, table: pa.Table) -> pa.Table:
         """Without what breaks a rule."""
@@ -217,7 +263,11 @@ class History:
         recorded, or a part of it is not."""
         key = kind, code, after
         if (page := self._pages.get(key)) is None:
-            found = await self.read(lambda: self._next(key, below))
+            try:
+                found = await self.read(lambda: self._next(key, below))
+            except InputError as error:
+                log.error("what clients missed cannot be read", reason=str(error))
+                found = []
             if not found:
                 return None
             page = Missed([one.seq for one in found], [one.event for one in found], whole=True)
@@ -234,7 +284,7 @@ class History:
         codes, kinds = {code for _, code in streams}, {kind for kind, _ in streams}
         wanted = Wanted(start, end, codes, kinds, after)
         return [
-            (Growing(folder, wanted), own)
+            (Growing(folder, wanted, finds_holes=after is None), own)
             for folder in self._spans.folders
             if (own := folder.path in self.own) or after is None
         ]
@@ -263,6 +313,10 @@ class History:
     async def read(self, call: Callable[[], Result]) -> Result:
         """Calls what waits for the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def epoch_of(self, seq: int) -> int:
+        """The epoch of an event that was recorded; 0 if that is not this run's."""
+        return self.streams.epoch if self.own and seq >= self.streams.epoch else 0
 
     def forgotten(self, kind: Kind, code: str) -> int:
         """The `seq` of the last event of a stream that the ring has let go of, or that before its first."""
@@ -313,7 +367,7 @@ class History:
         return found
 
 
-def _columns(page: Page) -> Columns:
+def _columns(page: Page, holes: Collection[tuple[Kind, str, Position]]) -> Columns:
     """A page as it is passed on."""
     from ..store.recordings.page import numbered
 
@@ -321,4 +375,4 @@ def _columns(page: Page) -> Columns:
     changed = tables.pop(Kind.CORRECTION, None)
     some = () if changed is None else numbered(Kind.CORRECTION, changed)
     corrections = [(at, cast("Correction", one.event), one.seq, one.received) for at, one in some]
-    return Columns(tables, corrections)
+    return Columns(tables, corrections, holes)

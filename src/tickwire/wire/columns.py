@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import json
 
-from ..model import Correction, Instrument, Kind, Trade, fixed, turnover
+from ..model import Correction, Instrument, Kind, Position, Trade, fixed, turnover
 from .form import BARE, TEXT, Form, frame_head
+from .items import recorded_gap
 from .messages import PUSH_COMMAND, to_json
 from .push import encoder
 
@@ -59,6 +60,7 @@ NOTHING = Written(memoryview(b""), *[memoryview(b"").cast("q")] * 4)
 def written(
     tables: Mapping[Kind, pa.Table],
     corrections: Sequence[tuple[int, Correction, int, int]],
+    holes: Collection[tuple[Kind, str, Position]],
     targets: Mapping[tuple[Kind, str], Collection[Target]],
     *,
     text_ids: bool,
@@ -70,7 +72,7 @@ def written(
 
     The tables are of trades and of books, with what those say, and `code`, `time`, `seq`, `received` and
     `arrival`: the place in the order, which rises. With a correction goes its place, its `seq`, and when it
-    was received.
+    was received. Before the events that have `holes` before them 28993 says so.
     """
     found = [
         part
@@ -79,6 +81,8 @@ def written(
     ]
     if any((Kind.CORRECTION, one.code) in targets for _, one, *_ in corrections):
         found.append(_corrections(corrections, targets, text_ids, form, replay))
+    if holes:
+        found += _holes(tables, corrections, holes, targets, form, replay)
     if not found:
         return NOTHING
     whole = pa.concat_tables(found)
@@ -264,6 +268,35 @@ def _corrections(
     places, numbers, times, came, payloads = zip(*rows, strict=True)
     whole = (pa.array(one, pa.int64()) for one in (places, numbers, times, came))
     return pa.table([*whole, _framed(pa.array(payloads, pa.binary()), form)], names=NAMES)
+
+
+def _holes(
+    tables: Mapping[Kind, pa.Table],
+    corrections: Sequence[tuple[int, Correction, int, int]],
+    holes: Collection[tuple[Kind, str, Position]],
+    targets: Mapping[tuple[Kind, str], Collection[Target]],
+    form: Form,
+    replay: int,
+) -> Iterator[pa.Table]:
+    """What says that something is missing, each at the place of the event that follows, and before it."""
+    for kind, code, begin in holes:
+        if kind is Kind.CORRECTION:
+            place, time, received = next(
+                (place, one.time, received)
+                for place, one, seq, received in corrections
+                if (one.code, seq) == (code, begin.seq)
+            )
+        else:
+            table = tables[kind]
+            at = pc.and_(pc.equal(table["code"], code), pc.equal(table["seq"], begin.seq))
+            row = table.filter(at).slice(0, 1).combine_chunks().to_batches()[0]
+            place = row["arrival"][0].as_py()
+            time, received = (row[name].cast(pa.int64())[0].as_py() for name in ("time", "received"))
+        told = [recorded_gap(kind, one.name, begin, replay) for one in targets.get((kind, code), ())]
+        each = [(place, -1, time, received)] * len(told)
+        whole = [pa.array(column, pa.int64()) for column in zip(*each, strict=True)]
+        if told:
+            yield pa.table([*whole, _framed(pa.array(told, pa.binary()), form)], names=NAMES)
 
 
 def _numbers(column: pa.Array) -> memoryview:

@@ -104,7 +104,8 @@ class ResumedData(msgspec.Struct):
 
 class GapData(msgspec.Struct, rename={"first": "from"}, omit_defaults=True):
     """The data of 28993: a stream goes on at `first` of this `epoch`, behind an outage. Either (`gap` 1) what
-    lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late."""
+    lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late. In a
+    `replay`, by its number, it is the recording that lacks it; `epoch` is 0 where it is of an earlier run."""
 
     kind: ItemKind
     code: str
@@ -112,6 +113,7 @@ class GapData(msgspec.Struct, rename={"first": "from"}, omit_defaults=True):
     first: int
     gap: Annotated[int, Meta(ge=0, le=1)]
     kline_type: Annotated[int, Meta(ge=0, le=len(KlineType))] = 0
+    replay: int = 0
 
 
 def gap_frame(kind: Kind, code: str, kline_type: int, begin: Position, *, gap: bool = True) -> bytes:
@@ -119,6 +121,11 @@ def gap_frame(kind: Kind, code: str, kline_type: int, begin: Position, *, gap: b
     frame."""
     data = GapData(kind.name.lower(), code, *begin, int(gap), kline_type)  # type: ignore[arg-type]
     return text_frame(to_json(Push(GAP_PUSH, data)))
+
+
+def recorded_gap(kind: Kind, code: str, begin: Position, replay: int) -> bytes:
+    """The same of a stream that is replayed, without a frame: what was recorded lacks what was before."""
+    return to_json(Push(GAP_PUSH, GapData(kind.name.lower(), code, *begin, 1, replay=replay)))  # type: ignore[arg-type]
 
 
 class ListedData(msgspec.Struct):

@@ -131,3 +131,82 @@ def test_a_span_is_of_the_streams_that_are_asked_for(tmp_path: Path) -> None:
     more = Kind.TRADE, "ETHUSDT"
     found = spans.of({gold}, {more: AT + 9})
     assert (found.end, found.streams) == (AT + 9, frozenset({gold, more}))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_was_not_recorded_shows_before_the_event_that_follows(tmp_path: Path, seed: int) -> None:
+    """Wherever it is: in a file, between two, in a journal, or between two readings."""
+    dice = random.Random(seed)
+    recorder = Recorder(tmp_path, "x", seal_bytes=15_000)
+    growing = Growing(Folder(tmp_path), Wanted(AT + 300, None, None), finds_holes=True)
+    seqs: dict[tuple[Kind, str], int] = {}
+    missing: set[tuple[Kind, str]] = set()
+    expected: dict[tuple[Kind, str], list[int]] = {}
+    found: dict[tuple[Kind, str], list[int]] = {}
+
+    def read() -> None:
+        for _ in growing.events():
+            pass
+        for stream, some in growing.holes.items():
+            found.setdefault(stream, []).extend(some)
+        growing.holes.clear()
+
+    kind_of_type = {Trade: Kind.TRADE, Book: Kind.DEPTH, Correction: Kind.CORRECTION}
+    lost = 0
+    for number in range(1, 3_000):
+        one = event(number, dice)
+        stream = kind_of_type[type(one)], one.code
+        seqs[stream] = seq = seqs.get(stream, 1_000) + 1
+        if not lost and dice.random() < 0.005:
+            lost = dice.randrange(1, 40)
+        if lost:
+            lost -= 1
+            missing.add(stream)
+            continue
+        if stream in missing:
+            missing.remove(stream)
+            expected.setdefault(stream, []).append(seq)
+        recorder.record(one, Market.CRYPTO, number, seq)
+        if dice.random() < 0.01:
+            await until(lambda: recorder.status().waiting == 0)
+            read()
+    recorder.close()
+    read()
+    # What lies before the first event of a stream cannot be known.
+    whole = {stream: some for stream, some in expected.items() if some}
+    assert sum(map(len, found.values())) > 20
+    for stream, some in whole.items():
+        assert found.get(stream, []) in (some, some[1:])
+
+
+def test_a_recording_that_goes_away_is_no_end(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "ticks", "x")
+    for number in range(1, 11):
+        one = Trade("GOLD", AT + number, Decimal(1), Decimal(1), Decimal(7))
+        recorder.record(one, Market.METALS, number, number)
+    recorder.close()
+    folder, spans = Folder(tmp_path / "ticks"), Spans([tmp_path / "ticks"])
+    reading = Growing(folder, Wanted(None, None, None))
+    assert len([*reading.events()]) == 10
+    (tmp_path / "ticks").rename(tmp_path / "elsewhere")
+    for read in (lambda: [*reading.events()], lambda: spans.of({(Kind.TRADE, "GOLD")}, {})):
+        with pytest.raises(InputError, match="removed or moved"):
+            read()
+    (tmp_path / "elsewhere").rename(tmp_path / "ticks")
+    assert [*reading.events()] == []
+
+
+def test_files_that_go_before_they_were_read_are_no_end(tmp_path: Path) -> None:
+    for run in range(2):
+        recorder = Recorder(tmp_path, "x")
+        for number in range(run * 10 + 1, run * 10 + 11):
+            one = Trade("GOLD", AT + number, Decimal(1), Decimal(1), Decimal(7))
+            recorder.record(one, Market.METALS, number, number)
+        recorder.close()
+    reading = Growing(Folder(tmp_path), Wanted(None, None, None))
+    events = reading.events()
+    assert next(events).seq == 1
+    for file in Folder(tmp_path).files():
+        file.path.unlink()
+    with pytest.raises(InputError, match="removed or moved"):
+        assert [*events] == []

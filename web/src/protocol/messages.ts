@@ -469,7 +469,8 @@ export interface Gap {
 
 /**
  * The data of 28993: a stream goes on at `first` of this `epoch`, behind an outage. Either (`gap` 1) what
- * lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late.
+ * lies between that and the last event before cannot be had, or (`gap` 0) it follows, and comes late. In a
+ * `replay`, by its number, it is the recording that lacks it; `epoch` is 0 where it is of an earlier run.
  */
 export interface GapData {
   readonly kind: "correction" | "depth" | "kline" | "trade";
@@ -478,6 +479,7 @@ export interface GapData {
   readonly from: number;
   readonly gap: number;
   readonly kline_type?: number;
+  readonly replay?: number;
 }
 
 /** What the server sends unasked. */

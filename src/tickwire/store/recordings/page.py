@@ -3,11 +3,13 @@ Python's objects."""
 
 from __future__ import annotations
 
+import functools
 import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,6 +72,17 @@ def integers(column: pa.ChunkedArray) -> memoryview[int]:
     return data.cast("q") if size == 8 else data.cast("b")
 
 
+class Run(NamedTuple):
+    """The numbers of a stream that stand together: the first, the last, and those that are not one more than
+    the one before."""
+
+    kind: Kind
+    code: str
+    first: int
+    last: int
+    jumps: list[int]
+
+
 class Loaded:
     """Tables in the order of arrival, and the places of all their events, which rise."""
 
@@ -80,6 +93,11 @@ class Loaded:
         chunks = [chunk for table in self.tables.values() for chunk in table[ARRIVAL].chunks]
         each = pa.chunked_array(chunks, pa.int64())
         self.order = integers(each.take(pc.sort_indices(each)))
+
+    @functools.cached_property
+    def runs(self) -> list[Run]:
+        """How the numbers of each stream run in these, whatever their times are."""
+        return [run for kind, table in self.tables.items() for run in _runs(kind, table)]
 
     def pages(self, wanted: Wanted) -> Iterator[Page]:
         """What stands in these of that stretch of time."""
@@ -115,8 +133,22 @@ def _stretch(table: pa.Table, wanted: Wanted) -> tuple[int, int]:
     return (rows[0].as_py(), rows[-1].as_py() + 1) if len(rows) else (0, 0)
 
 
-def pages_of(records: Sequence[Record], wanted: Wanted) -> Iterator[Page]:
-    """What is wanted of the records of a journal that follow one another."""
+def _runs(kind: Kind, table: pa.Table) -> Iterator[Run]:
+    sent = table.select(["code", "seq"]).filter(pc.field("seq") > 0)
+    if not len(sent):
+        return
+    sent = sent.take(pc.sort_indices(sent, [("code", "ascending"), ("seq", "ascending")])).combine_chunks()
+    codes, seqs = pa.concat_arrays(sent["code"].chunks), pa.concat_arrays(sent["seq"].chunks)
+    others = pc.add(pc.indices_nonzero(pc.not_equal(codes[1:], codes[:-1])), 1).to_pylist()
+    jumps = pc.indices_nonzero(pc.greater(pc.subtract(seqs[1:], seqs[:-1]), 1)).to_pylist()
+    for begin, end in pairwise([0, *others, len(sent)]):
+        some = jumps[bisect_left(jumps, begin) : bisect_left(jumps, end - 1)]
+        first, last = seqs[begin].as_py(), seqs[end - 1].as_py()
+        yield Run(kind, codes[begin].as_py(), first, last, [seqs[at + 1].as_py() for at in some])
+
+
+def load_records(records: Sequence[Record], wanted: Wanted) -> Loaded:
+    """What is chosen of the records of a journal that follow one another."""
     lines = {
         Kind.TRADE: [one.trades for one in records],
         Kind.DEPTH: [one.books for one in records],
@@ -128,7 +160,7 @@ def pages_of(records: Sequence[Record], wanted: Wanted) -> Iterator[Page]:
             table = chosen(parse(kind, b"".join(parts), "")[0], wanted)
             numbers = pc.index_in(table[MARKET], pa.array(MARKETS)).cast(pa.int8())
             tables[kind] = [table.drop_columns(MARKET).append_column(MARKET, numbers)]
-    return Loaded(tables).pages(wanted)
+    return Loaded(tables)
 
 
 def filtered(table: pa.Table, wanted: Wanted) -> pa.Table:

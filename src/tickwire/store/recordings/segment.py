@@ -15,7 +15,7 @@ from ...errors import InputError
 from ...model import Kind
 from .folder import SealedFile
 from .footer import UNREADABLE, read_footer, unreadable
-from .page import MARKET, MARKETS, Loaded, Numbered, Page, chosen
+from .page import MARKET, MARKETS, Loaded, Numbered, chosen
 from .recordings import Wanted
 from .schema import ARRIVAL, ARRIVAL_BEFORE, COLUMNS
 
@@ -26,12 +26,12 @@ _loaded: WeakValueDictionary[Hashable, Loaded] = WeakValueDictionary()
 def read_segment(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Numbered]:
     """The events of a segment's files in their order of arrival, each with its place in it. Raises InputError
     that names a bad file."""
-    return (one for page in read_pages(files, wanted) for one in page.recorded())
+    return (one for page in load_segment(files, wanted).pages(wanted) for one in page.recorded())
 
 
-def read_pages(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Page]:
-    """The same in columns. Who reads the same segment at once reads it together, each the stretch that it
-    wants."""
+def load_segment(files: Iterable[SealedFile], wanted: Wanted) -> Loaded:
+    """The same in columns, whatever their times are. Who reads the same segment at once reads it together,
+    each the stretch that it wants."""
     some = [file for file in files if _holds(file, wanted)]
     codes, kinds = (None if one is None else frozenset(one) for one in (wanted.codes, wanted.kinds))
     key = (*(file.path for file in some), codes, kinds, wanted.after)
@@ -43,7 +43,7 @@ def read_pages(files: Iterable[SealedFile], wanted: Wanted) -> Iterator[Page]:
             except UNREADABLE as error:
                 raise unreadable(file.path, error) from error
         loaded = _loaded[key] = Loaded(tables)
-    return loaded.pages(wanted)
+    return loaded
 
 
 def _holds(file: SealedFile, wanted: Wanted) -> bool:

@@ -11,6 +11,7 @@ from ...errors import InputError
 from ...model import Kind
 from . import journal
 from .folder import Folder
+from .growing import look_again
 from .journal import Record
 from .needs import need_pyarrow
 from .recordings import ALL, folders_in, told, told_if_there
@@ -44,11 +45,14 @@ class Spans:
             for folder in folders_in(path):
                 found.setdefault(folder.path.resolve(), folder)
         self.folders = [*found.values()]
+        self._there = {folder.path: folder.exists() for folder in self.folders}
         self._footers: dict[Path, Footer] = {}  # files do not change
 
     def of(self, streams: Collection[Streamed], unsealed: Mapping[Streamed, int]) -> Span:
         """What there is of these; `unsealed` are those of which something may stand in a journal, with the
         time of their last event. Waits for the disk. Raises InputError that names a bad file."""
+        for folder in self.folders:
+            self._there[folder.path] = look_again(folder, self._there[folder.path])
         begins, ends = [], [*unsealed.values()]
         found = set(unsealed)
         decimals: dict[str, tuple[int, int]] = {}
@@ -67,7 +71,7 @@ class Spans:
 
     def _unsealed(self) -> list[int]:
         """When the first event in each of the journals that there are was, by the source."""
-        from .page import first_time, pages_of
+        from .page import first_time, load_records
 
         found: list[int] = []
         for folder in self.folders:
@@ -76,7 +80,7 @@ class Spans:
                     with suppress(FileNotFoundError):  # it has been sealed since
                         some = (one for one in journal.read(path) if isinstance(one, Record) and one.events)
                         if (record := next(some, None)) is not None:
-                            found += [first_time(page) for page in pages_of([record], ALL)]
+                            found += [first_time(page) for page in load_records([record], ALL).pages(ALL)]
         return found
 
     def _sealed(self) -> Iterator[tuple[Kind, Footer]]:
