@@ -50,6 +50,7 @@ def record(folder: Path) -> None:
     kinds = ["trade"] * TRADES + ["book"] * BOOKS
     dice.shuffle(kinds)
     price, cent = 18_000, Decimal("0.01")
+    seqs = dict.fromkeys(kinds, BEGIN * 1000)
     for number, kind in enumerate(kinds):
         at, price = BEGIN + number * STEP, max(100, price + dice.randrange(-3, 4))
         if kind == "trade":
@@ -57,7 +58,8 @@ def record(folder: Path) -> None:
         else:
             bid, ask = (Level(one * cent, Decimal(dice.randrange(1, 900))) for one in (price - 1, price + 1))
             event = Book(CODE, at, (bid,), (ask,))
-        recorder.record(event, Market.CRYPTO, at * 1000 + number, BEGIN * 1000 + number)
+        recorder.record(event, Market.CRYPTO, at * 1000 + number, seqs[kind])
+        seqs[kind] += 1
     recorder.close()
 
 

@@ -16,6 +16,7 @@ from tickwire.model import Book, Correction, Event, Instrument, Kind, Level, Mar
 from tickwire.wire.columns import Target, written
 from tickwire.wire.form import BARE, Form
 from tickwire.wire.push import encoder
+from tickwire.wire.replays import Hole
 
 TIME = pa.timestamp("ms", "UTC")
 MICROS = pa.timestamp("us", "UTC")
@@ -153,7 +154,11 @@ def test_what_is_missing_is_said_before_what_follows_under_each_name(form: Form)
         (2, trade, 8),
         (3, Correction("BTCUSDT", AT, trade, None), 9),
     ]
-    holes = [(Kind.TRADE, "BTCUSDT", Position(0, 8)), (Kind.CORRECTION, "BTCUSDT", Position(7, 9))]
+    holes = [
+        Hole(Kind.TRADE, "BTCUSDT", Position(0, 8), 2, AT, 7),
+        Hole(Kind.CORRECTION, "BTCUSDT", Position(7, 9), 3, AT, 8),
+        Hole(Kind.TRADE, "NOPE", Position(7, 9), 3, AT, 8),
+    ]
     made = written(*columns(some), holes, TARGETS, text_ids=False, form=form, replay=7)
     pushes = [bytes(made.data[begin:end]) for begin, end in pairwise([0, *made.ends])]
     assert [*made.arrivals] == [1, *[2] * 4, *[3] * 4]

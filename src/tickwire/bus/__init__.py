@@ -1,5 +1,6 @@
 """What passes between the market side and the client side."""
 
+from ..wire.replays import Hole
 from .answers import (
     Columns,
     Edition,
@@ -27,6 +28,7 @@ __all__ = [
     "Figures",
     "FirstMissed",
     "Gaps",
+    "Hole",
     "Inlet",
     "Klines",
     "Known",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..model import Correction, Event, Instrument, Kind, Kline, KlineUpdate, Position, Suspension, UpstreamUse
+from ..model import Correction, Event, Instrument, Kind, Kline, KlineUpdate, Suspension, UpstreamUse
 from ..wire import GapInfo, StaticInfo, Tally
+from ..wire.replays import Hole
 
 if TYPE_CHECKING:  # only recordings need it
     import pyarrow as pa
@@ -61,9 +62,8 @@ class Columns(NamedTuple):
     `arrival`: the place in the order, which rises."""
     corrections: Sequence[tuple[int, Correction, int, int]]
     """The place of each, its `seq`, and when it was received, in microseconds since the epoch."""
-    holes: Collection[tuple[Kind, str, Position]]
-    """Before which of these events of a stream some are missing that were sent; the epoch is 0 where it is
-    not known in which run they were."""
+    holes: Sequence[Hole]
+    """Where events of a stream are missing that were sent."""
 
 
 class Gaps(NamedTuple):

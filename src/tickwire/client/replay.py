@@ -54,8 +54,9 @@ class Replay:
     """What was recorded, by a clock of its own; made by `Feed.replay`. Iterate it once at a time.
 
     Iteration gives Trade, Book and Correction in the recorded order across all codes, a Gap where something
-    is missing from what was recorded, and a ReplayStatus whenever it changes. It ends when the replay does; one that goes on into live ends with `close`. Raises
-    ClientError: a lost connection is not opened again; the last event says how far the replay came.
+    is missing from what was recorded, and a ReplayStatus whenever it changes. It ends when the replay does;
+    one that goes on into live ends with `close`. Raises ClientError: a lost connection is not opened again;
+    the last event says how far the replay came.
     """
 
     def __init__(

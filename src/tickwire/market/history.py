@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
 
-from ..bus import Columns, Missed
+from ..bus import Columns, Hole, Missed
 from ..errors import InputError
 from ..model import (
     Book,
@@ -51,6 +51,7 @@ Result = TypeVar("Result")
 log = structlog.get_logger()
 
 
+PLACE = "seq", "arrival", "time", "received"
 MOST_BYTES = 512 * 2**20
 """Those of all that is read: beyond it, who has waited longest lets go of what he was reading."""
 
@@ -181,17 +182,22 @@ class Playback:
                     self._holes.update((kind, code, seq) for seq in seqs[bisect_left(seqs, hole) :][:1])
             reading.holes[stream] = [hole for hole in holes if hole > seqs[-1]]
 
-    def _told(self, page: Page) -> list[tuple[Kind, str, Position]]:
+    def _told(self, page: Page) -> list[Hole]:
         """The holes that are before events of a page; they are told once."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        found = []
-        for kind, code, seq in sorted(self._holes):
-            if (table := page.tables.get(kind)) is None:
-                continue
-            if pc.any(pc.and_(pc.equal(table["code"], code), pc.equal(table["seq"], seq))).as_py():
-                self._holes.remove((kind, code, seq))
-                found.append((kind, code, Position(self._history.epoch_of(seq), seq)))
+        found: list[Hole] = []
+        if not self._holes:
+            return found
+        numbers = pa.array({seq for *_, seq in self._holes}, pa.int64())
+        for kind, table in page.tables.items():
+            rows = table.filter(pc.is_in(table["seq"], numbers))
+            columns = [rows["code"], *(rows[name].cast(pa.int64()) for name in PLACE)]
+            for code, seq, *place in zip(*(one.to_pylist() for one in columns), strict=True):
+                if (kind, code, seq) in self._holes:
+                    self._holes.remove((kind, code, seq))
+                    found.append(Hole(kind, code, Position(self._history.epoch_of(seq), seq), *place))
         return found
 
     def _fit(self, kind: Kind, table: pa.Table) -> pa.Table:
@@ -367,7 +373,7 @@ class History:
         return found
 
 
-def _columns(page: Page, holes: Collection[tuple[Kind, str, Position]]) -> Columns:
+def _columns(page: Page, holes: Sequence[Hole]) -> Columns:
     """A page as it is passed on."""
     from ..store.recordings.page import numbered
 

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import json
 
-from ..model import Correction, Instrument, Kind, Position, Trade, fixed, turnover
+from ..model import Correction, Instrument, Kind, Trade, fixed, turnover
 from .form import BARE, TEXT, Form, frame_head
 from .items import recorded_gap
 from .messages import PUSH_COMMAND, to_json
 from .push import encoder
+from .replays import Hole
 
 ZERO = Decimal(0)
 HALF_UP = "half_towards_infinity"
@@ -60,7 +61,7 @@ NOTHING = Written(memoryview(b""), *[memoryview(b"").cast("q")] * 4)
 def written(
     tables: Mapping[Kind, pa.Table],
     corrections: Sequence[tuple[int, Correction, int, int]],
-    holes: Collection[tuple[Kind, str, Position]],
+    holes: Sequence[Hole],
     targets: Mapping[tuple[Kind, str], Collection[Target]],
     *,
     text_ids: bool,
@@ -82,7 +83,7 @@ def written(
     if any((Kind.CORRECTION, one.code) in targets for _, one, *_ in corrections):
         found.append(_corrections(corrections, targets, text_ids, form, replay))
     if holes:
-        found += _holes(tables, corrections, holes, targets, form, replay)
+        found.append(_holes(holes, targets, form, replay))
     if not found:
         return NOTHING
     whole = pa.concat_tables(found)
@@ -271,32 +272,17 @@ def _corrections(
 
 
 def _holes(
-    tables: Mapping[Kind, pa.Table],
-    corrections: Sequence[tuple[int, Correction, int, int]],
-    holes: Collection[tuple[Kind, str, Position]],
-    targets: Mapping[tuple[Kind, str], Collection[Target]],
-    form: Form,
-    replay: int,
-) -> Iterator[pa.Table]:
+    holes: Sequence[Hole], targets: Mapping[tuple[Kind, str], Collection[Target]], form: Form, replay: int
+) -> pa.Table:
     """What says that something is missing, each at the place of the event that follows, and before it."""
-    for kind, code, begin in holes:
-        if kind is Kind.CORRECTION:
-            place, time, received = next(
-                (place, one.time, received)
-                for place, one, seq, received in corrections
-                if (one.code, seq) == (code, begin.seq)
-            )
-        else:
-            table = tables[kind]
-            at = pc.and_(pc.equal(table["code"], code), pc.equal(table["seq"], begin.seq))
-            row = table.filter(at).slice(0, 1).combine_chunks().to_batches()[0]
-            place = row["arrival"][0].as_py()
-            time, received = (row[name].cast(pa.int64())[0].as_py() for name in ("time", "received"))
-        told = [recorded_gap(kind, one.name, begin, replay) for one in targets.get((kind, code), ())]
-        each = [(place, -1, time, received)] * len(told)
-        whole = [pa.array(column, pa.int64()) for column in zip(*each, strict=True)]
-        if told:
-            yield pa.table([*whole, _framed(pa.array(told, pa.binary()), form)], names=NAMES)
+    rows = [
+        (place, -1, time, received, recorded_gap(kind, target.name, begin, replay))
+        for kind, code, begin, place, time, received in holes
+        for target in targets.get((kind, code), ())
+    ]
+    *numbers, payloads = zip(*rows, strict=True) if rows else ((),) * len(NAMES)
+    whole = (pa.array(one, pa.int64()) for one in numbers)
+    return pa.table([*whole, _framed(pa.array(payloads, pa.binary()), form)], names=NAMES)
 
 
 def _numbers(column: pa.Array) -> memoryview:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ..model import Kind, Position
 from .form import text_frame
 from .items import MOST_ITEMS, Item, Place, ResumedItem
 from .messages import REPLAY_PUSH, Push, to_json
@@ -82,3 +83,16 @@ class ReplayStateData(msgspec.Struct, omit_defaults=True):
 def replay_frame(data: ReplayStateData) -> bytes:
     """The push that says where a replay stands, as a whole frame."""
     return text_frame(to_json(Push(REPLAY_PUSH, data)))
+
+
+class Hole(NamedTuple):
+    """Before a recorded event of a stream some are missing: its position, whose epoch is 0 where it is of an
+    earlier run, its place in the order, its time, and when it was received, in microseconds since the
+    epoch."""
+
+    kind: Kind
+    code: str
+    begin: Position
+    place: int
+    time: int
+    received: int
