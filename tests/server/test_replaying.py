@@ -15,7 +15,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 from tickwire.market import history
 from tickwire.market.history import Playback
-from tickwire.model import Trade
+from tickwire.model import Market, Trade
+from tickwire.store.recordings import Recorder
 from tickwire.store.recordings.recordings import ROWS
 
 from ..serving import TRADE, Link, Script, Served, book, serving, trade, until
@@ -550,6 +551,23 @@ async def test_who_seeks_what_was_let_go_of_is_told_so(tmp_path: Path) -> None:
         some = [one["cmd_id"] for one in pushes if one["cmd_id"] in (GAP, TRADE_PUSH)]
         assert some == [GAP, *[TRADE_PUSH] * 5]
         assert prices(pushes) == [*range(6, 11)]
+
+
+async def test_what_another_source_recorded_is_not_missing(tmp_path: Path) -> None:
+    """Of a code that another source had for a while."""
+    past = tmp_path / "history"
+    for name, numbers in (("a", (1, 2, 3, 7, 8, 12)), ("b", (4, 5, 6, 9))):
+        recorder = Recorder(past / name, name)
+        for number in numbers:
+            recorder.record(
+                trade("GOLD", f"{number}", at=AT + number), Market.METALS, (AT + number) * 1000, 100 + number
+            )
+        recorder.close()
+    async with serving(tmp_path / "x", Script(), history=[past]) as served, served.link() as link:
+        await replay(link, GOLD, to=AT + 10**9, **FAST)
+        pushes, _ = await until_state(link, "complete")
+        assert prices(pushes) == [*range(1, 10), 12]
+        assert [one["data"]["from"] for one in pushes if one["cmd_id"] == GAP] == [112]
 
 
 async def test_a_client_that_does_not_read_costs_what_its_turn_is(tmp_path: Path, script: Script) -> None:

@@ -84,6 +84,9 @@ class Playback:
         """Streams that have a hole before their next event, whatever its number is."""
         self._holes: set[tuple[Kind, str, int]] = set()
         """Before which events there is one, of those that are still to be given."""
+        self._newest: dict[Streamed, int] = {}
+        """The last `seq` of each stream that was given, where there are several readings: a source may have
+        had a code for another one, whose recording then has what is missing from this one."""
 
     def lack(self) -> None:
         """Before the next event of each stream there is a hole."""
@@ -188,10 +191,11 @@ class Playback:
         import pyarrow.compute as pc
 
         found: list[Hole] = []
-        if not self._holes:
-            return found
         numbers = pa.array({seq for *_, seq in self._holes}, pa.int64())
-        for kind, table in page.tables.items():
+        several = len(self._readings) > 1
+        for kind, table in page.tables.items() if self._holes or several else ():
+            if several:
+                self._drop_filled(kind, table, numbers)
             rows = table.filter(pc.is_in(table["seq"], numbers))
             columns = [rows["code"], *(rows[name].cast(pa.int64()) for name in PLACE)]
             for code, seq, *place in zip(*(one.to_pylist() for one in columns), strict=True):
@@ -199,6 +203,18 @@ class Playback:
                     self._holes.remove((kind, code, seq))
                     found.append(Hole(kind, code, Position(self._history.epoch_of(seq), seq), *place))
         return found
+
+    def _drop_filled(self, kind: Kind, table: pa.Table, numbers: pa.Array) -> None:
+        """What is missing from one recording may have been given from another one."""
+        import pyarrow.compute as pc
+
+        given = set(self._newest.items())
+        before = table.filter(pc.is_in(table["seq"], pc.subtract(numbers, 1)))
+        given |= {((kind, one["code"]), one["seq"]) for one in before.select(["code", "seq"]).to_pylist()}
+        self._holes -= {one for one in self._holes if (one[:2], one[2] - 1) in given}
+        latest = table.group_by("code").aggregate([("seq", "max")])
+        codes, seqs = latest["code"].to_pylist(), latest["seq_max"].to_pylist()
+        self._newest |= {(kind, code): seq for code, seq in zip(codes, seqs, strict=True)}
 
     def _fit(self, kind: Kind, table: pa.Table) -> pa.Table:
         """Without what breaks a rule."""
