@@ -13,7 +13,8 @@ from ..wire import SUBPROTOCOL, Pushed
 from ..wire.changes import Resumed
 from ..wire.messages import Command
 from ..wire.subscription import request
-from ..wire.upstream import Answer, GoesOn, ReplayedFields, ReplayMoved, read_several
+from ..wire.upstream import Answer, GoesOn, ReplayMoved, read_several
+from ..wire.upstream_fields import ReplayedFields
 from .dial import Options, dial, hang_up, reason_of
 from .errors import ClientError, RequestRefused, Unavailable
 from .events import Event

@@ -15,7 +15,8 @@ from .items import KIND, MOST_ITEMS
 from .messages import Command
 from .ret import CODE_INVALID, CODE_UNAUTHORIZED, LEVEL_TOO_LOW, OK, TOO_FAST, TOO_FAST_CLOSED, Ret
 from .subscription import FINAL, NO_ANSWER, Refusal, Subscribed, Subscription, pause_after, request
-from .upstream import Answer, ChangedFields, GoesOn, ItemFields, ResumedFields
+from .upstream import Answer, GoesOn
+from .upstream_fields import ChangedFields, ItemFields, ResumedFields
 from .wanted import Key, code_of
 
 REFUSALS: dict[str, Ret] = {

@@ -17,7 +17,8 @@ from .pace import Pace
 from .ret import OK
 from .stream import Stream
 from .subscription import INTERFACES, NO_ANSWER, Refusal, Subscribed, Subscription, request
-from .upstream import Answer, Bad, GoesOn, HelloFields, Pushed, SourceStatus, Spared, read
+from .upstream import Answer, Bad, GoesOn, Pushed, SourceStatus, Spared, read
+from .upstream_fields import HelloFields
 from .wanted import Key
 
 PATIENCE = 3.0

@@ -11,7 +11,8 @@ from ..model import Kline, KlineType, Suspension, SuspensionList
 from .messages import StaticInfo
 from .number import UNREADABLE, whole
 from .ret import OK, SERVER_ERROR
-from .upstream import EXCERPT, BarFields, BookFields, TradeFields, fields, kline, pushed
+from .upstream import fields, kline, pushed
+from .upstream_fields import EXCERPT, BarFields, BookFields, TradeFields
 
 T = TypeVar("T")
 
