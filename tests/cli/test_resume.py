@@ -124,10 +124,15 @@ async def test_what_is_no_file_of_positions_is_told_with_a_remedy(tmp_path: Path
     foreign.write_text('{"price": 1}')
     newer = tmp_path / "newer"
     newer.write_text('{"version": 99, "positions": []}')
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     for path, words in (
         (foreign, "holds no positions, or is damaged. Name another file, or delete it"),
         (newer, "was written by another version of Tickwire. Name another file, or delete it"),
         (tmp_path / "none" / "positions", "positions cannot be written: No such file or directory"),
+        (fifo, "is a pipe, and positions are kept in a regular file. Name another one."),
+        (Path("/dev/full"), "is a device, and positions are kept in a regular file. Name another one."),
+        (Path("/dev/null"), "is a device, and positions are kept in a regular file. Name another one."),
     ):
         done = await tickwire(tmp_path, "tail", "GOLD", "--resume", str(path), "--url", served.url)
         assert (done.status, done.out) == (FAILED, "")
