@@ -149,7 +149,7 @@ async def spawn(
 ) -> Process:
     """Starts `tickwire` with these arguments."""
     if not _can_fork(env):
-        run = f"import sys; sys.argv[0] = {name!r}; from tickwire.cli.main import run; run()"
+        run = f"import sys; sys.argv[0] = {name!r}; from tickwire.__main__ import run; run()"
         command = (sys.executable, "-c", run, *arguments)
         return await asyncio.create_subprocess_exec(*command, stdout=stdout, stderr=stderr, env=env)
     ends: list[Any] = []

@@ -91,6 +91,6 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     sys.argv = serve(socket.socket(fileno=int(sys.argv[1])))
-    from tickwire.cli.main import run
+    from tickwire.__main__ import run
 
     run()

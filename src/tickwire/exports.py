@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
 
 ROOMS = ("client", "errors", "sync")
 HOMES = {
@@ -25,14 +24,14 @@ HOME_OF = {name: home for home, names in HOMES.items() for name in names.split()
 __all__ = ["__version__", *HOME_OF]  # noqa: F822
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The thing of that name, remembered."""
     package = sys.modules["tickwire"]
     if name in ROOMS:
         return import_module(f"tickwire.{name}")
     if (home := HOME_OF.get(name)) is None:
         raise AttributeError(f"module 'tickwire' has no attribute {name!r}")
-    found = getattr(import_module(f"tickwire.{home}"), name)
+    found: object = getattr(import_module(f"tickwire.{home}"), name)
     setattr(package, name, found)
     return found
 

@@ -14,7 +14,7 @@ import pytest
 from ..forks import Process, spawn
 from ..serving import PATIENCE, Program, program_environment
 
-NAMED = "import sys; sys.argv[0] = 'tickwire'; from tickwire.cli.main import run; run()"
+NAMED = "import sys; sys.argv[0] = 'tickwire'; from tickwire.__main__ import run; run()"
 """Runs it under its own name, which is not that of `python -m`."""
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 SLOW = "tickwire: still asking: the server is slow.\n"

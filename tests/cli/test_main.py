@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tickwire import __version__
 from tickwire.cli.main import app
 from tickwire.machine import ACCELERATED
 
-from .commands import NAMED, WRONG, environment
+from .commands import INTERRUPTED, NAMED, WRONG, environment
 from .test_serve import tickwire
 
 
@@ -103,3 +104,36 @@ def test_a_command_that_is_misspelt_is_named() -> None:
     done = CliRunner().invoke(app, ["tial"])
     assert done.exit_code == WRONG
     assert "Did you mean 'tail'?" in done.output
+
+
+INTERRUPTS = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.write(2, b"interrupted")
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+"""
+"""A `sitecustomize` by which Ctrl-C comes when a module is being imported."""
+
+
+@pytest.mark.parametrize("module", ["typer", "tickwire.errors", "tickwire.cli.tail", "tickwire.wire"])
+@pytest.mark.parametrize("way", ["python -m tickwire", "tickwire"])
+def test_ctrl_c_ends_a_command_quietly_while_it_is_imported(module: str, way: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTS)
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    name, _, function = project["project"]["scripts"]["tickwire"].partition(":")
+    script = f"import re\nimport sys\nfrom {name} import {function}\nsys.exit({function}())"  # that of pip
+    done = subprocess.run(
+        [sys.executable, *(["-c", script] if way == "tickwire" else ["-m", "tickwire"]), "tail", "GOLD"],
+        env=environment(tmp_path, INTERRUPTED_AT=module, PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "interrupted")

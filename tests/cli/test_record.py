@@ -119,7 +119,7 @@ def test_a_bad_file_is_named(folder: Path) -> None:
 def test_without_pyarrow_one_line_names_the_command(folder: Path) -> None:
     program = (
         "import sys; sys.modules['pyarrow'] = None; sys.argv = ['tickwire', 'record', 'info', sys.argv[1]];"
-        "from tickwire.cli.main import run; run()"
+        "from tickwire.__main__ import run; run()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, timeout=120, check=False

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
+import socket
+import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -13,8 +17,9 @@ import pytest
 from tickwire.model import Trade
 
 from ..client.alltick_stub import TOKEN, alltick
+from ..forks import spawn
 from ..serving import Script, Served, trade, until
-from .commands import AT, DONE, FAILED, INTERRUPTED, running, tickwire
+from .commands import AT, DONE, FAILED, INTERRUPTED, environment, running, tickwire
 from .test_tail import line_of
 
 
@@ -99,6 +104,97 @@ async def test_a_kill_leaves_nothing_out(
     assert {*found} == {*range(found[0], number + 1)}
 
 
+MANY = 3000
+"""Trades whose lines no pipe holds, and no socket."""
+
+
+async def with_many(tmp_path: Path, served: Served, script: Script, *arguments: str) -> None:
+    """Trade 1 is printed, and many more wait for the next run."""
+    script.emit(*trades(1))
+    assert numbers((await tickwire(tmp_path, *arguments, "-n", "1")).out) == [1]
+    script.emit(*trades(*range(2, MANY + 1)))
+    await until(lambda: served.engine.market.events == MANY)
+
+
+def waiting(file: int) -> int:
+    """Bytes that can be read there."""
+    return int.from_bytes(fcntl.ioctl(file, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
+
+
+async def test_what_a_pipe_took_before_it_was_closed_is_not_repeated_and_the_rest_is_not_left_out(
+    tmp_path: Path, served: Served, script: Script, arguments: tuple[str, ...]
+) -> None:
+    """By a socket in place of the pipe, which can still be read when it is closed."""
+    await with_many(tmp_path, served, script, *arguments)
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            its.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # so it holds the part of a write
+            process = await spawn(*arguments, stdout=its.fileno(), env=environment(tmp_path))
+        ours.setblocking(False)
+        read = b""
+        while len(read) < 20_000:
+            read += await asyncio.get_running_loop().sock_recv(ours, 1500)
+        ours.shutdown(socket.SHUT_RD)
+        ours.setblocking(True)
+        _, err = await process.communicate()
+        while more := ours.recv(2**20):
+            read += more
+    assert (process.returncode, err) == (DONE, b"")
+    taken = numbers(read[: read.rfind(b"\n") + 1].decode())
+    assert taken == [*range(2, taken[-1] + 1)]
+    rest = await tickwire(tmp_path, *arguments, "-n", str(MANY - taken[-1]))
+    assert numbers(rest.out) == [*range(taken[-1] + 1, MANY + 1)]
+
+
+async def test_ctrl_c_while_nobody_reads_repeats_nothing_and_tears_no_line(
+    tmp_path: Path, served: Served, script: Script, arguments: tuple[str, ...]
+) -> None:
+    await with_many(tmp_path, served, script, *arguments)
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe:
+        process = await spawn(*arguments, stdout=writer, env=environment(tmp_path))
+        os.close(writer)
+        await until(lambda: waiting(reader) > 50_000)
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        text = pipe.read().decode()
+    assert (process.returncode, err) == (INTERRUPTED, b"")
+    assert text.endswith("\n")
+    taken = numbers(text)
+    assert taken == [*range(2, taken[-1] + 1)]
+    assert taken[-1] < MANY
+    rest = await tickwire(tmp_path, *arguments, "-n", str(MANY - taken[-1]))
+    assert numbers(rest.out) == [*range(taken[-1] + 1, MANY + 1)]
+
+
+async def test_head_behind_it_is_never_given_a_line_twice(
+    tmp_path: Path, served: Served, script: Script, arguments: tuple[str, ...]
+) -> None:
+    """What it threw away of what the pipe held, nobody knows."""
+    await with_many(tmp_path, served, script, *arguments)
+    found: list[int] = []
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            *(
+                "bash",
+                "-c",
+                'set -o pipefail; "$0" -m tickwire "$@" | head -n 500',
+                sys.executable,
+                *arguments,
+            ),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(tmp_path),
+        )
+        async with asyncio.timeout(120):
+            out, err = await process.communicate()
+        assert (process.returncode, err) == (DONE, b"")
+        found += numbers(out.decode())
+    assert len(found) == 1000
+    assert found == sorted({*found})
+
+
 def seq_of(path: Path) -> int:
     positions = json.loads(path.read_text())["positions"]
     return int(positions[0]["seq"]) if positions else 0
@@ -124,10 +220,15 @@ async def test_what_is_no_file_of_positions_is_told_with_a_remedy(tmp_path: Path
     foreign.write_text('{"price": 1}')
     newer = tmp_path / "newer"
     newer.write_text('{"version": 99, "positions": []}')
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     for path, words in (
         (foreign, "holds no positions, or is damaged. Name another file, or delete it"),
         (newer, "was written by another version of Tickwire. Name another file, or delete it"),
         (tmp_path / "none" / "positions", "positions cannot be written: No such file or directory"),
+        (fifo, "is a pipe, and positions are kept in a regular file. Name another one."),
+        (Path("/dev/full"), "is a device, and positions are kept in a regular file. Name another one."),
+        (Path("/dev/null"), "is a device, and positions are kept in a regular file. Name another one."),
     ):
         done = await tickwire(tmp_path, "tail", "GOLD", "--resume", str(path), "--url", served.url)
         assert (done.status, done.out) == (FAILED, "")

@@ -20,13 +20,10 @@ from tickwire import (
     Gap,
     Kline,
     Position,
-    PositionsError,
     Refusal,
     Subscribed,
     Trade,
     connect,
-    load_positions,
-    save_positions,
     sync,
 )
 from tickwire.client import Event
@@ -359,33 +356,6 @@ def test_the_synchronous_feed_has_positions_too(tmp_path: Path) -> None:
 
     (one,) = asyncio.run(run())
     assert (one.code, one.time_ms, one.seq) == ("GOLD", T0, one.epoch)
-
-
-def test_files_of_positions(tmp_path: Path) -> None:
-    path = tmp_path / "positions.json"
-    positions = [Position(Kind.TRADE, "GOLD", 7, 9, "", T0), Position(Kind.KLINE, "GOLD", 7, 8, "1h")]
-    assert load_positions(path) == []
-    save_positions(path, positions)
-    assert load_positions(path) == positions
-    assert json.loads(path.read_text())["version"] == 1
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-    whole = path.read_text()
-    for text, words in {
-        whole[:-20]: "damaged",
-        "{}": "holds no positions",
-        "\xff": "holds no positions",
-        whole.replace('"version": 1', '"version": 2'): "another version",
-        whole.replace('"1h"', '"3h"'): "damaged",
-        whole.replace('"trade"', '"deal"'): "damaged",
-    }.items():
-        path.write_text(text, encoding="latin-1")
-        with pytest.raises(PositionsError, match=words) as raised:
-            load_positions(path)
-        assert "delete it" in str(raised.value)
-    with pytest.raises(PositionsError, match="cannot be read"):
-        load_positions(tmp_path)
-    with pytest.raises(PositionsError, match="cannot be written: No such"):
-        save_positions(tmp_path / "none" / "positions.json", positions)
 
 
 # Elsewhere.

@@ -96,6 +96,11 @@ def may_be(code: str, settings: Settings, catalogue: Catalogue) -> bool:
 
 
 def _relay(settings: Settings, catalogue: Catalogue, codes: Collection[str], machine: Machine) -> Relay:
+    # What it asks with takes long to import: so not on the loop, which would stand still.
+    import httpcore  # noqa: F401
+    import httpx  # noqa: F401
+    import websockets.asyncio.client  # noqa: F401
+
     plan = (BUILT_IN | settings.plans)[settings.upstream_plan]
     secret, file = settings.upstream_token, settings.upstream_token_file
     token: Callable[[], str] = str

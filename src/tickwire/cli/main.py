@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import SettingsError, TickwireError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE = 1, 2
 COMMANDS = (
     "serve watch tail quote kline instruments markets check wait import record scenario suspend token".split()
 )
@@ -90,7 +90,7 @@ def tickwire(
 
 
 def run() -> None:
-    """Runs the command that the arguments name, and ends with its exit status."""
+    """Runs the command that the arguments name, and ends with its exit status. Raises KeyboardInterrupt."""
     try:
         if sys.argv[1:2] == ["serve"]:
             _hold_hang_ups()
@@ -110,8 +110,6 @@ def run() -> None:
         _fail(error, EXIT_USAGE)
     except TickwireError as error:
         _fail(error, EXIT_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def _hold_hang_ups() -> None:

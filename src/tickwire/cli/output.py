@@ -23,6 +23,8 @@ from ..errors import TickwireError
 if TYPE_CHECKING:
     from ..client import Progress
 
+PIECE = 4096
+"""Bytes that a pipe takes whole or not at all: PIPE_BUF of Linux (pipe(7))."""
 NOTHING = "–"
 GAP = "  "
 
@@ -174,11 +176,14 @@ class Outlet:
     """Standard output for what never ends: written at once, by a thread of its own.
 
     So a reader that pauses (a terminal that is scrolled back, `less`) does not keep the connection from
-    being read, nor its heartbeats from being sent; nor the program from ending.
+    being read, nor its heartbeats from being sent; nor the program from ending. A pipe takes whole lines, as
+    long as they have no more than `PIECE` bytes: it is never left with a part of one.
     """
 
     def __init__(self) -> None:
         self._waiting: SimpleQueue[tuple[bytes, Callable[[], None], Future[None]]] = SimpleQueue()
+        self._taken = 0
+        self._stopped = False
         self._file = sys.stdout.fileno()
         sys.stdout.flush()
         Thread(target=self._write, name="output", daemon=True).start()
@@ -187,17 +192,30 @@ class Outlet:
         """Returns when it is written, and `written` has been called behind it in the same thread. Raises what
         that does, and OSError, BrokenPipeError among them."""
         done: Future[None] = Future()
-        self._waiting.put((text.encode(sys.stdout.encoding, "replace"), written, done))
+        self._waiting.put((self.encoded(text), written, done))
         await asyncio.wrap_future(done)
+
+    def encoded(self, text: str) -> bytes:
+        """The bytes that are written of it."""
+        return text.encode(sys.stdout.encoding, "replace")
+
+    def stop(self) -> int:
+        """Writes nothing more. Returns how many bytes were taken of the text that was written last."""
+        self._stopped = True
+        return self._taken
 
     def _write(self) -> None:
         while True:
             data, written, done = self._waiting.get()
             awaited = done.set_running_or_notify_cancel()
             failure: Exception | None = None
+            self._taken = 0
             try:
-                while data:
-                    data = data[os.write(self._file, data) :]
+                while self._taken < len(data):
+                    if self._stopped:
+                        return
+                    piece = data[self._taken : _end_of_piece(data, self._taken)]
+                    self._taken += os.write(self._file, piece)
                 written()
             except (OSError, TickwireError) as error:
                 failure = error
@@ -205,3 +223,8 @@ class Outlet:
                 done.set_exception(failure)
             elif awaited:
                 done.set_result(None)
+
+
+def _end_of_piece(data: bytes, begin: int) -> int:
+    """Up to where the next of it is written at once: whole lines, if there is one in so many bytes."""
+    return data.rfind(b"\n", begin, begin + PIECE) + 1 or begin + PIECE

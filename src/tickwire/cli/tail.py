@@ -58,8 +58,9 @@ def tail(
     meanwhile, so that a gap is what it has no more; it also pushes K-lines and states, and takes codes with
     `*` in them, but of states: '*.HK' is all of Hong Kong's that trade. AllTick does nothing of that.
 
-    With --resume a run begins behind the last event that an earlier one printed. The file is written after
-    the event: a kill in between prints it again, and nothing is left out.
+    With --resume a run begins behind the last event whose line standard output took from an earlier one. The
+    file is written after the event: a kill in between prints it again, and nothing is left out. What a reader
+    such as head throws away of what a pipe held counts as printed: stop with -n instead.
 
     Example: tickwire tail BTCUSDT GOLD --json -n 100 | jq -r .price
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from ..client import (
     Status,
     Trade,
     load_positions,
-    save_positions,
 )
 from ..client.errors import ClientError, RequestRefused, TooManyRequests, Unavailable, Untrusted
 from ..client.shown import MOST_NAMED, codes_of, some, told_nearest
@@ -42,14 +40,13 @@ from ..wire import (
     Subscribed,
     matches,
 )
+from .keeping import Keeping
 from .output import Outlet, coloured, had_enough, json_line, note, visible
 from .records import KINDS, Lines, record, spared_line
 
 TOO_MANY = 429
 QUIET = 10.0
 """Seconds after which codes of which nothing came are told."""
-PARTING = 1.0
-"""Seconds in which what is being printed may still be, when the program is to end."""
 WAITING = 100_000
 """Events that wait while nobody reads the output; beyond it the oldest go, and a gap says so."""
 
@@ -67,7 +64,7 @@ async def follow(
     """Prints what comes until `number` events or `seconds` are over. Raises ClientError, PositionsError.
 
     `streams` is what `Feed.subscribe` takes. It goes on behind the positions in the file `resume`, which is
-    written when what was printed has been: so a kill may print the last of it again, and loses nothing.
+    written when standard output has taken what was printed: a kill may print the last of it again.
     """
     positions = [] if resume is None else load_positions(resume)
     outlet, time = Outlet(), asyncio.get_running_loop().time
@@ -81,8 +78,7 @@ async def follow(
     options = Options(overhear=overhear if raw else None)
     async with Feed(server, buffer=WAITING, options=options, resume=positions) as feed:
         await feed.subscribe(**streams)
-        if resume is not None:
-            save_positions(resume, feed.positions())  # one that cannot be written is told now
+        keeping = None if resume is None else Keeping(resume, feed, outlet)  # what cannot be is told now
         tail = Tail(feed, number, frames, as_json=as_json, keeps=resume is not None)
         telling = asyncio.get_running_loop().call_later(QUIET, tail.tell_quiet, QUIET)
         try:
@@ -90,11 +86,11 @@ async def follow(
                 async with asyncio.timeout_at(end):
                     await asyncio.sleep(0)  # where the time may be over though events never are
                     events = await feed.batch()
-                if (text := tail.text(events)) and resume is not None:
-                    at = feed.positions(tail.unprinted)
-                    await _whole(outlet.write(text, partial(save_positions, resume, at)))
-                elif text:
-                    await outlet.write(text)
+                lines = tail.lines(events)
+                if lines and keeping is not None:
+                    await keeping.write(lines, tail.printed, tail.unprinted)
+                elif lines:
+                    await outlet.write("".join(lines))
         except TimeoutError:
             tail.check(seconds or 0.0)
         except BrokenPipeError:
@@ -103,22 +99,12 @@ async def follow(
             telling.cancel()
 
 
-async def _whole(work: Coroutine[Any, Any, None]) -> None:
-    """Does that to its end, if it comes soon, though the program is to end."""
-    doing = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(doing)
-    except asyncio.CancelledError:
-        await asyncio.wait([doing], timeout=PARTING)
-        raise
-
-
 class Tail:
     """What is printed of a feed's events, and what is told beside them.
 
-    `left` is how many are still to be printed, and `unprinted` what came beyond them. The feed has just been
-    subscribed to what is wanted. Where there are `frames`, these messages are printed in place of the events.
-    `keeps`: the positions of the feed are kept.
+    `left` is how many are still to be printed, `printed` the events of the last lines, `unprinted` what came
+    beyond them. The feed has just been subscribed to what is wanted. Where there are `frames`, these messages
+    are printed in place of the events. `keeps`: the positions of the feed are kept.
     """
 
     def __init__(
@@ -131,6 +117,7 @@ class Tail:
         keeps: bool = False,
     ) -> None:
         self.left: float = inf if number is None else number
+        self.printed: list[Event] = []
         self.unprinted: list[Event] = []
         self._keeps = keeps
         self._links = feed.links
@@ -146,10 +133,12 @@ class Tail:
         self._quiet = {*codes_of(key for _, key in self._wanted())}
         self._patterns = {code for code in self._quiet if ANY in code}
 
-    def text(self, events: Iterable[Event]) -> str:
-        """What to print of these. Raises ClientError where it makes no sense to go on."""
+    def lines(self, events: Iterable[Event]) -> list[str]:
+        """What to print of these, a text for each `printed`. Raises ClientError where it makes no sense to go
+        on."""
         lines: list[str] = []
         unsaid: list[str] = []
+        self.printed = []
         for event in events:
             if isinstance(event, MarketState) and event.state == UNKNOWN:
                 unsaid.append(event.code)
@@ -160,15 +149,18 @@ class Tail:
                     self.unprinted.append(event)
                 elif self._frames is None:
                     lines.append(self._line(event))
+                    self.printed.append(event)
                     self.left -= 1
             elif isinstance(event, Gap):
                 if self._as_json:
                     lines.append(json_line(record(event)))
+                    self.printed.append(event)
                 else:
                     note(_gap(event))
             elif isinstance(event, Spared):
                 if self._as_json:
                     lines.append(json_line(record(event)))
+                    self.printed.append(event)
                 else:
                     note(spared_line(event) + ".")
             elif isinstance(event, Status):
@@ -184,7 +176,7 @@ class Tail:
             text = f"no states of {some(unsaid)}: only a Tickwire says what instruments do, of those it has"
             self._refuse(((None, code) for code in unsaid), RequestRefused(text))
             note(f"{text}.")
-        return "".join(lines)
+        return lines
 
     def check(self, seconds: float) -> None:
         """So much time has passed; says if nothing came. Raises Unavailable if there was no connection."""

@@ -8,6 +8,7 @@ tickwire.save_positions("positions.json", feed.positions())
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ from .intervals import INTERVAL_OF, kline_type_of
 
 VERSION = 1
 """Of the form of the files."""
+MOST = 64 * 2**20
+"""Bytes of a file: what all kinds of thirty thousand codes take."""
+REMEDY = "Name another file, or delete it to begin with what is live"
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 KINDS = {kind.name.lower(): kind for kind in Kind}
 """By what files call them."""
@@ -82,18 +86,21 @@ class _Head(msgspec.Struct):
 def load_positions(path: str | Path) -> list[Position]:
     """The positions that a file holds; none if there is no such file. Raises PositionsError."""
     try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return []
+        if not _is_file(path):
+            return []
+        with open(path, "rb", opener=_open_at_once) as file:  # a Path takes no opener
+            _check_file(path, os.fstat(file.fileno()))
+            content = file.read(MOST + 1) or b""
     except OSError as error:
         raise PositionsError(f"{path}: positions cannot be read: {error.strerror}") from None
-    remedy = "Name another file, or delete it to begin with what is live"
+    if len(content) > MOST:
+        raise PositionsError(f"{path} is larger than {MOST:,} bytes, and no file of positions is. {REMEDY}.")
     try:
         if msgspec.json.decode(content, type=_Head).version != VERSION:
-            raise PositionsError(f"{path} was written by another version of Tickwire. {remedy}.")
+            raise PositionsError(f"{path} was written by another version of Tickwire. {REMEDY}.")
         return [*map(_read, msgspec.json.decode(content, type=_File).positions)]
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError, RecursionError):
-        raise PositionsError(f"{path} holds no positions, or is damaged. {remedy}.") from None
+        raise PositionsError(f"{path} holds no positions, or is damaged. {REMEDY}.") from None
 
 
 def save_positions(path: str | Path, positions: Iterable[Position]) -> None:
@@ -102,11 +109,17 @@ def save_positions(path: str | Path, positions: Iterable[Position]) -> None:
         _Stored(one.kind.name.lower(), one.code, one.epoch, one.seq, one.interval, one.time_ms)
         for one in positions
     ]
-    content = msgspec.json.format(msgspec.json.encode(_File(VERSION, stored)), indent=1)
+    content = msgspec.json.format(msgspec.json.encode(_File(VERSION, stored)), indent=1) + b"\n"
+    if len(content) > MOST:
+        raise PositionsError(
+            f"{path}: {len(stored):,} positions are more than a file of {MOST:,} bytes holds. "
+            "Subscribe to fewer codes."
+        )
     fresh = Path(f"{path}.{os.getpid()}")
     try:
+        _is_file(path)
         with fresh.open("wb") as file:
-            file.write(content + b"\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -114,6 +127,36 @@ def save_positions(path: str | Path, positions: Iterable[Position]) -> None:
         with suppress(OSError):
             fresh.unlink()
         raise PositionsError(f"{path}: positions cannot be written: {error.strerror}") from None
+
+
+def _is_file(path: str | Path) -> bool:
+    """Whether there is such a file. Raises PositionsError for what is none of them, and OSError."""
+    try:
+        _check_file(path, Path(path).stat())
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _check_file(path: str | Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = next((name for is_one, name in _OTHERS if is_one(found.st_mode)), "no regular file")
+        raise PositionsError(f"{path} is {what}, and positions are kept in a regular file. Name another one.")
+
+
+_OTHERS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+"""What a path may name in place of a file."""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Opens a file and waits for nobody, though it has become a pipe since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _read(one: _Stored) -> Position:

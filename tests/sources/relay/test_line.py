@@ -12,6 +12,7 @@ from tickwire.client import Overflow
 from tickwire.model import Kind, Trade
 from tickwire.sources import Began, Broke, Status
 from tickwire.sources.relay.line import MOST_PATIENCE, Silence
+from tickwire.wire import Resumed
 
 from ...client.bench import bare, reset, upgraded
 from ...serving import until
@@ -152,3 +153,19 @@ def test_a_new_connection_has_its_time() -> None:
 
 def test_zero_waits_for_ever() -> None:
     assert not Silence(0.0, 0.0).look(0.0, 1e9, is_open=True)
+
+
+async def test_that_corrections_may_be_missing_is_no_warning() -> None:
+    """For mostly there was none, and after a kill of upstream nobody knows."""
+    async with upstream() as server, relaying(server.url, keep=BTC) as consumer:
+        await consumer.began("BTCUSDT")
+        (line,) = consumer.relay._lines.values()
+        with capture_logs() as logs:
+            for _ in range(2):
+                line._told(Resumed(Kind.CORRECTION, (), (("BTCUSDT", None),)))
+        (said,) = logs
+        assert (said["event"], said["log_level"], said["codes"]) == (
+            "upstream cannot give all corrections that were missed",
+            "info",
+            1,
+        )

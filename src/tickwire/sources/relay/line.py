@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, TypeAlias
@@ -222,7 +223,8 @@ class Line:
             return [*self.reception.missed(now), *self.reception.begin(now)]
         if isinstance(told, Resumed):
             if told.gaps and told.kind is Kind.CORRECTION:
-                self._warn("upstream cannot give all corrections that were missed", codes=len(told.gaps))
+                # Mostly there was none: but of one that was killed nobody knows.
+                self._say("upstream cannot give all corrections that were missed", codes=len(told.gaps))
             return [*self.reception.resumed(told, now), *self.reception.begin(now)]
         if isinstance(told, Renumbered):  # upstream was begun anew: what it did meanwhile nobody knows
             self.renumbered += 1
@@ -251,10 +253,13 @@ class Line:
         return []
 
     def _warn(self, event: str, **fields: object) -> None:
+        self._say(event, logging.WARNING, **fields)
+
+    def _say(self, event: str, level: int = logging.INFO, **fields: object) -> None:
         """Once, until the connection is another one."""
         if event not in self._warned:
             self._warned.add(event)
-            log.warning(event, connection=self.name, **fields)
+            log.log(level, event, connection=self.name, **fields)
 
     def _state(self, state: State, now: float) -> list[Heard]:
         status, reason = state.status, self._shared.secret.plain(f"{self.name}: {state.reason}")
