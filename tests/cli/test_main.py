@@ -14,6 +14,7 @@ from tickwire import __version__
 from tickwire.cli.main import app
 from tickwire.machine import ACCELERATED
 
+from ..serving import program_environment
 from .commands import INTERRUPTED, NAMED, WRONG, environment
 from .test_serve import tickwire
 
@@ -137,3 +138,20 @@ def test_ctrl_c_ends_a_command_quietly_while_it_is_imported(module: str, way: st
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "interrupted")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+@pytest.mark.parametrize("words", [["scenario", "list"], ["--help"]])
+def test_a_full_disk_behind_standard_output_is_told_in_a_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tickwire", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+            env=program_environment(),
+        )
+    expected = "tickwire: Standard output cannot be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, expected)

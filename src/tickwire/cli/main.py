@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from importlib import import_module
@@ -14,6 +16,8 @@ from .. import __version__
 from ..errors import SettingsError, TickwireError
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
+"""What standard output says that takes nothing more."""
 COMMANDS = (
     "serve watch tail quote kline instruments markets check wait import record scenario suspend token".split()
 )
@@ -110,6 +114,12 @@ def run() -> None:
         _fail(error, EXIT_USAGE)
     except TickwireError as error:
         _fail(error, EXIT_FAILED)
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        # What Python has not written yet fails once more as it ends, which it would tell in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(TickwireError(f"Standard output cannot be written: {error.strerror}."), EXIT_FAILED)
 
 
 def _hold_hang_ups() -> None:
