@@ -553,6 +553,23 @@ async def test_who_seeks_what_was_let_go_of_is_told_so(tmp_path: Path) -> None:
         assert prices(pushes) == [*range(6, 11)]
 
 
+async def test_a_replay_that_begins_where_something_is_missing_says_so(tmp_path: Path) -> None:
+    for run in range(3):
+        script = Script()
+        async with serving(tmp_path, script, record=tmp_path / "ticks") as served:
+            await play(served, script, *ticks(3, begin=10 * run))
+            if run < 2:
+                continue
+            for begin, number, is_told in ((9, 10, True), (10, 10, True), (11, 11, False), (15, 20, True)):
+                asked = {"from": AT + begin * 1000, "to": AT + 10**9, **FAST}
+                async with served.link() as link:
+                    await replay(link, GOLD, **asked)
+                    pushes, _ = await until_state(link, "complete")
+                kinds = [one["cmd_id"] for one in pushes if one["cmd_id"] in (GAP, TRADE_PUSH)]
+                assert (kinds[0] == GAP) is is_told, begin
+                assert prices(pushes)[0] == number + 1
+
+
 async def test_what_another_source_recorded_is_not_missing(tmp_path: Path) -> None:
     """Of a code that another source had for a while."""
     past = tmp_path / "history"

@@ -155,9 +155,9 @@ def test_what_is_missing_is_said_before_what_follows_under_each_name(form: Form)
         (3, Correction("BTCUSDT", AT, trade, None), 9),
     ]
     holes = [
-        Hole(Kind.TRADE, "BTCUSDT", Position(0, 8), 2, AT, 7),
-        Hole(Kind.CORRECTION, "BTCUSDT", Position(7, 9), 3, AT, 8),
-        Hole(Kind.TRADE, "NOPE", Position(7, 9), 3, AT, 8),
+        Hole(Kind.TRADE, "BTCUSDT", Position(0, 8), 2, AT),
+        Hole(Kind.CORRECTION, "BTCUSDT", Position(7, 9), 3, AT),
+        Hole(Kind.TRADE, "NOPE", Position(7, 9), 3, AT),
     ]
     made = written(*columns(some), holes, TARGETS, text_ids=False, form=form, replay=7)
     pushes = [bytes(made.data[begin:end]) for begin, end in pairwise([0, *made.ends])]
@@ -172,6 +172,8 @@ def test_what_is_missing_is_said_before_what_follows_under_each_name(form: Form)
                 assert msgspec.msgpack.decode(pushes[at][2:]) == msgspec.json.decode(told)
             else:
                 assert told in pushes[at]
+            if form.times:
+                assert made.timed(form, at, at + 1, 99) == form.untimed(told)
 
 
 def test_a_stream_that_nobody_asked_for_gives_nothing() -> None:

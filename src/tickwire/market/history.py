@@ -51,7 +51,7 @@ Result = TypeVar("Result")
 log = structlog.get_logger()
 
 
-PLACE = "seq", "arrival", "time", "received"
+PLACE = "seq", "arrival", "time"
 MOST_BYTES = 512 * 2**20
 """Those of all that is read: beyond it, who has waited longest lets go of what he was reading."""
 

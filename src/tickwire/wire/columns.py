@@ -23,6 +23,8 @@ ZERO = Decimal(0)
 HALF_UP = "half_towards_infinity"
 NAMES = ["arrival", "target", "time", "received", "frame"]
 """The columns of what is written."""
+NEVER = -1
+"""When what says that something is missing was received."""
 PLAIN_DECIMALS = 6
 """Up to so many Arrow writes no exponent."""
 NARROW = 16, 16, 4
@@ -52,7 +54,10 @@ class Written(NamedTuple):
         bounds = [self.ends[begin - 1] if begin else 0, *self.ends[begin:end]]
         pushes = (bytes(self.data[start:stop]) for start, stop in pairwise(bounds))
         came = self.received[begin:end]
-        return form.whole(form.timed(*one, 0, sent) for one in zip(pushes, came, strict=True))
+        return form.whole(
+            form.untimed(push) if received == NEVER else form.timed(push, received, 0, sent)
+            for push, received in zip(pushes, came, strict=True)
+        )
 
 
 NOTHING = Written(memoryview(b""), *[memoryview(b"").cast("q")] * 4)
@@ -276,8 +281,8 @@ def _holes(
 ) -> pa.Table:
     """What says that something is missing, each at the place of the event that follows, and before it."""
     rows = [
-        (place, -1, time, received, recorded_gap(kind, target.name, begin, replay))
-        for kind, code, begin, place, time, received in holes
+        (place, -1, time, NEVER, recorded_gap(kind, target.name, begin, replay))
+        for kind, code, begin, place, time in holes
         for target in targets.get((kind, code), ())
     ]
     *numbers, payloads = zip(*rows, strict=True) if rows else ((),) * len(NAMES)

@@ -87,12 +87,10 @@ def replay_frame(data: ReplayStateData) -> bytes:
 
 class Hole(NamedTuple):
     """Before a recorded event of a stream some are missing: its position, whose epoch is 0 where it is of an
-    earlier run, its place in the order, its time, and when it was received, in microseconds since the
-    epoch."""
+    earlier run, its place in the order, and its time."""
 
     kind: Kind
     code: str
     begin: Position
     place: int
     time: int
-    received: int

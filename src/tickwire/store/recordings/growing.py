@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,15 @@ class Growing:
                 files = within(self.folder.complete_files(), self._wanted)
                 new = [file for file in files if file.last >= self.following]
                 gone, self._due = self._gone(), new
+                before: list[SealedFile] = []
                 try:
                     for (_, last), segment in groupby(new, key=lambda file: (file.first, file.last)):
                         together = [*segment]
                         with told_if_there(together):
                             found = load_segment(together, self._wanted)
+                        if found.tables:
+                            self._look_before(before)
+                        before = together
                         self._look_for_holes(found)
                         for page in found.pages(self._wanted):
                             gone = None  # what is missing shows in the numbers of what follows
@@ -80,6 +84,8 @@ class Growing:
                             if self.is_over:
                                 return
                         self.following = max(self.following, last + 1)
+                    if journals:
+                        self._look_before(before)
                     for first, path in journals:
                         begin = self._journal[1] if self._journal[0] == first else 0
                         for records in _some(journal.read(path, begin)):
@@ -103,6 +109,17 @@ class Growing:
         """A file that was to be read and is not there any more, if there is one."""
         due = (file for file in self._due if file.last >= self.following)
         return next((file for file in due if not os.path.lexists(file.path)), None)
+
+    def _look_before(self, files: Sequence[SealedFile]) -> None:
+        """Notes up to where each stream came in the segment before all that is wanted: a hole may reach into
+        that."""
+        if not files or not self._finds_holes or self._latest:
+            return
+        from .segment import load_segment
+
+        with told_if_there(files):
+            found = load_segment(files, self._wanted._replace(start=None, end=None))
+        self._latest |= {(run.kind, run.code): run.last for run in found.runs}
 
     def _look_for_holes(self, found: Loaded) -> None:
         """Notes where something of a stream is missing, of what follows what was looked at before."""
