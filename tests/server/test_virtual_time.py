@@ -17,6 +17,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tickwire.machine import VirtualTime
+from tickwire.model import Kind, KlineType
+from tickwire.sandbox import scenario_of
 
 from ..serving import (
     DEPTH,
@@ -29,6 +31,8 @@ from ..serving import (
     masked,
     program,
     program_environment,
+    serving,
+    until,
     upgrade,
 )
 
@@ -358,3 +362,18 @@ def test_a_virtual_time_stands_until_it_is_begun() -> None:
     now = 7.5
     time.begin()
     assert time() == AT * 1_000_000 + 500_000_000
+
+
+async def test_bars_go_on_though_the_time_goes_back_for_a_code_that_begins_late(tmp_path: Path) -> None:
+    """By more than what is taken for a clock that was wrong."""
+    async with serving(tmp_path, start=AT, codes=["BTCUSDT"], rate=5, keep_bars=False) as served:
+        feed = served.engine.market.feeds.first
+        served.engine.market.scenarios.begin(scenario_of({"step": [{"do": "clock", "speed": 600}]}, "test"))
+        btc = served.engine.catalogue["BTCUSDT"]
+        await until(lambda: feed.bars.newest >= AT // 1000 + 120)
+        before = feed.bars.forming(btc, KlineType.MINUTE)
+        feed.source.want(Kind.TRADE, ["PEPEUSDT"], subscribed=True)
+        assert (now := feed.source.market_time()) < AT + 30_000
+        assert feed.bars.advance(now) == []
+        assert before is not None
+        assert feed.bars.forming(btc, KlineType.MINUTE) == before

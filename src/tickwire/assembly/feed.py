@@ -88,7 +88,7 @@ def feed_of(
         repeats=repeats,
         flat=settings.flat_bars,
         begins_before=source.begins_before if isinstance(source, Simulator) else lambda _: False,
-        on_clock=isinstance(source, Published | Simulator),
+        on_clock=isinstance(source, Published) or (isinstance(source, Simulator) and not source.is_virtual),
         tape=tape,
     )
     if tape_notes is not None:

@@ -154,6 +154,11 @@ class Simulator(Source):
         return self._markets.position(now) if self._markets.whole else now
 
     @property
+    def is_virtual(self) -> bool:
+        """Whether it has a virtual time, which goes back whenever a code begins late."""
+        return self._markets.whole
+
+    @property
     def round_the_clock(self) -> bool:
         """Whether markets keep no hours."""
         return not self._markets.hours
