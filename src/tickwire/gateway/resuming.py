@@ -269,6 +269,7 @@ class Resuming:
                 if cut is None:
                     waited = True
                     frames, events = await self._next(client, one)
+                    form = client.form
                 else:
                     frames, events, one.given = cut
                 found.append((one, frames, events))

@@ -208,10 +208,12 @@ class Playback:
         """What is missing from one recording may have been given from another one."""
         import pyarrow.compute as pc
 
-        given = set(self._newest.items())
-        before = table.filter(pc.is_in(table["seq"], pc.subtract(numbers, 1)))
-        given |= {((kind, one["code"]), one["seq"]) for one in before.select(["code", "seq"]).to_pylist()}
-        self._holes -= {one for one in self._holes if (one[:2], one[2] - 1) in given}
+        if self._holes:
+            before = table.filter(pc.is_in(table["seq"], pc.subtract(numbers, 1))).select(["code", "seq"])
+            given = {((kind, one["code"]), one["seq"]) for one in before.to_pylist()} | {
+                *self._newest.items()
+            }
+            self._holes -= {one for one in self._holes if (one[:2], one[2] - 1) in given}
         latest = table.group_by("code").aggregate([("seq", "max")])
         codes, seqs = latest["code"].to_pylist(), latest["seq_max"].to_pylist()
         self._newest |= {(kind, code): seq for code, seq in zip(codes, seqs, strict=True)}

@@ -24,7 +24,7 @@ HALF_UP = "half_towards_infinity"
 NAMES = ["arrival", "target", "time", "received", "frame"]
 """The columns of what is written."""
 NEVER = -1
-"""When what says that something is missing was received."""
+"""Stands for the time of receipt of a push that says no times: of one that tells of a hole."""
 PLAIN_DECIMALS = 6
 """Up to so many Arrow writes no exponent."""
 NARROW = 16, 16, 4

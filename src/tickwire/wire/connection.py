@@ -60,10 +60,7 @@ class Connection:
     def form(self) -> Form:
         """In which form the client is sent pushes."""
         marked = self.session is not None and self.session.marked
-        if (self._form.deflated, self._form.marked) != (
-            self.frames.deflated,
-            marked,
-        ):
+        if (self._form.deflated, self._form.marked) != (self.frames.deflated, marked):
             self._form = self.flags.form(deflated=self.frames.deflated, marked=marked)
         return self._form
 

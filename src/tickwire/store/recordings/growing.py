@@ -30,8 +30,8 @@ class Growing:
         self.is_over = False
         """Whether nobody wants any more of it: a reading that is under way then ends."""
         self.holes: dict[tuple[Kind, str], list[int]] = {}
-        """Before which events of a stream, by their `seq`, some that were sent do not stand here; whoever
-        gives them takes them out."""
+        """By stream, the `seq` of each event that has a hole before it: events were sent that are not in this
+        recording. Whoever gives the events takes their holes out."""
         self._finds_holes = finds_holes
         self._latest: dict[tuple[Kind, str], int] = {}  # the `seq` of each stream up to which holes are known
         self._journal = 0, 0  # the one that is being read, and up to where in it
