@@ -176,7 +176,7 @@ async def test_what_was_not_recorded_shows_before_the_event_that_follows(tmp_pat
     recorder.close()
     read()
     assert sum(map(len, found.values())) > 20
-    # Of what lies before all that is wanted the segments need not be read, and so the first hole may be unknown.
+    # Segments before all that is wanted need not be read, and so the first hole may be unknown.
     for stream, some in expected.items():
         wanted = [seq for seq in some if seq > wanted_from[stream]]
         assert [seq for seq in found.get(stream, []) if seq > wanted_from[stream]] in (wanted, wanted[1:])
