@@ -5,7 +5,8 @@ TickwireError
 ├── InputError      a file (recording, instruments) cannot be used
 ├── StartError      the machine refuses: a taken port, a folder that cannot be written
 ├── StoreError      the store refuses while the server runs: a full disk, a locked or damaged file
-└── SourceError     a source cannot give what it is asked for now
+├── SourceError     a source cannot give what it is asked for now
+└── BusError        the other side of the bus cannot be reached or understood
 
 The text of each is one line that says what is wrong, where, and what to do about it.
 """
@@ -33,3 +34,7 @@ class StoreError(TickwireError):
 
 class SourceError(TickwireError):
     """A source cannot give what it is asked for now."""
+
+
+class BusError(TickwireError):
+    """The other side of the bus cannot be reached, or does not speak as it should."""

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from tickwire.assembly import Engine, assemble
 from tickwire.bus import StreamEvent, Supplier
+from tickwire.bus.host import Host
+from tickwire.bus.remote import RemoteMarket
+from tickwire.bus.unix import hosting, reach
 from tickwire.config import Settings
 from tickwire.machine import REAL
 from tickwire.market.side import MarketSide
 from tickwire.model import Family, Instrument, Kind, Position
-from tickwire.sandbox import Step
+from tickwire.sandbox import Sandbox, Step
 from tickwire.sources import Source
 from tickwire.store import load_catalogue
 from tickwire.wire import StatusData
+from tickwire.wire.canonical import event_of
 
-from ..serving import Script
+from ..serving import Script, until
 
 CATALOGUE = load_catalogue()
 Key = tuple[Kind, str, int]
@@ -48,14 +55,17 @@ class Wanted(Script):
 
 
 class Inlet:
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, kind: Kind) -> None:
+        self._client, self._kind = client, kind
         self.taken: list[tuple[StreamEvent, int]] = []
 
     def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         self.taken.append((event, seq))
         if "take" in self._client.raises:
             raise RuntimeError("an event that this client side cannot take")
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        self.take(event_of(self._kind, frame), seq, received)
 
 
 class Client:
@@ -69,12 +79,13 @@ class Client:
         self.statuses: list[StatusData] = []
         self.begun: list[Step] = []
         self.answers: list[tuple[str, bool]] = []
+        self.renewed = 0
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
         key = kind, instrument.code, kline_type
         assert key not in self.inlets, "a stream is opened once"
         self._fail("open")
-        return self.inlets.setdefault(key, Inlet(self))
+        return self.inlets.setdefault(key, Inlet(self, kind))
 
     def redefine(self, instrument: Instrument) -> None:
         self._fail("redefine")
@@ -91,6 +102,9 @@ class Client:
     def scenarios_changed(self, begun: Collection[Step]) -> None:
         self._fail("scenarios_changed")
         self.begun += begun
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     def seekers(self, family: Family, name: str) -> Collection[str]:
         return ()
@@ -117,6 +131,10 @@ class Bus(Protocol):
 
     async def leave(self, client: Client) -> None:
         """It goes."""
+        ...
+
+    async def end(self) -> None:
+        """All go."""
 
 
 class InProcess:
@@ -131,6 +149,47 @@ class InProcess:
 
     async def leave(self, client: Client) -> None:
         self._market.leave(client)
+
+    async def end(self) -> None:
+        """Nothing is between."""
+
+
+class OverUnix:
+    """Client sides that are joined by Unix sockets, as if they were other processes."""
+
+    def __init__(self, market: MarketSide) -> None:
+        self.market = market
+        self.host: Host | None = None
+        self.remotes: dict[Client, RemoteMarket] = {}
+        self._stack = contextlib.AsyncExitStack()
+        self._path = Path(tempfile.mkdtemp(prefix="bus-")) / "s"
+
+    async def join(self, client: Client) -> Supplier:
+        market = self.market
+        if self.host is None:
+            clock, micros = time.monotonic, lambda: int(time.time() * 1e6)
+            scenarios = market.scenarios
+            self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
+            market.join(self.host)
+            await self._stack.enter_async_context(hosting(self.host, self._path))
+        remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name="a gateway", clock=time.monotonic)
+        remote.join(client)
+        reaching = asyncio.create_task(reach(remote, self._path))
+        self._stack.callback(reaching.cancel)
+        self._stack.push_async_callback(remote.end)
+        self.remotes[client] = remote
+        await remote.joined.wait()
+        return remote.supplier
+
+    async def leave(self, client: Client) -> None:
+        assert self.host is not None
+        before = len(self.host.links)
+        await self.remotes.pop(client).end()
+        await until(lambda: len(self.host.links) < before)  # type: ignore[union-attr]
+
+    async def end(self) -> None:
+        await self._stack.aclose()
+        shutil.rmtree(self._path.parent)
 
 
 class Sides:
@@ -152,9 +211,11 @@ async def sides(
     several: list[tuple[Source, Collection[str]]] = [(source, ())]
     engine = assemble(made, CATALOGUE.copy(), several, REAL._replace(monotonic=clock))
     running = asyncio.create_task(engine.run())
+    bus = make(engine.market)
     try:
-        yield Sides(engine, make(engine.market), source, clock)
+        yield Sides(engine, bus, source, clock)
     finally:
+        await bus.end()
         running.cancel()
         await asyncio.wait([running])
         engine.close()  # which it does not do itself if it never began

@@ -64,6 +64,13 @@ class Inlet(Protocol):
         that is not known, or it came from nowhere, as bars do."""
 
 
+class FrameInlet(Inlet, Protocol):
+    """The same at a client side, which may be in another process than the market side."""
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        """A trade or a book as it passes between processes, see `wire.canonical`."""
+
+
 class StreamReceiver(Protocol):
     """Who takes streams."""
 
@@ -80,6 +87,12 @@ class StreamReceiver(Protocol):
 
 class Receiver(StreamReceiver, Protocol):
     """A client side, as the market side knows it."""
+
+    def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> FrameInlet:
+        """See `StreamReceiver`."""
+
+    def renew(self) -> None:
+        """The market side is there again, or another one: it is to be told anew what is wished."""
 
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
@@ -197,6 +210,9 @@ class Supplier(Known, Protocol):
 
     def leave(self, receiver: Receiver) -> None:
         """It is told nothing more, and what it wished is forgotten."""
+
+    def forget(self, who: object) -> None:
+        """A client side is gone whose wishes came by another way: they are forgotten."""
 
     # Wishes. The market never waits for a client side, and forgets what it wished when the lease ends.
     async def wish(

@@ -188,6 +188,11 @@ class Gateway:
         """Trades go on behind an outage of their source."""
         self.hub.go_on(begins, gap=gap)
 
+    def renew(self) -> None:
+        """The market side is there again, or another one."""
+        self.sharing.renew()
+        self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
+
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
         if self._watching:
@@ -240,8 +245,7 @@ class Gateway:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEWAL)
-            self.sharing.renew()
-            self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
+            self.renew()
 
     async def _look_at_outboxes(self) -> None:
         while True:

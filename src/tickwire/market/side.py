@@ -153,6 +153,10 @@ class MarketSide:
         self._bus.leave(receiver)
         self.wishes.forget(receiver)
 
+    def forget(self, who: object) -> None:
+        """A client side is gone whose wishes came by another way."""
+        self.wishes.forget(who)
+
     # What client sides ask for, see `bus.Supplier`.
     @property
     def epoch(self) -> int:

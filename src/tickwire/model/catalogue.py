@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -44,6 +44,7 @@ class Catalogue:
         self._names = aliases
         self._copies = [self]  # all that know what is declared, this one among them
         self._texts: dict[str, str] = {}  # what a search looks in
+        self._watchers: list[Callable[[Instrument], None]] = []
         self._aliases = {
             name: code
             for name, code in aliases.items()
@@ -65,6 +66,16 @@ class Catalogue:
             assert self._listing is not None  # noqa: S101
             found = self._by_code[code] = self._listing.read(code)
         return found
+
+    def known(self) -> list[Instrument]:
+        """Those that were read, or learned: not what is only listed."""
+        return [one for one in self._by_code.values() if one is not None]
+
+    def watch(self, watcher: Callable[[Instrument], None]) -> Callable[[], None]:
+        """Tells of each instrument that is new, or known in other numbers, from now on; returns what ends
+        that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
 
     def listed(self, after: str = "", search: str = "") -> Iterator[Instrument]:
         """The instruments behind one of that code ("" for all), in whose code, alias or name the text stands.
@@ -108,6 +119,8 @@ class Catalogue:
         for name, meant in self._names.items():
             if meant == code and name not in self._by_code:
                 self._aliases[name] = code
+        for watcher in self._watchers:
+            watcher(instrument)
 
     def knows_of(self, name: str) -> bool:
         """Whether a code or another name is in use, here or in a copy."""
@@ -125,6 +138,8 @@ class Catalogue:
             raise KeyError(instrument.code)
         self._by_code[instrument.code] = instrument
         self._texts.pop(instrument.code, None)
+        for watcher in self._watchers:
+            watcher(instrument)
 
     def find(self, family: Family, name: str, *, aliases: bool = True) -> Instrument | None:
         """What the name stands for on that family's paths, or None if it is unknown there."""

@@ -2,7 +2,7 @@
 
 from .rules import clock_target
 from .running import Client, Run
-from .sandbox import Condition, Sandbox
+from .sandbox import Condition, Followed, Sandbox
 from .scenario import library, library_text, load_file, load_scenario, scenario_of
 from .shaping import Shaped, Way
 from .steps import Clock, Disconnect, ExpireToken, Scenario, Step, shown
@@ -13,6 +13,7 @@ __all__ = [
     "Condition",
     "Disconnect",
     "ExpireToken",
+    "Followed",
     "Run",
     "Sandbox",
     "Scenario",

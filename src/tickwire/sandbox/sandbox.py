@@ -43,6 +43,9 @@ MOST_TIMES = 1_000
 MOST_LATE = 100_000
 """Ticks that wait to be late at the most; beyond it they come on time."""
 
+ROUNDING = 1e-6
+"""Seconds by which a moment is later that was counted from another one, at the most."""
+
 ClientT = TypeVar("ClientT", bound=OnClient)
 
 
@@ -51,6 +54,15 @@ class Condition(NamedTuple):
 
     state: State
     reason: str = ""
+
+
+class Followed(NamedTuple):
+    """A scenario that runs elsewhere under a number since so many seconds, on dice of that seed."""
+
+    number: int
+    scenario: Scenario
+    seconds: float
+    seed: int
 
 
 class Sandbox:
@@ -117,6 +129,13 @@ class Sandbox:
             return None
         self._effects.clear()
         return [one.step for one in begun]
+
+    def follow(self, runs: Collection[Followed], now: float) -> list[Step] | None:
+        """Runs what another sandbox runs, and nothing else; as `advance`."""
+        self._runs = {one.number: self._runs.get(one.number) or _run_of(one, now) for one in runs}
+        for one in runs:  # as the other one counts, who has said which steps have begun
+            self._runs[one.number].began = now - one.seconds
+        return self.advance(now + ROUNDING)
 
     # What becomes of ticks.
     def concerned(self, catalogue: Catalogue) -> Collection[Instrument]:
@@ -254,3 +273,7 @@ class Sandbox:
         for active in self._active:
             if isinstance(active.step, kind) and active.meets(client):
                 yield active, active.step
+
+
+def _run_of(followed: Followed, now: float) -> Run:
+    return Run(followed.number, followed.scenario, now - followed.seconds, followed.seed)

@@ -173,6 +173,11 @@ def _parts(pushes: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield some
 
 
+def payload_of(frame: bytes) -> bytes:
+    """What stands in a frame of text."""
+    return next(_payloads(frame))
+
+
 def _payloads(frames: bytes) -> Iterator[bytes]:
     """What stands in whole frames of text."""
     at = 0

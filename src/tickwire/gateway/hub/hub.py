@@ -14,6 +14,7 @@ import structlog
 from ...bus import StreamEvent
 from ...model import Book, Histogram, Instrument, Kind, KlineType, Position, Trade
 from ...wire import Want
+from ...wire.canonical import event_of
 from ...wire.items import gap_frame
 from ...wire.push import Encoder, encoder
 from .digest import Stretch, is_passing
@@ -118,7 +119,9 @@ class Hub:
         key = (kind, instrument.code, kline_type)
         found = self._topics.get(key)
         if found is None:
-            found = self._topics[key] = Topic(kind, instrument, kline_type, self._send, self._begun)
+            found = self._topics[key] = Topic(
+                kind, instrument, kline_type, self._send, self._send_frame, self._begun
+            )
         return found
 
     def running(self, kind: Kind) -> list[Topic]:
@@ -129,18 +132,32 @@ class Hub:
         """The inlet of a stream."""
         return self.topic(kind, instrument, kline_type)
 
-    def _send(self, topic: Topic, event: StreamEvent, seq: int) -> None:
+    def _send(self, topic: Topic, event: StreamEvent, seq: int, views: Collection[View] = ()) -> None:
+        """Puts an event into views of its topic, without any into all of them."""
         if topic.is_rare and not is_passing(event):
             self._corrected = self._corrected or topic.kind is Kind.CORRECTION
             for view in topic.views.values():
                 view.needed = True
-        for view in topic.views.values():
+        for view in views or topic.views.values():
             if view.rate is not None:
                 view.rate.take(event, seq, topic.instrument)
                 continue
             if not view.pending:
                 self._begin(view)
             view.pending.append(view.encode(event, seq))
+
+    def _send_frame(self, topic: Topic, frame: bytes, seq: int) -> None:
+        """The same of a trade or a book that is written already: who wants it so gets it as it is."""
+        others = []
+        for view in topic.views.values():
+            if view.is_canonical:
+                if not view.pending:
+                    self._begin(view)
+                view.pending.append(frame)
+            else:
+                others.append(view)
+        if others:
+            self._send(topic, event_of(topic.kind, frame), seq, others)
 
     def _begin(self, view: View) -> None:
         """A view has something that is to be flushed."""

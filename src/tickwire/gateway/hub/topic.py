@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from ...bus import StreamEvent
 from ...model import Instrument, Kind, KlineUpdate, Trade
 from ...wire import Want
-from ...wire.form import BARE, Form
+from ...wire.canonical import event_of
+from ...wire.form import BARE, PLAIN, Form
 from ...wire.push import encoder, several_trades
 from .digest import Digest, Stretch
 from .rate import Rate
@@ -44,6 +45,7 @@ class View:
         "carried",
         "encode",
         "form",
+        "is_canonical",
         "lanes",
         "levels",
         "name",
@@ -82,8 +84,13 @@ class View:
 
     def set_encoder(self, *, text_ids: bool) -> None:
         """From now on events are written in the numbers of the topic's instrument."""
-        place = self.topic.kind, self.name, self.topic.instrument, self.levels
+        instrument = self.topic.instrument
+        place = self.topic.kind, self.name, instrument, self.levels
         form = self.form
+        levels = instrument.levels if self.topic.kind is Kind.DEPTH else self.levels
+        as_it_comes = PLAIN, instrument.code, levels
+        self.is_canonical = not text_ids and (form, self.name, self.levels) == as_it_comes
+        """Whether it is what `wire.canonical` writes."""
         if form.times:
             self._first = encoder(*place, text_ids=text_ids, form=BARE._replace(marked=form.marked))
             self.encode: Callable[[Any, int], Any] = self._note
@@ -157,7 +164,10 @@ class Topic:
     """A stream at the hub: its last event and the `seq` of that, 0 if there is none yet; its inlet."""
 
     __slots__ = (
+        "_frame",
+        "_last",
         "_send",
+        "_send_frame",
         "_tell_begun",
         "digest",
         "held",
@@ -165,7 +175,6 @@ class Topic:
         "is_rare",
         "kind",
         "kline_type",
-        "last",
         "received",
         "seq",
         "stream",
@@ -178,9 +187,11 @@ class Topic:
         instrument: Instrument,
         kline_type: int,
         send: Callable[[Topic, StreamEvent, int], None],
+        send_frame: Callable[[Topic, bytes, int], None],
         begun: Callable[[Topic], None],
     ) -> None:
-        """`send` sends an event to those who want it; `begun` is told of the first one there is."""
+        """`send` sends an event to those who want it, `send_frame` one that is written already; `begun` is
+        told of the first one there is."""
         self.kind = kind
         self.is_rare = kind in (Kind.KLINE, Kind.CORRECTION)
         """Whether something may be among its events that nobody may miss."""
@@ -189,7 +200,8 @@ class Topic:
         self.stream = kind.flow, instrument.code
         """What a source is asked for for its sake."""
         self.seq = 0
-        self.last: StreamEvent | None = None
+        self._last: StreamEvent | None = None
+        self._frame = b""  # of the last event, until somebody asks for that
         self.received = 0
         """When that came, in microseconds since the epoch; 0: it is not known, or came from nowhere."""
         self.views: dict[Key, View] = {}
@@ -198,19 +210,43 @@ class Topic:
         self.digest: Digest | None = None
         """What it carries, thinned, while a client needs it."""
         self._send = send
+        self._send_frame = send_frame
         self._tell_begun = begun
+
+    @property
+    def last(self) -> StreamEvent | None:
+        """Its last event; None if there was none yet."""
+        if self._frame:
+            self._last, self._frame = event_of(self.kind, self._frame), b""
+        return self._last
 
     def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         """The next event of the stream, or one that a scenario sends twice or too late."""
         if seq > self.seq:
             if not self.seq:
                 self._tell_begun(self)
-            self.last = event
+            self._last, self._frame = event, b""
             self.seq = seq
             self.received = received
         if self.views:
             if self.digest is not None:
                 self.digest.add(event, seq, self.instrument)
+            self._send(self, event, seq)
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        """The same of one that comes from another process: it is read only where that is needed."""
+        if seq > self.seq:
+            if not self.seq:
+                self._tell_begun(self)
+            self._frame = frame
+            self.seq = seq
+            self.received = received
+        if self.views:
+            if self.digest is None:
+                self._send_frame(self, frame, seq)
+                return
+            event = event_of(self.kind, frame)
+            self.digest.add(event, seq, self.instrument)
             self._send(self, event, seq)
 
     def key(self, want: Want, client: Client) -> Key:

@@ -1,0 +1,489 @@
+"""The market side's end of a bus to client sides in other processes.
+
+All of them together are one receiver: an event is written once, whoever takes it. What one of them asks is
+carried out as if it was in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from ..errors import BusError
+from ..model import Catalogue, Family, Instrument, Kind, Position
+from ..sandbox import Followed, Run, Step
+from ..wire import StatusData
+from ..wire.canonical import writer
+from . import layout
+from .calls import CALLS, RECORDED, word_of, written
+from .contract import Playback, StreamEvent, Supplier
+from .layout import Batch, Record, Splitter
+from .messages import (
+    VERSION,
+    Ask,
+    Changed,
+    Done,
+    Down,
+    Failed,
+    Found,
+    Hello,
+    Lack,
+    Learned,
+    Opened,
+    PageTold,
+    PlaybackTold,
+    Pulse,
+    Read,
+    Refused,
+    Scenarios,
+    SourceChanged,
+    State,
+    Taken,
+    Up,
+    Welcome,
+    WentOn,
+    payload,
+    read_up,
+)
+
+GATHER = 0.001
+"""Seconds for which events are gathered where they come one after the other: waking a process costs more than
+all else of it."""
+CREDIT = 4 * 2**20
+"""Bytes of events that may be under way to a client side. What comes beyond it misses, and asks for when it
+goes on."""
+MOST_WAITING = 256 * 2**20
+"""Bytes of all else that may wait for one that does not read; beyond it, it is cut."""
+BEAT = 0.25
+"""Seconds between looks at what has changed of the state, and at least one sign of life in a second."""
+
+log = structlog.get_logger()
+
+
+class Channel(Protocol):
+    """The way to a client side."""
+
+    def send(self, data: bytes) -> None:
+        """Takes a frame, without ever waiting."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have not been sent."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+class Outlet:
+    """The inlet of a stream at this end: its last event, for those who come later."""
+
+    __slots__ = ("_host", "_write", "event", "instrument", "kind", "kline_type", "number", "received", "seq")
+
+    def __init__(self, host: Host, number: int, kind: Kind, instrument: Instrument, kline_type: int) -> None:
+        self._host = host
+        self.number = number
+        self.kind = kind
+        self.instrument = instrument
+        self.kline_type = kline_type
+        self.event: StreamEvent | None = None
+        self.seq = self.received = 0
+        self._write = writer(kind, instrument)
+
+    def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
+        """The next event of the stream."""
+        if seq > self.seq:
+            self.event, self.seq, self.received = event, seq, received
+        if self._host.links:
+            self._host.add(self, self._write(event, seq), seq, event.time, received)
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        """Nothing comes to a market side that way."""
+        raise NotImplementedError
+
+    def redefine(self, instrument: Instrument) -> None:
+        """It is written in other numbers from now on."""
+        self.instrument = instrument
+        self._write = writer(self.kind, instrument)
+
+    def last(self) -> Record | None:
+        """Its last event."""
+        if self.event is None:
+            return None
+        return Record(
+            self.number, self._write(self.event, self.seq), self.seq, self.event.time, self.received
+        )
+
+
+class Link:
+    """A client side, and what it was sent of events."""
+
+    def __init__(self, host: Host, channel: Channel) -> None:
+        self.name = ""
+        self.channel = channel
+        self.slow: set[int] = set()
+        """Its clients that do not take what they are sent as fast as it comes."""
+        self.playbacks: dict[int, Playback] = {}
+        self.seekers: dict[tuple[Family, str], tuple[str, ...]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.skipped = 0
+        """Batches that it has missed."""
+        self._host = host
+        self._sent = self._taken = 0
+        self._missed: set[Outlet] | None = None  # what it misses now
+
+    def send(self, told: Down) -> None:
+        """Says something, behind the events that were sent before."""
+        if self.channel.waiting > MOST_WAITING:
+            log.error("a client side is cut: it does not read", name=self.name)
+            self.channel.close()
+            return
+        self.channel.send(layout.message(payload(told)))
+
+    def send_events(self, data: bytes, outlets: Iterable[Outlet]) -> None:
+        """Sends a batch, unless too much is under way."""
+        if self._missed is None and self._sent - self._taken + len(data) > CREDIT < self._sent:
+            self._missed = set()
+            log.warning("a client side does not keep up", name=self.name)
+        if self._missed is not None:
+            self.skipped += 1
+            self._missed.update(outlets)
+            return
+        self._sent += len(data)
+        self.channel.send(data)
+
+    def taken(self, size: int) -> None:
+        """It has taken so many bytes of events. One that had missed some goes on with the last event of each
+        stream that it missed some of, and asks for what lies between."""
+        self._taken = size
+        if self._missed is not None and self._sent - size <= CREDIT // 2:
+            missed, self._missed = self._missed, None
+            log.info("a client side goes on", name=self.name, streams=len(missed))
+            self.send_last(missed)
+
+    def send_last(self, outlets: Iterable[Outlet]) -> None:
+        """Sends the last event of each of these."""
+        records = [one for outlet in outlets if (one := outlet.last()) is not None]
+        if records:
+            data = layout.frame_of(records, self._host.number, self._host.micros())
+            self._sent += len(data)
+            self.channel.send(data)
+
+
+class Host:
+    """The client sides in other processes, as one receiver."""
+
+    def __init__(
+        self,
+        market: Supplier,
+        catalogue: Catalogue,
+        runs: Callable[[], Iterable[Run]],
+        *,
+        clock: Callable[[], float],
+        micros: Callable[[], int],
+    ) -> None:
+        """`runs` are the scenarios that run; `clock` is monotonic, in seconds, and `micros` are microseconds
+        since the epoch."""
+        self.links: dict[Channel, Link] = {}
+        self.number = 0
+        """That of the last batch."""
+        self.micros = micros
+        self._market = market
+        self._catalogue = catalogue
+        self._runs = runs
+        self._clock = clock
+        self._outlets: list[Outlet] = []
+        self._by_stream: dict[tuple[Kind, str, int], Outlet] = {}
+        self._batch = Batch()
+        self._in_batch: set[Outlet] = set()
+        self._flushed = 0.0
+        self._unserved: frozenset[str] = frozenset()
+        self._state: State | None = None
+        self._playbacks = 0
+        self._end = catalogue.watch(self._learned)
+
+    # What the market tells.
+    def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Outlet:
+        """A stream begins."""
+        key = kind, instrument.code, kline_type
+        outlet = Outlet(self, len(self._outlets) + 1, kind, instrument, kline_type)
+        self._outlets.append(outlet)
+        self._by_stream[key] = outlet
+        self._tell(_opened(outlet))
+        return outlet
+
+    def redefine(self, instrument: Instrument) -> None:
+        """An instrument is known in other numbers."""
+        self.flush()
+        for outlet in self._outlets:
+            if outlet.instrument.code == instrument.code:
+                outlet.redefine(instrument)
+        self._tell(Learned(instrument, redefined=True))
+
+    def go_on(self, begins: Mapping[Instrument, Position], *, gap: bool) -> None:
+        """Trades go on behind an outage of their source."""
+        self._tell(WentOn({one.code: begin for one, begin in begins.items()}, gap))
+
+    def renew(self) -> None:
+        """It is here."""
+
+    def source_changed(self, status: StatusData) -> None:
+        """A source is otherwise than before."""
+        self._tell_state(whole=True)
+        self._tell(SourceChanged(status))
+
+    def scenarios_changed(self, begun: Collection[Step]) -> None:
+        """Steps of scenarios have begun or ended."""
+        self._tell(self._scenarios())
+
+    def seekers(self, family: Family, name: str) -> Collection[str]:
+        """The tokens that wait for a code at any of them."""
+        code = family, name
+        return {token for link in self.links.values() for token in link.seekers.get(code, ())}
+
+    def found(self, family: Family, name: str, *, nobodys: bool) -> None:
+        """It is known what a code is that was sought, or that it is not."""
+        self._tell_state(whole=True)
+        for link in self.links.values():
+            link.seekers.pop((family, name), None)
+        self._tell(Found(family, name, nobodys))
+
+    # Events.
+    def add(self, outlet: Outlet, body: bytes, seq: int, time: int, received: int) -> None:
+        """An event is to be sent."""
+        batch = self._batch
+        if not batch:
+            due = self._flushed + GATHER - self._clock()
+            loop = asyncio.get_running_loop()
+            if due > 0:
+                loop.call_later(due, self.flush)
+            else:
+                loop.call_soon(self.flush)
+        batch.add(outlet.number, body, seq, time, received)
+        self._in_batch.add(outlet)
+        if batch.size >= CREDIT // 4:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what has come."""
+        if not self._batch:
+            return
+        self._flushed = self._clock()
+        self.number += 1
+        data = self._batch.take(self.number, self.micros())
+        outlets, self._in_batch = self._in_batch, set()
+        for link in [*self.links.values()]:
+            link.send_events(data, outlets)
+
+    # What client sides say.
+    def receive(self, channel: Channel, splitter: Splitter, data: bytes) -> None:
+        """Bytes came from a client side. Raises BusError if it does not speak as it should."""
+        for frame in splitter.feed(data):
+            try:
+                told = read_up(frame.body)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise BusError(f"A message of a client side cannot be read: {error}") from None
+            self._hear(channel, told)
+
+    def _hear(self, channel: Channel, told: Up) -> None:
+        link = self.links.get(channel)
+        if isinstance(told, Hello):
+            self._join(channel, told)
+        elif link is None:
+            raise BusError("A client side does not say who it is.")
+        elif isinstance(told, Ask):
+            self._ask(link, told)
+        elif isinstance(told, Taken):
+            link.taken(told.size)
+        elif isinstance(told, Read):
+            self._begin(link, self._read(link, told))
+        elif isinstance(told, Lack):
+            if (playback := link.playbacks.get(told.playback)) is not None:
+                playback.lack()
+        elif (playback := link.playbacks.pop(told.playback, None)) is not None:
+            playback.close()
+
+    def lost(self, channel: Channel) -> None:
+        """A client side is gone."""
+        if (link := self.links.pop(channel, None)) is None:
+            return
+        log.info("a client side is gone", name=link.name)
+        for task in link.tasks:
+            task.cancel()
+        for playback in link.playbacks.values():
+            playback.close()
+        self._market.forget(link)
+        if link.slow:
+            self._begin(link, self._market.pace({(link, number): False for number in link.slow}))
+
+    def end(self) -> None:
+        """Ends all of them."""
+        self._end()
+        self.flush()
+        for channel in [*self.links]:
+            self.lost(channel)
+            channel.close()
+
+    async def run(self) -> None:
+        """Tells client sides what changes by itself, and that this side is there. Never ends."""
+        beats = 0
+        while True:
+            await asyncio.sleep(BEAT)
+            beats += 1
+            if self.links and not self._tell_state(whole=False) and beats % 4 == 0:
+                self._tell(Pulse())
+
+    def _join(self, channel: Channel, hello: Hello) -> None:
+        if hello.version != VERSION:
+            reason = f"This market side speaks version {VERSION} of the bus, the client side {hello.version}."
+            channel.send(layout.message(payload(Refused(reason))))
+            raise BusError(reason)
+        self.flush()
+        link = Link(self, channel)
+        link.name = hello.name
+        self._look_who_is_served()
+        link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.known())))
+        for outlet in self._outlets:
+            link.send(_opened(outlet))
+        link.send(self._scenarios())
+        link.send_last(self._outlets)
+        self.links[channel] = link
+        log.info("a client side has come", name=link.name, streams=len(self._outlets))
+
+    def _ask(self, link: Link, asked: Ask) -> None:
+        if (call := CALLS.get(asked.call)) is None:
+            raise BusError(f"A client side asks for {asked.call!r}, which is no call of the bus.")
+        arguments = call.read(asked.arguments, self._catalogue)
+        if call.name in ("wish", "wish_bars"):
+            arguments["who"] = link
+        elif call.name == "pace":
+            arguments["clients"] = self._paced(link, arguments["clients"])
+        for name, tokens in asked.seekers.items():
+            link.seekers[arguments["family"], name] = tokens
+        answer = getattr(self._market, call.name)(**arguments)
+        self._begin(link, self._answer(link, asked.number, call.name, answer))
+
+    def _paced(self, link: Link, clients: Mapping[int, bool]) -> dict[object, bool]:
+        link.slow.update(number for number, slow in clients.items() if slow)
+        link.slow.difference_update(number for number, slow in clients.items() if not slow)
+        return {(link, number): slow for number, slow in clients.items()}
+
+    def _begin(self, link: Link, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(call)
+        link.tasks.add(task)
+        task.add_done_callback(link.tasks.discard)
+
+    async def _answer(self, link: Link, number: int, name: str, call: Awaitable[Any]) -> None:
+        try:
+            answer = await call
+            if name == RECORDED:
+                answer = self._opened(link, answer)
+            told: Down = Done(number, msgspec.Raw(written(answer)))
+        except Exception as error:
+            told = _failed(number, name, error)
+        self._reply(link, told)
+
+    def _reply(self, link: Link, told: Down) -> None:
+        """An answer comes after the events and the state that were there before it."""
+        if link.channel in self.links:
+            self._tell_state(whole=False)
+            self.flush()
+            link.send(told)
+
+    def _opened(self, link: Link, playback: Playback) -> PlaybackTold:
+        self._playbacks += 1
+        link.playbacks[self._playbacks] = playback
+        codes = {code for _, code in playback.recorded}
+        return PlaybackTold(
+            self._playbacks,
+            playback.begin,
+            playback.end,
+            tuple(playback.recorded),
+            {code: playback.instrument(code) for code in codes},
+        )
+
+    async def _read(self, link: Link, asked: Read) -> None:
+        from .tables import tables_written
+
+        try:
+            if (playback := link.playbacks.get(asked.playback)) is None:
+                raise BusError("A playback that is over is asked for more.")
+            found = await playback.more()
+            tables = {} if found is None else await asyncio.to_thread(tables_written, found.tables)
+            page = PageTold(
+                found is None,
+                tables,
+                () if found is None else tuple(found.corrections),
+                () if found is None else tuple(found.holes),
+                tuple((kind, code, playback.position(kind, code)) for kind, code in playback.recorded),
+                {code: playback.instrument(code) for _, code in playback.recorded},
+            )
+            told: Down = Done(asked.number, msgspec.Raw(written(page)))
+        except Exception as error:
+            told = _failed(asked.number, "more", error)
+        self._reply(link, told)
+
+    # What they are told.
+    def _tell(self, told: Down) -> None:
+        self.flush()
+        for link in [*self.links.values()]:
+            link.send(told)
+
+    def _learned(self, instrument: Instrument) -> None:
+        self._tell(Learned(instrument, redefined=False))
+        if not self._market.serve(instrument):
+            self._unserved |= {instrument.code}
+            self._tell_state(whole=False)
+
+    def _scenarios(self) -> Scenarios:
+        now = self._clock()
+        return Scenarios(
+            tuple(Followed(one.number, one.scenario, now - one.began, one.seed) for one in self._runs())
+        )
+
+    def _tell_state(self, *, whole: bool) -> bool:
+        """Tells how all stands, if it is otherwise than was told last; returns whether it is."""
+        if not self.links:
+            return False
+        if whole:
+            self._look_who_is_served()
+        before, now = self._state, self._state_now()
+        if now == before:
+            return False
+        self._tell(Changed(now))
+        return True
+
+    def _look_who_is_served(self) -> None:
+        serve = self._market.serve
+        self._unserved = frozenset(one.code for one in self._catalogue if not serve(one))
+
+    def _state_now(self) -> State:
+        market = self._market
+        carried = {kind: frozenset(market.carried(kind)) for kind in (Kind.TRADE, Kind.DEPTH)}
+        self._state = State(
+            market.epoch,
+            market.resume_seconds,
+            market.scarce,
+            tuple(market.statuses()),
+            self._unserved,
+            carried,
+            market.publisher_refusal("") != "",
+            market.refusal(Family.OTHER, "") is None or market.refusal(Family.STOCK, "") is None,
+            market.can_seek(""),
+        )
+        return self._state
+
+
+def _opened(outlet: Outlet) -> Opened:
+    return Opened(outlet.number, outlet.kind, outlet.instrument.code, outlet.kline_type)
+
+
+def _failed(number: int, name: str, error: Exception) -> Failed:
+    word = word_of(error)
+    if not word:
+        log.error("a call of a client side failed", call=name, exc_info=error)
+    return Failed(number, word, str(error))

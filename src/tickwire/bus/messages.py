@@ -1,0 +1,214 @@
+"""What the two ends of a bus say to one another beside events, as msgpack. Pure."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from ..model import Correction, Family, Instrument, Kind, Position
+from ..sandbox import Followed
+from ..wire import StatusData
+from ..wire.replays import Hole
+
+VERSION = 1
+"""Of all that passes. Another one is refused: what is upgraded one after the other speaks its own and the one
+before."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a client side must be able to say at once, see `Known`.
+
+    `unserved` are codes of the catalogue that come from no source, `carried` those that are subscribed to
+    upstream, by kind; `publishes` whether anything can be published, `learns` whether upstream can be asked
+    what unknown codes are, `can_seek` whether what one more is.
+    """
+
+    epoch: int
+    resume_seconds: float
+    scarce: bool
+    statuses: tuple[StatusData, ...]
+    unserved: frozenset[str]
+    carried: dict[Kind, frozenset[str]]
+    publishes: bool
+    learns: bool
+    can_seek: bool
+
+
+# From a client side.
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """A client side comes, under a name for people."""
+
+    version: int
+    name: str
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
+    """A call, whose answer is to have that number."""
+
+    number: int
+    call: str
+    arguments: msgspec.Raw
+    seekers: dict[str, tuple[str, ...]] = {}
+    """The tokens that wait for the codes that are sought."""
+
+
+class Taken(msgspec.Struct, frozen=True, array_like=True, tag="taken"):
+    """So many bytes of events were taken, since it came."""
+
+    size: int
+
+
+class Read(msgspec.Struct, frozen=True, array_like=True, tag="read"):
+    """The next of a playback is asked for."""
+
+    number: int
+    playback: int
+
+
+class Lack(msgspec.Struct, frozen=True, array_like=True, tag="lack"):
+    """See `Playback.lack`."""
+
+    playback: int
+
+
+class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
+    """Nobody wants more of a playback."""
+
+    playback: int
+
+
+Up: TypeAlias = Hello | Ask | Taken | Read | Lack | Close
+
+
+# From a market side.
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
+    """A client side is known from now on: how all stands, and what instruments are known that a catalogue may
+    not have. All streams follow, each with its last event."""
+
+    version: int
+    state: State
+    instruments: tuple[Instrument, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+    """A client side cannot be served."""
+
+    reason: str
+
+
+class Opened(msgspec.Struct, frozen=True, array_like=True, tag="opened"):
+    """A stream has that number from now on."""
+
+    stream: int
+    kind: Kind
+    code: str
+    kline_type: int
+
+
+class Learned(msgspec.Struct, frozen=True, array_like=True, tag="learned"):
+    """An instrument is new, or known in other numbers; `redefined` if streams are written in those."""
+
+    instrument: Instrument
+    redefined: bool
+
+
+class Changed(msgspec.Struct, frozen=True, array_like=True, tag="changed"):
+    """How all stands now."""
+
+    state: State
+
+
+class SourceChanged(msgspec.Struct, frozen=True, array_like=True, tag="source"):
+    """See `Receiver.source_changed`."""
+
+    status: StatusData
+
+
+class WentOn(msgspec.Struct, frozen=True, array_like=True, tag="went on"):
+    """See `StreamReceiver.go_on`, by code."""
+
+    begins: dict[str, Position]
+    gap: bool
+
+
+class Scenarios(msgspec.Struct, frozen=True, array_like=True, tag="scenarios"):
+    """These run, and nothing else."""
+
+    runs: tuple[Followed, ...]
+
+
+class Found(msgspec.Struct, frozen=True, array_like=True, tag="found"):
+    """See `Receiver.found`."""
+
+    family: Family
+    name: str
+    nobodys: bool
+
+
+class Pulse(msgspec.Struct, frozen=True, array_like=True, tag="pulse"):
+    """The market side is there."""
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """The answer to a call."""
+
+    number: int
+    answer: msgspec.Raw
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
+    """A call raised that, by the word that stands for it; without a word it should not have."""
+
+    number: int
+    error: str
+    text: str
+
+
+Down: TypeAlias = (
+    Welcome
+    | Refused
+    | Opened
+    | Learned
+    | Changed
+    | SourceChanged
+    | WentOn
+    | Scenarios
+    | Found
+    | Pulse
+    | Done
+    | Failed
+)
+
+
+# Of playbacks.
+class PlaybackTold(msgspec.Struct, frozen=True, array_like=True):
+    """A playback under a number, see `Playback`."""
+
+    number: int
+    begin: int
+    end: int
+    recorded: tuple[tuple[Kind, str], ...]
+    instruments: dict[str, Instrument]
+
+
+class PageTold(msgspec.Struct, frozen=True, array_like=True):
+    """Some of a playback: tables as Arrow writes them to a stream, and up to where each stream was given;
+    `over` if there is nothing more by now."""
+
+    over: bool
+    tables: dict[Kind, bytes]
+    corrections: tuple[tuple[int, Correction, int, int], ...]
+    holes: tuple[Hole, ...]
+    positions: tuple[tuple[Kind, str, Position | None], ...]
+    instruments: dict[str, Instrument]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+read_up = msgspec.msgpack.Decoder(Up).decode
+read_down = msgspec.msgpack.Decoder(Down).decode
+
+
+def payload(told: Up | Down) -> bytes:
+    """A message as it passes."""
+    return _encode(told)

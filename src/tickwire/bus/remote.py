@@ -1,0 +1,661 @@
+"""A market side in another process, as a client side knows it.
+
+Every call is answered by the other end, or fails when that is gone or does not answer. What must be known at
+once is a copy that the market side keeps up to date. What was missed of the streams is asked for, and what
+cannot be had any more is told as a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, Protocol, cast
+
+import msgspec
+import structlog
+
+from ..errors import BusError, StoreError
+from ..model import Catalogue, Family, Instrument, Kind, Position
+from ..sandbox import Sandbox
+from ..wire import CODE_INVALID, Ret, StatusData
+from ..wire.canonical import event_of
+from . import layout
+from .answers import Columns, Figures, Stop
+from .answers import Taken as TakenLines
+from .calls import CALLS, ERRORS, RECORDED, Call, written
+from .contract import FrameInlet, Playback, Receiver, Supplier
+from .layout import Frame, Record, Splitter
+from .messages import (
+    VERSION,
+    Ask,
+    Changed,
+    Close,
+    Done,
+    Down,
+    Failed,
+    Found,
+    Hello,
+    Lack,
+    Learned,
+    Opened,
+    PageTold,
+    PlaybackTold,
+    Pulse,
+    Read,
+    Refused,
+    Scenarios,
+    SourceChanged,
+    State,
+    Taken,
+    Up,
+    Welcome,
+    WentOn,
+    payload,
+    read_down,
+)
+
+ACK = 256 * 1024
+"""Bytes of events after which the market side is told that they were taken."""
+ANSWER = 30.0
+"""Seconds in which a call is answered, of those that do not wait for room."""
+SILENCE = 5.0
+"""Seconds without a sign of life after which the market side counts as gone, though its end is open."""
+AWAY = "the market side cannot be reached"
+SILENT = "the market side does not answer"
+
+log = structlog.get_logger()
+_playback = msgspec.msgpack.Decoder(PlaybackTold).decode
+_page = msgspec.msgpack.Decoder(PageTold).decode
+
+
+class Channel(Protocol):
+    """The way to the market side."""
+
+    def send(self, data: bytes) -> None:
+        """Takes a frame, without ever waiting."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+class Asked:
+    """A call that is not answered yet."""
+
+    __slots__ = ("arguments", "call", "future")
+
+    def __init__(self, call: Call | None, arguments: Mapping[str, Any], future: asyncio.Future[Any]) -> None:
+        """Without a call it is the next page of a playback."""
+        self.call = call
+        self.arguments = arguments
+        self.future = future
+
+
+class Spout:
+    """A stream as it comes here."""
+
+    __slots__ = (
+        "failures",
+        "filling",
+        "inlet",
+        "instrument",
+        "kind",
+        "kline_type",
+        "seq",
+        "suspect",
+        "waits",
+    )
+
+    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, inlet: FrameInlet) -> None:
+        self.kind = kind
+        self.instrument = instrument
+        self.kline_type = kline_type
+        self.inlet = inlet
+        self.seq = 0
+        self.suspect = False
+        """Whether something before its next event may have been missed."""
+        self.filling = False
+        """Whether what was missed is being asked for."""
+        self.waits: Record | None = None
+        """The newest that came meanwhile."""
+        self.failures = 0
+
+
+class Nowhere:
+    """The inlet of a stream that could not be opened."""
+
+    def take(self, event: object, seq: int, received: int = 0) -> None:
+        """It misses it."""
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        """It misses it."""
+
+
+def asking(cls: type[RemoteMarket]) -> type[RemoteMarket]:
+    """Lets the calls of the contract that it does not define itself be answered by the other end."""
+
+    def made(name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(self: RemoteMarket, *positional: Any, **named: Any) -> Any:
+            return await self.ask(CALLS[name], positional, named)
+
+        call.__name__ = name
+        return call
+
+    for name in CALLS:
+        if name not in vars(cls):
+            setattr(cls, name, made(name))
+    return cls
+
+
+@asking
+class RemoteMarket:
+    """A market side in another process; use it as a `Supplier`, see `supplier`."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        sandbox: Sandbox,
+        *,
+        name: str,
+        clock: Callable[[], float],
+    ) -> None:
+        """`name` is what the market side calls this one; `clock` is monotonic, in seconds."""
+        self.joined = asyncio.Event()
+        """Set while it is there."""
+        self.refused = ""
+        """Why it will never be."""
+        self.filled = self.gaps = self.missed_batches = 0
+        """Streams of which something was missed and came, those of which it did not, and batches that did
+        not."""
+        self._catalogue = catalogue
+        self._sandbox = sandbox
+        self._name = name
+        self._clock = clock
+        self._receiver: Receiver | None = None
+        self._channel: Channel | None = None
+        self._splitter = Splitter()
+        self._state = State(0, 0.0, False, (), frozenset(), {}, False, False, False)
+        self._spouts: dict[int, Spout] = {}
+        self._streams: dict[tuple[Kind, str, int], Spout] = {}
+        self._number: int | None = None
+        self._taken = self._told_taken = 0
+        self._heard = 0.0
+        self._is_silent = False
+        self._asked: dict[int, Asked] = {}
+        self._last_number = 0
+        self._peers: dict[object, int] = {}
+        self._last_peer = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._figures: Figures | None = None
+
+    @property
+    def supplier(self) -> Supplier:
+        """The same, by its contract."""
+        return cast(Supplier, self)
+
+    # The way to the other end.
+    def attach(self, channel: Channel) -> None:
+        """There is a way to the market side: says who is here. What comes goes into `received`."""
+        self._channel = channel
+        self._splitter = Splitter()
+        self._number, self._taken, self._told_taken = None, 0, 0
+        self._heard = self._clock()
+        self._say(Hello(VERSION, self._name))
+
+    def received(self, data: bytes) -> None:
+        """Bytes came. Raises BusError if they are not what they should be."""
+        self._heard = self._clock()
+        if self._is_silent:
+            self._is_silent = False
+            self._tell_statuses()
+        for frame in self._splitter.feed(data):
+            if frame.number_of_records:
+                self._take(frame)
+            else:
+                try:
+                    told = read_down(frame.body)
+                except (msgspec.DecodeError, ValueError) as error:
+                    raise BusError(f"A message of the market side cannot be read: {error}") from None
+                self._hear(told)
+        if self._taken - self._told_taken >= ACK:
+            self._told_taken = self._taken
+            self._say(Taken(self._taken))
+
+    def lost(self) -> None:
+        """The market side is gone: what waits for it fails, what was sent last stays."""
+        if self._channel is None:
+            return
+        self._channel = None
+        self.joined.clear()
+        asked, self._asked = self._asked, {}
+        for one in asked.values():
+            if not one.future.done():
+                one.future.set_exception(BusError(AWAY))
+        self._tell_statuses()
+
+    def look(self) -> None:
+        """Once a second: tells when nothing comes any more."""
+        if self.joined.is_set() and not self._is_silent and self._clock() - self._heard > SILENCE:
+            self._is_silent = True
+            log.warning("the market side does not answer", seconds=round(self._clock() - self._heard, 1))
+            self._tell_statuses()
+
+    async def end(self) -> None:
+        """Asks for nothing more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        channel = self._channel
+        self.lost()
+        if channel is not None:
+            channel.close()
+
+    def _say(self, told: Up) -> None:
+        if self._channel is not None:
+            self._channel.send(layout.message(payload(told)))
+
+    # Who is here.
+    def join(self, receiver: Receiver) -> None:
+        """The client side: it is told of what comes, once the market side is there."""
+        self._receiver = receiver
+
+    def leave(self, receiver: Receiver) -> None:
+        """It is gone."""
+        self._receiver = None
+
+    def forget(self, who: object) -> None:
+        """Nothing is wished here for others."""
+
+    # What is known here, see `Known`.
+    @property
+    def epoch(self) -> int:
+        """That of all streams."""
+        return self._state.epoch
+
+    @property
+    def resume_seconds(self) -> float:
+        """For how long what was sent can be had once more."""
+        return self._state.resume_seconds
+
+    @property
+    def scarce(self) -> bool:
+        """Whether a plan limits how many codes some source subscribes to."""
+        return self._state.scarce
+
+    def statuses(self) -> list[StatusData]:
+        """How the sources are: down, while the market side is."""
+        reason = AWAY if self._channel is None else SILENT if self._is_silent else ""
+        if not reason:
+            return [*self._state.statuses]
+        status = "down" if self._channel is None else "stale"
+        return [msgspec.structs.replace(one, status=status, reason=reason) for one in self._state.statuses]
+
+    def serve(self, instrument: Instrument) -> bool:
+        """Whether an instrument can come from any source."""
+        return instrument.code not in self._state.unserved
+
+    def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
+        """All of them: where room is scarce, one process serves."""
+        return {one.code for one in instruments}
+
+    def carried(self, flow: Kind) -> set[str]:
+        """The codes that are subscribed to upstream for that."""
+        return {*self._state.carried.get(flow, ())}
+
+    def refusal(self, family: Family, name: str) -> Ret | None:
+        """Why upstream need not be asked what a code is."""
+        return None if self._state.learns else CODE_INVALID
+
+    def is_sought(self, family: Family, name: str) -> bool:
+        """Whether upstream is being asked what a code is."""
+        return False
+
+    def publisher_refusal(self, publisher: str) -> str | None:
+        """Why nobody can publish under that name; whether the name may, the market side says."""
+        return None if self._state.publishes else ""
+
+    def can_seek(self, name: str) -> bool:
+        """Whether upstream can be asked what one more code is."""
+        return self._state.can_seek
+
+    # Calls.
+    async def ask(self, call: Call, positional: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        """The answer to a call. Raises what the call does, and StoreError if there is none."""
+        arguments = call.write(positional, named)
+        seekers: dict[str, tuple[str, ...]] = {}
+        if call.name in ("seek", "find") and self._receiver is not None:
+            names = arguments["names"] if call.name == "find" else (arguments["name"],)
+            arguments |= {"names": [*names]} if call.name == "find" else {}
+            seekers = {one: tuple(self._receiver.seekers(arguments["family"], one)) for one in names}
+        waits = call.name == "publish" and arguments["patience"] is None
+        self._last_number += 1
+        told = Ask(self._last_number, call.name, msgspec.Raw(written(arguments)), seekers)
+        return await self._answer(told, Asked(call, arguments, _future()), None if waits else ANSWER)
+
+    async def _answer(self, told: Ask | Read, asked: Asked, wait: float | None) -> Any:
+        if self._channel is None or not self.joined.is_set():
+            raise StoreError(f"{AWAY.capitalize()}.")
+        self._asked[told.number] = asked
+        self._say(told)
+        try:
+            async with asyncio.timeout(wait):
+                return await asked.future
+        except TimeoutError:
+            raise StoreError(f"The market side did not answer within {ANSWER:.0f} s.") from None
+        except BusError as error:
+            raise StoreError(f"{error}") from None
+        finally:
+            self._asked.pop(told.number, None)
+
+    async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:
+        """See `Supplier`; where the market side is gone, what came last is all there is."""
+        try:
+            return cast(
+                "Mapping[str, Ret | None]", await self.ask(CALLS["begin"], (kind, [*instruments]), {})
+            )
+        except StoreError:  # which its state says
+            return {}
+
+    async def pace(self, clients: Mapping[object, bool]) -> None:
+        """See `Supplier`; clients go by a number."""
+        numbers: dict[int, bool] = {}
+        for client, slow in clients.items():
+            if client not in self._peers:
+                self._last_peer += 1
+                self._peers[client] = self._last_peer
+            numbers[self._peers[client]] = slow
+            if not slow:
+                del self._peers[client]
+        await self.ask(CALLS["pace"], (numbers,), {})
+
+    async def publish(self, *positional: Any, **named: Any) -> TakenLines:
+        """See `Supplier`: where the market side is gone, what was not taken is to be sent again."""
+        from ..wire import Tally
+
+        try:
+            return cast(TakenLines, await self.ask(CALLS["publish"], positional, named))
+        except StoreError:
+            return TakenLines(Tally(), Stop.STOPS)
+
+    async def figures(self) -> Figures:
+        """See `Supplier`: does not fail. While the market side is gone, its sources are down."""
+        try:
+            self._figures = cast(Figures, await self.ask(CALLS["figures"], (), {}))
+        except StoreError:
+            if self._figures is None:
+                raise
+            told = {one.source: one for one in self.statuses()}
+            sources = tuple(
+                one._replace(status=told[one.name].status, reason=told[one.name].reason)
+                if one.name in told
+                else one
+                for one in self._figures.sources
+            )
+            self._figures = self._figures._replace(sources=sources)
+        return self._figures
+
+    async def recorded(self, *positional: Any, **named: Any) -> Playback:
+        """See `Supplier`."""
+        return RemotePlayback(self, await self.ask(CALLS[RECORDED], positional, named))
+
+    async def more(self, playback: int) -> PageTold:
+        """The next page of a playback. Raises InputError."""
+        self._last_number += 1
+        told = Read(self._last_number, playback)
+        return cast(PageTold, await self._answer(told, Asked(None, {}, _future()), ANSWER))
+
+    def say(self, told: Lack | Close) -> None:
+        """Something of a playback."""
+        self._say(told)
+
+    # What comes.
+    def _hear(self, told: Down) -> None:
+        match told:
+            case Done(number, answer):
+                if (asked := self._asked.pop(number, None)) is not None and not asked.future.done():
+                    try:
+                        asked.future.set_result(_read(asked, answer))
+                    except BusError as error:
+                        asked.future.set_exception(error)
+            case Failed(number, error, text):
+                if (asked := self._asked.pop(number, None)) is not None and not asked.future.done():
+                    asked.future.set_exception(ERRORS.get(error, BusError)(text))
+            case Changed(state):
+                self._state = state
+            case Opened():
+                self._open(told)
+            case Learned(instrument, redefined):
+                self._learn((instrument,))
+                if redefined:
+                    self._redefine(instrument)
+            case Welcome(_, state, instruments):
+                self._welcome(state, instruments)
+            case Refused(reason):
+                self.refused = reason
+                raise BusError(reason)
+            case SourceChanged(status):
+                self._tell(lambda receiver: receiver.source_changed(status))
+            case Scenarios(runs):
+                begun = self._sandbox.follow(runs, self._clock())
+                if begun is not None:
+                    self._tell(lambda receiver: receiver.scenarios_changed(begun))
+            case Found(family, name, nobodys):
+                self._tell(lambda receiver: receiver.found(family, name, nobodys=nobodys))
+            case WentOn(begins, gap):
+                known = {self._catalogue[code]: begin for code, begin in begins.items()}
+                self._tell(lambda receiver: receiver.go_on(known, gap=gap))
+            case Pulse():
+                pass
+
+    def _tell(self, tell: Callable[[Receiver], None]) -> None:
+        if self._receiver is None:
+            return
+        try:
+            tell(self._receiver)
+        except Exception:
+            log.exception("the client side cannot be told something")
+
+    def _tell_statuses(self) -> None:
+        for status in self.statuses():
+            self._tell(partial(_tell_status, status))
+
+    def _welcome(self, state: State, instruments: Iterable[Instrument]) -> None:
+        """The market side is there, for the first time or again: another run of it has a higher epoch."""
+        before = self._state
+        if state.epoch < before.epoch:
+            raise BusError("A market side of an earlier epoch answers: it has been replaced.")
+        for one in self._learn(instruments):
+            self._redefine(one)
+        self._state = state
+        self._spouts.clear()
+        if state.epoch != before.epoch:
+            begun = [one for one in self._streams.values() if one.kind is Kind.TRADE]
+            self._streams.clear()
+            begins = {one.instrument: Position(state.epoch, state.epoch) for one in begun}
+            if begins:
+                self._tell(lambda receiver: receiver.go_on(begins, gap=True))
+                self.gaps += len(begins)
+        for spout in self._streams.values():
+            spout.suspect = True
+        self.joined.set()
+        if before.epoch:
+            log.info("the market side is there again", anew=state.epoch != before.epoch)
+            self._tell_statuses()
+            self._tell(lambda receiver: receiver.renew())
+
+    def _learn(self, instruments: Iterable[Instrument]) -> list[Instrument]:
+        """Knows what the market side knows; returns those that were known in other numbers."""
+        others = []
+        for one in instruments:
+            if one.code not in self._catalogue:
+                self._catalogue.add(one)
+            elif self._catalogue[one.code] != one:
+                self._catalogue.redefine(one)
+                others.append(one)
+        return others
+
+    def _redefine(self, instrument: Instrument) -> None:
+        """Streams are written in other numbers from now on."""
+        for spout in self._streams.values():
+            if spout.instrument.code == instrument.code:
+                spout.instrument = instrument
+        self._tell(lambda receiver: receiver.redefine(instrument))
+
+    def _open(self, told: Opened) -> None:
+        key = told.kind, told.code, told.kline_type
+        if (spout := self._streams.get(key)) is None:
+            instrument = self._catalogue[told.code]
+            inlet: FrameInlet = Nowhere()
+            try:
+                if self._receiver is not None:
+                    inlet = self._receiver.open(told.kind, instrument, told.kline_type)
+            except Exception:
+                log.exception("the client side cannot open a stream", code=told.code)
+            spout = self._streams[key] = Spout(told.kind, instrument, told.kline_type, inlet)
+        self._spouts[told.stream] = spout
+
+    def _take(self, frame: Frame) -> None:
+        """Events come. Where a batch is missing, each stream may have missed something."""
+        if self._number is not None and frame.number > self._number + 1:
+            self.missed_batches += frame.number - self._number - 1
+            for spout in self._spouts.values():
+                spout.suspect = True
+        self._number = frame.number
+        self._taken += layout.HEAD.size + len(frame.body)
+        for record in frame.records():
+            spout = self._spouts[record.stream]
+            if spout.filling:
+                if spout.waits is None or record.seq > spout.waits.seq:
+                    spout.waits = record
+            elif spout.suspect and self._begin_filling(spout, record):
+                pass
+            else:
+                self._give(spout, record)
+
+    def _give(self, spout: Spout, record: Record) -> None:
+        try:
+            if record.seq > spout.seq:
+                spout.seq = record.seq
+            if spout.kind is Kind.TRADE or spout.kind is Kind.DEPTH:
+                spout.inlet.take_frame(record.body, record.seq, record.received)
+            else:
+                spout.inlet.take(event_of(spout.kind, record.body), record.seq, record.received)
+        except Exception:
+            self._failed(spout)
+
+    def _failed(self, spout: Spout) -> None:
+        spout.failures += 1
+        if spout.failures == 1:
+            log.exception("the client side cannot take an event", code=spout.instrument.code)
+
+    def _begin_filling(self, spout: Spout, record: Record) -> bool:
+        """Asks for what lies before an event, if something does."""
+        spout.suspect = False
+        if record.seq <= spout.seq + 1 or not spout.seq or spout.kind is Kind.DEPTH:
+            return False
+        spout.filling, spout.waits = True, record
+        task = asyncio.create_task(self._fill(spout))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _fill(self, spout: Spout) -> None:
+        """Gives what was missed, up to what has come meanwhile."""
+        try:
+            await self._fill_all(spout)
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                log.exception("what was missed cannot be given", code=spout.instrument.code)
+            self._tell_gap(spout, spout.waits.seq if spout.waits is not None else spout.seq + 1)
+        finally:
+            spout.filling = False
+            waits, spout.waits = spout.waits, None
+            if waits is not None and waits.seq > spout.seq:
+                self._give(spout, waits)
+
+    async def _fill_all(self, spout: Spout) -> None:
+        missed = cast(Supplier, self).missed
+        whole = True
+        while spout.waits is not None and spout.seq < spout.waits.seq:
+            place = Position(self._state.epoch, spout.seq)
+            found = await missed(spout.kind, spout.instrument.code, place, spout.kline_type)
+            if found is None or not found.whole:
+                whole = False
+                self._tell_gap(spout, found.seqs[0] if found is not None and found.seqs else spout.waits.seq)
+            if found is None or not found.seqs:
+                break
+            for event, seq in zip(found.events, found.seqs, strict=True):
+                spout.seq = seq
+                try:
+                    spout.inlet.take(event, seq)
+                except Exception:
+                    self._failed(spout)
+        self.filled += whole
+
+    def _tell_gap(self, spout: Spout, begin: int) -> None:
+        self.gaps += 1
+        log.warning("events of a stream are lost", code=spout.instrument.code, kind=spout.kind.name.lower())
+        if spout.kind is Kind.TRADE:
+            begins = {spout.instrument: Position(self._state.epoch, begin)}
+            self._tell(lambda receiver: receiver.go_on(begins, gap=True))
+
+
+class RemotePlayback:
+    """A playback of a market side in another process, see `Playback`."""
+
+    def __init__(self, market: RemoteMarket, told: PlaybackTold) -> None:
+        self.begin, self.end = told.begin, told.end
+        self.recorded: Collection[tuple[Kind, str]] = frozenset(told.recorded)
+        self._market = market
+        self._number = told.number
+        self._instruments = dict(told.instruments)
+        self._positions: dict[tuple[Kind, str], Position | None] = {}
+        self._is_over = False
+
+    async def more(self) -> Columns | None:
+        """The next of them. Raises InputError."""
+        from .tables import tables_read
+
+        page = await self._market.more(self._number)
+        self._instruments |= page.instruments
+        self._positions |= {(kind, code): place for kind, code, place in page.positions}
+        if page.over:
+            return None
+        return Columns(await asyncio.to_thread(tables_read, page.tables), page.corrections, page.holes)
+
+    def instrument(self, code: str) -> Instrument:
+        """What a code is."""
+        return self._instruments[code]
+
+    def position(self, kind: Kind, code: str) -> Position | None:
+        """Up to where a stream was given that is live."""
+        return self._positions.get((kind, code))
+
+    def lack(self) -> None:
+        """Before the next event of each stream something is missing."""
+        self._market.say(Lack(self._number))
+
+    def close(self) -> None:
+        """Nobody wants more of it."""
+        if not self._is_over:
+            self._is_over = True
+            self._market.say(Close(self._number))
+
+
+def _tell_status(status: StatusData, receiver: Receiver) -> None:
+    receiver.source_changed(status)
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _read(asked: Asked, answer: msgspec.Raw) -> Any:
+    if asked.call is None:
+        try:
+            return _page(answer)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise BusError(f"A page of a playback cannot be read: {error}") from None
+    if asked.call.name == RECORDED:
+        return _playback(answer)
+    return asked.call.answered(answer, asked.arguments)
