@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #define PROGRAM "load"
+#define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 #include "common.h"
 #include "histogram.h"
 #include "link.h"
@@ -423,8 +424,8 @@ static char *upgrade_request(const char *flags)
     char *head;
     if (asprintf(&head,
                  "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                 opt.path ? opt.path : opt.protocol->path, flags, opt.port) < 0)
+                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+                 opt.path ? opt.path : opt.protocol->path, flags, opt.port, opt.deflate ? DEFLATE : "") < 0)
         die("out of memory");
     return head;
 }

@@ -25,10 +25,10 @@ import uvloop
 from tickwire.access import Token, digest_of
 from tickwire.assembly import assemble
 from tickwire.bus import Inlet
-from tickwire.cli.logs import configure
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.gateway.hub import topic
 from tickwire.machine import REAL
+from tickwire.machine.logs import configure
 from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 MODULES = """
-tickwire.cli.main tickwire.cli.serve tickwire.cli.logs tickwire.server.serve tickwire.assembly
+tickwire.cli.main tickwire.cli.serve tickwire.machine.logs tickwire.server.serve tickwire.assembly
 tickwire.cli.token
 tickwire.cli.tail tickwire.cli.quote tickwire.cli.kline tickwire.cli.record tickwire.cli.import_bars
 tickwire.cli.instruments tickwire.cli.markets tickwire.cli.check tickwire.cli.suspend tickwire.cli.scenario

@@ -52,6 +52,8 @@ MAY_TAKE = {
     "store.recordings": "clock dice disk real",  # pyarrow as well, in threads that wait for a real disk
     "assembly.build": "real",  # where nothing is said
     "server.serve": "real",
+    "server.worker": "disk network real",  # a process of several, and what begins them
+    "server.workers": "disk real",
     "access.token": "dice",  # secrets: the command line makes them
     # What comes with the package.
     "calendars.exchange": "disk",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, SecretStr, ValidationError
@@ -295,6 +295,7 @@ class Settings(BaseModel):
     flat_bars: bool = False
     retention: Retention = {}
     log_level: LogLevel = LogLevel.INFO
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = 0
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tickwire.assembly.engine import Engine
+from tickwire.assembly.engine import MarketEngine
 from tickwire.cli.main import app
 from tickwire.store import Database
 
@@ -22,7 +22,7 @@ LOOK = 0.005
 """Seconds between looks at the loop."""
 
 folder = Path(sys.argv[1])
-run_call, run_engine = Database._run, Engine.run
+run_call, run_engine = Database._run, MarketEngine.run
 
 
 async def run_slowly(
@@ -51,7 +51,7 @@ async def watch_loop() -> None:
             delays.clear()
 
 
-async def run_watched(self: Engine) -> None:
+async def run_watched(self: MarketEngine) -> None:
     watching = asyncio.create_task(watch_loop())
     try:
         await run_engine(self)
@@ -60,5 +60,5 @@ async def run_watched(self: Engine) -> None:
 
 
 Database._run = run_slowly  # type: ignore[method-assign]
-Engine.run = run_watched  # type: ignore[method-assign]
+MarketEngine.run = run_watched  # type: ignore[method-assign]
 app(sys.argv[2:])

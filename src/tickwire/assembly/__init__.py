@@ -1,8 +1,20 @@
 """The composition root: which sides run in this process, on which stores."""
 
-from .build import assemble, build, is_guarded, settle
-from .engine import Engine
+from .build import assemble, build, build_gateway, build_market, is_guarded, settle
+from .engine import Engine, GatewayEngine, MarketEngine
 from .renewal import renewal_of
 from .tasks import watched
 
-__all__ = ["Engine", "assemble", "build", "is_guarded", "renewal_of", "settle", "watched"]
+__all__ = [
+    "Engine",
+    "GatewayEngine",
+    "MarketEngine",
+    "assemble",
+    "build",
+    "build_gateway",
+    "build_market",
+    "is_guarded",
+    "renewal_of",
+    "settle",
+    "watched",
+]

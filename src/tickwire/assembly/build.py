@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from ..bus.remote import RemoteMarket
 from ..config import DATABASE, Settings, SourceKind
 from ..errors import SettingsError, StoreError
 from ..gateway.gateway import NOBODY, Observer
@@ -15,7 +16,7 @@ from ..klines import Closed
 from ..machine import REAL, Machine
 from ..market.feeds import Feed, Feeds
 from ..model import Catalogue
-from ..sandbox import load_scenario
+from ..sandbox import Sandbox, load_scenario
 from ..sources import (
     Replay,
     Source,
@@ -37,19 +38,57 @@ from ..store import (
     open_tokens,
 )
 from ..store.rights import settle_rights
-from .engine import Engine
+from .engine import Engine, GatewayEngine, MarketEngine
 from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
+
+EngineT = TypeVar("EngineT", bound=MarketEngine)
 
 
 def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:
     """The engine that the settings describe, whose clients `observer` sees. Raises TickwireError if a file or
     a folder is unusable."""
     # The directory first: what is opened may be brought to a newer form.
-    return _on(settings, machine, lambda data: _build(settings, data, observer))
+    return _on(settings, machine, lambda data: _build(settings, data, _both(data, settings, observer)))
 
 
-def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
+def build_market(settings: Settings, machine: Machine = REAL) -> MarketEngine:
+    """The same without a client side, for those in other processes."""
+    return _on(settings, machine, lambda data: _build(settings, data, MarketEngine))
+
+
+def build_gateway(
+    settings: Settings,
+    name: str,
+    reach: Callable[[RemoteMarket], Awaitable[None]],
+    machine: Machine = REAL,
+    observer: Observer = NOBODY,
+) -> GatewayEngine:
+    """A client side whose market side is in another process, where it goes by that name; `reach` keeps the
+    way to it up. Raises TickwireError if a file or a folder is unusable."""
+    make_data_directory(settings.data_dir)
+    catalogue = load_catalogue(settings.instruments).copy()
+    sandbox = Sandbox(settings.seed)
+    remote = RemoteMarket(catalogue, sandbox, name=name, clock=machine.monotonic)
+    with ExitStack() as opened:
+        file = opened.enter_context(closing(SqliteFile(settings.data_dir / DATABASE)))
+        database = opened.enter_context(closing(Database(file, machine.wall)))
+        tokens = TokenStore(file, settings.data_dir / KEY_FILE)
+        engine = GatewayEngine(
+            settings, catalogue, remote, sandbox, partial(reach, remote), tokens, database, machine, observer
+        )
+        opened.pop_all()
+    engine.declared = load_instruments(settings.instruments)
+    return engine
+
+
+def _both(data: Data, settings: Settings, observer: Observer) -> Callable[..., Engine]:
+    """What makes an engine of both sides."""
+    tokens = TokenStore(data.file, settings.data_dir / KEY_FILE)
+    return partial(Engine, tokens=tokens, observer=observer)
+
+
+def _build(settings: Settings, data: Data, make: Callable[..., EngineT]) -> EngineT:
     catalogue = shipped = load_catalogue(settings.instruments)
     if any(one.kind is SourceKind.PUBLISH for one in settings.source):
         catalogue = shipped.copy()  # others do not have what is published here
@@ -81,7 +120,7 @@ def _build(settings: Settings, data: Data, observer: Observer) -> Engine:
             )
             for one in settings.source
         ]
-    engine = _assemble(settings, catalogue, sources, data, observer)
+    engine = _assemble(settings, catalogue, sources, data, make)
     engine.declared = load_instruments(settings.instruments)
     try:
         for scenario in scenarios:
@@ -103,7 +142,11 @@ def assemble(
 
     Raises StartError if the data directory is unusable.
     """
-    return _on(settings, machine, lambda data: _assemble(settings, catalogue, sources, data, observer))
+    return _on(
+        settings,
+        machine,
+        lambda data: _assemble(settings, catalogue, sources, data, _both(data, settings, observer)),
+    )
 
 
 class Data(NamedTuple):
@@ -132,7 +175,7 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         opened.pop_all()
 
 
-def _on(settings: Settings, machine: Machine, make: Callable[[Data], Engine]) -> Engine:
+def _on(settings: Settings, machine: Machine, make: Callable[[Data], EngineT]) -> EngineT:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
@@ -152,8 +195,10 @@ def _assemble(
     catalogue: Catalogue,
     sources: Sequence[tuple[Source, Collection[str]]],
     data: Data,
-    observer: Observer,
-) -> Engine:
+    make: Callable[..., EngineT],
+) -> EngineT:
+    """What `make` makes of the parts of a market side."""
+
     def revised(feed: Feed, closed: Iterable[Closed]) -> None:
         engine.market.bars.closed_of(feed, closed)
 
@@ -175,13 +220,12 @@ def _assemble(
                 recorder = recorder_of(settings, settings.record, source, machine, alone=len(sources) == 1)
                 opened.callback(recorder.close)
             feeds.append(feed_of(settings, catalogue, source, codes, recorder, kept, revised, machine.wall))
-        engine = Engine(
+        engine = make(
             settings,
             catalogue,
             Feeds(feeds, settings.fallback_after, machine.monotonic),
             data.directory,
             databases,
-            TokenStore(file, settings.data_dir / KEY_FILE),
             SuspensionStore(file),
             kept.gaps,
             kept.gap_entries,
@@ -189,7 +233,6 @@ def _assemble(
             maker=maker,
             machine=data.real,
             time_ns=machine.time_ns,
-            observer=observer,
         )
         opened.callback(engine.close)
         opened.pop_all()

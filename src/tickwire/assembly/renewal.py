@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..access import BUILT_IN
 from ..config import ALIVE, Settings, SourceKind
 from ..gateway.admission import Rules
 from ..model import Instrument
 from ..store import load_instruments
-from .engine import Engine
+from .engine import Engine, GatewayEngine, MarketEngine
 
 TLS = ("tls_cert", "tls_key")
+AnyEngine: TypeAlias = MarketEngine | GatewayEngine
 
 
 class Renewal(NamedTuple):
@@ -27,7 +28,7 @@ class Renewal(NamedTuple):
     new: list[Instrument]
     later: list[str]
 
-    def carry_out(self, engine: Engine) -> None:
+    def carry_out(self, engine: AnyEngine) -> None:
         """Takes it on."""
         for one in self.new:
             if not engine.catalogue.knows_of(one.code):  # a publisher may have been faster
@@ -36,7 +37,7 @@ class Renewal(NamedTuple):
         engine.change(self.settings)
 
 
-async def renewal_of(engine: Engine, read: Callable[[], Settings]) -> Renewal:
+async def renewal_of(engine: AnyEngine, read: Callable[[], Settings]) -> Renewal:
     """Reads the settings, the instruments and the tokens again; disks are waited for in threads.
 
     Raises TickwireError if any of it cannot be used.
@@ -57,6 +58,8 @@ async def renewal_of(engine: Engine, read: Callable[[], Settings]) -> Renewal:
         elif engine.declared.get(code) != one:
             later.append(f"instrument {code}")
     later += [f"instrument {code}" for code in engine.declared if code not in declared]
+    if not isinstance(engine, Engine | GatewayEngine):  # which has no clients
+        return Renewal(settings, alive, new, later)
     await engine.gateway.admission.read_again()
     engine.gateway.admission.check(Rules.of(settings))
     return Renewal(settings, alive, new, later)

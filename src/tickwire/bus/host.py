@@ -58,6 +58,8 @@ CREDIT = 4 * 2**20
 goes on."""
 MOST_WAITING = 256 * 2**20
 """Bytes of all else that may wait for one that does not read; beyond it, it is cut."""
+AT_ONCE = 200
+"""Codes that are looked at in a turn of the loop."""
 BEAT = 0.25
 """Seconds between looks at what has changed of the state, and at least one sign of life in a second."""
 
@@ -202,6 +204,9 @@ class Host:
         self._in_batch: set[Outlet] = set()
         self._flushed = 0.0
         self._unserved: frozenset[str] = frozenset()
+        self._is_stale = True  # whether it is to be looked at who is served
+        self._looked = asyncio.Event()
+        self._coming: dict[Channel, asyncio.Task[None]] = {}
         self._state: State | None = None
         self._playbacks = 0
         self._end = catalogue.watch(self._learned)
@@ -233,7 +238,8 @@ class Host:
 
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
-        self._tell_state(whole=True)
+        self._is_stale = True
+        self._tell_state()
         self._tell(SourceChanged(status))
 
     def scenarios_changed(self, begun: Collection[Step]) -> None:
@@ -247,7 +253,7 @@ class Host:
 
     def found(self, family: Family, name: str, *, nobodys: bool) -> None:
         """It is known what a code is that was sought, or that it is not."""
-        self._tell_state(whole=True)
+        self._tell_state()
         for link in self.links.values():
             link.seekers.pop((family, name), None)
         self._tell(Found(family, name, nobodys))
@@ -292,7 +298,7 @@ class Host:
     def _hear(self, channel: Channel, told: Up) -> None:
         link = self.links.get(channel)
         if isinstance(told, Hello):
-            self._join(channel, told)
+            self._greet(channel, told)
         elif link is None:
             raise BusError("A client side does not say who it is.")
         elif isinstance(told, Ask):
@@ -309,6 +315,8 @@ class Host:
 
     def lost(self, channel: Channel) -> None:
         """A client side is gone."""
+        if (coming := self._coming.pop(channel, None)) is not None:
+            coming.cancel()
         if (link := self.links.pop(channel, None)) is None:
             return
         log.info("a client side is gone", name=link.name)
@@ -324,7 +332,7 @@ class Host:
         """Ends all of them."""
         self._end()
         self.flush()
-        for channel in [*self.links]:
+        for channel in [*self._coming, *self.links]:
             self.lost(channel)
             channel.close()
 
@@ -332,21 +340,28 @@ class Host:
         """Tells client sides what changes by itself, and that this side is there. Never ends."""
         beats = 0
         while True:
+            if self._is_stale:
+                await self._look_who_is_served()
+            if self.links and not self._tell_state() and beats % 4 == 0:
+                self._tell(Pulse())
             await asyncio.sleep(BEAT)
             beats += 1
-            if self.links and not self._tell_state(whole=False) and beats % 4 == 0:
-                self._tell(Pulse())
 
-    def _join(self, channel: Channel, hello: Hello) -> None:
+    def _greet(self, channel: Channel, hello: Hello) -> None:
         if hello.version != VERSION:
             reason = f"This market side speaks version {VERSION} of the bus, the client side {hello.version}."
             channel.send(layout.message(payload(Refused(reason))))
             raise BusError(reason)
+        self._coming[channel] = asyncio.create_task(self._join(channel, hello))
+
+    async def _join(self, channel: Channel, hello: Hello) -> None:
+        """Once it is known who is served."""
+        await self._looked.wait()
+        del self._coming[channel]
         self.flush()
         link = Link(self, channel)
         link.name = hello.name
-        self._look_who_is_served()
-        link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.known())))
+        link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.taught())))
         for outlet in self._outlets:
             link.send(_opened(outlet))
         link.send(self._scenarios())
@@ -390,7 +405,7 @@ class Host:
     def _reply(self, link: Link, told: Down) -> None:
         """An answer comes after the events and the state that were there before it."""
         if link.channel in self.links:
-            self._tell_state(whole=False)
+            self._tell_state()
             self.flush()
             link.send(told)
 
@@ -437,7 +452,7 @@ class Host:
         self._tell(Learned(instrument, redefined=False))
         if not self._market.serve(instrument):
             self._unserved |= {instrument.code}
-            self._tell_state(whole=False)
+            self._tell_state()
 
     def _scenarios(self) -> Scenarios:
         now = self._clock()
@@ -445,21 +460,27 @@ class Host:
             tuple(Followed(one.number, one.scenario, now - one.began, one.seed) for one in self._runs())
         )
 
-    def _tell_state(self, *, whole: bool) -> bool:
+    def _tell_state(self) -> bool:
         """Tells how all stands, if it is otherwise than was told last; returns whether it is."""
         if not self.links:
             return False
-        if whole:
-            self._look_who_is_served()
         before, now = self._state, self._state_now()
         if now == before:
             return False
         self._tell(Changed(now))
         return True
 
-    def _look_who_is_served(self) -> None:
-        serve = self._market.serve
-        self._unserved = frozenset(one.code for one in self._catalogue if not serve(one))
+    async def _look_who_is_served(self) -> None:
+        """Some hundred codes a turn: a catalogue reads what it is asked for."""
+        self._is_stale, serve = False, self._market.serve
+        unserved = set[str]()
+        for count, one in enumerate(self._catalogue):
+            if not serve(one):
+                unserved.add(one.code)
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._unserved = frozenset(unserved)
+        self._looked.set()
 
     def _state_now(self) -> State:
         market = self._market

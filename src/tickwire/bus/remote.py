@@ -59,6 +59,8 @@ ACK = 256 * 1024
 """Bytes of events after which the market side is told that they were taken."""
 ANSWER = 30.0
 """Seconds in which a call is answered, of those that do not wait for room."""
+RETURN = 3.0
+"""Seconds that a call waits for a market side that is away: one that is started anew is there by then."""
 SILENCE = 5.0
 """Seconds without a sign of life after which the market side counts as gone, though its end is open."""
 AWAY = "the market side cannot be reached"
@@ -97,6 +99,7 @@ class Spout:
     __slots__ = (
         "failures",
         "filling",
+        "follows",
         "inlet",
         "instrument",
         "kind",
@@ -118,6 +121,8 @@ class Spout:
         """Whether what was missed is being asked for."""
         self.waits: Record | None = None
         """The newest that came meanwhile."""
+        self.follows = False
+        """Whether there was one of the same in an earlier epoch."""
         self.failures = 0
 
 
@@ -177,6 +182,7 @@ class RemoteMarket:
         self._state = State(0, 0.0, False, (), frozenset(), {}, False, False, False)
         self._spouts: dict[int, Spout] = {}
         self._streams: dict[tuple[Kind, str, int], Spout] = {}
+        self._earlier: set[tuple[Kind, str, int]] = set()  # streams of earlier epochs
         self._number: int | None = None
         self._taken = self._told_taken = 0
         self._heard = 0.0
@@ -333,8 +339,7 @@ class RemoteMarket:
         return await self._answer(told, Asked(call, arguments, _future()), None if waits else ANSWER)
 
     async def _answer(self, told: Ask | Read, asked: Asked, wait: float | None) -> Any:
-        if self._channel is None or not self.joined.is_set():
-            raise StoreError(f"{AWAY.capitalize()}.")
+        await self._reached()
         self._asked[told.number] = asked
         self._say(told)
         try:
@@ -347,14 +352,24 @@ class RemoteMarket:
         finally:
             self._asked.pop(told.number, None)
 
+    async def _reached(self) -> None:
+        """Waits for a market side that may be on its way back. Raises StoreError."""
+        if not self.joined.is_set():
+            try:
+                async with asyncio.timeout(RETURN):
+                    await self.joined.wait()
+            except TimeoutError:
+                raise StoreError(f"{AWAY.capitalize()}.") from None
+
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:
         """See `Supplier`; where the market side is gone, what came last is all there is."""
+        if not self.joined.is_set():
+            return {}
         try:
-            return cast(
-                "Mapping[str, Ret | None]", await self.ask(CALLS["begin"], (kind, [*instruments]), {})
-            )
+            found = await self.ask(CALLS["begin"], (kind, [*instruments]), {})
         except StoreError:  # which its state says
             return {}
+        return cast("Mapping[str, Ret | None]", found)
 
     async def pace(self, clients: Mapping[object, bool]) -> None:
         """See `Supplier`; clients go by a number."""
@@ -380,6 +395,8 @@ class RemoteMarket:
     async def figures(self) -> Figures:
         """See `Supplier`: does not fail. While the market side is gone, its sources are down."""
         try:
+            if self._figures is not None and not self.joined.is_set():
+                raise StoreError(AWAY)
             self._figures = cast(Figures, await self.ask(CALLS["figures"], (), {}))
         except StoreError:
             if self._figures is None:
@@ -470,6 +487,7 @@ class RemoteMarket:
         self._spouts.clear()
         if state.epoch != before.epoch:
             begun = [one for one in self._streams.values() if one.kind is Kind.TRADE]
+            self._earlier |= self._streams.keys()
             self._streams.clear()
             begins = {one.instrument: Position(state.epoch, state.epoch) for one in begun}
             if begins:
@@ -512,6 +530,7 @@ class RemoteMarket:
             except Exception:
                 log.exception("the client side cannot open a stream", code=told.code)
             spout = self._streams[key] = Spout(told.kind, instrument, told.kline_type, inlet)
+            spout.follows = key in self._earlier
         self._spouts[told.stream] = spout
 
     def _take(self, frame: Frame) -> None:
@@ -520,10 +539,13 @@ class RemoteMarket:
             self.missed_batches += frame.number - self._number - 1
             for spout in self._spouts.values():
                 spout.suspect = True
+        is_last = self._number is None or self._number == frame.number  # how all stands, for who comes
         self._number = frame.number
         self._taken += layout.HEAD.size + len(frame.body)
         for record in frame.records():
             spout = self._spouts[record.stream]
+            if is_last and not self._is_news(spout, record):
+                continue
             if spout.filling:
                 if spout.waits is None or record.seq > spout.waits.seq:
                     spout.waits = record
@@ -531,6 +553,13 @@ class RemoteMarket:
                 pass
             else:
                 self._give(spout, record)
+
+    def _is_news(self, spout: Spout, record: Record) -> bool:
+        """Whether the last event of a stream has not been given. What stands there since an earlier run of
+        the market side is shown only where nothing has been."""
+        if record.seq < self._state.epoch:
+            return not (spout.seq or spout.follows)
+        return record.seq > spout.seq
 
     def _give(self, spout: Spout, record: Record) -> None:
         try:

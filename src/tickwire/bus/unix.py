@@ -40,7 +40,6 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=2**40)  # whoever sends looks at `waiting`
         self._made(self)
 
     def data_received(self, data: bytes) -> None:

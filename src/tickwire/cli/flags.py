@@ -32,8 +32,9 @@ BY_NAME = {
     "tls_self_signed": "NAMES",
     "plans": "TOML",
     "day_reset": "HH:MM",
+    "workers": "N|auto",
 }
-TEXTS = {"from_time", "start", "to_time", "upstream_token"}
+TEXTS = {"from_time", "start", "to_time", "upstream_token", "workers"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",

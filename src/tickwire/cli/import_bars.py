@@ -86,10 +86,10 @@ def import_bars(
             "exchange:binance."
         )
     from ..files import Dress
+    from ..machine.logs import configure
     from ..market.importer import Reading
     from ..market.importer import import_bars as run
     from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
-    from .logs import configure
 
     named = _columns(columns)
     if preset in VOLUMES and "volume" not in named:

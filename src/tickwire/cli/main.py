@@ -106,7 +106,7 @@ def run() -> None:
             _import_structlog()
         if {*sys.argv[1:2]} & OPEN_STORES:
             from ..config import LogLevel
-            from .logs import configure
+            from ..machine.logs import configure
 
             configure(LogLevel.WARNING)
         app()

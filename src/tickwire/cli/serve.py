@@ -32,8 +32,13 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
     Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
     """
     settings = load(flags, config)
+    from ..machine.logs import configure
     from ..server import serve as run_server
-    from .logs import configure
 
     configure(settings.log_level)
+    if settings.workers:
+        from ..server.workers import serve_with_workers
+
+        serve_with_workers(flags, config, settings)
+        return
     run_server(settings, reread=lambda: load(flags, config))

@@ -47,11 +47,13 @@ class Network:
             raise SettingsError(f"--host {host!r} is no address of this machine: {error}.") from None
         return [(family, str(address[0])) for family, _, _, _, address in found]
 
-    def listen(self, host: str, port: int) -> socket.socket:
-        """Listens on the first of these addresses. Raises SettingsError and StartError."""
+    def listen(self, host: str, port: int, *, shared: bool = False) -> socket.socket:
+        """Listens on the first of these addresses, which others may do too where it is `shared`: the system
+        deals out connections among them. Raises SettingsError and StartError."""
         family, address = self.addresses(host, port)[0]
         try:
-            listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+            place = address, port
+            listener = socket.create_server(place, family=family, backlog=BACKLOG, reuse_port=shared)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 remedy = "Stop what runs there, or choose another with --port (0 takes a free one)."

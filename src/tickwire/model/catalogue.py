@@ -45,6 +45,7 @@ class Catalogue:
         self._copies = [self]  # all that know what is declared, this one among them
         self._texts: dict[str, str] = {}  # what a search looks in
         self._watchers: list[Callable[[Instrument], None]] = []
+        self._taught: dict[str, None] = {}
         self._aliases = {
             name: code
             for name, code in aliases.items()
@@ -67,9 +68,9 @@ class Catalogue:
             found = self._by_code[code] = self._listing.read(code)
         return found
 
-    def known(self) -> list[Instrument]:
-        """Those that were read, or learned: not what is only listed."""
-        return [one for one in self._by_code.values() if one is not None]
+    def taught(self) -> list[Instrument]:
+        """What it did not know, or in other numbers, when it was made."""
+        return [self[code] for code in self._taught]
 
     def watch(self, watcher: Callable[[Instrument], None]) -> Callable[[], None]:
         """Tells of each instrument that is new, or known in other numbers, from now on; returns what ends
@@ -119,8 +120,7 @@ class Catalogue:
         for name, meant in self._names.items():
             if meant == code and name not in self._by_code:
                 self._aliases[name] = code
-        for watcher in self._watchers:
-            watcher(instrument)
+        self._tell(instrument)
 
     def knows_of(self, name: str) -> bool:
         """Whether a code or another name is in use, here or in a copy."""
@@ -138,6 +138,10 @@ class Catalogue:
             raise KeyError(instrument.code)
         self._by_code[instrument.code] = instrument
         self._texts.pop(instrument.code, None)
+        self._tell(instrument)
+
+    def _tell(self, instrument: Instrument) -> None:
+        self._taught[instrument.code] = None
         for watcher in self._watchers:
             watcher(instrument)
 
@@ -154,7 +158,7 @@ class Catalogue:
         both."""
         instruments = [one for one in self._by_code.values() if one is not None]
         made = Catalogue(instruments, self._names, self._listing)
-        made._copies = self._copies
+        made._copies, made._taught = self._copies, self._taught.copy()
         self._copies.append(made)
         return made
 

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..assembly import Engine
+from ..assembly import Engine, GatewayEngine
 from ..bus import Figures
 from ..wire import PUBLISH_PATH
 from ..wire.entry import base_of
@@ -36,7 +36,7 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 """What is answered on while the server drains."""
 
 
-def make_app(engine: Engine, vitals: Vitals) -> ASGIApp:
+def make_app(engine: Engine | GatewayEngine, vitals: Vitals) -> ASGIApp:
     """The ASGI application of a server; requests are counted in `vitals`."""
     gateway, clock = engine.gateway, engine.machine.monotonic
     traffic, guests = vitals.traffic, vitals.guests

@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from .. import __version__
-from ..assembly import Engine
+from ..assembly import Engine, GatewayEngine
 from ..bus import Figures
 from ..errors import StoreError
 from ..wire.overview import TokenUse
@@ -35,7 +35,7 @@ BUILD = {"version": __version__, "python": platform.python_version()}
 class Metrics:
     """The metrics of a server, in no registry but this one."""
 
-    def __init__(self, engine: Engine, vitals: Vitals) -> None:
+    def __init__(self, engine: Engine | GatewayEngine, vitals: Vitals) -> None:
         self._engine = engine
         self._vitals = vitals
         self._process = ProcessCollector(registry=None)
@@ -66,7 +66,7 @@ class Metrics:
 class Told(NamedTuple):
     """All that is told at a time; `open_gaps` are by source, as far as they can be read."""
 
-    engine: Engine
+    engine: Engine | GatewayEngine
     vitals: Vitals
     figures: Figures
     uses: list[TokenUse]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ..assembly import Engine, renewal_of
+from ..assembly import GatewayEngine, MarketEngine, renewal_of
 from ..config import Settings
 from ..errors import TickwireError
 from .certificate import Certificate
@@ -23,7 +23,12 @@ class Reloading:
     """Takes on settings, plans, tokens, new instruments and the certificate. No client is dropped but those
     whose token counts no more."""
 
-    def __init__(self, engine: Engine, certificate: Certificate | None, read: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        engine: MarketEngine | GatewayEngine,
+        certificate: Certificate | None,
+        read: Callable[[], Settings],
+    ) -> None:
         """`read` reads the settings from where they came from, and raises SettingsError."""
         self._engine = engine
         self._certificate = certificate

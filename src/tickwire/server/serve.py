@@ -18,7 +18,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from ..assembly import Engine, build, is_guarded, settle, watched
+from ..assembly import Engine, GatewayEngine, build, is_guarded, settle, watched
 from ..config import Settings
 from ..errors import SettingsError, StoreError
 from ..machine import ALONE, REAL, Machine, Network, Supervisor
@@ -62,7 +62,7 @@ def serve(settings: Settings, machine: Machine = REAL, reread: Callable[[], Sett
 
 
 async def _serve(
-    engine: Engine,
+    engine: Engine | GatewayEngine,
     listener: socket.socket,
     certificate: Certificate | None,
     reread: Callable[[], Settings] | None,
@@ -97,7 +97,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | GatewayEngine,
         ready: Callable[[], None] = lambda: None,
         certificate: Certificate | None = None,
         supervisor: Supervisor = ALONE,
@@ -202,6 +202,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to take connections."""
+        coming = [asyncio.create_task(one()) for one in (self._engine.before_clients, self._stopping.wait)]
+        await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
+        for task in coming:
+            task.cancel()
+        if self.should_exit:
+            return
         await super().startup([])
         acceptance = self.guests.acceptance
         await acceptance.begin(sockets or (), self._connected)

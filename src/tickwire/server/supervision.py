@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ..assembly import Engine
+from ..assembly import Engine, GatewayEngine
 from ..machine import Supervisor
 
 BEAT = 5.0
@@ -21,7 +21,7 @@ class Supervision:
     """A watchdog is answered by a task of the event loop, so it starves when that stands, and only while all
     tasks of the engine are there."""
 
-    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+    def __init__(self, engine: Engine | GatewayEngine, supervisor: Supervisor) -> None:
         self._engine = engine
         self._supervisor = supervisor
         self._stopping = False
@@ -65,7 +65,5 @@ class Supervision:
         self._supervisor.tell(WATCHDOG=1, EXTEND_TIMEOUT_USEC=PATIENCE * 10**6, STATUS=status)
 
     def _status(self) -> str:
-        sources = ", ".join(
-            f"{feed.source.name} {feed.source.health.status}" for feed in self._engine.market.feeds
-        )
+        sources = ", ".join(f"{one.source} {one.status}" for one in self._engine.market.statuses())
         return f"{len(self._engine.gateway.callers)} clients; {sources}"

@@ -7,8 +7,7 @@ import sys
 from typing import TextIO, cast
 
 import structlog
-
-from ..config import LogLevel
+from structlog.typing import EventDict
 
 
 class StandardError:
@@ -22,12 +21,18 @@ class StandardError:
         sys.stderr.flush()
 
 
-def configure(level: LogLevel) -> None:
-    """Sets the log up for this process: readable on a terminal, key=value lines elsewhere."""
+def configure(level: str, process: str = "") -> None:
+    """Sets the log up for this process: readable on a terminal, key=value lines elsewhere. Of several
+    processes each line names its own."""
     terminal = sys.stderr.isatty()
+
+    def name(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**event, "process": process} if process else event
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            name,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.dev.ConsoleRenderer(colors=True)
