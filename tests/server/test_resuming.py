@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tickwire.market import kept as kept_room
-from tickwire.model import Kind, Position
+from tickwire.model import Kind
 from tickwire.sources import Began, Broke, Mended
 from tickwire.wire.items import MOST_ITEMS
 
@@ -350,7 +350,7 @@ async def test_what_cannot_be_read_is_a_gap_and_the_stream_goes_on(
     market = served.engine.market
     epoch = market.epoch
 
-    async def missed(kind: Kind, code: str, after: Position, kline_type: int = 0) -> Any:
+    async def missed(*_: object) -> Any:
         raise OSError("gone")
 
     vars(market)["missed"] = missed

@@ -19,7 +19,7 @@ from .answers import (
     Taken,
     Unknown,
 )
-from .contract import Inlet, Known, Playback, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, Left, Playback, Receiver, StreamEvent, StreamReceiver, Supplier
 from .local import Local
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Klines",
     "Known",
     "Lack",
+    "Left",
     "Local",
     "Missed",
     "Playback",

@@ -21,7 +21,7 @@ receiver drops what comes of a lower one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ..model import (
     Correction,
@@ -106,6 +106,15 @@ class Receiver(StreamReceiver, Protocol):
 
     def found(self, family: Family, name: str, *, nobodys: bool) -> None:
         """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
+
+
+class Left(NamedTuple):
+    """A stream, and the position of the last event that somebody has of it."""
+
+    kind: Kind
+    code: str
+    after: Position
+    kline_type: int = 0
 
 
 class Playback(Protocol):
@@ -296,10 +305,8 @@ class Supplier(Known, Protocol):
         is of another epoch, or of books, of which the last state says all."""
         ...
 
-    async def first_missed(
-        self, kind: Kind, code: str, after: Position, kline_type: int = 0
-    ) -> FirstMissed | None:
-        """Where that begins, without any of it; None as above."""
+    async def first_missed(self, streams: Sequence[Left]) -> list[FirstMissed | None]:
+        """Where that begins of each of these, without any of it; None as above."""
         ...
 
     async def recorded(self, streams: Collection[tuple[Kind, str]], begin: int, end: int | None) -> Playback:

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from msgspec import UNSET
 
-from ..bus import FirstMissed, Missed, Supplier
+from ..bus import FirstMissed, Left, Missed, Supplier
 from ..model import Instrument, Kind, KlineState, KlineUpdate, Position
 from ..wire import Sought, Want
 from ..wire.form import Form
@@ -190,10 +190,11 @@ class Resuming:
         left = [one for one in behind if one is not None]
         try:
             answers = []
+            firsts = iter(await self._begin(left))
             for item, state, one in zip(items, states, behind, strict=True):
                 told = ResumedItem(item.kind, item.code, item.depth_level, item.kline_type, state=state)
                 if one is not None:
-                    told.epoch, told.first = self._market.epoch, await self._begin(one)
+                    told.epoch, told.first = self._market.epoch, next(firsts)
                     told.state = one.state
                     if not self._hub.is_held(
                         client, one.kind, one.want
@@ -219,40 +220,60 @@ class Resuming:
             self._give_up(client, left)
             raise
 
-    async def _begin(self, one: Behind) -> int:
-        """Finds where a stream goes on, and whether something is lacking before that; returns the `seq`."""
+    async def _begin(self, behind: Sequence[Behind]) -> list[int]:
+        """Finds where streams go on, and whether something is lacking before that; returns the `seq` of
+        each."""
+        asked = [one for one in behind if one.is_known and one.kind is not Kind.DEPTH]
         try:
-            return await self._find(one)
+            return await self._find(behind, asked)
         except Exception:
-            log.exception("it cannot be known what a client missed", code=one.want.name)
+            log.exception("it cannot be known what a client missed", streams=len(asked))
+        for one in asked:
             one.state, one.given = "gap", one.topic.seq
-            self.gaps += 1
-            return one.topic.seq + 1
+        self.gaps += len(asked)
+        return [one.topic.seq + 1 if one in asked else self._last(one) for one in behind]
 
-    async def _find(self, one: Behind) -> int:
-        epoch, topic, position = self._market.epoch, one.topic, one.item.position
-        if not one.is_known:
-            one.state, one.given = "gap", 0 if one.kind is Kind.DEPTH else max(topic.seq, epoch - 1)
-            self.gaps += 1
-            return topic.seq if one.given < topic.seq else one.given + 1
-        if one.kind is Kind.DEPTH:  # of which the last one says all
-            was_given = position.epoch < epoch or (position.epoch == epoch and position.seq <= topic.seq)
-            one.state = "resumed" if was_given else "gap"
-            is_last = position.epoch == epoch and position.seq == topic.seq
-            one.given = topic.seq if is_last else 0
-            return topic.seq if topic.seq and not is_last else max(topic.seq + 1, epoch)
-        found = await self._first(one, position)
-        one.state = "resumed" if found is not None and found.whole else "gap"
-        one.given = max(position.seq, epoch - 1)
-        if found is None:
-            one.given = epoch - 1 if position.epoch < epoch else max(topic.seq, epoch - 1)
-            found = await self._first(one, Position(epoch, one.given)) or FirstMissed(0, whole=True)
+    async def _find(self, behind: Iterable[Behind], asked: Sequence[Behind]) -> list[int]:
+        epoch = self._market.epoch
+        found = await self._first(asked, [one.item.position for one in asked])
+        lost = [one for one in asked if found[one] is None]
+        for one in lost:  # it never stood there
+            one.given = epoch - 1 if one.item.position.epoch < epoch else max(one.topic.seq, epoch - 1)
+        anew = await self._first(lost, [Position(epoch, one.given) for one in lost]) if lost else {}
+        firsts = []
+        for one in behind:
+            if one not in found:
+                firsts.append(self._last(one))
+                continue
+            told = found[one]
+            one.state = "resumed" if told is not None and told.whole else "gap"
+            if told is not None:
+                one.given = max(one.item.position.seq, epoch - 1)
+            firsts.append(self._goes_on(one, told or anew[one] or FirstMissed(0, whole=True)))
+        return firsts
+
+    def _goes_on(self, one: Behind, found: FirstMissed) -> int:
+        """Where a stream goes on of which is known what comes next."""
+        topic = one.topic
         if not found.whole:
             one.given = one.told = found.seq - 1 if found.seq else topic.seq - _is_forming(topic)
         self.gaps += one.state == "gap"
         if found.seq:
             return found.seq
         return topic.seq if one.given < topic.seq else one.given + 1
+
+    def _last(self, one: Behind) -> int:
+        """Where a stream goes on of which it is not known, or that goes on with its last event: a book."""
+        epoch, topic, position = self._market.epoch, one.topic, one.item.position
+        if not one.is_known:
+            one.state, one.given = "gap", 0 if one.kind is Kind.DEPTH else max(topic.seq, epoch - 1)
+            self.gaps += 1
+            return topic.seq if one.given < topic.seq else one.given + 1
+        was_given = position.epoch < epoch or (position.epoch == epoch and position.seq <= topic.seq)
+        one.state = "resumed" if was_given else "gap"
+        is_last = position.epoch == epoch and position.seq == topic.seq
+        one.given = topic.seq if is_last else 0
+        return topic.seq if topic.seq and not is_last else max(topic.seq + 1, epoch)
 
     async def _give(self, client: Peer, behind: list[Behind], *, at_once: bool) -> list[Behind]:
         """Gives a client the next of what it missed, a turn's worth; puts it back into the streams of which
@@ -330,9 +351,14 @@ class Resuming:
     async def _missed(self, one: Behind, after: Position) -> Missed | None:
         return await self._market.missed(one.kind, one.topic.instrument.code, after, one.want.kline_type)
 
-    async def _first(self, one: Behind, after: Position) -> FirstMissed | None:
-        code = one.topic.instrument.code
-        return await self._market.first_missed(one.kind, code, after, one.want.kline_type)
+    async def _first(
+        self, behind: Sequence[Behind], after: Iterable[Position]
+    ) -> dict[Behind, FirstMissed | None]:
+        left = [
+            Left(one.kind, one.topic.instrument.code, place, one.want.kline_type)
+            for one, place in zip(behind, after, strict=True)
+        ]
+        return dict(zip(behind, await self._market.first_missed(left), strict=True))
 
     async def until_taken(self, client: Peer) -> None:
         """Waits while a client does not take what it was given."""

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import functools
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ..bus import Figures, FirstMissed, Gaps, Lack, Local, Missed, Receiver, ScenarioRun, Suspensions
+from ..bus import Figures, FirstMissed, Gaps, Lack, Left, Local, Missed, Receiver, ScenarioRun, Suspensions
 from ..calendars import EXCHANGES, load
 from ..config import Settings
 from ..errors import StoreError
@@ -210,10 +210,13 @@ class MarketSide:
             found = found._replace(seqs=found.seqs[:count], events=found.events[:count])
         return found._replace(whole=False) if stream.is_holed(seq, first) else found
 
-    async def first_missed(
-        self, kind: Kind, code: str, after: Position, kline_type: int = 0
+    async def first_missed(self, streams: Sequence[Left]) -> list[FirstMissed | None]:
+        """Where that begins of each of these; None if the stream never stood there."""
+        return [await self._first_missed(*one) for one in streams]
+
+    async def _first_missed(
+        self, kind: Kind, code: str, after: Position, kline_type: int
     ) -> FirstMissed | None:
-        """Where that begins; None if the stream never stood there."""
         if (place := self._place(kind, code, after, kline_type)) is None:
             return None
         stream, seq = place

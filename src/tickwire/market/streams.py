@@ -66,7 +66,7 @@ class Stream:
 
     def is_holed(self, after: int, first: int) -> bool:
         """Whether there is a hole behind that `seq` and before the event with the other one."""
-        return any(after < hole <= first for hole in self.holes)
+        return bool(self.holes) and any(after < hole <= first for hole in self.holes)
 
     def hole_behind(self, seq: int) -> int | None:
         """Before which event the first hole is behind the one with that `seq`."""

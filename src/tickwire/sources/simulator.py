@@ -34,7 +34,7 @@ DEFAULT_CODES = (
 ).split()
 """What runs without being asked for: well-known codes of all markets."""
 
-BEAT = 0.02
+BEAT = 0.05
 """Seconds in which steps are made together: the loop would wake for each."""
 LOOK = 1.0
 """Seconds after which the clock is looked at anyhow: it may have been set."""
