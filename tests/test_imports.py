@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"access", "wire", "model"},
     "sources": {"client", "wire", "klines", "calendars", "files", "machine", "model"},
     "config": {"access", "files", "sources", "model"},
-    "bus": {"sandbox", "wire", "model"},
+    "bus": {"access", "sandbox", "wire", "model"},
     "market": {
         "bus",
         "config",

@@ -80,6 +80,7 @@ class Client:
         self.begun: list[Step] = []
         self.answers: list[tuple[str, bool]] = []
         self.renewed = 0
+        self.dismissed: list[int] = []
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Inlet:
         key = kind, instrument.code, kline_type
@@ -105,6 +106,9 @@ class Client:
 
     def renew(self) -> None:
         self.renewed += 1
+
+    def dismiss(self, number: int) -> None:
+        self.dismissed.append(number)
 
     def seekers(self, family: Family, name: str) -> Collection[str]:
         return ()

@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from ..serving import OTHER_WS, Link, Program, program, until
-from .publishing import NDJSON, a_trade, packed
+from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program, until
+from .publishing import NDJSON, a_token, a_trade, packed
 
 PUBLISHING = ("--workers", "2", "--source", "publish", "--codes", "BTCUSDT")
 CLIENTS = 12
@@ -162,6 +162,66 @@ async def test_what_cannot_begin_says_why_and_leaves_nobody_behind(
     assert process.returncode in (1, 2)
     assert said in errors.decode()
     assert out == b""
+
+
+LIMITED = """
+[plans.tight]
+connections = 2
+subscriptions = "1/1s"
+http = "5/1h"
+"""
+
+
+async def test_limits_of_a_token_hold_whichever_process_is_asked(tmp_path: Path) -> None:
+    """Many at once, which the system deals out among two processes."""
+    (tmp_path / "settings.toml").write_text(LIMITED)
+    secret = a_token(tmp_path / "data", plan="tight")
+    arguments = ("--workers", "2", "--config", str(tmp_path / "settings.toml"), "--takeover-after", "2")
+    async with program(tmp_path, *arguments) as running, contextlib.AsyncExitStack() as stack:
+        url = f"{running.url}{OTHER_HTTP}/trade-tick?token={secret}&query=%7B%22data%22%3A%7B%7D%7D"
+
+        async def get() -> int:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(url)).status_code
+
+        found = await asyncio.gather(*(get() for _ in range(30)))
+        assert found.count(429) == 25
+
+        async def dial() -> ClientConnection | int:
+            address = running.url.replace("http", "ws", 1) + f"{OTHER_WS}?token={secret}"
+            try:
+                return await stack.enter_async_context(connect(address, ping_interval=None))
+            except InvalidStatus as refused:
+                return refused.response.status_code
+
+        sockets = await asyncio.gather(*(dial() for _ in range(20)))
+        links = [Link(one) for one in sockets if isinstance(one, ClientConnection)]
+        assert len(links) == 2
+        assert [one for one in sockets if isinstance(one, int)] == [429] * 18
+
+        asked = {"symbol_list": [{"code": "BTCUSDT"}]}
+        tries = [links[n % 2].ask(22004, asked) for n in (0, 1)]
+        assert sorted(one["ret"] for one in await asyncio.gather(*tries)) == [200, 605]
+        assert (await links[0].ask(22000))["ret"] == 200, "what is not limited passes"
+
+        await asyncio.sleep(2.0)  # a time that the settings name: who is silent for so long gives way
+        newer = await dial()
+        assert isinstance(newer, ClientConnection)
+        await until(lambda: [one.socket.close_code for one in links].count(1008) == 1)
+
+        gateways = processes(running)[1:]
+        os.kill(gateways[0], signal.SIGKILL)
+        os.kill(gateways[1], signal.SIGKILL)  # with all connections: their places are free
+        again: list[ClientConnection | int] = []
+
+        async def is_back() -> bool:
+            with contextlib.suppress(OSError, InvalidMessage, EOFError):
+                again.append(await dial())
+            return any(isinstance(one, ClientConnection) for one in again)
+
+        async with asyncio.timeout(PATIENCE):
+            while not await is_back():  # noqa: ASYNC110  # another process is
+                await asyncio.sleep(0.1)
 
 
 async def test_all_end_when_the_one_that_was_started_is_killed(tmp_path: Path) -> None:

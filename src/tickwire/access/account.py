@@ -167,6 +167,17 @@ class Account:
             self._connected[family] = now
         return dead
 
+    def place(self, newcomer: Seated, family: Family) -> None:
+        """Lets a new connection in that has its place elsewhere."""
+        self._seats[family][newcomer] = None
+
+    def count(self, verdict: Verdict) -> None:
+        """A request over HTTP was judged elsewhere."""
+        if verdict.wait:
+            self.refused += 1
+        else:
+            self.requests += 1
+
     def leave(self, connection: Seated, family: Family) -> None:
         """A connection is gone."""
         self._seats[family].pop(connection, None)

@@ -62,6 +62,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Whether requests over HTTP are counted at all."""
         return any((self.endpoint, self.batch_kline, self.suspension, self.http, self.per_day))
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it limits what all connections and requests of a token do together."""
+        return bool(self.connections or self.connection_spacing or self.subscriptions or self.meters_http)
+
     def limits(self) -> dict[str, str | int]:
         """What it limits, by name; a rate as a person writes it."""
         fields = {name: getattr(self, name) for name in self.__struct_fields__ if name != "refuse"}

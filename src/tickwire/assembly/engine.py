@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ..bus import Local, Supplier
+from ..bus import Local, Supplier, TokenHome
 from ..bus.remote import RemoteMarket
 from ..config import Settings
 from ..errors import StoreError
@@ -234,7 +234,7 @@ class GatewayEngine:
         self._reach = reach
         self._tasks: list[asyncio.Task[None]] = []
         self.gateway = gateway_of(
-            settings, catalogue, self.market, sandbox, tokens, database, machine, observer
+            settings, catalogue, self.market, sandbox, tokens, database, machine, observer, remote.home
         )
         remote.join(self.gateway)
 
@@ -296,6 +296,7 @@ def gateway_of(
     database: Database,
     machine: Machine,
     observer: Observer,
+    home: TokenHome | None = None,
 ) -> Gateway:
     """A client side on a machine."""
     return Gateway(
@@ -309,4 +310,5 @@ def gateway_of(
         clock=machine.monotonic,
         wall=machine.wall,
         observer=observer,
+        home=home,
     )

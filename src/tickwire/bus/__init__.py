@@ -19,7 +19,17 @@ from .answers import (
     Taken,
     Unknown,
 )
-from .contract import Inlet, Known, Left, Playback, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import (
+    Inlet,
+    Known,
+    Left,
+    Playback,
+    Receiver,
+    StreamEvent,
+    StreamReceiver,
+    Supplier,
+    TokenHome,
+)
 from .local import Local
 
 __all__ = [
@@ -48,5 +58,6 @@ __all__ = [
     "Supplier",
     "Suspensions",
     "Taken",
+    "TokenHome",
     "Unknown",
 ]

@@ -1,6 +1,6 @@
 """What a client side asks of a market side in another process, written as msgpack.
 
-The contract is the form: what a call takes and gives is read from the signatures of `Supplier`. Instruments
+The contract is the form: what a call takes and gives is read from its signatures. Instruments
 go by their code; who asks is whoever is at the other end.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from ..errors import BusError, InputError, SourceError, StoreError
 from ..model import Catalogue, Correction, Kind, KlineUpdate, Trade
 from . import answers, contract
 from .answers import Missed
-from .contract import Supplier
+from .contract import Supplier, TokenHome
 
 ASKER = "who"
 INSTRUMENT, INSTRUMENTS = "instrument", "instruments"
@@ -113,7 +114,7 @@ class Call(NamedTuple):
 def _calls() -> dict[str, Call]:
     names = {**vars(answers), **vars(contract)}
     found = {}
-    for name, function in inspect.getmembers(Supplier, inspect.iscoroutinefunction):
+    for name, function in chain.from_iterable(map(_coroutines, (Supplier, TokenHome))):
         told = typing.get_type_hints(function, names)
         answer = told.pop("return")
         hints = {key: _passed(key, hint) for key, hint in told.items()}
@@ -135,6 +136,10 @@ def _calls() -> dict[str, Call]:
             defaults,
         )
     return found
+
+
+def _coroutines(contract: type) -> list[tuple[str, Any]]:
+    return inspect.getmembers(contract, inspect.iscoroutinefunction)
 
 
 def _passed(parameter: str, hint: Any) -> Any:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
+from ..access import Limits, Seating, Verdict
 from ..model import (
     Correction,
     Event,
@@ -94,6 +95,9 @@ class Receiver(StreamReceiver, Protocol):
     def renew(self) -> None:
         """The market side is there again, or another one: it is to be told anew what is wished."""
 
+    def dismiss(self, number: int) -> None:
+        """The connection of that number gives way to another one of its token."""
+
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
 
@@ -106,6 +110,32 @@ class Receiver(StreamReceiver, Protocol):
 
     def found(self, family: Family, name: str, *, nobodys: bool) -> None:
         """It is known what a code is that was sought, or that it is not: `nobodys` if nobody has it."""
+
+
+class TokenHome(Protocol):
+    """Where the limits of tokens are kept, for all client sides together, see `access.Home`. Asked for tokens
+    of plans that limit something; in one process nobody asks."""
+
+    async def take_request(self, label: str, limits: Limits, endpoint: str | None) -> Verdict:
+        """A request over HTTP: whether it passes."""
+        ...
+
+    async def take_subscription(self, label: str, limits: Limits, family: Family, cmd_id: int) -> bool:
+        """A subscription on an interface of a family: whether it passes."""
+        ...
+
+    async def take_seat(
+        self, who: object, number: int, label: str, limits: Limits, family: Family
+    ) -> Seating:
+        """A new connection under that number: whether there is a place for it. Another one may have to give
+        way, see `Receiver.dismiss`."""
+        ...
+
+    async def leave_seats(self, who: object, numbers: Collection[int]) -> None:
+        """These connections are gone."""
+
+    async def heard_from(self, who: object, ages: Mapping[int, float]) -> None:
+        """So many seconds ago something last came from these connections: said once a second."""
 
 
 class Left(NamedTuple):

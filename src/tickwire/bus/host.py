@@ -7,25 +7,27 @@ carried out as if it was in this process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
+from ..access import Home, Limits, Seat, Seating, Verdict
 from ..errors import BusError
 from ..model import Catalogue, Family, Instrument, Kind, Position
 from ..sandbox import Followed, Run, Step
 from ..wire import StatusData
 from ..wire.canonical import writer
 from . import layout
-from .calls import CALLS, RECORDED, word_of, written
+from .calls import ASKER, CALLS, RECORDED, word_of, written
 from .contract import Playback, StreamEvent, Supplier
 from .layout import Batch, Record, Splitter
 from .messages import (
     VERSION,
     Ask,
     Changed,
+    Dismiss,
     Done,
     Down,
     Failed,
@@ -176,6 +178,36 @@ class Link:
             self.channel.send(data)
 
 
+class Reception:
+    """The home of tokens, as client sides ask it."""
+
+    def __init__(
+        self, dismiss: Callable[[Seat], None], clock: Callable[[], float], micros: Callable[[], int]
+    ) -> None:
+        self.home = Home(dismiss)
+        self._clock = clock
+        self._micros = micros
+
+    async def take_request(self, label: str, limits: Limits, endpoint: str | None) -> Verdict:
+        """See `TokenHome`, as for the others."""
+        return self.home.request(label, limits, endpoint, self._clock(), self._micros() / 1e6)
+
+    async def take_subscription(self, label: str, limits: Limits, family: Family, cmd_id: int) -> bool:
+        return self.home.subscribe(label, limits, (family, cmd_id), self._clock())
+
+    async def take_seat(
+        self, who: Hashable, number: int, label: str, limits: Limits, family: Family
+    ) -> Seating:
+        return self.home.seat(who, number, label, limits, family, self._clock())
+
+    async def leave_seats(self, who: Hashable, numbers: Collection[int]) -> None:
+        for number in numbers:
+            self.home.leave(who, number)
+
+    async def heard_from(self, who: Hashable, ages: Mapping[int, float]) -> None:
+        self.home.heard(who, ages, self._clock())
+
+
 class Host:
     """The client sides in other processes, as one receiver."""
 
@@ -210,6 +242,7 @@ class Host:
         self._state: State | None = None
         self._playbacks = 0
         self._end = catalogue.watch(self._learned)
+        self._reception = Reception(_dismiss, clock, micros)
 
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Outlet:
@@ -235,6 +268,9 @@ class Host:
 
     def renew(self) -> None:
         """It is here."""
+
+    def dismiss(self, number: int) -> None:
+        """It has no connections."""
 
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
@@ -325,6 +361,7 @@ class Host:
         for playback in link.playbacks.values():
             playback.close()
         self._market.forget(link)
+        self._reception.home.forget(link)
         if link.slow:
             self._begin(link, self._market.pace({(link, number): False for number in link.slow}))
 
@@ -373,13 +410,14 @@ class Host:
         if (call := CALLS.get(asked.call)) is None:
             raise BusError(f"A client side asks for {asked.call!r}, which is no call of the bus.")
         arguments = call.read(asked.arguments, self._catalogue)
-        if call.name in ("wish", "wish_bars"):
-            arguments["who"] = link
-        elif call.name == "pace":
+        if ASKER in call.parameters:
+            arguments[ASKER] = link
+        if call.name == "pace":
             arguments["clients"] = self._paced(link, arguments["clients"])
         for name, tokens in asked.seekers.items():
             link.seekers[arguments["family"], name] = tokens
-        answer = getattr(self._market, call.name)(**arguments)
+        answerer = self._reception if hasattr(self._reception, call.name) else self._market
+        answer = getattr(answerer, call.name)(**arguments)
         self._begin(link, self._answer(link, asked.number, call.name, answer))
 
     def _paced(self, link: Link, clients: Mapping[int, bool]) -> dict[object, bool]:
@@ -497,6 +535,11 @@ class Host:
             market.can_seek(""),
         )
         return self._state
+
+
+def _dismiss(seat: Seat) -> None:
+    if isinstance(seat.who, Link):
+        seat.who.send(Dismiss(seat.number))
 
 
 def _opened(outlet: Outlet) -> Opened:

@@ -146,6 +146,12 @@ class Found(msgspec.Struct, frozen=True, array_like=True, tag="found"):
     nobodys: bool
 
 
+class Dismiss(msgspec.Struct, frozen=True, array_like=True, tag="dismiss"):
+    """See `Receiver.dismiss`."""
+
+    number: int
+
+
 class Pulse(msgspec.Struct, frozen=True, array_like=True, tag="pulse"):
     """The market side is there."""
 
@@ -175,6 +181,7 @@ Down: TypeAlias = (
     | WentOn
     | Scenarios
     | Found
+    | Dismiss
     | Pulse
     | Done
     | Failed

@@ -24,13 +24,14 @@ from . import layout
 from .answers import Columns, Figures, Stop
 from .answers import Taken as TakenLines
 from .calls import CALLS, ERRORS, RECORDED, Call, written
-from .contract import FrameInlet, Playback, Receiver, Supplier
+from .contract import FrameInlet, Playback, Receiver, Supplier, TokenHome
 from .layout import Frame, Record, Splitter
 from .messages import (
     VERSION,
     Ask,
     Changed,
     Close,
+    Dismiss,
     Done,
     Down,
     Failed,
@@ -198,6 +199,11 @@ class RemoteMarket:
     def supplier(self) -> Supplier:
         """The same, by its contract."""
         return cast(Supplier, self)
+
+    @property
+    def home(self) -> TokenHome:
+        """Where the limits of tokens are kept."""
+        return cast(TokenHome, self)
 
     # The way to the other end.
     def attach(self, channel: Channel) -> None:
@@ -461,6 +467,8 @@ class RemoteMarket:
             case WentOn(begins, gap):
                 known = {self._catalogue[code]: begin for code, begin in begins.items()}
                 self._tell(lambda receiver: receiver.go_on(known, gap=gap))
+            case Dismiss(number):
+                self._tell(lambda receiver: receiver.dismiss(number))
             case Pulse():
                 pass
 

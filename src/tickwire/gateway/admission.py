@@ -8,7 +8,19 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
-from ..access import BUILT_IN, UNLIMITED, Account, Full, Plan, Register, Seated, Token, Verdict
+from ..access import (
+    BUILT_IN,
+    UNLIMITED,
+    Account,
+    Full,
+    Limits,
+    Plan,
+    Register,
+    Seated,
+    Seating,
+    Token,
+    Verdict,
+)
 from ..config import Settings
 from ..errors import SettingsError, StartError, StoreError
 from ..model import RULES, Ending, Family, Instrument, Kind
@@ -57,7 +69,17 @@ class Caller:
     for a session of the wire, see `wire.Permit`.
     """
 
-    __slots__ = ("_most", "_sandbox", "_supply", "account", "client", "gone", "report", "token")
+    __slots__ = (
+        "_most",
+        "_sandbox",
+        "_supply",
+        "account",
+        "client",
+        "gone",
+        "is_shared",
+        "report",
+        "token",
+    )
 
     def __init__(
         self,
@@ -73,6 +95,8 @@ class Caller:
         self.account = account
         self.client = client
         self.report = Report()
+        self.is_shared = False
+        """Whether its limits are those of connections at other client sides too."""
         self.gone = False
         """Whether its connection is: no dice are thrown for it any more, which would be another one's."""
         self._sandbox = sandbox
@@ -145,8 +169,10 @@ class Caller:
             return None
         return ret_of(answer.ret, answer.msg, answer.status)
 
-    def subscribe(self, cmd_id: int, now: float) -> bool:
-        """Whether a subscription keeps the spacing of the plan."""
+    def subscribe(self, cmd_id: int, now: float) -> bool | None:
+        """Whether a subscription keeps the spacing of the plan; None if that is known elsewhere."""
+        if self.is_shared and self.plan.subscriptions is not None:
+            return None
         return self.account.subscribe((self.client.family, cmd_id), now)
 
     def seek(self, family: Family, name: str) -> Ret | None:
@@ -263,18 +289,46 @@ class Admission:
             self._rules.max_subscriptions,
         )
 
+    def limits(self, secret: str) -> tuple[str, Limits] | None:
+        """What holds for whoever sends that token, where it limits what he does at all client sides together,
+        and what the token goes by; None if it does not, or is unknown."""
+        rules, label, name = self._rules, secret, self._rules.plan
+        if self._guarded:
+            if (token := self._register.find(secret, self._wall())) is None:
+                return None
+            label, name = token.id, token.plan
+        plan = rules.plans[name]
+        return (label, self.limits_of(plan)) if plan.is_shared else None
+
+    def limits_of(self, plan: Plan) -> Limits:
+        """What holds for a token of that plan."""
+        return Limits(plan, self._rules.day_reset, self._rules.takeover_after)
+
     def enter(
-        self, peer: Seated, secret: str, family: Family, connection: int
+        self,
+        peer: Seated,
+        secret: str,
+        family: Family,
+        connection: int,
+        seating: Seating | None = None,
     ) -> tuple[Caller, Seated | None]:
-        """Lets a connection in under that number; also returns the one that gives way to it, if any.
+        """Lets a connection in under that number; also returns the one that gives way to it, if any. Whether
+        it has a place elsewhere has been asked before, see `SharedLimits.seat`.
 
         Raises Refused.
         """
         caller = self.caller(secret, family, connection)
         if self._sandbox.runs and (refuse := self._sandbox.refusal(caller.client)) is not None:
             raise Refused(ret_of(refuse.status, "refused", refuse.status))
+        dead: Seated | None = None
         try:
-            dead = caller.account.seat(peer, family, self._clock(), self._rules.takeover_after)
+            if seating is not None and not seating.seated:
+                raise Full(seating.wait)
+            if seating is None:
+                dead = caller.account.seat(peer, family, self._clock(), self._rules.takeover_after)
+            else:
+                caller.is_shared = True
+                caller.account.place(peer, family)
         except Full as full:
             raise Refused(TOO_MANY_CONNECTIONS, full.wait) from None
         if self._sandbox.runs:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import structlog
 
 from .. import __version__
-from ..access import Verdict
-from ..bus import Supplier
+from ..access import Seating, Verdict
+from ..bus import Supplier, TokenHome
 from ..config import Settings, SourceKind
 from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType, Position
 from ..sandbox import Sandbox, Step
@@ -49,10 +49,12 @@ from .reads import Reads
 from .replaying import Replaying
 from .resuming import Resuming
 from .seeking import Seeking
+from .shared_limits import SharedLimits
 from .sharing import Sharing
 from .states import States
 from .uplink import Uplink
 
+TAKEN_OVER = "another connection of this token took its place"
 RENEWAL = 30.0
 """Seconds between times that the market is told again what is subscribed to."""
 LEASE = 3 * RENEWAL
@@ -114,8 +116,11 @@ class Gateway:
         clock: Callable[[], float],
         wall: Callable[[], float],
         observer: Observer = NOBODY,
+        home: TokenHome | None = None,
     ) -> None:
-        """`database` runs the calls of the store of tokens; `carry` is that of the machine's network.
+        """`home` is where the limits of tokens are kept if there are other client sides.
+
+        `database` runs the calls of the store of tokens; `carry` is that of the machine's network.
 
         `clock` is the monotonic clock that heartbeats and limits run on, `wall` the time since the epoch that
         tokens and daily quotas go by, both in seconds.
@@ -174,6 +179,8 @@ class Gateway:
         self.replaying = Replaying(self.hub, market, self.resuming, self.callers, self._slow, clock)
         self.states = States(self.hub, market, wall)
         self._faults = ClientFaults(sandbox, self.callers, clock)
+        self._shared = None if home is None else SharedLimits(home, self.admission)
+        self._reserved: dict[Peer, tuple[int, Seating | None]] = {}
 
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Topic:
@@ -192,6 +199,15 @@ class Gateway:
         """The market side is there again, or another one."""
         self.sharing.renew()
         self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
+        if self._shared is not None:
+            self.uplink.say(self._shared.renew)
+
+    def dismiss(self, number: int) -> None:
+        """The connection of that number gives way to another one of its token."""
+        for peer, caller in self.callers.items():
+            if caller.client.connection == number:
+                peer.close(POLICY_VIOLATION, TAKEN_OVER, Ending.TAKEOVER)
+                return
 
     def source_changed(self, status: StatusData) -> None:
         """A source is otherwise than before."""
@@ -236,6 +252,16 @@ class Gateway:
             "client faults": self._faults.run,
             "outboxes": self._look_at_outboxes,
             "states": self.states.run,
+            **({} if self._shared is None else {"limits": functools.partial(self._shared.run, self._ages)}),
+        }
+
+    def _ages(self, numbers: Collection[int]) -> dict[int, float]:
+        """How many seconds ago something came from these connections."""
+        asked, now = set(numbers), self.clock()
+        return {
+            number: now - peer.last_heard
+            for peer, caller in self.callers.items()
+            if (number := caller.client.connection) in asked
         }
 
     def ends(self) -> list[Callable[[], Awaitable[None]]]:
@@ -245,7 +271,8 @@ class Gateway:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEWAL)
-            self.renew()
+            self.sharing.renew()
+            self.uplink.say(self._market.wish_bars, self, self.hub.wanted_bars(), lease=LEASE)
 
     async def _look_at_outboxes(self) -> None:
         while True:
@@ -257,9 +284,35 @@ class Gateway:
         """Who sends a request over HTTP with that token. Raises Refused."""
         return self.admission.caller(secret, family)
 
-    def count(self, caller: Caller, endpoint: str | None) -> Verdict:
+    async def count(self, caller: Caller, endpoint: str | None) -> Verdict:
         """Counts a request over HTTP: whether it passes, and the limits that concern it."""
+        if self._shared is not None and caller.plan.meters_http:
+            verdict = await self._shared.request(caller, endpoint)
+            if verdict is not None:
+                return verdict
         return self.admission.request(caller, endpoint)
+
+    def is_shared(self, secret: str) -> bool:
+        """Whether it is to be asked elsewhere whether a connection has a place: see `reserve`."""
+        return self._shared is not None and not self.draining and self._shared.is_shared(secret)
+
+    async def reserve(self, peer: Peer, family: Family, secret: str) -> None:
+        """Asks for a place for a new connection, which `admit` then lets in or not."""
+        assert self._shared is not None  # noqa: S101
+        number = next(self._numbers)
+        self._reserved[peer] = number, None
+        self._reserved[peer] = number, await self._shared.seat(secret, number, family)
+
+    async def may_subscribe(self, peer: Peer, cmd_id: int) -> bool:
+        """Whether a subscription of a client passes that keeps its limits with others."""
+        caller, granted = self.callers.get(peer), None
+        if caller is None or caller.client.family is None:
+            return False
+        if self._shared is not None:
+            granted = await self._shared.subscribe(caller, cmd_id)
+        if granted is None:
+            granted = caller.account.subscribe((caller.client.family, cmd_id), self.clock())
+        return granted
 
     def admit(self, peer: Peer, family: Family | None, secret: str) -> Session:
         """Opens a session; without a family the path is no WebSocket's. Raises Refused."""
@@ -268,11 +321,17 @@ class Gateway:
         if family is None:
             self.admission.caller(secret, None)
             raise Refused(QUERY_INVALID)
-        caller, dead = self.admission.enter(peer, secret, family, next(self._numbers))
+        reserved = self._reserved.pop(peer, None)
+        number, seating = (next(self._numbers), None) if reserved is None else reserved
+        try:
+            caller, dead = self.admission.enter(peer, secret, family, number, seating)
+        except Refused:
+            self._give_back(number)
+            raise
         self.callers[peer] = caller
         self.observer.came(caller)
         if dead is not None:
-            dead.close(POLICY_VIOLATION, "another connection of this token took its place", Ending.TAKEOVER)
+            dead.close(POLICY_VIOLATION, TAKEN_OVER, Ending.TAKEOVER)
         return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
 
     def carry_out(self, client: Peer, decision: Decision) -> bytes:
@@ -358,8 +417,15 @@ class Gateway:
         if frames:
             self.hub.tell(client, frames)
 
+    def _give_back(self, number: int) -> None:
+        """A connection needs its place no more, if it has one elsewhere."""
+        if self._shared is not None and self._shared.has(number):
+            self.uplink.say(self._shared.leave, number)
+
     def vacate(self, client: Peer) -> None:
         """The client is gone, and another may take its place; `leave` follows."""
+        if (reserved := self._reserved.pop(client, None)) is not None:
+            self._give_back(reserved[0])
         if (caller := self.callers.get(client)) is not None:
             caller.leave(client)
 
@@ -378,6 +444,7 @@ class Gateway:
         if (caller := self.callers.pop(client, None)) is not None:
             caller.account.pushes += pushes
             caller.leave(client)
+            self._give_back(caller.client.connection)
             if caller.report.notable:
                 _tell_deviations(caller)
             self.observer.left(caller)

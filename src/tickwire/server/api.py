@@ -166,7 +166,7 @@ class Api:
             known_as = endpoint.name if endpoint else path[1:].removeprefix("api/") if listing else None
             if (answer := caller.answer(f"/{endpoint.name}" if endpoint else path)) is not None:
                 raise Refused(answer)
-            verdict = self._gateway.count(caller, known_as)
+            verdict = await self._gateway.count(caller, known_as)
             headers = _limit_headers(verdict)
             if verdict.wait:
                 caller.report.note(Deviation.TOO_FAST, known_as or "")

@@ -82,7 +82,7 @@ class Shell(asyncio.Protocol):
         """Bytes came from the client."""
         if self._deaf:
             return
-        if len(data) <= self._piece and not self._later:
+        if len(data) <= self._piece and not self._later and not self._busy:
             self._look_at(data)
             self._act()
             return

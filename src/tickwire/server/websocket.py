@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from typing import Any
 
 import structlog
 from websockets.frames import CloseCode
@@ -16,12 +17,12 @@ from ..bus import Supplier
 from ..gateway.gateway import NOBODY, Gateway, Heard
 from ..gateway.hub import Sparing
 from ..machine import Direct, Machine, Writer
-from ..model import Ending, Slow
+from ..model import Ending, Family, Slow
 from ..wire import POLICY_VIOLATION, PUBLISH_PATH, Decision, Report
 from ..wire.connection import Connection
 from ..wire.flags import Flags
 from ..wire.form import Form
-from ..wire.session import Close
+from ..wire.session import Ask, Close
 from .bounds import LATE
 from .guests import Guests
 from .publish import Publishing
@@ -173,6 +174,7 @@ class WebSocket(Shell):
         self._delayed_size = 0
         self._delayed_until = 0.0
         self._kept = 0  # bytes in its outbox
+        self._asking: asyncio.Task[None] | None = None  # what is known elsewhere, and all else waits for
         self._has_outbox = False
 
     # What asyncio calls.
@@ -183,6 +185,17 @@ class WebSocket(Shell):
 
     def upgrade(self, request: Request) -> None:
         """Lets the client in, or says why not."""
+        claims = self._connection.claims(request)
+        if claims is not None and self._gateway.is_shared(claims[1]):
+            self._wait_for(self._enter_later(request, *claims))
+        else:
+            self._enter(request)
+
+    async def _enter_later(self, request: Request, family: Family, token: str) -> None:
+        await self._gateway.reserve(self, family, token)
+        self._enter(request)
+
+    def _enter(self, request: Request) -> None:
         self._send(self._connection.upgrade(request))
         if self._accepted and self.sparing.slow is Slow.CONFLATE:
             self._writer.stay_fresh()
@@ -202,6 +215,8 @@ class WebSocket(Shell):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whomever."""
         super().connection_lost(exc)
+        if self._asking is not None:
+            self._asking.cancel()
         self._websockets.leave(self)
         self._connection.end()
 
@@ -348,15 +363,40 @@ class WebSocket(Shell):
 
     @property
     def _busy(self) -> bool:
-        return self._delayed_size > self._unread.bound
+        return self._asking is not None or self._delayed_size > self._unread.bound
+
+    def _wait_for(self, asking: Coroutine[Any, Any, None]) -> None:
+        """What comes waits meanwhile."""
+        self._asking = asyncio.create_task(self._ask(asking))
+
+    async def _ask(self, asking: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asking
+        except Exception:
+            log.exception("a connection cannot be let in")
+            self.transport.abort()
+        finally:
+            if self._asking is asyncio.current_task():  # else it has begun to wait for something else
+                self._asking = None
+        if not self._busy:
+            self._go_on()
+
+    async def _ask_to_subscribe(self, cmd_id: int) -> None:
+        granted = await self._gateway.may_subscribe(self, cmd_id)
+        if not self.transport.is_closing():
+            self._asking = None
+            self._carry(self._connection.go_on(self._gateway.clock(), granted=granted))
 
     def _carry(self, out: Iterable[bytes | Decision]) -> None:
         """Writes and carries out, in order."""
         replies: list[bytes] = []
         close: Close | None = None
+        asks: Ask | None = None
         for item in out:
             if isinstance(item, Close):
                 close = item
+            elif isinstance(item, Ask):
+                asks = item
             elif isinstance(item, bytes):
                 replies.append(item)
             elif frames := self._gateway.carry_out(self, item):
@@ -366,6 +406,8 @@ class WebSocket(Shell):
             self._end()
         if close is not None:
             self.close(*close, Ending.RATE)
+        if asks is not None:
+            self._wait_for(self._ask_to_subscribe(asks.cmd_id))
 
     @property
     def _ended(self) -> tuple[int, Ending]:

@@ -5,7 +5,7 @@ Here is the way from an upgrade to a session and from a message to its answer; s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -19,7 +19,7 @@ from .form import PLAIN, Form, text_frame
 from .frames import Frames, Message, Ping, refusal
 from .messages import to_json
 from .ret import PATH_UNKNOWN, TOKEN_REQUIRED, Refused
-from .session import Decision, Session
+from .session import Ask, Decision, Session
 
 Admit: TypeAlias = Callable[[Family | None, str], Session]
 """Opens a session for a token and the family of the path, None if it is no WebSocket's. Raises Refused."""
@@ -50,10 +50,12 @@ class Connection:
         self.session: Session | None = None
         """None before the handshake and where it failed."""
         self._form = PLAIN
+        self._asking: tuple[Message, Iterator[bytes | Message | Ping]] | None = None
+        """What is decided once it was asked whether it may pass, and what came behind it."""
 
     def end(self) -> None:
         """The socket is closed."""
-        self._admit = self._heard = None
+        self._admit = self._heard = self._asking = None
         self.frames.end()
 
     @property
@@ -84,6 +86,13 @@ class Connection:
         if self.session is not None:
             self.session.forgive(now)
 
+    def claims(self, request: Request) -> tuple[Family, str] | None:
+        """The family and the token that a request of an upgrade speaks of; None if it is refused anyhow."""
+        path, _, query = request.path.partition("?")
+        token = token_of(parameters(query.encode()).token, _headers(request), strict=self._strict)
+        family = WS_PATHS.get(path)
+        return None if family is None or token is None else (family, token)
+
     def upgrade(self, request: Request) -> list[bytes]:
         """The request of the upgrade came: what to write, as of `receive`."""
         return self.frames.upgrade(request)
@@ -93,9 +102,19 @@ class Connection:
 
         Empty bytes mean: close the sending side.
         """
+        return self._go_through(self.frames.receive(data, now), now)
+
+    def go_on(self, now: float, *, granted: bool) -> list[bytes | Decision]:
+        """What was asked of the last decision (Ask) was granted, or not: what follows, as of `receive`."""
+        assert self._asking is not None  # noqa: S101  # whoever was asked answers once
+        assert self.session is not None  # noqa: S101
+        (message, rest), self._asking = self._asking, None
+        return self._answer(message, self.session, now, granted=granted) + self._go_through(rest, now)
+
+    def _go_through(self, items: Iterator[bytes | Message | Ping], now: float) -> list[bytes | Decision]:
         out: list[bytes | Decision] = []
         failed = self.frames.failure
-        for item in self.frames.receive(data, now):
+        for item in items:
             if isinstance(item, bytes):
                 out.append(item)
             elif self.session is not None:
@@ -103,15 +122,22 @@ class Connection:
                     self.session.ping(now)
                 elif self.frames.open:
                     out += self._answer(item, self.session, now)
+                    if out and isinstance(out[-1], Ask):  # what follows waits
+                        self._asking = item, items
+                        break
         if self.session is not None and (code := self.frames.failure) not in (None, failed):
             self.session.report.note(Deviation.BROKEN_FRAME, f"{code:d}")
         return out
 
-    def _answer(self, message: Message, session: Session, now: float) -> list[bytes | Decision]:
+    def _answer(
+        self, message: Message, session: Session, now: float, *, granted: bool | None = None
+    ) -> list[bytes | Decision]:
         form, data = self.form, message.data
         if message.binary and form.packed:
             data = _unpacked(data)
-        answer = session.receive(data, now)
+        answer = session.receive(data, now, granted=granted)
+        if isinstance(answer.decision, Ask):
+            return [answer.decision]
         if message.binary and not form.packed:
             answer.noted.note(Deviation.BINARY_FRAME)
             session.report.note(Deviation.BINARY_FRAME)
@@ -131,8 +157,7 @@ class Connection:
         self._path = path
         if base_of(path) is None:
             return refusal(PATH_UNKNOWN)
-        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
-        asked = parameters(query.encode())
+        headers, asked = _headers(request), parameters(query.encode())
         token = token_of(asked.token, headers, strict=self._strict)
         if token is None:
             return refusal(TOKEN_REQUIRED)
@@ -147,6 +172,10 @@ class Connection:
         if not asked.token and not page_token(headers):
             self.session.report.note(Deviation.TOKEN_IN_HEADER)
         return None
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    return [(name.lower(), value) for name, value in request.headers.raw_items()]
 
 
 def _unpacked(data: bytes) -> bytes:

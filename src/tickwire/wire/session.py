@@ -212,6 +212,12 @@ class Close(NamedTuple):
     reason: str
 
 
+class Ask(NamedTuple):
+    """Before a request is decided it is to be asked whether a subscription of that number may pass."""
+
+    cmd_id: int
+
+
 Decision: TypeAlias = (
     Subscribe
     | Cancel
@@ -227,6 +233,7 @@ Decision: TypeAlias = (
     | ListItems
     | Hello
     | Close
+    | Ask
 )
 BARE: dict[int, Decision | None] = {
     Command.HEARTBEAT: None,
@@ -251,6 +258,10 @@ class Answer(NamedTuple):
     decision: Decision | None = None
 
 
+class MustAsk(Exception):
+    """Whether a request may pass is not known here."""
+
+
 class Permit(Protocol):
     """What a client's token allows it."""
 
@@ -258,8 +269,9 @@ class Permit(Protocol):
         """What a request is answered with before anything else is looked at; None to look at it."""
         ...
 
-    def subscribe(self, cmd_id: int, now: float) -> bool:
-        """Whether a subscription may pass; False if the one before was too short ago."""
+    def subscribe(self, cmd_id: int, now: float) -> bool | None:
+        """Whether a subscription may pass; False if the one before was too short ago, None if that is to be
+        asked elsewhere."""
         ...
 
     def seek(self, family: Family, name: str) -> Ret | None:
@@ -354,6 +366,7 @@ class Session:
         they count."""
         self._permit = permit
         self._too_fast: tuple[float, ...] = ()  # when the last ones came
+        self._granted: bool | None = None  # whether what is decided may pass, where that was asked
         self._reader = Reader(dialect.strict_protocol)
         self._last_heartbeat = self._last_request = now
 
@@ -372,18 +385,22 @@ class Session:
         if not self.dialect.strict_protocol:
             self._last_heartbeat = now
 
-    def receive(self, text: bytes, now: float) -> Answer:
-        """A text frame came. Never raises: whatever it holds is answered."""
+    def receive(self, text: bytes, now: float, *, granted: bool | None = None) -> Answer:
+        """A text frame came. Never raises: whatever it holds is answered; or nothing follows but Ask. Then it
+        comes again, with what was `granted`."""
         noted = Report()
+        self._granted = granted
         request = self._reader.request(text, noted)
         ret, decision, forced = OK, None, False
         try:
             if request.refusal is not None:
                 raise Refused(request.refusal)
-            if (answer := self._permit.answer(request.cmd_id)) is not None:
+            if granted is None and (answer := self._permit.answer(request.cmd_id)) is not None:
                 forced = True  # what is wrong is not the request
                 raise Refused(answer)
             decision = self._decide(request, now, noted)
+        except MustAsk:
+            return Answer(b"", noted, Ask(request.cmd_id))
         except Refused as refused:
             ret = refused.ret
             if ret == TOO_FAST_CLOSED:
@@ -471,7 +488,10 @@ class Session:
 
     def _space(self, cmd_id: int, now: float, noted: Report) -> None:
         """Raises Refused if the request before of that number was too short ago."""
-        if not self._permit.subscribe(cmd_id, now):
+        granted = self._permit.subscribe(cmd_id, now) if self._granted is None else self._granted
+        if granted is None:
+            raise MustAsk
+        if not granted:
             noted.note(Deviation.TOO_FAST, str(cmd_id))
             self._too_fast = (*self._too_fast, now)[-MOST_TOO_FAST:]
             again = len(self._too_fast) == MOST_TOO_FAST and now - self._too_fast[0] < TOO_FAST_WINDOW
