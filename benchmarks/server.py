@@ -12,29 +12,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Collection
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from tickwire.access import Token, digest_of
-from tickwire.assembly import assemble
-from tickwire.bus import Inlet
+from tickwire.assembly import Engine, GatewayEngine, assemble
+from tickwire.bus import FrameInlet
+from tickwire.bus.host import Host
+from tickwire.bus.remote import RemoteMarket
+from tickwire.bus.unix import hosting, reach
 from tickwire.config import DATABASE, LogLevel, Settings
-from tickwire.gateway.hub import topic
+from tickwire.gateway.gateway import NOBODY
 from tickwire.machine import REAL
 from tickwire.machine.logs import configure
 from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
+from tickwire.sandbox import Sandbox
 from tickwire.server import Server
 from tickwire.server.certificate import certificate_of
 from tickwire.server.serve import spare_the_loop
 from tickwire.sources import Health, Source, Status
-from tickwire.store import open_tokens
+from tickwire.store import KEY_FILE, Database, SqliteFile, TokenStore, open_tokens
 from tickwire.wire.form import text_frame
 
 PRICE, TURNOVER = Decimal("4415.320000"), Decimal("35322.560000")
@@ -82,9 +88,8 @@ class Ready(Ticks):
 
     def __init__(self, codes: list[str]) -> None:
         super().__init__(codes, rate=0)
-        self.inlets: list[Inlet] = []
+        self.inlets: list[FrameInlet] = []
         """Of the codes, in their order; they are there once there is a hub."""
-        topic.encoder = lambda *_, **__: _as_it_is  # type: ignore[attr-defined]
         self._frames = [text_frame(PUSH % (code.encode(), 0)).split(b"0" * 13) for code in codes]
 
     async def events(self) -> AsyncIterator[Trade]:
@@ -93,13 +98,9 @@ class Ready(Ticks):
             await asyncio.sleep(0)
             for number in range(seq, seq + BATCH):
                 inlet, (head, tail) = next(places)
-                inlet.take(b"%b%013d%b" % (head, time.monotonic_ns() // 1000, tail), number)  # type: ignore[arg-type]
+                inlet.take_frame(b"%b%013d%b" % (head, time.monotonic_ns() // 1000, tail), number)
             # Nobody wants it; a patient source waits for slow clients behind what it yields.
             yield Trade("BTCUSDT", time.time_ns() // 1_000_000, PRICE, PRICE, TURNOVER, 1)
-
-
-def _as_it_is(frame: bytes, _: int) -> bytes:
-    return frame
 
 
 def keep_token(secret: str, data_dir: Path) -> None:
@@ -108,16 +109,51 @@ def keep_token(secret: str, data_dir: Path) -> None:
         store.add(Token(id="bench", digest=digest_of(secret, store.key()), name="bench", plan="unlimited"))
 
 
-async def run(codes: list[str], source: Ticks, settings: Settings, *, send_buffer: int | None) -> None:
-    catalogue = Catalogue(
+def catalogue_of(codes: list[str]) -> Catalogue:
+    return Catalogue(
         Instrument(
             code=one, market=Market.CRYPTO, price_decimals=6, volume_decimals=0, turnover_decimals=6, levels=5
         )
         for one in (*codes, "BTCUSDT")  # which the welcome text speaks of
     )
+
+
+def gateway_at(bus: Path, codes: list[str], settings: Settings) -> GatewayEngine:
+    """A client side, whose market side is another of these servers."""
+    catalogue, sandbox = catalogue_of(codes), Sandbox(1)
+    file = SqliteFile(settings.data_dir / DATABASE)
+    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic)
+    way = partial(reach, remote, bus)
+    tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
+    return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY)
+
+
+async def run(
+    codes: list[str], source: Ticks, settings: Settings, *, send_buffer: int | None, bus: Path | None = None
+) -> None:
+    """With a bus other client sides are served there too."""
+    catalogue = catalogue_of(codes)
     engine = assemble(settings, catalogue, [(source, ())])
     if isinstance(source, Ready):
         source.inlets = [engine.gateway.hub.open(Kind.TRADE, catalogue[code]) for code in codes]
+    async with contextlib.AsyncExitStack() as stack:
+        if bus is not None:
+            market = engine.market
+            host = Host(
+                market,
+                catalogue,
+                lambda: market.scenarios.running,
+                clock=REAL.monotonic,
+                micros=lambda: time.time_ns() // 1000,
+            )
+            market.join(host)
+            await stack.enter_async_context(hosting(host, bus))
+        await serve(engine, settings, send_buffer=send_buffer)
+
+
+async def serve(
+    engine: Engine | GatewayEngine, settings: Settings, *, send_buffer: int | None = None
+) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -141,6 +177,8 @@ def main() -> None:
     parser.add_argument("--history", type=Path, help="a recording to be replayed to clients")
     parser.add_argument("--ring-seconds", type=float, default=60.0, help="what is kept for who resumes")
     parser.add_argument("--token", help="let in this token only")
+    parser.add_argument("--bus", type=Path, help="serve client sides in other processes there")
+    parser.add_argument("--gateway", action="store_true", help="be one of those")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
     codes = [f"C{number:03}" for number in range(given.codes)]
@@ -160,7 +198,10 @@ def main() -> None:
             record=data_dir / "recording" if given.record else None,
             history=[given.history] if given.history else [],
         )
-        runner.run(run(codes, source, settings, send_buffer=given.send_buffer))
+        if given.gateway:
+            runner.run(serve(gateway_at(given.bus, codes, settings), settings))
+        else:
+            runner.run(run(codes, source, settings, send_buffer=given.send_buffer, bus=given.bus))
 
 
 if __name__ == "__main__":

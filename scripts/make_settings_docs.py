@@ -34,6 +34,7 @@ TYPES: dict[Any, str] = {
     list[str]: "list",
 }
 TYPE_OF = {
+    "workers": "whole number from 0 to 256, or `auto`",
     "source": "sources",
     "tls_self_signed": "list of names and addresses",
     "exchanges": "tables",

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tickwire.cli import logs
 from tickwire.cli.main import run
+from tickwire.machine import logs
 
 from ..forks import run as run_forked
 from ..serving import program_environment

@@ -20,6 +20,7 @@ from .answers import (
     Unknown,
 )
 from .contract import (
+    FrameInlet,
     Inlet,
     Known,
     Left,
@@ -37,6 +38,7 @@ __all__ = [
     "Edition",
     "Figures",
     "FirstMissed",
+    "FrameInlet",
     "Gaps",
     "Hole",
     "Inlet",

@@ -55,9 +55,9 @@ from .messages import (
 GATHER = 0.001
 """Seconds for which events are gathered where they come one after the other: waking a process costs more than
 all else of it."""
-CREDIT = 4 * 2**20
-"""Bytes of events that may be under way to a client side. What comes beyond it misses, and asks for when it
-goes on."""
+CREDIT = 2**20
+"""Bytes of events that may be under way to a client side: some thousand ticks, so that none of them is old
+when it is taken. What comes beyond it misses, and asks for when it goes on."""
 MOST_WAITING = 256 * 2**20
 """Bytes of all else that may wait for one that does not read; beyond it, it is cut."""
 AT_ONCE = 200

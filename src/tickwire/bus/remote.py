@@ -56,7 +56,7 @@ from .messages import (
     read_down,
 )
 
-ACK = 256 * 1024
+ACK = 64 * 1024
 """Bytes of events after which the market side is told that they were taken."""
 ANSWER = 30.0
 """Seconds in which a call is answered, of those that do not wait for room."""
