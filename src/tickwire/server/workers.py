@@ -24,6 +24,7 @@ from typing import Any
 
 import structlog
 
+from ..assembly import settle
 from ..config import Settings, SourceKind
 from ..errors import SettingsError, StartError, StoreError
 from ..machine import REAL, Network, Supervisor
@@ -68,6 +69,7 @@ def number_of(settings: Settings) -> int:
 def serve_with_workers(flags: dict[str, Any], config: Path | None, settings: Settings) -> None:
     """Serves with so many client sides, until told to stop; see `serve`."""
     number = number_of(settings)
+    settle(settings)
     check_exposure(settings, REAL.network)
     certificate_of(settings, REAL)  # made once, before all read it
     with _meeting_place() as bus, contextlib.ExitStack() as opened:
