@@ -12,6 +12,7 @@ from .answers import (
     Missed,
     ScenarioRun,
     SourceFigures,
+    Statement,
     Statics,
     Stop,
     StoreFigures,
@@ -19,8 +20,9 @@ from .answers import (
     Taken,
     Unknown,
 )
-from .contract import Inlet, Known, Playback, Receiver, StreamEvent, StreamReceiver, Supplier
+from .contract import Inlet, Known, Playback, Receiver, Speaker, StreamEvent, StreamReceiver, Supplier
 from .local import Local
+from .speaking import Sayings
 
 __all__ = [
     "Columns",
@@ -37,8 +39,11 @@ __all__ = [
     "Missed",
     "Playback",
     "Receiver",
+    "Sayings",
     "ScenarioRun",
     "SourceFigures",
+    "Speaker",
+    "Statement",
     "Statics",
     "Stop",
     "StoreFigures",
