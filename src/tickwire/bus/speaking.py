@@ -38,7 +38,7 @@ async def heard(
     except TimeoutError:  # who asked tells of it
         return [Statement(speaker.name, None)]
     except Exception:
-        log.exception("a process cannot say what it is asked", process=speaker.name, what=what)
+        log.exception("a process cannot say what it is asked", name=speaker.name, what=what)
         return [Statement(speaker.name, None)]
     return [bounded(one) for one in said]
 
@@ -47,5 +47,5 @@ def bounded(statement: Statement) -> Statement:
     """The same, or that it said nothing, where it says too much."""
     if statement.body is None or len(statement.body) <= contract.MOST_SAID:
         return statement
-    log.error("a process says more than it may", process=statement.name, bytes=len(statement.body))
+    log.error("a process says more than it may", name=statement.name, bytes=len(statement.body))
     return statement._replace(body=None)

@@ -79,7 +79,8 @@ class Metrics:
         else:
             told += families
         all_uses = together([uses, *(one.uses for name, one in parts.items() if name != self._peers.own)])
-        told += token_gauges(await told_uses(reads, all_uses))
+        asked = reads if self._peers.has_market else None
+        told += token_gauges(await told_uses(asked, all_uses))
         return encode(Scrape(told)), content_type
 
     def _of_each(self, parts: Mapping[str, Part]) -> Iterator[Metric]:

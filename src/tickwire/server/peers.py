@@ -46,8 +46,10 @@ class Peers:
         try:
             async with asyncio.timeout(contract.PATIENCE + SLACK):
                 found = await self._engine.market.statements(what, about, self.own)
+            self._note(MARKET, up=True)
         except (StoreError, TimeoutError):
             found = []
+            self._note(MARKET, up=False)
         said = dict(found)
         return {name: said.get(name) for name in self.names if name != self.own}
 
@@ -56,15 +58,20 @@ class Peers:
         """Which processes there are, and whether each answered when it was last looked at."""
         return self._up | {self.own: True} if self.names else {}
 
+    @property
+    def has_market(self) -> bool:
+        """Whether the market side answers, as far as is known."""
+        return self._up.get(MARKET, True)
+
     async def look(self) -> None:
         """Looks again and again whether the others answer. Never ends."""
         await self._engine.began.wait()
         while True:
             for name, body in (await self.ask(ALIVE)).items():
-                self._note(name, body is not None)
+                self._note(name, up=body is not None)
             await asyncio.sleep(LOOK)
 
-    def _note(self, name: str, up: bool) -> None:
+    def _note(self, name: str, *, up: bool) -> None:
         if self._up[name] and not up:
-            log.warning("a process does not answer", process=name)
+            log.warning("a process does not answer", name=name)
         self._up[name] = up

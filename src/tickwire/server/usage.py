@@ -67,7 +67,8 @@ class UsageOfAll:
         )
         others.pop(MARKET, None)  # which serves no clients
         said = [_uses(one) for one in others.values() if one is not None]
-        tokens = await told_uses(self._gateway.reads, together([uses, *said]))
+        reads = self._gateway.reads if self._peers.has_market else None
+        tokens = await told_uses(reads, together([uses, *said]))
         if only is not None and caller.token is not None:
             tokens = [one for one in tokens if one.token == caller.token.name]
         upstream = [_info(name, use) for name, use in upstream_uses(figures)]
@@ -128,13 +129,14 @@ def together(uses: Iterable[Iterable[Use]]) -> list[Use]:
     return [*found.values()]
 
 
-async def told_uses(reads: Reads, uses: Iterable[Use]) -> list[TokenUse]:
+async def told_uses(reads: Reads | None, uses: Iterable[Use]) -> list[TokenUse]:
     """The same as it is told: how many codes, and how many of them have no place upstream, which is none
-    where the market side does not say."""
+    where the market side does not say, or is not asked (None)."""
     uses, lacking = [*uses], set[Stream]()
     with contextlib.suppress(StoreError, TimeoutError):
         async with asyncio.timeout(MARKET_WAIT):
-            lacking = await reads.lacking(frozenset[Stream]().union(*(one.streams for one in uses)))
+            if reads is not None:
+                lacking = await reads.lacking(frozenset[Stream]().union(*(one.streams for one in uses)))
     return [
         TokenUse(
             one.token,
