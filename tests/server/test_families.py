@@ -22,7 +22,7 @@ def test_each_family_is_there_once_and_each_sample_says_of_which_process_it_is()
     read = msgspec.msgpack.Decoder(list[Family]).decode
     families = read(msgspec.msgpack.encode([passed(one) for one in told]))
     scrape: Collector = Scrape(joined([*(("one", one) for one in families), ("two", families[1])]))
-    text = generate_latest(scrape).decode()  # type: ignore[arg-type]  # all it needs is `collect`
+    text = generate_latest(scrape).decode()
     found = {one.name: one for one in parser.text_string_to_metric_families(text)}
     assert {name: one.type for name, one in found.items()} == {
         "tickwire_up": "gauge",
