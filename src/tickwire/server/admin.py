@@ -139,7 +139,7 @@ class Admin:
         return ConnectionList(
             [one for some in lists for one in some.connections],
             [HttpDeviations(token, _deviations(found.items())) for token, found in counts.items()],
-            [name for name, one in others.items() if one is None] if others else UNSET,
+            [name for name, one in others.items() if one is None] if self._peers.names else UNSET,
         )
 
     def _own(self) -> ConnectionList:

@@ -14,8 +14,8 @@ MARKET = "market"
 """The name of the market side's process."""
 ALIVE = "alive"
 """What a process is asked that has only to answer."""
-LOOK = 2.0
-"""Seconds between looks whether the others answer."""
+LOOK, EACH = 2.0, 0.1
+"""Seconds between looks whether the others answer: at least, and for each process, for all look at all."""
 SLACK = 1.0
 """Seconds that the way to the market side and back may take beside."""
 
@@ -69,7 +69,7 @@ class Peers:
         while True:
             for name, body in (await self.ask(ALIVE)).items():
                 self._note(name, up=body is not None)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(max(LOOK, EACH * len(self.names)))
 
     def _note(self, name: str, *, up: bool) -> None:
         if self._up[name] and not up:
