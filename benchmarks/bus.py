@@ -4,8 +4,8 @@
 
 Prints a Markdown table. A market side takes 20 000 trades a second of 100 codes; the first client side has a
 client, who wants all of them as they pass between processes. With one process both sides are one. As fast as
-it goes there is no client, and what a client side does not take in time it asks for later. The market side has
-the first core, the client sides and the load the second one. Needs Linux.
+it goes there is no client, and what a client side does not take in time it asks for later. The market side
+has the first core, the client sides and the load the second one. Needs Linux.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from tickwire.bus.remote import RemoteMarket
 from tickwire.bus.unix import hosting, reach
 from tickwire.config import DATABASE, LogLevel, Settings
 from tickwire.gateway.gateway import NOBODY
+from tickwire.gateway.place import ONLY
 from tickwire.machine import REAL
 from tickwire.machine.logs import configure
 from tickwire.model import Catalogue, Instrument, Kind, Market, Trade
@@ -125,7 +126,7 @@ def gateway_at(bus: Path, codes: list[str], settings: Settings) -> GatewayEngine
     remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic)
     way = partial(reach, remote, bus)
     tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
-    return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY)
+    return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY, ONLY)
 
 
 async def run(

@@ -28,6 +28,8 @@ OPERATING_PAGE = (ROOT / "docs/operating.md").read_text("utf-8")
 OF_PROMETHEUS = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity"}}
 """What Prometheus itself adds."""
 ALWAYS = {"job", "instance"}
+OF_WORKERS = {"tickwire_worker_up": {"worker"}}
+"""What only a server of several processes tells, with its labels: see tests/server/test_peers.py."""
 
 TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*")|(?P<range>\[[^\]]*\])|(?P<number>\d[\w.]*)|(?P<name>[A-Za-z_:][\w:]*)"""
@@ -162,7 +164,9 @@ async def _measured(served: Served) -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Scraped:
     pytest.importorskip("pyarrow")
-    return scraped(asyncio.run(_traffic(tmp_path_factory.mktemp("deploy"))))
+    found = scraped(asyncio.run(_traffic(tmp_path_factory.mktemp("deploy"))))
+    several = {name: [dict.fromkeys(labels, "gateway 1")] for name, labels in OF_WORKERS.items()}
+    return Scraped(found.families | dict.fromkeys(OF_WORKERS, "gauge"), found.samples | several)
 
 
 # The tokenizer.

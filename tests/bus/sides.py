@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tickwire.assembly import Engine, assemble
-from tickwire.bus import StreamEvent, Supplier
+from tickwire.bus import Statement, StreamEvent, Supplier
 from tickwire.bus.host import Host
 from tickwire.bus.remote import RemoteMarket
 from tickwire.bus.unix import hosting, reach
@@ -30,6 +31,7 @@ from ..serving import Script, until
 
 CATALOGUE = load_catalogue()
 Key = tuple[Kind, str, int]
+NUMBERS = itertools.count(1)
 
 
 class Hand:
@@ -72,7 +74,11 @@ class Client:
     """A client side that remembers what it was given; `raises` names the calls at which it fails."""
 
     def __init__(self, *raises: str) -> None:
+        self.name = f"client {next(NUMBERS)}"
         self.raises = raises
+        self.asked = asyncio.Event()
+        self.holds: asyncio.Event | None = None
+        """Until this is set, it does not say what it is asked."""
         self.inlets: dict[Key, Inlet] = {}
         self.redefined: list[Instrument] = []
         self.went_on: list[tuple[str, Position, bool]] = []
@@ -116,6 +122,13 @@ class Client:
     def found(self, family: Family, name: str, *, nobodys: bool) -> None:
         self._fail("found")
         self.answers.append((name, nobodys))
+
+    async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
+        self.asked.set()
+        self._fail("statements")
+        if self.holds is not None:
+            await self.holds.wait()
+        return [Statement(self.name, f"{what} {about} of {self.name}".encode())]
 
     def _fail(self, call: str) -> None:
         if call in self.raises:
@@ -165,6 +178,7 @@ class OverUnix:
         self.market = market
         self.host: Host | None = None
         self.remotes: dict[Client, RemoteMarket] = {}
+        self._reaching: dict[Client, asyncio.Task[None]] = {}
         self._stack = contextlib.AsyncExitStack()
         self._path = Path(tempfile.mkdtemp(prefix="bus-")) / "s"
 
@@ -176,9 +190,9 @@ class OverUnix:
             self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
             market.join(self.host)
             await self._stack.enter_async_context(hosting(self.host, self._path))
-        remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name="a gateway", clock=time.monotonic)
+        remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic)
         remote.join(client)
-        reaching = asyncio.create_task(reach(remote, self._path))
+        reaching = self._reaching[client] = asyncio.create_task(reach(remote, self._path))
         self._stack.callback(reaching.cancel)
         self._stack.push_async_callback(remote.end)
         self.remotes[client] = remote
@@ -188,6 +202,7 @@ class OverUnix:
     async def leave(self, client: Client) -> None:
         assert self.host is not None
         before = len(self.host.links)
+        self._reaching.pop(client).cancel()
         await self.remotes.pop(client).end()
         await until(lambda: len(self.host.links) < before)  # type: ignore[union-attr]
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tickwire.bus import Lack
+from tickwire.bus import Lack, Sayings, Supplier, contract
 from tickwire.errors import InputError, SourceError, StoreError
 from tickwire.machine import REAL
 from tickwire.market import intake, side
@@ -392,6 +392,91 @@ async def test_a_read_that_is_given_up_keeps_nobody_from_theirs(
             await asyncio.wait([one])
             assert (await market.figures()).events == 1  # who asks for nothing of the store does not wait
         assert (await two).lacks is None
+
+
+# What all say of themselves.
+async def said(
+    market: Supplier, what: str = "name", about: str = "", but: str = ""
+) -> dict[str, bytes | None]:
+    """By name, without the client side that the engine itself has."""
+    found = await market.statements(what, about, but)
+    assert len({one.name for one in found}) == len(found)
+    return {one.name: one.body for one in found if one.name != "gateway"}
+
+
+async def test_all_say_what_one_asks_and_the_market_side_too(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        one, two, three = clients = [Client() for _ in range(3)]
+        mine, theirs, _ = [await at.bus.join(client) for client in clients]
+        assert await said(mine, "name", "it") == {
+            client.name: f"name it of {client.name}".encode() for client in clients
+        }
+        assert {*await said(theirs, but=two.name)} == {one.name, three.name}
+        sayings = Sayings("market")
+
+        async def hello(about: str) -> bytes:
+            return f"hello {about}".encode()
+
+        sayings.by_question["hello"] = hello
+        at.engine.market.add_speaker(sayings)
+        assert (await said(mine, "hello", "all"))["market"] == b"hello all"
+        assert (await said(mine, "what nobody knows"))["market"] is None
+        await at.bus.leave(two)
+        assert {*await said(mine)} == {one.name, three.name, "market"}
+
+
+@pytest.mark.parametrize("fault", ["raises", "hangs", "says too much"])
+async def test_one_that_does_not_say_it_holds_nobody_up(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    async with sides(make, tmp_path) as at:
+        well, broken = Client(), Client(*["statements"] * (fault == "raises"))
+        market = await at.bus.join(well)
+        await at.bus.join(broken)
+        if fault == "hangs":
+            broken.holds = asyncio.Event()
+            monkeypatch.setattr(contract, "PATIENCE", 0.1)
+        if fault == "says too much":
+            broken.name += "x" * 100
+            monkeypatch.setattr(contract, "MOST_SAID", 100)
+        with capture_logs() as logs:
+            found = await said(market)
+        assert len(found) == 2
+        assert found.pop(well.name) == f"name  of {well.name}".encode()
+        assert [*found.values()] == [None]
+        assert ("error" in {one["log_level"] for one in logs}) is (fault != "hangs")
+        await send(at, trade(price="1"))
+        await until(lambda: prices(well) == prices(broken) == ["1"])
+
+
+async def test_one_that_goes_while_it_is_asked_holds_nobody_up(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        stays, goes = Client(), Client()
+        market = await at.bus.join(stays)
+        await at.bus.join(goes)
+        goes.holds = asyncio.Event()
+        asking = asyncio.ensure_future(said(market))
+        await goes.asked.wait()
+        await at.bus.leave(goes)
+        goes.holds.set()
+        found = await asking
+        assert found.pop(stays.name) is not None
+        assert {*found} <= {goes.name}
+        assert {*await said(market)} == {stays.name}
+
+
+async def test_who_asks_may_give_up_or_go(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path) as at:
+        asks, holds = Client(), Client()
+        asker, other = await at.bus.join(asks), await at.bus.join(holds)
+        holds.holds = asyncio.Event()
+        asking = asyncio.ensure_future(said(asker))
+        await holds.asked.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+        await at.bus.leave(asks)
+        holds.holds.set()
+        assert {*await said(other)} == {holds.name}
 
 
 # Commands.

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tickwire.model import Kind
+from tickwire.server.usage import Use, together
+
 from ..serving import Script, serving
 from .bench import issue, usage_of
 
@@ -27,3 +30,15 @@ async def test_tokens_are_told_of_one_by_one_up_to_a_number(
         ]
         mine = (await usage_of(served, secrets[4]))["token_list"]
         assert [(one["token"], one["requests"]) for one in mine] == [("desk-4", 2)]
+
+
+def test_the_use_of_several_processes_is_added_up_and_a_code_counts_once() -> None:
+    btc, gold = (Kind.TRADE, "BTCUSDT"), (Kind.DEPTH, "GOLD")
+    one = [Use("desk", 1, 2, 3, 4, frozenset({btc})), Use("boss", 1)]
+    two = [Use("other", 9), Use("desk", 10, 20, 30, 40, frozenset({btc, gold}))]
+    assert together([one, two]) == [
+        Use("desk", 11, 22, 33, 44, frozenset({btc, gold})),
+        Use("boss", 1),
+        Use("other", 9),
+    ]
+    assert one == [Use("desk", 1, 2, 3, 4, frozenset({btc})), Use("boss", 1)], "what is added stays as it was"

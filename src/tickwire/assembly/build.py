@@ -12,6 +12,7 @@ from ..bus.remote import RemoteMarket
 from ..config import DATABASE, Settings, SourceKind
 from ..errors import SettingsError, StoreError
 from ..gateway.gateway import NOBODY, Observer
+from ..gateway.place import Place
 from ..klines import Closed
 from ..machine import REAL, Machine
 from ..market.feeds import Feed, Feeds
@@ -59,23 +60,32 @@ def build_market(settings: Settings, machine: Machine = REAL) -> MarketEngine:
 
 def build_gateway(
     settings: Settings,
-    name: str,
+    place: Place,
     reach: Callable[[RemoteMarket], Awaitable[None]],
     machine: Machine = REAL,
     observer: Observer = NOBODY,
 ) -> GatewayEngine:
-    """A client side whose market side is in another process, where it goes by that name; `reach` keeps the
-    way to it up. Raises TickwireError if a file or a folder is unusable."""
+    """A client side whose market side is in another process, one of those that share a server; `reach`
+    keeps the way to it up. Raises TickwireError if a file or a folder is unusable."""
     make_data_directory(settings.data_dir)
     catalogue = load_catalogue(settings.instruments).copy()
     sandbox = Sandbox(settings.seed)
-    remote = RemoteMarket(catalogue, sandbox, name=name, clock=machine.monotonic)
+    remote = RemoteMarket(catalogue, sandbox, name=place.name, clock=machine.monotonic)
     with ExitStack() as opened:
         file = opened.enter_context(closing(SqliteFile(settings.data_dir / DATABASE)))
         database = opened.enter_context(closing(Database(file, machine.wall)))
         tokens = TokenStore(file, settings.data_dir / KEY_FILE)
         engine = GatewayEngine(
-            settings, catalogue, remote, sandbox, partial(reach, remote), tokens, database, machine, observer
+            settings,
+            catalogue,
+            remote,
+            sandbox,
+            partial(reach, remote),
+            tokens,
+            database,
+            machine,
+            observer,
+            place,
         )
         opened.pop_all()
     engine.declared = load_instruments(settings.instruments)

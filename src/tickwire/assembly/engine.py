@@ -15,6 +15,7 @@ from ..bus.remote import RemoteMarket
 from ..config import Settings
 from ..errors import StoreError
 from ..gateway.gateway import Gateway, Observer
+from ..gateway.place import ONLY, Place
 from ..machine import Machine
 from ..market.feeds import Feeds
 from ..market.side import MarketSide
@@ -220,6 +221,7 @@ class GatewayEngine:
         database: Database,
         machine: Machine,
         observer: Observer,
+        place: Place,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
@@ -234,7 +236,16 @@ class GatewayEngine:
         self._reach = reach
         self._tasks: list[asyncio.Task[None]] = []
         self.gateway = gateway_of(
-            settings, catalogue, self.market, sandbox, tokens, database, machine, observer, remote.home
+            settings,
+            catalogue,
+            self.market,
+            sandbox,
+            tokens,
+            database,
+            machine,
+            observer,
+            place,
+            remote.home,
         )
         remote.join(self.gateway)
 
@@ -296,6 +307,7 @@ def gateway_of(
     database: Database,
     machine: Machine,
     observer: Observer,
+    place: Place = ONLY,
     home: TokenHome | None = None,
 ) -> Gateway:
     """A client side on a machine."""
@@ -310,5 +322,6 @@ def gateway_of(
         clock=machine.monotonic,
         wall=machine.wall,
         observer=observer,
+        place=place,
         home=home,
     )

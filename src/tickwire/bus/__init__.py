@@ -12,6 +12,7 @@ from .answers import (
     Missed,
     ScenarioRun,
     SourceFigures,
+    Statement,
     Statics,
     Stop,
     StoreFigures,
@@ -26,12 +27,14 @@ from .contract import (
     Left,
     Playback,
     Receiver,
+    Speaker,
     StreamEvent,
     StreamReceiver,
     Supplier,
     TokenHome,
 )
 from .local import Local
+from .speaking import Sayings
 
 __all__ = [
     "Columns",
@@ -50,8 +53,11 @@ __all__ = [
     "Missed",
     "Playback",
     "Receiver",
+    "Sayings",
     "ScenarioRun",
     "SourceFigures",
+    "Speaker",
+    "Statement",
     "Statics",
     "Stop",
     "StoreFigures",

@@ -21,10 +21,12 @@ Edition: TypeAlias = tuple[str, int, int]
 
 class Lack(StrEnum):
     """Why an answer is not whole: the store cannot be read, or not all is written to it; or the source has
-    not given the rest yet, or not said yet what some codes are."""
+    not given the rest yet, or not said yet what some codes are; or a process of the server does not answer.
+    """
 
     STORE = "store"
     UPSTREAM = "upstream"
+    WORKERS = "workers"
 
 
 class Klines(NamedTuple):
@@ -191,6 +193,13 @@ class Figures(NamedTuple):
     def events(self) -> int:
         """How many events have come."""
         return sum(one.events for one in self.sources)
+
+
+class Statement(NamedTuple):
+    """What a process of a server says of itself, under its name; None if it did not answer."""
+
+    name: str
+    body: bytes | None
 
 
 class ScenarioRun(msgspec.Struct):

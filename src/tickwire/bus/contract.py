@@ -47,6 +47,7 @@ from .answers import (
     Klines,
     Missed,
     ScenarioRun,
+    Statement,
     Statics,
     Suspensions,
     Taken,
@@ -54,6 +55,12 @@ from .answers import (
 
 StreamEvent: TypeAlias = Event | KlineUpdate | Correction
 """What a stream carries."""
+
+
+PATIENCE = 2.0
+"""Seconds in which a process says what it is asked of itself."""
+MOST_SAID = 16 * 2**20
+"""Bytes that it may say."""
 
 
 class Inlet(Protocol):
@@ -86,7 +93,21 @@ class StreamReceiver(Protocol):
         cannot be had."""
 
 
-class Receiver(StreamReceiver, Protocol):
+class Speaker(Protocol):
+    """A part of a server that can be asked what it knows of itself."""
+
+    @property
+    def name(self) -> str:
+        """What it goes by."""
+        ...
+
+    async def statements(self, what: str, about: str = "", but: str = "") -> Sequence[Statement]:
+        """What it says; see `Supplier.statements`. A bus that stands for several asks all of them. May raise
+        anything, and take any time: whoever asks waits `PATIENCE`."""
+        ...
+
+
+class Receiver(StreamReceiver, Speaker, Protocol):
     """A client side, as the market side knows it."""
 
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> FrameInlet:
@@ -319,6 +340,15 @@ class Supplier(Known, Protocol):
 
     async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
         """Those of these trades and books, by code, that have no place at the source they come from."""
+        ...
+
+    async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
+        """What all processes of the server say of themselves, the client sides that are joined and the market
+        side's own, but for the one of the name `but`: mostly the one who asks. `what` is asked, `about`
+        something.
+
+        Answers within `PATIENCE`, and a little. One that is too slow, fails, goes meanwhile, or says more
+        than `MOST_SAID` bytes has said nothing, and is named so; the others are not held up by it."""
         ...
 
     async def figures(self) -> Figures:

@@ -19,7 +19,8 @@ from ..model import Catalogue, Family, Instrument, Kind, Position
 from ..sandbox import Followed, Run, Step
 from ..wire import StatusData
 from ..wire.canonical import writer
-from . import layout
+from . import contract, layout
+from .answers import Statement
 from .calls import ASKER, CALLS, RECORDED, word_of, written
 from .contract import Playback, StreamEvent, Supplier
 from .layout import Batch, Record, Splitter
@@ -41,6 +42,8 @@ from .messages import (
     Pulse,
     Read,
     Refused,
+    Said,
+    Say,
     Scenarios,
     SourceChanged,
     State,
@@ -51,6 +54,7 @@ from .messages import (
     payload,
     read_up,
 )
+from .speaking import bounded
 
 GATHER = 0.001
 """Seconds for which events are gathered where they come one after the other: waking a process costs more than
@@ -136,6 +140,8 @@ class Link:
         self.tasks: set[asyncio.Task[None]] = set()
         self.skipped = 0
         """Batches that it has missed."""
+        self._questions: dict[int, asyncio.Future[bytes | None]] = {}
+        self._last_question = 0
         self._host = host
         self._sent = self._taken = 0
         self._missed: set[Outlet] | None = None  # what it misses now
@@ -147,6 +153,30 @@ class Link:
             self.channel.close()
             return
         self.channel.send(layout.message(payload(told)))
+
+    async def statement(self, what: str, about: str) -> Statement:
+        """What it says of itself, if it does so in time."""
+        self._last_question += 1
+        number, answer = self._last_question, asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        self.send(Say(number, what, about))
+        try:
+            async with asyncio.timeout(contract.PATIENCE):
+                return bounded(Statement(self.name, await answer))
+        except TimeoutError:
+            return Statement(self.name, None)
+        finally:
+            del self._questions[number]
+
+    def said(self, number: int, body: bytes | None) -> None:
+        """It answers a question."""
+        if (answer := self._questions.get(number)) is not None and not answer.done():
+            answer.set_result(body)
+
+    def lost(self) -> None:
+        """It is gone, and answers nothing more."""
+        for number in [*self._questions]:
+            self.said(number, None)
 
     def send_events(self, data: bytes, outlets: Iterable[Outlet]) -> None:
         """Sends a batch, unless too much is under way."""
@@ -210,6 +240,8 @@ class Reception:
 
 class Host:
     """The client sides in other processes, as one receiver."""
+
+    name = "bus"
 
     def __init__(
         self,
@@ -294,6 +326,11 @@ class Host:
             link.seekers.pop((family, name), None)
         self._tell(Found(family, name, nobodys))
 
+    async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
+        """What all of them say of themselves, see `Supplier`."""
+        asked = [one for one in self.links.values() if one.name != but]
+        return await asyncio.gather(*(one.statement(what, about) for one in asked))
+
     # Events.
     def add(self, outlet: Outlet, body: bytes, seq: int, time: int, received: int) -> None:
         """An event is to be sent."""
@@ -341,6 +378,8 @@ class Host:
             self._ask(link, told)
         elif isinstance(told, Taken):
             link.taken(told.size)
+        elif isinstance(told, Said):
+            link.said(told.number, told.body)
         elif isinstance(told, Read):
             self._begin(link, self._read(link, told))
         elif isinstance(told, Lack):
@@ -356,6 +395,7 @@ class Host:
         if (link := self.links.pop(channel, None)) is None:
             return
         log.info("a client side is gone", name=link.name)
+        link.lost()
         for task in link.tasks:
             task.cancel()
         for playback in link.playbacks.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 
 import structlog
@@ -9,7 +10,12 @@ import structlog
 from ..model import Family
 from ..sandbox import Step
 from ..wire import StatusData
-from .contract import Receiver
+from .answers import Statement
+from .contract import Receiver, Speaker
+from .speaking import heard
+
+SLACK = 0.5
+"""Seconds that a bus has beside those whom it asks."""
 
 log = structlog.get_logger()
 
@@ -24,6 +30,7 @@ class Local:
 
     def __init__(self) -> None:
         self._receivers: list[Receiver] = []
+        self._speakers: list[Speaker] = []
 
     def join(self, receiver: Receiver) -> None:
         """A client side comes."""
@@ -32,6 +39,16 @@ class Local:
     def leave(self, receiver: Receiver) -> None:
         """It goes."""
         self._receivers.remove(receiver)
+
+    def add(self, speaker: Speaker) -> None:
+        """This one is asked for statements too."""
+        self._speakers.append(speaker)
+
+    async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
+        """What all say of themselves, see `Supplier`."""
+        asked = [one for one in (*self._speakers, *self._receivers) if one.name != but]
+        said = await asyncio.gather(*(heard(one, what, about, but, SLACK) for one in asked))
+        return [statement for some in said for statement in some]
 
     def source_changed(self, status: StatusData) -> None:
         """See `Receiver`, as for the others."""

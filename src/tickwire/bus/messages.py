@@ -78,7 +78,14 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     playback: int
 
 
-Up: TypeAlias = Hello | Ask | Taken | Read | Lack | Close
+class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
+    """What was asked under that number; None if nothing can be said."""
+
+    number: int
+    body: bytes | None
+
+
+Up: TypeAlias = Hello | Ask | Taken | Read | Lack | Close | Said
 
 
 # From a market side.
@@ -152,6 +159,14 @@ class Dismiss(msgspec.Struct, frozen=True, array_like=True, tag="dismiss"):
     number: int
 
 
+class Say(msgspec.Struct, frozen=True, array_like=True, tag="say"):
+    """See `Speaker.statements`; the answer is to have that number."""
+
+    number: int
+    what: str
+    about: str
+
+
 class Pulse(msgspec.Struct, frozen=True, array_like=True, tag="pulse"):
     """The market side is there."""
 
@@ -182,6 +197,7 @@ Down: TypeAlias = (
     | Scenarios
     | Found
     | Dismiss
+    | Say
     | Pulse
     | Done
     | Failed

@@ -21,7 +21,7 @@ from ..sandbox import Sandbox
 from ..wire import CODE_INVALID, Ret, StatusData
 from ..wire.canonical import event_of
 from . import layout
-from .answers import Columns, Figures, Stop
+from .answers import Columns, Figures, Statement, Stop
 from .answers import Taken as TakenLines
 from .calls import CALLS, ERRORS, RECORDED, Call, written
 from .contract import FrameInlet, Playback, Receiver, Supplier, TokenHome
@@ -45,6 +45,8 @@ from .messages import (
     Pulse,
     Read,
     Refused,
+    Said,
+    Say,
     Scenarios,
     SourceChanged,
     State,
@@ -55,6 +57,7 @@ from .messages import (
     payload,
     read_down,
 )
+from .speaking import heard
 
 ACK = 64 * 1024
 """Bytes of events after which the market side is told that they were taken."""
@@ -398,13 +401,22 @@ class RemoteMarket:
         except StoreError:
             return TakenLines(Tally(), Stop.STOPS)
 
+    async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
+        """See `Supplier`. Raises StoreError at once where the market side is gone."""
+        if not self.joined.is_set():
+            raise StoreError(f"{AWAY.capitalize()}.")
+        found = await self.ask(CALLS["statements"], (what, about, but), {})
+        return cast("list[Statement]", found)
+
     async def figures(self) -> Figures:
-        """See `Supplier`: does not fail. While the market side is gone, its sources are down."""
+        """See `Supplier`: does not fail. While the market side is gone, or silent, its sources are told as
+        they were last, and that they are not to be had."""
         try:
-            if self._figures is not None and not self.joined.is_set():
+            if self._figures is not None and (self._is_silent or not self.joined.is_set()):
                 raise StoreError(AWAY)
-            self._figures = cast(Figures, await self.ask(CALLS["figures"], (), {}))
-        except StoreError:
+            async with asyncio.timeout(RETURN if self._figures is not None else None):
+                self._figures = cast(Figures, await self.ask(CALLS["figures"], (), {}))
+        except (StoreError, TimeoutError):
             if self._figures is None:
                 raise
             told = {one.source: one for one in self.statuses()}
@@ -469,8 +481,21 @@ class RemoteMarket:
                 self._tell(lambda receiver: receiver.go_on(known, gap=gap))
             case Dismiss(number):
                 self._tell(lambda receiver: receiver.dismiss(number))
+            case Say():
+                task = asyncio.create_task(self._state_itself(told))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
             case Pulse():
                 pass
+
+    async def _state_itself(self, asked: Say) -> None:
+        """Says what the market side asks of this process, or that there is nothing to say."""
+        channel, body = self._channel, None
+        if self._receiver is not None:
+            said = await heard(self._receiver, asked.what, asked.about)
+            body = said[0].body if said else None
+        if self._channel is channel:  # else somebody asks who never did
+            self._say(Said(asked.number, body))
 
     def _tell(self, tell: Callable[[Receiver], None]) -> None:
         if self._receiver is None:

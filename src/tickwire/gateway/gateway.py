@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import structlog
 
 from .. import __version__
 from ..access import Seating, Verdict
-from ..bus import Supplier, TokenHome
+from ..bus import Sayings, Supplier, TokenHome
 from ..config import Settings, SourceKind
 from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType, Position
 from ..sandbox import Sandbox, Step
@@ -45,6 +44,7 @@ from .client_faults import ClientFaults
 from .first_bars import FirstBars
 from .hub import Carry, Hub, Topic
 from .patterns import Patterns
+from .place import ONLY, Place
 from .reads import Reads
 from .replaying import Replaying
 from .resuming import Resuming
@@ -116,6 +116,7 @@ class Gateway:
         clock: Callable[[], float],
         wall: Callable[[], float],
         observer: Observer = NOBODY,
+        place: Place = ONLY,
         home: TokenHome | None = None,
     ) -> None:
         """`home` is where the limits of tokens are kept if there are other client sides.
@@ -134,8 +135,12 @@ class Gateway:
         self.draining = False
         """Whether the server stops, so that nobody is let in any more."""
         self.observer = observer
+        self.place, self.name = place, place.name
+        self.sayings = Sayings(place.name)
+        """What it can say of itself, see `Speaker`."""
+        self.statements = self.sayings.statements
         self._market = market
-        self._numbers = itertools.count(1)
+        self._numbers = place.connections()
         self._watching: set[Peer] = set()
         self._slow: set[Peer] = set()
         self._paces: dict[object, bool] = {}  # which became slow, or quick, and the market is not told yet

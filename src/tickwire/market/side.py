@@ -92,6 +92,7 @@ class MarketSide:
             lambda: all(one.recording and not one.lost for one in (each.status() for each in recorders)),
         )
         self.recorded = self.history.open
+        self.statements, self.add_speaker = bus.statements, bus.add
         self.bars = KlinePush(catalogue, feeds, self.streams, settings.kline_push_interval)
         self.learned = Backlog(database, "instruments")
         self.discovery = Discovery(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +20,7 @@ from ..bus import ScenarioRun, Supplier
 from ..errors import InputError
 from ..gateway.gateway import Gateway
 from ..sandbox import library, load_scenario, scenario_of
-from ..wire import MAX_MESSAGE, Refused, Report
+from ..wire import MAX_MESSAGE, Deviation, Refused
 from ..wire.ret import BODY_TOO_LARGE
 from .bodies import Bodies
 from .guard import Denied, check_admin
@@ -32,19 +34,28 @@ from .operating import (
     ScenarioList,
     StoppedList,
 )
+from .peers import MARKET, Peers
+
+CONNECTIONS = "connections"
+"""What a process is asked for those that it serves."""
 
 Answer = Callable[[Request], Awaitable[msgspec.Struct]]
+_list = msgspec.msgpack.Decoder(ConnectionList).decode
 
 
 class Admin:
     """The routes below /admin."""
 
-    def __init__(self, gateway: Gateway, market: Supplier, bodies: Bodies, reports: HttpReports) -> None:
-        """`market` takes the commands."""
+    def __init__(
+        self, gateway: Gateway, market: Supplier, bodies: Bodies, reports: HttpReports, peers: Peers
+    ) -> None:
+        """`market` takes the commands; `peers` serve clients as well."""
         self._gateway = gateway
         self._market = market
         self._bodies = bodies
         self._reports = reports
+        self._peers = peers
+        gateway.sayings.by_question[CONNECTIONS] = self._said
 
     def routes(self) -> list[Route]:
         """What Starlette is given."""
@@ -118,7 +129,23 @@ class Admin:
         return StoppedList([number for number in numbers if await self._market.stop_scenario(number)])
 
     async def _connections(self, _: Request) -> ConnectionList:
-        now = self._gateway.clock()
+        others = await self._peers.ask(CONNECTIONS)
+        others.pop(MARKET, None)  # which serves no clients
+        lists = [self._own(), *(_list(one) for one in others.values() if one is not None)]
+        counts: defaultdict[str | None, Counter[tuple[Deviation, str]]] = defaultdict(Counter)
+        for one in (one for some in lists for one in some.http):
+            for each in one.deviations:
+                counts[one.token][each.deviation, each.detail] += each.count
+        return ConnectionList(
+            [one for some in lists for one in some.connections],
+            [HttpDeviations(token, _deviations(found.items())) for token, found in counts.items()],
+            [name for name, one in others.items() if one is None] if self._peers.names else UNSET,
+        )
+
+    def _own(self) -> ConnectionList:
+        """Those of this process."""
+        now, place = self._gateway.clock(), self._gateway.place
+        worker = place.name if place.of else UNSET
         return ConnectionList(
             [
                 ConnectionInfo(
@@ -128,17 +155,24 @@ class Admin:
                     caller.client.family,
                     round(now - caller.client.opened, 3),
                     round(now - peer.last_heard, 3),
-                    _deviations(caller.report),
+                    _deviations(caller.report.items()),
+                    worker,
                 )
                 for peer, caller in self._gateway.callers.items()
                 if caller.client.family is not None  # every WebSocket has one
             ],
-            [HttpDeviations(name, _deviations(report)) for name, report in self._reports.by_token.items()],
+            [
+                HttpDeviations(name, _deviations(report.items()))
+                for name, report in self._reports.by_token.items()
+            ],
         )
 
+    async def _said(self, _: str) -> bytes:
+        return msgspec.msgpack.encode(self._own())
 
-def _deviations(report: Report) -> list[DeviationCount]:
-    return [DeviationCount(deviation, detail, count) for (deviation, detail), count in report.items()]
+
+def _deviations(counts: Iterable[tuple[tuple[Deviation, str], int]]) -> list[DeviationCount]:
+    return [DeviationCount(deviation, detail, count) for (deviation, detail), count in counts]
 
 
 def _json(document: msgspec.Struct, status: int = 200) -> Response:

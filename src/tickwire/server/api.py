@@ -59,6 +59,7 @@ from .flow import Header, answer_whole
 from .http_reports import HttpReports
 from .lists import Lists, partial_headers, plain_parameters
 from .pages import Answer, Pages
+from .usage import UsageOfAll
 
 CORS: Header = (b"access-control-allow-origin", b"*")
 EXPOSED: Header = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after")
@@ -110,14 +111,14 @@ class Wanted(NamedTuple):
 class Api:
     """Every path that needs a token: an ASGI application. All answers are JSON, open to any origin."""
 
-    def __init__(self, gateway: Gateway, bodies: Bodies, reports: HttpReports) -> None:
+    def __init__(self, gateway: Gateway, bodies: Bodies, reports: HttpReports, usage: UsageOfAll) -> None:
         self._gateway = gateway
         self._reads = gateway.reads
         self._bodies = bodies
         self._reports = reports
         self._reader = Reader(gateway.dialect.strict_protocol)
         self._pages = Pages(gateway.reads)
-        self._lists = Lists(gateway)
+        self._lists = Lists(gateway, usage)
         reads = gateway.reads
         trades = partial(self._ticks, Kind.TRADE, reads.last_trade, trade_entries)
         books = partial(self._ticks, Kind.DEPTH, reads.last_book, book_entries)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -25,22 +28,26 @@ from .flow import WHOLE, refuse
 from .guard import Denied, check_admin
 from .http_reports import HttpReports
 from .metrics import Metrics
-from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness
+from .operating import Failure, Health, Readiness, SourceReadiness, StoreReadiness, WorkerReadiness
+from .peers import Peers
 from .publish import Publishing
 from .schemas import schema_routes
 from .traffic import GONE, Routes
+from .usage import UsageOfAll
 from .vitals import Vitals
 from .welcome import welcome
 
 PROBES = ("/healthz", "/readyz", "/metrics")
 """What is answered on while the server drains."""
+NO_OTHERS: Mapping[str, bool] = {}
 
 
-def make_app(engine: Engine | GatewayEngine, vitals: Vitals) -> ASGIApp:
-    """The ASGI application of a server; requests are counted in `vitals`."""
+def make_app(engine: Engine | GatewayEngine, vitals: Vitals, peers: Peers | None = None) -> ASGIApp:
+    """The ASGI application of a server; requests are counted in `vitals`. `peers` are its other processes."""
+    peers = peers or Peers(engine)
     gateway, clock = engine.gateway, engine.machine.monotonic
     traffic, guests = vitals.traffic, vitals.guests
-    figures = Metrics(engine, vitals)
+    figures = Metrics(engine, vitals, peers)
     bodies = Bodies()
     reports = HttpReports()
 
@@ -57,7 +64,7 @@ def make_app(engine: Engine | GatewayEngine, vitals: Vitals) -> ASGIApp:
         status = "draining" if gateway.draining else "ready" if engine.running else "starting"
         if status == "ready" and guests.acceptance.full:
             status = "full"
-        told = readiness(await gateway.reads.figures(), status)
+        told = readiness(await gateway.reads.figures(), status, peers.up)
         return _json(told, 200 if told.ready else 503)
 
     async def metrics(request: Request) -> Response:
@@ -78,13 +85,13 @@ def make_app(engine: Engine | GatewayEngine, vitals: Vitals) -> ASGIApp:
     pages = Starlette(
         routes=[
             *probes,
-            *Admin(gateway, engine.market, bodies, reports).routes(),
+            *Admin(gateway, engine.market, bodies, reports, peers).routes(),
             *Documents().routes(),
             *schema_routes(),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1400)],
     )
-    api = Api(gateway, bodies, reports)
+    api = Api(gateway, bodies, reports, UsageOfAll(gateway, peers))
     publishing = Publishing(gateway, engine.market)
 
     routes = Routes([*api.paths, PUBLISH_PATH], pages.routes)
@@ -118,8 +125,9 @@ async def _stopping(scope: Scope, _receive: Receive, _send: Send) -> None:
     await refuse(scope, STOPPING)
 
 
-def readiness(figures: Figures, status: str) -> Readiness:
-    """What /readyz says of a server that is starting, ready or draining.
+def readiness(figures: Figures, status: str, up: Mapping[str, bool] = NO_OTHERS) -> Readiness:
+    """What /readyz says of a server that is starting, ready or draining; `up` are its processes, where there
+    are several, and whether they answer.
 
     Ready means: the engine runs. A source that is down makes no server unready: its last state is served.
     """
@@ -145,6 +153,7 @@ def readiness(figures: Figures, status: str) -> Readiness:
         figures.round_the_clock,
         sources,
         store,
+        [WorkerReadiness(*one) for one in up.items()] if up else UNSET,
     )
 
 

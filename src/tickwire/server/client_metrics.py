@@ -14,6 +14,7 @@ from .families import counter, gauge, histogram
 from .guests import Guests
 from .traffic import Traffic
 from .unread import LIMITS, Unread
+from .usage import Use
 
 
 def traffic_families(traffic: Traffic) -> Iterator[Metric]:
@@ -65,7 +66,7 @@ def slow_families(gateway: Gateway, unread: Unread) -> Iterator[Metric]:
     yield counter("slow_clients_closed", text, "reason", closed)
 
 
-def push_families(gateway: Gateway, traffic: Traffic, uses: Collection[TokenUse]) -> Iterator[Metric]:
+def push_families(gateway: Gateway, traffic: Traffic, uses: Collection[Use]) -> Iterator[Metric]:
     """Who is connected, what is pushed, and how long that takes."""
     families = Counter(caller.client.family for caller in gateway.callers.values())
     open_ones = [(family, families[family]) for family in Family]
@@ -89,15 +90,19 @@ def push_families(gateway: Gateway, traffic: Traffic, uses: Collection[TokenUse]
     yield counter("unknown_codes_turned_away", turned_away, "", [(gateway.seeking.turned_away,)])
 
 
-def token_families(uses: Collection[TokenUse]) -> Iterator[Metric]:
-    """What tokens use, by name."""
-    text = "Open WebSockets of the token."
-    yield gauge("token_connections", text, "token", [(one.token, one.connections) for one in uses])
+def token_counters(uses: Collection[Use]) -> Iterator[Metric]:
+    """What tokens have used in this process, by name."""
     text = "Requests over HTTP that passed the token's plan."
     yield counter("token_requests", text, "token", [(one.token, one.requests) for one in uses])
     text = "Requests over HTTP that came too fast."
     yield counter("token_refused_requests", text, "token", [(one.token, one.refused) for one in uses])
     yield counter("token_pushes", "Events pushed.", "token", [(one.token, one.pushes) for one in uses])
+
+
+def token_gauges(uses: Collection[TokenUse]) -> Iterator[Metric]:
+    """What tokens use now, in all processes, by name."""
+    text = "Open WebSockets of the token."
+    yield gauge("token_connections", text, "token", [(one.token, one.connections) for one in uses])
     yield gauge("token_codes", "Codes subscribed to.", "token", [(one.token, one.codes) for one in uses])
     text = "Those of them that have no place upstream."
     yield gauge("token_codes_without_place", text, "token", [(one.token, one.without) for one in uses])

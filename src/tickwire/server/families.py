@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
@@ -29,6 +30,34 @@ def histogram(
     for *values, measured in rows:
         metric.add_metric(values, measured.buckets, measured.total)
     return metric
+
+
+class Family(msgspec.Struct, frozen=True, array_like=True):
+    """A family of metrics as it passes between processes: each sample has a name, labels and a value."""
+
+    name: str
+    text: str
+    kind: str
+    samples: list[tuple[str, dict[str, str], float]]
+
+
+def passed(metric: Metric) -> Family:
+    """A family as it passes."""
+    samples = [(one.name, one.labels, float(one.value)) for one in metric.samples]
+    return Family(metric.name, metric.documentation, metric.type, samples)
+
+
+def joined(families: Iterable[tuple[str, Family]]) -> Iterable[Metric]:
+    """The families of several processes as one of each name, its samples labelled with the `worker` that
+    they are of."""
+    found: dict[str, Metric] = {}
+    for worker, family in families:
+        metric = found.get(family.name)
+        if metric is None:
+            metric = found[family.name] = Metric(family.name, family.text, family.kind)
+        for name, labels, value in family.samples:
+            metric.add_sample(name, {"worker": worker, **labels}, value)
+    return found.values()
 
 
 def _filled(metric: GaugeMetricFamily | CounterMetricFamily, rows: Iterable[tuple[Any, ...]]) -> Metric:

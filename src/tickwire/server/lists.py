@@ -21,7 +21,7 @@ from ..wire.ret import DATA_INVALID, Ret
 from ..wire.suspension import page_and_size, suspension_error, suspension_page, whole_number
 from .flow import Header
 from .overview import find_codes, gap_list, instrument_list, market_list, named_instruments
-from .usage import usage
+from .usage import UsageOfAll
 
 NO_PARAMETERS: dict[str, str] = {}
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -51,8 +51,9 @@ class Listed(NamedTuple):
 class Lists:
     """The paths that take plain parameters."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, usage: UsageOfAll) -> None:
         self._gateway = gateway
+        self._use = usage
         self._reads = gateway.reads
         self.by_path: dict[str, Callable[[Caller, dict[str, str]], Awaitable[Listed]]] = {
             "/v1/markets": self._markets,
@@ -110,7 +111,8 @@ class Lists:
         return Listed(200, success(GapList(found.gaps), ""), found.lacks)
 
     async def _usage(self, caller: Caller, _: dict[str, str]) -> Listed:
-        return Listed(200, success(await usage(self._gateway, caller), ""))
+        found, is_whole = await self._use.usage(caller)
+        return Listed(200, success(found, ""), None if is_whole else Lack.WORKERS)
 
 
 def _codes(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ..bus import ScenarioRun
 from ..model import Family
@@ -55,11 +55,19 @@ class StoreReadiness(msgspec.Struct):
     waiting_bars: int
 
 
+class WorkerReadiness(msgspec.Struct):
+    """A process of a server that has several, and whether it answered when it was last looked at."""
+
+    name: str
+    up: bool
+
+
 class Readiness(msgspec.Struct):
     """Whether the server serves, and how its sources and its store are. It is `starting` until its sources
     have begun, and `draining` once it stops: it takes nothing new then, and sends its clients away. Neither a
     source that is down nor a store that cannot be used makes the server unready: it serves what memory
-    holds."""
+    holds. Where there are several processes, the one that answers is the one that is ready, and `workers` are
+    all of them."""
 
     ready: bool
     status: Annotated[str, Meta(pattern="^(starting|ready|draining)$")]
@@ -70,6 +78,7 @@ class Readiness(msgspec.Struct):
     round_the_clock: bool
     sources: list[SourceReadiness]
     store: StoreReadiness
+    workers: list[WorkerReadiness] | UnsetType = UNSET
 
 
 class Failure(msgspec.Struct):
@@ -108,7 +117,8 @@ class DeviationCount(msgspec.Struct):
 
 class ConnectionInfo(msgspec.Struct):
     """An open WebSocket: since how many seconds, and for how many nothing came. `token` is its name, null
-    while any is let in."""
+    while any is let in. `number` is what a step of a scenario names it by; no other has it. `worker` is the
+    process that serves it, where there are several."""
 
     number: int
     token: str | None
@@ -117,6 +127,7 @@ class ConnectionInfo(msgspec.Struct):
     seconds: float
     silent_seconds: float
     deviations: list[DeviationCount]
+    worker: str | UnsetType = UNSET
 
 
 class HttpDeviations(msgspec.Struct):
@@ -127,7 +138,9 @@ class HttpDeviations(msgspec.Struct):
 
 
 class ConnectionList(msgspec.Struct):
-    """The open WebSockets of clients; of HTTP only what was not as documented, by token."""
+    """The open WebSockets of clients; of HTTP only what was not as documented, by token. Where a server has
+    several processes, those of all, and `missing` are the processes that did not answer."""
 
     connections: list[ConnectionInfo]
     http: list[HttpDeviations]
+    missing: list[str] | UnsetType = UNSET

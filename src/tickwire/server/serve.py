@@ -28,6 +28,7 @@ from .certificate import Certificate, certificate_of
 from .door import doors
 from .guests import Guests
 from .lag import LoopLag
+from .peers import Peers
 from .reloading import Reloading
 from .supervision import Supervision
 from .tls import secured
@@ -123,9 +124,10 @@ class Server(uvicorn.Server):
             self._protocol = secured(self._protocol, certificate, engine.machine.network, traffic)
         self.guests = Guests(engine.settings, engine.machine.network)
         self.vitals = Vitals(self._lag, traffic, self.guests, self._websockets.unread)
+        self._peers = Peers(engine)
         super().__init__(
             uvicorn.Config(
-                make_app(engine, self.vitals),
+                make_app(engine, self.vitals, self._peers),
                 http=lambda: None,  # type: ignore[arg-type]  # see `_connected`
                 ws=self._websockets.protocol,  # type: ignore[arg-type]  # it is only ever called
                 lifespan="off",
@@ -144,6 +146,8 @@ class Server(uvicorn.Server):
         beside = [asyncio.create_task(watched("sweep of connections", self._websockets.sweep))]
         if self.owns_process:
             beside.append(asyncio.create_task(watched("look at the event loop", self._lag.run)))
+        if self._peers.names:
+            beside.append(asyncio.create_task(watched("look at other processes", self._peers.look)))
         if self._certificate is not None:
             beside.append(asyncio.create_task(watched("look at the certificate", self._certificate.watch)))
         if self._reloading is not None:

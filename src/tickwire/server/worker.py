@@ -19,15 +19,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle
+from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle, watched
+from ..bus import Sayings
 from ..bus.host import Host
 from ..bus.unix import hosting, reach
 from ..config import Settings, load
 from ..errors import SettingsError, StoreError, TickwireError
+from ..gateway.place import ONLY, Place
 from ..machine import ALONE, REAL
 from ..machine.logs import configure
 from .acceptance import raise_descriptor_limit
 from .certificate import certificate_of
+from .lag import LoopLag
+from .metrics import METRICS
+from .peers import ALIVE, alive
+from .process_metrics import ProcessMetrics
 from .reloading import Reloading
 from .serve import Server, loop_factory, spare_the_loop
 from .welcome import welcome
@@ -39,8 +45,8 @@ WRONG_USAGE, FAILED = 2, 1
 
 
 class Task(NamedTuple):
-    """What a process is to be. `descriptor` is that of the socket that a client side takes connections of, -1
-    for the market side; `bus` is where they meet."""
+    """What a process is to be. `place` is that of a client side, and `descriptor` that of the socket that it
+    takes connections of, -1 for the market side; `bus` is where they meet."""
 
     name: str
     flags: dict[str, Any]
@@ -48,6 +54,7 @@ class Task(NamedTuple):
     bus: Path
     descriptor: int
     url: str
+    place: Place = ONLY
 
     @property
     def is_market(self) -> bool:
@@ -97,12 +104,17 @@ async def _market(task: Task, settings: Settings) -> None:
         micros=lambda: int(machine.wall() * 1e6),
     )
     market.join(host)
+    lag, sayings = LoopLag(machine.monotonic), Sayings(task.name)
+    sayings.by_question |= {ALIVE: alive, METRICS: ProcessMetrics(lag).said}
+    market.add_speaker(sayings)
+    measuring = asyncio.create_task(watched("look at the event loop", lag.run))
     reloading = Reloading(engine, None, task.settings)
     try:
         async with hosting(host, task.bus):
             _say(LISTENS)
             await _run_until_told(engine, reloading)
     finally:
+        measuring.cancel()
         engine.close()  # which it does not do itself if it never began
     if engine.lost:
         raise StoreError(" ".join(engine.lost))
@@ -144,7 +156,7 @@ async def _run_until_told(engine: MarketEngine, reloading: Reloading) -> None:
 async def _gateway(task: Task, settings: Settings) -> None:
     listener = socket.socket(fileno=task.descriptor)
     certificate = certificate_of(settings, REAL)
-    engine = build_gateway(settings, task.name, lambda market: reach(market, task.bus))
+    engine = build_gateway(settings, task.place, lambda market: reach(market, task.bus))
     telling = asyncio.create_task(_tell(engine, task.url))
     server = Server(engine, partial(_say, LISTENS), certificate, ALONE, task.settings)
     with listener:

@@ -27,13 +27,14 @@ import structlog
 from ..assembly import settle
 from ..config import Settings, SourceKind
 from ..errors import SettingsError, StartError, StoreError
+from ..gateway.place import Place
 from ..machine import REAL, Network, Supervisor
 from .certificate import certificate_of
+from .peers import MARKET
 from .serve import check_exposure, url_of
 from .welcome import trust
 from .worker import LISTENS, READY, WRONG_USAGE, Task
 
-MARKET = "market"
 PAUSE = 0.1, 5.0
 """Seconds before a process that has ended is started anew: the first time, and at the most."""
 SETTLED = 60.0
@@ -77,7 +78,8 @@ def serve_with_workers(flags: dict[str, Any], config: Path | None, settings: Set
         url = url_of(listeners[0], settings)
         tasks = [Task(MARKET, flags, config, bus, -1, url)]
         for count, listener in enumerate(listeners, 1):
-            tasks.append(Task(f"gateway {count}", flags, config, bus, listener.fileno(), url))
+            place = Place(count, number)
+            tasks.append(Task(place.name, flags, config, bus, listener.fileno(), url, place))
         with contextlib.closing(Supervisor.of()) as supervisor:
             os.environ.pop("NOTIFY_SOCKET", None)  # the others are looked after by this one
             asyncio.run(Parent(tasks, settings, url, supervisor).run())
@@ -183,6 +185,9 @@ class Parent:
                 break
             worker.listens.clear()
             worker.ready.clear()
+            place = worker.task.place
+            place = place._replace(restarts=place.restarts + 1)
+            worker.task = worker.task._replace(place=place)
             if loop.time() - began > SETTLED:
                 pause = PAUSE[0]
             log.error(

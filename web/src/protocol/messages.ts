@@ -226,7 +226,8 @@ export type Command = (typeof Command)[keyof typeof Command];
 
 /**
  * An open WebSocket: since how many seconds, and for how many nothing came. `token` is its name, null while
- * any is let in.
+ * any is let in. `number` is what a step of a scenario names it by; no other has it. `worker` is the process
+ * that serves it, where there are several.
  */
 export interface ConnectionInfo {
   readonly number: number;
@@ -236,12 +237,17 @@ export interface ConnectionInfo {
   readonly seconds: number;
   readonly silent_seconds: number;
   readonly deviations: readonly DeviationCount[];
+  readonly worker?: string;
 }
 
-/** The open WebSockets of clients; of HTTP only what was not as documented, by token. */
+/**
+ * The open WebSockets of clients; of HTTP only what was not as documented, by token. Where a server has
+ * several processes, those of all, and `missing` are the processes that did not answer.
+ */
 export interface ConnectionList {
   readonly connections: readonly ConnectionInfo[];
   readonly http: readonly HttpDeviations[];
+  readonly missing?: readonly string[];
 }
 
 /** WebSockets upstream; `most` is how many the plan allows, null for no limit. */
@@ -1088,6 +1094,8 @@ export interface QuoteLine {
  * Whether the server serves, and how its sources and its store are. It is `starting` until its sources have
  * begun, and `draining` once it stops: it takes nothing new then, and sends its clients away. Neither a
  * source that is down nor a store that cannot be used makes the server unready: it serves what memory holds.
+ * Where there are several processes, the one that answers is the one that is ready, and `workers` are all of
+ * them.
  */
 export interface Readiness {
   readonly ready: boolean;
@@ -1099,6 +1107,7 @@ export interface Readiness {
   readonly round_the_clock: boolean;
   readonly sources: readonly SourceReadiness[];
   readonly store: StoreReadiness;
+  readonly workers?: readonly WorkerReadiness[];
 }
 
 /** Refuses new connections on the upgrade with that HTTP status. */
@@ -1792,4 +1801,10 @@ export interface UsageAnswer {
   readonly msg: string;
   readonly trace: string;
   readonly data: Usage;
+}
+
+/** A process of a server that has several, and whether it answered when it was last looked at. */
+export interface WorkerReadiness {
+  readonly name: string;
+  readonly up: boolean;
 }

@@ -12,7 +12,7 @@ from .answers import ENDPOINTS, TRADE_TICK, Endpoints, reach
 from .finding import TOKEN, Finding, Verdict, verdict_of
 from .judging import findings_of
 from .observed import Observed
-from .told import sharing, sources
+from .told import readiness, sharing
 
 CODES = {Family.STOCK: ["AAPL.US", "700.HK", "600519.SH"], Family.OTHER: ["BTCUSDT", "GOLD", "EURUSD"]}
 """What is subscribed to where nobody says: of several time zones, and one market that never closes."""
@@ -41,7 +41,7 @@ async def check_server(
     note(*await reach(account, next(iter(wanted))))
     if found[0].verdict is Verdict.OK:
         await _with_token(account, wanted, seconds, note)
-        told = await sources(account)  # last, since a relay asks upstream for what is subscribed to
+        told = await readiness(account)  # last, since a relay asks upstream for what is subscribed to
         note(*told)
         if told:
             note(*await sharing(account))

@@ -1,5 +1,5 @@
-"""What a Tickwire says of itself: of its sources, for it may answer well and have nothing new to say; and of
-the account upstream that the users of a relay share."""
+"""What a Tickwire says of itself: of its sources, for it may answer well and have nothing new to say; of its
+processes, where it has several; and of the account upstream that the users of a relay share."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ OK, WARN = Verdict.OK, Verdict.WARN
 VERDICTS = {"up": OK, "connecting": WARN, "stale": WARN, "ended": WARN, "down": Verdict.FAIL}
 ADVICE = "the server's data does not come: look at its log, and at what it gets its data from"
 ENDED = "its replay is over and its last state is served on: start it anew, or with --loop"
+AWAY = "one that hangs serves its clients nothing: look at the log; one that ended is started anew by itself"
 SCARCE = 0.1
 """The part of a day's requests below which somebody should know."""
 MOST_TOKENS = 20
@@ -33,14 +34,20 @@ class Source(msgspec.Struct):
     reason: str
 
 
+class Worker(msgspec.Struct):
+    name: str
+    up: bool
+
+
 class Ready(msgspec.Struct):
     """What is read of /readyz."""
 
     sources: list[Source]
+    workers: list[Worker] = []
 
 
-async def sources(account: Account) -> list[Finding]:
-    """How each source is; nothing where the server is no Tickwire."""
+async def readiness(account: Account) -> list[Finding]:
+    """How each source is, and the processes where there are several; nothing of what is no Tickwire."""
     url = account.url
     try:
         async with http_client(url, account.network, PATIENCE) as client:
@@ -48,7 +55,18 @@ async def sources(account: Account) -> list[Finding]:
             ready = msgspec.json.decode(answer.content, type=Ready)
     except (ClientError, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return []
-    return [_finding(one) for one in ready.sources]
+    return [*map(_finding, ready.sources), *_workers(ready.workers)]
+
+
+def _workers(workers: list[Worker]) -> Iterator[Finding]:
+    if not workers:
+        return
+    away = [plain(one.name) for one in workers if not one.up]
+    if away:
+        measured = f"{len(workers) - len(away)} of {len(workers)} processes answer, not {', '.join(away)}"
+        yield Finding("workers", "", WARN, measured, AWAY)
+    else:
+        yield Finding("workers", "", OK, f"all {len(workers)} processes answer")
 
 
 def _finding(source: Source) -> Finding:

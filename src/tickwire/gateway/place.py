@@ -1,0 +1,37 @@
+"""Which of the client sides of a server one is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+EACH_RUN = 1_000_000
+"""Numbers that one run of a client side may use: none is another connection's after a restart."""
+
+
+class Place(NamedTuple):
+    """The `number` of a client side, from 1, `of` so many that share a server, and how often it was started
+    before. 0 of 0 is the only one, in one process with the market side."""
+
+    number: int = 0
+    of: int = 0
+    restarts: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it goes by: in the log, the metrics, and on the bus."""
+        return f"gateway {self.number}" if self.of else "gateway"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of all client sides, where there are several processes."""
+        return tuple(f"gateway {number}" for number in range(1, self.of + 1))
+
+    def connections(self) -> Iterator[int]:
+        """Numbers for its connections, from 1, none of which any other of them gives."""
+        step = self.of or 1
+        return itertools.count((self.number or 1) + self.restarts * EACH_RUN * step, step)
+
+
+ONLY = Place()
