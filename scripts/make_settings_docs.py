@@ -35,6 +35,7 @@ TYPES: dict[Any, str] = {
 }
 TYPE_OF = {
     "source": "sources",
+    "database": "URL, whose password is never shown",
     "tls_self_signed": "list of names and addresses",
     "exchanges": "tables",
     "plans": "tables",

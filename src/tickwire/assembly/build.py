@@ -25,8 +25,10 @@ from ..store import (
     Backlog,
     Database,
     DataDirectory,
+    File,
     GapStore,
     InstrumentStore,
+    KlineStore,
     SqliteFile,
     SqliteKlineStore,
     SuspensionStore,
@@ -34,7 +36,9 @@ from ..store import (
     load_catalogue,
     load_instruments,
     make_data_directory,
+    open_file,
     open_tokens,
+    server_klines_of,
 )
 from ..store.rights import settle_rights
 from .engine import Engine
@@ -111,7 +115,7 @@ class Data(NamedTuple):
     `real` is the same if the market's time is a virtual one."""
 
     directory: DataDirectory
-    file: SqliteFile
+    file: File
     database: Database
     machine: Machine
     real: Machine
@@ -126,7 +130,9 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
+        file = opened.enter_context(
+            closing(open_file(path / DATABASE, settings.database_url, directory.hold))
+        )
         database = opened.enter_context(closing(Database(file, machine.wall)))
         yield Data(directory, file, database, machine, real)
         opened.pop_all()
@@ -160,11 +166,13 @@ def _assemble(
     file, databases, machine = data.file, [data.database], data.machine
     replay = any(isinstance(source, Replay) for source, _ in sources)
     with ExitStack() as opened:
-        store = SqliteKlineStore(file)
+        store: KlineStore
         if replay and not settings.keep_bars:
             memory = SqliteFile(None)
             databases.append(opened.enter_context(closing(Database(memory, machine.wall))))
             store = SqliteKlineStore(memory)
+        else:
+            store = server_klines_of(file, settings.data_dir, settings.spool_bytes, data.directory.hold)
         maker = ThreadPoolExecutor(1, "past")
         opened.callback(maker.shutdown)
         kept = Kept(store, databases[-1], GapStore(file), Backlog(data.database, "gaps"), maker)
@@ -199,7 +207,7 @@ def _assemble(
 def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
     make_data_directory(settings.data_dir)
-    with open_tokens(settings.data_dir / DATABASE) as tokens:
+    with open_tokens(settings.data_dir / DATABASE, settings.database_url) as tokens:
         return tokens.guarded()
 
 

@@ -35,6 +35,9 @@ class Overlay:
                 under[kline_type] = _joined(under.get(kline_type, []), bars, count)
         return behind
 
+    def waiting(self, source: str) -> int:
+        return self._behind.waiting(source)
+
     def codes(self, source: str) -> list[str]:
         return sorted({*self._behind.codes(source), *self._front.codes(source)})
 

@@ -87,8 +87,8 @@ class Archive:
 
     @property
     def waiting(self) -> int:
-        """Bars that wait to be written."""
-        return len(self._waiting) + len(self._writing)
+        """Bars that wait to be written into the database."""
+        return len(self._waiting) + len(self._writing) + self._store.waiting(self.source)
 
     def unwritten(self) -> list[Kline]:
         """The bars that wait to be written."""
