@@ -357,11 +357,7 @@ def load(
     ]
     if problems:
         raise SettingsError("\n".join(problems))
-    if has_password(str(flags.get("database") or "")):
-        raise SettingsError(
-            "--database has a password, which whoever lists the processes of this machine would see. Leave "
-            "it to TICKWIRE_DATABASE, to a file that --config names, to PGPASSWORD or to ~/.pgpass."
-        )
+    check_no_password("--database", flags.get("database"))
     merged = {**origins[2].values, **origins[1].values, **origins[0].values}
     try:
         settings = Settings(**merged)
@@ -378,9 +374,13 @@ def load(
     return settings
 
 
-def has_password(url: str) -> bool:
-    """Whether there is a password in the URL of a database."""
-    return ":" in url.partition("://")[2].rpartition("@")[0] or "password=" in url
+def check_no_password(flag: str, url: str | None) -> None:
+    """Raises SettingsError if there is a password in the URL of a database that stands in a flag."""
+    if url and (":" in url.partition("://")[2].rpartition("@")[0] or "password=" in url):
+        raise SettingsError(
+            f"{flag} has a password, which whoever lists the processes of this machine would see. Leave it "
+            "to TICKWIRE_DATABASE, to a file that --config names, to PGPASSWORD or to ~/.pgpass."
+        )
 
 
 def _check(settings: Settings, flags: Collection[str]) -> None:

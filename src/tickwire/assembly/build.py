@@ -9,10 +9,11 @@ from functools import partial
 from typing import NamedTuple
 
 from ..config import DATABASE, Settings, SourceKind
-from ..errors import SettingsError, StoreError
+from ..errors import SettingsError, StartError, StoreError
 from ..gateway.gateway import NOBODY, Observer
 from ..klines import Closed
 from ..machine import REAL, Machine
+from ..market.bars import ALIVE
 from ..market.feeds import Feed, Feeds
 from ..model import Catalogue
 from ..sandbox import load_scenario
@@ -33,6 +34,7 @@ from ..store import (
     SqliteKlineStore,
     SuspensionStore,
     TokenStore,
+    klines_of,
     load_catalogue,
     load_instruments,
     make_data_directory,
@@ -130,12 +132,22 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = opened.enter_context(
-            closing(open_file(path / DATABASE, settings.database_url, directory.hold))
-        )
+        file = open_file(path / DATABASE, settings.database_url, directory.hold)
+        opened.enter_context(closing(file))
+        if machine is not real and settings.database is not None:
+            _check_unused(file)
         database = opened.enter_context(closing(Database(file, machine.wall)))
         yield Data(directory, file, database, machine, real)
         opened.pop_all()
+
+
+def _check_unused(file: File) -> None:
+    """Raises StartError if a server with a simulator has kept bars there."""
+    if klines_of(file).get(SourceKind.SIMULATOR, ALIVE) is not None:
+        raise StartError(
+            f"A server ran on the database {file.name}, and --start begins anew: name a fresh one, or leave "
+            "out --start."
+        )
 
 
 def _on(settings: Settings, machine: Machine, make: Callable[[Data], Engine]) -> Engine:

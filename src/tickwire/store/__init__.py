@@ -2,6 +2,7 @@
 
 from .backlog import Backlog
 from .catalogue import load_catalogue, load_instruments
+from .copying import Copied, copy
 from .data_directory import DataDirectory, make_data_directory
 from .database import UNANSWERED, Database
 from .file import File
@@ -21,6 +22,7 @@ __all__ = [
     "KEY_FILE",
     "UNANSWERED",
     "Backlog",
+    "Copied",
     "DataDirectory",
     "Database",
     "File",
@@ -32,6 +34,7 @@ __all__ = [
     "SqliteKlineStore",
     "SuspensionStore",
     "TokenStore",
+    "copy",
     "klines_of",
     "load_catalogue",
     "load_instruments",

@@ -20,6 +20,10 @@ READ = """
     WHERE series = (SELECT id FROM series WHERE source = ?1 AND code = ?2) AND type = ?3 AND time <= ?4
     ORDER BY time {order} LIMIT ?5
 """
+COUNT = """
+    SELECT count(*) FROM {table}
+    WHERE series = (SELECT id FROM series WHERE source = ?1 AND code = ?2) AND type = ?3
+"""
 ORDERS = ("ASC", "DESC")
 ONE_NOTE = f"SELECT {NOTE.all} FROM note WHERE source = ?1 AND name = ?2"  # noqa: S608
 NOTES = f"""
@@ -70,6 +74,13 @@ class SqlKlineStore(ABC):
         """Those that have bars, or had."""
         with self._file.reading() as connection:
             return [source for (source,) in connection.execute(SOURCES).fetchall()]
+
+    def count(self, source: str, code: str, kline_type: KlineType) -> int:
+        """How many rows there are."""
+        query = COUNT.format(table=self.table(kline_type))
+        with self._file.reading() as connection:
+            ((count,),) = connection.execute(query, (source, code, int(kline_type))).fetchall()
+        return int(count)
 
     def read(
         self, source: str, code: str, kline_type: KlineType, *, count: int, end: int | None = None
