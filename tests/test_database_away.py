@@ -19,6 +19,7 @@ from websockets.asyncio.client import connect
 
 from tickwire.model import Kline, KlineType
 from tickwire.store import klines_of
+from tickwire.store.bar_rows import bars_of
 from tickwire.store.opening import SPOOL
 
 from .forks import spawn
@@ -153,7 +154,9 @@ def forming(spool: Path) -> dict[str, Kline]:
         if not file.execute("SELECT 1 FROM sqlite_master WHERE name = 'bar'").fetchall():
             return {}  # it is just being made
         rows = file.execute("SELECT code, content FROM bar WHERE type = 1 ORDER BY time").fetchall()
-    return {code: msgspec.msgpack.decode(content, type=Kline) for code, content in rows}
+    return {
+        code: bars_of(code, KlineType.MINUTE, [msgspec.msgpack.decode(content)])[0] for code, content in rows
+    }
 
 
 async def test_one_that_hangs_delays_no_tick_and_is_used_again(server: Postgres, tmp_path: Path) -> None:

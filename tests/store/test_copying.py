@@ -18,6 +18,7 @@ from tickwire.store.tokens import KEY_FILE
 from ..postgres import Postgres
 from ..stores import change_in
 from .damaging import BARS, CODES, SOURCE, TYPES, Stores
+from .files import a_bar
 
 Open = Callable[[str], File]
 
@@ -156,3 +157,23 @@ def test_damaged_bars_are_counted_and_left_out(
 def test_into_itself(opening: Open) -> None:
     with pytest.raises(InputError, match="into itself"):
         copy(opening("sqlite"), opening("sqlite"), lambda _: None)
+
+
+def test_a_backup_brings_all_back(
+    opening: Open, fill: Callable[[File], Stores], tmp_path: Path, postgres: Postgres
+) -> None:
+    """As docs/operating.md says; taken while the database is in use, it is of one moment."""
+    file = opening("postgresql")
+    fill(file)
+    before = content(file, tmp_path / KEY_FILE)
+    database = file.name.rpartition("/")[2]
+    dump = postgres.folder / "tickwire.dump"
+    server = ("-h", postgres.folder, "-p", postgres.port, "-U", "tickwire")
+    postgres.run("pg_dump", *server, "-Fc", "-f", dump, database)
+    GapStore(file).open("alltick", "crypto", ["GOLD"], 1, "after the backup")
+    postgres.run("createdb", *server, "restored")
+    postgres.run("pg_restore", *server, "--no-owner", "--exit-on-error", "-d", "restored", dump)
+    with closing(open_file(tmp_path / "tickwire.db", postgres.url("restored"))) as restored:
+        assert content(restored, tmp_path / KEY_FILE) == before
+        klines_of(restored).write(SOURCE, [a_bar(60)])
+        GapStore(restored).open("alltick", "crypto", ["GOLD"], 1, "later")

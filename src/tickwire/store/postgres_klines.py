@@ -10,10 +10,11 @@ from typing import Any
 
 from ..model import Kline, KlineType
 from .bar_rows import COLUMNS, seed_of, values_of
+from .file import Connection
 from .kline_store import NO_NOTES
 from .postgres_file import PostgresFile, Session
-from .rows import encode, sealed
-from .sql_klines import SqlKlineStore
+from .rows import encode, fetch, sealed
+from .sql_klines import EARLIEST, LATEST, READ, SqlKlineStore
 
 # The row of the source is locked from here to the end: its writers wait for one another.
 COUNT = """
@@ -55,7 +56,8 @@ PUT_NOTES = """
     WHERE note.revision <= excluded.revision
 """
 FORGET = "DELETE FROM note WHERE source = ?1 AND name = ANY(CAST(?2 AS text[])) AND revision <= ?3"
-LATEST = f"""
+BETWEEN = READ.format(table="{table}", order="DESC").replace("time <= ?4", "time <= ?4 AND time >= ?6")
+RESTORE = f"""
     SELECT code, bar.* FROM series, unnest(CAST(?3 AS bigint[])) AS one (type), LATERAL (
         SELECT kline.type, {", ".join(COLUMNS)}, checksum FROM {{table}} AS kline
         WHERE kline.series = series.id AND kline.type = one.type ORDER BY time DESC LIMIT ?4
@@ -73,6 +75,8 @@ TABLES = ("kline", "kline_days")
 """Bars below a day, which are many, and the others, of which a read may span decades."""
 FIRST, AFTER = 0, 7_258_118_400
 """From when to when bars stand in partitions by month, in seconds: to the year 2200."""
+WEEK = 7 * 86_400
+SLACK = 1.5
 PART = 5_000
 """Bars of one statement."""
 
@@ -90,6 +94,8 @@ class PostgresKlineStore(SqlKlineStore):
         self._generation = file.generation
         self._ids: dict[tuple[str, str], int] = {}
         self._months: set[str] = set()
+        self._reach: dict[tuple[str, str, int], tuple[int, float]] = {}
+        """Of a code and type the newest bar that was read, and how many seconds they were apart."""
         with file.reading() as session:
             self._revisions: dict[str, int] = dict(session.execute(REVISIONS).fetchall())
 
@@ -154,13 +160,32 @@ class PostgresKlineStore(SqlKlineStore):
             for table in TABLES:
                 types = [int(one) for one in KlineType if self.table(one) == table]
                 asked = (source, [*codes], types, count)
-                for code, kline_type, *row in session.execute(LATEST.format(table=table), asked).fetchall():
+                for code, kline_type, *row in session.execute(RESTORE.format(table=table), asked).fetchall():
                     rows.setdefault((code, KlineType(kline_type)), []).append(tuple(row))
         for code, kline_type in product(codes, KlineType):
             ascending = sorted(rows.get((code, kline_type), ()))
             if bars := self._klines(source, code, kline_type, ascending):
                 found[code][kline_type] = bars
         return found
+
+    def _latest(
+        self, connection: Connection, source: str, code: str, kline_type: KlineType, last: int, count: int
+    ) -> list[Kline]:
+        """As it says; of a month that holds none of them a statement would have to be made ready too, so it
+        first looks back only as far as they reached last time."""
+        key = source, code, int(kline_type)
+        newest, apart = self._reach.get(key, (0, 0))
+        after = min(last, newest) - int(count * apart * SLACK) - WEEK if apart else EARLIEST
+        values = (*key, last, min(count, LATEST), max(after, EARLIEST))
+        query = BETWEEN.format(table=self.table(kline_type))
+        rows = fetch(connection, query, values)
+        if len(rows) < count and after > EARLIEST:
+            rows = fetch(connection, query, (*values[:-1], EARLIEST))
+        if len(rows) > 1:
+            first, final = rows[-1][0], rows[0][0]
+            self._reach[key] = max(newest, final), (final - first) / (len(rows) - 1)
+        rows.reverse()
+        return self._klines(source, code, KlineType(kline_type), rows)
 
     def _series(self, session: Session, source: str, codes: set[str]) -> dict[str, int]:
         """The numbers of the codes of a source."""

@@ -16,6 +16,8 @@ import structlog
 from ..errors import StartError, StoreError
 from ..machine import Disk
 from ..model import Kline, KlineType
+from .bar_rows import bars_of, values_of
+from .rows import UNSEALED
 from .salvage import beside
 
 SCHEMA = """
@@ -28,13 +30,13 @@ SCHEMA = """
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS begun (source TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT;
 """
-PUT = "INSERT OR REPLACE INTO bar VALUES (?, ?, ?, ?, ?, ?)"
+ADD = "INSERT OR IGNORE INTO bar VALUES (?, ?, ?, ?, ?, ?)"
+PUT = ADD.replace("IGNORE", "REPLACE")
 PUT_NOTE = "INSERT OR REPLACE INTO note VALUES (?, ?, ?)"
 BEGIN = "INSERT OR IGNORE INTO begun VALUES (?, ?)"
 SOURCES = """
     SELECT source, revision, (SELECT count(*) FROM bar WHERE bar.source = begun.source) FROM begun
 """
-COUNT = "SELECT count(*) FROM bar WHERE source = ?"
 FIRST = "SELECT code, type, time, content, checksum FROM bar WHERE source = ? LIMIT ?"
 UP_TO = """
     SELECT code, type, time, content, checksum FROM bar
@@ -48,7 +50,7 @@ END = "DELETE FROM begun WHERE source = ?"
 PAGE = 4096
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Kline).decode
+_decode = msgspec.msgpack.Decoder().decode
 
 log = structlog.get_logger()
 
@@ -102,7 +104,7 @@ class Spool:
         """Takes these, each in place of the one of its key. `revision` counts for the first ones only."""
         rows = []
         for bar in bars:
-            content = _encode(bar)
+            content = _encode((*values_of(bar), bar.removed))
             rows.append((source, bar.code, int(bar.kline_type), bar.time, content, zlib.crc32(content)))
         try:
             self._guard()
@@ -110,11 +112,11 @@ class Spool:
             raise StoreError(str(error)) from error
         with self._using() as connection:
             connection.execute(BEGIN, (source, revision))
+            new = connection.executemany(ADD, rows).rowcount if rows else 0  # so they need not be counted
             connection.executemany(PUT, rows)
             connection.executemany(PUT_NOTE, [(source, *one) for one in notes.items()])
-            ((count,),) = connection.execute(COUNT, (source,)).fetchall()
         self._begun.setdefault(source, revision)
-        self._counts[source] = count
+        self._counts[source] = self._counts.get(source, 0) + new
 
     def first(self, most: int) -> Part | None:
         """Up to so many bars that wait; where there are none any more, the notes. None if nothing waits."""
@@ -192,7 +194,9 @@ class Spool:
         found = []
         for code, kline_type, time, content, checksum in rows:
             if zlib.crc32(content) == checksum:
-                found.append(_decode(content))
+                *values, removed = _decode(content)
+                (bar,) = bars_of(code, KlineType(kline_type), [(*values, UNSEALED)])
+                found.append(msgspec.structs.replace(bar, removed=removed) if removed else bar)
             else:
                 log.error(
                     "a bar in the spool is damaged and left out",
