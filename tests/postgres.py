@@ -18,6 +18,11 @@ import psycopg
 
 NOBODY = 65534
 PATIENCE = 60.0
+SETTINGS = (
+    "listen_addresses= fsync=off full_page_writes=off wal_level=minimal max_wal_senders=0 max_connections=50 "
+    "shared_buffers=32MB autovacuum=off"
+).split()
+"""A database is made and dropped for each test; nothing of it needs to survive the machine."""
 
 
 class Postgres:
@@ -63,7 +68,7 @@ class Postgres:
             self._process = subprocess.Popen(
                 [
                     *(self.programs / "postgres", "-D", self.data, "-k", self.folder, "-p", str(self.port)),
-                    *("-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50"),
+                    *(word for one in SETTINGS for word in ("-c", one)),
                 ],
                 stdout=log,
                 stderr=log,

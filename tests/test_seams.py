@@ -43,6 +43,7 @@ MAY_TAKE = {
     "store.carrying": "clock dice",
     "store.data_directory": "disk",
     "store.lock": "disk",
+    "store.opening": "disk",
     "store.postgres": "clock",  # how long a real server takes to answer
     "store.rights": "disk",
     "store.salvage": "dice disk",

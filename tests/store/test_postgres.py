@@ -31,7 +31,7 @@ def url(postgres: Postgres) -> str:
 
 def bring(url: str, migrations: Migrations) -> None:
     server = Server(url)
-    with server.connect() as connection:
+    with server.connect(patient=True) as connection:
         migrate(connection, server, migrations)
 
 

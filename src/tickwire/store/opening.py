@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import structlog
+
 from .file import File
 from .kline_store import KlineStore
 from .postgres_file import PostgresFile
@@ -16,6 +18,8 @@ from .sql_klines import SqlKlineStore
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
 from .tokens import KEY_FILE, TokenStore
+
+log = structlog.get_logger()
 
 SPOOL = "spool.db"
 """The file of the data directory that bars wait in for a database that is away."""
@@ -41,9 +45,12 @@ def klines_of(file: File) -> SqlKlineStore:
 def server_klines_of(file: File, folder: Path, most: int, guard: Callable[[], None]) -> KlineStore:
     """The bars of a server's database. Where that may be away, what cannot be written goes to a spool in the
     data directory, of up to `most` bytes. Raises StoreError."""
+    path = folder / SPOOL
     if not isinstance(file, PostgresFile):
+        if path.exists():
+            log.warning("bars wait in the spool for a PostgreSQL that is not named", file=str(path))
         return klines_of(file)
-    spool = Spool(folder / SPOOL, most, guard)
+    spool = Spool(path, most, guard)
     file.closes(spool.close)
     return Spooled(PostgresKlineStore(file), spool)
 

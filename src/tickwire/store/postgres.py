@@ -20,8 +20,9 @@ OLDEST = 14
 """The first whose functions are parsed when they are made."""
 CONNECT_WAIT = 3
 """Seconds in which a connection must be there; libpq takes no fewer than 2."""
-ANSWER_WAIT = 5.0
-"""Seconds in which a statement must be answered, be it that the server hangs, or that nothing reaches it."""
+ANSWER_WAIT = 3.0
+"""Seconds in which a statement must be answered, be it that the server hangs, or that nothing reaches it: few
+enough that what is left is in the spool in time when a Tickwire ends."""
 PARAMETERS = {
     "application_name": "tickwire",
     "client_encoding": "UTF8",
@@ -35,7 +36,7 @@ PARAMETERS = {
 """What a connection is made with, unless the URL says otherwise."""
 SESSION = f"""
     SET statement_timeout = {int(ANSWER_WAIT * 1000)};
-    SET idle_in_transaction_session_timeout = {int(ANSWER_WAIT * 4000)};
+    SET idle_in_transaction_session_timeout = {int(ANSWER_WAIT * 5000)};
     SET plan_cache_mode = force_generic_plan;
     SET timezone = 'UTC'
 """
@@ -99,9 +100,11 @@ class Server:
         self.name = f"postgresql://{at}/{place.get('dbname', '')}"
         """Host, port and database, as far as the URL names them."""
 
-    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection whose statements have their values as $1, $2. Raises psycopg.Error."""
-        made: psycopg.Connection[tuple[Any, ...]] = _impatient(self._psycopg).connect(
+    def connect(self, *, patient: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection whose statements have their values as $1, $2; if it is `patient`, they take as long as
+        they take. Raises psycopg.Error."""
+        kind = self._psycopg.Connection if patient else _impatient(self._psycopg)
+        made: psycopg.Connection[tuple[Any, ...]] = kind.connect(
             **self._parameters, autocommit=True, cursor_factory=self._psycopg.RawCursor
         )
         try:
@@ -111,7 +114,8 @@ class Server:
                 made.adapters.register_dumper(int, dumper)
             for dumper in (string.StrBinaryDumper, string.StrDumper):
                 made.adapters.register_dumper(str, dumper)
-            made.execute(SESSION)
+            if not patient:
+                made.execute(SESSION)
         except BaseException:
             made.close()
             raise

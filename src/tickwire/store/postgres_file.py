@@ -138,7 +138,7 @@ class PostgresFile:
         self._error = driver().Error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         try:
-            with server.connect() as connection:
+            with server.connect(patient=True) as connection:
                 migrate(connection, server)
             self._writer = Link(server, "store-write-again")
             try:
