@@ -77,6 +77,8 @@ class SuspensionStore:
 
         The newest announcement is first; of those at the same time the one that was added last.
         """
+        if not sources:  # PostgreSQL knows no empty list
+            return 0, []
         count = MOST if limit is None else max(0, min(limit, MOST))
         part = (count, min(offset, MOST))
         with self._file.reading() as connection:
