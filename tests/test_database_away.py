@@ -130,15 +130,17 @@ async def test_what_waits_in_the_spool_survives_kill_9(server: Postgres, tmp_pat
         await until(lambda: {*forming(spool)} == {*CODES})
         await served.end(signal.SIGKILL)
     waiting = forming(spool)
-    # Whoever looks after the process starts it again, again and again, until the database is there.
-    env = program_environment(TICKWIRE_DATABASE=url)
-    process = await spawn("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), env=env)
-    _, told = await process.communicate()
-    assert process.returncode == 1
-    assert told.decode().startswith("tickwire: Cannot use the database postgresql://")
-    assert forming(spool) == waiting
-    server.start()
+
+    async def start_when_waited_for() -> None:
+        log = tmp_path / "log"
+        await until(lambda: log.exists() and "the database is away: waiting for it" in log.read_text())
+        assert forming(spool) == waiting
+        server.start()
+
+    (tmp_path / "log").write_text("")
+    starting = asyncio.create_task(start_when_waited_for())
     async with program(tmp_path, *named, TICKWIRE_DATABASE=url) as served:
+        await starting
         await until(lambda: not spool.exists())
         assert "bars wait in the spool" in served.log
     with opened(klines_of, url) as store:
@@ -181,3 +183,15 @@ async def test_one_that_hangs_delays_no_tick_and_is_used_again(server: Postgres,
         await all_there(client, served.url)
         assert (await served.end())[0] == 0
     assert "Traceback" not in served.log
+
+
+async def test_a_simulator_that_is_to_begin_anew_begins_on_no_bars(server: Postgres, tmp_path: Path) -> None:
+    url = server.database()
+    with opened(klines_of, url) as store:
+        store.put("simulator", "alive", "1")
+    env = program_environment(TICKWIRE_DATABASE=url)
+    begin = ("serve", "--port", "0", "--data-dir", str(tmp_path), "--start", "2026-11-16T23:59:54Z")
+    process = await spawn(*begin, env=env)
+    _, told = await process.communicate()
+    assert process.returncode == 1
+    assert b"tickwire: A server ran on the database postgresql://" in told

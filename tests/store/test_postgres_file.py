@@ -47,6 +47,20 @@ def when_back(call: Callable[[], T]) -> T:
             time.sleep(0.01)
 
 
+def test_one_that_is_away_at_the_start_is_waited_for_as_long_as_is_said(
+    server: Postgres, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "RETRY", 0.01)
+    server.stop()
+    for wait in (0.0, 0.05):
+        with pytest.raises(StartError, match="Cannot use the database"):
+            PostgresFile(url, wait=wait)
+    starting = threading.Timer(0.1, server.start)
+    starting.start()
+    PostgresFile(url, wait=PATIENCE).close()
+    starting.join()
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_server_that_was_started_anew_while_nobody_used_it_is_not_noticed(
     server: Postgres, url: str, end: str

@@ -47,6 +47,10 @@ from .engine import Engine
 from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
 
+START_WAIT = 45.0
+"""Seconds that a start waits for a database that is away: so many that a service manager, which then starts it
+again, does not count that as too often."""
+
 
 def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:
     """The engine that the settings describe, whose clients `observer` sees. Raises TickwireError if a file or
@@ -132,7 +136,7 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = open_file(path / DATABASE, settings.database_url, directory.hold)
+        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
         opened.enter_context(closing(file))
         if machine is not real and settings.database is not None:
             _check_unused(file)
@@ -219,7 +223,7 @@ def _assemble(
 def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
     make_data_directory(settings.data_dir)
-    with open_tokens(settings.data_dir / DATABASE, settings.database_url) as tokens:
+    with open_tokens(settings.data_dir / DATABASE, settings.database_url, wait=START_WAIT) as tokens:
         return tokens.guarded()
 
 

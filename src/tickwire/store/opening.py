@@ -25,13 +25,16 @@ SPOOL = "spool.db"
 """The file of the data directory that bars wait in for a database that is away."""
 
 
-def open_file(path: Path, url: str | None = None, guard: Callable[[], None] | None = None) -> File:
+def open_file(
+    path: Path, url: str | None = None, guard: Callable[[], None] | None = None, *, wait: float = 0.0
+) -> File:
     """The database at that URL, without one the SQLite file at that path. `guard` is called before each
-    write, and raises StartError if there may be none any more.
+    write, and raises StartError if there may be none any more. `wait` is for how many seconds one is waited
+    for that is away.
 
     Raises StartError if it cannot be used.
     """
-    return SqliteFile(path, guard=guard) if url is None else PostgresFile(url, guard=guard)
+    return SqliteFile(path, guard=guard) if url is None else PostgresFile(url, guard=guard, wait=wait)
 
 
 def klines_of(file: File) -> SqlKlineStore:
@@ -56,8 +59,8 @@ def server_klines_of(file: File, folder: Path, most: int, guard: Callable[[], No
 
 
 @contextmanager
-def open_tokens(path: Path, url: str | None = None) -> Iterator[TokenStore]:
+def open_tokens(path: Path, url: str | None = None, *, wait: float = 0.0) -> Iterator[TokenStore]:
     """The tokens of a database by themselves, their key beside where its SQLite file would lie. Raises
     StartError if it cannot be used."""
-    with closing(open_file(path, url)) as file:
+    with closing(open_file(path, url, wait=wait)) as file:
         yield TokenStore(file, path.with_name(KEY_FILE))

@@ -10,6 +10,8 @@ from collections.abc import Generator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
+
 from ..errors import StartError
 from .migrations import POSTGRES_MIGRATIONS, Migrations
 
@@ -23,6 +25,8 @@ CONNECT_WAIT = 3
 ANSWER_WAIT = 3.0
 """Seconds in which a statement must be answered, be it that the server hangs, or that nothing reaches it: few
 enough that what is left is in the spool in time when a Tickwire ends."""
+RETRY = 1.0
+"""Seconds before a server that is away is asked again."""
 PARAMETERS = {
     "application_name": "tickwire",
     "client_encoding": "UTF8",
@@ -66,6 +70,8 @@ _REMEDIES = {
     "57P": "It ends, or is starting: wait for it",
 }
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @functools.cache
@@ -158,6 +164,24 @@ def _in_time(psycopg: ModuleType, answer: Generator[Any, Any, T]) -> Generator[A
             state = answer.send(ready)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+def prepare(server: Server, wait: float) -> None:
+    """Brings the schema up to date once the server is there, for which it waits so many seconds. Raises
+    StartError and psycopg.Error."""
+    until, told = time.monotonic() + wait, False
+    while True:
+        try:
+            with server.connect(patient=True) as connection:
+                migrate(connection, server)
+                return
+        except driver().OperationalError as error:
+            if time.monotonic() >= until:
+                raise
+            if not told:
+                log.warning("the database is away: waiting for it", reason=server.text_of(error), most=wait)
+                told = True
+            time.sleep(RETRY)
 
 
 def migrate(

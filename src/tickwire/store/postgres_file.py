@@ -12,13 +12,11 @@ import structlog
 
 from ..errors import StartError, StoreError
 from .file import Dialect
-from .postgres import ALONE, Server, driver, migrate
+from .postgres import ALONE, RETRY, Server, driver, prepare
 
 if TYPE_CHECKING:
     import psycopg
 
-RETRY = 1.0
-"""Seconds before a server that is away is asked again."""
 WRITE = "BEGIN"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -124,9 +122,10 @@ class PostgresFile:
     is away each call raises StoreError at once, and it is asked again every second.
     """
 
-    def __init__(self, url: str, *, guard: Callable[[], None] | None = None) -> None:
-        """`guard` is called before each write, and raises StartError if there may be none any more. Raises
-        StartError if the database cannot be used."""
+    def __init__(self, url: str, *, guard: Callable[[], None] | None = None, wait: float = 0.0) -> None:
+        """`guard` is called before each write, and raises StartError if there may be none any more. `wait` is
+        for how many seconds a server is waited for that is away. Raises StartError if the database cannot be
+        used."""
         self._server = server = Server(url)
         self.dialect = Dialect.POSTGRESQL
         self.name = server.name
@@ -138,8 +137,7 @@ class PostgresFile:
         self._error = driver().Error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         try:
-            with server.connect(patient=True) as connection:
-                migrate(connection, server)
+            prepare(server, wait)
             self._writer = Link(server, "store-write-again")
             try:
                 self._reader = Link(server, "store-read-again")
