@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -99,6 +100,9 @@ async def test_a_simulator_s_bars_are_those_of_a_store_that_was_there_all_the_ti
         await until(spool.exists)
         assert {*await ask_all(client, away.url)} == {"store"}
         assert (await client.get(f"{away.url}/readyz")).json()["store"]["up"] is False
+        told = (await client.get(f"{away.url}/metrics")).text
+        assert 'tickwire_store_up{call="write"} 0.0' in told
+        assert re.search(r'tickwire_store_waiting_bars{source="simulator"} [1-9]', told)
 
         async def is_past_midnight() -> bool:
             listed = (await answer(client, there.url, "GOLD", 1)).json()["data"]["kline_list"]

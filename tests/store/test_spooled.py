@@ -79,11 +79,12 @@ def test_what_is_written_while_it_is_away_is_there_when_it_is_back(
         store.write(SOURCE, [removed(a_bar(180)), a_bar(240, price=3)], {"c": "3"})
         store.write("other", [a_bar(60)])
         assert (store.waiting(SOURCE), store.waiting("other"), store.waiting("none")) == (3, 1, 0)
+        assert store.away.startswith("Cannot use the database postgresql://")
         with pytest.raises(StoreError):
             store.read(SOURCE, "GOLD", MINUTE, count=9)
         server.start()
         brought(store, tmp_path)
-        assert store.waiting(SOURCE) == 0
+        assert (store.waiting(SOURCE), store.away) == (0, "")
         assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [
             a_bar(60),
             a_bar(120, price=2),

@@ -48,8 +48,8 @@ from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
 
 START_WAIT = 45.0
-"""Seconds that a start waits for a database that is away: so many that a service manager, which then starts it
-again, does not count that as too often."""
+"""Seconds that a start waits for a database that is away: so many that a service manager, which then starts
+it again, does not count that as too often."""
 
 
 def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:

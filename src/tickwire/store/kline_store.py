@@ -53,9 +53,13 @@ class KlineStore(Protocol):
         Each of `codes` is a key; a type without bars is left out.
         """
 
+    @property
+    def away(self) -> str:
+        """Why what was written waits on the disk of this machine for the database; empty if it does not."""
+        ...
+
     def waiting(self, source: str) -> int:
-        """Bars that were written, and wait on the disk of this machine for a database that is away. Waits
-        for nothing."""
+        """How many bars wait there. Waits for nothing."""
         ...
 
     def codes(self, source: str) -> list[str]:

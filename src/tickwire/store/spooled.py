@@ -33,6 +33,11 @@ class Spooled:
         self._store = store
         self._spool = spool
         self._brought = 0
+        self._away = ""
+
+    @property
+    def away(self) -> str:
+        return self._away
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
         bars = [*bars]
@@ -42,11 +47,9 @@ class Spooled:
                 self._store.write(source, bars, notes)
             except StoreError as error:
                 self._put(source, bars, notes)
-                log.error(
-                    "the database is away: bars go to the spool",
-                    file=str(self._spool.path),
-                    reason=str(error),
-                )
+                self._away = str(error)
+                file = str(self._spool.path)
+                log.error("the database is away: bars go to the spool", file=file, reason=self._away)
         else:
             self._put(source, bars, notes)
 
@@ -105,8 +108,10 @@ class Spooled:
         while (part := self._spool.first(PART)) is not None and time.monotonic() < until:
             try:
                 self._store.write(part.source, part.bars, part.notes, part.revision)
-            except StoreError:
+            except StoreError as error:
+                self._away = str(error)
                 return
+            self._away = ""
             self._spool.drop(part)
             self._brought += len(part.bars)
             if self._spool.empty:

@@ -67,6 +67,10 @@ class SqlKlineStore(ABC):
         """The condition that a series has bars."""
         return "EXISTS (SELECT 1 FROM kline WHERE series = id)"
 
+    @property
+    def away(self) -> str:
+        return ""
+
     def waiting(self, source: str) -> int:
         return 0
 

@@ -261,6 +261,8 @@ class Archive:
         except StoreError:  # which has been said
             self._drop_oldest()
             return False
+        if reason := self._store.away:  # it is kept, but not where it is to be
+            self._database.writes.failed(reason)
         return True
 
     def _drop_oldest(self) -> None:
