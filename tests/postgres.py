@@ -95,6 +95,12 @@ class Postgres:
         self.ask("postgres", f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def schema(self) -> str:
+        """The URL of a new schema of one database, which takes a hundredth of the time."""
+        name = next(self._names)
+        self.ask("postgres", f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}&options=-csearch_path%3D{name}"
+
     def ask(self, database: str, query: str) -> list[tuple[object, ...]]:
         """What a statement answers, on a connection of its own; `database` is a name or a URL."""
         url = database if "://" in database else self.url(database)

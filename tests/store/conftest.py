@@ -52,7 +52,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Where a new database is, of each kind."""
     if request.param == "sqlite":
         return tmp_path / "tickwire.db"
-    url: str = request.getfixturevalue("postgres").database()
+    url: str = request.getfixturevalue("postgres").schema()
     return url
 
 

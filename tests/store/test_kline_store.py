@@ -28,7 +28,7 @@ SOURCE = "simulator"
 @pytest.fixture(params=["in a file", "in memory", "in PostgreSQL"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "in PostgreSQL":
-        url: str = request.getfixturevalue("postgres").database()
+        url: str = request.getfixturevalue("postgres").schema()
         return url
     return tmp_path / "bars.db" if request.param == "in a file" else None
 
@@ -42,7 +42,7 @@ def store(place: Place) -> Iterator[KlineStore]:
 @pytest.fixture(scope="module", params=["in memory", "in PostgreSQL"])
 def shared(request: pytest.FixtureRequest) -> Iterator[KlineStore]:
     """A store for many examples, each of which has sources of its own."""
-    place = request.getfixturevalue("postgres").database() if request.param == "in PostgreSQL" else None
+    place = request.getfixturevalue("postgres").schema() if request.param == "in PostgreSQL" else None
     with opened(klines_of, place) as store:
         yield store
 
