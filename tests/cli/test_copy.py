@@ -35,7 +35,7 @@ def run(*arguments: object) -> str:
 
 @pytest.fixture
 def url(postgres: Postgres) -> str:
-    return postgres.database()
+    return postgres.schema()
 
 
 @pytest.fixture

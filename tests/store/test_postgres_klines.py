@@ -22,7 +22,7 @@ DAY = KlineType.DAY
 
 @pytest.fixture
 def url(postgres: Postgres) -> str:
-    return postgres.database()
+    return postgres.schema()
 
 
 @pytest.fixture
@@ -121,8 +121,9 @@ def test_a_database_that_was_made_anew_under_it_is_written_to(
 ) -> None:
     """Numbers of codes and months that it knew are there no more."""
     store.write(SOURCE, [a_bar(60)])
-    postgres.ask(url, "DROP SCHEMA public CASCADE")
-    postgres.ask(url, "CREATE SCHEMA public")
+    (name,) = postgres.ask(url, "SELECT current_schema()::text")[0]
+    postgres.ask(url, f"DROP SCHEMA {name} CASCADE")
+    postgres.ask(url, f"CREATE SCHEMA {name}")
     PostgresFile(url).close()
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     postgres.ask(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
