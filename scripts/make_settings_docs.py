@@ -36,6 +36,7 @@ TYPES: dict[Any, str] = {
 TYPE_OF = {
     "workers": "whole number from 0 to 256, or `auto`",
     "source": "sources",
+    "database": "URL, whose password is never shown",
     "tls_self_signed": "list of names and addresses",
     "exchanges": "tables",
     "plans": "tables",

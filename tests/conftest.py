@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tickwire.server import lag
 
+from .postgres import Postgres, running
 from .serving import Script, Served, serving
 
 # Hundreds of tests start a program, which otherwise compiles all of its modules anew each time.
@@ -51,6 +52,13 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_unconfigure() -> None:
     """At the end all is looked through once more, for what was never closed and for leaks of modules in C."""
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of PostgreSQL, whose databases are a test's own; it is not to be stopped."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

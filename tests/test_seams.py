@@ -43,8 +43,12 @@ MAY_TAKE = {
     "store.carrying": "clock dice",
     "store.data_directory": "disk",
     "store.lock": "disk",
+    "store.opening": "disk",
+    "store.postgres": "clock",  # how long a real server takes to answer
     "store.rights": "disk",
     "store.salvage": "dice disk",
+    "store.spool": "disk real",
+    "store.spooled": "clock",
     "store.sqlite": "clock disk",
     "store.sqlite_file": "dice disk",
     "store.tokens": "clock dice disk real",

@@ -27,7 +27,7 @@ OF_CLIENTS = {"TICKWIRE_URL", "TICKWIRE_TOKEN"}
 """Variables that say to a client where its server is."""
 OF_THE_BUILD = {"TICKWIRE_ACCELERATOR"}
 """Variables that say what of the program is used; see `machine.fanout`."""
-SECRETS = {"upstream_token"}
+SECRETS = {"upstream_token", "database"}
 """Settings that no message may show."""
 VENDOR = "https://quote.alltick.co"
 MOST_BYTES = 2**20
@@ -40,6 +40,8 @@ HOST = re.compile(
     r"(?:\*\.)?(?!(?:[\d.]+)$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
 """The name of a host, or of all below one."""
+POSTGRESQL = ("postgresql://", "postgres://")
+"""How the URL of a database begins."""
 DATABASE = "tickwire.db"
 """The file of the data directory that bars are kept in."""
 
@@ -223,6 +225,16 @@ Retention = Annotated[
 ]
 
 
+def _database(value: Any) -> Any:
+    """The URL of a database."""
+    if isinstance(value, str) and not value.startswith(POSTGRESQL):
+        raise ValueError("expected a URL such as postgresql://HOST/NAME")
+    return value
+
+
+Database = Annotated[SecretStr, BeforeValidator(_database)]
+
+
 class Settings(BaseModel):
     """What a server is told. A flag goes before the environment, that before the file, that before the
     default. What each setting is for stands in settings.toml."""
@@ -260,6 +272,8 @@ class Settings(BaseModel):
     codes: Codes = []
     instruments: Paths = []
     drain_seconds: float = Field(default=1.0, ge=0, le=3600)
+    database: Database | None = None
+    spool_bytes: int = Field(default=2**30, ge=2**20)
     data_dir: Path = Field(default_factory=lambda: user_data_path("tickwire", appauthor=False))
     group_read: bool = False
     no_auth: bool = False
@@ -296,6 +310,11 @@ class Settings(BaseModel):
     retention: Retention = {}
     log_level: LogLevel = LogLevel.INFO
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = 0
+
+    @property
+    def database_url(self) -> str | None:
+        """The URL of the database; None for the SQLite file of the data directory."""
+        return None if self.database is None else self.database.get_secret_value()
 
 
 @functools.cache
@@ -339,6 +358,7 @@ def load(
     ]
     if problems:
         raise SettingsError("\n".join(problems))
+    check_no_password("--database", flags.get("database"))
     merged = {**origins[2].values, **origins[1].values, **origins[0].values}
     try:
         settings = Settings(**merged)
@@ -353,6 +373,15 @@ def load(
         raise SettingsError("\n".join(lines)) from None
     _check(settings, flags)
     return settings
+
+
+def check_no_password(flag: str, url: str | None) -> None:
+    """Raises SettingsError if there is a password in the URL of a database that stands in a flag."""
+    if url and (":" in url.partition("://")[2].rpartition("@")[0] or "password=" in url):
+        raise SettingsError(
+            f"{flag} has a password, which whoever lists the processes of this machine would see. Leave it "
+            "to TICKWIRE_DATABASE, to a file that --config names, to PGPASSWORD or to ~/.pgpass."
+        )
 
 
 def _check(settings: Settings, flags: Collection[str]) -> None:

@@ -25,7 +25,7 @@ from tickwire.errors import InputError, StartError, StoreError
 from tickwire.model import Kline, KlineType
 from tickwire.sources import Status
 from tickwire.sources.source import Yielded
-from tickwire.store import SqliteKlineStore, open_tokens
+from tickwire.store import SqliteFile, SqliteKlineStore, open_tokens
 from tickwire.store.lock import Lock
 
 from ..serving import OTHER_HTTP, TRADE, Script, Served, serving, trade, until
@@ -150,7 +150,9 @@ async def test_a_source_whose_data_is_unusable_is_down_and_not_tried_again(tmp_p
 def broken(served: Served) -> Unreadable:
     """A store that cannot be read, in place of the one of the server."""
     archive = served.engine.market.feeds.first.bars._archive
-    store = Unreadable(served.engine.database._file)
+    file = served.engine.database._file
+    assert isinstance(file, SqliteFile)
+    store = Unreadable(file)
     archive._store = store
     return store
 

@@ -17,6 +17,7 @@ from tickwire.store import (
     SqliteFile,
 )
 
+from ..stores import Place
 from .damaging import (
     Desk,
     Stores,
@@ -44,6 +45,15 @@ def guarded_path(tmp_path: Path) -> Path:
 def damaged(guarded_path: Path, filled: bytes) -> Desk:
     """A filled database that is to be damaged."""
     return Desk(guarded_path, filled)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a new database is, of each kind."""
+    if request.param == "sqlite":
+        return tmp_path / "tickwire.db"
+    url: str = request.getfixturevalue("postgres").schema()
+    return url
 
 
 @pytest.fixture

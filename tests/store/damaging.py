@@ -11,12 +11,12 @@ from pathlib import Path
 from tickwire.access import Token, digest_of
 from tickwire.model import Instrument, Kline, KlineType, Market, Suspension, SuspensionList
 from tickwire.store import (
+    File,
     GapStore,
     InstrumentStore,
-    SqliteFile,
-    SqliteKlineStore,
     SuspensionStore,
     TokenStore,
+    klines_of,
 )
 
 PAGE = 4096
@@ -76,8 +76,8 @@ NOTES = {f"past:CODE{n}": f"made {n}" for n in range(60)}
 class Stores:
     """All stores of a file."""
 
-    def __init__(self, file: SqliteFile, key_path: Path) -> None:
-        self.bars = SqliteKlineStore(file)
+    def __init__(self, file: File, key_path: Path) -> None:
+        self.bars = klines_of(file)
         self.tokens = TokenStore(file, key_path)
         self.suspensions = SuspensionStore(file)
         self.gaps = GapStore(file)

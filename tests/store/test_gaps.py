@@ -14,9 +14,10 @@ import tickwire.store.gaps
 from tickwire.errors import StartError, StoreError
 from tickwire.model import Market, Suspension, SuspensionList
 from tickwire.store import GapStore, SqliteFile, SuspensionStore
+from tickwire.store.file import Dialect
 from tickwire.store.gaps import AMONG, PAGE, Gap
 
-from ..stores import opened
+from ..stores import Place, opened
 
 ALLTICK, VENUE = "alltick", "exchange:binance"
 
@@ -27,8 +28,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[GapStore]:
-    with opened(GapStore, path) as made:
+def store(place: Place) -> Iterator[GapStore]:
+    with opened(GapStore, place) as made:
         yield made
 
 
@@ -46,7 +47,7 @@ def begins(
     return [gap.begin for gap in store.page(codes, begin, end, limit)]
 
 
-def test_a_gap_from_its_begin_to_its_filling(store: GapStore, path: Path) -> None:
+def test_a_gap_from_its_begin_to_its_filling(store: GapStore, place: Place) -> None:
     codes = ("BTCUSDT", 'we"ird\n', "黄金")
     number = store.open(ALLTICK, Market.CRYPTO, codes, 1000, 'connection lost: "é"')
     gap = Gap(number, ALLTICK, Market.CRYPTO, codes, 1000, None, 'connection lost: "é"', None)
@@ -55,7 +56,7 @@ def test_a_gap_from_its_begin_to_its_filling(store: GapStore, path: Path) -> Non
     assert store.open_gaps(ALLTICK) == []
     assert store.page(None, 0, None, 100) == [gap._replace(end=2000)]
     store.fill(number, 3000)
-    with opened(GapStore, path) as again:
+    with opened(GapStore, place) as again:
         (found,) = again.page(None, 0, None, 100)
         assert found == gap._replace(end=2000, filled=3000)
         assert type(found.market) is Market
@@ -76,10 +77,10 @@ def test_numbers_tell_gaps_apart(store: GapStore) -> None:
     assert store.open_gaps("script") == []
 
 
-def test_what_an_earlier_run_left_open_is_found_oldest_first(store: GapStore, path: Path) -> None:
+def test_what_an_earlier_run_left_open_is_found_oldest_first(store: GapStore, place: Place) -> None:
     for begin in (30, 10, 20):
         begun(store, begin)
-    with opened(GapStore, path) as again:
+    with opened(GapStore, place) as again:
         assert [gap.begin for gap in again.open_gaps(ALLTICK)] == [10, 20, 30]
 
 
@@ -149,16 +150,16 @@ def test_the_oldest_go(store: GapStore, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 # The file.
-def test_suspensions_lie_in_the_same_file(store: GapStore, path: Path) -> None:
+def test_suspensions_lie_in_the_same_file(store: GapStore, place: Place) -> None:
     begun(store, 1)
-    with opened(SuspensionStore, path) as other:
+    with opened(SuspensionStore, place) as other:
         other.add("", [Suspension(exchange=SuspensionList.NYSE, symbol="X", publish_date="2026-09-03")])
         assert other.page(SuspensionList.NYSE, [""])[0] == 1
     assert begins(store) == [1]
 
 
-def test_another_connection_s_gap_is_seen_at_once(store: GapStore, path: Path) -> None:
-    with opened(GapStore, path) as other:
+def test_another_connection_s_gap_is_seen_at_once(store: GapStore, place: Place) -> None:
+    with opened(GapStore, place) as other:
         number = begun(other, 1)
         assert begins(store) == [1]
         store.end(number, 2)
@@ -211,8 +212,8 @@ def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
         assert begins(store) == [3, 1]
 
 
-def test_a_closed_store_says_so(path: Path) -> None:
-    with opened(GapStore, path) as store:
+def test_a_closed_store_says_so(place: Place) -> None:
+    with opened(GapStore, place) as store:
         pass
     for use in (
         lambda: begun(store, 1),
@@ -235,8 +236,8 @@ def test_a_page_needs_no_sorting(path: Path) -> None:
     """A long ledger is read in the order of the index, only as far as the page goes."""
     SqliteFile(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        for among, asked in (("", ()), (AMONG, ('["GOLD"]',))):
+        for among, asked in (("", ()), (AMONG[Dialect.SQLITE], ('["GOLD"]',))):
             query = f"EXPLAIN QUERY PLAN {PAGE.format(among=among)}"
-            plan = str(connection.execute(query, (9, 1, *asked, 5)).fetchall())
+            plan = str(connection.execute(query, (9, 1, 5, *asked)).fetchall())
             assert "gap_by_time" in plan
             assert "TEMP B-TREE" not in plan

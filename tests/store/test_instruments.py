@@ -1,9 +1,7 @@
-"""Defined instruments at rest: a real SQLite file."""
+"""Defined instruments at rest: in real databases."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from tickwire.errors import StartError, StoreError
 from tickwire.model import Instrument, Market
 from tickwire.store import InstrumentStore, SqliteFile, load_catalogue
 
-from ..stores import opened
+from ..stores import Place, change_in, opened
 
 FULL = Instrument(
     code="MY.IDX",
@@ -38,35 +36,35 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tickwire.db"
 
 
-def test_what_is_put_is_there_after_a_restart(path: Path) -> None:
+def test_what_is_put_is_there_after_a_restart(place: Place) -> None:
     plain = msgspec.structs.replace(FULL, code="A", name_cn="")
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         assert store.instruments() == []
         store.put(FULL)
         store.put(plain)
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         assert store.instruments() == [plain, FULL]
 
 
-def test_every_shipped_instrument_comes_back_as_it_was(path: Path) -> None:
+def test_every_shipped_instrument_comes_back_as_it_was(place: Place) -> None:
     shipped = sorted(load_catalogue(), key=lambda one: one.code)[:50]
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         for one in shipped:
             store.put(one)
         assert store.instruments() == shipped
 
 
-def test_the_last_definition_of_a_code_stays(path: Path) -> None:
+def test_the_last_definition_of_a_code_stays(place: Place) -> None:
     other = msgspec.structs.replace(FULL, price_decimals=2)
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         store.put(FULL)
         store.put(other)
         assert store.instruments() == [other]
 
 
-def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
+def test_a_catalogue_learns_what_it_does_not_know(place: Place) -> None:
     catalogue = load_catalogue()
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         store.put(FULL)
         store.put(msgspec.structs.replace(FULL, code="GOLD"))
         store.teach(catalogue)
@@ -78,13 +76,12 @@ def test_a_catalogue_learns_what_it_does_not_know(path: Path) -> None:
     "change",
     ["definition = '{}', checksum = -1", "definition = replace(definition, '12', '11')", "code = 'MY.IDY'"],
 )
-def test_a_definition_that_was_altered_is_left_out_and_told_once(path: Path, change: str) -> None:
+def test_a_definition_that_was_altered_is_left_out_and_told_once(place: Place, change: str) -> None:
     other = msgspec.structs.replace(FULL, code="A")
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         store.put(FULL)
         store.put(other)
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute(f"UPDATE instrument SET {change} WHERE code = 'MY.IDX'")  # noqa: S608
+        change_in(place, f"UPDATE instrument SET {change} WHERE code = 'MY.IDX'")  # noqa: S608
         with capture_logs() as logs:
             assert store.instruments() == store.instruments() == [other]
         assert [line["event"] for line in logs] == ["a stored instrument is damaged and left out"]
@@ -93,8 +90,8 @@ def test_a_definition_that_was_altered_is_left_out_and_told_once(path: Path, cha
         assert FULL in store.instruments()
 
 
-def test_a_store_that_was_closed_says_so(path: Path) -> None:
-    with opened(InstrumentStore, path) as store:
+def test_a_store_that_was_closed_says_so(place: Place) -> None:
+    with opened(InstrumentStore, place) as store:
         pass
     with pytest.raises(StoreError):
         store.put(FULL)
@@ -108,10 +105,10 @@ def test_a_file_that_is_no_database(path: Path) -> None:
         SqliteFile(path)
 
 
-def test_what_was_learned_and_what_was_defined_stand_apart(path: Path) -> None:
+def test_what_was_learned_and_what_was_defined_stand_apart(place: Place) -> None:
     here, there = (msgspec.structs.replace(FULL, learned=name) for name in ("alltick", "alltick:up:8600"))
     wider = msgspec.structs.replace(here, levels=3)
-    with opened(InstrumentStore, path) as store:
+    with opened(InstrumentStore, place) as store:
         for one in (here, FULL, there, wider):
             store.put(one)
         assert store.learned("alltick") == [wider]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 import pytest
@@ -17,35 +16,38 @@ from hypothesis import strategies as st
 
 from tickwire.errors import StoreError
 from tickwire.model import Kline, KlineType
-from tickwire.store import sqlite_klines
+from tickwire.store import klines_of, sql_klines
 from tickwire.store.kline_store import KlineStore
-from tickwire.store.sqlite_klines import SqliteKlineStore
 
-from ..stores import opened
+from ..stores import Place, opened
 
 MINUTE, DAY = KlineType.MINUTE, KlineType.DAY
 SOURCE = "simulator"
-Open: TypeAlias = Callable[[Path], AbstractContextManager[KlineStore]]
 
 
-def in_a_file(folder: Path) -> AbstractContextManager[KlineStore]:
-    return opened(SqliteKlineStore, folder / "bars.db")
-
-
-def in_memory(_: Path) -> AbstractContextManager[KlineStore]:
-    return opened(SqliteKlineStore, None)
-
-
-@pytest.fixture(params=[in_a_file, in_memory])
-def make(request: pytest.FixtureRequest) -> Open:
-    made: Open = request.param
-    return made
+@pytest.fixture(params=["in a file", "in memory", "in PostgreSQL"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "in PostgreSQL":
+        url: str = request.getfixturevalue("postgres").schema()
+        return url
+    return tmp_path / "bars.db" if request.param == "in a file" else None
 
 
 @pytest.fixture
-def store(make: Open, tmp_path: Path) -> Iterator[KlineStore]:
-    with make(tmp_path) as store:
+def store(place: Place) -> Iterator[KlineStore]:
+    with opened(klines_of, place) as store:
         yield store
+
+
+@pytest.fixture(scope="module", params=["in memory", "in PostgreSQL"])
+def shared(request: pytest.FixtureRequest) -> Iterator[KlineStore]:
+    """A store for many examples, each of which has sources of its own."""
+    place = request.getfixturevalue("postgres").schema() if request.param == "in PostgreSQL" else None
+    with opened(klines_of, place) as store:
+        yield store
+
+
+numbers = itertools.count()
 
 
 def a_bar(time: int, code: str = "GOLD", kline_type: KlineType = MINUTE, price: str = "1.50") -> Kline:
@@ -143,7 +145,7 @@ def test_of_two_in_a_batch_the_later_stays(store: KlineStore) -> None:
 
 def test_all_of_a_batch_or_none(store: KlineStore) -> None:
     store.write(SOURCE, [a_bar(60)])
-    with pytest.raises(OverflowError):
+    with pytest.raises((OverflowError, StoreError)):
         store.write(SOURCE, [a_bar(60, price="2"), a_bar(0, "NEW"), a_bar(2**63)])
     assert store.read(SOURCE, "GOLD", MINUTE, count=9) == [a_bar(60)]
     store.write(SOURCE, [a_bar(0, "NEW")])
@@ -191,7 +193,7 @@ def test_restoring_gives_the_latest_of_each_type_of_each_code(store: KlineStore)
 def test_pruning_takes_all_that_is_older_and_nothing_else(
     store: KlineStore, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr(sqlite_klines, "PRUNE_STEP", step)
+    monkeypatch.setattr(sql_klines, "PRUNE_STEP", step)
     store.write(SOURCE, [a_bar(60 * n, code) for n in range(10) for code in ("GOLD", "SILVER")])
     assert store.prune(SOURCE, MINUTE, 300) == 10
     assert times(store.read(SOURCE, "GOLD", MINUTE, count=99)) == [300, 360, 420, 480, 540]
@@ -219,21 +221,21 @@ def test_notes_are_found_by_what_their_names_begin_with(store: KlineStore) -> No
 
 def test_notes_come_with_their_batch_or_not_at_all(store: KlineStore) -> None:
     store.write(SOURCE, [a_bar(60)], {"alive": "61", "past:GOLD": "made"})
-    with pytest.raises(OverflowError):
+    with pytest.raises((OverflowError, StoreError)):
         store.write(SOURCE, [a_bar(2**63)], {"alive": "99"})
     store.write(SOURCE, [], {"past:GOLD": "imported"})
     assert store.get(SOURCE, "alive") == "61"
     assert store.get(SOURCE, "past:GOLD") == "imported"
 
 
-@pytest.mark.parametrize("code", ["", "700.HK", "黄金", "'; DROP TABLE kline; --", "a\0b", "%", "gold"])
+@pytest.mark.parametrize("code", ["", "700.HK", "黄金", "'; DROP TABLE kline; --", "a\nb", "%", "gold"])
 def test_any_code_is_only_text(store: KlineStore, code: str) -> None:
     store.write(SOURCE, [a_bar(60, code), a_bar(0, "GOLD")])
     assert store.read(SOURCE, code, MINUTE, count=9) == [a_bar(60, code)]
 
 
-def test_after_closing_it_says_so(make: Open, tmp_path: Path) -> None:
-    with make(tmp_path) as store:
+def test_after_closing_it_says_so(place: Place) -> None:
+    with opened(klines_of, place) as store:
         pass
     for use in (
         lambda: store.write(SOURCE, [a_bar(60)]),
@@ -296,7 +298,7 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
 whole = st.integers(-(2**63), 2**63 - 1)
 any_bar = st.builds(
     Kline,
-    code=st.text(st.characters(exclude_categories=["Cs"])),
+    code=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
     kline_type=st.sampled_from(KlineType),
     time=whole,
     open=decimals,
@@ -319,13 +321,13 @@ def exactly(bar: Kline) -> tuple[object, ...]:
 
 
 @given(st.lists(any_bar, max_size=5))
-def test_any_bar_comes_back_with_its_decimals_as_they_were(bars: list[Kline]) -> None:
-    with in_memory(Path()) as store:
-        store.write(SOURCE, bars)
-        for bar in {(bar.code, bar.kline_type, bar.time): bar for bar in bars}.values():
-            (found,) = store.read(SOURCE, bar.code, bar.kline_type, count=1, end=bar.time)
-            assert exactly(found) == exactly(bar)
-            assert type(found.kline_type) is KlineType
+def test_any_bar_comes_back_with_its_decimals_as_they_were(shared: KlineStore, bars: list[Kline]) -> None:
+    source = f"any {next(numbers)}"
+    shared.write(source, bars)
+    for bar in {(bar.code, bar.kline_type, bar.time): bar for bar in bars}.values():
+        (found,) = shared.read(source, bar.code, bar.kline_type, count=1, end=bar.time)
+        assert exactly(found) == exactly(bar)
+        assert type(found.kline_type) is KlineType
 
 
 sources = st.sampled_from(["a", "b"])
@@ -343,17 +345,20 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=12), st.integers(1, 4))
-def test_it_behaves_as_a_dict_would(todo: list[tuple[object, ...]], prune_step: int) -> None:
+def test_it_behaves_as_a_dict_would(
+    shared: KlineStore, todo: list[tuple[object, ...]], prune_step: int
+) -> None:
+    store, example = shared, next(numbers)
     model: dict[tuple[str, KlineType, str, int], Kline] = {}
 
     def kept(source: str, kline_type: KlineType) -> list[Kline]:
         return [bar for (*key, _, _), bar in sorted(model.items()) if key == [source, kline_type]]
 
-    with pytest.MonkeyPatch.context() as patch, in_memory(Path()) as store:
-        patch.setattr(sqlite_klines, "PRUNE_STEP", prune_step)
-        patch.setattr(sqlite_klines, "PAUSE", 0)
-        for step in todo:
-            match step:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sql_klines, "PRUNE_STEP", prune_step)
+        patch.setattr(sql_klines, "PAUSE", 0)
+        for kind, name, *more in todo:
+            match (kind, f"{name} {example}", *more):
                 case ("write", str(source), list(bars)):
                     store.write(source, bars)
                     model |= {(source, bar.kline_type, bar.code, bar.time): bar for bar in bars}
@@ -380,4 +385,4 @@ def test_it_behaves_as_a_dict_would(todo: list[tuple[object, ...]], prune_step: 
                                 by_type[kline_type] = of_code[-count:]
                     assert store.restore(source, ["GOLD", "SILVER"], count) == expected
                 case _:
-                    raise AssertionError(step)
+                    raise AssertionError(kind)

@@ -28,7 +28,7 @@ def test_bars_survive_closing(path: Path) -> None:
 
 
 def test_others_may_write_between_the_steps_of_a_prune(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tickwire.store.sqlite_klines.PRUNE_STEP", 10)
+    monkeypatch.setattr("tickwire.store.sql_klines.PRUNE_STEP", 10)
     with opened(SqliteKlineStore, path) as store:
         store.write(SOURCE, [a_bar(60 * n) for n in range(6_000)])
         pruning = threading.Thread(target=store.prune, args=(SOURCE, MINUTE, 10**9))

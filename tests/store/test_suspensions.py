@@ -13,9 +13,9 @@ import pytest
 
 from tickwire.errors import StoreError
 from tickwire.model import Kline, KlineType, Suspension, SuspensionList
-from tickwire.store import SqliteFile, SqliteKlineStore, SuspensionStore
+from tickwire.store import SqliteFile, SuspensionStore, klines_of
 
-from ..stores import opened
+from ..stores import Place, opened
 
 SSE, NYSE, NASDAQ = SuspensionList
 ENTERED, SIMULATOR = "", "simulator"
@@ -49,8 +49,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[SuspensionStore]:
-    with opened(SuspensionStore, path) as made:
+def store(place: Place) -> Iterator[SuspensionStore]:
+    with opened(SuspensionStore, place) as made:
         yield made
 
 
@@ -58,12 +58,12 @@ def symbols(store: SuspensionStore, exchange: SuspensionList = NYSE, *sources: s
     return [one.symbol for one in store.page(exchange, sources or (ENTERED,), **part)[1]]
 
 
-def test_what_is_kept_comes_back_equal(store: SuspensionStore, path: Path) -> None:
+def test_what_is_kept_comes_back_equal(store: SuspensionStore, place: Place) -> None:
     assert store.add(ENTERED, [FULL, a_suspension()]) == 2
     assert store.page(NASDAQ, [ENTERED]) == (1, [FULL])
     assert store.page(NYSE, [ENTERED]) == (1, [a_suspension()])
     assert store.page(SSE, [ENTERED]) == (0, [])
-    with opened(SuspensionStore, path) as again:
+    with opened(SuspensionStore, place) as again:
         assert again.page(NASDAQ, [ENTERED]) == (1, [FULL])
 
 
@@ -204,17 +204,17 @@ def test_there_is_nothing_to_resume(store: SuspensionStore) -> None:
     assert resumed(store) == resumed(store, SIMULATOR) == [(None, None)]
 
 
-def test_bars_lie_in_the_same_file(store: SuspensionStore, path: Path) -> None:
+def test_bars_lie_in_the_same_file(store: SuspensionStore, place: Place) -> None:
     store.add(ENTERED, [FULL])
-    with opened(SqliteKlineStore, path) as bars:
+    with opened(klines_of, place) as bars:
         bars.write(SIMULATOR, [Kline("GOLD", KlineType.MINUTE, 60, *[1] * 6)])  # type: ignore[arg-type]
         assert bars.span(SIMULATOR, "GOLD", KlineType.MINUTE) == (60, 60)
     assert store.page(NASDAQ, [ENTERED]) == (1, [FULL])
 
 
-def test_another_connection_s_entry_is_seen_at_once(store: SuspensionStore, path: Path) -> None:
+def test_another_connection_s_entry_is_seen_at_once(store: SuspensionStore, place: Place) -> None:
     assert store.page(NYSE, [ENTERED]) == (0, [])
-    with opened(SuspensionStore, path) as other:
+    with opened(SuspensionStore, place) as other:
         other.add(ENTERED, [a_suspension()])
         assert store.page(NYSE, [ENTERED])[0] == 1
         store.clear(ENTERED)
@@ -264,8 +264,8 @@ def test_a_locked_file_is_told_of_and_can_still_be_read(path: Path) -> None:
         assert store.add(ENTERED, [a_suspension()]) == 1
 
 
-def test_a_closed_store_says_so(path: Path) -> None:
-    with opened(SuspensionStore, path) as store:
+def test_a_closed_store_says_so(place: Place) -> None:
+    with opened(SuspensionStore, place) as store:
         pass
     for use in (
         lambda: store.add(ENTERED, [FULL]),

@@ -1,4 +1,4 @@
-"""Tokens at rest: real SQLite files, the key beside them, and several processes at once."""
+"""Tokens at rest: real databases, the key beside them, and several processes at once."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tickwire.model import Market
 from tickwire.store import DataDirectory, SqliteFile, TokenStore, open_tokens
 from tickwire.store.tokens import KEY_FILE
 
+from ..stores import Place
 from .files import as_nobody, locked
 
 ROUNDS = 40
@@ -40,8 +41,14 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[TokenStore]:
-    with open_tokens(path) as made:
+def url(place: Place) -> str | None:
+    """That of the database, where it is one of PostgreSQL."""
+    return place if isinstance(place, str) else None
+
+
+@pytest.fixture
+def store(path: Path, url: str | None) -> Iterator[TokenStore]:
+    with open_tokens(path, url) as made:
         yield made
 
 
@@ -50,8 +57,8 @@ def a_token(store: TokenStore, name: str = "desk", text: str = "s", **fields: An
 
 
 # What is kept.
-def test_all_of_a_token_is_kept_but_its_text(path: Path) -> None:
-    with open_tokens(path) as store:
+def test_all_of_a_token_is_kept_but_its_text(path: Path, url: str | None) -> None:
+    with open_tokens(path, url) as store:
         full = a_token(
             store,
             '跟 desk\'s "one"',
@@ -66,7 +73,7 @@ def test_all_of_a_token_is_kept_but_its_text(path: Path) -> None:
         bare = a_token(store, "bare", "other", created=1_700_000_000_000)
         store.add(full)
         store.add(bare)
-    with open_tokens(path) as store:
+    with open_tokens(path, url) as store:
         assert store.tokens() == [bare, full], "the oldest first"
 
 
@@ -137,13 +144,15 @@ def test_a_token_is_found_by_name_and_by_id(store: TokenStore) -> None:
             store.find(text)
 
 
-def test_a_revoked_token_stays_revoked_since_the_first_time(path: Path, store: TokenStore) -> None:
+def test_a_revoked_token_stays_revoked_since_the_first_time(
+    path: Path, url: str | None, store: TokenStore
+) -> None:
     token = a_token(store)
     store.add(token)
     store.revoke(token, 5)
     store.revoke(token, 9)
     store.rotate(token, digest_of("new", store.key()))
-    with open_tokens(path) as again:
+    with open_tokens(path, url) as again:
         (kept,) = again.tokens()
         assert kept.revoked == 5
         register = Register(again.tokens(), again.key())
@@ -218,18 +227,20 @@ def test_a_key_of_another_size_is_refused_and_left_alone(
     assert key_file.read_bytes() == b"k" * size
 
 
-def test_a_key_in_which_a_bit_has_flipped_is_told_when_it_is_opened(path: Path, key_file: Path) -> None:
-    with open_tokens(path) as store:
+def test_a_key_in_which_a_bit_has_flipped_is_told_when_it_is_opened(
+    path: Path, url: str | None, key_file: Path
+) -> None:
+    with open_tokens(path, url) as store:
         store.add(a_token(store))
     key = bytearray(key_file.read_bytes())
     key[17] ^= 4
     key_file.write_bytes(key)
     wrong = rf"{KEY_FILE} is not the key that the tokens were made with.*backup"
-    with pytest.raises(StartError, match=wrong), open_tokens(path):
+    with pytest.raises(StartError, match=wrong), open_tokens(path, url):
         pass
     key[17] ^= 4
     key_file.write_bytes(key)
-    with open_tokens(path) as store:
+    with open_tokens(path, url) as store:
         assert Register(store.tokens(), store.key()).find("s", 0.0)
 
 
@@ -244,13 +255,13 @@ def test_a_key_of_another_directory_is_told(tmp_path: Path) -> None:
         pass
 
 
-def test_a_key_without_tokens_may_be_replaced(path: Path, key_file: Path) -> None:
-    with open_tokens(path) as store:
+def test_a_key_without_tokens_may_be_replaced(path: Path, url: str | None, key_file: Path) -> None:
+    with open_tokens(path, url) as store:
         store.key()
     key_file.unlink()
-    with open_tokens(path) as store:
+    with open_tokens(path, url) as store:
         store.add(a_token(store))
-    with open_tokens(path) as store:
+    with open_tokens(path, url) as store:
         assert Register(store.tokens(), store.key()).find("s", 0.0)
 
 
@@ -261,10 +272,10 @@ def test_a_folder_in_place_of_the_key(store: TokenStore, key_file: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
-def test_a_key_that_may_not_be_read(path: Path, store: TokenStore, key_file: Path) -> None:
+def test_a_key_that_may_not_be_read(path: Path, url: str | None, store: TokenStore, key_file: Path) -> None:
     key = store.key()
     key_file.chmod(0)
-    with open_tokens(path) as other, as_nobody():
+    with open_tokens(path, url) as other, as_nobody():
         with pytest.raises(StartError, match=r"Cannot use the key of the tokens.*Permission denied"):
             other.key()
         assert store.key() == key, "who has it keeps it"
@@ -272,7 +283,7 @@ def test_a_key_that_may_not_be_read(path: Path, store: TokenStore, key_file: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights are not by mode there")
 def test_a_key_that_others_can_read_is_taken_back_by_a_server_and_told(
-    path: Path, store: TokenStore, key_file: Path
+    path: Path, url: str | None, store: TokenStore, key_file: Path
 ) -> None:
     key = store.key()
     key_file.chmod(0o640)
@@ -280,7 +291,7 @@ def test_a_key_that_others_can_read_is_taken_back_by_a_server_and_told(
         pass
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert [(one["file"], one["mode"]) for one in logged] == [(str(key_file), "640")]
-    with open_tokens(path) as other:
+    with open_tokens(path, url) as other:
         assert other.key() == key
 
 
@@ -312,10 +323,10 @@ for line in sys.stdin:
 WATCH = """
 import sys
 from pathlib import Path
-from tickwire.store import DataDirectory, SqliteFile, TokenStore
+from tickwire.store import TokenStore, open_file
 from tickwire.store.tokens import KEY_FILE
 path = Path(sys.argv[1])
-store = TokenStore(SqliteFile(path), path.with_name(KEY_FILE))
+store = TokenStore(open_file(path, *sys.argv[2:]), path.with_name(KEY_FILE))
 for line in sys.stdin:
     tokens = (f"{one.name}:{one.revoked}:{one.digest.hex()}" for one in store.tokens())
     print(store.changes(), *tokens, flush=True)
@@ -380,8 +391,8 @@ def test_two_that_make_the_key_at_once_under_one_process_number_get_the_same(
     assert {*keys} == {key_file.read_bytes()}
 
 
-def test_a_change_is_seen_by_another_process(path: Path, store: TokenStore) -> None:
-    with closing(Child(WATCH, path)) as other:
+def test_a_change_is_seen_by_another_process(path: Path, url: str | None, store: TokenStore) -> None:
+    with closing(Child(WATCH, path, *([url] if url else []))) as other:
 
         def seen() -> list[str]:
             other.say()

@@ -10,11 +10,12 @@ from typing import NamedTuple, TypeVar
 
 from ..bus.remote import RemoteMarket
 from ..config import DATABASE, Settings, SourceKind
-from ..errors import SettingsError, StoreError
+from ..errors import SettingsError, StartError, StoreError
 from ..gateway.gateway import NOBODY, Observer
 from ..gateway.place import Place
 from ..klines import Closed
 from ..machine import REAL, Machine
+from ..market.bars import ALIVE
 from ..market.feeds import Feed, Feeds
 from ..model import Catalogue
 from ..sandbox import Sandbox, load_scenario
@@ -27,16 +28,21 @@ from ..store import (
     Backlog,
     Database,
     DataDirectory,
+    File,
     GapStore,
     InstrumentStore,
+    KlineStore,
     SqliteFile,
     SqliteKlineStore,
     SuspensionStore,
     TokenStore,
+    klines_of,
     load_catalogue,
     load_instruments,
     make_data_directory,
+    open_file,
     open_tokens,
+    server_klines_of,
 )
 from ..store.rights import settle_rights
 from .engine import Engine, GatewayEngine, MarketEngine
@@ -44,6 +50,9 @@ from .feed import Kept, feed_of, recorder_of
 from .sources import may_be, replay_of, source_of
 
 EngineT = TypeVar("EngineT", bound=MarketEngine)
+START_WAIT = 45.0
+"""Seconds that a start waits for a database that is away: so many that a service manager, which then starts
+it again, does not count that as too often."""
 
 
 def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:
@@ -72,7 +81,8 @@ def build_gateway(
     sandbox = Sandbox(settings.seed)
     remote = RemoteMarket(catalogue, sandbox, name=place.name, clock=machine.monotonic)
     with ExitStack() as opened:
-        file = opened.enter_context(closing(SqliteFile(settings.data_dir / DATABASE)))
+        file = open_file(settings.data_dir / DATABASE, settings.database_url, wait=START_WAIT)
+        opened.enter_context(closing(file))
         database = opened.enter_context(closing(Database(file, machine.wall)))
         tokens = TokenStore(file, settings.data_dir / KEY_FILE)
         engine = GatewayEngine(
@@ -164,7 +174,7 @@ class Data(NamedTuple):
     `real` is the same if the market's time is a virtual one."""
 
     directory: DataDirectory
-    file: SqliteFile
+    file: File
     database: Database
     machine: Machine
     real: Machine
@@ -179,10 +189,22 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = opened.enter_context(closing(SqliteFile(path / DATABASE, guard=directory.hold)))
+        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
+        opened.enter_context(closing(file))
+        if machine is not real and settings.database is not None:
+            _check_unused(file)
         database = opened.enter_context(closing(Database(file, machine.wall)))
         yield Data(directory, file, database, machine, real)
         opened.pop_all()
+
+
+def _check_unused(file: File) -> None:
+    """Raises StartError if a server with a simulator has kept bars there."""
+    if klines_of(file).get(SourceKind.SIMULATOR, ALIVE) is not None:
+        raise StartError(
+            f"A server ran on the database {file.name}, and --start begins anew: name a fresh one, or leave "
+            "out --start."
+        )
 
 
 def _on(settings: Settings, machine: Machine, make: Callable[[Data], EngineT]) -> EngineT:
@@ -215,11 +237,13 @@ def _assemble(
     file, databases, machine = data.file, [data.database], data.machine
     replay = any(isinstance(source, Replay) for source, _ in sources)
     with ExitStack() as opened:
-        store = SqliteKlineStore(file)
+        store: KlineStore
         if replay and not settings.keep_bars:
             memory = SqliteFile(None)
             databases.append(opened.enter_context(closing(Database(memory, machine.wall))))
             store = SqliteKlineStore(memory)
+        else:
+            store = server_klines_of(file, settings.data_dir, settings.spool_bytes, data.directory.hold)
         maker = ThreadPoolExecutor(1, "past")
         opened.callback(maker.shutdown)
         kept = Kept(store, databases[-1], GapStore(file), Backlog(data.database, "gaps"), maker)
@@ -252,7 +276,7 @@ def _assemble(
 def is_guarded(settings: Settings) -> bool:
     """Whether tokens are checked in that data directory. Raises StartError if it is unusable."""
     make_data_directory(settings.data_dir)
-    with open_tokens(settings.data_dir / DATABASE) as tokens:
+    with open_tokens(settings.data_dir / DATABASE, settings.database_url, wait=START_WAIT) as tokens:
         return tokens.guarded()
 
 

@@ -27,7 +27,7 @@ from ..store import (
     Backlog,
     Database,
     GapStore,
-    SqliteKlineStore,
+    KlineStore,
 )
 from ..store.recordings import Recorder
 
@@ -38,7 +38,7 @@ RECORDING = "recording"
 class Kept(NamedTuple):
     """What the bars of all feeds are kept in, and what makes those that are made up."""
 
-    store: SqliteKlineStore
+    store: KlineStore
     database: Database
     gaps: GapStore
     gap_entries: Backlog
@@ -120,7 +120,7 @@ def recorder_of(
     )
 
 
-def _restore(published: Published, recorder: Recorder | None, store: SqliteKlineStore) -> None:
+def _restore(published: Published, recorder: Recorder | None, store: KlineStore) -> None:
     """Publishers go on where they were, in the bars and in the recording that was kept beside them, and what
     they published last is shown again."""
     name, recording = published.name, ""

@@ -10,13 +10,14 @@ from typing import Annotated, Any, get_origin
 import click
 import typer
 
-from ..config import Settings, about
+from ..config import Settings, about, load
 
 BY_NAME = {
     "from_time": "TIME",
     "to_time": "TIME",
     "start": "TIME",
     "record": "DIR",
+    "database": "URL",
     "record_keep_days": "DAYS",
     "record_keep_bytes": "BYTES",
     "scenario": "NAME|FILE",
@@ -34,7 +35,7 @@ BY_NAME = {
     "day_reset": "HH:MM",
     "workers": "N|auto",
 }
-TEXTS = {"from_time", "start", "to_time", "upstream_token", "workers"}
+TEXTS = {"database", "from_time", "start", "to_time", "upstream_token", "workers"}
 METAVARS: dict[Any, str] = {
     list[Path]: "PATH",
     list[str]: "LIST|all",
@@ -43,7 +44,14 @@ METAVARS: dict[Any, str] = {
     float: "N",
     str: "TEXT",
 }
+DatabaseUrl = Annotated[str | None, typer.Option("--database", help="As for serve.", metavar="URL")]
+Config = Annotated[Path | None, typer.Option("--config", help="As for serve.", metavar="PATH")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="As for serve.", metavar="DIR")]
+
+
+def settings_of(config: Path | None = None, **flags: Any) -> Settings:
+    """The settings that these flags make, of which those count that were given."""
+    return load({name: value for name, value in flags.items() if value}, config)
 
 
 def with_flags(command: Callable[[dict[str, Any], Path | None], None]) -> Callable[..., None]:

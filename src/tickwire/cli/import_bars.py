@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from ..config import DATABASE, SourceKind, load
+from ..config import DATABASE, SourceKind
 from ..errors import InputError, SettingsError
 from ..model import KlineType
-from .flags import DataDir
+from .flags import Config, DatabaseUrl, DataDir, settings_of
 
 
 class Preset(StrEnum):
@@ -63,6 +63,8 @@ def import_bars(
     rounds: Annotated[
         bool, typer.Option("--round", help="Round numbers of more decimals than their instrument has.")
     ] = False,
+    config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
     instruments: Annotated[
         list[Path] | None, typer.Option(help="As for serve.", metavar="PATH", show_default=False)
@@ -78,8 +80,7 @@ def import_bars(
 
     Example: tickwire import AAPL.csv --format yfinance --code AAPL.US
     """
-    flags = {"data_dir": data_dir, "instruments": instruments}
-    settings = load({name: value for name, value in flags.items() if value})
+    settings = settings_of(config, database=database, data_dir=data_dir, instruments=instruments)
     if source.partition(":")[0] not in [*SourceKind]:
         raise SettingsError(
             f"--source {source!r} names no source: /readyz shows its name, such as simulator, replay:FILE or "
@@ -89,7 +90,7 @@ def import_bars(
     from ..machine.logs import configure
     from ..market.importer import Reading
     from ..market.importer import import_bars as run
-    from ..store import SqliteFile, SqliteKlineStore, load_catalogue, make_data_directory
+    from ..store import klines_of, load_catalogue, make_data_directory, open_file
 
     named = _columns(columns)
     if preset in VOLUMES and "volume" not in named:
@@ -108,9 +109,9 @@ def import_bars(
     )
     configure(settings.log_level)
     make_data_directory(settings.data_dir)
-    with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
+    with closing(open_file(settings.data_dir / DATABASE, settings.database_url)) as file:
         catalogue, now = load_catalogue(settings.instruments), time.time_ns() // 1_000_000
-        report = run(files, source, SqliteKlineStore(file), catalogue, now=now, reading=reading)
+        report = run(files, source, klines_of(file), catalogue, now=now, reading=reading)
     if not report.bars:
         raise InputError(f"Nothing was imported: {report.bad_lines} lines skipped, no bar left.")
     codes = len(report.types)

@@ -19,7 +19,8 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
 """What standard output says that takes nothing more."""
 COMMANDS = (
-    "serve watch tail quote kline instruments markets check wait import record scenario suspend token".split()
+    "serve watch tail quote kline instruments markets check wait import record scenario suspend token "
+    "copy".split()
 )
 """Each is in the module of its name: the function of that name, or NAME_app if there are some below it."""
 MODULES = {"import": "import_bars"}  # for Python keeps the word to itself
@@ -49,9 +50,9 @@ class Commands(TyperGroup):
         return typer.main.get_group(single).commands[cmd_name]
 
 
-LOG = {"serve", "import", "suspend", "token"}
+LOG = {"serve", "import", "suspend", "token", "copy"}
 """Commands that keep a log of what they do."""
-OPEN_STORES = {"token", "suspend"}
+OPEN_STORES = {"token", "suspend", "copy"}
 """Commands that open a server's data directory, of which there may be damage to tell."""
 KEEP = OPEN_STORES | {"import"}
 """Commands that may make one."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import DATABASE, load
+from ..config import DATABASE, Settings
 from ..errors import InputError
 from ..model import SuspensionList
-from .flags import DataDir
+from .flags import Config, DatabaseUrl, DataDir, settings_of
 from .output import put, table
+
+if TYPE_CHECKING:
+    from ..store import SuspensionStore
 
 ENTERED = ""
 """The source of what a person enters."""
@@ -52,8 +56,12 @@ def _text(text: str) -> Any:
     return typer.Option(help=text, metavar="TEXT")
 
 
-def _database(data_dir: Path | None) -> Path:
-    return load({"data_dir": data_dir} if data_dir else {}).data_dir / DATABASE
+@contextmanager
+def _suspensions(settings: Settings) -> Iterator[SuspensionStore]:
+    from ..store import SuspensionStore, open_file
+
+    with closing(open_file(settings.data_dir / DATABASE, settings.database_url)) as file:
+        yield SuspensionStore(file)
 
 
 @suspend_app.command()
@@ -68,6 +76,8 @@ def add(
     period: Annotated[str | None, _text("For how long, in words (sse).")] = None,
     source_exchange: Annotated[str | None, _text("Where it is listed (nyse, nasdaq).")] = None,
     threshold_price: Annotated[str | None, _text("The price that it was paused at (nasdaq).")] = None,
+    config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Add a suspension.
@@ -77,8 +87,8 @@ def add(
 
     Example: tickwire suspend add nyse IBM --reason "News Pending" --halt "2026-09-03 19:50:00"
     """
-    path = _database(data_dir)
-    from ..store import SqliteFile, SuspensionStore, suspension_of
+    settings = settings_of(config, database=database, data_dir=data_dir)
+    from ..store import suspension_of
 
     fields = {
         "symbol": symbol,
@@ -92,8 +102,8 @@ def add(
         "publishDate": published,
     }
     suspension = suspension_of(fields, exchange, now=datetime.now(UTC))
-    with closing(SqliteFile(path)) as file:
-        new = SuspensionStore(file).add(ENTERED, [suspension])
+    with _suspensions(settings) as store:
+        new = store.add(ENTERED, [suspension])
     typer.echo(
         f"{suspension.symbol} {'added to' if new else 'replaced in'} the suspensions of {exchange}, "
         f"published {suspension.publish_date}."
@@ -106,6 +116,8 @@ def list_suspensions(
         SuspensionList | None, typer.Argument(help="Only this list.", case_sensitive=False)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON, which import reads.")] = False,
+    config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """List what was added or imported.
@@ -114,16 +126,15 @@ def list_suspensions(
 
     Example: tickwire suspend list nasdaq
     """
-    path = _database(data_dir)
+    settings = settings_of(config, database=database, data_dir=data_dir)
     import msgspec
 
-    from ..store import SqliteFile, SuspensionStore
-
     found = []
-    if path.exists():  # to look at a folder does not make it
-        with closing(SqliteFile(path)) as file:
+    # To look at a folder does not make it.
+    if settings.database_url is not None or (settings.data_dir / DATABASE).exists():
+        with _suspensions(settings) as store:
             for one in SuspensionList if exchange is None else [exchange]:
-                found += SuspensionStore(file).page(one, [ENTERED])[1]
+                found += store.page(one, [ENTERED])[1]
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)))
         return
@@ -153,6 +164,8 @@ def import_suspensions(
     strict_input: Annotated[
         bool, typer.Option("--strict-input", help="Stop at a bad line, importing nothing.")
     ] = False,
+    config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Import suspensions from a file.
@@ -164,8 +177,8 @@ def import_suspensions(
 
     Example: tickwire suspend import nyse.json --exchange nyse
     """
-    path = _database(data_dir)
-    from ..store import SqliteFile, SuspensionStore, read_suspensions
+    settings = settings_of(config, database=database, data_dir=data_dir)
+    from ..store import read_suspensions
 
     found, bad = [], 0
     for where, one in read_suspensions(file, exchange):
@@ -177,7 +190,7 @@ def import_suspensions(
         bad += 1
         if bad <= SHOWN_LINES:
             typer.echo(f"tickwire: {where}: {one} Skipped.", err=True)
-    with closing(SqliteFile(path)) as database:
+    with _suspensions(settings) as store:
         # The newest stands first in a file, as in the API, and is added last.
-        new = SuspensionStore(database).add(ENTERED, reversed(found))
+        new = store.add(ENTERED, reversed(found))
     typer.echo(f"{len(found)} suspensions imported, {new} of them new, {bad} lines skipped.")

@@ -7,18 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
 from ..access import BUILT_IN, Token, digest_of, new_id, new_secret
-from ..config import DATABASE, Settings, load
+from ..config import DATABASE, Settings
 from ..errors import SettingsError
 from ..model import Family, Market
-from ..store import InstrumentStore, SqliteFile, TokenStore, load_catalogue, make_data_directory, open_tokens
-from .flags import DataDir
+from ..store import InstrumentStore, TokenStore, load_catalogue, make_data_directory, open_file, open_tokens
+from .flags import Config, DatabaseUrl, DataDir, settings_of
 from .output import put, table
 
 UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -34,7 +33,6 @@ token_app = typer.Typer(
 )
 
 Which = Annotated[str, typer.Argument(metavar="NAME|ID", show_default=False)]
-Config = Annotated[Path | None, typer.Option("--config", help="As for serve.", metavar="PATH")]
 
 
 @token_app.command()
@@ -58,6 +56,7 @@ def create(
         bool, typer.Option("--publish", help="Let it send prices of what it may read to /v1/publish.")
     ] = False,
     config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Create a token and print it.
@@ -67,7 +66,7 @@ def create(
 
     Example: tickwire token create --name desk --plan premium --markets hk_stock,us_stock --expires 90d
     """
-    settings = _settings(config, data_dir)
+    settings = settings_of(config, database=database, data_dir=data_dir)
     plans = [*BUILT_IN, *settings.plans]
     if plan not in plans:
         own = " A plan of your own stands in the server's settings: name them with --config FILE."
@@ -97,13 +96,14 @@ def create(
 def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     config: Config = None,
+    database: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """List the tokens, without their texts.
 
     Example: tickwire token list
     """
-    with _tokens(_settings(config, data_dir)) as store:
+    with _tokens(settings_of(config, database=database, data_dir=data_dir)) as store:
         tokens, guarded = store.tokens(), store.guarded()
     if as_json:
         for token in tokens:
@@ -133,21 +133,25 @@ def show(
 
 
 @token_app.command()
-def revoke(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
+def revoke(
+    which: Which, config: Config = None, database: DatabaseUrl = None, data_dir: DataDir = None
+) -> None:
     """Revoke a token for good.
 
     Its open connections are closed within a second.
 
     Example: tickwire token revoke desk
     """
-    with _tokens(_settings(config, data_dir)) as store:
+    with _tokens(settings_of(config, database=database, data_dir=data_dir)) as store:
         token = store.find(which)
         store.revoke(token, int(time.time() * 1000))
     typer.echo(f"Token {token.id} ({token.name}) is revoked.")
 
 
 @token_app.command()
-def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> None:
+def rotate(
+    which: Which, config: Config = None, database: DatabaseUrl = None, data_dir: DataDir = None
+) -> None:
     """Replace a token's text by a new one and print it.
 
     The old one counts no more.
@@ -155,7 +159,7 @@ def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> Non
     Example: tickwire token rotate desk
     """
     secret = new_secret()
-    with _tokens(_settings(config, data_dir)) as store:
+    with _tokens(settings_of(config, database=database, data_dir=data_dir)) as store:
         token = store.find(which)
         if not token.valid(time.time()):
             raise SettingsError(f"Token {token.id} ({token.name}) is {_state(token)}. Create a new one.")
@@ -169,12 +173,8 @@ def rotate(which: Which, config: Config = None, data_dir: DataDir = None) -> Non
 @contextmanager
 def _tokens(settings: Settings) -> Iterator[TokenStore]:
     make_data_directory(settings.data_dir)
-    with open_tokens(settings.data_dir / DATABASE) as store:
+    with open_tokens(settings.data_dir / DATABASE, settings.database_url) as store:
         yield store
-
-
-def _settings(config: Path | None, data_dir: Path | None) -> Settings:
-    return load({"data_dir": data_dir} if data_dir else {}, config)
 
 
 def _listed(option: str, text: str | None) -> list[str]:
@@ -195,7 +195,7 @@ def _market(text: str) -> Market:
 
 def _known(codes: list[str], settings: Settings) -> frozenset[str]:
     catalogue = load_catalogue(settings.instruments)
-    with closing(SqliteFile(settings.data_dir / DATABASE)) as file:
+    with closing(open_file(settings.data_dir / DATABASE, settings.database_url)) as file:
         instruments = InstrumentStore(file)
         instruments.teach(catalogue)
         for learned in instruments.learned():

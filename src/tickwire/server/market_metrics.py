@@ -106,7 +106,11 @@ def source_families(figures: Figures, open_gaps: Mapping[str, int]) -> Iterator[
         "For how long the oldest of them has waited, at most; 0 where none waits.",
         lambda one: one.unwritten_seconds if one.recording else None,
     )
-    yield told("store_waiting_bars", "Bars in memory that wait to be written.", lambda one: one.waiting_bars)
+    yield told(
+        "store_waiting_bars",
+        "Bars that wait to be written, in memory or in the spool.",
+        lambda one: one.waiting_bars,
+    )
     yield counted("store_lost_bars", "Bars let go of because too many waited.", lambda one: one.lost_bars)
 
 

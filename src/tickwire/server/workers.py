@@ -112,8 +112,8 @@ class Worker:
         self.ready = asyncio.Event()
         self.text = ""
         """What it says of the server when it is ready."""
-        self.over = False
-        """Whether it has ended and is not started anew."""
+        self.was_ready = False
+        """Whether it ever was: one that was can be again, whatever keeps it from that now."""
 
     def send(self, number: int) -> None:
         """Sends it a signal, if it runs."""
@@ -179,7 +179,7 @@ class Parent:
             if worker.task.is_market and status == 0:  # a replay that was to end the server
                 self._stopping.set()
                 break
-            if not worker.ready.is_set() and status > 0:  # it has said why
+            if not worker.was_ready and status > 0:  # it has said why
                 error = SettingsError if status == WRONG_USAGE else StartError
                 self._fail(error(f"The process of {worker.task.name} could not start."))
                 break
@@ -200,7 +200,6 @@ class Parent:
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
             pause = min(2 * pause, PAUSE[1])
-        worker.over = True
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -234,6 +233,7 @@ class Parent:
             worker.text = said.get("text", "")
             worker.listens.set()
             worker.ready.set()
+            worker.was_ready = True
         if self._stopping.is_set() and worker.process is not None:  # it began when the others were told
             worker.send(signal.SIGTERM)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ..errors import StoreError
-from .sqlite_file import SqliteFile
+from .file import File
 
 READ_WAIT = 2.0
 """Seconds that a read may take, its wait for others included."""
@@ -139,7 +139,7 @@ class Database:
     A call that is cancelled before its turn is not made; one that has begun goes on to its end.
     """
 
-    def __init__(self, file: SqliteFile, wall: Callable[[], float]) -> None:
+    def __init__(self, file: File, wall: Callable[[], float]) -> None:
         """`file` is what all these calls use; it is closed with this. `wall` is in seconds since the
         epoch."""
         self.writes, self.reads = Access("written", wall), Access("read", wall)

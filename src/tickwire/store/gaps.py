@@ -8,27 +8,32 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..model import Market
-from .rows import GAP, Altered, fetch
-from .sqlite_file import SqliteFile
+from .file import Dialect, File
+from .rows import GAP, Altered, fetch, sealed
 
 MOST = 100_000
 """Gaps that are kept; the oldest entries beyond them go."""
-INSERT = "INSERT INTO gap (source, market, codes, begin, reason) VALUES (?, ?, ?, ?, ?)"
-SEAL = f"UPDATE gap SET checksum = {GAP.seal} WHERE id = ?"  # noqa: S608
-CHANGE = f"UPDATE gap SET {{column}} = ?1 WHERE id = ?2 AND {GAP.intact}"  # noqa: S608
+INSERT = "INSERT INTO gap (source, market, codes, begin, reason) VALUES (?1, ?2, ?3, ?4, ?5)"
+RETURNING = f"{INSERT} RETURNING {GAP.all}"
+SEAL = GAP.update()
+ONE = f"SELECT {GAP.all} FROM gap WHERE id = ?1"  # noqa: S608
 # By their order, not by their numbers: a damaged number may be of any size.
-PRUNE = "DELETE FROM gap WHERE id <= (SELECT id FROM gap ORDER BY id DESC LIMIT 1 OFFSET ?)"
-OPEN = f"SELECT {GAP.all} FROM gap WHERE source = ? AND end IS NULL ORDER BY begin, id"  # noqa: S608
+PRUNE = "DELETE FROM gap WHERE id <= (SELECT id FROM gap ORDER BY id DESC LIMIT 1 OFFSET ?1)"
+OPEN = f'SELECT {GAP.all} FROM gap WHERE source = ?1 AND "end" IS NULL ORDER BY begin, id'  # noqa: S608
 PAGE = f"""
-    SELECT {GAP.all} FROM gap WHERE begin < ? AND (end IS NULL OR end > ?) {{among}}
-    ORDER BY begin DESC, id DESC LIMIT ?
+    SELECT {GAP.all} FROM gap WHERE begin < ?1 AND ("end" IS NULL OR "end" > ?2) {{among}}
+    ORDER BY begin DESC, id DESC LIMIT ?3
 """  # noqa: S608
-AMONG = """
-    AND EXISTS (
-        SELECT 1 FROM json_each(iif(json_valid(codes), codes, '[]'))
-        WHERE value IN (SELECT value FROM json_each(?))
-    )
-"""
+AMONG = {
+    Dialect.SQLITE: """
+        AND EXISTS (
+            SELECT 1 FROM json_each(iif(json_valid(codes), codes, '[]'))
+            WHERE value IN (SELECT value FROM json_each(?4))
+        )
+    """,
+    Dialect.POSTGRESQL: "AND among(codes, CAST(?4 AS TEXT))",
+}
+"""That one of the codes is among others; both are lists in JSON."""
 LAST = 2**63 - 1
 
 _codes = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -59,7 +64,7 @@ class GapStore:
     that failed has touched is then as before.
     """
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
         self._altered = Altered(file.name)
 
@@ -67,10 +72,10 @@ class GapStore:
         """A gap begins: its number. Of a gap that was pruned, `end` and `fill` know nothing."""
         row = (source, str(market), _text(codes), begin, reason)
         with self._file.writing() as connection:
-            number = connection.execute(INSERT, row).lastrowid or 0
-            connection.execute(SEAL, (number,))
+            (*made, _) = connection.execute(RETURNING, row).fetchall()[0]
+            connection.execute(SEAL, (sealed(made)[-1], made[0]))
             connection.execute(PRUNE, (MOST,))
-        return number
+        return int(made[0])
 
     def end(self, number: int, at: int) -> None:
         """All codes of a gap are back."""
@@ -92,10 +97,10 @@ class GapStore:
 
         Of each, only those of its codes that are among `codes` (None: all); a gap without one is left out.
         """
-        among, asked = ("", ()) if codes is None else (AMONG, (_text(codes),))
+        among, asked = ("", ()) if codes is None else (AMONG[self._file.dialect], (_text(codes),))
         times = (LAST if end is None else end, begin)
         with self._file.reading() as connection:
-            rows = fetch(connection, PAGE.format(among=among), (*times, *asked, max(limit, 0)))
+            rows = fetch(connection, PAGE.format(among=among), (*times, max(limit, 0), *asked))
         found = self._altered.read(GAP, rows, _gap)
         if codes is None:
             return found
@@ -104,8 +109,10 @@ class GapStore:
 
     def _change(self, column: str, number: int, at: int) -> None:
         with self._file.writing() as connection:
-            if connection.execute(CHANGE.format(column=column), (at, number)).rowcount:
-                connection.execute(SEAL, (number,))
+            rows = self._altered.sift(GAP, fetch(connection, ONE, (number,)))
+            for row in rows:  # one that was altered does not become valid
+                row[GAP.columns.index(column)] = at
+                connection.execute(GAP.update(column), (at, sealed(row)[-1], number))
 
 
 def _text(codes: Collection[str]) -> str:

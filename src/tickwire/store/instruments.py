@@ -1,14 +1,13 @@
-"""Instruments that publishers have defined, and those that sources have learned: rows of the SQLite file."""
+"""Instruments that publishers have defined, and those that sources have learned: rows of the database."""
 
 from __future__ import annotations
 
 import msgspec
 
 from ..model import Catalogue, Instrument
-from .rows import INSTRUMENT, Altered, fetch
-from .sqlite_file import SqliteFile
+from .file import File
+from .rows import INSTRUMENT, Altered, fetch, sealed
 
-PUT = INSTRUMENT.insert("INSERT OR REPLACE")
 ALL = f"SELECT {INSTRUMENT.all} FROM instrument ORDER BY code"  # noqa: S608
 
 
@@ -21,7 +20,7 @@ class InstrumentStore:
     Methods may be called from any thread, and raise StoreError if the store cannot be used.
     """
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
         self._altered = Altered(file.name)
 
@@ -30,7 +29,7 @@ class InstrumentStore:
         same source."""
         key = f"{instrument.learned} {instrument.code}".lstrip()
         with self._file.writing() as connection:
-            connection.execute(PUT, (key, msgspec.json.encode(instrument).decode()))
+            connection.execute(INSTRUMENT.put, sealed((key, msgspec.json.encode(instrument).decode())))
 
     def instruments(self) -> list[Instrument]:
         """All of them that can be read, by code."""

@@ -24,9 +24,9 @@ class KlineStore(Protocol):
     """Keeps bars by source, code, type and open time. Bars of different sources never mix.
 
     Times are in seconds since the Unix epoch. A bar comes back equal to what was written, its decimals with
-    the exponent and the trailing zeros that they had. Methods may be called from any thread; a read sees
-    every write that has returned, and never a part of one. They raise StoreError if the store cannot be
-    used now or was closed; what a write that failed has touched is then as before.
+    the exponent and the trailing zeros that they had. No text holds a NUL. Methods may be called from any
+    thread; a read sees every write that has returned, and never a part of one. They raise StoreError if the
+    store cannot be used now or was closed; what a write that failed has touched is then as before.
     """
 
     def write(self, source: str, bars: Iterable[Kline], notes: Mapping[str, str] = NO_NOTES) -> None:
@@ -52,6 +52,15 @@ class KlineStore(Protocol):
 
         Each of `codes` is a key; a type without bars is left out.
         """
+
+    @property
+    def away(self) -> str:
+        """Why what was written waits on the disk of this machine for the database; empty if it does not."""
+        ...
+
+    def waiting(self, source: str) -> int:
+        """How many bars wait there. Waits for nothing."""
+        ...
 
     def codes(self, source: str) -> list[str]:
         """The codes that have bars, in order."""

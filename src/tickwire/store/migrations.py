@@ -1,4 +1,4 @@
-"""The schema of the SQLite file, as the steps that led to it."""
+"""The schemas of the databases, as the steps that led to them."""
 
 from __future__ import annotations
 
@@ -15,5 +15,11 @@ def _steps(text: str) -> Migrations:
     return [[one.lstrip() for one in step.split(";") if one.strip()] for step in steps]
 
 
-MIGRATIONS = _steps(files(__package__).joinpath("migrations.sql").read_text("utf-8"))
+def _read(name: str) -> Migrations:
+    return _steps(files(__package__).joinpath(name).read_text("utf-8"))
+
+
+MIGRATIONS = _read("migrations.sql")
 """The statements that lead from each version of the schema to the next; `PRAGMA user_version` counts."""
+POSTGRES_MIGRATIONS = _read("postgres_migrations.sql")
+"""The same for PostgreSQL, where the table "tickwire" counts."""

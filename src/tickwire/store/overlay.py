@@ -35,6 +35,13 @@ class Overlay:
                 under[kline_type] = _joined(under.get(kline_type, []), bars, count)
         return behind
 
+    @property
+    def away(self) -> str:
+        return self._behind.away
+
+    def waiting(self, source: str) -> int:
+        return self._behind.waiting(source)
+
     def codes(self, source: str) -> list[str]:
         return sorted({*self._behind.codes(source), *self._front.codes(source)})
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import structlog
 
+from .file import Connection
+
 UNSEALED = -1
 """In place of the checksum of a bar of before there were any. Not NULL: one altered bit can make a NULL."""
 MOST_TOLD = 10_000
@@ -49,22 +51,45 @@ class Table(NamedTuple):
     @property
     def all(self) -> str:
         """The columns of a query, with the checksum at the end."""
-        return f"{', '.join(self.columns)}, checksum"
+        return f"{', '.join(map(quoted, self.columns))}, checksum"
 
     @property
-    def seal(self) -> str:
-        """The expression that makes the checksum of a row."""
-        return f"checksum({', '.join(self.columns)})"
-
-    def insert(self, verb: str) -> str:
-        """The statement that writes a row and seals it; `verb` is INSERT or INSERT OR REPLACE."""
-        values = ", ".join(f"?{number}" for number, _ in enumerate(self.columns, 1))
-        return f"{verb} INTO {self.name} ({self.all}) VALUES ({values}, checksum({values}))"
+    def primary(self) -> tuple[str, ...]:
+        """The columns of the primary key."""
+        return self.columns[: 2 if self.name == "note" else 1]
 
     @property
-    def intact(self) -> str:
-        """The condition that a row is as it was written, so that no change makes an altered one valid."""
-        return f"checksum = {self.seal}"
+    def add(self) -> str:
+        """The statement that writes a row that was sealed, unless one of its keys is there."""
+        values = ", ".join(f"?{number}" for number in range(1, len(self.columns) + 2))
+        return f"INSERT INTO {self.name} ({self.all}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+    @property
+    def put(self) -> str:
+        """The statement that writes a row that was sealed, in place of the one of its primary key."""
+        others = [name for name in (*self.columns, "checksum") if name not in self.primary]
+        changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in others)
+        nothing, key = "ON CONFLICT DO NOTHING", ", ".join(self.primary)
+        return self.add.replace(nothing, f"ON CONFLICT ({key}) DO UPDATE SET {changed}")
+
+    def update(self, *columns: str) -> str:
+        """The statement that changes these columns and the seal of a row, found by its primary key: it takes
+        their values, the checksum and the key."""
+        names = [*columns, "checksum"]
+        changed = ", ".join(f"{quoted(name)} = ?{number}" for number, name in enumerate(names, 1))
+        key = " AND ".join(f"{name} = ?{number}" for number, name in enumerate(self.primary, len(names) + 1))
+        return f"UPDATE {self.name} SET {changed} WHERE {key}"  # noqa: S608
+
+
+def quoted(column: str) -> str:
+    """A column as it stands in a statement: `end` is a word of PostgreSQL's."""
+    return f'"{column}"'
+
+
+def sealed(row: Iterable[Any]) -> tuple[Any, ...]:
+    """A row with its checksum."""
+    values = (*row,)
+    return *values, checksum(*values)
 
 
 NOTE = Table("note", ("source", "name", "value"), ("source", "name"))
@@ -135,14 +160,14 @@ def is_sound(row: Sequence[Any], seal: object) -> bool:
         return False
 
 
-def fetch(
-    connection: sqlite3.Connection, query: str, values: Sequence[object] | dict[str, object] = ()
-) -> list[tuple[Any, ...]]:
+def fetch(connection: Connection, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     """All rows of a query. Text that is no UTF-8 comes with surrogates, so that one row hides no other."""
     try:
         return connection.execute(query, values).fetchall()
     except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", None) is not None:
+        if getattr(error, "sqlite_errorcode", None) is not None or not isinstance(
+            connection, sqlite3.Connection
+        ):
             raise
     connection.text_factory = lenient
     try:

@@ -15,6 +15,7 @@ import structlog
 
 from ..errors import StartError, StoreError
 from .epoch import FILE as EPOCH_FILE
+from .file import Dialect
 from .salvage import beside, is_ours, remove_log, set_aside
 from .sqlite import BUSY_TIMEOUT, Damaged, is_damage, open_database, text_of, transaction, view
 from .wal import check_log
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 
 class SqliteFile:
-    """A database that a process opens once and hands to every store.
+    """A File in SQLite's form.
 
     One connection writes and another reads, each for one thread at a time: a read never waits for a write,
     since readers of a write-ahead log see the state before it. In memory there is one for both, and a read
@@ -43,6 +44,7 @@ class SqliteFile:
         Raises StartError if the file cannot be used.
         """
         self.path = path
+        self.dialect = Dialect.SQLITE
         self.name = ":memory:" if path is None else str(path)
         self.generation = 0
         """Grows whenever what is behind the path was made anew: what a holder of data wrote before may be

@@ -1,4 +1,4 @@
-"""Suspensions: rows of the SQLite file."""
+"""Suspensions: rows of the database."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from typing import Any
 import msgspec
 
 from ..model import Suspension
-from .rows import SUSPENSION, Altered, fetch
-from .sqlite_file import SqliteFile
+from .file import File
+from .rows import SUSPENSION, Altered, fetch, sealed
 
 OF_KEY = ("source", "exchange", "symbol", "publish_date")
 COLUMNS = SUSPENSION.columns[1:]  # all but the number
-INSERT = f"""
-    INSERT INTO suspension ({", ".join(COLUMNS)}) VALUES (:{", :".join(COLUMNS)}) ON CONFLICT DO NOTHING
+PUT = f"""
+    INSERT INTO suspension ({", ".join(COLUMNS)})
+    VALUES ({", ".join(f"?{number}" for number, _ in enumerate(COLUMNS, 1))})
+    ON CONFLICT ({", ".join(OF_KEY)}) DO UPDATE SET {
+    ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in OF_KEY)
+}
+    RETURNING id
 """  # noqa: S608
-KEY = " AND ".join(f"{name} = :{name}" for name in OF_KEY)
-CHANGED = ", ".join(f"{name} = :{name}" for name in COLUMNS if name not in OF_KEY)
-UPDATE = f"UPDATE suspension SET {CHANGED} WHERE {KEY}"  # noqa: S608
-SEAL = f"UPDATE suspension SET checksum = {SUSPENSION.seal} WHERE {{which}}"  # noqa: S608
-COUNT = "SELECT count(*) FROM suspension WHERE exchange = ? AND source IN ({marks})"
+SEAL = SUSPENSION.update()
+ALL = "SELECT count(*) FROM suspension"
+COUNT = f"{ALL} WHERE exchange = ?1 AND source IN ({{marks}})"
 PAGE = f"""
-    SELECT {SUSPENSION.all} FROM suspension WHERE exchange = ? AND source IN ({{marks}})
-    ORDER BY publish_date DESC, id DESC LIMIT ? OFFSET ?
+    SELECT {SUSPENSION.all} FROM suspension WHERE exchange = ?1 AND source IN ({{marks}})
+    ORDER BY publish_date DESC, id DESC LIMIT ?2 OFFSET ?3
 """  # noqa: S608
 OPEN = f"""
-    SELECT id FROM suspension
-    WHERE source = ? AND exchange = ? AND symbol = ? AND coalesce(resume_date, '') IN ('', '-')
-        AND {SUSPENSION.intact}
-    ORDER BY publish_date DESC, id DESC LIMIT 1
+    SELECT {SUSPENSION.all} FROM suspension
+    WHERE source = ?1 AND exchange = ?2 AND symbol = ?3 AND coalesce(resume_date, '') IN ('', '-')
+    ORDER BY publish_date DESC, id DESC
 """  # noqa: S608
-RESUME = "UPDATE suspension SET resume_date = ?, resume_time = ? WHERE id = ?"
+RESUME = SUSPENSION.update("resume_date", "resume_time")
 MOST = 2**63 - 1
 NAMES = [*zip(Suspension.__struct_fields__, Suspension.__struct_encode_fields__, strict=True)]
 
@@ -45,7 +47,7 @@ class SuspensionStore:
     was closed; what a write that failed has touched is then as before.
     """
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
         self._altered = Altered(file.name)
 
@@ -56,10 +58,12 @@ class SuspensionStore:
         """
         rows = [_row(source, one) for one in suspensions]
         with self._file.writing() as connection:
-            new = connection.executemany(INSERT, rows).rowcount if rows else 0
-            connection.executemany(UPDATE, rows)
-            connection.executemany(SEAL.format(which=KEY), rows)
-        return new
+            ((before,),) = connection.execute(ALL).fetchall()
+            for row in rows:
+                ((number,),) = connection.execute(PUT, row).fetchall()
+                connection.execute(SEAL, (sealed((number, *row))[-1], number))
+            ((after,),) = connection.execute(ALL).fetchall()
+        return int(after) - int(before)
 
     def page(
         self,
@@ -73,34 +77,45 @@ class SuspensionStore:
 
         The newest announcement is first; of those at the same time the one that was added last.
         """
-        marks = ", ".join("?" * len(sources))
-        of = (str(exchange), *sources)
+        if not sources:  # PostgreSQL knows no empty list
+            return 0, []
         count = MOST if limit is None else max(0, min(limit, MOST))
+        part = (count, min(offset, MOST))
         with self._file.reading() as connection:
-            (total,) = connection.execute(COUNT.format(marks=marks), of).fetchone()
-            rows = fetch(connection, PAGE.format(marks=marks), (*of, count, min(offset, MOST)))
+            ((total,),) = connection.execute(
+                COUNT.format(marks=_marks(sources, 2)), (str(exchange), *sources)
+            ).fetchall()
+            rows = fetch(connection, PAGE.format(marks=_marks(sources, 4)), (str(exchange), *part, *sources))
         found = self._altered.read(SUSPENSION, rows, _suspension)
         return int(total) - (len(rows) - len(found)), found
 
     def resume(self, source: str, exchange: str, symbol: str, date: str, time: str) -> bool:
         """Writes when trading resumes into a symbol's newest entry that lacks it; whether there is one."""
         with self._file.writing() as connection:
-            found = connection.execute(OPEN, (source, str(exchange), symbol)).fetchone()
-            if found is not None:
-                connection.execute(RESUME, (date, time, *found))
-                connection.execute(SEAL.format(which="id = ?"), found)
-        return found is not None
+            found = self._altered.sift(SUSPENSION, fetch(connection, OPEN, (source, str(exchange), symbol)))
+            for row in found[:1]:
+                named = dict(zip(SUSPENSION.columns, row, strict=True))
+                named |= {"resume_date": date, "resume_time": time}
+                connection.execute(RESUME, (date, time, sealed(named.values())[-1], named["id"]))
+        return bool(found)
 
     def clear(self, source: str) -> None:
         """Lets go of all that a source has announced."""
         with self._file.writing() as connection:
-            connection.execute("DELETE FROM suspension WHERE source = ?", (source,))
+            connection.execute("DELETE FROM suspension WHERE source = ?1", (source,))
 
 
-def _row(source: str, suspension: Suspension) -> dict[str, str | None]:
+def _marks(values: Collection[str], first: int) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join(f"?{number}" for number, _ in enumerate(values, first))
+
+
+def _row(source: str, suspension: Suspension) -> tuple[str | None, ...]:
+    """All but the number."""
     reasons = msgspec.json.encode(suspension.halt_reason).decode()
-    of = {"source": source, "exchange": str(suspension.exchange)}
-    return msgspec.structs.asdict(suspension) | of | {"halt_reason": reasons}
+    of = {"source": source, "exchange": str(suspension.exchange), "halt_reason": reasons}
+    fields = msgspec.structs.asdict(suspension) | of
+    return tuple(fields[name] for name in COLUMNS)
 
 
 def _suspension(row: Sequence[Any]) -> Suspension:

@@ -1,14 +1,13 @@
-"""Tokens at rest: rows of the SQLite file, and the key of their hashes in a file beside it."""
+"""Tokens at rest: rows of the database, and the key of their hashes in a file beside it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,15 @@ import msgspec
 from ..access import KEY_SIZE, Token
 from ..errors import InputError, StartError, StoreError
 from ..machine import Damaged, Disk
-from .rows import NOTE, TOKEN, Altered, fetch
-from .sqlite_file import SqliteFile
+from .file import Connection, File
+from .rows import NOTE, TOKEN, Altered, fetch, sealed
 
 KEY_FILE = "token.key"
 CHANGES = "tokens"
 """The note that counts the changes, of no source."""
-INSERT = TOKEN.insert("INSERT")
-SEAL = f"UPDATE token SET checksum = {TOKEN.seal} WHERE id = ?"  # noqa: S608
-CHANGE = f"UPDATE token SET {{change}} WHERE id = ?2 AND {TOKEN.intact}"  # noqa: S608
-NOTED = f"SELECT value FROM note WHERE source = '' AND name = ? AND {NOTE.intact}"  # noqa: S608
+ONE = f"SELECT {TOKEN.all} FROM token WHERE id = ?1"  # noqa: S608
+NOTED = f"SELECT {NOTE.all} FROM note WHERE source = '' AND name = ?1"  # noqa: S608
 ALL = f"SELECT {TOKEN.all} FROM token ORDER BY created, id"  # noqa: S608
-PUT_NOTE = NOTE.insert("INSERT OR REPLACE")
 FINGERPRINT = "token.key"
 """The note that says which key the tokens were made with, of no source."""
 _REMEDY = "Put the right one back from a backup, or choose another --data-dir and create new tokens."
@@ -41,7 +37,7 @@ class TokenStore:
     be called from any thread, and raise StoreError if the store cannot be used.
     """
 
-    def __init__(self, file: SqliteFile, key_path: Path) -> None:
+    def __init__(self, file: File, key_path: Path) -> None:
         """Raises StartError if no key fits the tokens, and StoreError if the file cannot be read."""
         self._file = file
         self._altered = Altered(file.name)
@@ -81,17 +77,17 @@ class TokenStore:
     def _note_key(self, fingerprint: str) -> None:
         """Keeps by what a key is known; raises StartError if there are tokens that were made with another."""
         with self._file.reading() as connection:
-            row = connection.execute(NOTED, (FINGERPRINT,)).fetchone()
-        if row == (fingerprint,):
+            noted = self._noted(connection, FINGERPRINT)
+        if noted == fingerprint:
             return
-        if row is not None and self.tokens():
+        if noted is not None and self.tokens():
             raise StartError(
                 f"{self._key_path} is not the key that the tokens were made with: it was damaged, or comes "
                 f"from another directory. {_REMEDY}"
             )
         # Of an older version, or of a directory without tokens. What cannot be written now will be later.
         with suppress(StoreError), self._file.writing() as connection:
-            connection.execute(PUT_NOTE, ("", FINGERPRINT, fingerprint))
+            connection.execute(NOTE.put, sealed(("", FINGERPRINT, fingerprint)))
 
     def guarded(self) -> bool:
         """Whether tokens are checked: some exist, or did, since the key is only made with the first one. So a
@@ -101,7 +97,7 @@ class TokenStore:
     def changes(self) -> int:
         """A number that grows whenever tokens change."""
         with self._file.reading() as connection:
-            return _changes(connection)
+            return self._changes(connection)
 
     def tokens(self) -> list[Token]:
         """All of them, the oldest first; revoked and expired ones too.
@@ -131,49 +127,49 @@ class TokenStore:
         """Keeps a new token. Raises InputError if there is one of its name."""
         row = msgspec.structs.asdict(token)
         row |= {name: msgspec.json.encode(sorted(row[name])).decode() for name in ("markets", "codes")}
+        row |= {name: int(row[name]) for name in ("admin", "publish")}
         with self._file.writing() as connection:
-            try:
-                connection.execute(INSERT, [row[name] for name in TOKEN.columns])
-            except sqlite3.IntegrityError:
+            if not connection.execute(TOKEN.add, sealed(row[name] for name in TOKEN.columns)).rowcount:
                 raise InputError(
                     f"There is a token {token.name!r} already. Choose another --name, or rotate that one."
-                ) from None
-            _count(connection)
+                )
+            self._count(connection)
         self._file.checkpoint()
 
     def revoke(self, token: Token, now: int) -> None:
         """The token counts no more; `now` is in milliseconds since the epoch."""
-        self._change("revoked = coalesce(revoked, ?1)", now, token)
+        self._change(token, "revoked", now, once=True)
 
     def rotate(self, token: Token, digest: bytes) -> None:
         """Gives a token another text; the old one counts no more."""
-        self._change("digest = ?1", digest, token)
+        self._change(token, "digest", digest)
 
-    def _change(self, change: str, value: object, token: Token) -> None:
+    def _change(self, token: Token, column: str, value: object, *, once: bool = False) -> None:
+        """`once` leaves a value that is there."""
+        place = TOKEN.columns.index(column)
         with self._file.writing() as connection:
-            if connection.execute(CHANGE.format(change=change), (value, token.id)).rowcount:
-                connection.execute(SEAL, (token.id,))
-            _count(connection)
+            for row in self._altered.sift(TOKEN, fetch(connection, ONE, (token.id,))):
+                row[place] = row[place] if once and row[place] is not None else value
+                connection.execute(TOKEN.update(column), (row[place], sealed(row)[-1], token.id))
+            self._count(connection)
         self._file.checkpoint()  # a log that is lost must not bring a revoked one back
 
+    def _noted(self, connection: Connection, name: str) -> str | None:
+        """A note of no source; None if there is none that is as it was written."""
+        for *_, value in self._altered.sift(NOTE, fetch(connection, NOTED, (name,))):
+            return str(value)
+        return None
 
-@contextmanager
-def open_tokens(database: Path) -> Iterator[TokenStore]:
-    """The tokens of a database by themselves, their key beside it. Raises StartError if it cannot be used."""
-    with closing(SqliteFile(database)) as file:
-        yield TokenStore(file, database.with_name(KEY_FILE))
+    def _changes(self, connection: Connection) -> int:
+        noted = self._noted(connection, CHANGES) or ""
+        return int(noted) if noted.isdecimal() else 0
 
-
-def _changes(connection: sqlite3.Connection) -> int:
-    row = connection.execute(NOTED, (CHANGES,)).fetchone()
-    return int(row[0]) if row and str(row[0]).isdecimal() else 0
-
-
-def _count(connection: sqlite3.Connection) -> None:
-    """Counts a change. A count that was lost begins anew at the time, which no count has come to."""
-    count = _changes(connection)
-    lost = not count and connection.execute("SELECT 1 FROM token LIMIT 1 OFFSET 1").fetchone()
-    connection.execute(PUT_NOTE, ("", CHANGES, str(int(time.time()) if lost else count + 1)))
+    def _count(self, connection: Connection) -> None:
+        """Counts a change. A count that was lost begins anew at the time, which no count has come to."""
+        count = self._changes(connection)
+        lost = not count and connection.execute("SELECT 1 FROM token LIMIT 1 OFFSET 1").fetchall()
+        value = str(int(time.time()) if lost else count + 1)
+        connection.execute(NOTE.put, sealed(("", CHANGES, value)))
 
 
 def _token(row: Sequence[Any]) -> Token:

@@ -314,7 +314,7 @@ class AllTickServer:
         from ..store import open_tokens
 
         engine = self._server.engine
-        with open_tokens(engine.settings.data_dir / DATABASE) as store:
+        with open_tokens(engine.settings.data_dir / DATABASE, engine.settings.database_url) as store:
             yield store
         self._server.finish(engine.gateway.check_tokens)
 

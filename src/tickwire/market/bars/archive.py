@@ -87,8 +87,8 @@ class Archive:
 
     @property
     def waiting(self) -> int:
-        """Bars that wait to be written."""
-        return len(self._waiting) + len(self._writing)
+        """Bars that wait to be written into the database."""
+        return len(self._waiting) + len(self._writing) + self._store.waiting(self.source)
 
     def unwritten(self) -> list[Kline]:
         """The bars that wait to be written."""
@@ -261,6 +261,8 @@ class Archive:
         except StoreError:  # which has been said
             self._drop_oldest()
             return False
+        if reason := self._store.away:  # it is kept, but not where it is to be
+            self._database.writes.failed(reason)
         return True
 
     def _drop_oldest(self) -> None:
