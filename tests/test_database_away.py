@@ -41,6 +41,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
 CODES = ("BTCUSDT", "GOLD")
 TYPES = range(1, 11)
+SECRET = "pa55w0rd"
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def forming(spool: Path) -> dict[str, Kline]:
 
 
 async def test_one_that_hangs_delays_no_tick_and_is_used_again(server: Postgres, tmp_path: Path) -> None:
-    url, spool = server.database(), tmp_path / "data" / SPOOL
+    url, spool = server.database().replace("tickwire@", f"tickwire:{SECRET}@"), tmp_path / "data" / SPOOL
     async with (
         program(tmp_path, "--rate", "50", "--codes", ",".join(CODES), TICKWIRE_DATABASE=url) as served,
         httpx.AsyncClient(timeout=PATIENCE) as client,
@@ -182,11 +183,15 @@ async def test_one_that_hangs_delays_no_tick_and_is_used_again(server: Postgres,
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
         assert longest < 2, "of 100 trades a second"
         assert {*await ask_all(client, served.url)} == {"store"}
+        for page in ("/readyz", "/metrics"):
+            assert SECRET not in (await client.get(f"{served.url}{page}")).text
         server.go_on()
         await until(lambda: not spool.exists())
         await all_there(client, served.url)
         assert (await served.end())[0] == 0
     assert "Traceback" not in served.log
+    assert "Cannot use the database" in served.log
+    assert SECRET not in served.log
 
 
 async def test_a_simulator_that_is_to_begin_anew_begins_on_no_bars(server: Postgres, tmp_path: Path) -> None:
