@@ -272,8 +272,15 @@ async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_
         ring, epoch = at.engine.market.ring, at.engine.market.streams.epoch
 
         async def missed(after: int, code: str = "BTCUSDT", kind: Kind = Kind.TRADE) -> Any:
-            found = await market.missed(kind, code, Position(epoch, epoch + after))
-            return None if found is None else [*zip(found.seqs, found.events, strict=True)]
+            """All of it, some at a time."""
+            some: list[Any] = []
+            while (found := await market.missed(kind, code, Position(epoch, epoch + after))) is not None:
+                assert found.whole
+                if not found.seqs:
+                    return some
+                some += zip(found.seqs, found.events, strict=True)
+                after = found.seqs[-1] - epoch
+            return None
 
         assert await missed(-1) == []  # no such stream yet
         assert await missed(0) is None
@@ -282,10 +289,8 @@ async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_
         await send(at, *(trade(price=str(n)) for n in range(10, 15)))
         await until(lambda: len(prices(client)) == 15)
         taken = [(seq, event) for event, seq in client.taken(Kind.TRADE, "BTCUSDT")]
-        for after in (-epoch, -2, -1, 0, 8):  # up to the end of a block
-            assert await missed(after) == taken[max(0, after + 1) : 10]
-        for after in (9, 10, 13):
-            assert await missed(after) == taken[after + 1 :]
+        for after in (-epoch, -2, -1, 0, 8, 9, 10, 13):
+            assert await missed(after) == taken[max(0, after + 1) :]
         assert await missed(14) == []
         assert await missed(15) is None, "it never stood there"
         assert await missed(0, "GOLD") is None
@@ -298,7 +303,31 @@ async def test_what_was_missed_is_given_and_whether_that_is_all(make: Make, tmp_
         found = await market.missed(Kind.TRADE, "BTCUSDT", Position(epoch, epoch + 3))
         assert found is not None
         assert not found.whole
-        assert [*found.seqs] == [*range(epoch + 10, epoch + 15)]
+        assert found.seqs[0] == epoch + 10
+
+
+async def test_what_was_recorded_is_read_to_its_end_and_goes_on(make: Make, tmp_path: Path) -> None:
+    async with sides(make, tmp_path / "data", record=tmp_path / "ticks") as at:
+        market = await at.bus.join(Client())
+        await send(at, *(trade(price=str(n)) for n in range(1, 4)), book())
+        epoch, streams = market.epoch, [(Kind.TRADE, "BTCUSDT"), (Kind.DEPTH, "BTCUSDT")]
+        playback = await market.recorded(streams, 0, None)
+        assert ({*playback.recorded}, playback.begin) == ({*streams}, AT)
+        seqs: dict[Kind, list[int]] = {}
+        while sum(map(len, seqs.values())) < 4:
+            page = await playback.more()
+            for kind, table in {} if page is None else page.tables.items():
+                seqs.setdefault(kind, []).extend(table["seq"].to_pylist())
+        assert seqs == {Kind.TRADE: [epoch, epoch + 1, epoch + 2], Kind.DEPTH: [epoch]}
+        assert await playback.more() is None
+        assert playback.position(*streams[0]) == Position(epoch, epoch + 2)
+        assert playback.instrument("BTCUSDT").code == "BTCUSDT"
+        await send(at, trade(price="4"))
+        while (page := await playback.more()) is None:
+            pass  # it is on its way into the recording
+        assert page.tables[Kind.TRADE]["seq"].to_pylist() == [epoch + 3]
+        playback.lack()
+        playback.close()
 
 
 async def test_bars_are_given_once_an_edition(make: Make, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.bus import host as host_module
 from tickwire.bus import layout
+from tickwire.bus import link as link_module
 from tickwire.bus import remote as remote_module
 from tickwire.bus.host import Host
 from tickwire.bus.messages import VERSION, Hello, Welcome, payload, read_down
@@ -133,7 +133,7 @@ async def paired(folder: Path, **settings: Any) -> AsyncIterator[Pair]:
 async def test_what_one_cannot_take_in_time_it_asks_for_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_module, "CREDIT", 2_000)
+    monkeypatch.setattr(link_module, "CREDIT", 2_000)
     monkeypatch.setattr(remote_module, "ACK", 100)
     async with paired(tmp_path) as pair:
         await pair.join()
@@ -149,7 +149,7 @@ async def test_what_one_cannot_take_in_time_it_asks_for_and_nothing_is_lost(
         await pair.send(60)
         await until(lambda: pair.prices and pair.prices[-1] == 60)
         assert pair.prices == [*range(1, 61)]
-        assert (pair.remote.filled, pair.remote.gaps, pair.client.went_on) == (1, 0, [])
+        assert (pair.remote.incoming.filled, pair.remote.incoming.gaps, pair.client.went_on) == (1, 0, [])
         await pair.send(61)
         await until(lambda: pair.prices[-1] == 61)
 

@@ -7,23 +7,24 @@ carried out as if it was in this process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from typing import Any
 
 import msgspec
 import structlog
 
-from ..access import Home, Limits, Seat, Seating, Verdict
+from ..access import Seat
 from ..errors import BusError
 from ..model import Catalogue, Family, Instrument, Kind, Position
 from ..sandbox import Followed, Run, Step
 from ..wire import StatusData
 from ..wire.canonical import writer
-from . import contract, layout
+from . import layout
 from .answers import Statement
 from .calls import ASKER, CALLS, RECORDED, word_of, written
 from .contract import Playback, StreamEvent, Supplier
 from .layout import Batch, Record, Splitter
+from .link import CREDIT, Channel, Link
 from .messages import (
     VERSION,
     Ask,
@@ -43,7 +44,6 @@ from .messages import (
     Read,
     Refused,
     Said,
-    Say,
     Scenarios,
     SourceChanged,
     State,
@@ -54,37 +54,17 @@ from .messages import (
     payload,
     read_up,
 )
-from .speaking import bounded
+from .reception import Reception
 
 GATHER = 0.001
 """Seconds for which events are gathered where they come one after the other: waking a process costs more than
 all else of it."""
-CREDIT = 2**20
-"""Bytes of events that may be under way to a client side: some thousand ticks, so that none of them is old
-when it is taken. What comes beyond it misses, and asks for when it goes on."""
-MOST_WAITING = 256 * 2**20
-"""Bytes of all else that may wait for one that does not read; beyond it, it is cut."""
 AT_ONCE = 200
 """Codes that are looked at in a turn of the loop."""
 BEAT = 0.25
 """Seconds between looks at what has changed of the state, and at least one sign of life in a second."""
 
 log = structlog.get_logger()
-
-
-class Channel(Protocol):
-    """The way to a client side."""
-
-    def send(self, data: bytes) -> None:
-        """Takes a frame, without ever waiting."""
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that have not been sent."""
-        ...
-
-    def close(self) -> None:
-        """Ends it."""
 
 
 class Outlet:
@@ -125,117 +105,6 @@ class Outlet:
         return Record(
             self.number, self._write(self.event, self.seq), self.seq, self.event.time, self.received
         )
-
-
-class Link:
-    """A client side, and what it was sent of events."""
-
-    def __init__(self, host: Host, channel: Channel) -> None:
-        self.name = ""
-        self.channel = channel
-        self.slow: set[int] = set()
-        """Its clients that do not take what they are sent as fast as it comes."""
-        self.playbacks: dict[int, Playback] = {}
-        self.seekers: dict[tuple[Family, str], tuple[str, ...]] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.skipped = 0
-        """Batches that it has missed."""
-        self._questions: dict[int, asyncio.Future[bytes | None]] = {}
-        self._last_question = 0
-        self._host = host
-        self._sent = self._taken = 0
-        self._missed: set[Outlet] | None = None  # what it misses now
-
-    def send(self, told: Down) -> None:
-        """Says something, behind the events that were sent before."""
-        if self.channel.waiting > MOST_WAITING:
-            log.error("a client side is cut: it does not read", name=self.name)
-            self.channel.close()
-            return
-        self.channel.send(layout.message(payload(told)))
-
-    async def statement(self, what: str, about: str) -> Statement:
-        """What it says of itself, if it does so in time."""
-        self._last_question += 1
-        number, answer = self._last_question, asyncio.get_running_loop().create_future()
-        self._questions[number] = answer
-        self.send(Say(number, what, about))
-        try:
-            async with asyncio.timeout(contract.PATIENCE):
-                return bounded(Statement(self.name, await answer))
-        except TimeoutError:
-            return Statement(self.name, None)
-        finally:
-            del self._questions[number]
-
-    def said(self, number: int, body: bytes | None) -> None:
-        """It answers a question."""
-        if (answer := self._questions.get(number)) is not None and not answer.done():
-            answer.set_result(body)
-
-    def lost(self) -> None:
-        """It is gone, and answers nothing more."""
-        for number in [*self._questions]:
-            self.said(number, None)
-
-    def send_events(self, data: bytes, outlets: Iterable[Outlet]) -> None:
-        """Sends a batch, unless too much is under way."""
-        if self._missed is None and self._sent - self._taken + len(data) > CREDIT < self._sent:
-            self._missed = set()
-            log.warning("a client side does not keep up", name=self.name)
-        if self._missed is not None:
-            self.skipped += 1
-            self._missed.update(outlets)
-            return
-        self._sent += len(data)
-        self.channel.send(data)
-
-    def taken(self, size: int) -> None:
-        """It has taken so many bytes of events. One that had missed some goes on with the last event of each
-        stream that it missed some of, and asks for what lies between."""
-        self._taken = size
-        if self._missed is not None and self._sent - size <= CREDIT // 2:
-            missed, self._missed = self._missed, None
-            log.info("a client side goes on", name=self.name, streams=len(missed))
-            self.send_last(missed)
-
-    def send_last(self, outlets: Iterable[Outlet]) -> None:
-        """Sends the last event of each of these."""
-        records = [one for outlet in outlets if (one := outlet.last()) is not None]
-        if records:
-            data = layout.frame_of(records, self._host.number, self._host.micros())
-            self._sent += len(data)
-            self.channel.send(data)
-
-
-class Reception:
-    """The home of tokens, as client sides ask it."""
-
-    def __init__(
-        self, dismiss: Callable[[Seat], None], clock: Callable[[], float], micros: Callable[[], int]
-    ) -> None:
-        self.home = Home(dismiss)
-        self._clock = clock
-        self._micros = micros
-
-    async def take_request(self, label: str, limits: Limits, endpoint: str | None) -> Verdict:
-        """See `TokenHome`, as for the others."""
-        return self.home.request(label, limits, endpoint, self._clock(), self._micros() / 1e6)
-
-    async def take_subscription(self, label: str, limits: Limits, family: Family, cmd_id: int) -> bool:
-        return self.home.subscribe(label, limits, (family, cmd_id), self._clock())
-
-    async def take_seat(
-        self, who: Hashable, number: int, label: str, limits: Limits, family: Family
-    ) -> Seating:
-        return self.home.seat(who, number, label, limits, family, self._clock())
-
-    async def leave_seats(self, who: Hashable, numbers: Collection[int]) -> None:
-        for number in numbers:
-            self.home.leave(who, number)
-
-    async def heard_from(self, who: Hashable, ages: Mapping[int, float]) -> None:
-        self.home.heard(who, ages, self._clock())
 
 
 class Host:
@@ -436,7 +305,7 @@ class Host:
         await self._looked.wait()
         del self._coming[channel]
         self.flush()
-        link = Link(self, channel)
+        link = Link(channel, lambda: (self.number, self.micros()))
         link.name = hello.name
         link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.taught())))
         for outlet in self._outlets:

@@ -16,28 +16,26 @@ import msgspec
 import structlog
 
 from ..errors import BusError, StoreError
-from ..model import Catalogue, Family, Instrument, Kind, Position
+from ..model import Catalogue, Family, Instrument, Kind
 from ..sandbox import Sandbox
 from ..wire import CODE_INVALID, Ret, StatusData
-from ..wire.canonical import event_of
 from . import layout
-from .answers import Columns, Figures, Statement, Stop
+from .answers import Figures, Statement, Stop
 from .answers import Taken as TakenLines
 from .calls import CALLS, ERRORS, RECORDED, Call, written
-from .contract import FrameInlet, Playback, Receiver, Supplier, TokenHome
-from .layout import Frame, Record, Splitter
+from .contract import Playback, Receiver, Supplier, TokenHome
+from .incoming import Incoming
+from .layout import Splitter
 from .messages import (
     VERSION,
     Ask,
     Changed,
-    Close,
     Dismiss,
     Done,
     Down,
     Failed,
     Found,
     Hello,
-    Lack,
     Learned,
     Opened,
     PageTold,
@@ -57,6 +55,7 @@ from .messages import (
     payload,
     read_down,
 )
+from .remote_playback import RemotePlayback
 from .speaking import heard
 
 ACK = 64 * 1024
@@ -97,49 +96,6 @@ class Asked:
         self.future = future
 
 
-class Spout:
-    """A stream as it comes here."""
-
-    __slots__ = (
-        "failures",
-        "filling",
-        "follows",
-        "inlet",
-        "instrument",
-        "kind",
-        "kline_type",
-        "seq",
-        "suspect",
-        "waits",
-    )
-
-    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, inlet: FrameInlet) -> None:
-        self.kind = kind
-        self.instrument = instrument
-        self.kline_type = kline_type
-        self.inlet = inlet
-        self.seq = 0
-        self.suspect = False
-        """Whether something before its next event may have been missed."""
-        self.filling = False
-        """Whether what was missed is being asked for."""
-        self.waits: Record | None = None
-        """The newest that came meanwhile."""
-        self.follows = False
-        """Whether there was one of the same in an earlier epoch."""
-        self.failures = 0
-
-
-class Nowhere:
-    """The inlet of a stream that could not be opened."""
-
-    def take(self, event: object, seq: int, received: int = 0) -> None:
-        """It misses it."""
-
-    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
-        """It misses it."""
-
-
 def asking(cls: type[RemoteMarket]) -> type[RemoteMarket]:
     """Lets the calls of the contract that it does not define itself be answered by the other end."""
 
@@ -173,9 +129,8 @@ class RemoteMarket:
         """Set while it is there."""
         self.refused = ""
         """Why it will never be."""
-        self.filled = self.gaps = self.missed_batches = 0
-        """Streams of which something was missed and came, those of which it did not, and batches that did
-        not."""
+        self.incoming = Incoming(cast(Supplier, self).missed, self._tell)
+        """Its streams."""
         self._catalogue = catalogue
         self._sandbox = sandbox
         self._name = name
@@ -184,10 +139,6 @@ class RemoteMarket:
         self._channel: Channel | None = None
         self._splitter = Splitter()
         self._state = State(0, 0.0, False, (), frozenset(), {}, False, False, False)
-        self._spouts: dict[int, Spout] = {}
-        self._streams: dict[tuple[Kind, str, int], Spout] = {}
-        self._earlier: set[tuple[Kind, str, int]] = set()  # streams of earlier epochs
-        self._number: int | None = None
         self._taken = self._told_taken = 0
         self._heard = 0.0
         self._is_silent = False
@@ -213,7 +164,7 @@ class RemoteMarket:
         """There is a way to the market side: says who is here. What comes goes into `received`."""
         self._channel = channel
         self._splitter = Splitter()
-        self._number, self._taken, self._told_taken = None, 0, 0
+        self._taken = self._told_taken = 0
         self._heard = self._clock()
         self._say(Hello(VERSION, self._name))
 
@@ -225,7 +176,8 @@ class RemoteMarket:
             self._tell_statuses()
         for frame in self._splitter.feed(data):
             if frame.number_of_records:
-                self._take(frame)
+                self._taken += layout.HEAD.size + len(frame.body)
+                self.incoming.take(frame)
             else:
                 try:
                     told = read_down(frame.body)
@@ -260,6 +212,7 @@ class RemoteMarket:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.incoming.end()
         channel = self._channel
         self.lost()
         if channel is not None:
@@ -431,17 +384,13 @@ class RemoteMarket:
 
     async def recorded(self, *positional: Any, **named: Any) -> Playback:
         """See `Supplier`."""
-        return RemotePlayback(self, await self.ask(CALLS[RECORDED], positional, named))
+        return RemotePlayback(await self.ask(CALLS[RECORDED], positional, named), self._more, self._say)
 
-    async def more(self, playback: int) -> PageTold:
+    async def _more(self, playback: int) -> PageTold:
         """The next page of a playback. Raises InputError."""
         self._last_number += 1
         told = Read(self._last_number, playback)
         return cast(PageTold, await self._answer(told, Asked(None, {}, _future()), ANSWER))
-
-    def say(self, told: Lack | Close) -> None:
-        """Something of a playback."""
-        self._say(told)
 
     # What comes.
     def _hear(self, told: Down) -> None:
@@ -457,8 +406,8 @@ class RemoteMarket:
                     asked.future.set_exception(ERRORS.get(error, BusError)(text))
             case Changed(state):
                 self._state = state
-            case Opened():
-                self._open(told)
+            case Opened(number, kind, code, kline_type):
+                self.incoming.open(number, kind, self._catalogue[code], kline_type)
             case Learned(instrument, redefined):
                 self._learn((instrument,))
                 if redefined:
@@ -517,17 +466,7 @@ class RemoteMarket:
         for one in self._learn(instruments):
             self._redefine(one)
         self._state = state
-        self._spouts.clear()
-        if state.epoch != before.epoch:
-            begun = [one for one in self._streams.values() if one.kind is Kind.TRADE]
-            self._earlier |= self._streams.keys()
-            self._streams.clear()
-            begins = {one.instrument: Position(state.epoch, state.epoch) for one in begun}
-            if begins:
-                self._tell(lambda receiver: receiver.go_on(begins, gap=True))
-                self.gaps += len(begins)
-        for spout in self._streams.values():
-            spout.suspect = True
+        self.incoming.begin(state.epoch)
         self.joined.set()
         if before.epoch:
             log.info("the market side is there again", anew=state.epoch != before.epoch)
@@ -547,161 +486,8 @@ class RemoteMarket:
 
     def _redefine(self, instrument: Instrument) -> None:
         """Streams are written in other numbers from now on."""
-        for spout in self._streams.values():
-            if spout.instrument.code == instrument.code:
-                spout.instrument = instrument
+        self.incoming.redefine(instrument)
         self._tell(lambda receiver: receiver.redefine(instrument))
-
-    def _open(self, told: Opened) -> None:
-        key = told.kind, told.code, told.kline_type
-        if (spout := self._streams.get(key)) is None:
-            instrument = self._catalogue[told.code]
-            inlet: FrameInlet = Nowhere()
-            try:
-                if self._receiver is not None:
-                    inlet = self._receiver.open(told.kind, instrument, told.kline_type)
-            except Exception:
-                log.exception("the client side cannot open a stream", code=told.code)
-            spout = self._streams[key] = Spout(told.kind, instrument, told.kline_type, inlet)
-            spout.follows = key in self._earlier
-        self._spouts[told.stream] = spout
-
-    def _take(self, frame: Frame) -> None:
-        """Events come. Where a batch is missing, each stream may have missed something."""
-        if self._number is not None and frame.number > self._number + 1:
-            self.missed_batches += frame.number - self._number - 1
-            for spout in self._spouts.values():
-                spout.suspect = True
-        is_last = self._number is None or self._number == frame.number  # how all stands, for who comes
-        self._number = frame.number
-        self._taken += layout.HEAD.size + len(frame.body)
-        for record in frame.records():
-            spout = self._spouts[record.stream]
-            if is_last and not self._is_news(spout, record):
-                continue
-            if spout.filling:
-                if spout.waits is None or record.seq > spout.waits.seq:
-                    spout.waits = record
-            elif spout.suspect and self._begin_filling(spout, record):
-                pass
-            else:
-                self._give(spout, record)
-
-    def _is_news(self, spout: Spout, record: Record) -> bool:
-        """Whether the last event of a stream has not been given. What stands there since an earlier run of
-        the market side is shown only where nothing has been."""
-        if record.seq < self._state.epoch:
-            return not (spout.seq or spout.follows)
-        return record.seq > spout.seq
-
-    def _give(self, spout: Spout, record: Record) -> None:
-        try:
-            if record.seq > spout.seq:
-                spout.seq = record.seq
-            if spout.kind is Kind.TRADE or spout.kind is Kind.DEPTH:
-                spout.inlet.take_frame(record.body, record.seq, record.received)
-            else:
-                spout.inlet.take(event_of(spout.kind, record.body), record.seq, record.received)
-        except Exception:
-            self._failed(spout)
-
-    def _failed(self, spout: Spout) -> None:
-        spout.failures += 1
-        if spout.failures == 1:
-            log.exception("the client side cannot take an event", code=spout.instrument.code)
-
-    def _begin_filling(self, spout: Spout, record: Record) -> bool:
-        """Asks for what lies before an event, if something does."""
-        spout.suspect = False
-        if record.seq <= spout.seq + 1 or not spout.seq or spout.kind is Kind.DEPTH:
-            return False
-        spout.filling, spout.waits = True, record
-        task = asyncio.create_task(self._fill(spout))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _fill(self, spout: Spout) -> None:
-        """Gives what was missed, up to what has come meanwhile."""
-        try:
-            await self._fill_all(spout)
-        except Exception as error:
-            if not isinstance(error, StoreError):
-                log.exception("what was missed cannot be given", code=spout.instrument.code)
-            self._tell_gap(spout, spout.waits.seq if spout.waits is not None else spout.seq + 1)
-        finally:
-            spout.filling = False
-            waits, spout.waits = spout.waits, None
-            if waits is not None and waits.seq > spout.seq:
-                self._give(spout, waits)
-
-    async def _fill_all(self, spout: Spout) -> None:
-        missed = cast(Supplier, self).missed
-        whole = True
-        while spout.waits is not None and spout.seq < spout.waits.seq:
-            place = Position(self._state.epoch, spout.seq)
-            found = await missed(spout.kind, spout.instrument.code, place, spout.kline_type)
-            if found is None or not found.whole:
-                whole = False
-                self._tell_gap(spout, found.seqs[0] if found is not None and found.seqs else spout.waits.seq)
-            if found is None or not found.seqs:
-                break
-            for event, seq in zip(found.events, found.seqs, strict=True):
-                spout.seq = seq
-                try:
-                    spout.inlet.take(event, seq)
-                except Exception:
-                    self._failed(spout)
-        self.filled += whole
-
-    def _tell_gap(self, spout: Spout, begin: int) -> None:
-        self.gaps += 1
-        log.warning("events of a stream are lost", code=spout.instrument.code, kind=spout.kind.name.lower())
-        if spout.kind is Kind.TRADE:
-            begins = {spout.instrument: Position(self._state.epoch, begin)}
-            self._tell(lambda receiver: receiver.go_on(begins, gap=True))
-
-
-class RemotePlayback:
-    """A playback of a market side in another process, see `Playback`."""
-
-    def __init__(self, market: RemoteMarket, told: PlaybackTold) -> None:
-        self.begin, self.end = told.begin, told.end
-        self.recorded: Collection[tuple[Kind, str]] = frozenset(told.recorded)
-        self._market = market
-        self._number = told.number
-        self._instruments = dict(told.instruments)
-        self._positions: dict[tuple[Kind, str], Position | None] = {}
-        self._is_over = False
-
-    async def more(self) -> Columns | None:
-        """The next of them. Raises InputError."""
-        from .tables import tables_read
-
-        page = await self._market.more(self._number)
-        self._instruments |= page.instruments
-        self._positions |= {(kind, code): place for kind, code, place in page.positions}
-        if page.over:
-            return None
-        return Columns(await asyncio.to_thread(tables_read, page.tables), page.corrections, page.holes)
-
-    def instrument(self, code: str) -> Instrument:
-        """What a code is."""
-        return self._instruments[code]
-
-    def position(self, kind: Kind, code: str) -> Position | None:
-        """Up to where a stream was given that is live."""
-        return self._positions.get((kind, code))
-
-    def lack(self) -> None:
-        """Before the next event of each stream something is missing."""
-        self._market.say(Lack(self._number))
-
-    def close(self) -> None:
-        """Nobody wants more of it."""
-        if not self._is_over:
-            self._is_over = True
-            self._market.say(Close(self._number))
 
 
 def _tell_status(status: StatusData, receiver: Receiver) -> None:

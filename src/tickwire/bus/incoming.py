@@ -1,0 +1,225 @@
+"""The streams of a market side in another process, as they come here.
+
+Each is given on in its order. What was missed is asked for before what follows it is given; what cannot be
+had any more is told as a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import structlog
+
+from ..errors import StoreError
+from ..model import Instrument, Kind, Position
+from ..wire.canonical import event_of
+from .answers import Missed
+from .contract import FrameInlet, Receiver
+from .layout import Frame, Record
+
+Key: TypeAlias = tuple[Kind, str, int]
+"""A kind, a code, and a type of bars."""
+Tell: TypeAlias = Callable[[Callable[[Receiver], None]], None]
+"""Tells the client side something, if it is there."""
+
+log = structlog.get_logger()
+
+
+class Spout:
+    """A stream as it comes here."""
+
+    __slots__ = (
+        "failures",
+        "filling",
+        "follows",
+        "inlet",
+        "instrument",
+        "is_over",
+        "kind",
+        "kline_type",
+        "seq",
+        "suspect",
+        "waits",
+    )
+
+    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int) -> None:
+        self.kind = kind
+        self.instrument = instrument
+        self.kline_type = kline_type
+        self.inlet: FrameInlet = Nowhere()
+        self.seq = 0
+        self.suspect = False
+        """Whether something before its next event may have been missed."""
+        self.filling = False
+        """Whether what was missed is being asked for."""
+        self.waits: Record | None = None
+        """The newest that came meanwhile."""
+        self.follows = False
+        """Whether there was one of the same in an earlier epoch."""
+        self.is_over = False
+        """Whether there is one of the same in a later epoch."""
+        self.failures = 0
+
+
+class Nowhere:
+    """The inlet of a stream that could not be opened."""
+
+    def take(self, event: object, seq: int, received: int = 0) -> None:
+        """It misses it."""
+
+    def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
+        """It misses it."""
+
+
+class Incoming:
+    """What comes of all streams."""
+
+    def __init__(self, missed: Callable[..., Awaitable[Missed | None]], tell: Tell) -> None:
+        """`missed` is the market side's, see `Supplier`."""
+        self.filled = self.gaps = self.missed_batches = 0
+        """Streams of which something was missed and came, those of which it did not, and batches that did
+        not."""
+        self._missed = missed
+        self._tell = tell
+        self._epoch = 0
+        self._number: int | None = None  # of the last batch
+        self._spouts: dict[int, Spout] = {}
+        self._streams: dict[Key, Spout] = {}
+        self._earlier: set[Key] = set()  # streams of earlier epochs
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, epoch: int) -> None:
+        """The market side is there, for the first time or again: all streams are opened now. In another epoch
+        they begin anew, and clients are told."""
+        self._number = None
+        self._spouts.clear()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            trades = [one.instrument for one in self._streams.values() if one.kind is Kind.TRADE]
+            self._earlier |= self._streams.keys()
+            for spout in self._streams.values():
+                spout.is_over = True
+            self._streams.clear()
+            if trades:
+                self.gaps += len(trades)
+                begins = dict.fromkeys(trades, Position(epoch, epoch))
+                self._tell(lambda receiver: receiver.go_on(begins, gap=True))
+        for spout in self._streams.values():
+            spout.suspect = True
+
+    def open(self, number: int, kind: Kind, instrument: Instrument, kline_type: int) -> None:
+        """A stream has that number from now on."""
+        key = kind, instrument.code, kline_type
+        if (spout := self._streams.get(key)) is None:
+            spout = self._streams[key] = Spout(kind, instrument, kline_type)
+            spout.follows = key in self._earlier
+            self._tell(lambda receiver: setattr(spout, "inlet", receiver.open(kind, instrument, kline_type)))
+        self._spouts[number] = spout
+
+    def redefine(self, instrument: Instrument) -> None:
+        """It is known in other numbers."""
+        for spout in self._streams.values():
+            if spout.instrument.code == instrument.code:
+                spout.instrument = instrument
+
+    async def end(self) -> None:
+        """Asks for nothing more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def take(self, frame: Frame) -> None:
+        """Events come. Where a batch is missing, each stream may have missed something."""
+        if self._number is not None and frame.number > self._number + 1:
+            self.missed_batches += frame.number - self._number - 1
+            for spout in self._spouts.values():
+                spout.suspect = True
+        is_last = self._number is None or self._number == frame.number  # how all stands, for who comes
+        self._number = frame.number
+        for record in frame.records():
+            spout = self._spouts[record.stream]
+            if is_last and not self._is_news(spout, record):
+                continue
+            if spout.filling:
+                if spout.waits is None or record.seq > spout.waits.seq:
+                    spout.waits = record
+            elif spout.suspect and self._begin_filling(spout, record):
+                pass
+            else:
+                self._give(spout, record)
+
+    def _is_news(self, spout: Spout, record: Record) -> bool:
+        """Whether the last event of a stream has not been given. What stands there since an earlier run of
+        the market side is shown only where nothing has been."""
+        if record.seq < self._epoch:
+            return not (spout.seq or spout.follows)
+        return record.seq > spout.seq
+
+    def _give(self, spout: Spout, record: Record) -> None:
+        try:
+            if record.seq > spout.seq:
+                spout.seq = record.seq
+            if spout.kind is Kind.TRADE or spout.kind is Kind.DEPTH:
+                spout.inlet.take_frame(record.body, record.seq, record.received)
+            else:
+                spout.inlet.take(event_of(spout.kind, record.body), record.seq, record.received)
+        except Exception:
+            self._failed(spout)
+
+    def _failed(self, spout: Spout) -> None:
+        spout.failures += 1
+        if spout.failures == 1:
+            log.exception("the client side cannot take an event", code=spout.instrument.code)
+
+    def _begin_filling(self, spout: Spout, record: Record) -> bool:
+        """Asks for what lies before an event, if something does."""
+        spout.suspect = False
+        if record.seq <= spout.seq + 1 or not spout.seq or spout.kind is Kind.DEPTH:
+            return False
+        spout.filling, spout.waits = True, record
+        task = asyncio.create_task(self._fill(spout))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _fill(self, spout: Spout) -> None:
+        """Gives what was missed, up to what has come meanwhile."""
+        try:
+            await self._fill_all(spout)
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                log.exception("what was missed cannot be given", code=spout.instrument.code)
+            if not spout.is_over:
+                self._tell_gap(spout, spout.waits.seq if spout.waits is not None else spout.seq + 1)
+        finally:
+            spout.filling = False
+            waits, spout.waits = spout.waits, None
+            if waits is not None and waits.seq > spout.seq and not spout.is_over:
+                self._give(spout, waits)
+
+    async def _fill_all(self, spout: Spout) -> None:
+        whole = True
+        while not spout.is_over and spout.waits is not None and spout.seq < spout.waits.seq:
+            place = Position(self._epoch, spout.seq)
+            found = await self._missed(spout.kind, spout.instrument.code, place, spout.kline_type)
+            if found is None or not found.whole:
+                whole = False
+                self._tell_gap(spout, found.seqs[0] if found is not None and found.seqs else spout.waits.seq)
+            if found is None or not found.seqs:
+                break
+            for event, seq in zip(found.events, found.seqs, strict=True):
+                spout.seq = seq
+                try:
+                    spout.inlet.take(event, seq)
+                except Exception:
+                    self._failed(spout)
+        self.filled += whole
+
+    def _tell_gap(self, spout: Spout, begin: int) -> None:
+        self.gaps += 1
+        log.warning("events of a stream are lost", code=spout.instrument.code, kind=spout.kind.name.lower())
+        if spout.kind is Kind.TRADE:
+            begins = {spout.instrument: Position(self._epoch, begin)}
+            self._tell(lambda receiver: receiver.go_on(begins, gap=True))
