@@ -41,6 +41,16 @@ def test_a_place_is_one_wherever_it_is_taken_and_free_once_it_is_left() -> None:
     assert at.dismissed == []
 
 
+def test_who_is_there_has_his_place_at_a_new_home_and_newcomers_have_what_is_left() -> None:
+    at = Sides()
+    assert at.home.seat("a", 1, "t", ONE, OTHER, 0.0, is_there=True).seated
+    assert at.home.seat("b", 1, "t", ONE, OTHER, 0.0, is_there=True).seated, "whatever the limit is"
+    at.home.leave("a", 1)
+    assert not at.home.seat("a", 2, "t", ONE, OTHER, 1.0).seated
+    at.home.leave("b", 1)
+    assert at.home.seat("a", 3, "t", ONE, OTHER, 1.0).seated
+
+
 def test_who_is_silent_gives_way_and_who_was_heard_does_not() -> None:
     at = Sides()
     at.home.seat("a", 1, "t", ONE, OTHER, 0.0)

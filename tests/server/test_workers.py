@@ -224,6 +224,33 @@ async def test_limits_of_a_token_hold_whichever_process_is_asked(tmp_path: Path)
                 await asyncio.sleep(0.1)
 
 
+async def test_a_new_epoch_begins_with_its_first_trade_and_one_that_hangs_is_ended(tmp_path: Path) -> None:
+    async with program(tmp_path, "--workers", "2", "--codes", "BTCUSDT", "--rate", "50") as running:
+        address = running.url.replace("http", "ws", 1) + f"{OTHER_WS}?token=t"
+        async with contextlib.AsyncExitStack() as stack:
+            links = [
+                Link(await stack.enter_async_context(connect(address, ping_interval=None))) for _ in range(4)
+            ]
+            for link in links:
+                await link.ask(28012, {"add": [{"kind": "trade", "code": "BTCUSDT"}]})
+                await link.push()
+            market, *gateways = processes(running)
+            os.kill(market, signal.SIGKILL)
+            for link in links:
+                while (told := await link.push())["cmd_id"] != 28993:
+                    pass
+                pushed = [(await link.push())["data"]["seq"] for _ in range(20)]
+                begin = told["data"]["from"]
+                assert pushed == [*range(begin, begin + 20)]
+        os.kill(gateways[1], signal.SIGSTOP)
+        running.process.send_signal(signal.SIGTERM)
+        await until(lambda: len(processes(running)) == 2)  # the other worker has ended
+        status, _ = await running.end()  # told again
+        assert status == 1
+        await until(lambda: not any(Path(f"/proc/{one}").exists() for one in gateways))
+    assert "did not end" in running.log
+
+
 async def test_all_end_when_the_one_that_was_started_is_killed(tmp_path: Path) -> None:
     async with program(tmp_path, "--workers", "1") as running:
         children = processes(running)

@@ -77,10 +77,23 @@ class Home:
         return self._account(label, limits).subscribe(interface, now)
 
     def seat(
-        self, who: Hashable, number: int, label: str, limits: Limits, family: Family, now: float
+        self,
+        who: Hashable,
+        number: int,
+        label: str,
+        limits: Limits,
+        family: Family,
+        now: float,
+        *,
+        is_there: bool = False,
     ) -> Seating:
-        """A new connection, see `Account.seat`; whoever gives way to it is dismissed."""
+        """A new connection, see `Account.seat`; whoever gives way to it is dismissed. One that `is_there`
+        has its place whatever the limit is: it was let in by another home."""
         seat = Seat(who, number, label, family, now, self._dismiss)
+        if is_there:
+            self._account(label, limits).place(seat, family)
+            self._seats[who, number] = seat
+            return Seating(seated=True)
         try:
             dead = self._account(label, limits).seat(seat, family, now, limits.takeover_after)
         except Full as full:

@@ -146,10 +146,18 @@ class TokenHome(Protocol):
         ...
 
     async def take_seat(
-        self, who: object, number: int, label: str, limits: Limits, family: Family
+        self,
+        who: object,
+        number: int,
+        label: str,
+        limits: Limits,
+        family: Family,
+        *,
+        is_there: bool = False,
     ) -> Seating:
         """A new connection under that number: whether there is a place for it. Another one may have to give
-        way, see `Receiver.dismiss`."""
+        way, see `Receiver.dismiss`. One that `is_there` was let in before: the home is another one since. A
+        home that is new waits a moment for all of those."""
         ...
 
     async def leave_seats(self, who: object, numbers: Collection[int]) -> None:

@@ -312,6 +312,8 @@ class Host:
             link.send(_opened(outlet))
         link.send(self._scenarios())
         link.send_last(self._outlets)
+        if not self.links:
+            self._reception.begin()
         self.links[channel] = link
         log.info("a client side has come", name=link.name, streams=len(self._outlets))
 

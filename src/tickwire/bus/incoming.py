@@ -114,7 +114,8 @@ class Incoming:
         key = kind, instrument.code, kline_type
         if (spout := self._streams.get(key)) is None:
             spout = self._streams[key] = Spout(kind, instrument, kline_type)
-            spout.follows = key in self._earlier
+            if key in self._earlier:  # clients go on at the first event of this epoch
+                spout.follows, spout.seq, spout.suspect = True, self._epoch - 1, True
             self._tell(lambda receiver: setattr(spout, "inlet", receiver.open(kind, instrument, kline_type)))
         self._spouts[number] = spout
 

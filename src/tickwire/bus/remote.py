@@ -62,7 +62,7 @@ ACK = 64 * 1024
 """Bytes of events after which the market side is told that they were taken."""
 ANSWER = 30.0
 """Seconds in which a call is answered, of those that do not wait for room."""
-RETURN = 3.0
+RETURN = 6.0
 """Seconds that a call waits for a market side that is away: one that is started anew is there by then."""
 SILENCE = 5.0
 """Seconds without a sign of life after which the market side counts as gone, though its end is open."""
@@ -194,17 +194,22 @@ class RemoteMarket:
             return
         self._channel = None
         self.joined.clear()
+        self._fail_all(AWAY)
+        self._tell_statuses()
+
+    def _fail_all(self, reason: str) -> None:
+        """What waits for an answer has none."""
         asked, self._asked = self._asked, {}
         for one in asked.values():
             if not one.future.done():
-                one.future.set_exception(BusError(AWAY))
-        self._tell_statuses()
+                one.future.set_exception(BusError(f"{reason.capitalize()}."))
 
     def look(self) -> None:
         """Once a second: tells when nothing comes any more."""
         if self.joined.is_set() and not self._is_silent and self._clock() - self._heard > SILENCE:
             self._is_silent = True
             log.warning("the market side does not answer", seconds=round(self._clock() - self._heard, 1))
+            self._fail_all(SILENT)
             self._tell_statuses()
 
     async def end(self) -> None:
@@ -315,7 +320,10 @@ class RemoteMarket:
             self._asked.pop(told.number, None)
 
     async def _reached(self) -> None:
-        """Waits for a market side that may be on its way back. Raises StoreError."""
+        """Waits for a market side that may be on its way back, not for one that is silent. Raises
+        StoreError."""
+        if self._is_silent:
+            raise StoreError(f"{SILENT.capitalize()}.")
         if not self.joined.is_set():
             try:
                 async with asyncio.timeout(RETURN):
@@ -325,7 +333,7 @@ class RemoteMarket:
 
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:
         """See `Supplier`; where the market side is gone, what came last is all there is."""
-        if not self.joined.is_set():
+        if not self.joined.is_set() or self._is_silent:
             return {}
         try:
             found = await self.ask(CALLS["begin"], (kind, [*instruments]), {})
@@ -352,7 +360,7 @@ class RemoteMarket:
         try:
             return cast(TakenLines, await self.ask(CALLS["publish"], positional, named))
         except StoreError:
-            return TakenLines(Tally(), Stop.STOPS)
+            return TakenLines(Tally(), Stop.BUSY)
 
     async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
         """See `Supplier`. Raises StoreError at once where the market side is gone."""

@@ -14,7 +14,7 @@ import structlog
 from msgspec import UNSET
 
 from ..bus import Columns, Playback, Supplier
-from ..errors import InputError
+from ..errors import InputError, StoreError
 from ..model import Kind, Position
 from ..wire import Want
 from ..wire.items import KIND, Item, ResumedItem, ResumeItem
@@ -44,6 +44,7 @@ ALL = 0.003
 """Seconds of a turn of the loop in which they are given something; others wait."""
 TURN = 32 * 1024
 """Bytes that a client is given at a time, about."""
+AWAY = "the market side went away: ask again"
 UNREADABLE = "what was recorded cannot be read: the log of the server says why"
 
 log = structlog.get_logger()
@@ -264,7 +265,7 @@ class Replaying:
             await self._give_all(run)
         except Exception as error:
             _say(error)
-            self._tell(run, "stopped", reason=UNREADABLE)
+            self._tell(run, "stopped", reason=AWAY if isinstance(error, StoreError) else UNREADABLE)
             return
         if run.end:
             self._tell(run, "complete")
@@ -402,7 +403,7 @@ class Replaying:
 
 
 def _say(error: Exception) -> None:
-    if isinstance(error, InputError):
+    if isinstance(error, InputError | StoreError):
         log.error("what was recorded cannot be replayed", reason=str(error))
     else:
         log.error("what was recorded cannot be replayed", exc_info=error)

@@ -68,6 +68,7 @@ class SharedLimits:
             found = await self._home.take_seat(self, number, label, limits, family)
         except StoreError as error:
             self._failed(error)
+            self._seats[number] = label, limits, family  # the home is told once it is back
             return None
         except asyncio.CancelledError:  # it is gone already, and has a place all the same
             self._seats[number] = label, limits, family
@@ -88,7 +89,10 @@ class SharedLimits:
     async def renew(self) -> None:
         """The home knows nothing of the connections that there are."""
         for number, (label, limits, family) in [*self._seats.items()]:
-            await self._home.take_seat(self, number, label, limits, family)
+            if number in self._seats:
+                await self._home.take_seat(self, number, label, limits, family, is_there=True)
+            if number not in self._seats:  # it has gone meanwhile
+                await self._home.leave_seats(self, [number])
 
     async def run(self, ages: Callable[[list[int]], Mapping[int, float]]) -> None:
         """Tells from whom something came; `ages` are how many seconds ago. Never ends."""

@@ -68,7 +68,8 @@ class Peers:
         await self._engine.began.wait()
         while True:
             for name, body in (await self.ask(ALIVE)).items():
-                self._note(name, up=body is not None)
+                if name == MARKET or self.has_market:  # through which the others are asked
+                    self._note(name, up=body is not None)
             await asyncio.sleep(max(LOOK, EACH * len(self.names)))
 
     def _note(self, name: str, *, up: bool) -> None:

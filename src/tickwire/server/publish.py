@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from .. import __version__
 from ..bus import Stop, Supplier, Taken
+from ..errors import StoreError
 from ..gateway.admission import Caller
 from ..gateway.gateway import Gateway
 from ..model import Reach
@@ -50,6 +51,7 @@ GZIP_BROKEN = Ret(400, "the gzip of the body is broken or ends early", 400)
 GZIP_BOMB = Ret(413, f"the body unpacks to more than {MOST_GAIN} times its size", 413)
 USELESS = Ret(400, f"over {MOST_USELESS} lines of the body are bad or empty", 400)
 STALLED = Ret(408, f"nothing of the body came for {STALL:.0f} seconds", 408)
+MARKET_AWAY = "The process that takes what is published is away for a moment: send it again."
 STOPS = Ret(503, "the server stops: send what was not taken to the next one", 503)
 NOT_KEPT = Ret(500, "a new instrument cannot be kept now", 500)
 
@@ -154,12 +156,18 @@ class Publishing:
         permit = self.admit(headers, scope["query_string"], (scope["client"] or ("",))[0])
         match scope["method"]:
             case "GET":
-                return OK, await self.market.standing(permit.publisher), []
+                try:
+                    return OK, await self.market.standing(permit.publisher), []
+                except StoreError:
+                    raise Denied(503, MARKET_AWAY) from None
             case "POST":
                 gunzip = _encoding(headers)
             case _:
                 raise Denied(405, "Send POST, or GET to learn the last seq.")
-        tally = (await self.market.publish(permit.publisher, [])).tally
+        begun = await self.market.publish(permit.publisher, [])
+        if begun.stop is Stop.BUSY:  # how far the publisher is cannot be told
+            raise Denied(503, MARKET_AWAY)
+        tally = begun.tally
         try:
             await self._take_body(permit, tally, receive, gunzip)
         except Stopped as stopped:

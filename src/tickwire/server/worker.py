@@ -38,8 +38,11 @@ from .reloading import Reloading
 from .serve import Server, loop_factory, spare_the_loop
 from .welcome import welcome
 
-LISTENS, READY = "listens", "ready"
-"""What a process says: connections are taken, or client sides can come; then that data comes."""
+LISTENS, READY, LIVES = "listens", "ready", "lives"
+"""What a process says: connections are taken, or client sides can come; then that data comes; then time and
+again that it lives."""
+BEAT = 2.0
+"""Seconds between times that it says so."""
 WRONG_USAGE, FAILED = 2, 1
 """Exit statuses, as those of the command."""
 
@@ -140,6 +143,7 @@ async def _run_until_told(engine: MarketEngine, reloading: Reloading) -> None:
         await engine.began.wait()
         spare_the_loop()
         _say(READY)
+        await _live()
 
     running = asyncio.create_task(engine.run())
     beside = [asyncio.create_task(one()) for one in (told.wait, reload, tell)]
@@ -171,6 +175,14 @@ async def _tell(engine: GatewayEngine, url: str) -> None:
     spare_the_loop()
     figures = await engine.gateway.reads.figures()
     _say(READY, text=welcome(figures, url, guarded=engine.gateway.admission.guarded))
+    await _live()
+
+
+async def _live() -> None:
+    """Says so from now on. Never ends."""
+    while True:
+        await asyncio.sleep(BEAT)
+        _say(LIVES)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,15 @@ from .worker import LISTENS, READY, WRONG_USAGE, Task
 
 PAUSE = 0.1, 5.0
 """Seconds before a process that has ended is started anew: the first time, and at the most."""
-SETTLED = 60.0
+SETTLED = 10.0
 """Seconds after which one that ends counts as one that ran."""
+END_WAIT, LAST_WAIT, HURRY = 10.0, 60.0, 5.0
+"""Seconds that workers have to end beyond those over which clients are sent away, those that the market side
+has to write all, and those of both when told to stop again: who has not ended then hangs, and is killed."""
+HUNG = 60.0
+"""Seconds in which a process that is ready must say that it lives; else it hangs, and is started anew."""
+LATE = 5.0
+"""Seconds by which a look comes late where this process was paused, and so were the others."""
 BEAT = 5.0
 """Seconds between two times that a service manager is told, at the most."""
 LINE = 1 << 20
@@ -112,14 +119,18 @@ class Worker:
         self.ready = asyncio.Event()
         self.text = ""
         """What it says of the server when it is ready."""
+        self.heard = 0.0
+        """When it last said something, in seconds of the loop's clock."""
         self.was_ready = False
         """Whether it ever was: one that was can be again, whatever keeps it from that now."""
 
-    def send(self, number: int) -> None:
-        """Sends it a signal, if it runs."""
-        if self.process is not None and self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+    def send(self, number: int) -> bool:
+        """Sends it a signal, if it runs; returns whether it does."""
+        if self.process is None or self.process.returncode is not None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+        return True
 
 
 class Parent:
@@ -131,6 +142,7 @@ class Parent:
         self._url = url
         self._supervisor = supervisor
         self._stopping = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._failure: Exception | None = None
 
     async def run(self) -> None:
@@ -141,23 +153,42 @@ class Parent:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         keeping = {one: asyncio.create_task(self._keep(one)) for one in self._workers}
-        beside = [asyncio.create_task(one()) for one in (self._greet, self._tell_supervisor)]
+        beside = [asyncio.create_task(one()) for one in (self._greet, self._tell_supervisor, self._watch)]
         await self._stopping.wait()
         self._supervisor.tell(STOPPING=1)
         market, *gateways = self._workers
-        for one in gateways:
-            one.send(signal.SIGTERM)
-        await asyncio.gather(*(keeping[one] for one in gateways))
-        market.send(signal.SIGTERM)  # when nobody asks it for anything any more
-        await keeping[market]
+        await self._end(gateways, keeping, self._settings.drain_seconds + END_WAIT)
+        await self._end([market], keeping, LAST_WAIT)  # when nobody asks it for anything any more
         for task in beside:
             task.cancel()
         if self._failure is not None:
             raise self._failure
 
+    async def _end(
+        self, workers: list[Worker], keeping: dict[Worker, asyncio.Task[None]], seconds: float
+    ) -> None:
+        """Tells these to end, and kills those that do not in so many seconds, or once told again."""
+        for one in workers:
+            one.send(signal.SIGTERM)
+        ending = {keeping[one] for one in workers}
+        hurried: asyncio.Task[Any] = asyncio.create_task(self._hurried.wait())
+        due = asyncio.get_running_loop().time() + seconds
+        while ending and not hurried.done() and (left := due - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait({*ending, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            ending = {one for one in ending if not one.done()}
+        if ending and hurried.done():
+            await asyncio.wait(ending, timeout=HURRY)
+        hurried.cancel()
+        for worker in workers:
+            if not keeping[worker].done() and worker.send(signal.SIGKILL):
+                reason = f"The process of {worker.task.name} did not end: it was killed."
+                self._failure = self._failure or StoreError(reason)
+        await asyncio.gather(*(keeping[one] for one in workers))
+
     def _stop(self) -> None:
         """Ends the server; told again, without waiting for clients."""
         if self._stopping.is_set():
+            self._hurried.set()
             for one in self._workers:
                 one.send(signal.SIGTERM)
         self._stopping.set()
@@ -226,7 +257,23 @@ class Parent:
                 self._hear(worker, json.loads(line))
         return await process.wait()
 
+    async def _watch(self) -> None:
+        """Ends who hangs: it keeps connections that others would serve. Never ends."""
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
+        while True:
+            await asyncio.sleep(1.0)
+            before, looked = looked, loop.time()
+            for one in self._workers:
+                if looked - before > LATE:
+                    one.heard = looked
+                elif one.ready.is_set() and looked - one.heard > HUNG and one.send(signal.SIGKILL):
+                    silent = round(looked - one.heard)
+                    log.error("a process hangs and is killed", who=one.task.name, seconds=silent)
+                    one.heard = looked
+
     def _hear(self, worker: Worker, said: dict[str, str]) -> None:
+        worker.heard = asyncio.get_running_loop().time()
         if said.get("is") == LISTENS:
             worker.listens.set()
         elif said.get("is") == READY:
