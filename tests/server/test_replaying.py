@@ -484,8 +484,9 @@ async def test_what_is_missing_from_a_recording_is_told_before_what_follows(
     folder, other = tmp_path / "ticks", {"kind": "trade", "code": "BTCUSDT"}
     async with serving(tmp_path, script, record=folder) as served:
         await play(served, script, *ticks(3), *ticks(3, "BTCUSDT"))
-        folder.rename(tmp_path / "elsewhere")
         recorder = next(feed.recorder for feed in served.engine.market.feeds if feed.recorder is not None)
+        await until(lambda: recorder.status().events == 6)  # all are in the journal
+        folder.rename(tmp_path / "elsewhere")
         script.emit(*ticks(2, begin=3))
         await until(lambda: not recorder.status().recording)
         (tmp_path / "elsewhere").rename(folder)
