@@ -339,6 +339,7 @@ async def test_bars_are_given_once_an_edition(make: Make, tmp_path: Path) -> Non
 
         assert (await read()).bars == []
         await send(at, trade(price="1"))
+        assert await market.begin(Kind.TRADE, [BTC]) == {}
         await until(lambda: not at.engine.market.feeds.first.bars.unjoined)
         first = await read()
         assert first.bars == [first.forming]

@@ -313,7 +313,7 @@ class Host:
         link.send(self._scenarios())
         link.send_last(self._outlets)
         if not self.links:
-            self._reception.begin()
+            self._reception.settle()
         self.links[channel] = link
         log.info("a client side has come", name=link.name, streams=len(self._outlets))
 
@@ -327,7 +327,7 @@ class Host:
             arguments["clients"] = self._paced(link, arguments["clients"])
         for name, tokens in asked.seekers.items():
             link.seekers[arguments["family"], name] = tokens
-        answerer = self._reception if hasattr(self._reception, call.name) else self._market
+        answerer = self._reception if call.name in vars(contract.TokenHome) else self._market
         answer = getattr(answerer, call.name)(**arguments)
         self._begin(link, self._answer(link, asked.number, call.name, answer))
 

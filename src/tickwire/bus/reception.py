@@ -23,7 +23,7 @@ class Reception:
         self._micros = micros
         self._settled = asyncio.Event()
 
-    def begin(self) -> None:
+    def settle(self) -> None:
         """The first client side has come: others follow, and say who is there."""
         asyncio.get_running_loop().call_later(SETTLING, self._settled.set)
 
