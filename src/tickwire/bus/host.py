@@ -22,7 +22,7 @@ from ..wire.canonical import writer
 from . import layout
 from .answers import Statement
 from .calls import ASKER, CALLS, RECORDED, word_of, written
-from .contract import Playback, StreamEvent, Supplier
+from .contract import Playback, StreamEvent, Supplier, TokenHome
 from .layout import Batch, Record, Splitter
 from .link import CREDIT, Channel, Link
 from .messages import (
@@ -327,7 +327,7 @@ class Host:
             arguments["clients"] = self._paced(link, arguments["clients"])
         for name, tokens in asked.seekers.items():
             link.seekers[arguments["family"], name] = tokens
-        answerer = self._reception if call.name in vars(contract.TokenHome) else self._market
+        answerer = self._reception if call.name in vars(TokenHome) else self._market
         answer = getattr(answerer, call.name)(**arguments)
         self._begin(link, self._answer(link, asked.number, call.name, answer))
 
