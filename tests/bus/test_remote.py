@@ -18,7 +18,7 @@ from tickwire.bus import remote as remote_module
 from tickwire.bus.host import Host
 from tickwire.bus.messages import VERSION, Hello, Welcome, payload, read_down
 from tickwire.bus.remote import RemoteMarket
-from tickwire.errors import BusError, StoreError
+from tickwire.errors import BusError, InputError, StoreError
 from tickwire.model import Kind, KlineType
 from tickwire.sandbox import Sandbox
 
@@ -258,6 +258,16 @@ async def test_what_no_client_side_says_ends_it_and_harms_nobody(tmp_path: Path,
             pair.way.hear(layout.message(data))
         with pytest.raises((BusError, ValueError)):
             read_down(b"\xc1")
+        await pair.send(1)
+        await until(lambda: pair.prices == [1])
+
+
+async def test_a_code_that_the_market_side_does_not_know_is_an_error_and_no_end(tmp_path: Path) -> None:
+    async with paired(tmp_path) as pair:
+        await pair.join()
+        unknown = msgspec.structs.replace(BTC, code="NOWHERE")
+        with pytest.raises(InputError, match="NOWHERE"):
+            await pair.remote.supplier.klines(unknown, KlineType.MINUTE, count=1, end=None)
         await pair.send(1)
         await until(lambda: pair.prices == [1])
 

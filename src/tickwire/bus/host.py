@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from ..access import Seat
-from ..errors import BusError
+from ..errors import BusError, InputError
 from ..model import Catalogue, Family, Instrument, Kind, Position
 from ..sandbox import Followed, Run, Step
 from ..wire import StatusData
@@ -132,7 +132,6 @@ class Host:
         self._runs = runs
         self._clock = clock
         self._outlets: list[Outlet] = []
-        self._by_stream: dict[tuple[Kind, str, int], Outlet] = {}
         self._batch = Batch()
         self._in_batch: set[Outlet] = set()
         self._flushed = 0.0
@@ -148,10 +147,8 @@ class Host:
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Outlet:
         """A stream begins."""
-        key = kind, instrument.code, kline_type
         outlet = Outlet(self, len(self._outlets) + 1, kind, instrument, kline_type)
         self._outlets.append(outlet)
-        self._by_stream[key] = outlet
         self._tell(_opened(outlet))
         return outlet
 
@@ -320,7 +317,11 @@ class Host:
     def _ask(self, link: Link, asked: Ask) -> None:
         if (call := CALLS.get(asked.call)) is None:
             raise BusError(f"A client side asks for {asked.call!r}, which is no call of the bus.")
-        arguments = call.read(asked.arguments, self._catalogue)
+        try:
+            arguments = call.read(asked.arguments, self._catalogue)
+        except InputError as error:  # a code that is not known here
+            link.send(_failed(asked.number, call.name, error))
+            return
         if ASKER in call.parameters:
             arguments[ASKER] = link
         if call.name == "pace":
