@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import shutil
@@ -10,11 +11,17 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
+from random import Random
 from typing import Any, Protocol
 
 from tickwire.assembly import Engine, assemble
 from tickwire.bus import Statement, StreamEvent, Supplier
+from tickwire.bus.buckets import spread
+from tickwire.bus.cluster import Access, Announced, Names, Owner, Wire, connected, follow
+from tickwire.bus.cluster import hosting as hosting_nats
+from tickwire.bus.cluster.names import BUCKETS
 from tickwire.bus.host import Host
+from tickwire.bus.messages import VERSION
 from tickwire.bus.remote import RemoteMarket
 from tickwire.bus.unix import hosting, reach
 from tickwire.config import Settings
@@ -27,6 +34,7 @@ from tickwire.store import load_catalogue
 from tickwire.wire import StatusData
 from tickwire.wire.canonical import event_of
 
+from ..nats_server import NatsServer
 from ..serving import Script, until
 
 CATALOGUE = load_catalogue()
@@ -209,6 +217,69 @@ class OverUnix:
     async def end(self) -> None:
         await self._stack.aclose()
         shutil.rmtree(self._path.parent)
+
+
+class OverNats:
+    """The same over NATS: each client side has a connection of its own."""
+
+    server: NatsServer | None = None
+
+    def __init__(self, market: MarketSide) -> None:
+        self.market = market
+        self.host: Host | None = None
+        self.remotes: dict[Client, RemoteMarket] = {}
+        self.owner: Owner | None = None
+        self._reaching: dict[Client, asyncio.Task[None]] = {}
+        self._stack = contextlib.AsyncExitStack()
+        self._names = Names(f"c{next(NUMBERS)}")
+
+    async def _wire(self, name: str) -> Wire:
+        if OverNats.server is None:
+            OverNats.server = NatsServer()
+            atexit.register(OverNats.server.close)
+        return await self._stack.enter_async_context(connected(Access((OverNats.server.url,)), name))
+
+    async def join(self, client: Client) -> Supplier:
+        market = self.market
+        clock, micros = time.monotonic, lambda: int(time.time() * 1e6)
+        if self.host is None:
+            epoch, scenarios = market.streams.epoch, market.scenarios
+            wire = await self._wire("market")
+            self.owner = Owner(wire, self._names, epoch, lambda: True, clock)
+            self.host = Host(
+                market,
+                market.catalogue,
+                lambda: scenarios.running,
+                clock=clock,
+                micros=micros,
+                bucket_of=spread(BUCKETS),
+                publish=self.owner.publish,
+            )
+            market.join(self.host)
+            said = Announced(epoch, VERSION, "0", "here")
+            await self._stack.enter_async_context(hosting_nats(self.owner, self.host, self._names, said))
+        remote = RemoteMarket(
+            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=clock, bucket_of=spread(BUCKETS)
+        )
+        remote.join(client)
+        wire = await self._wire(client.name)
+        coming = follow(remote, wire, self._names, client.name, micros, Random(7))
+        reaching = self._reaching[client] = asyncio.create_task(coming)
+        self._stack.callback(reaching.cancel)
+        self._stack.push_async_callback(remote.end)
+        self.remotes[client] = remote
+        await remote.joined.wait()
+        return remote.supplier
+
+    async def leave(self, client: Client) -> None:
+        assert self.host is not None
+        before = len(self.host.links)
+        self._reaching.pop(client).cancel()
+        await self.remotes.pop(client).end()
+        await until(lambda: len(self.host.links) < before)  # type: ignore[union-attr]
+
+    async def end(self) -> None:
+        await self._stack.aclose()
 
 
 class Sides:

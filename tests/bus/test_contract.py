@@ -26,7 +26,7 @@ from tickwire.sources import Published, Status
 from tickwire.store import SqliteFile, database
 
 from ..serving import book, trade, until
-from .sides import CATALOGUE, Bus, Client, InProcess, OverUnix, Sides, Wanted, sides
+from .sides import CATALOGUE, Bus, Client, InProcess, OverNats, OverUnix, Sides, Wanted, sides
 
 BTC, GOLD = CATALOGUE["BTCUSDT"], CATALOGUE["GOLD"]
 AT = 1788529064027
@@ -34,7 +34,7 @@ LEASE = 60.0
 Make: TypeAlias = Callable[[MarketSide], Bus]
 
 
-@pytest.fixture(params=[InProcess, OverUnix])
+@pytest.fixture(params=[InProcess, OverUnix, OverNats])
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.param
     return made

@@ -21,11 +21,13 @@ from ..wire import StatusData
 from ..wire.canonical import writer
 from . import layout
 from .answers import Statement
+from .buckets import Bucket, BucketOf, Shown, the_only
 from .calls import ASKER, CALLS, RECORDED, word_of, written
 from .contract import Playback, StreamEvent, Supplier, TokenHome
-from .layout import Batch, Record, Splitter
+from .layout import Record, Splitter
 from .link import CREDIT, Channel, Link
 from .messages import (
+    EARLIEST,
     VERSION,
     Ask,
     Changed,
@@ -49,6 +51,7 @@ from .messages import (
     State,
     Taken,
     Up,
+    Want,
     Welcome,
     WentOn,
     payload,
@@ -67,12 +70,21 @@ BEAT = 0.25
 log = structlog.get_logger()
 
 
-class Outlet:
+class Outlet(Shown):
     """The inlet of a stream at this end: its last event, for those who come later."""
 
     __slots__ = ("_host", "_write", "event", "instrument", "kind", "kline_type", "number", "received", "seq")
 
-    def __init__(self, host: Host, number: int, kind: Kind, instrument: Instrument, kline_type: int) -> None:
+    def __init__(
+        self,
+        host: Host,
+        bucket: Bucket,
+        number: int,
+        kind: Kind,
+        instrument: Instrument,
+        kline_type: int,
+    ) -> None:
+        super().__init__(bucket)
         self._host = host
         self.number = number
         self.kind = kind
@@ -120,20 +132,23 @@ class Host:
         *,
         clock: Callable[[], float],
         micros: Callable[[], int],
+        bucket_of: BucketOf = the_only,
+        publish: Callable[[str, bytes], None] | None = None,
     ) -> None:
         """`runs` are the scenarios that run; `clock` is monotonic, in seconds, and `micros` are microseconds
-        since the epoch."""
+        since the epoch. `publish` sends a batch of a bucket to all client sides at once; without it, each is
+        sent its own."""
         self.links: dict[Channel, Link] = {}
-        self.number = 0
-        """That of the last batch."""
         self.micros = micros
         self._market = market
         self._catalogue = catalogue
         self._runs = runs
         self._clock = clock
         self._outlets: list[Outlet] = []
-        self._batch = Batch()
-        self._in_batch: set[Outlet] = set()
+        self._bucket_of = bucket_of
+        self._publish = publish
+        self._buckets: dict[str, Bucket] = {}
+        self._due: list[Bucket] = []  # those that have something to send
         self._flushed = 0.0
         self._unserved: frozenset[str] = frozenset()
         self._is_stale = True  # whether it is to be looked at who is served
@@ -147,7 +162,10 @@ class Host:
     # What the market tells.
     def open(self, kind: Kind, instrument: Instrument, kline_type: int = 0) -> Outlet:
         """A stream begins."""
-        outlet = Outlet(self, len(self._outlets) + 1, kind, instrument, kline_type)
+        name = self._bucket_of(instrument)
+        if (bucket := self._buckets.get(name)) is None:
+            bucket = self._buckets[name] = Bucket(name)
+        outlet = Outlet(self, bucket, len(self._outlets) + 1, kind, instrument, kline_type)
         self._outlets.append(outlet)
         self._tell(_opened(outlet))
         return outlet
@@ -200,29 +218,40 @@ class Host:
     # Events.
     def add(self, outlet: Outlet, body: bytes, seq: int, time: int, received: int) -> None:
         """An event is to be sent."""
-        batch = self._batch
+        bucket = outlet.bucket
+        batch = bucket.batch
         if not batch:
-            due = self._flushed + GATHER - self._clock()
-            loop = asyncio.get_running_loop()
-            if due > 0:
-                loop.call_later(due, self.flush)
-            else:
-                loop.call_soon(self.flush)
+            if not self._due:
+                self._flush_soon()
+            self._due.append(bucket)
         batch.add(outlet.number, body, seq, time, received)
-        self._in_batch.add(outlet)
+        bucket.streams.add(outlet)
         if batch.size >= CREDIT // 4:
             self.flush()
 
+    def _flush_soon(self) -> None:
+        due = self._flushed + GATHER - self._clock()
+        loop = asyncio.get_running_loop()
+        if due > 0:
+            loop.call_later(due, self.flush)
+        else:
+            loop.call_soon(self.flush)
+
     def flush(self) -> None:
         """Sends what has come."""
-        if not self._batch:
+        if not self._due:
             return
         self._flushed = self._clock()
-        self.number += 1
-        data = self._batch.take(self.number, self.micros())
-        outlets, self._in_batch = self._in_batch, set()
-        for link in [*self.links.values()]:
-            link.send_events(data, outlets)
+        due, self._due = self._due, []
+        for bucket in due:
+            bucket.number += 1
+            data = bucket.batch.take(bucket.number, self.micros())
+            streams, bucket.streams = bucket.streams, set()
+            if self._publish is not None:
+                self._publish(bucket.name, data)
+                continue
+            for link in [*self.links.values()]:
+                link.send_events(data, streams)
 
     # What client sides say.
     def receive(self, channel: Channel, splitter: Splitter, data: bytes) -> None:
@@ -246,6 +275,11 @@ class Host:
             link.taken(told.size)
         elif isinstance(told, Said):
             link.said(told.number, told.body)
+        elif isinstance(told, Want):
+            self.flush()
+            link.send_last(
+                one for one in self._outlets if not told.buckets or one.bucket.name in told.buckets
+            )
         elif isinstance(told, Read):
             self._begin(link, self._read(link, told))
         elif isinstance(told, Lack):
@@ -286,12 +320,12 @@ class Host:
             if self._is_stale:
                 await self._look_who_is_served()
             if self.links and not self._tell_state() and beats % 4 == 0:
-                self._tell(Pulse())
+                self._pulse()
             await asyncio.sleep(BEAT)
             beats += 1
 
     def _greet(self, channel: Channel, hello: Hello) -> None:
-        if hello.version != VERSION:
+        if not EARLIEST <= hello.version <= VERSION:
             reason = f"This market side speaks version {VERSION} of the bus, the client side {hello.version}."
             channel.send(layout.message(payload(Refused(reason))))
             raise BusError(reason)
@@ -302,7 +336,7 @@ class Host:
         await self._looked.wait()
         del self._coming[channel]
         self.flush()
-        link = Link(channel, lambda: (self.number, self.micros()))
+        link = Link(channel, self.micros)
         link.name = hello.name
         link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.taught())))
         for outlet in self._outlets:
@@ -393,6 +427,11 @@ class Host:
         self._reply(link, told)
 
     # What they are told.
+    def _pulse(self) -> None:
+        self.flush()
+        numbers = {} if self._publish is None else {one.name: one.number for one in self._buckets.values()}
+        self._tell(Pulse(numbers))
+
     def _tell(self, told: Down) -> None:
         self.flush()
         for link in [*self.links.values()]:

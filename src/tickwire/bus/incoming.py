@@ -7,7 +7,7 @@ had any more is told as a gap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import structlog
@@ -16,6 +16,7 @@ from ..errors import StoreError
 from ..model import Instrument, Kind, Position
 from ..wire.canonical import event_of
 from .answers import Missed
+from .buckets import BucketOf, the_only
 from .contract import FrameInlet, Receiver
 from .layout import Frame, Record
 
@@ -31,6 +32,7 @@ class Spout:
     """A stream as it comes here."""
 
     __slots__ = (
+        "bucket",
         "failures",
         "filling",
         "follows",
@@ -44,7 +46,8 @@ class Spout:
         "waits",
     )
 
-    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int) -> None:
+    def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, bucket: str) -> None:
+        self.bucket = bucket
         self.kind = kind
         self.instrument = instrument
         self.kline_type = kline_type
@@ -76,15 +79,18 @@ class Nowhere:
 class Incoming:
     """What comes of all streams."""
 
-    def __init__(self, missed: Callable[..., Awaitable[Missed | None]], tell: Tell) -> None:
+    def __init__(
+        self, missed: Callable[..., Awaitable[Missed | None]], tell: Tell, bucket_of: BucketOf = the_only
+    ) -> None:
         """`missed` is the market side's, see `Supplier`."""
         self.filled = self.gaps = self.missed_batches = 0
         """Streams of which something was missed and came, those of which it did not, and batches that did
         not."""
         self._missed = missed
         self._tell = tell
+        self._bucket_of = bucket_of
         self._epoch = 0
-        self._number: int | None = None  # of the last batch
+        self._numbers: dict[str, int] = {}  # of the last batch of each bucket
         self._spouts: dict[int, Spout] = {}
         self._streams: dict[Key, Spout] = {}
         self._earlier: set[Key] = set()  # streams of earlier epochs
@@ -93,7 +99,7 @@ class Incoming:
     def begin(self, epoch: int) -> None:
         """The market side is there, for the first time or again: all streams are opened now. In another epoch
         they begin anew, and clients are told."""
-        self._number = None
+        self._numbers.clear()
         self._spouts.clear()
         if epoch != self._epoch:
             self._epoch = epoch
@@ -113,7 +119,7 @@ class Incoming:
         """A stream has that number from now on."""
         key = kind, instrument.code, kline_type
         if (spout := self._streams.get(key)) is None:
-            spout = self._streams[key] = Spout(kind, instrument, kline_type)
+            spout = self._streams[key] = Spout(kind, instrument, kline_type, self._bucket_of(instrument))
             if key in self._earlier:  # clients go on at the first event of this epoch
                 spout.follows, spout.seq, spout.suspect = True, self._epoch - 1, True
             self._tell(lambda receiver: setattr(spout, "inlet", receiver.open(kind, instrument, kline_type)))
@@ -132,14 +138,18 @@ class Incoming:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def take(self, frame: Frame) -> None:
-        """Events come. Where a batch is missing, each stream may have missed something."""
-        if self._number is not None and frame.number > self._number + 1:
-            self.missed_batches += frame.number - self._number - 1
+        """Events of a bucket come. Where a batch is missing, each of its streams may miss something."""
+        records = [*frame.records()]
+        bucket = self._spouts[records[0].stream].bucket
+        before = self._numbers.get(bucket)
+        if before is not None and frame.number > before + 1:
+            self.missed_batches += frame.number - before - 1
             for spout in self._spouts.values():
-                spout.suspect = True
-        is_last = self._number is None or self._number == frame.number  # how all stands, for who comes
-        self._number = frame.number
-        for record in frame.records():
+                if spout.bucket == bucket:
+                    spout.suspect = True
+        is_last = before is None or before == frame.number  # how all stands, for who comes
+        self._numbers[bucket] = frame.number
+        for record in records:
             spout = self._spouts[record.stream]
             if is_last and not self._is_news(spout, record):
                 continue
@@ -150,6 +160,11 @@ class Incoming:
                 pass
             else:
                 self._give(spout, record)
+
+    def behind(self, numbers: Mapping[str, int]) -> list[str]:
+        """Those of these buckets of which batches were sent that did not come."""
+        known = self._numbers
+        return [name for name, number in numbers.items() if known.get(name, number) < number]
 
     def _is_news(self, spout: Spout, record: Record) -> bool:
         """Whether the last event of a stream has not been given. What stands there since an earlier run of

@@ -101,6 +101,16 @@ def message(payload: bytes) -> bytes:
     return HEAD.pack(len(payload), 0, 0, 0) + payload
 
 
+def whole(data: bytes) -> Frame:
+    """The one frame that this is. Raises BusError."""
+    if len(data) < HEAD.size:
+        raise BusError("A frame of the bus is cut short.")
+    size, count, number, sent = HEAD.unpack_from(data)
+    if size != len(data) - HEAD.size or not count:
+        raise BusError("A frame of the bus is longer or shorter than it says.")
+    return Frame(count, number, sent, memoryview(data)[HEAD.size :])
+
+
 class Splitter:
     """Finds the frames in what comes, in pieces of any size."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import structlog
 from ..model import Family
 from . import contract, layout
 from .answers import Statement
+from .buckets import Bucket, Shown
 from .contract import Playback
 from .layout import Record
 from .messages import Down, Say, payload
@@ -40,19 +42,11 @@ class Channel(Protocol):
         """Ends it."""
 
 
-class Shown(Protocol):
-    """A stream, of which the last event is known."""
-
-    def last(self) -> Record | None:
-        """That; None if there was none."""
-        ...
-
-
 class Link:
     """A client side, and what it was sent of events."""
 
-    def __init__(self, channel: Channel, stamp: Callable[[], tuple[int, int]]) -> None:
-        """`stamp` is the number of the last batch, and the time in microseconds since the epoch."""
+    def __init__(self, channel: Channel, micros: Callable[[], int]) -> None:
+        """`micros` is the time in microseconds since the epoch."""
         self.name = ""
         self.channel = channel
         self.slow: set[int] = set()
@@ -64,7 +58,7 @@ class Link:
         """Batches that it has missed."""
         self._questions: dict[int, asyncio.Future[bytes | None]] = {}
         self._last_question = 0
-        self._stamp = stamp
+        self._micros = micros
         self._sent = self._taken = 0
         self._missed: set[Shown] | None = None  # what it misses now
 
@@ -122,10 +116,13 @@ class Link:
             log.info("a client side goes on", name=self.name, streams=len(missed))
             self.send_last(missed)
 
-    def send_last(self, outlets: Iterable[Shown]) -> None:
+    def send_last(self, streams: Iterable[Shown]) -> None:
         """Sends the last event of each of these."""
-        records = [one for outlet in outlets if (one := outlet.last()) is not None]
-        if records:
-            data = layout.frame_of(records, *self._stamp())
+        found = defaultdict[Bucket, list[Record]](list)
+        for one in streams:
+            if (record := one.last()) is not None:
+                found[one.bucket].append(record)
+        for bucket, records in found.items():
+            data = layout.frame_of(records, bucket.number, self._micros())
             self._sent += len(data)
             self.channel.send(data)

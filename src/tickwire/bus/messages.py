@@ -12,8 +12,10 @@ from ..wire import StatusData
 from ..wire.replays import Hole
 
 VERSION = 1
-"""Of all that passes. Another one is refused: what is upgraded one after the other speaks its own and the one
-before."""
+"""Of all that passes."""
+EARLIEST = 1
+"""That which a market side still speaks: its own, and the one before, so that a cluster is upgraded node by
+node, market sides first."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -78,6 +80,12 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     playback: int
 
 
+class Want(msgspec.Struct, frozen=True, array_like=True, tag="want"):
+    """The last event of each stream of these buckets is asked for; of all, if none are named."""
+
+    buckets: tuple[str, ...] = ()
+
+
 class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
     """What was asked under that number; None if nothing can be said."""
 
@@ -85,7 +93,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
     body: bytes | None
 
 
-Up: TypeAlias = Hello | Ask | Taken | Read | Lack | Close | Said
+Up: TypeAlias = Hello | Ask | Taken | Read | Lack | Close | Said | Want
 
 
 # From a market side.
@@ -168,7 +176,9 @@ class Say(msgspec.Struct, frozen=True, array_like=True, tag="say"):
 
 
 class Pulse(msgspec.Struct, frozen=True, array_like=True, tag="pulse"):
-    """The market side is there."""
+    """The market side is there. Of each bucket that all are sent, the number of its last batch."""
+
+    numbers: dict[str, int] = {}
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):

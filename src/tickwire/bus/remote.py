@@ -22,6 +22,7 @@ from ..wire import CODE_INVALID, Ret, StatusData
 from . import layout
 from .answers import Figures, Statement, Stop
 from .answers import Taken as TakenLines
+from .buckets import BucketOf, the_only
 from .calls import CALLS, ERRORS, RECORDED, Call, written
 from .contract import Playback, Receiver, Supplier, TokenHome
 from .incoming import Incoming
@@ -50,6 +51,7 @@ from .messages import (
     State,
     Taken,
     Up,
+    Want,
     Welcome,
     WentOn,
     payload,
@@ -123,13 +125,14 @@ class RemoteMarket:
         *,
         name: str,
         clock: Callable[[], float],
+        bucket_of: BucketOf = the_only,
     ) -> None:
         """`name` is what the market side calls this one; `clock` is monotonic, in seconds."""
         self.joined = asyncio.Event()
         """Set while it is there."""
         self.refused = ""
         """Why it will never be."""
-        self.incoming = Incoming(cast(Supplier, self).missed, self._tell)
+        self.incoming = Incoming(cast(Supplier, self).missed, self._tell, bucket_of)
         """Its streams."""
         self._catalogue = catalogue
         self._sandbox = sandbox
@@ -187,6 +190,19 @@ class RemoteMarket:
         if self._taken - self._told_taken >= ACK:
             self._told_taken = self._taken
             self._say(Taken(self._taken))
+
+    def received_batch(self, data: bytes) -> None:
+        """A batch came that all client sides are sent. Raises BusError."""
+        self._heard = self._clock()
+        self.incoming.take(layout.whole(data))
+
+    def catch_up(self) -> None:
+        """Some of those were left out: what they held is asked for, with the last of each stream."""
+        self._say(Want())
+
+    def beat(self) -> None:
+        """Says that this side is there."""
+        self._say(Taken(self._taken))
 
     def lost(self) -> None:
         """The market side is gone: what waits for it fails, what was sent last stays."""
@@ -442,8 +458,9 @@ class RemoteMarket:
                 task = asyncio.create_task(self._state_itself(told))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-            case Pulse():
-                pass
+            case Pulse(numbers):
+                if behind := self.incoming.behind(numbers):
+                    self._say(Want(tuple(behind)))
 
     async def _state_itself(self, asked: Say) -> None:
         """Says what the market side asks of this process, or that there is nothing to say."""

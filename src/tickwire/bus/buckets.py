@@ -1,0 +1,55 @@
+"""Streams are sent in buckets, so that what is sent is a batch and whoever wants few codes takes few of them.
+
+Between the processes of one machine there is one bucket; in a cluster a market has several.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ..model import Instrument
+from .layout import Batch, Record
+
+BucketOf: TypeAlias = Callable[[Instrument], str]
+"""The name of the bucket that an instrument is in."""
+
+
+class Shown:
+    """A stream, of which the last event is known."""
+
+    __slots__ = ("bucket",)
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    def last(self) -> Record | None:
+        """That; None if there was none."""
+        raise NotImplementedError
+
+
+class Bucket:
+    """What of a bucket waits to be sent, and the streams it is of. `number` is that of the last batch."""
+
+    __slots__ = ("batch", "name", "number", "streams")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number = 0
+        self.batch = Batch()
+        self.streams: set[Shown] = set()
+
+
+def the_only(_: Instrument) -> str:
+    """All are in one."""
+    return ""
+
+
+def spread(each: int) -> BucketOf:
+    """So many buckets for each market, filled by hash: the same in every process."""
+
+    def bucket_of(instrument: Instrument) -> str:
+        return f"{instrument.market}.{zlib.crc32(instrument.code.encode()) % each}"
+
+    return bucket_of
