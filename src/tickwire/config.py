@@ -66,6 +66,8 @@ READS = {
     SourceKind.PUBLISH: "quote_trades upstream_silence",
 }
 """Settings that only these sources read."""
+OF_CLUSTERS = {"role", "cluster", "node", "bus_credentials", "bus_ca"}
+"""Settings that only the nodes of a cluster read."""
 MAY_BE_EMPTY = {"codes", "scenario"}
 """Lists of which an empty one is what there is without a setting."""
 
@@ -98,6 +100,14 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         name = f"{self.kind}:{self.venue}" if self.venue else str(self.kind)
         return f"{name}={','.join(self.codes)}" if self.codes else name
+
+
+class Role(StrEnum):
+    """What a node of a cluster does."""
+
+    MARKET = "market"
+    GATEWAY = "gateway"
+    BOTH = "both"
 
 
 class LogLevel(StrEnum):
@@ -232,6 +242,22 @@ def _database(value: Any) -> Any:
     return value
 
 
+def _servers(value: Any) -> Any:
+    """URLs of NATS servers."""
+    found = _listed(value)
+    for one in found if isinstance(found, list) else ():
+        if not re.fullmatch(r"(nats|tls)://[^/\s]+", str(one)):
+            raise ValueError(f"{str(one)[:SHOWN]!r} is no URL such as nats://HOST:4222")
+        if "@" in one:
+            raise ValueError(
+                "a password stands in it: put it into a file, and name that with --bus-credentials"
+            )
+    return found
+
+
+Servers = Annotated[list[str], BeforeValidator(_servers)]
+Word = Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z._-]{0,62}\Z")]
+ClusterName = Annotated[str, Field(pattern=r"\A[0-9A-Za-z_-]{1,32}\Z")]
 Database = Annotated[SecretStr, BeforeValidator(_database)]
 
 
@@ -310,6 +336,12 @@ class Settings(BaseModel):
     retention: Retention = {}
     log_level: LogLevel = LogLevel.INFO
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = 0
+    bus: Servers = []
+    role: Role = Role.BOTH
+    cluster: ClusterName = "tickwire"
+    node: Word | None = None
+    bus_credentials: Path | None = None
+    bus_ca: Path | None = None
 
     @property
     def database_url(self) -> str | None:
@@ -406,6 +438,16 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
         raise SettingsError("A replay needs a recording: name it with --file PATH.")
     if SourceKind.REPLAY in kinds and len(settings.source) > 1:
         raise SettingsError("A replay runs on its own clock: it cannot be mixed with other sources.")
+    for name in flags:
+        if name in OF_CLUSTERS and not settings.bus:
+            raise SettingsError(f"{_flag(name)} does nothing here, it is for a cluster: add --bus.")
+    if settings.bus and settings.database is None:
+        raise SettingsError(
+            "A cluster keeps bars and tokens in one place, which all its nodes reach: name it with "
+            "--database postgresql://HOST/NAME."
+        )
+    if settings.bus and (SourceKind.REPLAY in kinds or settings.start is not None):
+        raise SettingsError("A replay, or --start, is a market of its own: leave out --bus.")
     if settings.start is not None and SourceKind.SIMULATOR in kinds and len(settings.source) > 1:
         raise SettingsError("--start gives a simulator a clock of its own: leave out the other sources.")
     if "hold" in flags and kinds == {SourceKind.SIMULATOR} and settings.start is None:

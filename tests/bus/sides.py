@@ -16,10 +16,9 @@ from typing import Any, Protocol
 
 from tickwire.assembly import Engine, assemble
 from tickwire.bus import Statement, StreamEvent, Supplier
-from tickwire.bus.buckets import spread
+from tickwire.bus.buckets import BUCKETS, spread
 from tickwire.bus.cluster import Access, Announced, Names, Owner, Wire, connected, follow
 from tickwire.bus.cluster import hosting as hosting_nats
-from tickwire.bus.cluster.names import BUCKETS
 from tickwire.bus.host import Host
 from tickwire.bus.messages import VERSION
 from tickwire.bus.remote import RemoteMarket

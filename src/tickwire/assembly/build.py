@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from ..bus.buckets import BucketOf, the_only
 from ..bus.remote import RemoteMarket
 from ..config import DATABASE, Settings, SourceKind
 from ..errors import SettingsError, StartError, StoreError
@@ -62,9 +63,14 @@ def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBO
     return _on(settings, machine, lambda data: _build(settings, data, _both(data, settings, observer)))
 
 
-def build_market(settings: Settings, machine: Machine = REAL) -> MarketEngine:
-    """The same without a client side, for those in other processes."""
-    return _on(settings, machine, lambda data: _build(settings, data, MarketEngine))
+def build_market(
+    settings: Settings, machine: Machine = REAL, *, above: int = 0, guard: Callable[[], None] | None = None
+) -> MarketEngine:
+    """The same without a client side, for those in other processes. Sequences begin at `above` or later, in
+    microseconds since the epoch; `guard` is called before each write to the database, and raises StartError
+    if there may be none any more."""
+    make = partial(MarketEngine, above=above)
+    return _on(settings, machine, lambda data: _build(settings, data, make), guard)
 
 
 def build_gateway(
@@ -73,13 +79,14 @@ def build_gateway(
     reach: Callable[[RemoteMarket], Awaitable[None]],
     machine: Machine = REAL,
     observer: Observer = NOBODY,
+    bucket_of: BucketOf = the_only,
 ) -> GatewayEngine:
     """A client side whose market side is in another process, one of those that share a server; `reach`
     keeps the way to it up. Raises TickwireError if a file or a folder is unusable."""
     make_data_directory(settings.data_dir)
     catalogue = load_catalogue(settings.instruments).copy()
     sandbox = Sandbox(settings.seed)
-    remote = RemoteMarket(catalogue, sandbox, name=place.name, clock=machine.monotonic)
+    remote = RemoteMarket(catalogue, sandbox, name=place.name, clock=machine.monotonic, bucket_of=bucket_of)
     with ExitStack() as opened:
         file = open_file(settings.data_dir / DATABASE, settings.database_url, wait=START_WAIT)
         opened.enter_context(closing(file))
@@ -181,7 +188,7 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
+def _data(settings: Settings, machine: Machine, guard: Callable[[], None] | None = None) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     path, real = settings.data_dir, machine
     with ExitStack() as opened:
@@ -189,7 +196,13 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
+
+        def hold() -> None:
+            directory.hold()
+            if guard is not None:
+                guard()
+
+        file = open_file(path / DATABASE, settings.database_url, hold, wait=START_WAIT)
         opened.enter_context(closing(file))
         if machine is not real and settings.database is not None:
             _check_unused(file)
@@ -207,17 +220,22 @@ def _check_unused(file: File) -> None:
         )
 
 
-def _on(settings: Settings, machine: Machine, make: Callable[[Data], EngineT]) -> EngineT:
+def _on(
+    settings: Settings,
+    machine: Machine,
+    make: Callable[[Data], EngineT],
+    guard: Callable[[], None] | None = None,
+) -> EngineT:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(settings, machine) as data:
+        with _data(settings, machine, guard) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(settings, machine) as data:
+    with _data(settings, machine, guard) as data:
         data.file.mend()
         return make(data)
 

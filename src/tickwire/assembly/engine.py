@@ -54,8 +54,10 @@ class MarketEngine:
         maker: Executor,
         machine: Machine,
         time_ns: Callable[[], int],
+        above: int = 0,
     ) -> None:
-        """`time_ns` is the time of the market side, in nanoseconds since the epoch."""
+        """`time_ns` is the time of the market side, in nanoseconds since the epoch. Sequences begin at
+        `above` or later, in microseconds since the epoch."""
         self.settings = settings
         self.catalogue = catalogue
         self.machine = machine
@@ -70,7 +72,7 @@ class MarketEngine:
         self._databases = databases
         self._tasks: list[asyncio.Task[None]] = []
         self._directory = directory
-        self._epoch = directory.begin(time_ns() // 1000)
+        self._epoch = directory.begin(max(time_ns() // 1000, above))
         self._started = machine.monotonic()
         self._maker = maker
         self.sandbox = sandbox = Sandbox(settings.seed)

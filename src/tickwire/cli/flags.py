@@ -34,6 +34,11 @@ BY_NAME = {
     "plans": "TOML",
     "day_reset": "HH:MM",
     "workers": "N|auto",
+    "bus": "URLS",
+    "cluster": "NAME",
+    "node": "NAME",
+    "bus_credentials": "FILE",
+    "bus_ca": "FILE",
 }
 TEXTS = {"database", "from_time", "start", "to_time", "upstream_token", "workers"}
 METAVARS: dict[Any, str] = {

@@ -29,6 +29,8 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
 
     tickwire serve --port 443 --tls-self-signed quote.alltick.co
 
+    tickwire serve --bus nats://nats:4222 --role market --database postgresql://db/tickwire
+
     Every setting may also stand in the environment (TICKWIRE_PORT=0) or in a TOML file (--config).
     """
     settings = load(flags, config)
@@ -36,7 +38,7 @@ def serve(flags: dict[str, Any], config: Path | None) -> None:
     from ..server import serve as run_server
 
     configure(settings.log_level)
-    if settings.workers:
+    if settings.workers or settings.bus:
         from ..server.workers import serve_with_workers
 
         serve_with_workers(flags, config, settings)

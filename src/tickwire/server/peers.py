@@ -34,7 +34,9 @@ class Peers:
         place = engine.gateway.place
         self.own = place.name
         self.names = (MARKET, *place.names) if place.of else ()
-        """Those of all processes, this one's among them; empty where there is one."""
+        """Those of all processes, this one's among them; empty where there is one. In a cluster those that
+        the market side knew when it was last asked."""
+        self._is_cluster = bool(place.node)
         self._engine = engine
         self._up = dict.fromkeys(self.names, False)
         engine.gateway.sayings.by_question[ALIVE] = alive
@@ -51,6 +53,9 @@ class Peers:
             found = []
             self._note(MARKET, up=False)
         said = dict(found)
+        if self._is_cluster and found:
+            self.names = tuple(sorted({MARKET, self.own, *said}))
+            self._up = {name: self._up.get(name, False) for name in self.names}
         return {name: said.get(name) for name in self.names if name != self.own}
 
     @property
@@ -73,6 +78,6 @@ class Peers:
             await asyncio.sleep(max(LOOK, EACH * len(self.names)))
 
     def _note(self, name: str, *, up: bool) -> None:
-        if self._up[name] and not up:
+        if self._up.get(name) and not up:
             log.warning("a process does not answer", name=name)
         self._up[name] = up

@@ -15,13 +15,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle, watched
 from ..bus import Sayings
+from ..bus.buckets import BUCKETS, BucketOf, spread, the_only
 from ..bus.host import Host
+from ..bus.messages import VERSION
+from ..bus.remote import RemoteMarket
 from ..bus.unix import hosting, reach
 from ..config import Settings, load
 from ..errors import SettingsError, StoreError, TickwireError
@@ -30,6 +34,7 @@ from ..machine import ALONE, REAL
 from ..machine.logs import configure
 from .acceptance import raise_descriptor_limit
 from .certificate import certificate_of
+from .cluster import Node, first_of, micros
 from .lag import LoopLag
 from .metrics import METRICS
 from .peers import ALIVE, alive
@@ -49,12 +54,12 @@ WRONG_USAGE, FAILED = 2, 1
 
 class Task(NamedTuple):
     """What a process is to be. `place` is that of a client side, and `descriptor` that of the socket that it
-    takes connections of, -1 for the market side; `bus` is where they meet."""
+    takes connections of, -1 for the market side; `bus` is where they meet, None in a cluster."""
 
     name: str
     flags: dict[str, Any]
     config: Path | None
-    bus: Path
+    bus: Path | None
     descriptor: int
     url: str
     place: Place = ONLY
@@ -96,71 +101,178 @@ def _say(what: str, **said: str) -> None:
     print(json.dumps({"is": what, **said}), flush=True)
 
 
+class Signals(NamedTuple):
+    """What signals have said: to end, and to read settings again."""
+
+    told: asyncio.Event
+    hung_up: asyncio.Event
+
+    @classmethod
+    def heard(cls) -> Signals:
+        """From now on."""
+        loop, signals = asyncio.get_running_loop(), cls(asyncio.Event(), asyncio.Event())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, signals.told.set)
+        loop.add_signal_handler(signal.SIGHUP, signals.hung_up.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        return signals
+
+
 async def _market(task: Task, settings: Settings) -> None:
-    engine = build_market(settings)
-    machine, market = engine.machine, engine.market
-    host = Host(
-        market,
-        engine.catalogue,
-        lambda: market.scenarios.running,
-        clock=machine.monotonic,
-        micros=lambda: int(machine.wall() * 1e6),
-    )
-    market.join(host)
-    lag, sayings = LoopLag(machine.monotonic), Sayings(task.name)
-    sayings.by_question |= {ALIVE: alive, METRICS: ProcessMetrics(lag).said}
-    market.add_speaker(sayings)
+    signals, lag = Signals.heard(), LoopLag(REAL.monotonic)
     measuring = asyncio.create_task(watched("look at the event loop", lag.run))
-    reloading = Reloading(engine, None, task.settings)
     try:
-        async with hosting(host, task.bus):
-            _say(LISTENS)
-            await _run_until_told(engine, reloading)
+        if task.bus is None:
+            await _market_of_cluster(task, settings, signals, lag)
+        else:
+            await _market_of_workers(task, settings, signals, lag, task.bus)
     finally:
         measuring.cancel()
+
+
+async def _market_of_workers(
+    task: Task, settings: Settings, signals: Signals, lag: LoopLag, bus: Path
+) -> None:
+    engine = build_market(settings)
+    living = None
+    try:
+        async with hosting(_host(engine, task, lag), bus):
+            _say(LISTENS)
+            living = asyncio.create_task(_tell_ready(engine))
+            await _run(engine, task, signals)
+    finally:
+        if living is not None:
+            living.cancel()
         engine.close()  # which it does not do itself if it never began
     if engine.lost:
         raise StoreError(" ".join(engine.lost))
 
 
-async def _run_until_told(engine: MarketEngine, reloading: Reloading) -> None:
-    """Runs the engine until a signal says to stop, or until it ends by itself."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    hung_up = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, lag: LoopLag) -> None:
+    """Owns the streams whenever no other market does, and stands by while one does."""
+    from ..bus.cluster import Announced, Lease, Owner, connected, hosting
+
+    node = Node.of(settings)
+    async with connected(node.access, f"tickwire market {node.name}") as wire:
+        lease = Lease(wire, node.names, node.name, REAL.monotonic, REAL.dice)
+        await lease.open()
+        _say(LISTENS)
+        _say(
+            READY, text=f"{node.name} takes the data of the cluster {settings.cluster}, or stands by for it."
+        )
+        living, lost = asyncio.create_task(_live()), list[str]()
+        try:
+            async with lease.there():
+                while not signals.told.is_set() and not lost:
+                    winning = asyncio.create_task(lease.win())
+                    await first_of(signals.told.wait, lambda: asyncio.wait([winning]))  # noqa: B023
+                    if not winning.done():
+                        winning.cancel()
+                        break
+                    keeping = asyncio.create_task(lease.keep())
+                    try:
+                        engine = await asyncio.to_thread(
+                            build_market, settings, above=winning.result().least, guard=lease.guard
+                        )
+                        try:
+                            epoch = engine.market.epoch
+                            await lease.begin(epoch)
+                            owner = Owner(wire, node.names, epoch, lease.holds, REAL.monotonic)
+                            said = Announced(epoch, VERSION, lease.id, node.name)
+                            host = _host(engine, task, lag, spread(BUCKETS), owner.publish)
+                            async with hosting(owner, host, node.names, said):
+                                await _run(engine, task, signals, lease.lost.wait)
+                        finally:
+                            engine.close()
+                        lost += engine.lost
+                        await lease.give_up()
+                    finally:
+                        keeping.cancel()
+        finally:
+            living.cancel()
+    if lost:
+        raise StoreError(" ".join(lost))
+
+
+def _host(
+    engine: MarketEngine,
+    task: Task,
+    lag: LoopLag,
+    bucket_of: BucketOf = the_only,
+    publish: Callable[[str, bytes], None] | None = None,
+) -> Host:
+    """The market side's end of a bus."""
+    market = engine.market
+    host = Host(
+        market,
+        engine.catalogue,
+        lambda: market.scenarios.running,
+        clock=engine.machine.monotonic,
+        micros=lambda: int(engine.machine.wall() * 1e6),
+        bucket_of=bucket_of,
+        publish=publish,
+    )
+    market.join(host)
+    sayings = Sayings(task.name)
+    sayings.by_question |= {ALIVE: alive, METRICS: ProcessMetrics(lag).said}
+    market.add_speaker(sayings)
+    return host
+
+
+async def _run(
+    engine: MarketEngine, task: Task, signals: Signals, *ends: Callable[[], Awaitable[object]]
+) -> None:
+    """Runs the engine until a signal says to stop, until it ends by itself, or until one of these."""
+    reloading = Reloading(engine, None, task.settings)
 
     async def reload() -> None:
         await engine.began.wait()
         while True:
-            await hung_up.wait()
-            hung_up.clear()
+            await signals.hung_up.wait()
+            signals.hung_up.clear()
             await reloading.reload()
 
-    async def tell() -> None:
-        await engine.began.wait()
-        spare_the_loop()
-        _say(READY)
-        await _live()
-
-    running = asyncio.create_task(engine.run())
-    beside = [asyncio.create_task(one()) for one in (told.wait, reload, tell)]
+    running, beside = asyncio.create_task(engine.run()), asyncio.create_task(reload())
     try:
-        await asyncio.wait([running, beside[0]], return_when=asyncio.FIRST_COMPLETED)
+        await first_of(signals.told.wait, lambda: asyncio.wait([running]), *ends)
     finally:
         running.cancel()
-        for one in beside:
-            one.cancel()
+        beside.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
+async def _tell_ready(engine: MarketEngine) -> None:
+    await engine.began.wait()
+    spare_the_loop()
+    _say(READY)
+    await _live()
+
+
 async def _gateway(task: Task, settings: Settings) -> None:
+    if task.bus is not None:
+        await _serve(task, settings, build_gateway(settings, task.place, partial(_reach, task.bus)))
+        return
+    from ..bus.cluster import connected, follow
+
+    node = Node.of(settings)
+    async with connected(node.access, f"tickwire {task.name}") as wire:
+
+        async def reach_owner(market: RemoteMarket) -> None:
+            await follow(market, wire, node.names, task.name, micros, REAL.dice)
+
+        await _serve(
+            task, settings, build_gateway(settings, task.place, reach_owner, bucket_of=spread(BUCKETS))
+        )
+
+
+async def _reach(bus: Path, market: RemoteMarket) -> None:
+    await reach(market, bus)
+
+
+async def _serve(task: Task, settings: Settings, engine: GatewayEngine) -> None:
     listener = socket.socket(fileno=task.descriptor)
     certificate = certificate_of(settings, REAL)
-    engine = build_gateway(settings, task.place, lambda market: reach(market, task.bus))
     telling = asyncio.create_task(_tell(engine, task.url))
     server = Server(engine, partial(_say, LISTENS), certificate, ALONE, task.settings)
     with listener:

@@ -25,11 +25,12 @@ from typing import Any
 import structlog
 
 from ..assembly import settle
-from ..config import Settings, SourceKind
+from ..config import Role, Settings, SourceKind
 from ..errors import SettingsError, StartError, StoreError
 from ..gateway.place import Place
 from ..machine import REAL, Network, Supervisor
 from .certificate import certificate_of
+from .cluster import Node, name_of
 from .peers import MARKET
 from .serve import check_exposure, url_of
 from .welcome import trust
@@ -55,37 +56,44 @@ log = structlog.get_logger()
 
 
 def number_of(settings: Settings) -> int:
-    """How many client sides the settings ask for; 0 for one process. Raises SettingsError."""
-    if settings.workers == 0:
-        return 0
+    """How many client sides the settings ask for. Raises SettingsError."""
     if not hasattr(socket, "SO_REUSEPORT") or sys.platform == "win32":
         raise SettingsError(
-            "--workers needs a system on which several processes can share a port (SO_REUSEPORT), as Linux "
-            "and macOS do: leave it out."
+            "--workers and --bus need a system on which several processes can share a port (SO_REUSEPORT), "
+            "as Linux and macOS do: leave them out."
         )
     kinds = {one.kind for one in settings.source}
     if SourceKind.ALLTICK in kinds:
         raise SettingsError(
-            "--workers cannot share the places of an AllTick account yet: leave it out with --source alltick."
+            "--workers and --bus cannot share the places of an AllTick account yet: leave them out with "
+            "--source alltick."
         )
+    if settings.role is Role.MARKET:
+        return 0
     if settings.workers != "auto":
-        return settings.workers
+        return settings.workers or 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores - 1)
 
 
 def serve_with_workers(flags: dict[str, Any], config: Path | None, settings: Settings) -> None:
     """Serves with so many client sides, until told to stop; see `serve`."""
-    number = number_of(settings)
+    number, node = number_of(settings), name_of(settings)
     settle(settings)
-    check_exposure(settings, REAL.network)
-    certificate_of(settings, REAL)  # made once, before all read it
-    with _meeting_place() as bus, contextlib.ExitStack() as opened:
+    if settings.bus:
+        Node.of(settings)  # which may say what is wrong
+    if number:
+        check_exposure(settings, REAL.network)
+        certificate_of(settings, REAL)  # made once, before all read it
+    with contextlib.ExitStack() as opened:
+        bus = None if settings.bus else opened.enter_context(_meeting_place())
         listeners = [opened.enter_context(one) for one in listen(REAL.network, settings, number)]
-        url = url_of(listeners[0], settings)
-        tasks = [Task(MARKET, flags, config, bus, -1, url)]
+        url = url_of(listeners[0], settings) if listeners else ""
+        tasks = []
+        if settings.role is not Role.GATEWAY:
+            tasks.append(Task(MARKET, flags, config, bus, -1, url))
         for count, listener in enumerate(listeners, 1):
-            place = Place(count, number)
+            place = Place(count, number, node=node)
             tasks.append(Task(place.name, flags, config, bus, listener.fileno(), url, place))
         with contextlib.closing(Supervisor.of()) as supervisor:
             os.environ.pop("NOTIFY_SOCKET", None)  # the others are looked after by this one
@@ -94,6 +102,8 @@ def serve_with_workers(flags: dict[str, Any], config: Path | None, settings: Set
 
 def listen(network: Network, settings: Settings, number: int) -> list[socket.socket]:
     """So many sockets that share a port, which nobody else has. Raises SettingsError and StartError."""
+    if not number:
+        return []
     with network.listen(settings.host, settings.port) as alone:
         port = alone.getsockname()[1]
     return [network.listen(settings.host, port, shared=True) for _ in range(number)]
@@ -156,9 +166,9 @@ class Parent:
         beside = [asyncio.create_task(one()) for one in (self._greet, self._tell_supervisor, self._watch)]
         await self._stopping.wait()
         self._supervisor.tell(STOPPING=1)
-        market, *gateways = self._workers
-        await self._end(gateways, keeping, self._settings.drain_seconds + END_WAIT)
-        await self._end([market], keeping, LAST_WAIT)  # when nobody asks it for anything any more
+        await self._end(self._gateways, keeping, self._settings.drain_seconds + END_WAIT)
+        market = [one for one in self._workers if one.task.is_market]
+        await self._end(market, keeping, LAST_WAIT)  # when nobody asks it for anything any more
         for task in beside:
             task.cancel()
         if self._failure is not None:
@@ -185,6 +195,10 @@ class Parent:
                 self._failure = self._failure or StoreError(reason)
         await asyncio.gather(*(keeping[one] for one in workers))
 
+    @property
+    def _gateways(self) -> list[Worker]:
+        return [one for one in self._workers if not one.task.is_market]
+
     def _stop(self) -> None:
         """Ends the server; told again, without waiting for clients."""
         if self._stopping.is_set():
@@ -207,7 +221,9 @@ class Parent:
                 if status:
                     self._fail(StoreError(f"The process of {worker.task.name} ended with status {status}."))
                 break
-            if worker.task.is_market and status == 0:  # a replay that was to end the server
+            if (
+                worker.task.is_market and status == 0 and not self._settings.bus
+            ):  # a replay that was to end the server
                 self._stopping.set()
                 break
             if not worker.was_ready and status > 0:  # it has said why
@@ -285,9 +301,13 @@ class Parent:
             worker.send(signal.SIGTERM)
 
     async def _greet(self) -> None:
-        gateways = self._workers[1:]
-        await asyncio.gather(*(one.listens.wait() for one in gateways))
+        gateways = self._gateways
+        await asyncio.gather(*(one.listens.wait() for one in gateways or self._workers))
         if self._stopping.is_set():
+            return
+        if not gateways:
+            await asyncio.gather(*(one.ready.wait() for one in self._workers))
+            print(f"{self._workers[0].text}\nCtrl-C stops it.", flush=True)
             return
         print(self._url, flush=True)
         if self._settings.open:

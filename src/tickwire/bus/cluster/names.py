@@ -6,8 +6,6 @@ import re
 from random import Random
 from typing import NamedTuple
 
-BUCKETS = 8
-"""Of each market. Part of what all nodes of a cluster must agree on: a change needs another version."""
 _OTHERS = re.compile(r"[^0-9A-Za-z_-]")
 
 

@@ -1,0 +1,71 @@
+"""A node of a cluster: how it reaches the others."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..config import Settings
+from ..errors import SettingsError
+from ..files import read_text
+from ..machine import REAL
+
+if TYPE_CHECKING:
+    from ..bus.cluster import Access, Names
+
+_OTHERS = re.compile(r"[^0-9A-Za-z._-]")
+
+
+class Node(NamedTuple):
+    """A node by its name for people, and the cluster that it is of."""
+
+    name: str
+    names: Names
+    access: Access
+
+    @classmethod
+    def of(cls, settings: Settings) -> Node:
+        """What the settings say. Raises SettingsError where what speaks to NATS is not installed, and
+        InputError if the credentials cannot be read."""
+        try:
+            from ..bus.cluster import Access, Names
+        except ImportError as error:
+            raise SettingsError(
+                f"--bus needs {error.name or 'nats'}, which is not installed: "
+                "pip install 'tickwire[cluster]'."
+            ) from None
+        credentials = settings.bus_credentials
+        text = "" if credentials is None else read_text(credentials, "the credentials of --bus-credentials")
+        return cls(
+            name_of(settings), Names(settings.cluster), Access((*settings.bus,), text, settings.bus_ca)
+        )
+
+
+def name_of(settings: Settings) -> str:
+    """What a node goes by: empty where there is no cluster."""
+    if not settings.bus:
+        return ""
+    return settings.node or _OTHERS.sub("-", platform.node()).strip("-.") or "node"
+
+
+def micros() -> int:
+    """Microseconds since the epoch."""
+    return int(REAL.wall() * 1e6)
+
+
+async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Waits for whatever comes first."""
+
+    async def wait(one: Callable[[], Awaitable[object]]) -> None:
+        await one()
+
+    tasks = [asyncio.create_task(wait(one)) for one in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
