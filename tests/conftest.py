@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tickwire.server import lag
 
+from .nats_server import NatsServer
 from .postgres import Postgres, running
 from .serving import Script, Served, serving
 
@@ -59,6 +60,14 @@ def postgres() -> Iterator[Postgres]:
     """A server of PostgreSQL, whose databases are a test's own; it is not to be stopped."""
     with running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    """A server of NATS, for clusters of any name; it is not to be stopped."""
+    server = NatsServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

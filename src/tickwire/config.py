@@ -256,8 +256,8 @@ def _servers(value: Any) -> Any:
 
 
 Servers = Annotated[list[str], BeforeValidator(_servers)]
-Word = Annotated[str, Field(pattern=r"\A[0-9A-Za-z][0-9A-Za-z._-]{0,62}\Z")]
-ClusterName = Annotated[str, Field(pattern=r"\A[0-9A-Za-z_-]{1,32}\Z")]
+Word = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,62}$")]
+ClusterName = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")]
 Database = Annotated[SecretStr, BeforeValidator(_database)]
 
 

@@ -36,7 +36,7 @@ class Reader:
     def __init__(self, running: Program) -> None:
         self._url = running.url.replace("http", "ws", 1) + f"{OTHER_WS}?token=t"
         self.prices: list[str] = []
-        self.epochs: list[int] = []
+        self.seqs: list[int] = []
         self.cuts = 0
         self.gaps: list[dict[str, Any]] = []
         self._place: dict[str, int] = {}
@@ -78,11 +78,12 @@ class Reader:
             elif said["cmd_id"] == 22998:
                 self.prices.append(said["data"]["price"])
                 self._place["seq"] = said["data"]["seq"]
+                self.seqs.append(said["data"]["seq"])
 
 
 @contextlib.asynccontextmanager
-async def reading(running: Program) -> AsyncIterator[list[Reader]]:
-    readers = [Reader(running) for _ in range(CLIENTS)]
+async def reading(running: Program, number: int = CLIENTS) -> AsyncIterator[list[Reader]]:
+    readers = [Reader(running) for _ in range(number)]
     tasks = [asyncio.create_task(one.run()) for one in readers]
     try:
         for one in readers:

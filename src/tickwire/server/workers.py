@@ -314,7 +314,8 @@ class Parent:
             threading.Thread(target=webbrowser.open, args=(self._url,), daemon=True).start()
         await asyncio.gather(*(one.ready.wait() for one in self._workers))
         text = f"{gateways[0].text}{trust(self._settings)}"
-        print(f"\n{text}\n{len(gateways)} processes serve clients.\nCtrl-C stops it.", flush=True)
+        several = f"\n{len(gateways)} processes serve clients." if len(gateways) > 1 else ""
+        print(f"\n{text}{several}\nCtrl-C stops it.", flush=True)
 
     async def _tell_supervisor(self) -> None:
         """Says when all are ready, then that all live."""

@@ -41,6 +41,8 @@ LOOK = 0.25
 SURE = 2
 """Looks in a row at which the holder is not connected, after which its lease is taken over: what has moved to
 another server is there again by then."""
+ANSWER = 1.0
+"""Seconds in which a holder answers; that there is none is said at once."""
 CALL = 2.0
 """Seconds that JetStream has to answer."""
 REPLICAS = 3
@@ -157,7 +159,7 @@ class Lease:
                         break
                 else:
                     revision, held = found
-                    there = await self._wire.is_answered(self._names.node(held.id), 2 * LOOK)
+                    there = await self._wire.is_answered(self._names.node(held.id), ANSWER)
                     gone = gone + 1 if there is False else 0
                     if gone >= SURE and await self._take(revision):
                         log.warning("the market that owned the streams is gone", node=held.node)

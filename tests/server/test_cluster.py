@@ -1,0 +1,195 @@
+"""A cluster of real processes on a real NATS and a real PostgreSQL: killed, halted and cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ..nats_server import NatsServer
+from ..postgres import Postgres
+from ..serving import OTHER_HTTP, PATIENCE, Program, program, until
+from .publishing import NDJSON, a_trade, packed
+from .test_workers import Reader, processes, reading
+
+ROUNDS = 20 if "TICKWIRE_SOAK" in os.environ else 1
+EACH = 3
+"""Clients of each gateway."""
+DAY = 8
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """One that may be killed."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def nats() -> Iterator[NatsServer]:
+    """One that may be killed."""
+    server = NatsServer()
+    yield server
+    server.close()
+
+
+class Cluster:
+    """Markets and gateways by name, and those who read from the gateways."""
+
+    def __init__(self, folder: Path, nats: NatsServer, database: str) -> None:
+        self.nodes: dict[str, Program] = {}
+        self.readers: list[Reader] = []
+        self.prices: list[str] = []
+        self._folder = folder
+        self._common = ("--bus", nats.url, "--cluster", "drill", "--database", database)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self, name: str, role: str) -> None:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        arguments = (*self._common, "--node", name, "--role", role)
+        source = ("--source", "publish", "--codes", "BTCUSDT")
+        running = program(folder, *arguments, *source)
+        self.nodes[name] = await self._stack.enter_async_context(running)
+
+    async def read(self, *names: str) -> None:
+        for name in names:
+            found = reading(self.nodes[name], EACH)
+            self.readers += await self._stack.enter_async_context(found)
+
+    async def end(self) -> None:
+        await self._stack.aclose()
+
+    def owner(self) -> str:
+        """The market that said last that it owns the streams."""
+        said = {}
+        for name, node in self.nodes.items():
+            for line in node.log.splitlines():
+                if "this market owns the streams" in line:
+                    said[name] = line.partition("timestamp=")[2].partition(" ")[0]
+        return max(said, key=lambda name: said[name])
+
+    async def reaches_all(self, by: str, how: str) -> None:
+        """What is published at a node comes to everybody, once, behind all that came before."""
+        self.prices.append(f"{len(self.prices) + 1}.00")
+        await self._publish(by)
+        for one in self.readers:
+            try:
+                await until(lambda one=one: len(one.prices) >= len(self.prices))  # type: ignore[misc]
+            finally:
+                assert one.prices == self.prices, how
+                assert one.seqs == sorted(set(one.seqs)), "never an older epoch after a newer"
+
+    async def _publish(self, by: str) -> None:
+        """The next, until it is taken: the market may be on its way."""
+        number = len(self.prices)
+        lines = packed(a_trade(number, price=self.prices[-1]))
+        async with httpx.AsyncClient(timeout=10) as http, asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = await http.post(
+                        f"{self.nodes[by].url}/v1/publish", content=lines, headers=NDJSON
+                    )
+                    if answer.status_code == 200 and answer.json()["data"]["seq"] == number:
+                        return
+                await asyncio.sleep(0.1)
+
+    async def is_durable(self, by: str) -> None:
+        """Waits until all that was published would survive a kill."""
+        async with httpx.AsyncClient(timeout=10) as http, asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = await http.get(f"{self.nodes[by].url}/v1/publish")
+                    if answer.json()["data"]["durable"] == len(self.prices):
+                        return
+                await asyncio.sleep(0.1)
+
+    async def day(self, name: str) -> dict[str, Any]:
+        """The day's bar, as a node tells it."""
+        query = f'{{"data":{{"code":"BTCUSDT","kline_type":{DAY},"query_kline_num":1}}}}'
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
+            answer = await http.get(
+                f"{self.nodes[name].url}{OTHER_HTTP}/kline", params={"token": "t", "query": query}
+            )
+        bar: dict[str, Any] = answer.json()["data"]["kline_list"][0]
+        return bar
+
+
+@contextlib.asynccontextmanager
+async def cluster(folder: Path, nats: NatsServer, database: str) -> AsyncIterator[Cluster]:
+    made = Cluster(folder, nats, database)
+    try:
+        await made.start("m1", "market")
+        await asyncio.gather(
+            made.start("m2", "market"), made.start("g1", "gateway"), made.start("g2", "gateway")
+        )
+        await made.read("g1", "g2")
+        yield made
+    finally:
+        await made.end()
+
+
+def market_of(node: Program) -> int:
+    """The process of a market."""
+    return processes(node)[0]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
+    tmp_path: Path, nats: NatsServer, postgres: Postgres, number: int
+) -> None:
+    async with cluster(tmp_path, nats, postgres.database()) as at:
+        await at.reaches_all("g1", "all is well")
+        await at.reaches_all("g2", "all is well")
+        assert [one.gaps for one in at.readers] == [[]] * len(at.readers)
+        await at.is_durable("g2")
+
+        before = at.owner()
+        other = {"m1": "m2", "m2": "m1"}[before]
+        child = market_of(at.nodes[before])
+        at.nodes[before].process.kill()
+        os.kill(child, signal.SIGKILL)
+        await at.reaches_all("g1", "a market was killed, and one stood by")
+        assert at.owner() == other
+        assert all(one.gaps for one in at.readers), "another epoch is told"
+
+        await at.is_durable("g1")
+        await at.start(before, "market")
+        frozen = market_of(at.nodes[other])
+        os.kill(frozen, signal.SIGSTOP)
+        await until(lambda: at.owner() == before)
+        await at.reaches_all("g2", "a market stood still for longer than its lease")
+        os.kill(frozen, signal.SIGCONT)
+        await until(lambda: "another market owns the streams" in at.nodes[other].log)
+        await at.reaches_all("g1", "it goes on, and is not heard")
+
+        os.kill(processes(at.nodes["g1"])[0], signal.SIGKILL)
+        await until(lambda: sum(one.cuts for one in at.readers) == EACH)
+        await at.reaches_all("g2", "a gateway was killed: its clients come back, and miss nothing")
+
+        nats.kill()
+        nats.start()
+        await at.reaches_all("g1", "NATS was killed, and is there again")
+
+        postgres.kill()
+        postgres.start()
+        await at.reaches_all("g2", "PostgreSQL was killed, and is there again")
+
+        status, _ = await at.nodes[at.owner()].end()
+        assert status == 0
+        await at.reaches_all("g2", "a market was told to end, and the other one takes over")
+        bars = [await at.day(name) for name in ("g1", "g2")]
+        for bar in bars:
+            assert float(bar["open_price"]) == 1, bar
+            assert float(bar["close_price"]) == len(at.prices), bar
+            assert float(bar["volume"]) == len(at.prices), bar
+        for node in at.nodes.values():
+            assert "Traceback" not in node.log, node.log
