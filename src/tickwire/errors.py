@@ -32,6 +32,10 @@ class StoreError(TickwireError):
     """The store cannot be read or written now."""
 
 
+class ReplacedError(StoreError):
+    """Another market of the cluster owns what would be written."""
+
+
 class SourceError(TickwireError):
     """A source cannot give what it is asked for now."""
 

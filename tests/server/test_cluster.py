@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from nats import connect
 
-from ..nats_server import NatsServer
+from ..nats_server import NatsServer, three
 from ..postgres import Postgres
 from ..serving import OTHER_HTTP, PATIENCE, Program, program, until
 from .publishing import NDJSON, a_trade, packed
@@ -44,20 +46,20 @@ def nats() -> Iterator[NatsServer]:
 class Cluster:
     """Markets and gateways by name, and those who read from the gateways."""
 
-    def __init__(self, folder: Path, nats: NatsServer, database: str) -> None:
+    def __init__(self, folder: Path, bus: str, database: str, *more: str) -> None:
         self.nodes: dict[str, Program] = {}
         self.readers: list[Reader] = []
         self.prices: list[str] = []
         self._folder = folder
-        self._common = ("--bus", nats.url, "--cluster", "drill", "--database", database)
+        self._common = ("--bus", bus, "--cluster", "drill", "--database", database, *more)
         self._stack = contextlib.AsyncExitStack()
 
-    async def start(self, name: str, role: str) -> None:
+    async def start(self, name: str, role: str, *more: str) -> None:
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         arguments = (*self._common, "--node", name, "--role", role)
         source = ("--source", "publish", "--codes", "BTCUSDT")
-        running = program(folder, *arguments, *source)
+        running = program(folder, *arguments, *source, *more)
         self.nodes[name] = await self._stack.enter_async_context(running)
 
     async def read(self, *names: str) -> None:
@@ -124,10 +126,13 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster(folder: Path, nats: NatsServer, database: str) -> AsyncIterator[Cluster]:
-    made = Cluster(folder, nats, database)
+async def cluster(
+    folder: Path, bus: str, database: str, *more: str, first: Sequence[str] = ()
+) -> AsyncIterator[Cluster]:
+    """Two markets and two gateways; the `first` market is told more."""
+    made = Cluster(folder, bus, database, *more)
     try:
-        await made.start("m1", "market")
+        await made.start("m1", "market", *first)
         await asyncio.gather(
             made.start("m2", "market"), made.start("g1", "gateway"), made.start("g2", "gateway")
         )
@@ -146,7 +151,7 @@ def market_of(node: Program) -> int:
 async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
     tmp_path: Path, nats: NatsServer, postgres: Postgres, number: int
 ) -> None:
-    async with cluster(tmp_path, nats, postgres.database()) as at:
+    async with cluster(tmp_path, nats.url, postgres.database()) as at:
         await at.reaches_all("g1", "all is well")
         await at.reaches_all("g2", "all is well")
         assert [one.gaps for one in at.readers] == [[]] * len(at.readers)
@@ -193,3 +198,94 @@ async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
             assert float(bar["volume"]) == len(at.prices), bar
         for node in at.nodes.values():
             assert "Traceback" not in node.log, node.log
+
+
+class Way:
+    """A way to a server that can be cut without a word to either end."""
+
+    def __init__(self, port: int) -> None:
+        self.is_cut = False
+        self._port = port
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        """Its URL."""
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        try:
+            yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", self._port)
+        for one, other in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.create_task(self._pass(one, other))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                while self.is_cut:  # noqa: ASYNC110  # it is a network, which tells nobody
+                    await asyncio.sleep(0.05)
+                writer.write(data)
+            writer.close()
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_a_market_that_is_cut_off_is_replaced_and_not_heard_when_it_is_back(
+    tmp_path: Path, nats: NatsServer, postgres: Postgres, number: int
+) -> None:
+    way = Way(nats.port)
+    async with (
+        way.open() as url,
+        cluster(tmp_path, nats.url, postgres.database(), first=("--bus", url)) as at,
+    ):
+        await at.reaches_all("g1", "all is well")
+        assert at.owner() == "m1"
+        way.is_cut = True
+        await until(lambda: at.owner() == "m2")
+        await at.reaches_all("g2", "a market was cut off")
+        way.is_cut = False
+        await until(lambda: re.search("this one ends|this market ends", at.nodes["m1"].log) is not None)
+        await at.reaches_all("g1", "it is back, and not heard")
+        at.nodes["m2"].process.send_signal(signal.SIGTERM)
+        await until(lambda: at.owner() == "m1")
+        await at.reaches_all("g1", "it owns the streams again")
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_of_three_nats_servers_any_may_be_killed(
+    tmp_path: Path, postgres: Postgres, number: int
+) -> None:
+    with contextlib.ExitStack() as stack:
+        servers = three()
+        for server in servers:
+            stack.callback(server.close)
+        bus = ",".join(server.url for server in servers)
+        async with cluster(tmp_path, bus, postgres.database()) as at:
+            await at.reaches_all("g1", "all is well")
+            leader = await leader_of(bus)
+            for server in (servers[leader], servers[(leader + 1) % 3]):
+                server.kill()
+                await at.reaches_all("g2", "a NATS server was killed")
+                server.start()
+            assert at.owner() == "m1"
+            at.nodes["m1"].process.send_signal(signal.SIGTERM)
+            await until(lambda: at.owner() == "m2")
+            await at.reaches_all("g1", "the lease was there still")
+
+
+async def leader_of(bus: str) -> int:
+    """Which server holds the lease for the others."""
+    client = await connect(bus.split(","))
+    try:
+        found = await client.jetstream().stream_info("KV_tickwire-drill-lease")
+        assert found.cluster is not None
+        assert found.config.num_replicas == 3
+        return int((found.cluster.leader or "")[1:]) - 1
+    finally:
+        await client.close()

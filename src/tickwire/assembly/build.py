@@ -33,6 +33,7 @@ from ..store import (
     GapStore,
     InstrumentStore,
     KlineStore,
+    PostgresFile,
     SqliteFile,
     SqliteKlineStore,
     SuspensionStore,
@@ -63,14 +64,11 @@ def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBO
     return _on(settings, machine, lambda data: _build(settings, data, _both(data, settings, observer)))
 
 
-def build_market(
-    settings: Settings, machine: Machine = REAL, *, above: int = 0, guard: Callable[[], None] | None = None
-) -> MarketEngine:
+def build_market(settings: Settings, machine: Machine = REAL, *, above: int = 0) -> MarketEngine:
     """The same without a client side, for those in other processes. Sequences begin at `above` or later, in
-    microseconds since the epoch; `guard` is called before each write to the database, and raises StartError
-    if there may be none any more."""
+    microseconds since the epoch. In a cluster, the market that did so before writes nothing any more."""
     make = partial(MarketEngine, above=above)
-    return _on(settings, machine, lambda data: _build(settings, data, make), guard)
+    return _on(settings, machine, lambda data: _build(settings, data, make))
 
 
 def build_gateway(
@@ -188,7 +186,7 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def _data(settings: Settings, machine: Machine, guard: Callable[[], None] | None = None) -> Iterator[Data]:
+def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     path, real = settings.data_dir, machine
     with ExitStack() as opened:
@@ -196,14 +194,10 @@ def _data(settings: Settings, machine: Machine, guard: Callable[[], None] | None
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-
-        def hold() -> None:
-            directory.hold()
-            if guard is not None:
-                guard()
-
-        file = open_file(path / DATABASE, settings.database_url, hold, wait=START_WAIT)
+        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
         opened.enter_context(closing(file))
+        if settings.bus and isinstance(file, PostgresFile):
+            file.own(settings.cluster)
         if machine is not real and settings.database is not None:
             _check_unused(file)
         database = opened.enter_context(closing(Database(file, machine.wall)))
@@ -220,22 +214,17 @@ def _check_unused(file: File) -> None:
         )
 
 
-def _on(
-    settings: Settings,
-    machine: Machine,
-    make: Callable[[Data], EngineT],
-    guard: Callable[[], None] | None = None,
-) -> EngineT:
+def _on(settings: Settings, machine: Machine, make: Callable[[Data], EngineT]) -> EngineT:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(settings, machine, guard) as data:
+        with _data(settings, machine) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(settings, machine, guard) as data:
+    with _data(settings, machine) as data:
         data.file.mend()
         return make(data)
 

@@ -78,7 +78,16 @@ def feed_of(
         by_clock=not isinstance(source, Replay),
     )
     repeats = isinstance(source, Replay) and settings.keep_bars
-    archive = Archive(source.name, kept.store, kept.database, publishers, tape_notes, last, clock=wall)
+    archive = Archive(
+        source.name,
+        kept.store,
+        kept.database,
+        publishers,
+        tape_notes,
+        last,
+        clock=wall,
+        shared=bool(settings.bus),
+    )
     if isinstance(source, Simulator):
         source.counted = archive.codes
     bars = Bars(

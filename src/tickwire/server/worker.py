@@ -171,9 +171,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                         break
                     keeping = asyncio.create_task(lease.keep())
                     try:
-                        engine = await asyncio.to_thread(
-                            build_market, settings, above=winning.result().least, guard=lease.guard
-                        )
+                        engine = await asyncio.to_thread(build_market, settings, above=winning.result().least)
                         try:
                             epoch = engine.market.epoch
                             await lease.begin(epoch)
@@ -184,7 +182,8 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                                 await _run(engine, task, signals, lease.lost.wait)
                         finally:
                             engine.close()
-                        lost += engine.lost
+                        if not lease.lost.is_set():  # else another one has it, or will
+                            lost += engine.lost
                         await lease.give_up()
                     finally:
                         keeping.cancel()

@@ -11,6 +11,7 @@ from .instruments import InstrumentStore
 from .kline_store import IMPORTED, KlineStore, past_note
 from .opening import klines_of, open_file, open_tokens, server_klines_of
 from .overlay import Overlay
+from .postgres_file import PostgresFile
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
 from .suspension_file import read_suspensions, suspension_of
@@ -30,6 +31,7 @@ __all__ = [
     "InstrumentStore",
     "KlineStore",
     "Overlay",
+    "PostgresFile",
     "SqliteFile",
     "SqliteKlineStore",
     "SuspensionStore",

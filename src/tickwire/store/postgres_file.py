@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ..errors import StartError, StoreError
+from ..errors import ReplacedError, StartError, StoreError
 from .file import Dialect
 from .postgres import ALONE, RETRY, Server, driver, prepare
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import psycopg
 
 WRITE = "BEGIN"
+OWN = """
+    INSERT INTO owner (cluster, term) VALUES ($1, 1)
+    ON CONFLICT (cluster) DO UPDATE SET term = owner.term + 1 RETURNING term
+"""
+TERM = "SELECT term FROM owner WHERE cluster = $1 FOR SHARE"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 log = structlog.get_logger()
@@ -133,6 +138,7 @@ class PostgresFile:
         """Never: a server of PostgreSQL looks after its pages."""
         self._guard = guard
         self._closed = False
+        self._owned: tuple[str, int] | None = None
         self._closing: list[Callable[[], None]] = []
         self._error = driver().Error
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
@@ -168,7 +174,21 @@ class PostgresFile:
                     raise StoreError(str(error)) from error
             begin = f"{WRITE}; {ALONE}" if alone else WRITE
             with self._transaction(self._writer, begin) as session:
+                if self._owned is not None:
+                    self._check_owned(session, *self._owned)
                 yield session
+
+    def own(self, cluster: str) -> None:
+        """What this process writes from now on counts until another one calls this for the same cluster: then
+        writing raises ReplacedError. Raises StoreError."""
+        with self.writing(alone=False) as session:
+            ((term,),) = session.execute(OWN, (cluster,)).fetchall()
+        self._owned = cluster, term
+
+    def _check_owned(self, session: Session, cluster: str, term: int) -> None:
+        rows = session.execute(TERM, (cluster,)).fetchall()
+        if rows != [(term,)]:
+            raise ReplacedError(f"Another market of the cluster {cluster} writes into {self.name} by now.")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:

@@ -104,3 +104,9 @@ CREATE VIEW bars AS
 SELECT source, code, type, to_timestamp(time) AS opens, open::numeric, high::numeric, low::numeric, close::numeric,
     volume::numeric, turnover::numeric, incomplete <> 0 AS incomplete
 FROM (SELECT * FROM kline UNION ALL SELECT * FROM kline_days) AS kline JOIN series ON series.id = kline.series;
+
+-- Version 2
+CREATE TABLE owner (
+    cluster text COLLATE "C" PRIMARY KEY,
+    term bigint NOT NULL
+);

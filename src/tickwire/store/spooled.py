@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from ..errors import StoreError
+from ..errors import ReplacedError, StoreError
 from ..model import Kline, KlineType
 from .kline_store import NO_NOTES
 from .postgres_klines import PostgresKlineStore
@@ -45,6 +45,8 @@ class Spooled:
         if self._spool.empty:
             try:
                 self._store.write(source, bars, notes)
+            except ReplacedError:
+                raise
             except StoreError as error:
                 self._put(source, bars, notes)
                 self._away = str(error)
@@ -108,6 +110,8 @@ class Spooled:
         while (part := self._spool.first(PART)) is not None and time.monotonic() < until:
             try:
                 self._store.write(part.source, part.bars, part.notes, part.revision)
+            except ReplacedError:
+                raise
             except StoreError as error:
                 self._away = str(error)
                 return

@@ -130,11 +130,6 @@ class Lease:
         """Whether it is certain that no other market owns the streams."""
         return self._clock() < self._until
 
-    def guard(self) -> None:
-        """Raises StartError where another market may own the streams, and write what they become."""
-        if not self.holds():
-            raise StartError("The lease of this market has run out: another one may own the streams.")
-
     @contextlib.asynccontextmanager
     async def there(self) -> AsyncIterator[None]:
         """Says that this process is there, whoever asks."""

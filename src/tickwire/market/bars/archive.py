@@ -48,10 +48,12 @@ class Archive:
         last: LastValues | None = None,
         *,
         clock: Callable[[], float],
+        shared: bool = False,
     ) -> None:
         """`database` runs the calls of `store`. The notes of `publishers`, of a `tape` and of the `last`
-        values are kept with the bars as they are right then. `clock` is in seconds since the epoch. Reads
-        what is noted at once. Raises StoreError.
+        values are kept with the bars as they are right then. `clock` is in seconds since the epoch. Of a
+        `shared` store what waits to be brought there is not durable: another machine may go on without it.
+        Reads what is noted at once. Raises StoreError.
         """
         self.source = source
         self._store = store
@@ -60,6 +62,8 @@ class Archive:
         self._tape = tape
         self._last = last
         self._clock = clock
+        self._shared = shared
+        self._untold: dict[str, str] = {}  # notes of publishers that are not told yet that they are kept
         self._waiting, self._writing = Waiting(), Waiting()
         self._leaving: tuple[list[Kline], dict[str, Note]] | None = None  # the last batch before `detach`
         self._recent = Recent()
@@ -245,8 +249,12 @@ class Archive:
             self._notes.update(self._last.notes())
 
     def _tell_kept(self, notes: Mapping[str, Note]) -> None:
-        if self._publishers is not None:
-            self._publishers.kept({name: note for name, note in notes.items() if isinstance(note, str)})
+        if self._publishers is None:
+            return
+        self._untold |= {name: note for name, note in notes.items() if isinstance(note, str)}
+        if not (self._shared and (self._store.away or self._store.waiting(self.source))):
+            self._publishers.kept(self._untold)
+            self._untold = {}
 
     def _alive(self) -> dict[str, Note]:
         return {ALIVE: str(int(self._clock()))}
