@@ -207,6 +207,7 @@ class Way:
         self.is_cut = False
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
@@ -218,9 +219,15 @@ class Way:
             server.close()
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in self._writers:
+                writer.transport.abort()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, there[1]]
         for one, other in ((reader, there[1]), (there[0], writer)):
             task = asyncio.create_task(self._pass(one, other))
             self._tasks.add(task)

@@ -56,12 +56,20 @@ def away(server: Postgres, store: KlineStore) -> None:
 
 
 def brought(store: KlineStore, folder: Path) -> None:
-    """Writes nothing until all that waits has been brought."""
+    """Writes nothing until all that waits has been brought, and can be read."""
     until = time.monotonic() + PATIENCE
     while (folder / SPOOL).exists():
         store.write(SOURCE, ())
         assert time.monotonic() < until
         time.sleep(0.01)
+    while True:  # what reads has a connection of its own
+        try:
+            store.span(SOURCE, "GOLD", MINUTE)
+        except StoreError:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        else:
+            return
 
 
 def removed(bar: Kline) -> Kline:
