@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+import platform
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -342,6 +343,13 @@ class Settings(BaseModel):
     node: Word | None = None
     bus_credentials: Path | None = None
     bus_ca: Path | None = None
+
+    @property
+    def node_name(self) -> str:
+        """What this node of a cluster goes by: empty where there is none."""
+        if not self.bus:
+            return ""
+        return self.node or re.sub(r"[^0-9A-Za-z._-]", "-", platform.node()).strip("-.") or "node"
 
     @property
     def database_url(self) -> str | None:

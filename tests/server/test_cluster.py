@@ -15,6 +15,9 @@ import httpx
 import pytest
 from nats import connect
 
+from tickwire.model import Trade
+from tickwire.store.recordings import Recordings
+
 from ..nats_server import NatsServer, three
 from ..postgres import Postgres
 from ..serving import OTHER_HTTP, PATIENCE, Program, program, until
@@ -151,7 +154,8 @@ def market_of(node: Program) -> int:
 async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
     tmp_path: Path, nats: NatsServer, postgres: Postgres, number: int
 ) -> None:
-    async with cluster(tmp_path, nats.url, postgres.database()) as at:
+    recording = tmp_path / "recording"
+    async with cluster(tmp_path, nats.url, postgres.database(), "--record", str(recording)) as at:
         await at.reaches_all("g1", "all is well")
         await at.reaches_all("g2", "all is well")
         assert [one.gaps for one in at.readers] == [[]] * len(at.readers)
@@ -188,6 +192,7 @@ async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
         postgres.start()
         await at.reaches_all("g2", "PostgreSQL was killed, and is there again")
 
+        await at.is_durable("g2")
         status, _ = await at.nodes[at.owner()].end()
         assert status == 0
         await at.reaches_all("g2", "a market was told to end, and the other one takes over")
@@ -198,6 +203,9 @@ async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
             assert float(bar["volume"]) == len(at.prices), bar
         for node in at.nodes.values():
             assert "Traceback" not in node.log, node.log
+    recorded = [one.event for name in ("m1", "m2") for one in Recordings(recording / name).read()]
+    found = sorted(one.price for one in recorded if isinstance(one, Trade))
+    assert [f"{price:.2f}" for price in found] == at.prices, "each once, by whoever owned the streams then"
 
 
 class Way:

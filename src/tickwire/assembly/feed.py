@@ -118,7 +118,9 @@ def feed_of(
 def recorder_of(
     settings: Settings, folder: Path, source: Source, machine: Machine, *, alone: bool
 ) -> Recorder:
-    """What records a source: each of several into a folder of its own."""
+    """What records a source: each of several into a folder of its own, and each node of a cluster."""
+    if settings.bus:
+        folder = folder / settings.node_name
     return Recorder(
         folder if alone else folder / source.name.replace(":", "-"),
         source.name,

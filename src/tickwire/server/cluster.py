@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,8 +13,6 @@ from ..machine import REAL
 
 if TYPE_CHECKING:
     from ..bus.cluster import Access, Names
-
-_OTHERS = re.compile(r"[^0-9A-Za-z._-]")
 
 
 class Node(NamedTuple):
@@ -40,15 +36,8 @@ class Node(NamedTuple):
         credentials = settings.bus_credentials
         text = "" if credentials is None else read_text(credentials, "the credentials of --bus-credentials")
         return cls(
-            name_of(settings), Names(settings.cluster), Access((*settings.bus,), text, settings.bus_ca)
+            settings.node_name, Names(settings.cluster), Access((*settings.bus,), text, settings.bus_ca)
         )
-
-
-def name_of(settings: Settings) -> str:
-    """What a node goes by: empty where there is no cluster."""
-    if not settings.bus:
-        return ""
-    return settings.node or _OTHERS.sub("-", platform.node()).strip("-.") or "node"
 
 
 def micros() -> int:

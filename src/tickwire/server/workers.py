@@ -30,7 +30,7 @@ from ..errors import SettingsError, StartError, StoreError
 from ..gateway.place import Place
 from ..machine import REAL, Network, Supervisor
 from .certificate import certificate_of
-from .cluster import Node, name_of
+from .cluster import Node
 from .peers import MARKET
 from .serve import check_exposure, url_of
 from .welcome import trust
@@ -78,7 +78,7 @@ def number_of(settings: Settings) -> int:
 
 def serve_with_workers(flags: dict[str, Any], config: Path | None, settings: Settings) -> None:
     """Serves with so many client sides, until told to stop; see `serve`."""
-    number, node = number_of(settings), name_of(settings)
+    number, node = number_of(settings), settings.node_name
     settle(settings)
     if settings.bus:
         Node.of(settings)  # which may say what is wrong

@@ -163,6 +163,11 @@ class Archive:
         span = await self._database.read(self._store.span, self.source, code, kline_type)
         return None if span is None else span[0]
 
+    @property
+    def spooled(self) -> bool:
+        """Whether something waits to be brought to a store that others go on with."""
+        return self._shared and bool(self._store.away or self._store.waiting(self.source))
+
     async def stored_note(self, name: str) -> str | None:
         """A fact as the store has it, where another process may have put it; None if there is none."""
         return await self._database.read(self._store.get, self.source, name)
@@ -252,7 +257,7 @@ class Archive:
         if self._publishers is None:
             return
         self._untold |= {name: note for name, note in notes.items() if isinstance(note, str)}
-        if not (self._shared and (self._store.away or self._store.waiting(self.source))):
+        if not self.spooled:
             self._publishers.kept(self._untold)
             self._untold = {}
 

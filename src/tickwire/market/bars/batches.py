@@ -78,9 +78,14 @@ class Batches:
         """Writes what is left. Raises StoreError, which says what could not be written and is lost."""
         try:
             async with asyncio.timeout(FINAL_WAIT):
-                while not await self.write():  # noqa: ASYNC110 (the store tells nobody)
+                while not await self.write() or self._archive.spooled:  # noqa: ASYNC110 (the store tells nobody)
                     await asyncio.sleep(WRITE_EVERY)
         except TimeoutError:
+            if self._archive.spooled:
+                raise StoreError(
+                    f"Bars of {self._archive.source} wait in the spool of this node, and the next owner of the "
+                    "streams lacks them: they are brought when this node owns the streams again."
+                ) from None
             raise StoreError(self._lost()) from None
 
     def _lost(self) -> str:
