@@ -28,7 +28,7 @@ OF_CLIENTS = {"TICKWIRE_URL", "TICKWIRE_TOKEN"}
 """Variables that say to a client where its server is."""
 OF_THE_BUILD = {"TICKWIRE_ACCELERATOR"}
 """Variables that say what of the program is used; see `machine.fanout`."""
-SECRETS = {"upstream_token", "database"}
+SECRETS = {"bus", "upstream_token", "database"}
 """Settings that no message may show."""
 VENDOR = "https://quote.alltick.co"
 MOST_BYTES = 2**20
@@ -247,12 +247,12 @@ def _servers(value: Any) -> Any:
     """URLs of NATS servers."""
     found = _listed(value)
     for one in found if isinstance(found, list) else ():
+        if "@" in str(one):
+            raise ValueError(
+                "a password stands in it: put it in a file, and name that with --bus-credentials"
+            )
         if not re.fullmatch(r"(nats|tls)://[^/\s]+", str(one)):
             raise ValueError(f"{str(one)[:SHOWN]!r} is no URL such as nats://HOST:4222")
-        if "@" in one:
-            raise ValueError(
-                "a password stands in it: put it into a file, and name that with --bus-credentials"
-            )
     return found
 
 
@@ -449,13 +449,6 @@ def _check(settings: Settings, flags: Collection[str]) -> None:
     for name in flags:
         if name in OF_CLUSTERS and not settings.bus:
             raise SettingsError(f"{_flag(name)} does nothing here, it is for a cluster: add --bus.")
-    if settings.bus and settings.database is None:
-        raise SettingsError(
-            "A cluster keeps bars and tokens in one place, which all its nodes reach: name it with "
-            "--database postgresql://HOST/NAME."
-        )
-    if settings.bus and (SourceKind.REPLAY in kinds or settings.start is not None):
-        raise SettingsError("A replay, or --start, is a market of its own: leave out --bus.")
     if settings.start is not None and SourceKind.SIMULATOR in kinds and len(settings.source) > 1:
         raise SettingsError("--start gives a simulator a clock of its own: leave out the other sources.")
     if "hold" in flags and kinds == {SourceKind.SIMULATOR} and settings.start is None:

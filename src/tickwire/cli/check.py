@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..config import load
+from ..errors import SettingsError
 from .output import Style, coloured, json_line, note, put, styled, visible
 from .upstream import AsJson, CaFile, Config, Plan, Token, upstream
 
@@ -40,6 +43,9 @@ def check(
     plan: Plan = None,
     config: Config = None,
     ca_file: CaFile = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at the nodes of a cluster, which settings name.")
+    ] = False,
 ) -> None:
     """Check whether a server of the AllTick protocol is well.
 
@@ -49,8 +55,18 @@ def check(
 
     Exit status: 0 well, also with warnings; 1 not well; 2 wrong usage or settings.
 
-    Example: tickwire check https://quote.alltick.co --token "$TOKEN" --plan free --seconds 20
+    Of a cluster it says who owns the streams, who stands by and who follows how closely, and how far clocks
+    are apart. What reaches it stands in the settings: TICKWIRE_BUS, TICKWIRE_CLUSTER, or --config.
+
+    Examples:
+
+    tickwire check https://quote.alltick.co --token "$TOKEN" --plan free --seconds 20
+
+    TICKWIRE_BUS=nats://nats:4222 tickwire check --cluster
     """
+    if cluster:
+        _check_cluster(config, as_json=as_json)
+        return
     server = upstream(url, token, plan, config, ca_file)
     from .checking.finding import Verdict
     from .checking.run import check_server
@@ -62,6 +78,24 @@ def check(
         note(f"this takes {seconds:g} seconds or a little longer …")
     verdict = asyncio.run(check_server(server, codes or [], seconds, tell))
     tell(verdict)
+    if verdict.verdict is Verdict.FAIL:
+        raise typer.Exit(1)
+
+
+def _check_cluster(config: Path | None, *, as_json: bool) -> None:
+    """Raises TickwireError if it cannot be asked."""
+    from ..server.cluster import look_at
+    from .checking.cluster import findings
+    from .checking.finding import Verdict, verdict_of
+
+    settings = load({}, config)
+    if not settings.bus:
+        raise SettingsError(
+            "Which cluster? Name its NATS servers: TICKWIRE_BUS=nats://HOST:4222, or bus in --config."
+        )
+    found = [*findings(asyncio.run(look_at(settings)))]
+    for one in (*found, verdict := verdict_of(found)):
+        put(json_line(one.record()) if as_json else _line(one))
     if verdict.verdict is Verdict.FAIL:
         raise typer.Exit(1)
 

@@ -13,6 +13,7 @@ from ..machine import REAL
 
 if TYPE_CHECKING:
     from ..bus.cluster import Access, Names
+    from ..bus.cluster.roll import Answer, LeaseFound
 
 
 class Node(NamedTuple):
@@ -37,6 +38,25 @@ class Node(NamedTuple):
         text = "" if credentials is None else read_text(credentials, "the credentials of --bus-credentials")
         return cls(
             settings.node_name, Names(settings.cluster), Access((*settings.bus,), text, settings.bus_ca)
+        )
+
+
+class Seen(NamedTuple):
+    """A cluster as one sees it who asks: how the lease stands, and who is there."""
+
+    servers: str
+    lease: LeaseFound
+    answers: list[Answer]
+
+
+async def look_at(settings: Settings) -> Seen:
+    """Asks a cluster how it is. Raises TickwireError if it cannot be asked."""
+    node = Node.of(settings)
+    from ..bus.cluster import call_roll, connected, lease_of
+
+    async with connected(node.access, "tickwire check") as wire:
+        return Seen(
+            node.access.shown, await lease_of(wire, node.names), await call_roll(wire, node.names, micros)
         )
 
 

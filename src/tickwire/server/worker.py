@@ -150,19 +150,23 @@ async def _market_of_workers(
 
 async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, lag: LoopLag) -> None:
     """Owns the streams whenever no other market does, and stands by while one does."""
-    from ..bus.cluster import Announced, Lease, Owner, connected, hosting
+    from ..bus.cluster import Announced, Lease, Owner, Present, connected, hosting, present
 
     node = Node.of(settings)
     async with connected(node.access, f"tickwire market {node.name}") as wire:
         lease = Lease(wire, node.names, node.name, REAL.monotonic, REAL.dice)
         await lease.open()
+
+        def describe() -> Present:
+            return Present("market", node.name, lease.epoch, owns=lease.epoch > 0)
+
         _say(LISTENS)
         _say(
             READY, text=f"{node.name} takes the data of the cluster {settings.cluster}, or stands by for it."
         )
         living, lost = asyncio.create_task(_live()), list[str]()
         try:
-            async with lease.there():
+            async with lease.there(), present(wire, node.names, describe, micros):
                 while not signals.told.is_set() and not lost:
                     winning = asyncio.create_task(lease.win())
                     await first_of(signals.told.wait, lambda: asyncio.wait([winning]))  # noqa: B023

@@ -68,6 +68,13 @@ def number_of(settings: Settings) -> int:
             "--workers and --bus cannot share the places of an AllTick account yet: leave them out with "
             "--source alltick."
         )
+    if settings.bus and settings.database is None:
+        raise SettingsError(
+            "A cluster keeps bars and tokens in one place, which all its nodes reach: name it with "
+            "--database postgresql://HOST/NAME."
+        )
+    if settings.bus and (SourceKind.REPLAY in kinds or settings.start is not None):
+        raise SettingsError("A replay, or --start, is a market of its own: leave out --bus.")
     if settings.role is Role.MARKET:
         return 0
     if settings.workers != "auto":

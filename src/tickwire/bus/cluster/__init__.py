@@ -6,6 +6,7 @@ Subjects, all of them beneath `tw.v1.CLUSTER`:
 - `EPOCH.e.MARKET.N`: batches of events of a bucket, for whoever wants them;
 - `EPOCH.up.SESSION` and `EPOCH.to.SESSION`: what a client side and the owner say to one another, in pieces
   that are numbered by one. Who misses a number begins a new session;
+- `who`: answered by all;
 - `node.ID`: answered as long as that market is connected.
 
 So what an owner sends who has been replaced is heard by nobody. The lease stands in a bucket of JetStream.
@@ -15,6 +16,22 @@ from .follower import follow
 from .lease import Lease, Term
 from .names import Names
 from .owner import Announced, Owner, hosting
+from .roll import Present, call_roll, lease_of, present
 from .wire import Access, Wire, connected
 
-__all__ = ["Access", "Announced", "Lease", "Names", "Owner", "Term", "Wire", "connected", "follow", "hosting"]
+__all__ = [
+    "Access",
+    "Announced",
+    "Lease",
+    "Names",
+    "Owner",
+    "Present",
+    "Term",
+    "Wire",
+    "call_roll",
+    "connected",
+    "follow",
+    "hosting",
+    "lease_of",
+    "present",
+]

@@ -16,6 +16,7 @@ from ..remote import RemoteMarket
 from .names import Names
 from .owner import Announced
 from .pieces import END, Cutter, Joiner
+from .roll import Present, present
 from .wire import Wire
 
 LOOK = 1.0
@@ -76,6 +77,7 @@ class Follower:
         self._is_due = asyncio.Event()  # whether a session is to begin
         self._stale: set[int] = set()
         self._fastest = 0
+        self._late = 0
         self._is_late = False
         self.left_out = 0
         """Batches that were not taken, since they came late."""
@@ -101,6 +103,17 @@ class Follower:
             wire.lost.remove(self._lose)
             ends()
             self._lose()
+
+    def describe(self) -> Present:
+        """How this client side stands."""
+        owner = self._owner if self._session is not None and self._market.joined.is_set() else None
+        return Present(
+            "gateway",
+            self._name,
+            0 if owner is None else owner.epoch,
+            late=self._late,
+            left_out=self.left_out,
+        )
 
     def _hear(self, _: str, __: str, data: bytes) -> None:
         """Somebody says that it owns the streams."""
@@ -159,7 +172,7 @@ class Follower:
             return
         late = self._micros() - whole(data).sent
         self._fastest = min(late, self._fastest)
-        late -= self._fastest
+        self._late = late = late - self._fastest
         if late > (IN_TIME if self._is_late else LATE):
             if not self._is_late:
                 log.warning("events are left out: this client side does not keep up", late=late / 1e6)
@@ -203,4 +216,6 @@ async def follow(
     market: RemoteMarket, wire: Wire, names: Names, name: str, micros: Callable[[], int], dice: Random
 ) -> None:
     """Keeps the way to the market side up. Ends if that refuses us: raises BusError."""
-    await Follower(market, wire, names, name, micros, dice).run()
+    follower = Follower(market, wire, names, name, micros, dice)
+    async with present(wire, names, follower.describe, micros):
+        await follower.run()

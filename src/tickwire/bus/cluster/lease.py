@@ -126,6 +126,11 @@ class Lease:
             else:
                 return
 
+    @property
+    def epoch(self) -> int:
+        """In which it owns the streams; 0 while it does not."""
+        return self._epoch if self.holds() else 0
+
     def holds(self) -> bool:
         """Whether it is certain that no other market owns the streams."""
         return self._clock() < self._until

@@ -19,6 +19,11 @@ class Names(NamedTuple):
         """Where the owner says that it is."""
         return f"tw.v1.{self.cluster}.owner"
 
+    @property
+    def who(self) -> str:
+        """Where all that are there answer."""
+        return f"tw.v1.{self.cluster}.who"
+
     def of(self, epoch: int) -> str:
         """Beneath it is all that an owner of that epoch says and is told."""
         return f"tw.v1.{self.cluster}.{epoch}"

@@ -83,8 +83,8 @@ class Batches:
         except TimeoutError:
             if self._archive.spooled:
                 raise StoreError(
-                    f"Bars of {self._archive.source} wait in the spool of this node, and the next owner of the "
-                    "streams lacks them: they are brought when this node owns the streams again."
+                    f"Bars of {self._archive.source} wait in the spool of this node, and the next owner of "
+                    "the streams lacks them: they are brought when this node owns the streams again."
                 ) from None
             raise StoreError(self._lost()) from None
 
