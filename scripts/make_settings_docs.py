@@ -36,6 +36,9 @@ TYPES: dict[Any, str] = {
 TYPE_OF = {
     "workers": "whole number from 0 to 256, or `auto`",
     "source": "sources",
+    "bus": "list of URLs",
+    "cluster": "letters, digits, `-` and `_`, 32 at the most",
+    "node": "letters, digits, `-`, `_` and `.`, 63 at the most",
     "database": "URL, whose password is never shown",
     "tls_self_signed": "list of names and addresses",
     "exchanges": "tables",
@@ -48,6 +51,7 @@ TYPE_OF = {
 }
 """What says more than its Python type."""
 DEFAULT_OF = {
+    "node": "the host's name",
     "data_dir": "`~/.local/share/tickwire` on Linux, `~/Library/Application Support/tickwire` on macOS, "
     "`%LOCALAPPDATA%\\tickwire` on Windows",
 }

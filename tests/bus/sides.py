@@ -230,13 +230,19 @@ class OverNats:
         self.owner: Owner | None = None
         self._reaching: dict[Client, asyncio.Task[None]] = {}
         self._stack = contextlib.AsyncExitStack()
-        self._names = Names(f"c{next(NUMBERS)}")
+        self._names = self.names()
 
-    async def _wire(self, name: str) -> Wire:
+    def names(self) -> Names:
+        return Names(f"c{next(NUMBERS)}")
+
+    def access(self, _: str) -> Access:
         if OverNats.server is None:
             OverNats.server = NatsServer()
             atexit.register(OverNats.server.close)
-        return await self._stack.enter_async_context(connected(Access((OverNats.server.url,)), name))
+        return Access((OverNats.server.url,))
+
+    async def _wire(self, name: str) -> Wire:
+        return await self._stack.enter_async_context(connected(self.access(name), name))
 
     async def join(self, client: Client) -> Supplier:
         market = self.market
