@@ -123,7 +123,7 @@ def gateway_at(bus: Path, codes: list[str], settings: Settings) -> GatewayEngine
     """A client side, whose market side is another of these servers."""
     catalogue, sandbox = catalogue_of(codes), Sandbox(1)
     file = SqliteFile(settings.data_dir / DATABASE)
-    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic)
+    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic, wall=REAL.millis)
     way = partial(reach, remote, bus)
     tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
     return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY, ONLY)

@@ -190,7 +190,9 @@ class OverUnix:
             self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
             market.join(self.host)
             await self._stack.enter_async_context(hosting(self.host, self._path))
-        remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic)
+        remote = RemoteMarket(
+            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic, wall=REAL.millis
+        )
         remote.join(client)
         reaching = self._reaching[client] = asyncio.create_task(reach(remote, self._path))
         self._stack.callback(reaching.cancel)
