@@ -83,6 +83,7 @@ bench: dev
 	$(BIN)/python benchmarks/replays.py $(ARGS)
 	$(BIN)/python benchmarks/resumes.py $(ARGS)
 	$(BIN)/python benchmarks/bus.py $(ARGS)
+	$(BIN)/python benchmarks/workers.py --only a,b,c $(ARGS)
 	$(BIN)/python benchmarks/publish.py $(ARGS)
 	$(BIN)/python benchmarks/client.py $(ARGS)
 	$(BIN)/python benchmarks/roundtrip.py

@@ -329,6 +329,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started itself."""
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
 def rss(pid: int, field: str = "VmRSS") -> int:
     """Bytes of memory that a process has; with VmHWM the most that it had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

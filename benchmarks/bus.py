@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -40,16 +41,27 @@ WAYS = {
 }
 
 
-def pass_on(way: Way, options: Options) -> Result:
-    """What both sides use for a tick, and how old ticks are when the client of the first one has them."""
-    server = bench.python("server.py", "--codes", CODES, "--rate", way.rate)
+@contextmanager
+def sides(
+    rate: int, number: int, cores: tuple[int | None, int | None], *, share: bool = False
+) -> Iterator[list[tuple[int, int]]]:
+    """A market side and so many client sides, each kind on its core; the port and the process id of each.
+    Client sides may share a port."""
+    server = bench.python("server.py", "--codes", CODES, "--rate", rate)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
         bus = Path(folder) / "bus"
-        market = opened.enter_context(bench.running([*server, "--bus", str(bus)]))
-        gateway = [*bench.python("server.py", "--codes", CODES), "--bus", str(bus), "--gateway"]
-        gateways = [
-            opened.enter_context(bench.running(gateway, core=bench.LOAD_CORE)) for _ in range(way.gateways)
-        ]
+        found = [opened.enter_context(bench.running([*server, "--bus", str(bus)], cores[0]))]
+        gateway = bench.python("server.py", "--codes", CODES, "--bus", bus, "--gateway")
+        for count in range(number):
+            port = ["--shared-port", str(found[-1][0] if count else 0)] if share else []
+            found.append(opened.enter_context(bench.running([*gateway, *port], cores[1])))
+        yield found
+
+
+def pass_on(way: Way, options: Options) -> Result:
+    """What both sides use for a tick, and how old ticks are when the client of the first one has them."""
+    cores = bench.SERVER_CORE, bench.LOAD_CORE
+    with sides(way.rate, way.gateways, cores) as (market, *gateways):
         time.sleep(options.warmup)
         pids = [pid for _, pid in (market, *gateways)]
         cpu, began = [bench.cpu_seconds(pid) for pid in pids], time.monotonic()

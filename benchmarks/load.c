@@ -20,6 +20,8 @@
  *
  * With --stall, so many of the connections name slow=conflate, subscribe, and read nothing from then on.
  *
+ * With --server-pid once for each process of the server, its CPU and memory are those of all of them.
+ *
  * Compiled with -DTLS, and OpenSSL, it speaks TLS and trusts whoever is there. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -55,6 +57,7 @@ enum {
     SETUP_SECONDS = 120,
     STALLED_BUFFER = 4096, /* bytes that the system takes for one that reads nothing */
     HEARTBEAT_SECONDS = 10,
+    MOST_PROCESSES = 16,
 };
 
 struct conn {
@@ -70,7 +73,7 @@ struct conn {
 static struct {
     int port, connections, codes, pick, stall;
     double warmup, seconds;
-    int server_pid;
+    int server_pids[MOST_PROCESSES], processes; /* of the server */
     bool idle, churn, deflate;
     uint64_t seed;
     const struct protocol *protocol;
@@ -99,12 +102,22 @@ static uint64_t next_random(void) /* splitmix64 */
 static uint64_t server_rss(void)
 {
     char text[4096];
-    uint64_t kib;
-    read_proc(opt.server_pid, "status", text, sizeof text);
-    char *p = strstr(text, "VmRSS:");
-    if (!p || sscanf(p, "VmRSS: %" SCNu64, &kib) != 1)
-        die("the server (pid %d) is not running", opt.server_pid);
-    return kib * 1024;
+    uint64_t kib, sum = 0;
+    for (int i = 0; i < opt.processes; i++, sum += kib * 1024) {
+        read_proc(opt.server_pids[i], "status", text, sizeof text);
+        char *p = strstr(text, "VmRSS:");
+        if (!p || sscanf(p, "VmRSS: %" SCNu64, &kib) != 1)
+            die("the server (pid %d) is not running", opt.server_pids[i]);
+    }
+    return sum;
+}
+
+static double server_cpu_s(void)
+{
+    double sum = 0;
+    for (int i = 0; i < opt.processes; i++)
+        sum += cpu_of_s(opt.server_pids[i]);
+    return sum;
 }
 
 static void lost(struct conn *c, const char *why)
@@ -466,13 +479,13 @@ static void churn(void)
     set_up();
     run_for(opt.warmup);
     served = 0;
-    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = cpu_of_s(opt.server_pid);
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = server_cpu_s();
     double start = clock_s(CLOCK_MONOTONIC);
     run_for(opt.seconds);
     double wall = clock_s(CLOCK_MONOTONIC) - start;
     printf("{\"connections_per_s\": %.1f, \"load_cpu\": %.3f, \"server_cpu\": %.3f, \"server_rss_after\": %" PRIu64 "}\n",
            (double)served / wall, (clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) / wall,
-           (cpu_of_s(opt.server_pid) - server) / wall, server_rss());
+           (server_cpu_s() - server) / wall, server_rss());
 }
 
 static void hold(void)
@@ -494,7 +507,7 @@ static void measure(void)
     run_for(opt.warmup);
     frames = bytes = samples = slowest_us = next_sample = 0;
     memset(histogram, 0, sizeof histogram);
-    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = opt.server_pid ? cpu_of_s(opt.server_pid) : 0;
+    double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), server = server_cpu_s();
     double start = clock_s(CLOCK_MONOTONIC);
     run_for(opt.seconds);
     double wall = clock_s(CLOCK_MONOTONIC) - start;
@@ -510,9 +523,9 @@ static void measure(void)
     else
         printf("\"p50_ms\": null, \"p99_ms\": null, \"max_ms\": null, ");
     printf("\"load_cpu\": %.3f, ", cpu / wall);
-    if (opt.server_pid)
+    if (opt.processes)
         printf("\"server_cpu\": %.3f, \"server_rss\": %" PRIu64 ", ",
-               (cpu_of_s(opt.server_pid) - server) / wall, server_rss());
+               (server_cpu_s() - server) / wall, server_rss());
     else
         printf("\"server_cpu\": null, ");
     printf("\"closed\": %d}\n", closed);
@@ -536,7 +549,11 @@ int main(int argc, char **argv)
         case 'k': opt.pick = (int)number(name, optarg, 0); break;
         case 'w': opt.warmup = number(name, optarg, 0); break;
         case 's': opt.seconds = number(name, optarg, 0.1); break;
-        case 'P': opt.server_pid = (int)number(name, optarg, 1); break;
+        case 'P':
+            if (opt.processes == MOST_PROCESSES)
+                die("--server-pid: at most %d of them, please", MOST_PROCESSES);
+            opt.server_pids[opt.processes++] = (int)number(name, optarg, 1);
+            break;
         case 'i': opt.idle = true; break;
         case 'h': opt.churn = true; break;
         case 'd': opt.deflate = true; break;
@@ -551,7 +568,7 @@ int main(int argc, char **argv)
         die("--port is needed");
     if (opt.pick > opt.codes)
         die("--pick cannot exceed --codes");
-    if ((opt.idle || opt.churn) && !opt.server_pid)
+    if ((opt.idle || opt.churn) && !opt.processes)
         die("--idle and --churn need --server-pid");
     if (opt.idle)
         hold();

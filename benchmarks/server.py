@@ -123,7 +123,7 @@ def gateway_at(bus: Path, codes: list[str], settings: Settings) -> GatewayEngine
     """A client side, whose market side is another of these servers."""
     catalogue, sandbox = catalogue_of(codes), Sandbox(1)
     file = SqliteFile(settings.data_dir / DATABASE)
-    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic)
+    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic, wall=REAL.millis)
     way = partial(reach, remote, bus)
     tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
     return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY, ONLY)
@@ -153,9 +153,14 @@ async def run(
 
 
 async def serve(
-    engine: Engine | GatewayEngine, settings: Settings, *, send_buffer: int | None = None
+    engine: Engine | GatewayEngine,
+    settings: Settings,
+    *,
+    send_buffer: int | None = None,
+    shared_port: int | None = None,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+    place, shared = ("127.0.0.1", shared_port or 0), shared_port is not None
+    with socket.create_server(place, backlog=2048, reuse_port=shared) as listener:
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
@@ -180,6 +185,7 @@ def main() -> None:
     parser.add_argument("--token", help="let in this token only")
     parser.add_argument("--bus", type=Path, help="serve client sides in other processes there")
     parser.add_argument("--gateway", action="store_true", help="be one of those")
+    parser.add_argument("--shared-port", type=int, help="that other client sides take too; 0: a free one")
     given = parser.parse_args()
     configure(LogLevel.WARNING)
     codes = [f"C{number:03}" for number in range(given.codes)]
@@ -200,7 +206,8 @@ def main() -> None:
             history=[given.history] if given.history else [],
         )
         if given.gateway:
-            runner.run(serve(gateway_at(given.bus, codes, settings), settings))
+            engine = gateway_at(given.bus, codes, settings)
+            runner.run(serve(engine, settings, shared_port=given.shared_port))
         else:
             runner.run(run(codes, source, settings, send_buffer=given.send_buffer, bus=given.bus))
 

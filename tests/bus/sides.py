@@ -197,7 +197,9 @@ class OverUnix:
             self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
             market.join(self.host)
             await self._stack.enter_async_context(hosting(self.host, self._path))
-        remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic)
+        remote = RemoteMarket(
+            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic, wall=REAL.millis
+        )
         remote.join(client)
         reaching = self._reaching[client] = asyncio.create_task(reach(remote, self._path))
         self._stack.callback(reaching.cancel)
@@ -264,7 +266,12 @@ class OverNats:
             said = Announced(epoch, VERSION, "0", "here")
             await self._stack.enter_async_context(hosting_nats(self.owner, self.host, self._names, said))
         remote = RemoteMarket(
-            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=clock, bucket_of=spread(BUCKETS)
+            CATALOGUE.copy(),
+            Sandbox(7),
+            name=client.name,
+            clock=clock,
+            wall=REAL.millis,
+            bucket_of=spread(BUCKETS),
         )
         remote.join(client)
         wire = await self._wire(client.name)

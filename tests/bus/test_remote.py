@@ -27,6 +27,8 @@ from .sides import CATALOGUE, Client, InProcess, Sides, sides
 
 LEASE = 60.0
 BTC = CATALOGUE["BTCUSDT"]
+LATER = 4_000_000_000_000
+"""Later than any status of the market side, in milliseconds since the epoch."""
 
 
 class Way:
@@ -90,7 +92,13 @@ class Pair:
         self.at, self.host = at, host
         self.client = Client()
         self.clock = 1000.0
-        self.remote = RemoteMarket(CATALOGUE.copy(), Sandbox(7), name="a gateway", clock=lambda: self.clock)
+        self.remote = RemoteMarket(
+            CATALOGUE.copy(),
+            Sandbox(7),
+            name="a gateway",
+            clock=lambda: self.clock,
+            wall=lambda: LATER + int(self.clock * 1000),
+        )
         self.remote.join(self.client)
         self.way = Way(host, self.remote)
 
@@ -235,6 +243,34 @@ async def test_one_that_says_nothing_is_told_as_stale_and_as_up_again(tmp_path: 
         pair.way.release()
         await pair.send(1)
         await until(lambda: [one.status for one in pair.client.statuses] == ["stale", "up"])
+
+
+async def test_a_source_is_stale_since_the_market_side_was_silent_and_down_since_it_was_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_module, "RETURN", 0.01)
+    async with paired(tmp_path) as pair:
+        await pair.join()
+        market = pair.remote.supplier
+        began = (await market.figures()).sources[0].since
+        assert [one.since for one in pair.remote.statuses()] == [began]
+        assert began < LATER
+        pair.way.held = True
+        for status in ("stale", "down"):
+            pair.clock += remote_module.SILENCE + 1
+            since = LATER + int(pair.clock * 1000)
+            pair.remote.look() if status == "stale" else pair.way.cut()
+            pair.clock += 60
+            pair.remote.look()
+            assert [(one.status, one.since) for one in pair.remote.statuses()] == [(status, since)]
+            source = (await market.figures()).sources[0]
+            assert (source.status, source.since) == (status, since)
+        assert [one.since for one in pair.client.statuses] == sorted(
+            {one.since for one in pair.client.statuses}
+        )
+        pair.way = Way(pair.host, pair.remote)
+        await pair.join()
+        assert [(one.status, one.since) for one in pair.remote.statuses()] == [("up", began)]
 
 
 async def test_another_version_is_refused_and_an_earlier_epoch_is_not_listened_to(tmp_path: Path) -> None:

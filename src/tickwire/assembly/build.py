@@ -84,7 +84,14 @@ def build_gateway(
     make_data_directory(settings.data_dir)
     catalogue = load_catalogue(settings.instruments).copy()
     sandbox = Sandbox(settings.seed)
-    remote = RemoteMarket(catalogue, sandbox, name=place.name, clock=machine.monotonic, bucket_of=bucket_of)
+    remote = RemoteMarket(
+        catalogue,
+        sandbox,
+        name=place.name,
+        clock=machine.monotonic,
+        wall=machine.millis,
+        bucket_of=bucket_of,
+    )
     with ExitStack() as opened:
         file = open_file(settings.data_dir / DATABASE, settings.database_url, wait=START_WAIT)
         opened.enter_context(closing(file))

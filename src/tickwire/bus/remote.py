@@ -125,9 +125,11 @@ class RemoteMarket:
         *,
         name: str,
         clock: Callable[[], float],
+        wall: Callable[[], int],
         bucket_of: BucketOf = the_only,
     ) -> None:
-        """`name` is what the market side calls this one; `clock` is monotonic, in seconds."""
+        """`name` is what the market side calls this one; `clock` is monotonic, in seconds, `wall` in
+        milliseconds since the epoch."""
         self.joined = asyncio.Event()
         """Set while it is there."""
         self.refused = ""
@@ -138,6 +140,7 @@ class RemoteMarket:
         self._sandbox = sandbox
         self._name = name
         self._clock = clock
+        self._wall = wall
         self._receiver: Receiver | None = None
         self._channel: Channel | None = None
         self._splitter = Splitter()
@@ -145,6 +148,7 @@ class RemoteMarket:
         self._taken = self._told_taken = 0
         self._heard = 0.0
         self._is_silent = False
+        self._unheard_since = 0
         self._asked: dict[int, Asked] = {}
         self._last_number = 0
         self._peers: dict[object, int] = {}
@@ -210,6 +214,7 @@ class RemoteMarket:
             return
         self._channel = None
         self.joined.clear()
+        self._unheard_since = self._wall()
         self._fail_all(AWAY)
         self._tell_statuses()
 
@@ -223,7 +228,7 @@ class RemoteMarket:
     def look(self) -> None:
         """Once a second: tells when nothing comes any more."""
         if self.joined.is_set() and not self._is_silent and self._clock() - self._heard > SILENCE:
-            self._is_silent = True
+            self._is_silent, self._unheard_since = True, self._wall()
             log.warning("the market side does not answer", seconds=round(self._clock() - self._heard, 1))
             self._fail_all(SILENT)
             self._tell_statuses()
@@ -277,7 +282,10 @@ class RemoteMarket:
         if not reason:
             return [*self._state.statuses]
         status = "down" if self._channel is None else "stale"
-        return [msgspec.structs.replace(one, status=status, reason=reason) for one in self._state.statuses]
+        return [
+            msgspec.structs.replace(one, status=status, since=self._unheard_since, reason=reason)
+            for one in self._state.statuses
+        ]
 
     def serve(self, instrument: Instrument) -> bool:
         """Whether an instrument can come from any source."""
@@ -398,8 +406,8 @@ class RemoteMarket:
                 raise
             told = {one.source: one for one in self.statuses()}
             sources = tuple(
-                one._replace(status=told[one.name].status, reason=told[one.name].reason)
-                if one.name in told
+                one._replace(status=now.status, since=now.since, reason=now.reason)
+                if (now := told.get(one.name)) is not None
                 else one
                 for one in self._figures.sources
             )
