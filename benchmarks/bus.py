@@ -10,10 +10,13 @@ has the first core, the client sides and the load the second one. Needs Linux.
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +34,7 @@ class Way(NamedTuple):
     title: str
     gateways: int
     rate: int
+    over_nats: bool = False
 
 
 WAYS = {
@@ -38,32 +42,73 @@ WAYS = {
     "b": Way("Unix sockets, 1 client side", 1, RATE),
     "c": Way("Unix sockets, 2 client sides", 2, RATE),
     "d": Way("Unix sockets, 4 client sides, as fast as it goes", 4, 0),
+    "e": Way("NATS, 1 client side", 1, RATE, over_nats=True),
+    "f": Way("NATS, 2 client sides", 2, RATE, over_nats=True),
+    "g": Way("NATS, 4 client sides, as fast as it goes", 4, 0, over_nats=True),
 }
+
+
+class Sides(NamedTuple):
+    """Port and process of the market side and of each client side, and the process of what is between."""
+
+    market: tuple[int, int]
+    gateways: list[tuple[int, int]]
+    broker: int | None
+
+
+@contextmanager
+def nats(core: int | None) -> Iterator[tuple[str, int]]:
+    """A server of NATS: its URL and its process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = Path(sysconfig.get_path("scripts")) / "nats-server"
+    if not program.exists():
+        raise NotMeasured("nats-server is not installed")
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    with subprocess.Popen(
+        [*pinned, program, "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.05)
+            yield f"nats://127.0.0.1:{port}", process.pid
+        finally:
+            process.kill()
 
 
 @contextmanager
 def sides(
-    rate: int, number: int, cores: tuple[int | None, int | None], *, share: bool = False
-) -> Iterator[list[tuple[int, int]]]:
-    """A market side and so many client sides, each kind on its core; the port and the process id of each.
+    rate: int,
+    number: int,
+    cores: tuple[int | None, int | None],
+    *,
+    share: bool = False,
+    over_nats: bool = False,
+) -> Iterator[Sides]:
+    """A market side and so many client sides, each kind on its core; NATS is on that of the client sides.
     Client sides may share a port."""
     server = bench.python("server.py", "--codes", CODES, "--rate", rate)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
-        bus = Path(folder) / "bus"
-        found = [opened.enter_context(bench.running([*server, "--bus", str(bus)], cores[0]))]
+        bus, broker = f"{folder}/bus", None
+        if over_nats:
+            bus, broker = opened.enter_context(nats(cores[1]))
+        found = [opened.enter_context(bench.running([*server, "--bus", bus], cores[0]))]
         gateway = bench.python("server.py", "--codes", CODES, "--bus", bus, "--gateway")
         for count in range(number):
             port = ["--shared-port", str(found[-1][0] if count else 0)] if share else []
             found.append(opened.enter_context(bench.running([*gateway, *port], cores[1])))
-        yield found
+        yield Sides(found[0], found[1:], broker)
 
 
 def pass_on(way: Way, options: Options) -> Result:
     """What both sides use for a tick, and how old ticks are when the client of the first one has them."""
     cores = bench.SERVER_CORE, bench.LOAD_CORE
-    with sides(way.rate, way.gateways, cores) as (market, *gateways):
+    with sides(way.rate, way.gateways, cores, over_nats=way.over_nats) as (market, gateways, broker):
         time.sleep(options.warmup)
-        pids = [pid for _, pid in (market, *gateways)]
+        pids = [pid for _, pid in (market, *gateways)] + ([] if broker is None else [broker])
         cpu, began = [bench.cpu_seconds(pid) for pid in pids], time.monotonic()
         before = bench.metrics(market[0], EVENTS)[0]
         result: Result = {}
@@ -75,25 +120,28 @@ def pass_on(way: Way, options: Options) -> Result:
         ticks = bench.metrics(market[0], EVENTS)[0] - before
         spent = [bench.cpu_seconds(pid) - one for pid, one in zip(pids, cpu, strict=True)]
         seconds = time.monotonic() - began
+    between = 0.0 if broker is None else spent.pop()
     each = sum(spent[1:]) / way.gateways if way.gateways else 0.0
     return result | {
         "ticks_per_s": ticks / seconds,
         "market_us": spent[0] / ticks * 1e6,
         "gateway_us": each / ticks * 1e6,
+        "broker_us": between / ticks * 1e6,
     }
 
 
 def main() -> None:
     options = bench.begin(bench.new_parser(__doc__, ",".join(WAYS)).parse_args(), WAYS, "load")
-    bench.heads("way", "ticks/s", "market side, us a tick", "client side, us a tick", "p50 ms", "p99 ms")
+    us = "market side, us a tick", "client side, us a tick", "NATS, us a tick"
+    bench.heads("way", "ticks/s", *us, "p50 ms", "p99 ms")
     for letter in options.letters:
         way = WAYS[letter]
         results = options.measured(letter, {way.title: partial(pass_on, way, options)})[way.title]
         if isinstance(results, NotMeasured):
-            bench.no_row(way.title, results, 6)
+            bench.no_row(way.title, results, 7)
             continue
-        keys = ("market_us", "gateway_us", *(("p50_ms", "p99_ms") if way.rate else ()))
-        cells = [written(results, key, 1) for key in keys] + ["-"] * (4 - len(keys))
+        keys = ("market_us", "gateway_us", "broker_us", *(("p50_ms", "p99_ms") if way.rate else ()))
+        cells = [written(results, key, 1) for key in keys] + ["-"] * (5 - len(keys))
         bench.row(way.title, spaced(bench.figure(results, "ticks_per_s")), *cells)
     print(flush=True)
 

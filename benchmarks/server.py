@@ -27,7 +27,11 @@ import uvloop
 from tickwire.access import Token, digest_of
 from tickwire.assembly import Engine, GatewayEngine, assemble
 from tickwire.bus import FrameInlet
+from tickwire.bus.buckets import BUCKETS, spread, the_only
+from tickwire.bus.cluster import Access, Announced, Names, Owner, connected, follow
+from tickwire.bus.cluster import hosting as owning
 from tickwire.bus.host import Host
+from tickwire.bus.messages import VERSION
 from tickwire.bus.remote import RemoteMarket
 from tickwire.bus.unix import hosting, reach
 from tickwire.config import DATABASE, LogLevel, Settings
@@ -49,6 +53,7 @@ PUSH = (
     b'{"cmd_id":22998,"data":{"code":"%b","seq":1788530574453,"tick_time":1788530573000,"price":"4415.320000",'
     b'"volume":"%013d","turnover":"35322.560000","trade_direction":1}}'
 )
+NATS, CLUSTER = "nats:", Names("bench")
 BATCH = 1000
 """Ticks of a saturated source between two turns of the event loop, as in a replay."""
 
@@ -119,18 +124,35 @@ def catalogue_of(codes: list[str]) -> Catalogue:
     )
 
 
-def gateway_at(bus: Path, codes: list[str], settings: Settings) -> GatewayEngine:
+def micros() -> int:
+    return time.time_ns() // 1000
+
+
+async def follow_over(nats: str, remote: RemoteMarket) -> None:
+    async with connected(Access((nats,)), "gateway") as wire:
+        await follow(remote, wire, CLUSTER, "gateway", micros, REAL.dice)
+
+
+def gateway_at(bus: str, codes: list[str], settings: Settings) -> GatewayEngine:
     """A client side, whose market side is another of these servers."""
     catalogue, sandbox = catalogue_of(codes), Sandbox(1)
     file = SqliteFile(settings.data_dir / DATABASE)
-    remote = RemoteMarket(catalogue, sandbox, name="gateway", clock=REAL.monotonic, wall=REAL.millis)
-    way = partial(reach, remote, bus)
+    is_nats = bus.startswith(NATS)
+    remote = RemoteMarket(
+        catalogue,
+        sandbox,
+        name="gateway",
+        clock=REAL.monotonic,
+        wall=REAL.millis,
+        bucket_of=spread(BUCKETS) if is_nats else the_only,
+    )
+    way = partial(follow_over, bus, remote) if is_nats else partial(reach, remote, Path(bus))
     tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
     return GatewayEngine(settings, catalogue, remote, sandbox, way, tokens, database, REAL, NOBODY, ONLY)
 
 
 async def run(
-    codes: list[str], source: Ticks, settings: Settings, *, send_buffer: int | None, bus: Path | None = None
+    codes: list[str], source: Ticks, settings: Settings, *, send_buffer: int | None, bus: str | None = None
 ) -> None:
     """With a bus other client sides are served there too."""
     catalogue = catalogue_of(codes)
@@ -139,16 +161,25 @@ async def run(
         source.inlets = [engine.gateway.hub.open(Kind.TRADE, catalogue[code]) for code in codes]
     async with contextlib.AsyncExitStack() as stack:
         if bus is not None:
-            market = engine.market
+            market, owner = engine.market, None
+            if bus.startswith(NATS):
+                wire = await stack.enter_async_context(connected(Access((bus,)), "market"))
+                owner = Owner(wire, CLUSTER, market.epoch, lambda: True, REAL.monotonic)
             host = Host(
                 market,
                 catalogue,
                 lambda: market.scenarios.running,
                 clock=REAL.monotonic,
-                micros=lambda: time.time_ns() // 1000,
+                micros=micros,
+                bucket_of=the_only if owner is None else spread(BUCKETS),
+                publish=None if owner is None else owner.publish,
             )
             market.join(host)
-            await stack.enter_async_context(hosting(host, bus))
+            if owner is None:
+                await stack.enter_async_context(hosting(host, Path(bus)))
+            else:
+                said = Announced(market.epoch, VERSION, "", "benchmark")
+                await stack.enter_async_context(owning(owner, host, CLUSTER, said))
         await serve(engine, settings, send_buffer=send_buffer)
 
 
@@ -183,7 +214,7 @@ def main() -> None:
     parser.add_argument("--history", type=Path, help="a recording to be replayed to clients")
     parser.add_argument("--ring-seconds", type=float, default=60.0, help="what is kept for who resumes")
     parser.add_argument("--token", help="let in this token only")
-    parser.add_argument("--bus", type=Path, help="serve client sides in other processes there")
+    parser.add_argument("--bus", help="serve client sides in other processes there: a path, or nats://…")
     parser.add_argument("--gateway", action="store_true", help="be one of those")
     parser.add_argument("--shared-port", type=int, help="that other client sides take too; 0: a free one")
     given = parser.parse_args()

@@ -48,7 +48,7 @@ def load(scenario: Scenario, server: tuple[int, int], more: list[int], options: 
 
 def spread_out(scenario: Scenario, number: int, options: Options) -> Result:
     """The fan-out of a server of so many client sides, none for one process."""
-    with sides(scenario.rate, number, ANYWHERE, share=True) as (market, *gateways):
+    with sides(scenario.rate, number, ANYWHERE, share=True) as (market, gateways, _):
         port = (gateways or [market])[0][0]
         return load(scenario, (port, market[1]), [pid for _, pid in gateways], options)
 
