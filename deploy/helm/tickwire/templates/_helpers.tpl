@@ -54,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- define "tickwire.affinity" -}}
 {{- if .of.affinity }}
 {{- toYaml .of.affinity }}
-{{- else }}
+{{- else -}}
 podAntiAffinity:
   {{- if eq .of.antiAffinity "required" }}
   requiredDuringSchedulingIgnoredDuringExecution:
@@ -90,7 +90,7 @@ capabilities:
 {{/* A pod of a role. Call with (dict "top" $ "role" "market" "of" values "grace" seconds "drain" seconds). What is
 there for gateways alone stands behind `eq .role "gateway"`. */}}
 {{- define "tickwire.pod" -}}
-{{- $top := .top }}
+{{- $top := .top -}}
 metadata:
   labels:
     {{- include "tickwire.labels" . | nindent 4 }}
@@ -171,7 +171,7 @@ spec:
             fieldRef:
               fieldPath: metadata.name
         - name: TICKWIRE_BUS
-          value: {{ join "," (required "bus.urls: where is NATS?" $top.Values.bus.urls) | quote }}
+          value: {{ required "bus.urls: where is NATS?" (join "," $top.Values.bus.urls) | quote }}
         {{- if $top.Values.bus.credentials.secret }}
         - name: TICKWIRE_BUS_CREDENTIALS
           value: /run/bus/credentials
@@ -195,7 +195,9 @@ spec:
           value: /var/lib/tickwire/data
         - name: TICKWIRE_DRAIN_SECONDS
           value: {{ .drain | quote }}
-        {{- include "tickwire.settings" (list $top.Values.settings .of.settings) | nindent 8 }}
+        {{- with include "tickwire.settings" (list $top.Values.settings .of.settings) | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- with .of.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
