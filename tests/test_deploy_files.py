@@ -415,6 +415,12 @@ def test_a_template_names_values_and_parts_that_are_there(path: Path) -> None:
     assert {*re.findall(r'include "([\w.]+)"', code)} <= defined
 
 
+def test_a_service_sets_no_settings() -> None:
+    """Kubernetes would set TICKWIRE_PORT for one of that name, which is a setting of ours."""
+    text = (CHART / "templates/_helpers.tpl").read_text("utf-8")
+    assert "enableServiceLinks: false" in text
+
+
 def test_settings_of_the_chart_exist_and_cannot_be_said_twice() -> None:
     text = (CHART / "templates/_helpers.tpl").read_text("utf-8")
     named = {name.lower() for name in re.findall(rf"name: {ENV_PREFIX}([A-Z_]+)\n", text)}
@@ -465,7 +471,7 @@ def test_helm_renders_the_chart() -> None:
         if one["kind"] != "Deployment":
             continue
         pod = one["spec"]["template"]["spec"]
-        assert pod["enableServiceLinks"] is False, "a Service of that name would set TICKWIRE_PORT"
+        assert pod["enableServiceLinks"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         (server,) = pod["containers"]
         given = {each["name"]: each.get("value", "x") for each in server["env"]}
