@@ -121,6 +121,9 @@ lock: dev
 		--no-emit-index-url --no-emit-find-links pyproject.toml requirements/run.in -c requirements/dev.txt \
 		-o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --extra all -c requirements/dev.txt \
+		-o requirements/image.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links requirements/fuzz.in -o requirements/fuzz.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links requirements/peers.in -o requirements/peers.txt

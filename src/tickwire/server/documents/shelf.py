@@ -14,7 +14,7 @@ GROUPS = {
     "Sources": ("sources", "relay", "exchanges", "publishing", "recording", "parquet", "data-rules"),
     "Protocol": ("protocol", "websocket", "klines", "access"),
     "Clients": ("client", "cli"),
-    "Running": ("settings", "tls", "operating", "cluster", "metrics", "performance", "security"),
+    "Running": ("settings", "tls", "operating", "deploy", "cluster", "metrics", "performance", "security"),
 }
 LAST = "More"
 """The group of the pages that no other group names."""
