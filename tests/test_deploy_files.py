@@ -32,9 +32,7 @@ DEPLOY = ROOT / "deploy"
 CHART = DEPLOY / "helm/tickwire"
 TEMPLATES = sorted((CHART / "templates").iterdir())
 COMPOSE = ("compose.yaml", "compose-cluster.yaml")
-OF_A_CLUSTER = {"bus", "bus_credentials", "bus_ca", "cluster", "role", "node"}
-"""Settings of which only the names are looked at here."""
-SETTINGS = Settings.model_fields.keys() | OF_A_CLUSTER
+SETTINGS = Settings.model_fields.keys()
 PORT = Settings.model_fields["port"].default
 HELM = shutil.which("helm")
 GIVEN = {
@@ -104,11 +102,7 @@ def test_settings_of_a_compose_file_exist_and_are_right(name: str) -> None:
         given = settings_of(service.get("environment", {}))
         assert given.keys() <= SETTINGS
         filled = {one: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text) for one, text in given.items()}
-        load(
-            {},
-            None,
-            {f"{ENV_PREFIX}{one.upper()}": text for one, text in filled.items() if one not in OF_A_CLUSTER},
-        )
+        load({}, None, {f"{ENV_PREFIX}{one.upper()}": text for one, text in filled.items()})
 
 
 @pytest.mark.parametrize("name", COMPOSE)
