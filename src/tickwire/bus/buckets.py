@@ -12,7 +12,7 @@ from typing import TypeAlias
 from ..model import Instrument
 from .layout import Batch, Record
 
-BUCKETS = 8
+BUCKETS = 4
 """Of each market of a cluster. Part of what all its nodes agree on: a change needs another version."""
 BucketOf: TypeAlias = Callable[[Instrument], str]
 """The name of the bucket that an instrument is in."""
