@@ -23,7 +23,7 @@ from tickwire.model import Kind, KlineType
 from tickwire.sandbox import Sandbox
 
 from ..serving import book, trade, until
-from .sides import CATALOGUE, Client, InProcess, Sides, sides
+from .sides import CATALOGUE, Client, InProcess, Sides, Wanted, sides
 
 LEASE = 60.0
 BTC = CATALOGUE["BTCUSDT"]
@@ -117,8 +117,8 @@ class Pair:
 
 
 @contextlib.asynccontextmanager
-async def paired(folder: Path, **settings: Any) -> AsyncIterator[Pair]:
-    async with sides(InProcess, folder, **settings) as at:
+async def paired(folder: Path, source: Wanted | None = None, **settings: Any) -> AsyncIterator[Pair]:
+    async with sides(InProcess, folder, source, **settings) as at:
         market = at.engine.market
         host = Host(
             market,
@@ -322,3 +322,17 @@ async def test_books_and_instruments_that_are_learned_pass(tmp_path: Path) -> No
         await late.join()
         assert late.remote._catalogue["NEWCOIN"] == new
         await late.remote.end()
+
+
+async def test_a_source_that_can_wait_waits_for_a_client_side_that_falls_behind(tmp_path: Path) -> None:
+    async with paired(tmp_path, Wanted(patient=True), ring_seconds=0) as pair:
+        await pair.join()
+        pair.way.held = True
+        number = 4 * link_module.CREDIT // 200
+        pair.at.source.emit(*(trade(price=str(price)) for price in range(1, number + 1)))
+        (link,) = pair.host.links.values()
+        await until(lambda: link.behind)
+        pair.way.release()
+        await until(lambda: len(pair.prices) == number)
+        assert pair.prices == [*range(1, number + 1)]
+        assert link.skipped == 0

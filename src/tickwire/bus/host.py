@@ -302,8 +302,11 @@ class Host:
             playback.close()
         self._market.forget(link)
         self._reception.home.forget(link)
-        if link.slow:
-            self._begin(link, self._market.pace({(link, number): False for number in link.slow}))
+        slow: dict[object, bool] = {(link, number): False for number in link.slow}
+        if link.behind:
+            slow[link] = False
+        if slow:
+            self._begin(link, self._market.pace(slow))
 
     def end(self) -> None:
         """Ends all of them."""
@@ -336,7 +339,7 @@ class Host:
         await self._looked.wait()
         del self._coming[channel]
         self.flush()
-        link = Link(channel, self.micros)
+        link = Link(channel, self.micros, self._pace)
         link.name = hello.name
         link.send(Welcome(VERSION, self._state_now(), tuple(self._catalogue.taught())))
         for outlet in self._outlets:
@@ -365,6 +368,10 @@ class Host:
         answerer = self._reception if call.name in vars(TokenHome) else self._market
         answer = getattr(answerer, call.name)(**arguments)
         self._begin(link, self._answer(link, asked.number, call.name, answer))
+
+    def _pace(self, link: Link, behind: bool) -> None:
+        """A client side falls behind, or has caught up: a source that can wait, waits."""
+        self._begin(link, self._market.pace({link: behind}))
 
     def _paced(self, link: Link, clients: Mapping[int, bool]) -> dict[object, bool]:
         link.slow.update(number for number, slow in clients.items() if slow)

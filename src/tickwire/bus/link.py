@@ -45,8 +45,11 @@ class Channel(Protocol):
 class Link:
     """A client side, and what it was sent of events."""
 
-    def __init__(self, channel: Channel, micros: Callable[[], int]) -> None:
-        """`micros` is the time in microseconds since the epoch."""
+    def __init__(
+        self, channel: Channel, micros: Callable[[], int], pace: Callable[[Link, bool], None]
+    ) -> None:
+        """`micros` is the time in microseconds since the epoch; `pace` is told when this side falls behind
+        (True), and when it has caught up."""
         self.name = ""
         self.channel = channel
         self.slow: set[int] = set()
@@ -59,6 +62,9 @@ class Link:
         self._questions: dict[int, asyncio.Future[bytes | None]] = {}
         self._last_question = 0
         self._micros = micros
+        self._pace = pace
+        self.behind = False
+        """Whether a source that can wait is to wait for it."""
         self._sent = self._taken = 0
         self._missed: set[Shown] | None = None  # what it misses now
 
@@ -106,11 +112,17 @@ class Link:
             return
         self._sent += len(data)
         self.channel.send(data)
+        if not self.behind and self._sent - self._taken > CREDIT // 2:
+            self.behind = True
+            self._pace(self, True)
 
     def taken(self, size: int) -> None:
         """It has taken so many bytes of events. One that had missed some goes on with the last event of each
         stream that it missed some of, and asks for what lies between."""
         self._taken = size
+        if self.behind and self._sent - size <= CREDIT // 4:
+            self.behind = False
+            self._pace(self, False)
         if self._missed is not None and self._sent - size <= CREDIT // 2:
             missed, self._missed = self._missed, None
             log.info("a client side goes on", name=self.name, streams=len(missed))
