@@ -93,7 +93,7 @@ bench: dev
 soak: dev
 	TICKWIRE_SOAK=1 $(BIN)/python -m pytest -s tests/drill tests/test_two_servers.py tests/test_kill.py \
 		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py \
-		tests/server/test_rush.py $(ARGS)
+		tests/server/test_rush.py tests/server/test_cluster.py tests/server/test_workers.py $(ARGS)
 
 # Half of the seconds for the targets of tests/fuzz, each its share, half for what is thrown at a running server.
 SECONDS ?= 600

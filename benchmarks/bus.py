@@ -57,17 +57,17 @@ class Sides(NamedTuple):
 
 
 @contextmanager
-def nats(core: int | None) -> Iterator[tuple[str, int]]:
-    """A server of NATS: its URL and its process."""
+def nats(core: int | None, jetstream: Path | None = None) -> Iterator[tuple[str, int]]:
+    """A server of NATS: its URL and its process. It keeps what JetStream does in that folder."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = Path(sysconfig.get_path("scripts")) / "nats-server"
     if not program.exists():
         raise NotMeasured("nats-server is not installed")
     pinned = [] if core is None else ["taskset", "-c", str(core)]
-    with subprocess.Popen(
-        [*pinned, program, "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL
-    ) as process:
+    kept = [] if jetstream is None else ["-js", "-sd", str(jetstream)]
+    command = [*pinned, str(program), "-a", "127.0.0.1", "-p", str(port), *kept]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             until = time.monotonic() + 10
             while time.monotonic() < until:

@@ -22,9 +22,8 @@ from ..nats_server import NatsServer, three
 from ..postgres import Postgres
 from ..serving import OTHER_HTTP, PATIENCE, Program, program, until
 from .publishing import NDJSON, a_trade, packed
-from .test_workers import Reader, processes, reading
+from .test_workers import ROUNDS, Reader, processes, reading
 
-ROUNDS = 20 if "TICKWIRE_SOAK" in os.environ else 1
 EACH = 3
 """Clients of each gateway."""
 DAY = 8

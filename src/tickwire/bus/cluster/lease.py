@@ -36,9 +36,9 @@ NOTED = 5.0
 """Seconds between notes of how far sequences have come."""
 BEYOND = 20_000_000
 """Microseconds by which an epoch begins above what was noted last: sequences may have come further since."""
-LOOK = 0.25
+LOOK = 0.1
 """Seconds between two looks of a market that stands by."""
-SURE = 2
+SURE = 4
 """Looks in a row at which the holder is not connected, after which its lease is taken over: what has moved to
 another server is there again by then."""
 ANSWER = 1.0
