@@ -243,6 +243,9 @@ def _database(value: Any) -> Any:
     return value
 
 
+SERVER = re.compile(r"(nats|tls)://([^/\s:\[\]]+|\[[0-9a-fA-F:]+\])(:(?P<port>\d{1,5}))?")
+
+
 def _servers(value: Any) -> Any:
     """URLs of NATS servers."""
     found = _listed(value)
@@ -251,7 +254,8 @@ def _servers(value: Any) -> Any:
             raise ValueError(
                 "a password stands in it: put it in a file, and name that with --bus-credentials"
             )
-        if not re.fullmatch(r"(nats|tls)://[^/\s]+", str(one)):
+        read = SERVER.fullmatch(str(one))
+        if read is None or int(read["port"] or 0) > 65535:
             raise ValueError(f"{str(one)[:SHOWN]!r} is no URL such as nats://HOST:4222")
     return found
 

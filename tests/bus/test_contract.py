@@ -95,10 +95,10 @@ async def test_one_that_left_gets_nothing_and_the_others_go_on(make: Make, tmp_p
         for client in (one, two, three):
             await at.bus.join(client)
         await send(at, trade(price="1"))
-        await until(lambda: prices(three) == ["1"])
+        await until(lambda: [prices(client) for client in (one, two, three)] == [["1"]] * 3)
         await at.bus.leave(two)
         await send(at, trade(price="2"), trade("GOLD", price="3"))
-        await until(lambda: prices(three, "GOLD") == ["3"])
+        await until(lambda: prices(one, "GOLD") == prices(three, "GOLD") == ["3"])
         assert [prices(client) for client in (one, two, three)] == [["1", "2"], ["1"], ["1", "2"]]
         assert prices(two, "GOLD") == []
 

@@ -200,6 +200,7 @@ async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
             assert float(bar["open_price"]) == 1, bar
             assert float(bar["close_price"]) == len(at.prices), bar
             assert float(bar["volume"]) == len(at.prices), bar
+        await at.nodes[at.owner()].end()  # what was recorded in the last second is in memory
         for node in at.nodes.values():
             assert "Traceback" not in node.log, node.log
     recorded = [one.event for name in ("m1", "m2") for one in Recordings(recording / name).read()]

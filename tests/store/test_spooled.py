@@ -113,7 +113,8 @@ def test_what_waits_survives_the_server_and_is_read_with_the_rest(
         store.write(SOURCE, [removed(a_bar(180)), a_bar(120, price=2), a_bar(300)], {"a": "", "c": "2"})
     server.start()
     with capture_logs() as logs, serving(url, tmp_path) as store:
-        assert [(line["event"], line["bars"]) for line in logs] == [("bars wait in the spool", 3)]
+        told = [(line["event"], line["bars"]) for line in logs]
+        assert told == [("bars wait in the spool", 3), ("the spool is written", 3)]
         last = [a_bar(60), a_bar(120, price=2), a_bar(300)]
         for _ in range(2):
             assert store.read(SOURCE, "GOLD", MINUTE, count=9) == last
@@ -125,6 +126,21 @@ def test_what_waits_survives_the_server_and_is_read_with_the_rest(
             assert store.notes(SOURCE, "") == {"b": "1", "c": "2"}
             assert [store.get(SOURCE, name) for name in "abc"] == [None, "1", "2"]
             brought(store, tmp_path)
+
+
+def test_a_server_that_starts_again_does_not_take_back_what_another_has_written(
+    server: Postgres, url: str, tmp_path: Path
+) -> None:
+    with serving(url, tmp_path) as store:
+        store.write(SOURCE, [a_bar(60)], {"place": "1"})
+        away(server, store)
+        store.write(SOURCE, [a_bar(60, price=2)], {"place": "2"})
+    server.start()
+    with serving(url, tmp_path / "other") as other:
+        other.write(SOURCE, [a_bar(60, price=3)], {"place": "3"})
+    with serving(url, tmp_path) as store:
+        assert store.notes(SOURCE, "") == {"place": "3"}
+        assert store.restore(SOURCE, ["GOLD"], 9) == {"GOLD": {MINUTE: [a_bar(60, price=3)]}}
 
 
 def test_what_another_server_has_written_meanwhile_stays(server: Postgres, url: str, tmp_path: Path) -> None:

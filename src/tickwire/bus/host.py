@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -366,7 +367,7 @@ class Host:
         for name, tokens in asked.seekers.items():
             link.seekers[arguments["family"], name] = tokens
         answerer = self._reception if call.name in vars(TokenHome) else self._market
-        answer = getattr(answerer, call.name)(**arguments)
+        answer = partial(getattr(answerer, call.name), **arguments)
         self._begin(link, self._answer(link, asked.number, call.name, answer))
 
     def _pace(self, link: Link, behind: bool) -> None:
@@ -383,9 +384,9 @@ class Host:
         link.tasks.add(task)
         task.add_done_callback(link.tasks.discard)
 
-    async def _answer(self, link: Link, number: int, name: str, call: Awaitable[Any]) -> None:
+    async def _answer(self, link: Link, number: int, name: str, call: Callable[[], Awaitable[Any]]) -> None:
         try:
-            answer = await call
+            answer = await call()
             if name == RECORDED:
                 answer = self._opened(link, answer)
             told: Down = Done(number, msgspec.Raw(written(answer)))

@@ -25,6 +25,9 @@ Key: TypeAlias = tuple[Kind, str, int]
 Tell: TypeAlias = Callable[[Callable[[Receiver], None]], None]
 """Tells the client side something, if it is there."""
 
+TRIES, PAUSE = 5, 0.5
+"""How often what was missed is asked for, and seconds between; each time waits for one that is away."""
+
 log = structlog.get_logger()
 
 
@@ -203,17 +206,30 @@ class Incoming:
     async def _fill(self, spout: Spout) -> None:
         """Gives what was missed, up to what has come meanwhile."""
         try:
-            await self._fill_all(spout)
-        except Exception as error:
-            if not isinstance(error, StoreError):
-                log.exception("what was missed cannot be given", code=spout.instrument.code)
-            if not spout.is_over:
+            if not await self._is_filled(spout) and not spout.is_over:
                 self._tell_gap(spout, spout.waits.seq if spout.waits is not None else spout.seq + 1)
         finally:
             spout.filling = False
             waits, spout.waits = spout.waits, None
             if waits is not None and waits.seq > spout.seq and not spout.is_over:
                 self._give(spout, waits)
+
+    async def _is_filled(self, spout: Spout) -> bool:
+        """Gives what was missed. Where the market side cannot be asked it is asked again: it may be another
+        way to it that is about to be found."""
+        for _ in range(TRIES):
+            try:
+                await self._fill_all(spout)
+            except StoreError:
+                if spout.is_over:
+                    break
+                await asyncio.sleep(PAUSE)
+            except Exception:
+                log.exception("what was missed cannot be given", code=spout.instrument.code)
+                break
+            else:
+                return True
+        return False
 
     async def _fill_all(self, spout: Spout) -> None:
         whole = True

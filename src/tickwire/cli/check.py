@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,7 +94,7 @@ def _check_cluster(config: Path | None, *, as_json: bool) -> None:
         raise SettingsError(
             "Which cluster? Name its NATS servers: TICKWIRE_BUS=nats://HOST:4222, or bus in --config."
         )
-    found = [*findings(asyncio.run(look_at(settings)))]
+    found = [*findings(asyncio.run(look_at(settings, lambda: time.time_ns() // 1000)))]
     for one in (*found, verdict := verdict_of(found)):
         put(json_line(one.record()) if as_json else _line(one))
     if verdict.verdict is Verdict.FAIL:

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from ..errors import StoreError
+
 log = structlog.get_logger()
 
 
@@ -38,6 +40,11 @@ class Uplink:
                 call = self._calls.popleft()
                 try:
                     await call()
+                except StoreError as error:
+                    if not self._failing:
+                        text = "the market cannot be told what is wished, it will be told again"
+                        log.warning(text, reason=str(error))
+                    self._failing = True
                 except Exception:
                     if not self._failing:
                         log.exception("the market cannot be told what is wished, it will be told again")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..config import Settings
 from ..errors import SettingsError
 from ..files import read_text
-from ..machine import REAL
 
 if TYPE_CHECKING:
     from ..bus.cluster import Access, Names
@@ -49,8 +48,9 @@ class Seen(NamedTuple):
     answers: list[Answer]
 
 
-async def look_at(settings: Settings) -> Seen:
-    """Asks a cluster how it is. Raises TickwireError if it cannot be asked."""
+async def look_at(settings: Settings, micros: Callable[[], int]) -> Seen:
+    """Asks a cluster how it is; `micros` are microseconds since the epoch. Raises TickwireError if it cannot
+    be asked."""
     node = Node.of(settings)
     from ..bus.cluster import call_roll, connected, lease_of
 
@@ -58,11 +58,6 @@ async def look_at(settings: Settings) -> Seen:
         return Seen(
             node.access.shown, await lease_of(wire, node.names), await call_roll(wire, node.names, micros)
         )
-
-
-def micros() -> int:
-    """Microseconds since the epoch."""
-    return int(REAL.wall() * 1e6)
 
 
 async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:

@@ -34,7 +34,7 @@ from ..machine import ALONE, REAL
 from ..machine.logs import configure
 from .acceptance import raise_descriptor_limit
 from .certificate import certificate_of
-from .cluster import Node, first_of, micros
+from .cluster import Node, first_of
 from .lag import LoopLag
 from .metrics import METRICS
 from .peers import ALIVE, alive
@@ -97,6 +97,11 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def micros() -> int:
+    """Microseconds since the epoch."""
+    return int(REAL.wall() * 1e6)
+
+
 def _say(what: str, **said: str) -> None:
     print(json.dumps({"is": what, **said}), flush=True)
 
@@ -156,9 +161,11 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
     async with connected(node.access, f"tickwire market {node.name}") as wire:
         lease = Lease(wire, node.names, node.name, REAL.monotonic, REAL.dice)
         await lease.open()
+        hosts: list[Host] = []
 
         def describe() -> Present:
-            return Present("market", node.name, lease.epoch, owns=lease.epoch > 0)
+            followers = tuple(link.name for one in hosts for link in one.links.values())
+            return Present("market", node.name, lease.epoch, owns=lease.epoch > 0, followers=followers)
 
         _say(LISTENS)
         _say(
@@ -182,9 +189,11 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                             owner = Owner(wire, node.names, epoch, lease.holds, REAL.monotonic)
                             said = Announced(epoch, VERSION, lease.id, node.name)
                             host = _host(engine, task, lag, spread(BUCKETS), owner.publish)
+                            hosts[:] = [host]
                             async with hosting(owner, host, node.names, said):
                                 await _run(engine, task, signals, lease.lost.wait)
                         finally:
+                            hosts.clear()
                             engine.close()
                         if not lease.lost.is_set():  # else another one has it, or will
                             lost += engine.lost

@@ -34,6 +34,8 @@ class Spooled:
         self._spool = spool
         self._brought = 0
         self._away = ""
+        while self._bring():  # else what waits here would count as newer than what others have written since
+            pass
 
     @property
     def away(self) -> str:
@@ -104,8 +106,9 @@ class Spooled:
     def _put(self, source: str, bars: Sequence[Kline], notes: Mapping[str, str]) -> None:
         self._spool.put(source, bars, notes, self._store.revision(source))
 
-    def _bring(self) -> None:
-        """Brings what waits in the spool, if the database is there, for some time."""
+    def _bring(self) -> bool:
+        """Brings what waits in the spool, if the database is there, for some time. Returns whether more
+        can be brought."""
         until = time.monotonic() + BRINGING
         while (part := self._spool.first(PART)) is not None and time.monotonic() < until:
             try:
@@ -114,13 +117,14 @@ class Spooled:
                 raise
             except StoreError as error:
                 self._away = str(error)
-                return
+                return False
             self._away = ""
             self._spool.drop(part)
             self._brought += len(part.bars)
             if self._spool.empty:
                 log.info("the spool is written", bars=self._brought)
                 self._brought = 0
+        return not self._spool.empty
 
 
 def _joined(behind: Iterable[Kline], front: Mapping[int, Kline], count: int) -> list[Kline]:

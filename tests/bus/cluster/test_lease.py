@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from tickwire.bus.cluster import Access, Lease, Names, Wire, connected
+from tickwire.bus.cluster.lease import KEY, OWNER
 from tickwire.errors import StartError
 
 from ...nats_server import NatsServer
@@ -128,6 +129,23 @@ async def test_who_cannot_know_for_long_ends(names: Names) -> None:
             assert one.lease.lost.is_set()
     finally:
         server.close()
+
+
+async def test_a_lease_that_cannot_be_read_is_taken_over_and_its_holder_ends(
+    nats: NatsServer, names: Names
+) -> None:
+    async with markets(nats, names, 2, seconds=600) as (one, other):
+        await one.lease.win()
+        await one.lease.begin(1_000_000)
+        stream = one.wire.client.jetstream()
+        for bucket, key in ((names.lease, KEY), (names.notes, OWNER)):
+            await stream.publish(f"$KV.{bucket}.{key}", b"junk")
+        await one.lease.keep()
+        assert one.lease.lost.is_set()
+        assert not one.lease.holds()
+        term = await other.lease.win()
+        assert other.lease.holds()
+        assert term.least == 0
 
 
 async def test_without_jetstream_a_start_says_so(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ LOOK = 1.0
 """Seconds between looks whether the owner is there, and signs of life to it."""
 PAUSE = 0.2
 """Seconds between two sessions."""
+AHEAD = 86_400_000_000
+"""Microseconds by which an epoch may lie ahead of the clock."""
 LATE, IN_TIME = 500_000, 100_000
 """Microseconds by which batches come later than the fastest did: beyond the first they are left out, for what
 waits would only grow, until they come within the second."""
@@ -121,6 +123,11 @@ class Follower:
             owner = _announced(data)
         except (msgspec.DecodeError, ValueError):
             return
+        if owner.epoch > self._micros() + AHEAD:
+            if owner.epoch not in self._stale:
+                self._stale.add(owner.epoch)
+                log.error("a market says that it owns in an epoch that lies ahead", node=owner.node)
+            return
         before = self._owner
         if before is not None and owner.epoch < before.epoch:
             if owner.epoch not in self._stale:
@@ -205,10 +212,14 @@ class Follower:
             session, owner = self._session, self._owner
             if session is None or owner is None:
                 continue
-            self._market.beat()
+            if self._market.joined.is_set():
+                self._market.beat()
             answered = await self._wire.is_answered(self._names.node(owner.id), LOOK)
             if answered is False and self._session is session:
                 log.warning("the market that owned the streams is gone", node=owner.node)
+                self._owner = (
+                    None  # an earlier one may say so rightly: what was joined is fenced all the same
+                )
                 self._lose()
 
 

@@ -41,6 +41,8 @@ LOOK = 0.1
 SURE = 4
 """Looks in a row at which the holder is not connected, after which its lease is taken over: what has moved to
 another server is there again by then."""
+FIRST_BACK = 1.5
+"""Seconds after NATS was away in which only the market takes a lease that ran out which had it."""
 ANSWER = 1.0
 """Seconds in which a holder answers; that there is none is said at once."""
 CALL = 2.0
@@ -101,14 +103,20 @@ class Lease:
         self._margin = min(MARGIN, seconds / 4)
         self._value = msgspec.msgpack.encode(Held(self.id, node))
         self._until = 0.0
+        self._back = -FIRST_BACK
         self._revision = 0
         self._epoch = 0
         self._began = 0.0
         self._lease: KeyValue
         self._notes: KeyValue
 
+    def _is_back(self) -> None:
+        """NATS is there again."""
+        self._back = self._clock()
+
     async def open(self) -> None:
         """Makes the buckets if need be. Raises StartError."""
+        self._wire.back.append(self._is_back)
         stream = self._wire.client.jetstream(timeout=CALL)
         until = self._clock() + 10 * CALL
         while True:
@@ -149,17 +157,20 @@ class Lease:
     async def win(self) -> Term:
         """Waits until this market owns the streams."""
         self.lost.clear()
-        self._epoch, gone, fails = 0, 0, False
+        self._epoch, gone, fails, waits = 0, 0, False, False
         while True:
             try:
                 found = await self._holder()
                 if found is None:
                     gone = 0
-                    if await self._take(0):
+                    if self._clock() - self._back > FIRST_BACK and await self._take(0):
                         break
                 else:
                     revision, held = found
-                    there = await self._wire.is_answered(self._names.node(held.id), ANSWER)
+                    if not waits:
+                        waits = True
+                        log.info("this market stands by", node=self.node, owner=held.node)
+                    there = bool(held.id) and await self._wire.is_answered(self._names.node(held.id), ANSWER)
                     gone = gone + 1 if there is False else 0
                     if gone >= SURE and await self._take(revision):
                         log.warning("the market that owned the streams is gone", node=held.node)
@@ -182,6 +193,15 @@ class Lease:
 
     async def keep(self) -> None:
         """Renews it until it is another's: then sets `lost`, and ends."""
+        try:
+            await self._keep()
+        except Exception:
+            log.exception("the lease cannot be renewed: this market ends", node=self.node)
+        finally:
+            self._until = 0.0
+            self.lost.set()
+
+    async def _keep(self) -> None:
         noted, fails = self._clock(), False
         while True:
             try:
@@ -200,8 +220,6 @@ class Lease:
                 log.error("it is not known who owns the streams: this market ends", node=self.node)
                 break
             await asyncio.sleep(RENEWAL if self.holds() else LOOK)
-        self._until = 0.0
-        self.lost.set()
 
     async def give_up(self) -> None:
         """Lets another one own the streams at once."""
@@ -247,7 +265,11 @@ class Lease:
         except nats.js.errors.KeyNotFoundError:
             return None
         assert entry.revision is not None  # noqa: S101
-        return entry.revision, msgspec.msgpack.decode(entry.value or b"", type=Held)
+        try:
+            return entry.revision, msgspec.msgpack.decode(entry.value or b"", type=Held)
+        except (msgspec.DecodeError, ValueError):
+            log.error("what stands in the lease cannot be read: somebody else has written it")
+            return entry.revision, Held("", "somebody unknown")
 
     async def _noted(self) -> Noted | None:
         while True:
@@ -258,7 +280,11 @@ class Lease:
             except FAILURES:
                 await asyncio.sleep(LOOK)
             else:
-                return msgspec.msgpack.decode(entry.value or b"", type=Noted)
+                try:
+                    return msgspec.msgpack.decode(entry.value or b"", type=Noted)
+                except (msgspec.DecodeError, ValueError):
+                    log.error("the note of the last epoch cannot be read: somebody else has written it")
+                    return None
 
     async def _note(self) -> None:
         reached = self._epoch + int((self._clock() - self._began) * 1e6)

@@ -44,4 +44,4 @@ class Names(NamedTuple):
     @property
     def notes(self) -> str:
         """That in which stands what outlives it."""
-        return f"tickwire-{self.cluster}"
+        return f"tickwire-{self.cluster}-notes"

@@ -33,6 +33,8 @@ class Present(msgspec.Struct, frozen=True, array_like=True):
     version: int = VERSION
     clock: int = 0
     """Its own, in microseconds since the epoch."""
+    followers: tuple[str, ...] = ()
+    """The gateways that an owner knows of."""
 
 
 class Answer(NamedTuple):

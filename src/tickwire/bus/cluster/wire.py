@@ -199,6 +199,8 @@ def _nowhere(subject: str, reply: str, data: bytes) -> None:
 
 
 def _reason(error: BaseException | None) -> str:
+    if isinstance(error, nats.errors.OutboundBufferLimitError):
+        return "no server is there"
     return str(error).removeprefix("nats: ").strip() or type(error).__name__
 
 

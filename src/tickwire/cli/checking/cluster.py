@@ -62,6 +62,9 @@ def findings(seen: Seen) -> Iterator[Finding]:
         verdict, advice = (Verdict.WARN, SLOW) if late > LATE else (Verdict.OK, "")
         measured = f"{one.name}: it follows, {late * 1000:.0f} ms late, {one.left_out} batches left out"
         yield Finding("gateway", "", verdict, plain(measured), advice, late)
+    there = {one.name for one in present}
+    for name in sorted({name for one in owners for name in one.followers} - there):
+        yield Finding("gateway", "", Verdict.FAIL, plain(f"{name}: it does not answer"), BEHIND)
     if not any(one.role == "gateway" for one in present):
         yield Finding("gateway", "", Verdict.WARN, "none is there", "tickwire serve --bus … --role gateway")
     versions = sorted({one.version for one in present})

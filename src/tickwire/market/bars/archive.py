@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
-from ...errors import StoreError
+from ...errors import ReplacedError, StoreError
 from ...model import Kline, KlineType
 from ...sources.last_values import LAST, Last, LastValues
 from ...sources.publishers import PUBLISHER, Publishers
@@ -63,6 +63,8 @@ class Archive:
         self._last = last
         self._clock = clock
         self._shared = shared
+        self.replaced = False
+        """Whether another market goes on with these bars: they are written no more."""
         self._untold: dict[str, str] = {}  # notes of publishers that are not told yet that they are kept
         self._waiting, self._writing = Waiting(), Waiting()
         self._leaving: tuple[list[Kline], dict[str, Note]] | None = None  # the last batch before `detach`
@@ -271,6 +273,9 @@ class Archive:
     async def _write_batch(self, bars: list[Kline], notes: Mapping[str, Note]) -> bool:
         try:
             await self._database.write(self._write, bars, notes)
+        except ReplacedError:
+            self.replaced = True
+            return False
         except StoreError:  # which has been said
             self._drop_oldest()
             return False

@@ -78,7 +78,9 @@ class Batches:
         """Writes what is left. Raises StoreError, which says what could not be written and is lost."""
         try:
             async with asyncio.timeout(FINAL_WAIT):
-                while not await self.write() or self._archive.spooled:  # noqa: ASYNC110 (the store tells nobody)
+                while not await self.write() or self._archive.spooled:
+                    if self._archive.replaced:  # by who goes on with them
+                        return
                     await asyncio.sleep(WRITE_EVERY)
         except TimeoutError:
             if self._archive.spooled:
