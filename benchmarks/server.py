@@ -28,7 +28,7 @@ from tickwire.access import Token, digest_of
 from tickwire.assembly import Engine, GatewayEngine, assemble
 from tickwire.bus import FrameInlet
 from tickwire.bus.buckets import BUCKETS, spread, the_only
-from tickwire.bus.cluster import Access, Announced, Names, Owner, connected, follow
+from tickwire.bus.cluster import Access, Announced, Names, Owner, answering, connected, follow
 from tickwire.bus.cluster import hosting as owning
 from tickwire.bus.host import Host
 from tickwire.bus.messages import VERSION
@@ -56,6 +56,8 @@ PUSH = (
 NATS, CLUSTER = "nats:", Names("bench")
 BATCH = 1000
 """Ticks of a saturated source between two turns of the event loop, as in a replay."""
+TURN = 20
+"""The same of one that is late."""
 
 
 class Ticks(Source):
@@ -83,6 +85,8 @@ class Ticks(Source):
             if self._rate:
                 if (ahead := began + count / self._rate - time.monotonic()) > 0:
                     await asyncio.sleep(ahead)
+                elif count % TURN == 0:  # who is late lets others have their turn all the same
+                    await asyncio.sleep(0)
             elif count % BATCH == 0:
                 await asyncio.sleep(0)
             stamp = Decimal(time.monotonic_ns() // 1000)
@@ -178,7 +182,8 @@ async def run(
             if owner is None:
                 await stack.enter_async_context(hosting(host, Path(bus)))
             else:
-                said = Announced(market.epoch, VERSION, "", "benchmark")
+                said = Announced(market.epoch, VERSION, "benchmark", "benchmark")
+                await stack.enter_async_context(answering(wire, CLUSTER, said.id))
                 await stack.enter_async_context(owning(owner, host, CLUSTER, said))
         await serve(engine, settings, send_buffer=send_buffer)
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from tickwire.assembly import Engine, assemble
 from tickwire.bus import Statement, StreamEvent, Supplier
 from tickwire.bus.buckets import BUCKETS, spread
-from tickwire.bus.cluster import Access, Announced, Names, Owner, Wire, connected, follow
+from tickwire.bus.cluster import Access, Announced, Names, Owner, Wire, answering, connected, follow
 from tickwire.bus.cluster import hosting as hosting_nats
 from tickwire.bus.host import Host
 from tickwire.bus.messages import VERSION
@@ -264,6 +264,7 @@ class OverNats:
             )
             market.join(self.host)
             said = Announced(epoch, VERSION, "0", "here")
+            await self._stack.enter_async_context(answering(wire, self._names, said.id))
             await self._stack.enter_async_context(hosting_nats(self.owner, self.host, self._names, said))
         remote = RemoteMarket(
             CATALOGUE.copy(),

@@ -13,7 +13,7 @@ So what an owner sends who has been replaced is heard by nobody. The lease stand
 """
 
 from .follower import follow
-from .lease import Lease, Term
+from .lease import Lease, Term, answering
 from .names import Names
 from .owner import Announced, Owner, hosting
 from .roll import Present, call_roll, lease_of, present
@@ -28,6 +28,7 @@ __all__ = [
     "Present",
     "Term",
     "Wire",
+    "answering",
     "call_roll",
     "connected",
     "follow",

@@ -146,13 +146,8 @@ class Lease:
     @contextlib.asynccontextmanager
     async def there(self) -> AsyncIterator[None]:
         """Says that this process is there, whoever asks."""
-        end = await self._wire.take(
-            self._names.node(self.id), lambda _, reply, __: self._wire.send(reply, b"") if reply else None
-        )
-        try:
+        async with answering(self._wire, self._names, self.id):
             yield
-        finally:
-            end()
 
     async def win(self) -> Term:
         """Waits until this market owns the streams."""
@@ -289,6 +284,21 @@ class Lease:
     async def _note(self) -> None:
         reached = self._epoch + int((self._clock() - self._began) * 1e6)
         await self._notes.put(OWNER, msgspec.msgpack.encode(Noted(self._epoch, reached)))
+
+
+@contextlib.asynccontextmanager
+async def answering(wire: Wire, names: Names, identity: str) -> AsyncIterator[None]:
+    """Says that the market of that identity is there, whoever asks."""
+
+    def answer(_: str, reply: str, __: bytes) -> None:
+        if reply:
+            wire.send(reply, b"")
+
+    end = await wire.take(names.node(identity), answer)
+    try:
+        yield
+    finally:
+        end()
 
 
 async def _bucket(stream: JetStreamContext, name: str, ttl: float | None) -> KeyValue:
