@@ -30,8 +30,9 @@ from websockets.exceptions import ConnectionClosed
 SOURCE = "--rate", "50", "--codes", "BTCUSDT", "--log-level", "info"
 LEASE = 8.0
 """Seconds that a frozen process stays so: longer than its lease."""
-SETTLED = 3.0
-"""Seconds in which all is well before and after a loss."""
+BEFORE, AFTER = 11.0, 3.0
+"""Seconds in which all is well before a loss, for what ends sooner is started anew later and later; and
+after it."""
 PATIENCE = 60.0
 
 
@@ -99,7 +100,7 @@ class Listener:
         async with asyncio.timeout(PATIENCE):
             while True:
                 self.longest = 0.0
-                await asyncio.sleep(SETTLED)
+                await asyncio.sleep(BEFORE)
                 if self._last and self.longest < 0.5 and time.monotonic() - self._last < 0.5:
                     return
 
@@ -112,7 +113,7 @@ class Listener:
         async with asyncio.timeout(PATIENCE):
             while self._last == before or time.monotonic() - self._last > 0.5 or self.longest < 0.1:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-        await asyncio.sleep(SETTLED)
+        await asyncio.sleep(AFTER)
         return self.longest
 
 

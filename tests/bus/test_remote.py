@@ -336,3 +336,31 @@ async def test_a_source_that_can_wait_waits_for_a_client_side_that_falls_behind(
         await until(lambda: len(pair.prices) == number)
         assert pair.prices == [*range(1, number + 1)]
         assert link.skipped == 0
+
+
+async def test_what_was_missed_is_asked_for_again_where_the_market_side_could_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tickwire.bus.incoming.PAUSE", 0.01)
+    async with paired(tmp_path) as pair:
+        await pair.join()
+        await pair.send(1)
+        await until(lambda: pair.prices == [1])
+        market, tries = pair.at.engine.market, []
+        missed = market.missed
+
+        async def fails_twice(*positional: Any, **named: Any) -> Any:
+            tries.append(1)
+            if len(tries) < 3:
+                raise StoreError("It cannot be read now.")
+            return await missed(*positional, **named)
+
+        monkeypatch.setattr(market, "missed", fails_twice)
+        pair.way.cut()
+        await pair.send(2, 3)
+        pair.way = Way(pair.host, pair.remote)
+        await pair.join()
+        await pair.send(4)
+        await until(lambda: pair.prices == [1, 2, 3, 4])
+        assert len(tries) == 3
+        assert pair.remote.incoming.gaps == 0
