@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from random import Random
 
 import msgspec
+import nats.errors
 import structlog
 
 from ...errors import BusError
@@ -25,6 +25,8 @@ PAUSE = 0.2
 """Seconds between two sessions."""
 AHEAD = 86_400_000_000
 """Microseconds by which an epoch may lie ahead of the clock."""
+MOST_TOLD = 100
+"""Epochs that the log tells of which no client side follows."""
 LATE, IN_TIME = 500_000, 100_000
 """Microseconds by which batches come later than the fastest did: beyond the first they are left out, for what
 waits would only grow, until they come within the second."""
@@ -96,8 +98,10 @@ class Follower:
                 self._is_due.clear()
                 self._lose()
                 if self._owner is not None:
-                    with contextlib.suppress(BusError):  # it was lost meanwhile, and comes again
+                    try:
                         await self._begin(self._owner)
+                    except (BusError, nats.errors.Error, OSError) as error:  # it was lost meanwhile
+                        self._again(str(error))
                 await asyncio.sleep(PAUSE)
             raise BusError(market.refused)
         finally:
@@ -124,14 +128,12 @@ class Follower:
         except (msgspec.DecodeError, ValueError):
             return
         if owner.epoch > self._micros() + AHEAD:
-            if owner.epoch not in self._stale:
-                self._stale.add(owner.epoch)
+            if self._is_news(owner):
                 log.error("a market says that it owns in an epoch that lies ahead", node=owner.node)
             return
         before = self._owner
         if before is not None and owner.epoch < before.epoch:
-            if owner.epoch not in self._stale:
-                self._stale.add(owner.epoch)
+            if self._is_news(owner):
                 log.warning("a market that has been replaced still says that it owns", node=owner.node)
             return
         self._owner = owner
@@ -140,6 +142,13 @@ class Follower:
             self._is_due.set()
         elif self._session is None:
             self._is_due.set()
+
+    def _is_news(self, owner: Announced) -> bool:
+        """Whether the log has not said so of that epoch, nor of many."""
+        if owner.epoch in self._stale or len(self._stale) >= MOST_TOLD:
+            return False
+        self._stale.add(owner.epoch)
+        return True
 
     async def _begin(self, owner: Announced) -> None:
         base = self._names.of(owner.epoch)
