@@ -27,6 +27,8 @@ from .market_time import moment
 
 POLITE = 0.5
 """Seconds that clients have to answer the close frame of a server that stops."""
+SPARE = 500
+"""Milliseconds in which a clock is stopped, on a busy machine too."""
 LONGEST_STOP = 10.0
 CODES_A_TURN = 60
 """Markets that the simulator opens, or lets take a step, in a turn of the loop at the least."""
@@ -233,6 +235,8 @@ class Running:
         self._ready.set_result(None)
 
     def _stop_clock(self) -> None:
-        """Lets the market's time stand still at the next full second, in which scenarios count."""
-        step = Clock(to=moment(self.engine.market.source.market_time()), speed=0.0)
+        """Lets the market's time stand still at a full second, in which scenarios count: one that has not
+        passed when this is carried out, or where it begins."""
+        spare = SPARE if self._settings.start is None else 0
+        step = Clock(to=moment(self.engine.market.source.market_time() + spare), speed=0.0)
         self.engine.market.scenarios.begin(Scenario(steps=(step,), name="quiet"))
