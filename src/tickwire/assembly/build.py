@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from ..bus.buckets import BucketOf, the_only
 from ..bus.remote import RemoteMarket
 from ..config import DATABASE, Settings, SourceKind
-from ..errors import SettingsError, StartError, StoreError
+from ..errors import ReplacedError, SettingsError, StartError, StoreError
 from ..gateway.gateway import NOBODY, Observer
 from ..gateway.place import Place
 from ..klines import Closed
@@ -64,11 +64,14 @@ def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBO
     return _on(settings, machine, lambda data: _build(settings, data, _both(data, settings, observer)))
 
 
-def build_market(settings: Settings, machine: Machine = REAL, *, above: int = 0) -> MarketEngine:
+def build_market(
+    settings: Settings, machine: Machine = REAL, *, above: int = 0, holds: Callable[[], bool] = lambda: True
+) -> MarketEngine:
     """The same without a client side, for those in other processes. Sequences begin at `above` or later, in
-    microseconds since the epoch. In a cluster, the market that did so before writes nothing any more."""
+    microseconds since the epoch. In a cluster, the market that did so before writes nothing any more, as long
+    as this one `holds` the lease; else raises ReplacedError."""
     make = partial(MarketEngine, above=above)
-    return _on(settings, machine, lambda data: _build(settings, data, make))
+    return _on(settings, machine, lambda data: _build(settings, data, make), holds)
 
 
 def build_gateway(
@@ -193,7 +196,7 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
+def _data(settings: Settings, machine: Machine, holds: Callable[[], bool] = lambda: True) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     path, real = settings.data_dir, machine
     with ExitStack() as opened:
@@ -204,6 +207,8 @@ def _data(settings: Settings, machine: Machine) -> Iterator[Data]:
         file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
         opened.enter_context(closing(file))
         if settings.bus and isinstance(file, PostgresFile):
+            if not holds():  # a database was waited for too long
+                raise ReplacedError("The lease ran out before this market could begin.")
             file.own(settings.cluster)
         if machine is not real and settings.database is not None:
             _check_unused(file)
@@ -221,17 +226,22 @@ def _check_unused(file: File) -> None:
         )
 
 
-def _on(settings: Settings, machine: Machine, make: Callable[[Data], EngineT]) -> EngineT:
+def _on(
+    settings: Settings,
+    machine: Machine,
+    make: Callable[[Data], EngineT],
+    holds: Callable[[], bool] = lambda: True,
+) -> EngineT:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(settings, machine) as data:
+        with _data(settings, machine, holds) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(settings, machine) as data:
+    with _data(settings, machine, holds) as data:
         data.file.mend()
         return make(data)
 

@@ -182,7 +182,10 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                         break
                     keeping = asyncio.create_task(lease.keep())
                     try:
-                        engine = await asyncio.to_thread(build_market, settings, above=winning.result().least)
+                        least = winning.result().least
+                        engine = await asyncio.to_thread(
+                            build_market, settings, above=least, holds=lease.holds
+                        )
                         try:
                             epoch = engine.market.epoch
                             await lease.begin(epoch)

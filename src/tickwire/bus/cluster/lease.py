@@ -156,6 +156,7 @@ class Lease:
         while True:
             try:
                 found = await self._holder()
+                noted = await self._noted()  # before: who owns must not wait for it
                 if found is None:
                     gone = 0
                     if self._clock() - self._back > FIRST_BACK and await self._take(0):
@@ -176,7 +177,6 @@ class Lease:
                     log.warning("the lease cannot be asked for", reason=str(error) or type(error).__name__)
                 fails = True
             await asyncio.sleep(LOOK)
-        noted = await self._noted()
         log.info("this market owns the streams", node=self.node)
         return Term(0 if noted is None else noted.reached + BEYOND)
 
@@ -267,19 +267,14 @@ class Lease:
             return entry.revision, Held("", "somebody unknown")
 
     async def _noted(self) -> Noted | None:
-        while True:
-            try:
-                entry = await self._notes.get(OWNER)
-            except nats.js.errors.KeyNotFoundError:
-                return None
-            except FAILURES:
-                await asyncio.sleep(LOOK)
-            else:
-                try:
-                    return msgspec.msgpack.decode(entry.value or b"", type=Noted)
-                except (msgspec.DecodeError, ValueError):
-                    log.error("the note of the last epoch cannot be read: somebody else has written it")
-                    return None
+        try:
+            entry = await self._notes.get(OWNER)
+            return msgspec.msgpack.decode(entry.value or b"", type=Noted)
+        except nats.js.errors.KeyNotFoundError:
+            return None
+        except (msgspec.DecodeError, ValueError):
+            log.error("the note of the last epoch cannot be read: somebody else has written it")
+            return None
 
     async def _note(self) -> None:
         reached = self._epoch + int((self._clock() - self._began) * 1e6)
