@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tickwire.bus.cluster import Wire
+
 PATIENCE = 60.0
 
 
@@ -76,6 +78,13 @@ class NatsServer:
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def settled(wire: Wire) -> None:
+    """The server has taken all that was sent, subscriptions too. The library sends a ping before what waits:
+    its answer says nothing of that, the second one does."""
+    await wire.client.flush()
+    await wire.client.flush()
 
 
 def three() -> list[NatsServer]:

@@ -9,7 +9,7 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -178,8 +178,8 @@ class InProcess:
         """Nothing is between."""
 
 
-class OverUnix:
-    """Client sides that are joined by Unix sockets, as if they were other processes."""
+class Apart:
+    """Client sides that are joined as if they were other processes."""
 
     def __init__(self, market: MarketSide) -> None:
         self.market = market
@@ -187,21 +187,12 @@ class OverUnix:
         self.remotes: dict[Client, RemoteMarket] = {}
         self._reaching: dict[Client, asyncio.Task[None]] = {}
         self._stack = contextlib.AsyncExitStack()
-        self._path = Path(tempfile.mkdtemp(prefix="bus-")) / "s"
 
-    async def join(self, client: Client) -> Supplier:
-        market = self.market
-        if self.host is None:
-            clock, micros = time.monotonic, lambda: int(time.time() * 1e6)
-            scenarios = market.scenarios
-            self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
-            market.join(self.host)
-            await self._stack.enter_async_context(hosting(self.host, self._path))
-        remote = RemoteMarket(
-            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic, wall=REAL.millis
-        )
-        remote.join(client)
-        reaching = self._reaching[client] = asyncio.create_task(reach(remote, self._path))
+    async def _reached(
+        self, client: Client, remote: RemoteMarket, coming: Coroutine[Any, Any, None]
+    ) -> Supplier:
+        """What a client side reaches the market by, once that is there; `coming` keeps the way up."""
+        reaching = self._reaching[client] = asyncio.create_task(coming)
         self._stack.callback(reaching.cancel)
         self._stack.push_async_callback(remote.end)
         self.remotes[client] = remote
@@ -217,21 +208,42 @@ class OverUnix:
 
     async def end(self) -> None:
         await self._stack.aclose()
+
+
+class OverUnix(Apart):
+    """Client sides that are joined by Unix sockets, as if they were other processes."""
+
+    def __init__(self, market: MarketSide) -> None:
+        super().__init__(market)
+        self._path = Path(tempfile.mkdtemp(prefix="bus-")) / "s"
+
+    async def join(self, client: Client) -> Supplier:
+        market = self.market
+        if self.host is None:
+            clock, micros = time.monotonic, lambda: int(time.time() * 1e6)
+            scenarios = market.scenarios
+            self.host = Host(market, market.catalogue, lambda: scenarios.running, clock=clock, micros=micros)
+            market.join(self.host)
+            await self._stack.enter_async_context(hosting(self.host, self._path))
+        remote = RemoteMarket(
+            CATALOGUE.copy(), Sandbox(7), name=client.name, clock=time.monotonic, wall=REAL.millis
+        )
+        remote.join(client)
+        return await self._reached(client, remote, reach(remote, self._path))
+
+    async def end(self) -> None:
+        await super().end()
         shutil.rmtree(self._path.parent)
 
 
-class OverNats:
+class OverNats(Apart):
     """The same over NATS: each client side has a connection of its own."""
 
     server: NatsServer | None = None
 
     def __init__(self, market: MarketSide) -> None:
-        self.market = market
-        self.host: Host | None = None
-        self.remotes: dict[Client, RemoteMarket] = {}
+        super().__init__(market)
         self.owner: Owner | None = None
-        self._reaching: dict[Client, asyncio.Task[None]] = {}
-        self._stack = contextlib.AsyncExitStack()
         self._names = self.names()
 
     def names(self) -> Names:
@@ -277,22 +289,7 @@ class OverNats:
         remote.join(client)
         wire = await self._wire(client.name)
         coming = follow(remote, wire, self._names, client.name, micros, Random(7))
-        reaching = self._reaching[client] = asyncio.create_task(coming)
-        self._stack.callback(reaching.cancel)
-        self._stack.push_async_callback(remote.end)
-        self.remotes[client] = remote
-        await remote.joined.wait()
-        return remote.supplier
-
-    async def leave(self, client: Client) -> None:
-        assert self.host is not None
-        before = len(self.host.links)
-        self._reaching.pop(client).cancel()
-        await self.remotes.pop(client).end()
-        await until(lambda: len(self.host.links) < before)  # type: ignore[union-attr]
-
-    async def end(self) -> None:
-        await self._stack.aclose()
+        return await self._reached(client, remote, coming)
 
 
 class Sides:

@@ -12,7 +12,7 @@ from tickwire.bus.messages import VERSION
 from tickwire.market.side import MarketSide
 from tickwire.model import Kind
 
-from ...nats_server import NatsServer
+from ...nats_server import NatsServer, settled
 from ...serving import trade, until
 from ..sides import Client, OverNats, sides
 
@@ -41,6 +41,6 @@ async def test_neither_a_forged_owner_nor_junk_takes_a_client_side_away(
         for subject in (names.owner, f"{names.of(at.engine.market.epoch)}.e.crypto.0", names.who):
             for data in (b"", b"junk", b"\0" * 100_000):
                 evil.send(subject, data)
-        await evil.client.flush()
+        await settled(evil)
         at.source.emit(trade(price="2"))
         await until(lambda: len(client.taken(Kind.TRADE, "BTCUSDT")) == 2)

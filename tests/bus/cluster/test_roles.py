@@ -18,7 +18,7 @@ from tickwire.bus.cluster.lease import KEY
 from tickwire.market.side import MarketSide
 from tickwire.model import Kind
 
-from ...nats_server import NatsServer
+from ...nats_server import NatsServer, settled
 from ...serving import trade, until
 from ..sides import Client, OverNats, sides
 
@@ -74,7 +74,7 @@ async def test_a_gateway_can_send_no_events_and_not_touch_the_lease(server: Nats
         await lease.win()
         taken: list[bytes] = []
         await market.take("tw.v1.tickwire.>", lambda _, __, data: taken.append(data))
-        await market.client.flush()
+        await settled(market)
         for subject in (f"{names.of(1)}.e.crypto.0", f"{names.of(1)}.to.somebody", names.owner):
             gateway.send(subject, b"forged")
         gateway.send(f"{names.of(1)}.up.me", b"allowed")

@@ -14,7 +14,7 @@ from tickwire.errors import StartError
 from tickwire.machine import REAL
 from tickwire.server.authority import Authority
 
-from ...nats_server import NatsServer, free_port
+from ...nats_server import NatsServer, free_port, settled
 from ...serving import until
 
 
@@ -23,7 +23,7 @@ async def test_what_is_sent_on_several_subjects_is_taken_in_its_order(nats: Nats
     async with connected(Access((nats.url,)), "one") as one, connected(Access((nats.url,)), "other") as other:
         for subject in ("order.a", "order.b", "order.c.>"):
             await other.take(subject, lambda where, _, data: taken.append((where, data)))
-        await other.client.flush()
+        await settled(other)
         sent = [(f"order.{'abc'[n % 3]}{'.d' if n % 3 == 2 else ''}", b"%d" % n) for n in range(3000)]
         for subject, data in sent:
             one.send(subject, data)
@@ -45,9 +45,9 @@ async def test_one_that_cannot_take_a_message_is_given_the_next(nats: NatsServer
             one.send("fails", data)
         await until(lambda: taken == [b"1", b"2"])
         end()
-        await one.client.flush()
+        await settled(one)
         one.send("fails", b"3")
-        await one.client.flush()
+        await settled(one)
         assert taken == [b"1", b"2"]
 
 
@@ -55,7 +55,7 @@ async def test_whether_anybody_answers(nats: NatsServer) -> None:
     async with connected(Access((nats.url,)), "one") as one, connected(Access((nats.url,)), "other") as other:
         await other.take("answers", lambda _, reply, __: other.send(reply, b""))
         await other.take("silent", lambda _, __, ___: None)
-        await other.client.flush()
+        await settled(other)
         assert await one.is_answered("answers", 60) is True
         assert await one.is_answered("nobody", 60) is False
         assert await one.is_answered("silent", 0.1) is None
@@ -72,7 +72,7 @@ async def test_users_are_let_in_by_password_or_token(tmp_path: Path) -> None:
 
 
 async def test_a_start_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST", 0.5)
+    monkeypatch.setattr(module, "FIRST", 3.0)
     with pytest.raises(StartError, match=r"NATS cannot be reached at nats://127\.0\.0\.1:\d+: .*Start it"):
         async with connected(Access((f"nats://127.0.0.1:{free_port()}",)), "one"):
             pass
