@@ -27,7 +27,7 @@ import uvloop
 from tickwire.access import Token, digest_of
 from tickwire.assembly import Engine, GatewayEngine, assemble
 from tickwire.bus import FrameInlet
-from tickwire.bus.buckets import BUCKETS, spread, the_only
+from tickwire.bus.buckets import Spread, the_only
 from tickwire.bus.cluster import Access, Announced, Names, Owner, answering, connected, follow
 from tickwire.bus.cluster import hosting as owning
 from tickwire.bus.host import Host
@@ -148,7 +148,7 @@ def gateway_at(bus: str, codes: list[str], settings: Settings) -> GatewayEngine:
         name="gateway",
         clock=REAL.monotonic,
         wall=REAL.millis,
-        bucket_of=spread(BUCKETS) if is_nats else the_only,
+        bucket_of=Spread() if is_nats else the_only,
     )
     way = partial(follow_over, bus, remote) if is_nats else partial(reach, remote, Path(bus))
     tokens, database = TokenStore(file, settings.data_dir / KEY_FILE), Database(file, REAL.wall)
@@ -175,7 +175,7 @@ async def run(
                 lambda: market.scenarios.running,
                 clock=REAL.monotonic,
                 micros=micros,
-                bucket_of=the_only if owner is None else spread(BUCKETS),
+                bucket_of=the_only if owner is None else Spread(),
                 publish=None if owner is None else owner.publish,
             )
             market.join(host)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tickwire.assembly import Engine, assemble
 from tickwire.bus import Statement, StreamEvent, Supplier
-from tickwire.bus.buckets import BUCKETS, spread
+from tickwire.bus.buckets import Spread
 from tickwire.bus.cluster import Access, Announced, Names, Owner, Wire, answering, connected, follow
 from tickwire.bus.cluster import hosting as hosting_nats
 from tickwire.bus.host import Host
@@ -240,6 +240,7 @@ class OverNats(Apart):
     """The same over NATS: each client side has a connection of its own."""
 
     server: NatsServer | None = None
+    follows_all = True
 
     def __init__(self, market: MarketSide) -> None:
         super().__init__(market)
@@ -271,7 +272,7 @@ class OverNats(Apart):
                 lambda: scenarios.running,
                 clock=clock,
                 micros=micros,
-                bucket_of=spread(BUCKETS),
+                bucket_of=Spread(),
                 publish=self.owner.publish,
             )
             market.join(self.host)
@@ -284,9 +285,11 @@ class OverNats(Apart):
             name=client.name,
             clock=clock,
             wall=REAL.millis,
-            bucket_of=spread(BUCKETS),
+            bucket_of=Spread(),
         )
         remote.join(client)
+        if self.follows_all:
+            remote.interest.count_all(True)
         wire = await self._wire(client.name)
         coming = follow(remote, wire, self._names, client.name, micros, Random(7))
         return await self._reached(client, remote, coming)

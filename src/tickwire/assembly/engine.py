@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ..bus import Local, Supplier, TokenHome
+from ..bus import ALL_COMES, Interest, Local, Supplier, TokenHome
 from ..bus.remote import RemoteMarket
 from ..config import Settings
 from ..errors import StoreError
@@ -248,6 +248,7 @@ class GatewayEngine:
             observer,
             place,
             remote.home,
+            remote.interest,
         )
         remote.join(self.gateway)
 
@@ -311,6 +312,7 @@ def gateway_of(
     observer: Observer,
     place: Place = ONLY,
     home: TokenHome | None = None,
+    interest: Interest = ALL_COMES,
 ) -> Gateway:
     """A client side on a machine."""
     return Gateway(
@@ -326,4 +328,5 @@ def gateway_of(
         observer=observer,
         place=place,
         home=home,
+        interest=interest,
     )

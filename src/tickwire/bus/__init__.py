@@ -33,10 +33,12 @@ from .contract import (
     Supplier,
     TokenHome,
 )
+from .interest import ALL_COMES, Interest
 from .local import Local
 from .speaking import Sayings
 
 __all__ = [
+    "ALL_COMES",
     "Columns",
     "Edition",
     "Figures",
@@ -45,6 +47,7 @@ __all__ = [
     "Gaps",
     "Hole",
     "Inlet",
+    "Interest",
     "Klines",
     "Known",
     "Lack",

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..model import Instrument
+from ..model import Instrument, Market
 from .layout import Batch, Record
 
 BUCKETS = 4
@@ -48,10 +48,14 @@ def the_only(_: Instrument) -> str:
     return ""
 
 
-def spread(each: int) -> BucketOf:
+class Spread:
     """So many buckets for each market, filled by hash: the same in every process."""
 
-    def bucket_of(instrument: Instrument) -> str:
-        return f"{instrument.market}.{zlib.crc32(instrument.code.encode()) % each}"
+    def __init__(self, each: int = BUCKETS) -> None:
+        self._each = each
+        self.names = frozenset(f"{market}.{number}" for market in Market for number in range(each))
+        """All there are."""
 
-    return bucket_of
+    def __call__(self, instrument: Instrument) -> str:
+        """The bucket that an instrument is in."""
+        return f"{instrument.market}.{zlib.crc32(instrument.code.encode()) % self._each}"

@@ -346,6 +346,11 @@ class Supplier(Known, Protocol):
         """What each of these does now, by scenario and by calendar: `open`, `halted` and so on."""
         ...
 
+    async def last_trades(self, instruments: Iterable[Instrument]) -> list[int | None]:
+        """When the last trade of each of these was, in milliseconds since the epoch; None if there was
+        none."""
+        ...
+
     async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
         """Those of these trades and books, by code, that have no place at the source they come from."""
         ...

@@ -278,9 +278,9 @@ class Host:
             link.said(told.number, told.body)
         elif isinstance(told, Want):
             self.flush()
-            link.send_last(
-                one for one in self._outlets if not told.buckets or one.bucket.name in told.buckets
-            )
+            link.send_last(one for one in self._outlets if one.bucket.name in told.buckets)
+            if told.number:
+                link.send(Done(told.number, msgspec.Raw(written(None))))
         elif isinstance(told, Read):
             self._begin(link, self._read(link, told))
         elif isinstance(told, Lack):
@@ -346,7 +346,8 @@ class Host:
         for outlet in self._outlets:
             link.send(_opened(outlet))
         link.send(self._scenarios())
-        link.send_last(self._outlets)
+        wanted = hello.buckets
+        link.send_last(one for one in self._outlets if wanted is None or one.bucket.name in wanted)
         if not self.links:
             self._reception.settle()
         self.links[channel] = link

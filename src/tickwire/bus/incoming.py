@@ -7,7 +7,7 @@ had any more is told as a gap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeAlias
 
 import structlog
@@ -18,6 +18,7 @@ from ..wire.canonical import event_of
 from .answers import Missed
 from .buckets import BucketOf, the_only
 from .contract import FrameInlet, Receiver
+from .interest import Followed
 from .layout import Frame, Record
 
 Key: TypeAlias = tuple[Kind, str, int]
@@ -83,15 +84,20 @@ class Incoming:
     """What comes of all streams."""
 
     def __init__(
-        self, missed: Callable[..., Awaitable[Missed | None]], tell: Tell, bucket_of: BucketOf = the_only
+        self,
+        missed: Callable[..., Awaitable[Missed | None]],
+        tell: Tell,
+        bucket_of: BucketOf = the_only,
+        interest: Followed | None = None,
     ) -> None:
-        """`missed` is the market side's, see `Supplier`."""
+        """`missed` is the market side's, see `Supplier`; without `interest` all buckets come."""
         self.filled = self.gaps = self.missed_batches = 0
         """Streams of which something was missed and came, those of which it did not, and batches that did
         not."""
         self._missed = missed
         self._tell = tell
         self._bucket_of = bucket_of
+        self._interest = interest
         self._epoch = 0
         self._numbers: dict[str, int] = {}  # of the last batch of each bucket
         self._spouts: dict[int, Spout] = {}
@@ -106,7 +112,11 @@ class Incoming:
         self._spouts.clear()
         if epoch != self._epoch:
             self._epoch = epoch
-            trades = [one.instrument for one in self._streams.values() if one.kind is Kind.TRADE]
+            trades = [
+                one.instrument
+                for one in self._streams.values()
+                if one.kind is Kind.TRADE and self._comes(one.bucket)
+            ]
             self._earlier |= self._streams.keys()
             for spout in self._streams.values():
                 spout.is_over = True
@@ -127,6 +137,17 @@ class Incoming:
                 spout.follows, spout.seq, spout.suspect = True, self._epoch - 1, True
             self._tell(lambda receiver: setattr(spout, "inlet", receiver.open(kind, instrument, kline_type)))
         self._spouts[number] = spout
+
+    def anew(self, buckets: Collection[str]) -> None:
+        """These did not come, and do from now on: nobody has missed what was before."""
+        for bucket in buckets:
+            self._numbers.pop(bucket, None)
+        for number, spout in self._spouts.items():
+            if spout.bucket in buckets:
+                fresh = Spout(spout.kind, spout.instrument, spout.kline_type, spout.bucket)
+                fresh.inlet, spout.is_over = spout.inlet, True
+                key = spout.kind, spout.instrument.code, spout.kline_type
+                self._spouts[number] = self._streams[key] = fresh
 
     def redefine(self, instrument: Instrument) -> None:
         """It is known in other numbers."""
@@ -167,7 +188,12 @@ class Incoming:
     def behind(self, numbers: Mapping[str, int]) -> list[str]:
         """Those of these buckets of which batches were sent that did not come."""
         known = self._numbers
-        return [name for name, number in numbers.items() if known.get(name, number) < number]
+        return [
+            name for name, number in numbers.items() if known.get(name, number) < number and self._comes(name)
+        ]
+
+    def _comes(self, bucket: str) -> bool:
+        return self._interest is None or self._interest.has(bucket)
 
     def _is_news(self, spout: Spout, record: Record) -> bool:
         """Whether the last event of a stream has not been given. What stands there since an earlier run of

@@ -39,10 +39,11 @@ class State(msgspec.Struct, frozen=True):
 
 # From a client side.
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
-    """A client side comes, under a name for people."""
+    """A client side comes, under a name for people. It follows these buckets, or all."""
 
     version: int
     name: str
+    buckets: tuple[str, ...] | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag="ask"):
@@ -81,9 +82,10 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True, tag="want"):
-    """The last event of each stream of these buckets is asked for; of all, if none are named."""
+    """The last event of each stream of these buckets is asked for; then an answer to that number, if any."""
 
-    buckets: tuple[str, ...] = ()
+    buckets: tuple[str, ...]
+    number: int = 0
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):

@@ -22,10 +22,11 @@ from ..wire import CODE_INVALID, Ret, StatusData
 from . import layout
 from .answers import Figures, Statement, Stop
 from .answers import Taken as TakenLines
-from .buckets import BucketOf, the_only
+from .buckets import BucketOf, Spread, the_only
 from .calls import CALLS, ERRORS, RECORDED, Call, written
 from .contract import Playback, Receiver, Supplier, TokenHome
 from .incoming import Incoming
+from .interest import ALL_COMES, Followed, Interest
 from .layout import Splitter
 from .messages import (
     VERSION,
@@ -89,13 +90,12 @@ class Channel(Protocol):
 class Asked:
     """A call that is not answered yet."""
 
-    __slots__ = ("arguments", "call", "future")
+    __slots__ = ("future", "read")
 
-    def __init__(self, call: Call | None, arguments: Mapping[str, Any], future: asyncio.Future[Any]) -> None:
-        """Without a call it is the next page of a playback."""
-        self.call = call
-        self.arguments = arguments
-        self.future = future
+    def __init__(self, read: Callable[[msgspec.Raw], Any]) -> None:
+        """`read` makes of an answer what it says. It may raise BusError."""
+        self.read = read
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
 
 def asking(cls: type[RemoteMarket]) -> type[RemoteMarket]:
@@ -134,7 +134,9 @@ class RemoteMarket:
         """Set while it is there."""
         self.refused = ""
         """Why it will never be."""
-        self.incoming = Incoming(cast(Supplier, self).missed, self._tell, bucket_of)
+        self.followed = Followed(bucket_of, clock) if isinstance(bucket_of, Spread) else None
+        """Which buckets are to come; None: all."""
+        self.incoming = Incoming(cast(Supplier, self).missed, self._tell, bucket_of, self.followed)
         """Its streams."""
         self._catalogue = catalogue
         self._sandbox = sandbox
@@ -144,6 +146,7 @@ class RemoteMarket:
         self._receiver: Receiver | None = None
         self._channel: Channel | None = None
         self._splitter = Splitter()
+        self._comes: tuple[str, ...] | None = None  # what buckets did when it came
         self._state = State(0, 0.0, False, (), frozenset(), {}, False, False, False)
         self._taken = self._told_taken = 0
         self._heard = 0.0
@@ -162,18 +165,25 @@ class RemoteMarket:
         return cast(Supplier, self)
 
     @property
+    def interest(self) -> Interest:
+        """What the client side follows."""
+        return ALL_COMES if self.followed is None else self.followed
+
+    @property
     def home(self) -> TokenHome:
         """Where the limits of tokens are kept."""
         return cast(TokenHome, self)
 
     # The way to the other end.
-    def attach(self, channel: Channel) -> None:
-        """There is a way to the market side: says who is here. What comes goes into `received`."""
+    def attach(self, channel: Channel, buckets: Collection[str] | None = None) -> None:
+        """There is a way to the market side: says who is here, and what buckets come (None: all). What comes
+        goes into `received`."""
         self._channel = channel
         self._splitter = Splitter()
         self._taken = self._told_taken = 0
         self._heard = self._clock()
-        self._say(Hello(VERSION, self._name))
+        self._comes = None if buckets is None else (*buckets,)
+        self._say(Hello(VERSION, self._name, self._comes))
 
     def received(self, data: bytes) -> None:
         """Bytes came. Raises BusError if they are not what they should be."""
@@ -202,7 +212,14 @@ class RemoteMarket:
 
     def catch_up(self) -> None:
         """Some of those were left out: what they held is asked for, with the last of each stream."""
-        self._say(Want())
+        if self.followed is not None:
+            self._say(Want((*self.followed.buckets,)))
+
+    async def last_of(self, buckets: Iterable[str]) -> None:
+        """Waits for the last event of each stream of these, and what was missed before it. Raises
+        StoreError."""
+        self._last_number += 1
+        await self._answer(Want((*buckets,), self._last_number), Asked(lambda _: None), ANSWER)
 
     def beat(self) -> None:
         """Says that this side is there."""
@@ -214,6 +231,8 @@ class RemoteMarket:
             return
         self._channel = None
         self.joined.clear()
+        if self.followed is not None:
+            self.followed.lost()
         self._unheard_since = self._wall()
         self._fail_all(AWAY)
         self._tell_statuses()
@@ -327,9 +346,10 @@ class RemoteMarket:
         waits = call.name == "publish" and arguments["patience"] is None
         self._last_number += 1
         told = Ask(self._last_number, call.name, msgspec.Raw(written(arguments)), seekers)
-        return await self._answer(told, Asked(call, arguments, _future()), None if waits else ANSWER)
+        read = _playback_of if call.name == RECORDED else partial(call.answered, arguments=arguments)
+        return await self._answer(told, Asked(read), None if waits else ANSWER)
 
-    async def _answer(self, told: Ask | Read, asked: Asked, wait: float | None) -> Any:
+    async def _answer(self, told: Ask | Read | Want, asked: Asked, wait: float | None) -> Any:
         await self._reached()
         self._asked[told.number] = asked
         self._say(told)
@@ -359,8 +379,10 @@ class RemoteMarket:
         """See `Supplier`; where the market side is gone, what came last is all there is."""
         if not self.joined.is_set() or self._is_silent:
             return {}
+        instruments = [*instruments]
+        await self.interest.follow(instruments)
         try:
-            found = await self.ask(CALLS["begin"], (kind, [*instruments]), {})
+            found = await self.ask(CALLS["begin"], (kind, instruments), {})
         except StoreError:  # which its state says
             return {}
         return cast("Mapping[str, Ret | None]", found)
@@ -422,7 +444,7 @@ class RemoteMarket:
         """The next page of a playback. Raises InputError."""
         self._last_number += 1
         told = Read(self._last_number, playback)
-        return cast(PageTold, await self._answer(told, Asked(None, {}, _future()), ANSWER))
+        return cast(PageTold, await self._answer(told, Asked(_page_of), ANSWER))
 
     # What comes.
     def _hear(self, told: Down) -> None:
@@ -430,7 +452,7 @@ class RemoteMarket:
             case Done(number, answer):
                 if (asked := self._asked.pop(number, None)) is not None and not asked.future.done():
                     try:
-                        asked.future.set_result(_read(asked, answer))
+                        asked.future.set_result(asked.read(answer))
                     except BusError as error:
                         asked.future.set_exception(error)
             case Failed(number, error, text):
@@ -501,6 +523,8 @@ class RemoteMarket:
         self._state = state
         self.incoming.begin(state.epoch)
         self.joined.set()
+        if self.followed is not None:
+            self.followed.began(self._comes or ())
         if before.epoch:
             log.info("the market side is there again", anew=state.epoch != before.epoch)
             self._tell_statuses()
@@ -527,16 +551,12 @@ def _tell_status(status: StatusData, receiver: Receiver) -> None:
     receiver.source_changed(status)
 
 
-def _future() -> asyncio.Future[Any]:
-    return asyncio.get_running_loop().create_future()
+def _playback_of(answer: msgspec.Raw) -> PlaybackTold:
+    return _playback(answer)
 
 
-def _read(asked: Asked, answer: msgspec.Raw) -> Any:
-    if asked.call is None:
-        try:
-            return _page(answer)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise BusError(f"A page of a playback cannot be read: {error}") from None
-    if asked.call.name == RECORDED:
-        return _playback(answer)
-    return asked.call.answered(answer, asked.arguments)
+def _page_of(answer: msgspec.Raw) -> PageTold:
+    try:
+        return _page(answer)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BusError(f"A page of a playback cannot be read: {error}") from None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from typing import Any, NamedTuple
 
 import structlog
 
 from .. import __version__
 from ..access import Seating, Verdict
-from ..bus import Sayings, Supplier, TokenHome
+from ..bus import ALL_COMES, Interest, Sayings, Supplier, TokenHome
 from ..config import Settings, SourceKind
 from ..model import Catalogue, Ending, Family, Instrument, Kind, KlineType, Position
 from ..sandbox import Sandbox, Step
@@ -30,6 +30,7 @@ from ..wire.session import (
     ForgetStatus,
     Hello,
     ListItems,
+    Pattern,
     Replay,
     Resume,
     Session,
@@ -118,8 +119,10 @@ class Gateway:
         observer: Observer = NOBODY,
         place: Place = ONLY,
         home: TokenHome | None = None,
+        interest: Interest = ALL_COMES,
     ) -> None:
-        """`home` is where the limits of tokens are kept if there are other client sides.
+        """`home` is where the limits of tokens are kept if there are other client sides, `interest` what is
+        followed where not all comes here.
 
         `database` runs the calls of the store of tokens; `carry` is that of the machine's network.
 
@@ -140,6 +143,7 @@ class Gateway:
         """What it can say of itself, see `Speaker`."""
         self.statements = self.sayings.statements
         self._market = market
+        self._interest = interest
         self._numbers = place.connections()
         self._watching: set[Peer] = set()
         self._slow: set[Peer] = set()
@@ -171,6 +175,7 @@ class Gateway:
             self.first_bars,
             self.callers,
             lambda join: asyncio.get_running_loop().call_soon(join),
+            interest,
         )
         self.changing = Changing(
             self.hub, market, self.seeking, self.sharing, self.first_bars, self.patterns, self.callers
@@ -179,7 +184,7 @@ class Gateway:
             tokens, database, sandbox, Rules.of(settings), self.sharing, clock=clock, wall=wall
         )
         self.resuming = Resuming(
-            self.hub, market, self.changing, self.first_bars, self.callers, self._slow, clock
+            self.hub, market, self.changing, self.first_bars, self.callers, self._slow, clock, interest
         )
         self.replaying = Replaying(self.hub, market, self.resuming, self.callers, self._slow, clock)
         self.states = States(self.hub, market, wall)
@@ -235,6 +240,7 @@ class Gateway:
         self.seeking.found(family, name, nobodys=nobodys)
 
     def _wanted(self, topic: Topic, wanted: bool) -> None:
+        self._interest.count(topic.instrument, wanted)
         if topic.kind is Kind.KLINE:
             if not self._bars:
                 self.uplink.say(self._wish_bars)
@@ -338,6 +344,22 @@ class Gateway:
         if dead is not None:
             dead.close(POLICY_VIOLATION, TAKEN_OVER, Ending.TAKEOVER)
         return Session(family, self.catalogue, self.clock(), self.dialect, caller, caller.report)
+
+    def first(self, decision: Decision) -> Coroutine[Any, Any, None] | None:
+        """What is to be awaited before a decision is carried out, if anything: that the streams it is of come
+        here, with their last events."""
+        instruments: list[Instrument] | None
+        match decision:
+            case Subscribe(_, wants, _):
+                instruments = [want.instrument for want in wants]
+            case Change():
+                entries = [entry.what for entry in decision.added]
+                instruments = [one.instrument for one in entries if isinstance(one, Want)]
+                if any(isinstance(one, Pattern) for one in entries):
+                    instruments = None
+            case _:
+                return None
+        return self._interest.follow(instruments) if self._interest.lacks(instruments) else None
 
     def carry_out(self, client: Peer, decision: Decision) -> bytes:
         """Changes what the client is sent; returns the frames to send it first."""

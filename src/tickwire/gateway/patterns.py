@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
+from ..bus import Interest
 from ..model import Kind
 from ..wire import Want
 from ..wire.items import Item, State
@@ -35,12 +36,14 @@ class Patterns:
         first_bars: FirstBars,
         callers: Mapping[Peer, Caller],
         schedule: Callable[[Callable[[], None]], object],
+        interest: Interest,
     ) -> None:
         self._hub = hub
         self._sharing = sharing
         self._first_bars = first_bars
         self._callers = callers
         self._schedule = schedule
+        self._interest = interest
         self._of: dict[Peer, dict[Kind, dict[Key, Pattern]]] = {}
         self._implied: dict[Peer, dict[Kind, set[Key]]] = {}
         self._begun: list[Topic] = []
@@ -55,6 +58,8 @@ class Patterns:
             return "already"
         if sum(map(len, mine.values())) >= MOST_PATTERNS:
             return "over_limit"
+        if client not in self._of:
+            self._interest.count_all(True)
         self._of.setdefault(client, {}).setdefault(kind, {})[key] = pattern
         self._imply(client, caller, kind, wants, self._hub.running(kind.flow))
         return "ok"
@@ -65,6 +70,8 @@ class Patterns:
         mine = self._of.get(client, {}).get(kind, {})
         if mine.pop(key, None) is None:
             return False
+        if not any(self._of[client].values()):
+            self._drop(client)
         implied = self._implied.get(client, {}).get(kind, set())
         for one in [*implied]:
             if one in wants and not self._means(client, kind, wants[one]):
@@ -96,12 +103,18 @@ class Patterns:
 
     def forget(self, client: Peer, kinds: Iterable[Kind] = tuple(Kind)) -> None:
         """The client's lists of these kinds are others now."""
-        for kept in (self._of, self._implied):
-            if (mine := kept.get(client)) is not None:
-                for kind in kinds:
-                    mine.pop(kind, None)
-                if not mine:
-                    del kept[client]
+        for kind in kinds:
+            self._implied.get(client, {}).pop(kind, None)
+            self._of.get(client, {}).pop(kind, None)
+        if client in self._of and not any(self._of[client].values()):
+            self._drop(client)
+        if not self._implied.get(client, True):
+            del self._implied[client]
+
+    def _drop(self, client: Peer) -> None:
+        """It has no pattern any more."""
+        del self._of[client]
+        self._interest.count_all(False)
 
     def begun(self, topic: Topic) -> None:
         """A stream has its first event."""

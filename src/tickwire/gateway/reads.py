@@ -21,4 +21,5 @@ class Reads:
         self.gap_page, self.open_gaps = market.gap_page, market.open_gaps
         self.suspension_page = market.suspension_page
         self.static_info, self.states = market.static_info, market.states
+        self.last_trades = market.last_trades
         self.figures, self.lacking = market.figures, market.lacking

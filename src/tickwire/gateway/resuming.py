@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from msgspec import UNSET
 
-from ..bus import FirstMissed, Left, Missed, Supplier
+from ..bus import FirstMissed, Interest, Left, Missed, Supplier
 from ..model import Instrument, Kind, KlineState, KlineUpdate, Position
 from ..wire import Sought, Want
 from ..wire.form import Form
@@ -97,6 +97,7 @@ class Resuming:
         callers: Mapping[Peer, Caller],
         slow: Collection[Peer],
         clock: Callable[[], float],
+        interest: Interest,
     ) -> None:
         """`slow` are those who do not take what they are sent as fast as it comes, see `quick`; `clock` is
         monotonic, in seconds."""
@@ -109,6 +110,7 @@ class Resuming:
         self._tasks: dict[Peer, set[asyncio.Task[None]]] = {}
         self._taken: dict[Peer, asyncio.Event] = {}  # set when a client has taken what it was given
         self._clock = clock
+        self._interest = interest
         self._portions = Portions(ALL, OF_TOKEN, clock)
         self._strips = Strips(CACHED)
         self.gaps = 0
@@ -190,6 +192,7 @@ class Resuming:
         left = [one for one in behind if one is not None]
         try:
             answers = []
+            await self._interest.follow([one.topic.instrument for one in left])
             firsts = iter(await self._begin(left))
             for item, state, one in zip(items, states, behind, strict=True):
                 told = ResumedItem(item.kind, item.code, item.depth_level, item.kline_type, state=state)

@@ -259,6 +259,11 @@ class MarketSide:
         settled = await self.halts.settled()
         return Suspensions(*await self._database.read(page), None if settled else Lack.STORE)
 
+    async def last_trades(self, instruments: Iterable[Instrument]) -> list[int | None]:
+        """When the last trade of each of these was."""
+        found = map(self.streams.last_trade, instruments)
+        return [None if last is None else last.time for last in found]
+
     async def lacking(self, streams: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
         """Those of these trades and books, by code, that have no place at the source they come from."""
         return self.supply.lacking((self.catalogue[code], kind) for kind, code in streams)

@@ -115,12 +115,11 @@ def _is_listed(reads: Reads, caller: Caller, instrument: Instrument) -> bool:
 
 
 async def _told(reads: Reads, ones: Collection[Instrument]) -> list[InstrumentInfo]:
-    states = zip(ones, await reads.states(ones), strict=True)
-    return [_instrument(reads, one, state) async for one, state in _walk(states)]
+    told = zip(ones, await reads.states(ones), await reads.last_trades(ones), strict=True)
+    return [_instrument(*one) async for one in _walk(told)]
 
 
-def _instrument(reads: Reads, one: Instrument, state: str) -> InstrumentInfo:
-    last = reads.last_trade(one)
+def _instrument(one: Instrument, state: str, last_trade: int | None) -> InstrumentInfo:
     return InstrumentInfo(
         one.code,
         NAMES.get(one.code, ()),
@@ -138,7 +137,7 @@ def _instrument(reads: Reads, one: Instrument, state: str) -> InstrumentInfo:
         one.price_decimals,
         one.volume_decimals,
         one.turnover_decimals,
-        last[0].time if last else None,
+        last_trade,
         bool(one.learned),
         one.goes_negative,
     )

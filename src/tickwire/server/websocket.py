@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -352,6 +353,9 @@ class WebSocket(Shell):
             self.transport.pause_reading()
 
     def _hear_delayed(self) -> None:
+        if self._asking is not None:  # in its turn
+            self._asking.add_done_callback(lambda _: self._hear_delayed())
+            return
         held = self._busy
         assert self._delayed is not None  # noqa: S101
         data = self._delayed.popleft()
@@ -387,18 +391,31 @@ class WebSocket(Shell):
             self._asking = None
             self._carry(self._connection.go_on(self._gateway.clock(), granted=granted))
 
-    def _carry(self, out: Iterable[bytes | Decision]) -> None:
-        """Writes and carries out, in order."""
+    async def _carry_later(
+        self, waits: Awaitable[None], decision: Decision, left: Iterable[bytes | Decision]
+    ) -> None:
+        await waits
+        if not self.transport.is_closing():
+            self._asking = None
+            self._carry(chain((decision,), left), waited=decision)
+
+    def _carry(self, out: Iterable[bytes | Decision], *, waited: Decision | None = None) -> None:
+        """Writes and carries out, in order. What is to be awaited of the decision `waited` was."""
         replies: list[bytes] = []
         close: Close | None = None
         asks: Ask | None = None
-        for item in out:
-            if isinstance(item, Close):
+        left = iter(out)
+        for item in left:
+            if isinstance(item, bytes):
+                replies.append(item)
+            elif item is not waited and (waits := self._gateway.first(item)) is not None:
+                self._send(replies)
+                self._wait_for(self._carry_later(waits, item, left))
+                return
+            elif isinstance(item, Close):
                 close = item
             elif isinstance(item, Ask):
                 asks = item
-            elif isinstance(item, bytes):
-                replies.append(item)
             elif frames := self._gateway.carry_out(self, item):
                 replies.append(self.form.told(frames))
         self._send(replies)

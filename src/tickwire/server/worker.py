@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle, watched
 from ..bus import Sayings
-from ..bus.buckets import BUCKETS, BucketOf, spread, the_only
+from ..bus.buckets import BucketOf, Spread, the_only
 from ..bus.host import Host
 from ..bus.messages import VERSION
 from ..bus.remote import RemoteMarket
@@ -191,7 +191,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                             await lease.begin(epoch)
                             owner = Owner(wire, node.names, epoch, lease.holds, REAL.monotonic)
                             said = Announced(epoch, VERSION, lease.id, node.name)
-                            host = _host(engine, task, lag, spread(BUCKETS), owner.publish)
+                            host = _host(engine, task, lag, Spread(), owner.publish)
                             hosts[:] = [host]
                             async with hosting(owner, host, node.names, said):
                                 await _run(engine, task, signals, lease.lost.wait)
@@ -276,9 +276,7 @@ async def _gateway(task: Task, settings: Settings) -> None:
         async def reach_owner(market: RemoteMarket) -> None:
             await follow(market, wire, node.names, task.name, micros, REAL.dice)
 
-        await _serve(
-            task, settings, build_gateway(settings, task.place, reach_owner, bucket_of=spread(BUCKETS))
-        )
+        await _serve(task, settings, build_gateway(settings, task.place, reach_owner, bucket_of=Spread()))
 
 
 async def _reach(bus: Path, market: RemoteMarket) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 import msgspec
@@ -41,7 +41,10 @@ class Session:
     def __init__(self, wire: Wire, base: str, name: str) -> None:
         self.joiner = Joiner()
         self.ends: list[Callable[[], None]] = []
+        self.buckets: dict[str, Callable[[], None]] = {}
+        """What ends each that comes."""
         self._wire = wire
+        self._base = base
         self._subject = f"{base}.up.{name}"
         self._cutter = Cutter()
 
@@ -53,9 +56,20 @@ class Session:
     def close(self) -> None:
         """Ends it."""
         self._wire.send(self._subject, END)
-        for end in self.ends:
+        for end in (*self.ends, *self.buckets.values()):
             end()
         self.ends.clear()
+        self.buckets.clear()
+
+    async def follow(self, bucket: str, take: Callable[[str, str, bytes], None]) -> None:
+        """Has batches of a bucket come."""
+        if bucket not in self.buckets:
+            self.buckets[bucket] = await self._wire.take(f"{self._base}.e.{bucket}", take)
+
+    def keep(self, buckets: Collection[str]) -> None:
+        """The others come no more."""
+        for bucket in self.buckets.keys() - buckets:
+            self.buckets.pop(bucket)()
 
 
 class Follower:
@@ -70,7 +84,9 @@ class Follower:
         micros: Callable[[], int],
         dice: Random,
     ) -> None:
+        assert market.followed is not None  # noqa: S101  # a cluster has buckets
         self._market = market
+        self._followed = market.followed
         self._wire = wire
         self._names = names
         self._name = name
@@ -119,6 +135,7 @@ class Follower:
             0 if owner is None else owner.epoch,
             late=self._late,
             left_out=self.left_out,
+            buckets=len(self._followed.buckets),
         )
 
     def _hear(self, _: str, __: str, data: bytes) -> None:
@@ -174,13 +191,23 @@ class Follower:
                 except BusError as error:
                     self._again(str(error))
 
-        for subject, take in ((f"{base}.to.{name}", told), (f"{base}.e.>", events)):
-            end = await self._wire.take(subject, take)
+        async def take_up(buckets: Collection[str]) -> None:
+            self._market.incoming.anew(buckets)
+            for bucket in buckets:
+                await session.follow(bucket, events)
             if self._session is not session:
-                end()
+                session.keep(())
                 return
-            session.ends.append(end)
-        self._market.attach(session)
+            await self._market.last_of(buckets)
+
+        session.ends.append(await self._wire.take(f"{base}.to.{name}", told))
+        for bucket in self._followed.buckets:
+            await session.follow(bucket, events)
+        if self._session is not session:
+            session.close()
+            return
+        self._followed.take_up = take_up
+        self._market.attach(session, session.buckets)
 
     def _take(self, data: bytes) -> None:
         """A batch of events, as all are sent it."""
@@ -218,9 +245,11 @@ class Follower:
         while True:
             await asyncio.sleep(LOOK)
             self._market.look()
+            self._followed.look()
             session, owner = self._session, self._owner
             if session is None or owner is None:
                 continue
+            session.keep(self._followed.buckets)
             if self._market.joined.is_set():
                 self._market.beat()
             answered = await self._wire.is_answered(self._names.node(owner.id), LOOK)

@@ -22,7 +22,7 @@ ANSWER = 1.5
 class Present(msgspec.Struct, frozen=True, array_like=True):
     """A process of a cluster. `epoch` is that of the owner it is or follows, 0 for none; `late` are the
     microseconds by which events last came later than the fastest did, and `left_out` the batches that came
-    too late to be taken."""
+    too late to be taken. `buckets` is how many a gateway follows."""
 
     role: str
     name: str
@@ -35,6 +35,7 @@ class Present(msgspec.Struct, frozen=True, array_like=True):
     """Its own, in microseconds since the epoch."""
     followers: tuple[str, ...] = ()
     """The gateways that an owner knows of."""
+    buckets: int = 0
 
 
 class Answer(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ...bus.buckets import Spread
 from ...client.shown import plain
 from .finding import Finding, Verdict
 
@@ -60,7 +61,8 @@ def findings(seen: Seen) -> Iterator[Finding]:
             yield Finding("gateway", "", Verdict.FAIL, plain(measured), BEHIND)
             continue
         verdict, advice = (Verdict.WARN, SLOW) if late > LATE else (Verdict.OK, "")
-        measured = f"{one.name}: it follows, {late * 1000:.0f} ms late, {one.left_out} batches left out"
+        follows = f"it follows {one.buckets} of {len(Spread().names)} buckets"
+        measured = f"{one.name}: {follows}, {late * 1000:.0f} ms late, {one.left_out} batches left out"
         yield Finding("gateway", "", verdict, plain(measured), advice, late)
     there = {one.name for one in present}
     for name in sorted({name for one in owners for name in one.followers} - there):
