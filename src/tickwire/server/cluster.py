@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..bus.buckets import Spread
 from ..config import Settings
 from ..errors import SettingsError
 from ..files import read_text
@@ -41,11 +42,13 @@ class Node(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A cluster as one sees it who asks: how the lease stands, and who is there."""
+    """A cluster as one sees it who asks: how the lease stands, who is there, and how many buckets streams are
+    spread over."""
 
     servers: str
     lease: LeaseFound
     answers: list[Answer]
+    buckets: int
 
 
 async def look_at(settings: Settings, micros: Callable[[], int]) -> Seen:
@@ -56,7 +59,10 @@ async def look_at(settings: Settings, micros: Callable[[], int]) -> Seen:
 
     async with connected(node.access, "tickwire check") as wire:
         return Seen(
-            node.access.shown, await lease_of(wire, node.names), await call_roll(wire, node.names, micros)
+            node.access.shown,
+            await lease_of(wire, node.names),
+            await call_roll(wire, node.names, micros),
+            len(Spread().names),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...bus.buckets import Spread
 from ...client.shown import plain
 from .finding import Finding, Verdict
 
@@ -61,7 +60,7 @@ def findings(seen: Seen) -> Iterator[Finding]:
             yield Finding("gateway", "", Verdict.FAIL, plain(measured), BEHIND)
             continue
         verdict, advice = (Verdict.WARN, SLOW) if late > LATE else (Verdict.OK, "")
-        follows = f"it follows {one.buckets} of {len(Spread().names)} buckets"
+        follows = f"it follows {one.buckets} of {seen.buckets} buckets"
         measured = f"{one.name}: {follows}, {late * 1000:.0f} ms late, {one.left_out} batches left out"
         yield Finding("gateway", "", verdict, plain(measured), advice, late)
     there = {one.name for one in present}
