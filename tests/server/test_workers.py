@@ -146,7 +146,6 @@ async def test_whichever_process_dies_clients_get_all_and_are_told_what_is_lost(
     ("arguments", "said"),
     [
         (("--port", "taken"), "is taken"),
-        (("--source", "alltick", "--upstream-token", "t"), "cannot share the places"),
         (("--source", "replay", "--file", "nowhere.csv"), "nowhere.csv"),
     ],
 )

@@ -34,6 +34,7 @@ from ..model import (
     KlineUpdate,
     Position,
     Reach,
+    Room,
     SuspensionList,
 )
 from ..sandbox import Scenario, Step
@@ -207,6 +208,9 @@ class Playback(Protocol):
         """Nobody wants more of it."""
 
 
+NO_TOKENS: Mapping[str, Sequence[str]] = {}
+
+
 class Known(Protocol):
     """What a client side must be able to say of the market in the turn in which it is asked.
 
@@ -241,6 +245,19 @@ class Known(Protocol):
     def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
         """The codes of those of these instruments that can be subscribed to now: the first ones, as many as
         the quota of their source leaves room for."""
+        ...
+
+    def rooms(self) -> Sequence[Room]:
+        """What the plans of sources leave room for: what `room` goes by."""
+        ...
+
+    def limiting(self, instrument: Instrument) -> str:
+        """The source whose plan limits what can be subscribed to of an instrument; empty if none does."""
+        ...
+
+    def elsewhere(self, who: object, flow: Kind) -> Mapping[str, Sequence[str]]:
+        """What the tokens at other client sides want, as those have said, by the names of tokens: of all that
+        want anything anywhere, in the order of their turns."""
         ...
 
     def carried(self, flow: Kind) -> set[str]:
@@ -284,10 +301,18 @@ class Supplier(Known, Protocol):
 
     # Wishes. The market never waits for a client side, and forgets what it wished when the lease ends.
     async def wish(
-        self, who: object, flow: Kind, instruments: Collection[Instrument], *, whole: bool, lease: float
+        self,
+        who: object,
+        flow: Kind,
+        instruments: Collection[Instrument],
+        *,
+        whole: bool,
+        lease: float,
+        tokens: Mapping[str, Sequence[str]] = NO_TOKENS,
     ) -> None:
         """A client side is subscribed to the trades or books of these for the next `lease` seconds, the most
-        important first: to these too, or (`whole`) to nothing else."""
+        important first: to these too, or (`whole`) to nothing else. Where room is scarce it is shared among
+        tokens: `tokens` are the codes that each there wants, with what it has first."""
 
     async def wish_bars(self, who: object, bars: Collection[tuple[str, KlineType]], *, lease: float) -> None:
         """It is subscribed to the bars of these codes and types too; with a lease of 0 not any more."""

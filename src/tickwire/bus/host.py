@@ -35,6 +35,7 @@ from .messages import (
     Dismiss,
     Done,
     Down,
+    Elsewhere,
     Failed,
     Found,
     Hello,
@@ -152,6 +153,7 @@ class Host:
         self._due: list[Bucket] = []  # those that have something to send
         self._flushed = 0.0
         self._unserved: frozenset[str] = frozenset()
+        self._limited: dict[str, frozenset[str]] = {}
         self._is_stale = True  # whether it is to be looked at who is served
         self._looked = asyncio.Event()
         self._coming: dict[Channel, asyncio.Task[None]] = {}
@@ -323,6 +325,7 @@ class Host:
         while True:
             if self._is_stale:
                 await self._look_who_is_served()
+            self._tell_elsewhere()
             if self.links and not self._tell_state() and beats % 4 == 0:
                 self._pulse()
             await asyncio.sleep(BEAT)
@@ -451,12 +454,24 @@ class Host:
         if not self._market.serve(instrument):
             self._unserved |= {instrument.code}
             self._tell_state()
+        elif self._market.scarce and (source := self._market.limiting(instrument)):
+            self._limited[source] = self._limited.get(source, frozenset()) | {instrument.code}
+            self._tell_state()
 
     def _scenarios(self) -> Scenarios:
         now = self._clock()
         return Scenarios(
             tuple(Followed(one.number, one.scenario, now - one.began, one.seed) for one in self._runs())
         )
+
+    def _tell_elsewhere(self) -> None:
+        """Where room is scarce each client side is told what tokens want at the others, if that is new."""
+        if self._market.scarce:
+            for link in self.links.values():
+                tokens = {flow: {**self._market.elsewhere(link, flow)} for flow in (Kind.TRADE, Kind.DEPTH)}
+                if tokens != link.elsewhere:
+                    link.elsewhere = tokens
+                    link.send(Elsewhere(tokens))
 
     def _tell_state(self) -> bool:
         """Tells how all stands, if it is otherwise than was told last; returns whether it is."""
@@ -470,14 +485,18 @@ class Host:
 
     async def _look_who_is_served(self) -> None:
         """Some hundred codes a turn: a catalogue reads what it is asked for."""
-        self._is_stale, serve = False, self._market.serve
+        self._is_stale, market = False, self._market
         unserved = set[str]()
+        limited: dict[str, set[str]] = {}
         for count, one in enumerate(self._catalogue):
-            if not serve(one):
+            if not market.serve(one):
                 unserved.add(one.code)
+            elif market.scarce and (source := market.limiting(one)):
+                limited.setdefault(source, set()).add(one.code)
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._unserved = frozenset(unserved)
+        self._limited = {source: frozenset(codes) for source, codes in limited.items()}
         self._looked.set()
 
     def _state_now(self) -> State:
@@ -490,6 +509,8 @@ class Host:
             tuple(market.statuses()),
             self._unserved,
             carried,
+            tuple(market.rooms()),
+            {**self._limited},
             market.publisher_refusal("") != "",
             market.refusal(Family.OTHER, "") is None or market.refusal(Family.STOCK, "") is None,
             market.can_seek(""),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import structlog
 
-from ..model import Family
+from ..model import Family, Kind
 from . import contract, layout
 from .answers import Statement
 from .buckets import Bucket, Shown
@@ -57,6 +57,8 @@ class Link:
         self.playbacks: dict[int, Playback] = {}
         self.seekers: dict[tuple[Family, str], tuple[str, ...]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.elsewhere: dict[Kind, dict[str, Sequence[str]]] = {}
+        """What it was told of the wishes of tokens at others."""
         self.skipped = 0
         """Batches that it has missed."""
         self._questions: dict[int, asyncio.Future[bytes | None]] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from ..model import Correction, Family, Instrument, Kind, Position
+from ..model import Correction, Family, Instrument, Kind, Position, Room
 from ..sandbox import Followed
 from ..wire import StatusData
 from ..wire.replays import Hole
@@ -22,7 +23,8 @@ class State(msgspec.Struct, frozen=True):
     """What a client side must be able to say at once, see `Known`.
 
     `unserved` are codes of the catalogue that come from no source, `carried` those that are subscribed to
-    upstream, by kind; `publishes` whether anything can be published, `learns` whether upstream can be asked
+    upstream, by kind; `rooms` is what plans leave room for, and `limited` the codes of each source that has
+    such a plan; `publishes` whether anything can be published, `learns` whether upstream can be asked
     what unknown codes are, `can_seek` whether what one more is.
     """
 
@@ -32,6 +34,8 @@ class State(msgspec.Struct, frozen=True):
     statuses: tuple[StatusData, ...]
     unserved: frozenset[str]
     carried: dict[Kind, frozenset[str]]
+    rooms: tuple[Room, ...]
+    limited: dict[str, frozenset[str]]
     publishes: bool
     learns: bool
     can_seek: bool
@@ -183,6 +187,12 @@ class Pulse(msgspec.Struct, frozen=True, array_like=True, tag="pulse"):
     numbers: dict[str, int] = {}
 
 
+class Elsewhere(msgspec.Struct, frozen=True, array_like=True, tag="elsewhere"):
+    """See `Known.elsewhere`: what tokens at other client sides want, by kind."""
+
+    tokens: dict[Kind, dict[str, Sequence[str]]]
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """The answer to a call."""
 
@@ -211,6 +221,7 @@ Down: TypeAlias = (
     | Dismiss
     | Say
     | Pulse
+    | Elsewhere
     | Done
     | Failed
 )

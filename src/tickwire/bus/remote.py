@@ -8,7 +8,7 @@ cannot be had any more is told as a gap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from ..errors import BusError, StoreError
-from ..model import Catalogue, Family, Instrument, Kind
+from ..model import Catalogue, Family, Instrument, Kind, Room, with_room
 from ..sandbox import Sandbox
 from ..wire import CODE_INVALID, Ret, StatusData
 from . import layout
@@ -35,6 +35,7 @@ from .messages import (
     Dismiss,
     Done,
     Down,
+    Elsewhere,
     Failed,
     Found,
     Hello,
@@ -147,7 +148,8 @@ class RemoteMarket:
         self._channel: Channel | None = None
         self._splitter = Splitter()
         self._comes: tuple[str, ...] | None = None  # what buckets did when it came
-        self._state = State(0, 0.0, False, (), frozenset(), {}, False, False, False)
+        self._state = State(0, 0.0, False, (), frozenset(), {}, (), {}, False, False, False)
+        self._elsewhere: dict[Kind, dict[str, Sequence[str]]] = {}
         self._taken = self._told_taken = 0
         self._heard = 0.0
         self._is_silent = False
@@ -311,8 +313,35 @@ class RemoteMarket:
         return instrument.code not in self._state.unserved
 
     def room(self, kind: Kind, instruments: Collection[Instrument]) -> set[str]:
-        """All of them: where room is scarce, one process serves."""
-        return {one.code for one in instruments}
+        """As the market side would say if it was asked now."""
+        state = self._state
+        found = {one.code for one in instruments if one.code not in state.unserved}
+        for room in state.rooms:
+            if room.kind is kind.flow:
+                limited = state.limited.get(room.source, frozenset())
+                codes = [
+                    one.code
+                    for one in instruments
+                    if one.family is room.family
+                    and one.code in limited
+                    and (room.kind is Kind.TRADE or one.levels)
+                ]
+                found.difference_update(codes)
+                found.update(with_room(codes, room.most, room.kept, room.refused))
+        return found
+
+    def rooms(self) -> Sequence[Room]:
+        """What the plans of sources leave room for."""
+        return self._state.rooms
+
+    def limiting(self, instrument: Instrument) -> str:
+        """The source whose plan limits what can be subscribed to of an instrument; empty if none does."""
+        limited = self._state.limited.items()
+        return next((source for source, codes in limited if instrument.code in codes), "")
+
+    def elsewhere(self, who: object, flow: Kind) -> Mapping[str, Sequence[str]]:
+        """What the tokens at other client sides want."""
+        return self._elsewhere.get(flow, {})
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""
@@ -460,6 +489,8 @@ class RemoteMarket:
                     asked.future.set_exception(ERRORS.get(error, BusError)(text))
             case Changed(state):
                 self._state = state
+            case Elsewhere(tokens):
+                self._elsewhere = tokens
             case Opened(number, kind, code, kline_type):
                 self.incoming.open(number, kind, self._catalogue[code], kline_type)
             case Learned(instrument, redefined):
@@ -520,7 +551,7 @@ class RemoteMarket:
             raise BusError("A market side of an earlier epoch answers: it has been replaced.")
         for one in self._learn(instruments):
             self._redefine(one)
-        self._state = state
+        self._state, self._elsewhere = state, {}
         self.incoming.begin(state.epoch)
         self.joined.set()
         if self.followed is not None:

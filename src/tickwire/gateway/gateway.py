@@ -167,7 +167,10 @@ class Gateway:
         self.uplink = Uplink()
         wish = functools.partial(market.wish, self, lease=LEASE)
         self.seeking = Seeking(catalogue, market, self.uplink, self.callers, self._join_list, clock)
-        self.sharing = Sharing(market, self.uplink, wish, self.hub, self.callers, self.seeking)
+        elsewhere = functools.partial(market.elsewhere, self)
+        self.sharing = Sharing(
+            market, self.uplink, wish, elsewhere, catalogue, self.hub, self.callers, self.seeking
+        )
         self.first_bars = FirstBars(self.hub, market.show_bar)
         self.patterns = Patterns(
             self.hub,

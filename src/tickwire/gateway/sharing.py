@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from ..bus import Supplier
-from ..model import Family, Instrument, Kind, in_turn
+from ..model import Catalogue, Family, Instrument, Kind, in_turn
 from ..wire import Ret
 from .admission import Caller, Peer
 from .hub import Hub
@@ -43,14 +43,19 @@ class Sharing:
         market: Supplier,
         uplink: Uplink,
         wish: Callable[..., Awaitable[None]],
+        elsewhere: Callable[[Kind], Mapping[str, Sequence[str]]],
+        catalogue: Catalogue,
         hub: Hub,
         callers: Mapping[Peer, Caller],
         seeking: Seeking,
     ) -> None:
-        """`wish` is the market's, for this client side; `callers` are the open connections."""
+        """`wish` and `elsewhere` are the market's, for this client side; `callers` are the open
+        connections."""
         self._market = market
         self._uplink = uplink
         self._wish = wish
+        self._elsewhere = elsewhere
+        self._catalogue = catalogue
         self._told: dict[Kind, Told] = {}
         self._hub = hub
         self._callers = callers
@@ -82,7 +87,8 @@ class Sharing:
             self._uplink.say(self._wish, flow, instruments, whole=False)
             return
         share, concerned = self._share(kind, instruments, caller), (caller.client.family, flow)
-        self._tell(flow, share.wanted, share.served)
+        tokens = self._tokens(flow, caller, kind, [one.code for one in instruments])
+        self._tell(flow, share.wanted, share.served, tokens)
         if share.tokens < 2:
             self._shared.discard(concerned)
         elif share.given_up and concerned not in self._shared:
@@ -108,17 +114,32 @@ class Sharing:
                 first = [*(code for code in order if code in carried), *turns]
                 order = {code: order[code] for code in first if code in order} | order
                 served = self._market.room(flow, order.values())
-            self._tell(flow, order, served)
+            self._tell(flow, order, served, self._tokens(flow) if self._market.scarce else {})
 
-    def _tell(self, flow: Kind, wanted: Mapping[str, Instrument], served: Collection[str]) -> None:
+    def _tell(
+        self,
+        flow: Kind,
+        wanted: Mapping[str, Instrument],
+        served: Collection[str],
+        tokens: Mapping[str, Sequence[str]],
+    ) -> None:
         """Tells the market all that it is to serve. Until it knows, that counts as what it does."""
         told = self._told[flow] = Told({*wanted}, {*served})
         instruments = [one for code, one in wanted.items() if code in told.served]
-        self._uplink.say(self._say, flow, told, instruments)
+        if tokens:
+            here = {code for codes in tokens.values() for code in codes}
+            instruments = [one for one in instruments if one.code in here]
+        self._uplink.say(self._say, flow, told, instruments, tokens)
 
-    async def _say(self, flow: Kind, told: Told, instruments: Collection[Instrument]) -> None:
+    async def _say(
+        self,
+        flow: Kind,
+        told: Told,
+        instruments: Collection[Instrument],
+        tokens: Mapping[str, Sequence[str]],
+    ) -> None:
         try:
-            await self._wish(flow, instruments, whole=True)
+            await self._wish(flow, instruments, whole=True, tokens=tokens)
         finally:
             if self._told.get(flow) is told:
                 del self._told[flow]
@@ -133,7 +154,8 @@ class Sharing:
         with what the first one spared: who has most gives up the last of it."""
         flow, family = kind.flow, caller.client.family
         peer = next((peer for peer, one in self._callers.items() if one is caller), None)
-        others, carried = self._hub.wanted(peer, kind)[flow], self._carried(flow)
+        others = [*self._hub.wanted(peer, kind)[flow], *self._wanted_elsewhere(flow)]
+        carried = self._carried(flow)
         first = [one for one in others if one.code in carried]
         wanted = {one.code: one for one in [*first, *instruments, *others]}
         served = self._market.room(flow, wanted.values())
@@ -145,6 +167,11 @@ class Sharing:
             served = self._market.room(flow, wanted.values())
         return Share(wanted, served, len(wishes), len(carried.intersection(wanted) - served))
 
+    def _wanted_elsewhere(self, flow: Kind) -> list[Instrument]:
+        """What tokens want at other client sides, as far as it is known here."""
+        codes = dict.fromkeys(code for some in self._elsewhere(flow).values() for code in some)
+        return [self._catalogue[code] for code in codes if code in self._catalogue]
+
     def _wishes(
         self,
         family: Family,
@@ -153,7 +180,38 @@ class Sharing:
         kind: Kind | None = None,
         codes: Collection[str] = (),
     ) -> dict[str, list[str]]:
-        """What each token wants of a family, what it has first; `codes` as the caller's list of a kind."""
+        """What each token wants of a family, at whatever client side, what it has first; `codes` as the
+        caller's list of a kind."""
+        found = self._here(family, flow, caller, kind, codes)
+        for label, some in self._elsewhere(flow).items():
+            wanted = [
+                code for code in some if code in self._catalogue and self._catalogue[code].family is family
+            ]
+            if wanted:
+                found[label] = [*found.get(label, ()), *wanted]
+        order = dict.fromkeys([*self._elsewhere(flow), *found])  # that which holds at all client sides
+        return {label: found[label] for label in order if label in found}
+
+    def _tokens(
+        self, flow: Kind, caller: Caller | None = None, kind: Kind | None = None, codes: Collection[str] = ()
+    ) -> dict[str, list[str]]:
+        """What each token wants here, what it has first; `codes` as the caller's list of a kind."""
+        found: dict[str, list[str]] = {}
+        for family in Family:
+            of_it = (caller, kind, codes) if caller is not None and caller.client.family is family else ()
+            for label, some in self._here(family, flow, *of_it).items():
+                found.setdefault(label, []).extend(some)
+        return found
+
+    def _here(
+        self,
+        family: Family,
+        flow: Kind,
+        caller: Caller | None = None,
+        kind: Kind | None = None,
+        codes: Collection[str] = (),
+    ) -> dict[str, list[str]]:
+        """The same of a family's clients here."""
         carried = self._carried(flow)
         having: dict[str, dict[str, None]] = {}
         lacking: dict[str, list[str]] = {}

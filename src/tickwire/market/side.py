@@ -108,11 +108,13 @@ class MarketSide:
         # What needs no more than to be handed on, see `bus.Supplier`.
         self.serve = feeds.serve
         self.room, self.carried = self.supply.room, self.supply.carried
+        self.rooms, self.limiting = self.supply.rooms, self.supply.limiting
         self.refusal, self.is_sought = self.discovery.refusal, self.discovery.is_sought
         self.can_seek, self.seek = self.discovery.can_seek, self.discovery.seek
         self.find = self.discovery.find
         self.wishes = Wishes(self.supply, self.bars, clock, lambda: self.ring.seconds)
         self.wish, self.wish_bars = self.wishes.wish, self.wishes.wish_bars
+        self.elsewhere = self.wishes.elsewhere
         self.begin, self.static_info = self.supply.begin, self.supply.static_info
         self.klines = Editions(catalogue, feeds, self.supply).klines
         self.halts = Backlog(database, "suspensions")

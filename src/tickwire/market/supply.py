@@ -9,7 +9,7 @@ import msgspec
 
 from ..bus import Lack, Statics
 from ..errors import StoreError
-from ..model import Instrument, Kind, KlineType
+from ..model import Instrument, Kind, KlineType, Room
 from ..sources import Simulator
 from ..sources.relay import Relay
 from ..wire import Ret, StaticInfo
@@ -47,6 +47,17 @@ class Supply:
             codes = feed.source.room(kind.flow, [*used])
             found.update(code for code in codes if self._feeds.of(used[code]) is feed)
         return found
+
+    def rooms(self) -> tuple[Room, ...]:
+        """What the plans of all sources leave room for."""
+        return tuple(
+            room for feed in self._feeds if isinstance(feed.source, Relay) for room in feed.source.rooms()
+        )
+
+    def limiting(self, instrument: Instrument) -> str:
+        """The source whose plan limits what can be subscribed to of an instrument; empty if none does."""
+        source = self._feeds.of(instrument).source
+        return source.name if source.limited else ""
 
     def carried(self, flow: Kind) -> set[str]:
         """The codes that are subscribed to upstream for that."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
+from ..bus.contract import NO_TOKENS
 from ..model import Instrument, Kind, in_turn
 from .kline_push import Bar, KlinePush
 from .supply import Supply
@@ -26,10 +27,19 @@ class Wishes:
         self._supply = supply
         self._klines = klines
         self._clock = clock
+        self._tokens: defaultdict[Kind, dict[object, Mapping[str, Sequence[str]]]] = defaultdict(dict)
+        self._labels: list[str] = []
         self._wished: defaultdict[Kind, dict[object, dict[str, Wish]]] = defaultdict(dict)
 
     async def wish(
-        self, who: object, flow: Kind, instruments: Collection[Instrument], *, whole: bool, lease: float
+        self,
+        who: object,
+        flow: Kind,
+        instruments: Collection[Instrument],
+        *,
+        whole: bool,
+        lease: float,
+        tokens: Mapping[str, Sequence[str]] = NO_TOKENS,
     ) -> None:
         """See `bus.Supplier`."""
         now = self._clock()
@@ -37,14 +47,40 @@ class Wishes:
         mine = self._wished[flow].setdefault(who, {})
         if whole:
             mine.clear()
+            self._tokens[flow][who] = tokens
+            self._order()
         mine |= {one.code: (one, until) for one in instruments}
         others = [wished for one, wished in self._wished[flow].items() if one is not who]
         if whole and others:  # the sources are told of all at a time
             held = [{code: one for code, (one, end) in wished.items() if end > now} for wished in others]
             lists = [{one.code: one for one in instruments}, *held]
             found = {code: one for each in lists for code, one in each.items()}
-            instruments = [found[code] for code in in_turn(lists)]
+            order = in_turn([*self._by_token(flow, who, tokens), *lists])
+            instruments = [found[code] for code in order if code in found]
+            if self._supply.scarce:
+                self._supply.room(flow, instruments)  # which says what has none
         self._supply.want(flow, instruments, subscribed=True)
+
+    def elsewhere(self, who: object, flow: Kind) -> dict[str, list[str]]:
+        """See `bus.Known`."""
+        found = dict[str, dict[str, None]].fromkeys(self._labels)
+        for one, tokens in self._tokens[flow].items():
+            for label, codes in tokens.items():
+                mine = found[label] = found[label] or {}
+                if one is not who:
+                    mine.update(dict.fromkeys(codes))
+        return {label: [*codes] for label, codes in found.items() if codes is not None}
+
+    def _by_token(self, flow: Kind, who: object, tokens: Mapping[str, Sequence[str]]) -> list[list[str]]:
+        """What each token wants, at whatever client side."""
+        elsewhere = self.elsewhere(who, flow).items()
+        return [[*tokens.get(label, ()), *codes] for label, codes in elsewhere]
+
+    def _order(self) -> None:
+        """Tokens have their turns in the order in which they came."""
+        told = [tokens for flow in self._tokens.values() for tokens in flow.values()]
+        there = dict.fromkeys(label for tokens in told for label in tokens)
+        self._labels = [*dict.fromkeys(label for label in [*self._labels, *there] if label in there)]
 
     async def wish_bars(self, who: object, bars: Collection[Bar], *, lease: float) -> None:
         """See `bus.Supplier`."""
@@ -67,4 +103,7 @@ class Wishes:
         """A client side is gone."""
         for wished in self._wished.values():
             wished.pop(who, None)
+        for tokens in self._tokens.values():
+            tokens.pop(who, None)
+        self._order()
         self._klines.forget(who)

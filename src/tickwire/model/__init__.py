@@ -26,6 +26,7 @@ from .kline import Kline, KlineState, KlineType, KlineUpdate
 from .moment import moment
 from .nearest import nearest, searches
 from .price_limits import PriceLimits, limit_percent, price_limits
+from .room import Room, with_room
 from .slow import Slow
 from .suspension import REASON_SEPARATOR, UNSAID, Suspension, SuspensionList
 from .trading_date import earliest_open, trading_date
@@ -67,6 +68,7 @@ __all__ = [
     "PriceLimits",
     "Quota",
     "Reach",
+    "Room",
     "Rule",
     "Slow",
     "Suspension",
@@ -97,4 +99,5 @@ __all__ = [
     "trade_fault",
     "trading_date",
     "turnover",
+    "with_room",
 ]

@@ -63,11 +63,6 @@ def number_of(settings: Settings) -> int:
             "as Linux and macOS do: leave them out."
         )
     kinds = {one.kind for one in settings.source}
-    if SourceKind.ALLTICK in kinds:
-        raise SettingsError(
-            "--workers and --bus cannot share the places of an AllTick account yet: leave them out with "
-            "--source alltick."
-        )
     if settings.bus and settings.database is None:
         raise SettingsError(
             "A cluster keeps bars and tokens in one place, which all its nodes reach: name it with "

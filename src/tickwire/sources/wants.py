@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
 
-from ..model import Kind
+from ..model import Kind, with_room
 from .source import ASKED, SUBSCRIBED
 
 REFUSED = 300.0
@@ -77,19 +77,16 @@ class Wants(Generic[CodeT]):
 
     def room(self, codes: Iterable[CodeT]) -> list[CodeT]:
         """Those of these that can be subscribed to if nothing else is: the first ones."""
-        staying = self._keep - self._refused.keys()
-        found = []
-        for code in dict.fromkeys(codes):
-            if code in staying:
-                found.append(code)
-            elif code not in self._refused and len(staying) < self._most:
-                staying |= {code}
-                found.append(code)
-        return found
+        return with_room(codes, self.most, self._keep, self._refused.keys())
 
-    def refused(self, codes: Iterable[CodeT]) -> set[CodeT]:
-        """Those of these that upstream will not give."""
-        return self._refused.keys() & {*codes}
+    @property
+    def kept(self) -> frozenset[CodeT]:
+        """Those that are wanted always, and have room."""
+        return self._keep
+
+    def refused(self, codes: Iterable[CodeT] | None = None) -> set[CodeT]:
+        """Those of these (None: of all) that upstream will not give."""
+        return {*self._refused} if codes is None else self._refused.keys() & {*codes}
 
     def refuse(self, codes: Iterable[CodeT], now: float) -> None:
         """Upstream will not give these."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from ...client import Options, Rates
-from ...model import Catalogue, CodesInUse, Family, Instrument, Kind
+from ...model import Catalogue, CodesInUse, Family, Instrument, Kind, Room
 from ...wire import Pace
 from ..wants import Wants
 
@@ -167,6 +167,13 @@ class Demand:
         return [
             name for name in names if (one := self._find(name)) is not None and one.code in found
         ], crowded_out
+
+    def rooms(self, source: str) -> Iterator[Room]:
+        """What `room` goes by, of a source of that name."""
+        return (
+            Room(source, family, kind, wants.most, wants.kept, frozenset(wants.refused()))
+            for (family, kind), wants in self._wants.items()
+        )
 
     def refuse(self, group: Group, codes: Iterable[str], now: float) -> None:
         """Upstream will not give these."""

@@ -26,6 +26,7 @@ from ...model import (
     Kline,
     KlineType,
     KlineUpdate,
+    Room,
     UpstreamUse,
     family_of,
     looks_like,
@@ -185,6 +186,10 @@ class Relay(Source):
                 first=sorted(left)[:3],
             )
         return found
+
+    def rooms(self) -> Iterable[Room]:
+        """What `room` goes by."""
+        return self._demand.rooms(self.name)
 
     def want(self, kind: Kind, codes: Collection[str], *, subscribed: bool) -> Collection[str]:
         """See Source. A subscription lasts for a minute and a half; a request over HTTP counts for five."""
