@@ -67,6 +67,7 @@ class Inlet:
     def __init__(self, client: Client, kind: Kind) -> None:
         self._client, self._kind = client, kind
         self.taken: list[tuple[StreamEvent, int]] = []
+        self.forgotten = 0
 
     def take(self, event: StreamEvent, seq: int, received: int = 0) -> None:
         self.taken.append((event, seq))
@@ -75,6 +76,9 @@ class Inlet:
 
     def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
         self.take(event_of(self._kind, frame), seq, received)
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
 
 class Client:

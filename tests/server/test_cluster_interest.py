@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from ..nats_server import NatsServer
 from ..postgres import Postgres
 from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program
 from .publishing import NDJSON, a_trade, packed
+from .test_workers import processes
 
 CODES = ("BTCUSDT", "ETHUSDT", "GOLD")
 
@@ -45,9 +47,9 @@ async def linked(node: Program) -> AsyncIterator[Link]:
         yield Link(socket)
 
 
-async def publish(node: Program, code: str, *prices: str) -> None:
+async def publish(node: Program, code: str, *prices: str, seq: int = 0) -> None:
     async with httpx.AsyncClient(timeout=PATIENCE) as http:
-        lines = packed(*(a_trade(code=code, price=price) for price in prices))
+        lines = packed(*(a_trade(seq and seq + n, code=code, price=one) for n, one in enumerate(prices)))
         answer = await http.post(f"{node.url}/v1/publish", content=lines, headers=NDJSON)
         assert answer.json()["data"]["accepted"] == len(prices), answer.text
 
@@ -99,6 +101,39 @@ async def test_a_gateway_that_followed_nothing_is_like_one_that_followed_all(
             assert {(each["code"], each["price"]) for each in found} == {
                 ("BTCUSDT", "40.00"), ("ETHUSDT", "5.00"), ("GOLD", "3.00")
             }  # fmt: skip
+
+
+async def test_a_code_that_is_first_wanted_while_nobody_owns_is_not_told_as_if_it_had_never_traded(
+    tmp_path: Path, nats: NatsServer, postgres: Postgres
+) -> None:
+    source = ("--source", "publish", "--codes", ",".join(CODES))
+    database = postgres.database()
+    at = Cluster(tmp_path, "--bus", nats.url, "--cluster", "quiet", "--database", database, *source)
+    async with at.stack:
+        first = await at.start("m1", "market")
+        _, one, other = await asyncio.gather(
+            at.start("m2", "market"), at.start("g1", "gateway"), at.start("g2", "gateway")
+        )
+        await publish(one, "GOLD", "1.00", "2.00", seq=1)
+        async with httpx.AsyncClient(timeout=PATIENCE, base_url=other.url, params={"token": "t"}) as http:
+            async with asyncio.timeout(PATIENCE):
+                while (await http.get("/v1/publish")).json()["data"]["durable"] < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            child = processes(first)[0]
+            first.process.kill()
+            os.kill(child, signal.SIGKILL)
+            query = '{"data":{"symbol_list":[{"code":"GOLD"}]}}'
+            async with linked(other) as link, asyncio.timeout(PATIENCE):
+                assert (await link.subscribe(22004, "GOLD"))["ret"] == 200
+                while True:
+                    answer = await http.get(f"{OTHER_HTTP}/trade-tick", params={"query": query})
+                    if found := answer.json()["data"].get("tick_list"):
+                        break
+                    assert answer.headers["tickwire-partial"] == "upstream"
+                    await asyncio.sleep(0.1)
+                assert found[0]["price"] == "2.00"
+                assert (await link.push())["data"]["price"] == "2.00"
+            assert "Traceback" not in other.log
 
 
 async def follows(nats: NatsServer) -> dict[str, int]:

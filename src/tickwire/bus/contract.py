@@ -79,6 +79,10 @@ class FrameInlet(Inlet, Protocol):
     def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
         """A trade or a book as it passes between processes, see `wire.canonical`."""
 
+    def forget(self) -> None:
+        """What it was given is no more the last that there is: the next event is as the first. Nobody wants
+        it then."""
+
 
 class StreamReceiver(Protocol):
     """Who takes streams."""

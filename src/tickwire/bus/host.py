@@ -107,6 +107,9 @@ class Outlet(Shown):
         """Nothing comes to a market side that way."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """All is known here."""
+
     def redefine(self, instrument: Instrument) -> None:
         """It is written in other numbers from now on."""
         self.instrument = instrument

@@ -79,6 +79,9 @@ class Nowhere:
     def take_frame(self, frame: bytes, seq: int, received: int = 0) -> None:
         """It misses it."""
 
+    def forget(self) -> None:
+        """It knows nothing."""
+
 
 class Incoming:
     """What comes of all streams."""
@@ -107,17 +110,18 @@ class Incoming:
 
     def begin(self, epoch: int) -> None:
         """The market side is there, for the first time or again: all streams are opened now. In another epoch
-        they begin anew, and clients are told."""
+        they begin anew, and clients are told. Of those that did not come here nobody has missed anything."""
         self._numbers.clear()
         self._spouts.clear()
+        for key, spout in [*self._streams.items()]:
+            if not self._came(spout.bucket):
+                self._streams[key] = _again(spout)
         if epoch != self._epoch:
             self._epoch = epoch
-            trades = [
-                one.instrument
-                for one in self._streams.values()
-                if one.kind is Kind.TRADE and self._comes(one.bucket)
-            ]
-            self._earlier |= self._streams.keys()
+            came = {key: one for key, one in self._streams.items() if self._came(one.bucket)}
+            trades = [one.instrument for one in came.values() if one.kind is Kind.TRADE]
+            self._earlier -= self._streams.keys() - came.keys()
+            self._earlier |= came.keys()
             for spout in self._streams.values():
                 spout.is_over = True
             self._streams.clear()
@@ -144,10 +148,15 @@ class Incoming:
             self._numbers.pop(bucket, None)
         for number, spout in self._spouts.items():
             if spout.bucket in buckets:
-                fresh = Spout(spout.kind, spout.instrument, spout.kline_type, spout.bucket)
-                fresh.inlet, spout.is_over = spout.inlet, True
                 key = spout.kind, spout.instrument.code, spout.kline_type
-                self._spouts[number] = self._streams[key] = fresh
+                self._spouts[number] = self._streams[key] = _again(spout)
+
+    def forget(self, buckets: Collection[str]) -> None:
+        """These come no more."""
+        for key, spout in self._streams.items():
+            if spout.bucket in buckets:
+                self._earlier.discard(key)
+                spout.inlet.forget()
 
     def redefine(self, instrument: Instrument) -> None:
         """It is known in other numbers."""
@@ -171,8 +180,9 @@ class Incoming:
             for spout in self._spouts.values():
                 if spout.bucket == bucket:
                     spout.suspect = True
-        is_last = before is None or before == frame.number  # how all stands, for who comes
-        self._numbers[bucket] = frame.number
+        # How all stands, for who comes; or what waited on the way while its server was away.
+        is_last = before is None or frame.number <= before
+        self._numbers[bucket] = frame.number if before is None else max(before, frame.number)
         for record in records:
             spout = self._spouts[record.stream]
             if is_last and not self._is_news(spout, record):
@@ -194,6 +204,9 @@ class Incoming:
 
     def _comes(self, bucket: str) -> bool:
         return self._interest is None or self._interest.has(bucket)
+
+    def _came(self, bucket: str) -> bool:
+        return self._interest is None or self._interest.came(bucket)
 
     def _is_news(self, spout: Spout, record: Record) -> bool:
         """Whether the last event of a stream has not been given. What stands there since an earlier run of
@@ -281,3 +294,10 @@ class Incoming:
         if spout.kind is Kind.TRADE:
             begins = {spout.instrument: Position(self._epoch, begin)}
             self._tell(lambda receiver: receiver.go_on(begins, gap=True))
+
+
+def _again(spout: Spout) -> Spout:
+    """The same stream as if nothing of it had come yet."""
+    fresh = Spout(spout.kind, spout.instrument, spout.kline_type, spout.bucket)
+    fresh.inlet, spout.is_over = spout.inlet, True
+    return fresh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Set
 
@@ -57,6 +58,8 @@ class Followed(Interest):
         self._wanted_all = 0
         self._until: dict[str, float] = {}  # when each that came may end, if nobody is subscribed to it
         self._here: set[str] = set()
+        self._came: set[str] = set()  # those that did until the way was lost, and have been wanted since
+        self._reachable = asyncio.Event()
         self._coming: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -72,8 +75,13 @@ class Followed(Interest):
         """See `Interest`."""
         buckets = self._buckets_of(instruments)
         self._keep(buckets)
-        if coming := self._begin(buckets):
-            await asyncio.wait(coming, timeout=PATIENCE)
+        if buckets <= self._here:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._reachable.wait()  # the next owner may be on its way
+                if coming := self._begin(buckets):
+                    await asyncio.wait(coming)
 
     def count(self, instrument: Instrument, wanted: bool) -> None:
         """See `Interest`."""
@@ -95,27 +103,39 @@ class Followed(Interest):
         """Whether that one is to come."""
         return bucket in self._until
 
+    def came(self, bucket: str) -> bool:
+        """Whether that one came until the way to the market side was lost, so that all that happened before
+        is known here."""
+        return bucket in self._came
+
     def began(self, buckets: Iterable[str]) -> None:
         """There is a way to the market side, over which these come from now on."""
         self._here = {*buckets}
+        self._reachable.set()
         self._begin(self._until.keys() - self._here)
 
     def lost(self) -> None:
         """There is none any more."""
         self.take_up = None
+        self._reachable.clear()
+        self._came = {*self._here} or self._came
         self._here.clear()
         for task in self._coming.values():
             task.cancel()
 
-    def look(self) -> None:
-        """Once a second: forgets those that nobody wants any more, and tries once more what failed."""
-        now = self._clock()
-        if not self._wanted_all:
-            for bucket, until in [*self._until.items()]:
-                if until < now and not self._wanted[bucket]:
-                    del self._until[bucket]
-                    self._here.discard(bucket)
+    def look(self) -> list[str]:
+        """Once a second: forgets those that nobody wants any more, which it returns, and tries once more what
+        failed."""
+        now, wanted = self._clock(), self._wanted
+        over = [one for one, until in self._until.items() if until < now and not wanted[one]]
+        if self._wanted_all:
+            over = []
+        for bucket in over:
+            del self._until[bucket]
+            self._here.discard(bucket)
+            self._came.discard(bucket)
         self._begin(self._until.keys() - self._here)
+        return over
 
     def _buckets_of(self, instruments: Iterable[Instrument] | None) -> Set[str]:
         return self._bucket_of.names if instruments is None else {*map(self._bucket_of, instruments)}

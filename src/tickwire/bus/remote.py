@@ -406,10 +406,10 @@ class RemoteMarket:
 
     async def begin(self, kind: Kind, instruments: Iterable[Instrument]) -> Mapping[str, Ret | None]:
         """See `Supplier`; where the market side is gone, what came last is all there is."""
-        if not self.joined.is_set() or self._is_silent:
-            return {}
         instruments = [*instruments]
         await self.interest.follow(instruments)
+        if not self.joined.is_set() or self._is_silent:
+            return {one.code: None for one in instruments if self.interest.lacks([one])}
         try:
             found = await self.ask(CALLS["begin"], (kind, instruments), {})
         except StoreError:  # which its state says

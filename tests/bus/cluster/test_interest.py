@@ -99,6 +99,7 @@ async def test_it_comes_until_the_last_who_wants_it_is_gone_for_a_while(
         assert here.prices("BTCUSDT") == ["1", "2"]
         here.interest.count(BTC, False)
         await here.lapse()
+        await until(lambda: here.client.inlets[Kind.TRADE, "BTCUSDT", 0].forgotten)
         await here.send("BTCUSDT", "3", "4")
         assert here.prices("BTCUSDT") == ["1", "2"]
         await here.interest.follow([BTC])
@@ -149,7 +150,29 @@ async def test_a_request_begins_what_it_asks_for(tmp_path: Path) -> None:
         assert here.prices("GOLD") == ["7"]
 
 
-async def test_without_a_way_to_the_market_nobody_waits() -> None:
+async def test_what_comes_once_more_on_another_way_is_not_given_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with joined(tmp_path) as here:
+        came: list[bytes] = []
+        take = here.remote.received_batch
+
+        def keep(data: bytes) -> None:
+            came.append(data)
+            take(data)
+
+        monkeypatch.setattr(here.remote, "received_batch", keep)
+        await here.interest.follow([BTC])
+        for price in ("1", "2", "3"):
+            await here.send("BTCUSDT", price)
+        for data in [*came]:  # as what waited while a server was away
+            here.remote.received_batch(data)
+        await here.send("BTCUSDT", "4")
+        assert here.prices("BTCUSDT") == ["1", "2", "3", "4"]
+
+
+async def test_without_a_way_to_the_market_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interest, "PATIENCE", 0.01)
     followed = interest.Followed(Spread(), lambda: 0.0)
     assert followed.lacks([ETH])
     await followed.follow([ETH])

@@ -245,7 +245,7 @@ class Follower:
         while True:
             await asyncio.sleep(LOOK)
             self._market.look()
-            self._followed.look()
+            self._market.incoming.forget(self._followed.look())
             session, owner = self._session, self._owner
             if session is None or owner is None:
                 continue

@@ -249,6 +249,10 @@ class Topic:
             self.digest.add(event, seq, self.instrument)
             self._send(self, event, seq)
 
+    def forget(self) -> None:
+        """What it has had is not known any more."""
+        self._last, self._frame, self.seq, self.received = None, b"", 0, 0
+
     def key(self, want: Want, client: Client) -> Key:
         """What a client's view of it is known by: bars alone are marked."""
         form = client.form
