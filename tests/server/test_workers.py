@@ -255,6 +255,30 @@ async def test_a_new_epoch_begins_with_its_first_trade_and_one_that_hangs_is_end
     assert "did not end" in running.log
 
 
+async def test_publishers_are_not_told_what_is_not_known_while_the_market_side_stands_still(
+    tmp_path: Path,
+) -> None:
+    async with program(tmp_path, *PUBLISHING) as running:
+        await publish(running, "1.00")
+        market = processes(running)[0]
+        os.kill(market, signal.SIGSTOP)
+        url = running.url.replace("http", "ws", 1) + "/v1/publish"
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
+            lines = packed(a_trade(price="2.00"))
+            answer = await http.post(f"{running.url}/v1/publish", content=lines, headers=NDJSON)
+            assert (answer.status_code, "data" in answer.json()) == (503, False)
+        for message in ('{"cmd_id":28000,"seq_id":1,"trace":"","data":{}}', lines.decode()):
+            async with connect(url) as socket:
+                await socket.send(message)
+                with pytest.raises(ConnectionClosed) as closed:
+                    await socket.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, "is away" in closed.value.rcvd.reason) == (1013, True)
+        os.kill(market, signal.SIGCONT)
+        await publish(running, "3.00")
+        assert "Traceback" not in running.log
+
+
 async def test_all_end_when_the_one_that_was_started_is_killed(tmp_path: Path) -> None:
     async with program(tmp_path, "--workers", "1") as running:
         children = processes(running)

@@ -94,11 +94,13 @@ class Statics(NamedTuple):
 
 class Stop(StrEnum):
     """Why not all lines of a publisher were taken: there was no room for too long; a new instrument cannot be
-    kept now, or one before these could not; the server stops."""
+    kept now, or one before these could not; the server stops. Or it is not known what was taken: the market
+    side is away."""
 
     BUSY = "busy"
     NOT_KEPT = "not kept"
     STOPS = "stops"
+    AWAY = "away"
 
 
 class Taken(msgspec.Struct):

@@ -435,7 +435,7 @@ class RemoteMarket:
         try:
             return cast(TakenLines, await self.ask(CALLS["publish"], positional, named))
         except StoreError:
-            return TakenLines(Tally(), Stop.BUSY)
+            return TakenLines(Tally(), Stop.AWAY)
 
     async def statements(self, what: str, about: str = "", but: str = "") -> list[Statement]:
         """See `Supplier`. Raises StoreError at once where the market side is gone."""

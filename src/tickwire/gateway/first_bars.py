@@ -8,10 +8,14 @@ from functools import partial
 
 import structlog
 
+from ..errors import StoreError
 from ..model import Instrument, Kind, KlineType
 from ..wire import Want
 from .admission import Peer
 from .hub import Hub
+
+AGAIN = 0.5
+"""Seconds after which a bar is asked for again where the market side is away."""
 
 log = structlog.get_logger()
 
@@ -63,7 +67,11 @@ class FirstBars:
         while wanted:
             want = next(iter(wanted))
             kline_type = KlineType(want.kline_type)
-            is_forming = await self._bring(want.instrument, kline_type)
+            try:
+                is_forming = await self._bring(want.instrument, kline_type)
+            except StoreError:  # the market side is away: it is told of by 28997
+                await asyncio.sleep(AGAIN)
+                continue
             seq = wanted.pop(want)
             topic = self._hub.topic(Kind.KLINE, want.instrument, want.kline_type)
             if topic.seq == seq and is_forming:  # nothing new: others have it already

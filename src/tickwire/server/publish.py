@@ -165,7 +165,7 @@ class Publishing:
             case _:
                 raise Denied(405, "Send POST, or GET to learn the last seq.")
         begun = await self.market.publish(permit.publisher, [])
-        if begun.stop is Stop.BUSY:  # how far the publisher is cannot be told
+        if begun.stop is Stop.AWAY:  # how far the publisher is cannot be told
             raise Denied(503, MARKET_AWAY)
         tally = begun.tally
         try:
@@ -203,6 +203,8 @@ class Publishing:
                 raise Stopped(not_kept(taken))
             case Stop.STOPS:
                 raise Stopped(STOPS)
+            case Stop.AWAY:
+                raise Denied(503, MARKET_AWAY)
         if tally.lines - tally.accepted - tally.duplicates > MOST_USELESS:
             raise Stopped(USELESS)
 

@@ -12,6 +12,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from ..bus import Stop
+from ..errors import StoreError
 from ..model import Ending
 from ..wire import POLICY_VIOLATION
 from ..wire.frames import Frames, Message, refusal
@@ -20,7 +21,7 @@ from ..wire.ret import OK, STOPPING, Ret
 from .bounds import Deadline
 from .guard import Denied
 from .guests import Guests
-from .publish import STOPS, Permit, Publishing, not_kept
+from .publish import MARKET_AWAY, STOPS, Permit, Publishing, not_kept
 from .shell import LINGER, Shell
 from .traffic import Traffic
 from .unread import Unread
@@ -150,6 +151,8 @@ class PublishSocket(Shell):
                     await self._writable.wait()
                     if self._messages:
                         await asyncio.sleep(0)  # others have their turn
+        except StoreError:  # who comes back asks what was taken
+            self.close(CloseCode.TRY_AGAIN_LATER, MARKET_AWAY)
         except Exception:
             log.exception("publishing failed")
             self.close(CloseCode.INTERNAL_ERROR, "server error")
@@ -176,6 +179,8 @@ class PublishSocket(Shell):
                 ret = OK
             case Stop.STOPS:
                 ret = STOPS
+            case Stop.AWAY:
+                raise StoreError(MARKET_AWAY)
             case _:
                 ret = not_kept(taken)
         self._frames.send(publish_answer(taken.tally, ret))

@@ -104,6 +104,34 @@ async def test_over_tls(tmp_path: Path) -> None:
         server.close()
 
 
+@pytest.mark.parametrize("way", ["tls", "ca"])
+async def test_a_server_that_does_not_encrypt_is_told_no_password(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 1.0)
+    made = Authority(tmp_path / "ca.pem", ["127.0.0.1"], REAL)
+    heard = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b'INFO {"server_id":"x","version":"2.15.0","max_payload":1048576,"auth_required":true}\r\n'
+        )
+        while data := await reader.read(4096):
+            heard.extend(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        access = Access((f"tls://127.0.0.1:{port}",), "user:secret")
+        if way == "ca":
+            access = Access((f"nats://127.0.0.1:{port}",), "user:secret", made.ca)
+        with pytest.raises(StartError, match="does not encrypt"):
+            async with connected(access, "one"):
+                pass
+    assert not heard
+
+
 async def test_what_is_sent_while_no_server_is_there_is_not_kept() -> None:
     server = NatsServer()
     try:

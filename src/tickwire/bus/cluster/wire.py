@@ -83,12 +83,19 @@ class _Client(Client):
     """The library's client, but that messages are taken as they are read.
 
     The library hands each subscription's messages to a task of its own: what was sent in order on two
-    subjects would be taken in any order.
+    subjects would be taken in any order. And it encrypts if the server asks for it, whatever we asked for:
+    who stands between could have the password.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.takers: dict[int, Take] = {}
+
+    def _connect_command(self) -> bytes:
+        if self.options.get("tls") is not None and not self._server_info.get("tls_required"):
+            raise nats.errors.Error("the server does not encrypt, as tls:// or --bus-ca ask for")
+        command: bytes = super()._connect_command()
+        return command
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         if (take := self.takers.get(sid)) is None:
