@@ -57,6 +57,10 @@ START_WAIT = 45.0
 it again, does not count that as too often."""
 
 
+CLUSTER_WAIT = 3.0
+"""Seconds that a market of a cluster does, which keeps others from owning the streams meanwhile."""
+
+
 def build(settings: Settings, machine: Machine = REAL, observer: Observer = NOBODY) -> Engine:
     """The engine that the settings describe, whose clients `observer` sees. Raises TickwireError if a file or
     a folder is unusable."""
@@ -204,7 +208,8 @@ def _data(settings: Settings, machine: Machine, holds: Callable[[], bool] = lamb
         if settings.start is not None and settings.source[0].kind is SourceKind.SIMULATOR:
             directory.check_unused()
             machine = machine.starting(settings.start)
-        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=START_WAIT)
+        wait = CLUSTER_WAIT if settings.bus else START_WAIT
+        file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=wait)
         opened.enter_context(closing(file))
         if settings.bus and isinstance(file, PostgresFile):
             if not holds():  # a database was waited for too long

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..bus.buckets import Spread
 from ..config import Settings
 from ..errors import SettingsError
 from ..files import read_text
+from .fitness import trouble_of
 
 if TYPE_CHECKING:
     from ..bus.cluster import Access, Names
@@ -49,12 +50,15 @@ class Seen(NamedTuple):
     lease: LeaseFound
     answers: list[Answer]
     buckets: int
+    database: str
+    """Why the database of these settings cannot be used; empty for nothing, or if they name none."""
 
 
 async def look_at(settings: Settings, micros: Callable[[], int]) -> Seen:
     """Asks a cluster how it is; `micros` are microseconds since the epoch. Raises TickwireError if it cannot
     be asked."""
-    node = Node.of(settings)
+    node, database = Node.of(settings), settings.database_url
+    trouble = "" if database is None else await trouble_of(database)
     from ..bus.cluster import call_roll, connected, lease_of
 
     async with connected(node.access, "tickwire check") as wire:
@@ -63,7 +67,28 @@ async def look_at(settings: Settings, micros: Callable[[], int]) -> Seen:
             await lease_of(wire, node.names),
             await call_roll(wire, node.names, micros),
             len(Spread().names),
+            trouble,
         )
+
+
+def data_of(settings: Settings) -> str:
+    """What a market takes that has these settings, for people to compare."""
+    sources = " ".join(str(one) for one in settings.source)
+    return f"{sources}{' ' * bool(settings.codes)}{','.join(settings.codes)}"
+
+
+T = TypeVar("T")
+
+
+async def unless(told: asyncio.Event, call: Coroutine[Any, Any, T]) -> T | None:
+    """What a call gives; None, and it is cancelled, once something is `told`."""
+    task = asyncio.create_task(call)
+    await first_of(told.wait, lambda: asyncio.wait([task]))
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+        return None
+    return task.result()
 
 
 async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:

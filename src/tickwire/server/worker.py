@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
 from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle, watched
 from ..bus import Sayings
 from ..bus.buckets import BucketOf, Spread, the_only
@@ -28,13 +30,15 @@ from ..bus.messages import VERSION
 from ..bus.remote import RemoteMarket
 from ..bus.unix import hosting, reach
 from ..config import Settings, load
-from ..errors import SettingsError, StoreError, TickwireError
+from ..errors import ReplacedError, SettingsError, StoreError, TickwireError
 from ..gateway.place import ONLY, Place
 from ..machine import ALONE, REAL
 from ..machine.logs import configure
+from ..store import DataDirectory
 from .acceptance import raise_descriptor_limit
 from .certificate import certificate_of
-from .cluster import Node, first_of
+from .cluster import Node, data_of, first_of, unless
+from .fitness import Fitness
 from .lag import LoopLag
 from .metrics import METRICS
 from .peers import ALIVE, alive
@@ -50,6 +54,9 @@ BEAT = 2.0
 """Seconds between times that it says so."""
 WRONG_USAGE, FAILED = 2, 1
 """Exit statuses, as those of the command."""
+
+
+log = structlog.get_logger()
 
 
 class Task(NamedTuple):
@@ -157,15 +164,34 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
     """Owns the streams whenever no other market does, and stands by while one does."""
     from ..bus.cluster import Announced, Lease, Owner, Present, connected, hosting, present
 
-    node = Node.of(settings)
-    async with connected(node.access, f"tickwire market {node.name}") as wire:
-        lease = Lease(wire, node.names, node.name, REAL.monotonic, REAL.dice)
-        await lease.open()
+    node, data, told = Node.of(settings), data_of(settings), signals.told
+    assert settings.database is not None  # noqa: S101  # a cluster has one
+    fitness = Fitness(settings.database_url or "")
+    async with contextlib.AsyncExitStack() as opened:
+        coming = connected(node.access, f"tickwire market {node.name}")
+        if (wire := await unless(told, opened.enter_async_context(coming))) is None:
+            return
+        lease = Lease(
+            *(wire, node.names, node.name, REAL.monotonic, REAL.dice),
+            data=data,
+            unfit=lambda: fitness.trouble,
+        )
+        if await unless(told, _both(lease.open(), fitness.look())) is None:
+            return
+        directory = DataDirectory(settings.data_dir, REAL.disk)  # no other process may use it meanwhile
+        opened.callback(directory.close)
         hosts: list[Host] = []
 
         def describe() -> Present:
             followers = tuple(link.name for one in hosts for link in one.links.values())
-            return Present("market", node.name, lease.epoch, owns=lease.epoch > 0, followers=followers)
+            owns = lease.epoch > 0
+            trouble = lease.trouble or ("" if owns else fitness.trouble)
+            return Present(
+                *("market", node.name, lease.epoch, owns),
+                followers=followers,
+                trouble=trouble,
+                data=data,
+            )
 
         _say(LISTENS)
         _say(
@@ -174,18 +200,30 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
         living, lost = asyncio.create_task(_live()), list[str]()
         try:
             async with lease.there(), present(wire, node.names, describe, micros):
-                while not signals.told.is_set() and not lost:
-                    winning = asyncio.create_task(lease.win())
-                    await first_of(signals.told.wait, lambda: asyncio.wait([winning]))  # noqa: B023
+                while not told.is_set() and not lost:
+                    winning, looking = asyncio.create_task(lease.win()), asyncio.create_task(fitness.run())
+                    await first_of(told.wait, lambda: asyncio.wait([winning]))  # noqa: B023
+                    looking.cancel()
                     if not winning.done():
                         winning.cancel()
                         break
                     keeping = asyncio.create_task(lease.keep())
                     try:
                         least = winning.result().least
-                        engine = await asyncio.to_thread(
-                            build_market, settings, above=least, holds=lease.holds
-                        )
+                        directory.close()
+                        try:
+                            engine = await asyncio.to_thread(
+                                build_market,
+                                settings,
+                                above=least,
+                                holds=lambda: lease.holds() and not told.is_set(),
+                            )
+                        except ReplacedError as error:
+                            log.warning("this market does not begin", reason=str(error))
+                            await lease.give_up()
+                            directory = DataDirectory(settings.data_dir, REAL.disk)
+                            opened.callback(directory.close)
+                            continue
                         try:
                             epoch = engine.market.epoch
                             await lease.begin(epoch)
@@ -198,6 +236,8 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                         finally:
                             hosts.clear()
                             engine.close()
+                            directory = DataDirectory(settings.data_dir, REAL.disk)
+                            opened.callback(directory.close)
                         if not lease.lost.is_set():  # else another one has it, or will
                             lost += engine.lost
                         await lease.give_up()
@@ -207,6 +247,10 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
             living.cancel()
     if lost:
         raise StoreError(" ".join(lost))
+
+
+async def _both(*calls: Awaitable[None]) -> list[None]:
+    return await asyncio.gather(*calls)
 
 
 def _host(

@@ -11,6 +11,7 @@ from .instruments import InstrumentStore
 from .kline_store import IMPORTED, KlineStore, past_note
 from .opening import klines_of, open_file, open_tokens, server_klines_of
 from .overlay import Overlay
+from .postgres import reach_postgres
 from .postgres_file import PostgresFile
 from .sqlite_file import SqliteFile
 from .sqlite_klines import SqliteKlineStore
@@ -44,6 +45,7 @@ __all__ = [
     "open_file",
     "open_tokens",
     "past_note",
+    "reach_postgres",
     "read_suspensions",
     "server_klines_of",
     "suspension_of",

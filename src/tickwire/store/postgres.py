@@ -166,6 +166,16 @@ def _in_time(psycopg: ModuleType, answer: Generator[Any, Any, T]) -> Generator[A
         return end.value  # type: ignore[no-any-return]
 
 
+def reach_postgres(url: str) -> None:
+    """Asks a database something. Raises StartError if it cannot be used."""
+    server = Server(url)
+    try:
+        with server.connect() as connection:
+            connection.execute("SELECT 1")
+    except driver().Error as error:
+        raise StartError(server.text_of(error)) from error
+
+
 def prepare(server: Server, wait: float) -> None:
     """Brings the schema up to date once the server is there, for which it waits so many seconds. Raises
     StartError and psycopg.Error."""

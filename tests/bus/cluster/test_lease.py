@@ -131,6 +131,20 @@ async def test_who_cannot_know_for_long_ends(names: Names) -> None:
         server.close()
 
 
+async def test_one_that_could_not_own_leaves_it_to_others(nats: NatsServer, names: Names) -> None:
+    async with markets(nats, names, 2) as (unfit, other):
+        unfit.lease._unfit = lambda: "its database is away"
+        waiting = asyncio.create_task(unfit.lease.win())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await other.lease.win()
+        assert not waiting.done()
+        await other.lease.give_up()
+        unfit.lease._unfit = lambda: ""
+        async with asyncio.timeout(20):
+            await waiting
+
+
 async def test_a_lease_that_cannot_be_read_is_taken_over_and_its_holder_ends(
     nats: NatsServer, names: Names
 ) -> None:

@@ -63,6 +63,8 @@ class Held(msgspec.Struct, frozen=True):
 
     id: str
     node: str
+    data: str = ""
+    """What its market takes, as the settings say."""
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -90,10 +92,15 @@ class Lease:
         dice: Random,
         *,
         seconds: float = SECONDS,
+        data: str = "",
+        unfit: Callable[[], str] = lambda: "",
     ) -> None:
-        """`node` is its name for people; `clock` is monotonic, in seconds."""
+        """`node` is its name for people, and `data` what it takes; `clock` is monotonic, in seconds. While
+        `unfit` says why this market could not own the streams, it leaves the lease to others."""
         self.id = f"{dice.getrandbits(64):016x}"
         self.node = node
+        self.trouble = ""
+        """Why the lease cannot be asked for, or renewed; empty for nothing."""
         self.lost = asyncio.Event()
         """Set when another one owns the streams, or may."""
         self._wire = wire
@@ -101,7 +108,9 @@ class Lease:
         self._clock = clock
         self._seconds = seconds
         self._margin = min(MARGIN, seconds / 4)
-        self._value = msgspec.msgpack.encode(Held(self.id, node))
+        self._data = data
+        self._unfit = unfit
+        self._value = msgspec.msgpack.encode(Held(self.id, node, data))
         self._until = 0.0
         self._back = -FIRST_BACK
         self._revision = 0
@@ -126,12 +135,14 @@ class Lease:
             except FAILURES as error:
                 if self._clock() > until:
                     raise StartError(
-                        f"JetStream, in which the lease of a cluster stands, cannot be used: {error}. Start "
-                        "the NATS servers with -js and a folder (-sd), and let this user use it."
+                        "JetStream, in which the lease of a cluster stands, cannot be used: "
+                        f"{said(error)}. Start the NATS servers with -js and a folder (-sd), and let this "
+                        "user use it."
                     ) from None
-                log.warning("JetStream cannot be used yet", reason=str(error) or type(error).__name__)
+                self._fails("JetStream cannot be used yet", error)
                 await asyncio.sleep(1)
             else:
+                self.trouble = ""
                 return
 
     @property
@@ -152,12 +163,14 @@ class Lease:
     async def win(self) -> Term:
         """Waits until this market owns the streams."""
         self.lost.clear()
-        self._epoch, gone, fails, waits = 0, 0, False, False
+        self._epoch, gone, waits = 0, 0, False
         while True:
             try:
                 found = await self._holder()
                 noted = await self._noted()  # before: who owns must not wait for it
-                if found is None:
+                if self._unfit():
+                    gone = 0
+                elif found is None:
                     gone = 0
                     if self._clock() - self._back > FIRST_BACK and await self._take(0):
                         break
@@ -166,16 +179,15 @@ class Lease:
                     if not waits:
                         waits = True
                         log.info("this market stands by", node=self.node, owner=held.node)
+                        self._compare(held)
                     there = bool(held.id) and await self._wire.is_answered(self._names.node(held.id), ANSWER)
                     gone = gone + 1 if there is False else 0
                     if gone >= SURE and await self._take(revision):
                         log.warning("the market that owned the streams is gone", node=held.node)
                         break
-                fails = False
+                self.trouble = ""
             except FAILURES as error:
-                if not fails:
-                    log.warning("the lease cannot be asked for", reason=str(error) or type(error).__name__)
-                fails = True
+                self._fails("the lease cannot be asked for", error)
             await asyncio.sleep(LOOK)
         log.info("this market owns the streams", node=self.node)
         return Term(0 if noted is None else noted.reached + BEYOND)
@@ -197,24 +209,39 @@ class Lease:
             self.lost.set()
 
     async def _keep(self) -> None:
-        noted, fails = self._clock(), False
+        noted = self._clock()
         while True:
             try:
                 if not await self._renewed():
                     log.error("another market owns the streams: this one ends", node=self.node)
                     break
-                fails = False
+                self.trouble = ""
                 if self._epoch and self._clock() - noted > NOTED:
                     await self._note()
                     noted = self._clock()
             except FAILURES as error:
-                if not fails:
-                    log.warning("the lease cannot be renewed", reason=str(error) or type(error).__name__)
-                fails = True
+                self._fails("the lease cannot be renewed", error)
             if self._clock() > self._until + SUSPENSE:
                 log.error("it is not known who owns the streams: this market ends", node=self.node)
                 break
             await asyncio.sleep(RENEWAL if self.holds() else LOOK)
+
+    def _fails(self, what: str, error: Exception) -> None:
+        reason = said(error)
+        if not self.trouble:
+            log.warning(what, reason=reason)
+        self.trouble = f"{what}: {reason}"
+
+    def _compare(self, held: Held) -> None:
+        """Says what may be a mistake of whoever set the markets up."""
+        if held.node == self.node and held.id != self.id:
+            log.warning("another market goes by the name of this one: give each a --node", node=self.node)
+        if held.data and self._data and held.data != self._data:
+            log.warning(
+                "the market that owns the streams takes other data than this one would",
+                owner=held.data,
+                this=self._data,
+            )
 
     async def give_up(self) -> None:
         """Lets another one own the streams at once."""
@@ -279,6 +306,15 @@ class Lease:
     async def _note(self) -> None:
         reached = self._epoch + int((self._clock() - self._began) * 1e6)
         await self._notes.put(OWNER, msgspec.msgpack.encode(Noted(self._epoch, reached)))
+
+
+def said(error: Exception) -> str:
+    """What a call of JetStream failed with."""
+    if isinstance(error, nats.js.errors.APIError) and error.description:
+        return error.description
+    if isinstance(error, nats.js.errors.ServiceUnavailableError | nats.errors.NoRespondersError):
+        return "JetStream is not there: start the NATS servers with -js and a folder (-sd)"
+    return str(error) or type(error).__name__
 
 
 @contextlib.asynccontextmanager

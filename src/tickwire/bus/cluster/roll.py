@@ -11,7 +11,7 @@ import msgspec
 import nats.js.errors
 
 from ..messages import VERSION
-from .lease import FAILURES, KEY, Held
+from .lease import FAILURES, KEY, Held, said
 from .names import Names
 from .wire import Wire
 
@@ -36,6 +36,10 @@ class Present(msgspec.Struct, frozen=True, array_like=True):
     followers: tuple[str, ...] = ()
     """The gateways that an owner knows of."""
     buckets: int = 0
+    trouble: str = ""
+    """Why a market does not own the streams, or could not, or soon will not."""
+    data: str = ""
+    """What a market takes, or would, as the settings say."""
 
 
 class Answer(NamedTuple):
@@ -107,4 +111,4 @@ async def lease_of(wire: Wire, names: Names) -> LeaseFound:
     except nats.js.errors.NotFoundError:
         return LeaseFound("", 0, "no market was ever there")
     except FAILURES as error:
-        return LeaseFound("", 0, str(error) or "JetStream does not answer")
+        return LeaseFound("", 0, said(error))

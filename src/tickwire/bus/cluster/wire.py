@@ -220,6 +220,8 @@ async def connected(access: Access, name: str) -> AsyncIterator[Wire]:
 
     async def failed(error: Exception) -> None:
         reason = _reason(error)
+        if "authorization" in reason.lower() or "authentication" in reason.lower():
+            last["refused"] = reason
         if last.get("reason") != reason:
             last["reason"] = reason
             log.warning("NATS", reason=reason)
@@ -252,9 +254,15 @@ async def connected(access: Access, name: str) -> AsyncIterator[Wire]:
                 pending_size=0,  # nothing is kept for later: it would be old
             )
     except TimeoutError:
+        reason = last.get("reason", "no answer")
+        if refused := last.get("refused"):
+            raise StartError(
+                f"NATS at {access.shown} does not let us in: {refused}. See to --bus-credentials, and to the "
+                "users of nats.conf."
+            ) from None
         raise StartError(
-            f"NATS cannot be reached at {access.shown}: {last.get('reason', 'no answer')}. Start it (with "
-            "JetStream, `nats-server -js`), or check --bus and --bus-credentials."
+            f"NATS cannot be reached at {access.shown}: {reason}. Start it (with JetStream, `nats-server "
+            "-js`), or check --bus and --bus-credentials."
         ) from None
     except ValueError as error:
         raise StartError(f"NATS cannot be reached at {access.shown}: {error}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ FEW = "of three NATS servers one may fail: see docs/cluster.md"
 BEHIND = "its log says why; a gateway that hangs is started anew after a minute"
 SLOW = "more gateways, or fewer clients on each: it does not keep up"
 CLOCKS = "set the clocks of the nodes by NTP"
+TROUBLE = "its log says more; while it lasts, this market leaves the streams to others"
+DATABASE = "look at the server of --database, and at the password of whoever asks"
+NAMES = "give each node a --node of its own"
+SOURCES = "tell all markets the same --source and --codes: after a takeover clients get the other's data"
 VERSIONS = "upgrade the others: the markets first, then the gateways"
 
 
@@ -46,7 +51,19 @@ def findings(seen: Seen) -> Iterator[Finding]:
         names = ", ".join(one.name for one in owners)
         measured = plain(f"{names} own the streams" if owners else "nobody owns the streams")
         yield Finding("owner", "", Verdict.FAIL, measured, TWO if owners else NOBODY)
-    waiting = [one.name for one in markets if not one.owns]
+    for one in markets:
+        if one.trouble:
+            yield Finding("market", "", Verdict.FAIL, plain(f"{one.name}: {one.trouble}"), TROUBLE)
+    if seen.database:
+        yield Finding("database", "", Verdict.FAIL, plain(seen.database), DATABASE)
+    for (role, name), number in Counter((one.role, one.name) for one in present).items():
+        if number > 1:
+            measured = plain(f"{number} {role}s go by the name {name}")
+            yield Finding("names", "", Verdict.WARN, measured, NAMES)
+    if len({one.data for one in markets}) > 1:
+        told = "; ".join(f"{one.name}: {one.data or 'not told'}" for one in markets)
+        yield Finding("sources", "", Verdict.WARN, plain(f"markets take different data: {told}"), SOURCES)
+    waiting = [one.name for one in markets if not one.owns and not one.trouble]
     measured = plain(
         f"{', '.join(waiting)} stand{'s' * (len(waiting) == 1)} by" if waiting else "nobody stands by"
     )

@@ -1,0 +1,51 @@
+"""Whether a market that stands by could take over now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from ..errors import StartError
+from ..store import reach_postgres
+
+GOOD, BAD = 5.0, 1.0
+"""Seconds after which it is looked again, at one that could and at one that could not."""
+
+log = structlog.get_logger()
+
+
+async def trouble_of(database: str) -> str:
+    """Why a database cannot be used; empty if it can. Does not fail."""
+    try:
+        await asyncio.to_thread(reach_postgres, database)
+    except StartError as error:
+        return str(error)
+    except Exception as error:
+        log.exception("it cannot be seen whether a database can be used")
+        return f"it cannot be seen whether the database can be used: {error}"
+    return ""
+
+
+class Fitness:
+    """What a market would lack that took over: its database. One that lacks it leaves the lease to others."""
+
+    def __init__(self, database: str) -> None:
+        """`database` is its URL."""
+        self.trouble = ""
+        """What it lacks; empty for nothing."""
+        self._database = database
+
+    async def look(self) -> None:
+        """Looks once. Does not fail."""
+        before, self.trouble = self.trouble, await trouble_of(self._database)
+        if self.trouble and not before:
+            log.warning("this market cannot take over", reason=self.trouble)
+        elif before and not self.trouble:
+            log.info("this market could take over again")
+
+    async def run(self) -> None:
+        """Looks time and again. Never ends."""
+        while True:
+            await asyncio.sleep(BAD if self.trouble else GOOD)
+            await self.look()
