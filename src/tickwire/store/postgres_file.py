@@ -22,6 +22,7 @@ OWN = """
     INSERT INTO owner (cluster, term) VALUES ($1, 1)
     ON CONFLICT (cluster) DO UPDATE SET term = owner.term + 1 RETURNING term
 """
+OTHERS = "SELECT cluster FROM owner WHERE cluster <> $1 ORDER BY cluster"
 TERM = "SELECT term FROM owner WHERE cluster = $1 FOR SHARE"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -183,7 +184,14 @@ class PostgresFile:
         writing raises ReplacedError. Raises StoreError."""
         with self.writing(alone=False) as session:
             ((term,),) = session.execute(OWN, (cluster,)).fetchall()
+            others = session.execute(OTHERS, (cluster,)).fetchall()
         self._owned = cluster, term
+        if others:
+            log.warning(
+                "clusters of other names have written into this database too: each needs one of its own",
+                cluster=cluster,
+                others=[name for (name,) in others],
+            )
 
     def _check_owned(self, session: Session, cluster: str, term: int) -> None:
         rows = session.execute(TERM, (cluster,)).fetchall()
