@@ -18,6 +18,9 @@ LINGER = 60.0
 PATIENCE = 2.0
 """Seconds that a client waits for a bucket to come; then it is served with what is known here."""
 
+AGAIN = 0.05
+"""Seconds after which one is asked for again that could not come."""
+
 log = structlog.get_logger()
 
 
@@ -75,13 +78,14 @@ class Followed(Interest):
         """See `Interest`."""
         buckets = self._buckets_of(instruments)
         self._keep(buckets)
-        if buckets <= self._here:
-            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                await self._reachable.wait()  # the next owner may be on its way
-                if coming := self._begin(buckets):
-                    await asyncio.wait(coming)
+                while not buckets <= self._here:
+                    await self._reachable.wait()  # the next owner may be on its way
+                    if coming := self._begin(buckets):
+                        await asyncio.wait(coming)
+                    if not buckets <= self._here:
+                        await asyncio.sleep(AGAIN)
 
     def count(self, instrument: Instrument, wanted: bool) -> None:
         """See `Interest`."""
