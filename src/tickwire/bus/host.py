@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -519,6 +519,15 @@ class Host:
             market.can_seek(""),
         )
         return self._state
+
+
+Keep: TypeAlias = Callable[[str, Callable[[], Awaitable[None]]], Coroutine[Any, Any, None]]
+"""Keeps something running that never ends, by a name for people."""
+
+
+async def unkept(_: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Runs it, until it fails."""
+    await run()
 
 
 def _dismiss(seat: Seat) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 import structlog
 
 from ..errors import BusError, StartError
-from .host import Host
+from .host import Host, Keep, unkept
 from .layout import Splitter
 from .remote import RemoteMarket
 
@@ -71,7 +71,7 @@ class Line(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def hosting(host: Host, path: Path) -> AsyncIterator[None]:
+async def hosting(host: Host, path: Path, keep: Keep = unkept) -> AsyncIterator[None]:
     """Client sides reach the market side there. Raises StartError."""
     loop = asyncio.get_running_loop()
 
@@ -86,7 +86,7 @@ async def hosting(host: Host, path: Path) -> AsyncIterator[None]:
         server = await loop.create_unix_server(line, str(path))
     except OSError as error:
         raise StartError(f"The bus cannot be opened at {path}: {error.strerror or error}.") from None
-    beat = loop.create_task(host.run())
+    beat = loop.create_task(keep("look at what client sides are told", host.run))
     try:
         yield
     finally:

@@ -148,7 +148,7 @@ async def _market_of_workers(
     engine = build_market(settings)
     living = None
     try:
-        async with hosting(_host(engine, task, lag), bus):
+        async with hosting(_host(engine, task, lag), bus, watched):
             _say(LISTENS)
             living = asyncio.create_task(_tell_ready(engine))
             await _run(engine, task, signals)
@@ -231,7 +231,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                             said = Announced(epoch, VERSION, lease.id, node.name)
                             host = _host(engine, task, lag, Spread(), owner.publish)
                             hosts[:] = [host]
-                            async with hosting(owner, host, node.names, said):
+                            async with hosting(owner, host, node.names, said, watched):
                                 await _run(engine, task, signals, lease.lost.wait)
                         finally:
                             hosts.clear()

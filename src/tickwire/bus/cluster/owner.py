@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from ...errors import BusError
-from ..host import Host
+from ..host import Host, Keep, unkept
 from ..layout import Splitter
 from .names import Names
 from .pieces import END, Cutter, Joiner
@@ -134,7 +134,9 @@ class Owner:
 
 
 @contextlib.asynccontextmanager
-async def hosting(owner: Owner, host: Host, names: Names, announced: Announced) -> AsyncIterator[None]:
+async def hosting(
+    owner: Owner, host: Host, names: Names, announced: Announced, keep: Keep = unkept
+) -> AsyncIterator[None]:
     """Client sides reach the market side by the bus."""
     wire = owner.wire
     owner.host = host
@@ -149,8 +151,8 @@ async def hosting(owner: Owner, host: Host, names: Names, announced: Announced) 
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(await wire.take(f"{names.of(announced.epoch)}.up.*", owner.take))
-        for one in (host.run, announce):
-            stack.callback(asyncio.create_task(one()).cancel)
+        for name, run in {"look at what client sides are told": host.run, "announce": announce}.items():
+            stack.callback(asyncio.create_task(keep(name, run)).cancel)
         try:
             yield
         finally:
