@@ -3,18 +3,22 @@
 from .build import assemble, build, build_gateway, build_market, is_guarded, settle
 from .engine import Engine, GatewayEngine, MarketEngine
 from .renewal import renewal_of
+from .standby import Fitness, held_directory, trouble_of
 from .tasks import watched
 
 __all__ = [
     "Engine",
+    "Fitness",
     "GatewayEngine",
     "MarketEngine",
     "assemble",
     "build",
     "build_gateway",
     "build_market",
+    "held_directory",
     "is_guarded",
     "renewal_of",
     "settle",
+    "trouble_of",
     "watched",
 ]

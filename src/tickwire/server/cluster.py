@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ..assembly import trouble_of
 from ..bus.buckets import Spread
 from ..config import Settings
 from ..errors import SettingsError
 from ..files import read_text
-from .fitness import trouble_of
 
 if TYPE_CHECKING:
     from ..bus.cluster import Access, Names

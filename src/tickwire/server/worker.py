@@ -22,7 +22,16 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from ..assembly import GatewayEngine, MarketEngine, build_gateway, build_market, settle, watched
+from ..assembly import (
+    Fitness,
+    GatewayEngine,
+    MarketEngine,
+    build_gateway,
+    build_market,
+    held_directory,
+    settle,
+    watched,
+)
 from ..bus import Sayings
 from ..bus.buckets import BucketOf, Spread, the_only
 from ..bus.host import Host
@@ -34,11 +43,9 @@ from ..errors import ReplacedError, SettingsError, StoreError, TickwireError
 from ..gateway.place import ONLY, Place
 from ..machine import ALONE, REAL
 from ..machine.logs import configure
-from ..store import DataDirectory
 from .acceptance import raise_descriptor_limit
 from .certificate import certificate_of
 from .cluster import Node, data_of, first_of, unless
-from .fitness import Fitness
 from .lag import LoopLag
 from .metrics import METRICS
 from .peers import ALIVE, alive
@@ -178,7 +185,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
         )
         if await unless(told, _both(lease.open(), fitness.look())) is None:
             return
-        directory = DataDirectory(settings.data_dir, REAL.disk)  # no other process may use it meanwhile
+        directory = held_directory(settings, REAL)  # no other process may use it meanwhile
         opened.callback(directory.close)
         hosts: list[Host] = []
 
@@ -221,7 +228,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                         except ReplacedError as error:
                             log.warning("this market does not begin", reason=str(error))
                             await lease.give_up()
-                            directory = DataDirectory(settings.data_dir, REAL.disk)
+                            directory = held_directory(settings, REAL)
                             opened.callback(directory.close)
                             continue
                         try:
@@ -236,7 +243,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
                         finally:
                             hosts.clear()
                             engine.close()
-                            directory = DataDirectory(settings.data_dir, REAL.disk)
+                            directory = held_directory(settings, REAL)
                             opened.callback(directory.close)
                         if not lease.lost.is_set():  # else another one has it, or will
                             lost += engine.lost

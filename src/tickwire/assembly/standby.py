@@ -1,4 +1,4 @@
-"""Whether a market that stands by could take over now."""
+"""What a market has while it stands by: its data directory, and whether it could take over now."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import asyncio
 
 import structlog
 
+from ..config import Settings
 from ..errors import StartError
-from ..store import reach_postgres
+from ..machine import Machine
+from ..store import DataDirectory, reach_postgres
 
 GOOD, BAD = 5.0, 1.0
 """Seconds after which it is looked again, at one that could and at one that could not."""
 
 log = structlog.get_logger()
+
+
+def held_directory(settings: Settings, machine: Machine) -> DataDirectory:
+    """Its data directory, which no other process may use until it is closed. Raises StartError if it cannot
+    be used, or another one uses it."""
+    return DataDirectory(settings.data_dir, machine.disk)
 
 
 async def trouble_of(database: str) -> str:
