@@ -14,13 +14,14 @@ from typing import Any
 import httpx
 import pytest
 from nats import connect
+from websockets.asyncio.client import connect as ws_connect
 
 from tickwire.model import Trade
 from tickwire.store.recordings import Recordings
 
 from ..nats_server import NatsServer, three
 from ..postgres import Postgres
-from ..serving import OTHER_HTTP, PATIENCE, Program, program, until
+from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program, until
 from .publishing import NDJSON, a_trade, packed
 from .test_workers import ROUNDS, Reader, processes, reading
 
@@ -206,6 +207,25 @@ async def test_whatever_is_killed_nothing_is_lost_and_gaps_are_told(
     recorded = [one.event for name in ("m1", "m2") for one in Recordings(recording / name).read()]
     found = sorted(one.price for one in recorded if isinstance(one, Trade))
     assert [f"{price:.2f}" for price in found] == at.prices, "each once, by whoever owned the streams then"
+    folders = [argument for name in ("m1", "m2") for argument in ("--history", str(recording / name))]
+    (tmp_path / "reader").mkdir()
+    async with program(tmp_path / "reader", "--codes", "GOLD", *folders) as reader:
+        assert await replayed(reader) == at.prices, "read as one recording"
+
+
+async def replayed(node: Program) -> list[str]:
+    """The prices of all trades that a server has recordings of."""
+    url = node.url.replace("http", "ws", 1) + f"{OTHER_WS}?token=t"
+    async with ws_connect(url, ping_interval=None, compression=None) as socket:
+        link = Link(socket)
+        item = {"kind": "trade", "code": "BTCUSDT"}
+        asked = {"items": [item], "from": 1, "to": 4_000_000_000_000, "speed": 0}
+        assert (await link.ask(28018, asked))["ret"] == 200
+        prices: list[str] = []
+        while (said := await link.push())["cmd_id"] != 28996 or said["data"]["state"] != "complete":
+            if said["cmd_id"] == 22998:
+                prices.append(said["data"]["price"])
+        return prices
 
 
 class Way:
