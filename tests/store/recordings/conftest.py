@@ -25,5 +25,5 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is recorded is written at once: else each time that it is waited for takes a quarter of a second."""
+    """What is recorded is written at once: waiting for it takes a quarter of a second each time."""
     monkeypatch.setattr("tickwire.store.recordings.recorder.FLUSH_EVERY", 0.01)
