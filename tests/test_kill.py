@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from tickwire.model import Correction, Event, Trade
 from tickwire.store.recordings import GapReason, Recordings
 
-from .serving import OTHER_HTTP, OTHER_WS, PATIENCE, STOCK_HTTP, TRADE, Link, Program, program, until
+from .serving import OTHER_HTTP, OTHER_WS, PATIENCE, STOCK_HTTP, TRADE, Link, Program, program
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
@@ -154,7 +154,9 @@ async def test_a_killed_simulator_has_all_up_to_when_it_says(tmp_path: Path) -> 
             await link.subscribe(TRADE, "BTCUSDT")
             watching = asyncio.create_task(trades.watch(link))
             before = await minutes_since(running.url, began)
-            await until(lambda: len(trades.seen) >= 150)
+            async with asyncio.timeout(120):
+                while len(trades.seen) < 150:
+                    await minutes_since(running.url, began)
             killed_at = time.time()
             await running.end(signal.SIGKILL)
             await watching  # what was under way when it was killed has come
