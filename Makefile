@@ -91,7 +91,7 @@ bench: dev
 	$(BIN)/python benchmarks/table.py $(ARGS)
 
 soak: dev
-	TICKWIRE_SOAK=1 $(BIN)/python -m pytest -s tests/drill tests/test_two_servers.py tests/test_kill.py \
+	TICKWIRE_SOAK=1 $(BIN)/python -m pytest -s tests/drill tests/test_two_servers.py tests/test_kill.py tests/test_kill_publishers.py \
 		tests/store/recordings/test_kill.py tests/client/test_long_run.py tests/terminal/test_long_run.py \
 		tests/server/test_rush.py tests/server/test_cluster.py tests/server/test_workers.py $(ARGS)
 

@@ -19,7 +19,9 @@ tickwire.cli.main tickwire.cli.serve tickwire.machine.logs tickwire.server.serve
 tickwire.cli.token
 tickwire.cli.tail tickwire.cli.quote tickwire.cli.kline tickwire.cli.record tickwire.cli.import_bars
 tickwire.cli.instruments tickwire.cli.markets tickwire.cli.check tickwire.cli.suspend tickwire.cli.scenario
-tickwire.cli.wait tickwire.cli.watch pydantic.type_adapter encodings.idna uvloop httpx
+tickwire.cli.wait tickwire.cli.watch tickwire.cli.checking.run tickwire.cli.keeping tickwire.cli.kline_files
+tickwire.cli.records tickwire.cli.tailing tickwire.cli.copy
+pydantic.type_adapter encodings.idna uvloop httpx httpcore anyio._backends._asyncio websockets.asyncio.client
 """.split()
 
 

@@ -23,7 +23,6 @@ import os
 import random
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -170,9 +169,9 @@ LEFT_OUT = [block for block in BLOCKS if block.note.startswith(NOT_RUN)]
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 async def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
-    with contextlib.ExitStack() as cleanup:
+    async with contextlib.AsyncExitStack() as cleanup:
         reader = Follower(tmp_path)
-        cleanup.callback(reader.leave)
+        cleanup.push_async_callback(reader.leave)
         for name, text in (("trades", TRADES), ("quotes", QUOTES)):
             (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(text.encode()))
         for block in blocks_of(page):
@@ -211,7 +210,7 @@ class Follower:
         self._port = str(free_port())
         self._address = f"127.0.0.1:{self._port}"
         self.printed = ""  # by the last command
-        self._server: subprocess.Popen[bytes] | None = None  # what the page has started
+        self._server: forks.Process | None = None  # what the page has started
         self._plain: AllTickServer | None = None
         self._environment = program_environment(
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -236,7 +235,7 @@ class Follower:
         match block.language:
             case "sh":
                 for command in commands_of(text):
-                    self._command(command)
+                    await self._command(command)
             case "python":
                 await self._program(text)
             case "json":
@@ -256,12 +255,12 @@ class Follower:
                 pytest.fail(f"nothing runs {other!r}: use a language that runs, `text`, or say {NOT_RUN!r}")
 
     # Commands.
-    def _command(self, command: str) -> None:
+    async def _command(self, command: str) -> None:
         self.expect_no_error()
         self.printed = ""
         words = shlex.split(command, comments=True)
         if words[:2] == ["tickwire", "serve"] and "--exit-at-end" not in words:
-            self._serve(command.rpartition("&")[0] if words[-1] == "&" else command)
+            await self._serve(command.rpartition("&")[0] if words[-1] == "&" else command)
         elif words[0] == "make":
             self._run(f"make -n -C {shlex.quote(str(ROOT))} {shlex.join(words[1:])}")
         else:
@@ -300,21 +299,24 @@ class Follower:
             self._plain = AllTickServer(port=int(self._port), data_dir=self.folder / "data")
             self._plain.start()
 
-    def _serve(self, command: str) -> None:
-        self.leave()
-        with (self.folder / "server.log").open("wb") as log:
-            self._server = subprocess.Popen(
-                ["bash", "-c", command],  # noqa: S607
-                cwd=self.folder,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
+    async def _serve(self, command: str) -> None:
+        await self.leave()
+        with (self.folder / "server.log").open("wb") as log, contextlib.chdir(self.folder):
+            if SHELL & {*command}:
+                self._server = await asyncio.create_subprocess_exec(
+                    *("bash", "-c", f"exec {command}"),
+                    env=self._environment,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                )
+            else:
+                words = shlex.split(command, comments=True)[1:]
+                self._server = await forks.spawn(*words, stderr=log, env=self._environment)
         assert self._server.stdout is not None
-        for line in self._server.stdout:
-            if line.startswith(b"Ctrl-C"):
-                return
+        async with asyncio.timeout(PATIENCE):
+            while line := await self._server.stdout.readline():
+                if line.startswith(b"Ctrl-C"):
+                    return
         pytest.fail(f"{command} does not start")
 
     @property
@@ -322,7 +324,7 @@ class Follower:
         log = self.folder / "server.log"
         return log.read_text("utf-8") if log.exists() else ""
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Stops the server, if there is one."""
         server, plain = self._server, self._plain
         self._server = self._plain = None
@@ -330,8 +332,9 @@ class Follower:
             plain.stop()
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)
-            server.communicate(timeout=PATIENCE)
+                server.terminate()
+            async with asyncio.timeout(PATIENCE):
+                await server.communicate()
 
     # Programs.
     async def _program(self, text: str) -> None:

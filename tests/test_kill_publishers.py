@@ -26,7 +26,7 @@ from .test_kill import bars
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
-KILLS = 20
+KILLS = 20 if "TICKWIRE_SOAK" in os.environ else 8
 TOGETHER = 25
 """Lines of a message."""
 HELLO = {"cmd_id": 28000, "seq_id": 1, "trace": "", "data": {}}

@@ -193,13 +193,14 @@ async def test_a_first_tick_without_a_store_is_served_and_counted(tmp_path: Path
 async def test_batch_klines_say_too_that_they_are_partial(tmp_path: Path) -> None:
     source = Script()
     async with serving(tmp_path, source) as served, served.link() as link:
-        broken(served)
+        store = broken(served)
         await link.subscribe(TRADE, "BTCUSDT")
         source.emit(trade())
         await link.push()
         body = {"data": {"data_list": [{"code": "BTCUSDT", "kline_type": 1, "query_kline_num": 2}]}}
         answer = await served.request("POST", f"{OTHER_HTTP}/batch-kline?token=t", json=body)
         assert (answer.status_code, answer.headers["tickwire-partial"]) == (200, "store")
+        store.unreadable = False  # else the end waits for it
 
 
 # Subscriptions of bars.
@@ -224,11 +225,12 @@ async def test_subscriptions_of_bars_take_one_task_a_client_and_end_with_it(tmp_
 async def test_a_subscription_of_bars_without_a_store_gets_what_memory_holds(tmp_path: Path) -> None:
     source = Script()
     async with serving(tmp_path, source) as served, served.link() as link:
-        broken(served)
+        store = broken(served)
         source.emit(trade())
         await until(lambda: served.engine.market.events == 1)
         await link.ask(KLINES, {"symbol_list": [{"code": "BTCUSDT", "kline_type": 1}]})
         assert (await link.push())["data"]["close_price"] == "79317.70"
+        store.unreadable = False  # else the end waits for it
 
 
 # Tasks.

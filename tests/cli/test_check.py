@@ -25,6 +25,7 @@ from tickwire.sources import Status
 from ..client.alltick_stub import TOKEN as VENDOR_TOKEN
 from ..client.alltick_stub import AllTick, alltick
 from ..client.test_fault_library import hurried
+from ..forks import spawn
 from ..serving import program_environment, serving, until
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
@@ -282,12 +283,7 @@ async def talking(answer: bytes) -> AsyncIterator[str]:
 
 async def tickwire(*arguments: str) -> tuple[int, str, str]:
     """Runs the program to its end: exit status, output, errors."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=program_environment(),
-    )
+    process = await spawn(*arguments, env=program_environment())
     async with asyncio.timeout(120):
         out, err = await process.communicate()
     assert process.returncode is not None

@@ -12,6 +12,7 @@ import pytest
 
 from tickwire.cli.record import SHOWN_CODES
 
+from .. import forks
 from ..serving import program_environment
 from ..store.recordings.events import A_DAY, BEGIN, book, recorded, sealed_files, simulated, trade
 
@@ -20,15 +21,8 @@ FAILED, WRONG = 1, 2
 
 def info(*arguments: str | Path, status: int = 0) -> str:
     """What `tickwire record info` says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tickwire", "record", "info", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-        env=program_environment(COLUMNS="200", NO_COLOR="1", PYTHONUTF8="1"),
-    )
+    env = program_environment(COLUMNS="200", NO_COLOR="1")
+    done = forks.run("record", "info", *map(str, arguments), env=env)
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if not status else done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from tickwire.errors import InputError
 from tickwire.model import Suspension, SuspensionList
 from tickwire.store import SuspensionStore
 
+from .. import forks
 from ..serving import program_environment
 from ..stores import opened
 
@@ -51,15 +51,7 @@ def run(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tickwire", "suspend", *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-        env=program_environment(COLUMNS="200", NO_COLOR="1", PYTHONUTF8="1"),
-    )
+    return forks.run("suspend", *arguments, env=program_environment(COLUMNS="200", NO_COLOR="1"))
 
 
 def kept(data_dir: Path, exchange: SuspensionList) -> list[Suspension]:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ..client.alltick_stub import TOKEN, alltick
+from ..forks import Process, spawn
 from ..serving import program, program_environment
 
 if sys.platform == "win32":
@@ -207,15 +208,9 @@ async def test_a_server_that_is_not_there_yet(tmp_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def piped(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def piped(*arguments: str) -> AsyncIterator[Process]:
     """`tickwire watch` without a terminal."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", "watch", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=program_environment(),
-    )
+    process = await spawn("watch", *arguments, env=program_environment())
     try:
         yield process
     finally:
@@ -224,9 +219,7 @@ async def piped(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.communicate()
 
 
-async def record(
-    process: asyncio.subprocess.Process, what: Callable[[dict[str, Any]], object]
-) -> dict[str, Any]:
+async def record(process: Process, what: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """The next line of which that is so."""
     assert process.stdout is not None
     async with asyncio.timeout(120):
@@ -284,13 +277,8 @@ async def test_a_reader_that_has_had_enough_ends_it() -> None:
     async with alltick() as server:
         await server.trade("GOLD")
         read, write = os.pipe()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tickwire", "watch", "GOLD", "--json"),
-            *("--url", server.url, "--token", TOKEN),
-            stdout=write,
-            stderr=asyncio.subprocess.PIPE,
-            env=program_environment(),
-        )
+        arguments = ("watch", "GOLD", "--json", "--url", server.url, "--token", TOKEN)
+        process = await spawn(*arguments, stdout=write, env=program_environment())
         os.close(write)
         os.close(read)
         async with asyncio.timeout(120):

@@ -39,7 +39,10 @@ def pushed(served: Served) -> int:
 async def test_a_bar_holds_the_trades_up_to_its_mark_and_no_others(tmp_path: Path) -> None:
     script, dice = Script(), random.Random(3)
     settings: dict[str, Any] = {"kline_push_interval": 0.05, "late_window": 3600}
-    async with serving(tmp_path, script, **settings) as served, served.link() as link:
+    async with (
+        serving(tmp_path, script, **settings) as served,
+        served.link(close_timeout=0.2) as link,  # what is pushed after the last one is not read, nor a close
+    ):
         await link.ask(CHANGE, {"add": ITEMS})
         epoch, count = served.engine.market.epoch, 0
         for minute in range(6):

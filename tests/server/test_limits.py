@@ -139,8 +139,8 @@ async def spend_the_day(log: Log, turns_after: float) -> None:
     """Uses all of the day up to its last request, and goes over its end."""
     bench, account = log.bench, log.bench.account(log.secret)
     assert account._day is not None
-    for _ in range(log.row.day - 1):
-        account._day.take(bench.wall.now)
+    account._day.take(bench.wall.now)
+    account._day._passed = log.row.day - 1  # a million requests are not sent
     log.today = log.row.day - 1
     await log.passes("trade-tick")
     await log.refused("kline", round(turns_after))

@@ -22,6 +22,8 @@ OPTIONS, RESUME, KLINE, CANCEL = 28022, 28016, 28004, 22006
 TRADE_PUSH, BOOK_PUSH = 22998, 22999
 AT = 1_788_529_064_027 // 60_000 * 60_000
 CODES = {"symbol_list": [{"code": "GOLD"}]}
+UNREAD = 0.2
+"""Seconds for the close of a connection that is left with pushes unread: the answer stands behind them."""
 DEFAULTS = {"slow": "close", "max_rate": 0, "batch": 0, "times": 0, "encoding": "json"}
 
 
@@ -158,7 +160,10 @@ async def test_what_lies_between_two_pushes_comes_as_one_with_exact_sums(
     served: Served, script: Script
 ) -> None:
     bar = {"symbol_list": [{"code": "GOLD", "kline_type": 1}]}
-    async with wire(served, "&max_rate=2") as few, wire(served) as plain:
+    async with (
+        wire(served, "&max_rate=2") as few,
+        wire(served, close_timeout=UNREAD) as plain,
+    ):
         for client in (few, plain):
             for cmd_id, data in ((TRADE, CODES), (DEPTH, CODES), (KLINE, bar)):
                 await client.ask(cmd_id, data)
@@ -294,7 +299,7 @@ async def test_who_falls_behind_stays_in_its_form(
 ) -> None:
     async with (
         serving(tmp_path, script, send_buffer=4096, client_buffer=64 << 20) as served,
-        wire(served, f"&{form}&slow={slow}", max_queue=1) as client,
+        wire(served, f"&{form}&slow={slow}", max_queue=1, close_timeout=UNREAD) as client,
     ):
         await client.ask(TRADE, CODES)
         hub = served.engine.gateway.hub

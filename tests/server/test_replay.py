@@ -8,8 +8,6 @@ import gzip
 import os
 import re
 import shutil
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +21,7 @@ from structlog.testing import capture_logs
 import tickwire
 from tickwire.sources import Status
 
+from ..forks import Process, spawn
 from ..serving import (
     DEPTH,
     DEPTH_PUSH,
@@ -433,11 +432,9 @@ async def test_it_exits_with_an_error_if_it_breaks(ending: Program, tmp_path: Pa
 @contextlib.asynccontextmanager
 async def reading(folder: Path, path: Path, *more: str) -> AsyncIterator[tuple[Process, str]]:
     """A server that has begun to read a file, and its URL, which it prints at once."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", "serve", "--port", "0", "--data-dir", str(folder / "data")),
+    process = await spawn(
+        *("serve", "--port", "0", "--data-dir", str(folder / "data")),
         *("--source", "replay", "--file", str(path), *more),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
         env=program_environment(),
     )
     try:

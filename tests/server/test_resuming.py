@@ -460,7 +460,7 @@ async def test_an_outage_of_the_source_that_a_client_was_not_told_of_is_a_gap(
     await until(lambda: market.streams.known(Kind.TRADE, "GOLD").holes)  # type: ignore[union-attr]
 
     async def told(seq: int) -> tuple[str, int]:
-        async with served.link() as link:
+        async with served.link(close_timeout=0.2) as link:  # behind pushes that it leaves it sees no close
             (one,) = await resume(link, item("trade", "GOLD", epoch, seq))
             return one["state"], one["from"] - epoch
 

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tickwire.config import DATABASE
 
+from ..forks import spawn
 from ..serving import (
     OTHER_HTTP,
     OTHER_WS,
@@ -110,12 +111,7 @@ async def test_a_database_of_a_newer_tickwire_is_refused_in_a_line_and_stays_as_
 
 async def ended_program(*arguments: str) -> tuple[int | None, str]:
     """The exit status of the program, and what it wrote to standard error."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=program_environment(),
-    )
+    process = await spawn(*arguments, env=program_environment())
     _, err = await process.communicate()
     return process.returncode, err.decode()
 

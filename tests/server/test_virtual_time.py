@@ -20,6 +20,7 @@ from tickwire.machine import VirtualTime
 from tickwire.model import Kind, KlineType
 from tickwire.sandbox import scenario_of
 
+from ..forks import spawn
 from ..serving import (
     DEPTH,
     OTHER_HTTP,
@@ -280,11 +281,8 @@ async def test_who_comes_later_gets_the_same_from_there_and_bars_are_the_same(tm
 
 
 async def test_what_is_dated_by_the_market_is_of_its_time_and_tokens_are_not(tmp_path: Path) -> None:
-    command = sys.executable, "-m", "tickwire", "token", "create"
     more = "--data-dir", str(tmp_path / "data"), "--name", "desk", "--expires", "1h"
-    make = await asyncio.create_subprocess_exec(
-        *command, *more, stdout=asyncio.subprocess.PIPE, env=program_environment()
-    )
+    make = await spawn("token", "create", *more, env=program_environment())
     output, _ = await make.communicate()
     token = output.decode().split()[0]
     async with (
@@ -302,12 +300,8 @@ async def test_what_is_dated_by_the_market_is_of_its_time_and_tokens_are_not(tmp
     log = (tmp_path / "log").read_text("utf-8")
     assert "ahead" not in log
     assert "set back" not in log
-    again = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", "serve", "--port", "0", "--start", START),
-        *("--data-dir", str(tmp_path / "data")),
-        stderr=asyncio.subprocess.PIPE,
-        env=program_environment(),
-    )
+    command = "serve", "--port", "0", "--start", START, "--data-dir", str(tmp_path / "data")
+    again = await spawn(*command, env=program_environment())
     _, said = await again.communicate()
     assert again.returncode == 1
     assert b"--data-dir" in said
@@ -342,11 +336,8 @@ async def test_a_rate_that_the_machine_does_not_keep_is_told(tmp_path: Path) -> 
     ],
 )
 async def test_what_cannot_be_is_refused_in_words(tmp_path: Path, arguments: list[str], words: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tickwire", "serve", "--port", "0", "--data-dir", str(tmp_path), *arguments),
-        stderr=asyncio.subprocess.PIPE,
-        env=program_environment(COLUMNS="200"),
-    )
+    command = "serve", "--port", "0", "--data-dir", str(tmp_path), *arguments
+    process = await spawn(*command, env=program_environment(COLUMNS="200"))
     _, said = await process.communicate()
     assert process.returncode in (1, 2)
     assert words in said.decode()

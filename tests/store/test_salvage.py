@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from tickwire.store import (
 from tickwire.store.migrations import MIGRATIONS
 from tickwire.store.sqlite import open_database
 
+from .. import forks
 from .damaging import (
     BARS,
     PAGE,
@@ -268,8 +267,9 @@ def test_a_disk_that_fills_while_it_is_mended_loses_nothing(
 def test_the_command_line_mends_it_as_well(damaged: Desk) -> None:
     damaged.content[:16] = bytes(16)
     damaged.destroy()
-    command = [sys.executable, "-m", "tickwire", "token", "list", "--data-dir", str(damaged.path.parent)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = "token", "list", "--data-dir", str(damaged.path.parent)
+    done = forks.run(*command, env=forks.plain_environment())
+    assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in TOKENS)
     assert "the database was damaged" in done.stdout + done.stderr
     assert whole(damaged.path)

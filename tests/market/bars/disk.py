@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from tickwire.errors import StoreError
@@ -109,6 +110,7 @@ def a_run(store: Disk, *, repeats: bool = False, clock: Clock | None = None) -> 
     return Run(store, repeats=repeats, clock=clock)
 
 
+@cache
 def price(at: int) -> Decimal:
     return Decimal(100 + at * 7919 % 1000) / 10
 
@@ -124,12 +126,24 @@ def figures(bars: Iterable[Kline]) -> list[tuple[int, Decimal, Decimal, Decimal,
     return [(b.time, b.open, b.high, b.low, b.close, b.volume, b.turnover) for b in bars]
 
 
+@cache
+def money(at: int) -> Decimal:
+    """The turnover of the trade at that second."""
+    return round(price(at) * Decimal("0.1"), 2)
+
+
+@cache
+def opened_at(kline_type: KlineType, at: int) -> int:
+    """A test reckons with the same seconds hundreds of times."""
+    return GRID.open_time(kline_type, at)
+
+
 async def check(bars: Bars, ats: Iterable[int]) -> None:
     """What is read, of every type, is what these trades make: no hole, no double."""
     for kline_type in KlineType:
         groups: dict[int, list[int]] = {}
         for at in sorted(ats):
-            groups.setdefault(GRID.open_time(kline_type, at), []).append(at)
+            groups.setdefault(opened_at(kline_type, at), []).append(at)
         expected = [
             (
                 opened,
@@ -138,7 +152,7 @@ async def check(bars: Bars, ats: Iterable[int]) -> None:
                 min(map(price, group)),
                 price(group[-1]),
                 len(group) * Decimal("0.1"),
-                sum(round(price(at) * Decimal("0.1"), 2) for at in group),
+                sum(map(money, group)),
             )
             for opened, group in groups.items()
         ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tickwire.sources.relay import UpstreamPlan
+from tickwire.sources.relay import UpstreamPlan, answers
 
 from ...server.test_metrics import Scrape
 from ...serving import OTHER_HTTP, TRADE, Served, until
@@ -60,7 +60,7 @@ async def test_a_list_that_is_refused_is_asked_for_in_halves(
 @pytest.mark.parametrize("endpoint", ["trade-tick", "depth-tick"])
 @pytest.mark.parametrize("fault", [LEVEL, *FAULTS])
 async def test_what_is_missing_is_told_counted_and_said_once(
-    tmp_path: Path, up: Upstream, endpoint: str, fault: tuple[int, Any]
+    tmp_path: Path, up: Upstream, endpoint: str, fault: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     up.answer = gives(fault, lambda asked: "SOLUSDT" in asked)
     others = [code for code in CODES if code != "SOLUSDT"]
@@ -76,8 +76,11 @@ async def test_what_is_missing_is_told_counted_and_said_once(
         name = served.engine.market.source.name
         assert (scrape.get("source_unanswered_codes_total", source=name) or 0) >= 1
         up.answer = gives(fault, lambda _: False)
+        monkeypatch.setattr(
+            answers, "FRESH", 0.0
+        )  # else what was answered a moment ago is not asked for again
         found = await got(served, endpoint, "SOLUSDT")
-        while not found[1]:  # what was answered a moment ago is not asked for again
+        while not found[1]:
             found = await got(served, endpoint, "SOLUSDT")
         assert found == (200, ["SOLUSDT"], "")
 
@@ -93,7 +96,9 @@ async def test_a_relay_of_a_relay_tells_it_too(tmp_path: Path, up: Upstream, end
         assert await got(served, endpoint, "SOLUSDT") == (200, [], "upstream")
 
 
-async def test_what_upstream_refuses_to_push_it_may_give_over_http(tmp_path: Path, up: Upstream) -> None:
+async def test_what_upstream_refuses_to_push_it_may_give_over_http(
+    tmp_path: Path, up: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a plan does that has no room for more subscriptions."""
 
     async def act(caller: Any, request: dict[str, Any]) -> None:
@@ -107,6 +112,7 @@ async def test_what_upstream_refuses_to_push_it_may_give_over_http(tmp_path: Pat
         relay: Any = served.engine.market.source
         await until(lambda: any(wants.refused(["BTCUSDT"]) for wants in relay._demand._wants.values()))
         up.answer = gives(LEVEL, lambda _: False)
+        monkeypatch.setattr(answers, "FRESH", 0.0)
         found = await got(served, "trade-tick", "BTCUSDT")
         while not found[1]:
             found = await got(served, "trade-tick", "BTCUSDT")

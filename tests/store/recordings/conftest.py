@@ -21,3 +21,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for begin in range(0, 12_000, 4_000):
         recorded(path, all_rows()[begin : begin + 4_000], seal_bytes=400_000)
     return path
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded is written at once: waiting for it takes a quarter of a second each time."""
+    monkeypatch.setattr("tickwire.store.recordings.recorder.FLUSH_EVERY", 0.01)

@@ -177,6 +177,7 @@ def interrupted(recorder: Recorder, rows: list[Row], mend: Callable[[], object])
     assert said.count("recording stopped, the server goes on") == said.count("recording goes on") == 1
 
 
+@pytest.mark.usefixtures("soon")
 def test_it_goes_on_when_there_is_room_again(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1 << 20))

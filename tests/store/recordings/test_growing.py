@@ -34,6 +34,7 @@ def of(wanted: Wanted, one: Recorded) -> bool:
     return wanted.has(one) and (wanted.kinds is None or kinds[type(one.event)] in wanted.kinds)
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -133,6 +134,7 @@ def test_a_span_is_of_the_streams_that_are_asked_for(tmp_path: Path) -> None:
     assert (found.end, found.streams) == (AT + 9, frozenset({gold, more}))
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("seed", range(6))
 async def test_what_was_not_recorded_shows_before_the_event_that_follows(tmp_path: Path, seed: int) -> None:
     """Wherever it is: in a file, between two, in a journal, or between two readings."""

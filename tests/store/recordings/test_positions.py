@@ -207,6 +207,7 @@ def test_a_start_that_fails_names_the_file(tmp_path: Path, name: str) -> None:
         a_recorder(tmp_path)
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("size", [0, 700])
 def test_a_journal_that_is_cut_short_stops_the_recording_which_goes_on_in_a_new_one(
     tmp_path: Path, size: int
