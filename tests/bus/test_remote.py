@@ -217,7 +217,7 @@ async def test_calls_fail_while_it_is_away_and_what_is_known_stays(
             await market.klines(BTC, KlineType.MINUTE, count=1, end=None)
         assert (await market.figures()).sources[0].status == "down"
         assert await market.begin(Kind.TRADE, [BTC]) == {}
-        assert (await market.publish("desk", [b"{}"])).stop == "busy"
+        assert (await market.publish("desk", [b"{}"])).stop == "away"
         assert market.serve(BTC)
 
 
