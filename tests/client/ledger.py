@@ -27,6 +27,7 @@ class Ledger:
         resumes: bool = False,
     ) -> None:
         self._resumes = resumes
+        self.told: list[Gap] = []
         self.events = self.gaps = self.unreadable = self.missed = 0
         self.downs: Counter[Family] = Counter()
         self.unannounced: list[Stream] = []
@@ -50,6 +51,7 @@ class Ledger:
                 self._count(Kind.TRADE if isinstance(event, Trade) else Kind.DEPTH, event.code, event.seq)
         elif isinstance(event, Gap):
             self.gaps += 1
+            self.told.append(event)
             if event.kind is None:
                 self.unreadable += event.missed or 0
             else:

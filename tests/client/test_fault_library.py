@@ -150,6 +150,6 @@ async def test_a_feed_lives_through_the_fault_library(
         assert ledger.unannounced == [], name
         assert ledger.unreadable == 0, name
         assert ledger.missed == 0, name
-        assert ledger.gaps == 0 or not extended, name
+        assert ledger.gaps == 0 or not extended, f"{name}: {ledger.told}"
         if name in BREAKS:
             assert ledger.downs.total() > 0, name

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,4 +88,26 @@ def tail(
         "states": wanted if states else (),
     }
     with explained(server):
-        asyncio.run(follow(server, streams, number, seconds, raw=raw, as_json=as_json, resume=resume))
+        asyncio.run(
+            _interruptible(follow(server, streams, number, seconds, raw=raw, as_json=as_json, resume=resume))
+        )
+
+
+async def _interruptible(call: Coroutine[Any, Any, None]) -> None:
+    """Ends a call at Ctrl-C between two turns of the loop. asyncio cancels it in the middle of one, where a
+    thread's answer may be under way into a future, which then complains. Raises KeyboardInterrupt."""
+    interrupted, task = False, asyncio.create_task(call)
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        task.cancel()
+
+    with contextlib.suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if interrupted:
+            raise KeyboardInterrupt from None
+        raise
