@@ -80,8 +80,7 @@ class FrameInlet(Inlet, Protocol):
         """A trade or a book as it passes between processes, see `wire.canonical`."""
 
     def forget(self) -> None:
-        """What it was given is no more the last that there is: the next event is as the first. Nobody wants
-        it then."""
+        """Forgets what it was given: the next event counts as the first. Called while nobody wants it."""
 
 
 class StreamReceiver(Protocol):

@@ -128,7 +128,7 @@ class Followed(Interest):
             task.cancel()
 
     def look(self) -> list[str]:
-        """Once a second: forgets those that nobody wants any more, which it returns, and tries once more what
+        """Once a second: drops the buckets that nobody wants any more and returns them; retries what
         failed."""
         now, wanted = self._clock(), self._wanted
         over = [one for one, until in self._until.items() if until < now and not wanted[one]]

@@ -233,7 +233,7 @@ class Lease:
         self.trouble = f"{what}: {reason}"
 
     def _compare(self, held: Held) -> None:
-        """Says what may be a mistake of whoever set the markets up."""
+        """Warns of what may be a mistake in how the markets were set up."""
         if held.node == self.node and held.id != self.id:
             log.warning("another market goes by the name of this one: give each a --node", node=self.node)
         if held.data and self._data and held.data != self._data:
