@@ -87,13 +87,14 @@ async def test_what_was_said_is_not_said_again_soon() -> None:
 
 
 async def test_its_thread_ends_with_it() -> None:
-    def threads() -> int:
-        return sum(one.name == "loop lag" for one in threading.enumerate())
+    def threads() -> set[threading.Thread]:
+        return {one for one in threading.enumerate() if one.name == "loop lag"}
 
-    before = threads()
+    before = threads()  # of which those of tests before this one may be about to end
     lag = LoopLag(time.monotonic)
     task = asyncio.create_task(lag.run())
-    await until(lambda: threads() == before + 1)
+    await until(lambda: threads() - before)
+    (mine,) = threads() - before
     task.cancel()
-    await until(lambda: threads() == before)
+    await until(lambda: not mine.is_alive())
     assert [name for name, _ in lag.lags.buckets] == [*map(str, BOUNDS), "+Inf"]

@@ -47,8 +47,13 @@ class Tickwire(Talk):
         removed = [one | {"state": "ok"} for one in asked.get("remove", [])]
         return self.data(request, {"added": items, "removed": removed, "items": items})
 
-    def push(self, seq: int, code: str = "GOLD") -> list[Happening]:
-        return self.conversation.receive(text(changed(TRADE, seq=EPOCH + seq, code=code)), self.at)
+    def push(self, seq: int, code: str = "GOLD", **more: Any) -> list[Happening]:
+        return self.conversation.receive(text(changed(TRADE, seq=EPOCH + seq, code=code, **more)), self.at)
+
+    def push_one_behind(self) -> list[list[type[Happening]]]:
+        """Two pushes, of which the second has the lower number and the later time."""
+        pushes = [self.push(7), self.push(6, tick_time=TRADE["data"]["tick_time"] + 1)]
+        return [[type(one) for one in push] for push in pushes]
 
 
 def item(code: str, **more: Any) -> dict[str, Any]:
@@ -283,6 +288,29 @@ def test_the_server_says_itself_when_it_lets_go() -> None:
     assert talk.conversation.position(Kind.TRADE, "GOLD", EPOCH + 50) == (EPOCH + 50, EPOCH + 50)
     push["data"]["code"] = "NONE"
     assert talk.conversation.receive(text(push), talk.at) == []
+
+
+def test_what_is_taken_back_before_the_server_heard_of_it_is_asked_for_again_and_counts_on() -> None:
+    talk = going(Tickwire(), "GOLD")
+    talk.conversation.remove(trades=["GOLD"])
+    talk.conversation.add(trades=["GOLD"])
+    assert talk.push_one_behind() == [[Pushed], [Pushed]]
+    change = talk.request(talk.at + 1)
+    assert change["data"] == {"add": [item("GOLD")]}
+    assert talk.take(change, "ok", epoch=EPOCH, **{"from": EPOCH + 8}) == [Subscribed(Kind.TRADE, ("GOLD",))]
+    talk.reopen()
+    assert talk.request()["data"] == {"items": [item("GOLD", epoch=EPOCH, seq=EPOCH + 7)]}
+
+
+def test_what_is_wanted_again_while_the_server_lets_go_of_it_counts_on() -> None:
+    talk = going(Tickwire(), "GOLD")
+    talk.conversation.remove(trades=["GOLD"])
+    removal = talk.request(talk.at + 1)
+    assert removal["data"] == {"remove": [item("GOLD")]}
+    talk.conversation.add(trades=["GOLD"])
+    assert talk.push_one_behind() == [[Pushed], [Pushed]]
+    talk.take(removal)
+    assert talk.request(talk.at + 2)["data"] == {"add": [item("GOLD")]}
 
 
 # Patterns.

@@ -169,7 +169,7 @@ class Changes:
 
     def _changed(self, data: ChangedFields) -> list[Outcome]:
         for kind, key in self._removes:
-            self._subscriptions[kind].in_effect.pop(key, None)
+            self._subscriptions[kind].gone(key)
         found = self._taken({_place(item): item for item in data.added})
         named = {one.kind for one in found}
         removed = dict.fromkeys(kind for kind, _ in self._removes if kind not in named)
@@ -205,7 +205,7 @@ class Changes:
             for kind, key in self._adds.keys() - self._resumes.keys():
                 self._subscriptions[kind].refuse(key, full=False)
             for kind, key in self._removes:
-                self._subscriptions[kind].in_effect.pop(key, None)
+                self._subscriptions[kind].gone(key)
         else:
             again = pause_after(ret, self._fails, self._spacing)
             self.not_before = when + again

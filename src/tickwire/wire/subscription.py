@@ -94,6 +94,7 @@ class Subscription:
         self._asked: dict[Key, int] | None = None
         self._cmd_id = self._seq_id = 0
         self._refused: set[Key] = set()
+        self._left: dict[Key, Position] = {}  # where streams stood that are wanted no more and go on still
         self._late: set[Stream] = set()  # patterns that an earlier connection had
         self._full: set[Key] = set()  # those of them for which there was no room
         self._left_out: set[Key] = set()
@@ -103,16 +104,28 @@ class Subscription:
         """Wants a stream, or another depth of it."""
         self._refused.discard(key)
         self._left_out.discard(key)
-        self.streams.want(key, lambda: Stream(depth)).depth = depth
+        if key not in self.streams:  # it may be in effect still: it is asked for again, for an answer to come
+            self.in_effect.pop(key, None)
+        stream = self.streams.want(key, lambda: Stream(depth))
+        stream.depth = depth
+        if (position := self._left.pop(key, None)) is not None:
+            stream.goes_on(*position)
 
     def remove(self, key: Key) -> None:
         """Wants it no more."""
-        self.streams.drop(key)
+        stream = self.streams.drop(key)
+        if stream is not None and key in self.in_effect and (position := stream.position) is not None:
+            self._left[key] = position
         if self.cut:
             self.cut = {one: at for one, at in self.cut.items() if one in self.streams}
         self._refused -= {key, *self._full}
         self._full.clear()
         self._left_out.discard(key)
+
+    def gone(self, key: Key) -> None:
+        """The server pushes it no more."""
+        self.in_effect.pop(key, None)
+        self._left.pop(key, None)
 
     def begin(self, key: Key, position: Position, time: int) -> None:
         """What is wanted of a stream goes on behind an event of that time in milliseconds, if it is wanted by
@@ -146,6 +159,7 @@ class Subscription:
         self._full.clear()
         self._left_out.clear()
         self._granted = self._most
+        self._left.clear()
         self.cut.clear()
         patterns = self.streams.patterns
         self._late = {self.streams[key] for key in patterns if self.streams[key].epoch}
