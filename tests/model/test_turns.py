@@ -12,4 +12,10 @@ def test_who_wants_least_gets_all_of_it_and_the_others_alike() -> None:
         counts = [len({*one}.intersection(given)) for one in wishes]
         for one, count in zip(wishes, counts, strict=True):
             assert count == len(one) or count >= max(counts) - 1
-    assert in_turn([["A", "B", "C", "D"], ["B", "E"]]) == ["A", "B", "C", "E", "D"], "what is shared is free"
+
+
+def test_what_several_share_counts_for_each_whoever_has_it_first() -> None:
+    rich, poor = ["A", "B", "C", "D", "E"], ["B", "F", "G"]
+    for mine in (poor, [*reversed(poor)], ["F", "B", "G"]):
+        for order in ([rich, mine], [mine, rich]):
+            assert {*in_turn(order)[:5]} == {"A", "B", "C", "F", "G"}

@@ -214,17 +214,14 @@ class Sharing:
         """The same of a family's clients here."""
         carried = self._carried(flow)
         having: dict[str, dict[str, None]] = {}
-        lacking: dict[str, list[str]] = {}
+        lacking: dict[str, dict[str, None]] = {}
         for peer, one in self._callers.items():
             if one.client.family is family:
                 label = one.client.label
-                mine, more = having.setdefault(label, {}), lacking.setdefault(label, [])
+                mine, more = having.setdefault(label, {}), lacking.setdefault(label, {})
                 for each in self._hub.wanted_by(peer, kind if one is caller else None)[flow]:
-                    if each.code in carried:
-                        mine[each.code] = None
-                    else:
-                        more.append(each.code)
+                    (mine if each.code in carried else more)[each.code] = None
         if caller is not None:
             having.setdefault(caller.client.label, {}).update(dict.fromkeys(codes))
-        found = {label: [*mine, *lacking.get(label, ())] for label, mine in having.items()}
+        found = {label: [*mine, *lacking.get(label, {})] for label, mine in having.items()}
         return {label: wanted for label, wanted in found.items() if wanted}

@@ -55,7 +55,7 @@ class Wishes:
             held = [{code: one for code, (one, end) in wished.items() if end > now} for wished in others]
             lists = [{one.code: one for one in instruments}, *held]
             found = {code: one for each in lists for code, one in each.items()}
-            order = in_turn([*self._by_token(flow, who, tokens), *lists])
+            order = dict.fromkeys([*in_turn(self._by_token(flow, who, tokens)), *in_turn(lists)])
             instruments = [found[code] for code in order if code in found]
             if self._supply.scarce:
                 self._supply.room(flow, instruments)  # which says what has none
