@@ -302,6 +302,16 @@ def test_what_is_taken_back_before_the_server_heard_of_it_is_asked_for_again_and
     assert talk.request()["data"] == {"items": [item("GOLD", epoch=EPOCH, seq=EPOCH + 7)]}
 
 
+def test_what_is_taken_back_twice_before_the_server_heard_of_it_is_let_go_of() -> None:
+    talk = going(Tickwire(), "GOLD", "EURUSD")
+    for _ in range(2):
+        talk.conversation.remove(trades=["GOLD"])
+        assert talk.requests() == []  # so soon
+        talk.conversation.add(trades=["GOLD"])
+    talk.conversation.remove(trades=["GOLD"])
+    assert talk.request(talk.at + 1)["data"] == {"remove": [item("GOLD")]}
+
+
 def test_what_is_wanted_again_while_the_server_lets_go_of_it_counts_on() -> None:
     talk = going(Tickwire(), "GOLD")
     talk.conversation.remove(trades=["GOLD"])

@@ -102,6 +102,17 @@ def test_nothing_is_sent_while_an_answer_is_owed() -> None:
     assert talk.codes() == (TRADES, ["A", "B"])
 
 
+def test_what_is_wanted_again_before_the_server_heard_of_it_is_answered() -> None:
+    talk = Talk()
+    talk.subscribe("A", "B")
+    talk.conversation.remove(trades=["A"])
+    talk.conversation.add(trades=["A"])
+    request = talk.request(talk.at + 1)
+    assert [one["code"] for one in request["data"]["symbol_list"]] == ["B", "A"]
+    assert talk.answer(request) == [Subscribed(Kind.TRADE, ("B", "A"))]
+    assert talk.requests(talk.at + 5) == []
+
+
 def test_nothing_is_sent_for_what_was_taken_back() -> None:
     talk = Talk()
     talk.subscribe("A")

@@ -8,9 +8,9 @@ from heapq import heapify, heappop, heapreplace
 
 
 def in_turn(wishes: Iterable[Iterable[str]]) -> list[str]:
-    """Codes by turns: the next one is the first that is lacking to the list that has the fewest, the earlier
-    one of several. A code counts for all lists it stands in. So wherever one stops, none that still wants some
-    has less than another, but for one code, unless the other has it from those who share it.
+    """Codes by turns: the next one is the first that is lacking to the list that has the fewest, the
+    earlier one of several. A code counts for all lists it is in. So wherever one stops, no list that still
+    wants some has less than another, but for one code, unless the other has it from those who share it.
 
     >>> in_turn([["A", "B", "C", "D"], ["B", "E"]])
     ['A', 'B', 'E', 'C', 'D']
@@ -29,11 +29,11 @@ def in_turn(wishes: Iterable[Iterable[str]]) -> list[str]:
         if count < there[place]:
             heapreplace(turns, (there[place], place))
             continue
-        code = next((code for code in rest[place] if code not in found), None)
-        if code is None:
+        following = next((code for code in rest[place] if code not in found), None)
+        if following is None:
             heappop(turns)
             continue
-        found[code] = None
-        for each in wanting[code]:
+        found[following] = None
+        for each in wanting[following]:
             there[each] += 1
     return [*found]

@@ -30,7 +30,8 @@ FINAL = {CODE_INVALID.code, CODE_UNAUTHORIZED.code, DATA_INVALID.code}
 """Refusals that the same request would meet again."""
 NO_ANSWER = 0
 """Stands for the `ret` of a request that was not answered."""
-
+UNANSWERED = -1
+"""Stands for the depth of what the server has and is asked for once more."""
 PATTERNS_UNKNOWN = "names with * are understood by a Tickwire only"
 
 
@@ -104,8 +105,8 @@ class Subscription:
         """Wants a stream, or another depth of it."""
         self._refused.discard(key)
         self._left_out.discard(key)
-        if key not in self.streams:  # it may be in effect still: it is asked for again, for an answer to come
-            self.in_effect.pop(key, None)
+        if key not in self.streams and key in self.in_effect:  # it is asked for again, for an answer to come
+            self.in_effect[key] = UNANSWERED
         stream = self.streams.want(key, lambda: Stream(depth))
         stream.depth = depth
         if (position := self._left.pop(key, None)) is not None:
