@@ -57,8 +57,9 @@ class Wishes:
             found = {code: one for each in lists for code, one in each.items()}
             order = dict.fromkeys([*in_turn(self._by_token(flow, who, tokens)), *in_turn(lists)])
             instruments = [found[code] for code in order if code in found]
-            if self._supply.scarce:
-                self._supply.room(flow, instruments)  # which says what has none
+            if self._supply.scarce:  # what is there already would stay there, whoever's turn it is
+                served = self._supply.room(flow, instruments)  # which says what has none
+                instruments = [one for one in instruments if one.code in served]
         self._supply.want(flow, instruments, subscribed=True)
 
     def elsewhere(self, who: object, flow: Kind) -> dict[str, list[str]]:
