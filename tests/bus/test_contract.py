@@ -146,6 +146,7 @@ async def test_one_that_raises_harms_nobody_else(make: Make, tmp_path: Path, cal
                 assert prices(client) == ["1", "2", "3", "4", "5"]
                 assert [one.status for one in client.statuses] == ["down"]
                 assert client.redefined == [BTC]
+            await until(lambda: any(one["log_level"] == "error" for one in logs))
         assert len([one for one in logs if one["log_level"] == "error"]) == 1
         assert at.source.health.status is Status.DOWN  # as it said itself
         await send(at, trade(price="6"))
