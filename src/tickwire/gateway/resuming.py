@@ -23,7 +23,7 @@ from .hub import Hub, Topic
 from .portions import Portions
 from .strips import Strips
 
-ALL, OF_TOKEN = 0.02, 0.01
+ALL, OF_TOKEN = 0.04, 0.01
 """Seconds of a turn of the loop in which clients are given something, and those of one token; others wait.
 With shorter turns those who have all already are written to so often that the rest wait for it."""
 TURN = 256 * 1024
