@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from tickwire.errors import StartError, StoreError
+from tickwire.errors import ReplacedError, StartError, StoreError
 from tickwire.model import KlineType
 from tickwire.store import klines_of, postgres
 from tickwire.store.postgres_file import PostgresFile
@@ -45,6 +45,25 @@ def when_back(call: Callable[[], T]) -> T:
         except StoreError:
             assert time.monotonic() < until
             time.sleep(0.01)
+
+
+def test_a_market_that_owned_the_streams_earlier_writes_nothing_more_whenever_it_comes(url: str) -> None:
+    with (
+        closing(PostgresFile(url)) as early,
+        closing(PostgresFile(url)) as late,
+        closing(PostgresFile(url)) as held_up,
+    ):
+        early.own("one", 10)
+        klines_of(early).write(SOURCE, [a_bar(0)])
+        late.own("one", 11)
+        with pytest.raises(ReplacedError, match="Another market of the cluster one writes"):
+            klines_of(early).write(SOURCE, [a_bar(60)])
+        with pytest.raises(ReplacedError, match="A later market of the cluster one has written"):
+            held_up.own("one", 10)
+        klines_of(late).write(SOURCE, [a_bar(120)])
+        held_up.own("other", 1)
+        with pytest.raises(ReplacedError):
+            held_up.own("other", 1)
 
 
 def test_one_that_is_away_at_the_start_is_waited_for_as_long_as_is_said(

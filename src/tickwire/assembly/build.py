@@ -75,7 +75,7 @@ def build_market(
     microseconds since the epoch. In a cluster, the market that did so before writes nothing any more, as long
     as this one `holds` the lease; else raises ReplacedError."""
     make = partial(MarketEngine, above=above)
-    return _on(settings, machine, lambda data: _build(settings, data, make), holds)
+    return _on(settings, machine, lambda data: _build(settings, data, make), above=above, holds=holds)
 
 
 def build_gateway(
@@ -200,7 +200,7 @@ class Data(NamedTuple):
 
 
 @contextmanager
-def _data(settings: Settings, machine: Machine, holds: Callable[[], bool] = lambda: True) -> Iterator[Data]:
+def _data(settings: Settings, machine: Machine, above: int, holds: Callable[[], bool]) -> Iterator[Data]:
     """A data directory for a server that starts, let go of if the start fails."""
     path, real = settings.data_dir, machine
     with ExitStack() as opened:
@@ -212,9 +212,12 @@ def _data(settings: Settings, machine: Machine, holds: Callable[[], bool] = lamb
         file = open_file(path / DATABASE, settings.database_url, directory.hold, wait=wait)
         opened.enter_context(closing(file))
         if settings.bus and isinstance(file, PostgresFile):
+            number = max(
+                int(real.wall() * 1e6), above
+            )  # before: whoever takes the lease later has a later one
             if not holds():  # a database was waited for too long
                 raise ReplacedError("The lease ran out before this market could begin.")
-            file.own(settings.cluster)
+            file.own(settings.cluster, number)
         if machine is not real and settings.database is not None:
             _check_unused(file)
         database = opened.enter_context(closing(Database(file, machine.wall)))
@@ -235,18 +238,20 @@ def _on(
     settings: Settings,
     machine: Machine,
     make: Callable[[Data], EngineT],
+    *,
+    above: int = 0,
     holds: Callable[[], bool] = lambda: True,
 ) -> EngineT:
     """What `make` makes on a data directory. If it meets a damaged page of the database, that is mended, and
     it tries again."""
     data: Data | None = None
     try:
-        with _data(settings, machine, holds) as data:
+        with _data(settings, machine, above, holds) as data:
             return make(data)
     except StoreError:
         if data is None or not data.file.damaged:
             raise
-    with _data(settings, machine, holds) as data:
+    with _data(settings, machine, above, holds) as data:
         data.file.mend()
         return make(data)
 

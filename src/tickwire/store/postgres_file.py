@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 WRITE = "BEGIN"
 OWN = """
-    INSERT INTO owner (cluster, term) VALUES ($1, 1)
-    ON CONFLICT (cluster) DO UPDATE SET term = owner.term + 1 RETURNING term
+    INSERT INTO owner (cluster, term) VALUES ($1, $2)
+    ON CONFLICT (cluster) DO UPDATE SET term = excluded.term WHERE owner.term < excluded.term RETURNING term
 """
 OTHERS = "SELECT cluster FROM owner WHERE cluster <> $1 ORDER BY cluster"
 TERM = "SELECT term FROM owner WHERE cluster = $1 FOR SHARE"
@@ -179,11 +179,12 @@ class PostgresFile:
                     self._check_owned(session, *self._owned)
                 yield session
 
-    def own(self, cluster: str) -> None:
-        """What this process writes from now on counts until another one calls this for the same cluster: then
-        writing raises ReplacedError. Raises StoreError."""
+    def own(self, cluster: str, term: int) -> None:
+        """What this process writes from now on counts until another one calls this for the same cluster, with
+        a higher term: then writing raises ReplacedError, and so does this after one. Raises StoreError."""
         with self.writing(alone=False) as session:
-            ((term,),) = session.execute(OWN, (cluster,)).fetchall()
+            if not session.execute(OWN, (cluster, term)).fetchall():
+                raise ReplacedError(f"A later market of the cluster {cluster} has written into {self.name}.")
             others = session.execute(OTHERS, (cluster,)).fetchall()
         self._owned = cluster, term
         if others:
