@@ -3,7 +3,7 @@
 from .build import assemble, build, build_gateway, build_market, is_guarded, settle
 from .engine import Engine, GatewayEngine, MarketEngine
 from .renewal import renewal_of
-from .standby import Fitness, held_directory, trouble_of
+from .standby import Fitness, held_directory, read_ahead, trouble_of
 from .tasks import watched
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "build_market",
     "held_directory",
     "is_guarded",
+    "read_ahead",
     "renewal_of",
     "settle",
     "trouble_of",

@@ -29,6 +29,7 @@ from ..assembly import (
     build_gateway,
     build_market,
     held_directory,
+    read_ahead,
     settle,
     watched,
 )
@@ -183,7 +184,8 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
             data=data,
             unfit=lambda: fitness.trouble,
         )
-        if await unless(told, _both(lease.open(), fitness.look())) is None:
+        ready = lease.open(), fitness.look(), asyncio.to_thread(read_ahead)
+        if await unless(told, _all(*ready)) is None:
             return
         directory = held_directory(settings, REAL)  # no other process may use it meanwhile
         opened.callback(directory.close)
@@ -256,7 +258,7 @@ async def _market_of_cluster(task: Task, settings: Settings, signals: Signals, l
         raise StoreError(" ".join(lost))
 
 
-async def _both(*calls: Awaitable[None]) -> list[None]:
+async def _all(*calls: Awaitable[None]) -> list[None]:
     return await asyncio.gather(*calls)
 
 

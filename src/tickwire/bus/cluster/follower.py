@@ -255,9 +255,10 @@ class Follower:
             answered = await self._wire.is_answered(self._names.node(owner.id), LOOK)
             if answered is False and self._session is session:
                 log.warning("the market that owned the streams is gone", node=owner.node)
-                self._owner = (
-                    None  # an earlier one may say so rightly: what was joined is fenced all the same
-                )
+                if self._owner == owner:  # and no other one has said so meanwhile
+                    self._owner = (
+                        None  # an earlier one may say so rightly: what was joined is fenced all the same
+                    )
                 self._lose()
 
 

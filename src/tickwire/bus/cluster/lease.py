@@ -43,8 +43,9 @@ SURE = 4
 another server is there again by then."""
 FIRST_BACK = 1.5
 """Seconds after NATS was away in which only the market takes a lease that ran out which had it."""
-ANSWER = 1.0
-"""Seconds in which a holder answers; that there is none is said at once."""
+ANSWER = 0.25
+"""Seconds that a holder has to answer; that there is none is said at once. One that dies with a question
+before it never answers: the sooner it is asked again, the sooner it is known to be gone."""
 CALL = 2.0
 """Seconds that JetStream has to answer."""
 REPLICAS = 3
