@@ -43,6 +43,7 @@ class Spout:
         "inlet",
         "instrument",
         "is_over",
+        "is_written",
         "kind",
         "kline_type",
         "seq",
@@ -53,6 +54,8 @@ class Spout:
     def __init__(self, kind: Kind, instrument: Instrument, kline_type: int, bucket: str) -> None:
         self.bucket = bucket
         self.kind = kind
+        self.is_written = kind in (Kind.TRADE, Kind.DEPTH)
+        """Whether its events go on as they come."""
         self.instrument = instrument
         self.kline_type = kline_type
         self.inlet: FrameInlet = Nowhere()
@@ -172,27 +175,25 @@ class Incoming:
 
     def take(self, frame: Frame) -> None:
         """Events of a bucket come. Where a batch is missing, each of its streams may miss something."""
-        records = [*frame.records()]
-        bucket = self._spouts[records[0].stream].bucket
+        records, spouts = [*frame.records()], self._spouts
+        bucket = spouts[records[0].stream].bucket
         before = self._numbers.get(bucket)
         if before is not None and frame.number > before + 1:
             self.missed_batches += frame.number - before - 1
-            for spout in self._spouts.values():
+            for spout in spouts.values():
                 if spout.bucket == bucket:
                     spout.suspect = True
         # How all stands, for who comes; or what waited on the way while its server was away.
         is_last = before is None or frame.number <= before
         self._numbers[bucket] = frame.number if before is None else max(before, frame.number)
         for record in records:
-            spout = self._spouts[record.stream]
+            spout = spouts[record[0]]
             if is_last and not self._is_news(spout, record):
                 continue
             if spout.filling:
                 if spout.waits is None or record.seq > spout.waits.seq:
                     spout.waits = record
-            elif spout.suspect and self._begin_filling(spout, record):
-                pass
-            else:
+            elif not spout.suspect or not self._begin_filling(spout, record):
                 self._give(spout, record)
 
     def behind(self, numbers: Mapping[str, int]) -> list[str]:
@@ -216,13 +217,14 @@ class Incoming:
         return record.seq > spout.seq
 
     def _give(self, spout: Spout, record: Record) -> None:
+        _, body, seq, _, received = record
         try:
-            if record.seq > spout.seq:
-                spout.seq = record.seq
-            if spout.kind is Kind.TRADE or spout.kind is Kind.DEPTH:
-                spout.inlet.take_frame(record.body, record.seq, record.received)
+            if seq > spout.seq:
+                spout.seq = seq
+            if spout.is_written:
+                spout.inlet.take_frame(body, seq, received)
             else:
-                spout.inlet.take(event_of(spout.kind, record.body), record.seq, record.received)
+                spout.inlet.take(event_of(spout.kind, body), seq, received)
         except Exception:
             self._failed(spout)
 

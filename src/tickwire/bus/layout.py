@@ -46,13 +46,13 @@ class Frame(NamedTuple):
 
     def records(self) -> Iterator[Record]:
         """What it carries. Raises BusError if it is cut short."""
-        body, heads = self.body, self.number_of_records * RECORD.size
-        if heads > len(body):
+        body, at = bytes(self.body), self.number_of_records * RECORD.size
+        if at > len(body):
             raise BusError("A frame of the bus has fewer records than it says.")
-        at = heads
-        for stream, size, seq, time, received in RECORD.iter_unpack(body[:heads]):
+        make = tuple.__new__  # which takes a third of the time of the record's own
+        for stream, size, seq, time, received in RECORD.iter_unpack(self.body[:at]):
             end = at + size
-            yield Record(stream, bytes(body[at:end]), seq, time, received)
+            yield make(Record, (stream, body[at:end], seq, time, received))
             at = end
         if at != len(body):
             raise BusError("The records of a frame of the bus are longer or shorter than it says.")

@@ -207,10 +207,10 @@ class RemoteMarket:
             self._told_taken = self._taken
             self._say(Taken(self._taken))
 
-    def received_batch(self, data: bytes) -> None:
+    def received_batch(self, batch: layout.Frame) -> None:
         """A batch came that all client sides are sent. Raises BusError."""
         self._heard = self._clock()
-        self.incoming.take(layout.whole(data))
+        self.incoming.take(batch)
 
     def catch_up(self) -> None:
         """Some of those were left out: what they held is asked for, with the last of each stream."""

@@ -10,6 +10,7 @@ import pytest
 
 from tickwire.bus import interest
 from tickwire.bus.buckets import Spread
+from tickwire.bus.layout import Frame
 from tickwire.bus.remote import RemoteMarket
 from tickwire.market.side import MarketSide
 from tickwire.model import Instrument, Kind
@@ -154,19 +155,19 @@ async def test_what_comes_once_more_on_another_way_is_not_given_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with joined(tmp_path) as here:
-        came: list[bytes] = []
+        came: list[Frame] = []
         take = here.remote.received_batch
 
-        def keep(data: bytes) -> None:
-            came.append(data)
-            take(data)
+        def keep(batch: Frame) -> None:
+            came.append(batch)
+            take(batch)
 
         monkeypatch.setattr(here.remote, "received_batch", keep)
         await here.interest.follow([BTC])
         for price in ("1", "2", "3"):
             await here.send("BTCUSDT", price)
-        for data in [*came]:  # as what waited while a server was away
-            here.remote.received_batch(data)
+        for batch in [*came]:  # as what waited while a server was away
+            here.remote.received_batch(batch)
         await here.send("BTCUSDT", "4")
         assert here.prices("BTCUSDT") == ["1", "2", "3", "4"]
 

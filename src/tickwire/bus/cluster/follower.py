@@ -213,7 +213,8 @@ class Follower:
         """A batch of events, as all are sent it."""
         if not self._market.joined.is_set():
             return
-        late = self._micros() - whole(data).sent
+        batch = whole(data)
+        late = self._micros() - batch.sent
         self._fastest = min(late, self._fastest)
         self._late = late = late - self._fastest
         if late > (IN_TIME if self._is_late else LATE):
@@ -226,7 +227,7 @@ class Follower:
             self._is_late = False
             log.info("this client side goes on", left_out=self.left_out)
             self._market.catch_up()
-        self._market.received_batch(data)
+        self._market.received_batch(batch)
 
     def _again(self, reason: str) -> None:
         """Begins a new session."""
