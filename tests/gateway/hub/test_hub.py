@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tickwire.gateway.hub import Hub
-from tickwire.model import Kind
+from tickwire.model import Kind, Position
 from tickwire.wire.form import PLAIN
 
 from ...serving import subscribed_codes
 from .bench import (
+    BTC,
     CATALOGUE,
     EPOCH,
     GOLD,
@@ -33,6 +34,30 @@ from .bench import (
     trade,
     want,
 )
+
+GAP = b'"cmd_id":28993'
+
+
+# After an outage.
+def test_who_comes_before_what_follows_an_outage_is_told_of_it_behind_the_last_event(
+    hub: Hub, loop: Loop
+) -> None:
+    plain, knowing, late = Reader(), Reader(), Reader()
+    for reader in (knowing, late):
+        reader.form = PLAIN._replace(marked=True)
+    publish(hub, trade("BTCUSDT"), trade("GOLD"))
+    begin = Position(EPOCH + 5, EPOCH + 5)
+    hub.go_on({BTC: begin}, gap=True)
+    assert GAP not in hub.join(plain, Kind.TRADE, want("BTCUSDT"))
+    assert GAP not in hub.join(knowing, Kind.TRADE, want("GOLD"))
+    joined = hub.join(knowing, Kind.TRADE, want("BTCUSDT"))
+    hub.cancel(knowing, Kind)
+    assert joined == hub.subscribe(knowing, Kind.TRADE, [want("BTCUSDT")])
+    last, told = joined.split(GAP)
+    assert b'"cmd_id":22998' in last
+    assert f'"epoch":{begin.epoch},"from":{begin.seq},"gap":1'.encode() in told
+    hub.topic(Kind.TRADE, BTC).take(trade("BTCUSDT"), begin.seq)
+    assert GAP not in hub.join(late, Kind.TRADE, want("BTCUSDT"))
 
 
 # Cancel and leave.

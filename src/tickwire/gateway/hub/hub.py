@@ -375,9 +375,19 @@ class Hub:
         if fresh is not None:
             before -= {(want.name, want.kline_type) for want in fresh}
         new = [view for view in asked if (view.name, view.topic.kline_type) not in before]
-        frames = [frame for view in new if (frame := view.snapshot())]
+        frames = [frame for view in new if (frame := self._snapshot(client, view))]
         self._pushed[client] = self._pushed.get(client, 0) + len(frames)
         return b"".join(frames)
+
+    def _snapshot(self, client: Client, view: View) -> bytes:
+        """The frame to send first. If that is of before an outage whose end nothing has followed yet, a
+        client that knows positions is told so, as those who were there are, see `go_on`."""
+        frame, topic = view.snapshot(), view.topic
+        if frame and topic.goes_on is not None and client.form.marked:
+            begin, gap = topic.goes_on
+            if topic.seq < begin.seq:
+                frame += gap_frame(topic.kind, view.name, topic.kline_type, begin, gap=gap)
+        return frame
 
     def join(self, client: Client, kind: Kind, want: Want) -> bytes:
         """Adds to the client's list of that kind; returns the frame to send first, if there is one."""
@@ -386,7 +396,7 @@ class Hub:
         view = self._view_of(client, kind, want)
         self._want(view.topic)
         self._move(client, {**views, kind: views.get(kind, frozenset()) | {view}})
-        frame = view.snapshot() if self._snapshots and kind not in UNREPEATED else b""
+        frame = self._snapshot(client, view) if self._snapshots and kind not in UNREPEATED else b""
         self._pushed[client] = self._pushed.get(client, 0) + bool(frame)
         return frame
 
@@ -487,7 +497,9 @@ class Hub:
         self.flush()
         frames: dict[Client, bytes] = {}
         for instrument, begin in begins.items():
-            for view in self.topic(Kind.TRADE, instrument).views.values():
+            topic = self.topic(Kind.TRADE, instrument)
+            topic.goes_on = begin, gap
+            for view in topic.views.values():
                 frame = gap_frame(Kind.TRADE, view.name, 0, begin, gap=gap)
                 for client in chain.from_iterable((*lane.clients, *lane.slow) for lane in view.lanes):
                     if client.form.marked:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ...bus import StreamEvent
-from ...model import Instrument, Kind, KlineUpdate, Trade
+from ...model import Instrument, Kind, KlineUpdate, Position, Trade
 from ...wire import Want
 from ...wire.canonical import event_of
 from ...wire.form import BARE, PLAIN, Form
@@ -170,6 +170,7 @@ class Topic:
         "_send_frame",
         "_tell_begun",
         "digest",
+        "goes_on",
         "held",
         "instrument",
         "is_rare",
@@ -204,6 +205,8 @@ class Topic:
         self._frame = b""  # of the last event, until somebody asks for that
         self.received = 0
         """When that came, in microseconds since the epoch; 0: it is not known, or came from nowhere."""
+        self.goes_on: tuple[Position, bool] | None = None
+        """Where it went on last behind an outage of its source, and whether events of that cannot be had."""
         self.views: dict[Key, View] = {}
         self.held = 0
         """How many clients want it, and are not given it yet."""
