@@ -211,7 +211,10 @@ def _head(file: IO[bytes], path: Path) -> Head | None:
     text = file.read(length) if length <= WINDOW else b""
     if len(text) < length or zlib.crc32(text) != checksum:
         return None
-    head = msgspec.json.decode(text, type=Head)
+    try:
+        head = msgspec.json.decode(text, type=Head)
+    except msgspec.DecodeError:  # zeros, as a power cut leaves them, have the right checksum
+        return None
     if head.version > VERSION:
         raise StartError(
             f"{path} was written by a newer Tickwire (version {head.version}, this one knows {VERSION}). "
@@ -235,7 +238,10 @@ def _record_at(file: IO[bytes], offset: int, size: int, layout: struct.Struct) -
         return None
     trades, _, corrections = rest[: sizes[0]].partition(BEHIND)
     books = sizes[0] + sizes[1]
-    positions = msgspec.json.decode(rest[books:], type=dict[str, int]) if rest[books:] else {}
+    try:
+        positions = msgspec.json.decode(rest[books:], type=dict[str, int]) if rest[books:] else {}
+    except msgspec.DecodeError:
+        return None
     lines = trades, rest[sizes[0] : books]
     return Record(first, events, began, ended, *lines, positions, corrections, file.tell())
 
