@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
-from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program, until
+from ..serving import OTHER_HTTP, OTHER_WS, PATIENCE, Link, Program, program, program_environment, until
 from .publishing import NDJSON, a_token, a_trade, packed
 
 PUBLISHING = ("--workers", "2", "--source", "publish", "--codes", "BTCUSDT")
@@ -161,6 +161,7 @@ async def test_what_cannot_begin_says_why_and_leaves_nobody_behind(
             *("--data-dir", str(tmp_path / "data"), *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=program_environment(),
         )
         out, errors = await process.communicate()
     assert process.returncode in (1, 2)
